@@ -1,0 +1,508 @@
+"""The table: one row per operation, with the forward function and one derivative rule per input.
+
+A rule is a vector-Jacobian product. It receives `g` (the gradient of the output), `y` (the
+output) and the inputs in order; metadata such as `axis` come as keywords. It uses only operators,
+methods, ufuncs and other rows, so the same rule runs on arrays (gradients), on Tensors (higher
+derivatives) and on Symbols (formulas).
+
+No rule mentions broadcasting or dtypes: the edge that carries a gradient back to an input sums it
+to that input's shape and casts it to its dtype (`tape.fit`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Op", "table"]
+
+Rule = Callable[..., Any]
+table: dict[str, Op] = {}
+UNBOXED = frozenset({np.ndarray, float, int, np.float32, np.float64})
+
+
+class Op:
+    """A differentiable operation: `Op(name, forward, *rules)`, one rule per differentiable input.
+
+    Calling it runs `forward` on arrays, records on Tensors and writes text on Symbols. An
+    operation on any number of inputs gives its one rule as `each=`, which gets the position as
+    the keyword `i`. `view=True` says that the output may share memory with the first input,
+    `named=True` that a formula shows its name and not what its forward function does.
+
+    >>> square = Op("square", lambda x: x * x, lambda g, y, x: g * 2 * x)
+    >>> float(square(3.0))
+    9.0
+    """
+
+    __slots__ = ("name", "forward", "rules", "view", "named", "doc")
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        *rules: Rule | None,
+        each: Rule | None = None,
+        view: bool = False,
+        named: bool = False,
+        doc: str = "",
+    ) -> None:
+        self.name = name
+        self.forward = forward
+        self.rules: Iterable[Rule | None] = Each(each) if each is not None else rules
+        self.view = view
+        self.named = named
+        self.doc = doc
+
+    def __call__(self, *inputs: Any, **kw: Any) -> Any:
+        for x in inputs:
+            if x.__class__ not in UNBOXED and hasattr(x, "__op__"):
+                return x.__op__(self, inputs, kw)
+        return self.forward(*inputs, **kw)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:  # a row is pickled and copied as itself
+        return (table.__getitem__, (self.name,)) if table.get(self.name) is self else self.name
+
+
+class Each:
+    """The rules of an operation with any number of inputs: rule `i` is `rule(..., i=i)`."""
+
+    __slots__ = ("rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def __iter__(self) -> Iterator[Rule]:
+        i = 0
+        while True:
+            yield partial(self.rule, i=i)
+            i += 1
+
+
+def row(name: str, forward: Callable[..., Any], *rules: Rule | None, **kw: Any) -> Op:
+    """Add an operation to the table."""
+    table[name] = Op(name, forward, *rules, **kw)
+    return table[name]
+
+
+# ---- arithmetic -----------------------------------------------------------------------------
+
+add = row("add", np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
+sub = row("sub", np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
+mul = row("mul", np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
+div = row("div", np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
+neg = row("neg", np.negative, lambda g, y, x: -g)
+pow = row(
+    "pow",
+    np.power,
+    lambda g, y, a, b: g * (b * a ** np.where(b == 0, 0, b - 1)),
+    # 0 ** b has slope 0 in b where b >= 0: log(1) takes the place of log(0)
+    lambda g, y, a, b: g * y * np.log(np.where((a == 0) & (b >= 0), 1, a)),
+)
+
+
+def _power_slope(x: Any, p: float) -> Any:
+    return {0: 0 * x, 1: 1, 2: 2 * x}[p] if p in (0, 1, 2) else p * x ** (p - 1)
+
+
+power = row(
+    "power",
+    lambda x, p: x**p,
+    lambda g, y, x, p: g * _power_slope(x, p),
+    doc="`x ** p` with a number `p`, which float32 arrays survive as float32.",
+)
+
+# ---- elementwise ----------------------------------------------------------------------------
+
+
+def _sigmoid(x: Any) -> Any:
+    with np.errstate(over="ignore"):  # exp(1000) = inf gives the exact limit 1 / inf = 0
+        return 1 / (1 + np.exp(-x))
+
+
+def _erf(x: Any) -> Any:
+    try:
+        from scipy.special import erf
+    except ImportError:
+        erf = np.frompyfunc(math.erf, 1, 1)
+    return np.asarray(erf(x)).astype(x.dtype)
+
+
+abs = row("abs", np.absolute, lambda g, y, x: g * np.sign(x))
+sqrt = row("sqrt", np.sqrt, lambda g, y, x: g / (2 * y))
+exp = row("exp", np.exp, lambda g, y, x: g * y)
+log = row("log", np.log, lambda g, y, x: g / x)
+log1p = row("log1p", np.log1p, lambda g, y, x: g / (1 + x))
+expm1 = row("expm1", np.expm1, lambda g, y, x: g * (y + 1))
+sin = row("sin", np.sin, lambda g, y, x: g * np.cos(x))
+cos = row("cos", np.cos, lambda g, y, x: -g * np.sin(x))
+tan = row("tan", np.tan, lambda g, y, x: g * (1 + y * y))
+sinh = row("sinh", np.sinh, lambda g, y, x: g * np.cosh(x))
+cosh = row("cosh", np.cosh, lambda g, y, x: g * np.sinh(x))
+tanh = row("tanh", np.tanh, lambda g, y, x: g * (1 - y * y))
+arctan = row("arctan", np.arctan, lambda g, y, x: g / (1 + x * x))
+sigmoid = row("sigmoid", _sigmoid, lambda g, y, x: g * y * (1 - y))
+relu = row("relu", lambda x: np.maximum(x, 0), lambda g, y, x: g * (y > 0))
+leaky_relu = row(
+    "leaky_relu",
+    lambda x, slope: np.where(x > 0, x, slope * x),
+    lambda g, y, x, slope: np.where(x > 0, g, slope * g),
+)
+elu = row(
+    "elu",
+    lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)),
+    lambda g, y, x, alpha: np.where(x > 0, g, g * alpha * np.exp(np.minimum(x, 0))),
+)
+logaddexp = row(
+    "logaddexp",
+    np.logaddexp,
+    lambda g, y, a, b: g * np.exp(a - y),
+    lambda g, y, a, b: g * np.exp(b - y),
+)
+softplus = row("softplus", lambda x: np.logaddexp(x, 0), lambda g, y, x: g * np.exp(x - y))
+erf = row(
+    "erf", _erf, lambda g, y, x: g * (2 / math.sqrt(math.pi)) * np.exp(-x * x), named=True
+)
+clip = row(
+    "clip",
+    lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    lambda g, y, x, low, high: g * ((x >= low) & (x <= high)),
+)
+hardtanh = row(
+    "hardtanh",
+    lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    lambda g, y, x, low, high: g * ((x > low) & (x < high)),
+)
+maximum = row(
+    "maximum",
+    np.maximum,
+    lambda g, y, a, b: np.where(a == b, g / 2, np.where(a < b, 0, g)),
+    lambda g, y, a, b: np.where(a == b, g / 2, np.where(a > b, 0, g)),
+)
+minimum = row(
+    "minimum",
+    np.minimum,
+    lambda g, y, a, b: np.where(a == b, g / 2, np.where(a > b, 0, g)),
+    lambda g, y, a, b: np.where(a == b, g / 2, np.where(a < b, 0, g)),
+)
+where = row(
+    "where",
+    np.where,
+    None,  # a condition has no gradient
+    lambda g, y, c, a, b: np.where(c, g, 0),
+    lambda g, y, c, a, b: np.where(c, 0, g),
+)
+
+# ---- reductions: `axis` is None, an int or a tuple of ints, none of them negative ------------
+
+
+def axes_of(x: Any, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """The reduced axes as a tuple."""
+    if axis is None:
+        return tuple(range(x.ndim))
+    return (axis,) if isinstance(axis, int) else axis
+
+
+def count(x: Any, axis: int | tuple[int, ...] | None) -> int:
+    """How many elements of `x` one element of the reduction is made of."""
+    if axis is None:
+        return int(x.size)
+    return math.prod([x.shape[i] for i in axes_of(x, axis)])
+
+
+def kept(g: Any, x: Any, axis: int | tuple[int, ...] | None, keepdims: bool) -> Any:
+    """`g` of a reduction of `x`, its reduced axes back as size 1 so that it broadcasts."""
+    if keepdims or axis is None:
+        return g
+    axes = axes_of(x, axis)
+    return g.reshape(tuple([1 if i in axes else n for i, n in enumerate(x.shape)]))
+
+
+def _first(x: Any, axis: Any) -> Any:
+    axes = axes_of(x, axis)
+    return x[tuple([slice(0, 1) if i in axes else slice(None) for i in range(x.ndim)])]
+
+
+def _var(x: Any, axis: Any, keepdims: bool, correction: int) -> Any:
+    d = x - _first(x, axis)  # shifted, so that a constant has variance exactly 0
+    d = d - np.add.reduce(d, axis=axis, keepdims=True) / count(x, axis)
+    return np.add.reduce(d * d, axis=axis, keepdims=keepdims) / (count(x, axis) - correction)
+
+
+def _centred(x: Any, axis: Any) -> Any:
+    return x - np.add.reduce(x, axis=axis, keepdims=True) / count(x, axis)
+
+
+def _largest(x: Any, y: Any) -> Any:
+    return (x == y) | (x != x)  # where the maximum is NaN, it is the NaNs that made it
+
+
+def _share(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    chosen = _largest(x, kept(y, x, axis, keepdims))
+    return kept(g, x, axis, keepdims) * chosen / np.add.reduce(chosen, axis=axis, keepdims=True)
+
+
+sum = row(
+    "sum",
+    lambda x, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims),
+    lambda g, y, x, axis, keepdims: expand(kept(g, x, axis, keepdims), shape=x.shape),
+)
+mean = row(
+    "mean",
+    lambda x, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x, axis),
+    lambda g, y, x, axis, keepdims: expand(
+        kept(g, x, axis, keepdims) / count(x, axis), shape=x.shape
+    ),
+)
+max = row("max", lambda x, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims), _share)
+min = row("min", lambda x, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims), _share)
+var = row(
+    "var",
+    _var,
+    lambda g, y, x, axis, keepdims, correction: (
+        kept(g, x, axis, keepdims) * 2 * _centred(x, axis) / (count(x, axis) - correction)
+    ),
+    named=True,
+)
+std = row(
+    "std",
+    lambda x, **kw: np.sqrt(_var(x, **kw)),
+    lambda g, y, x, axis, keepdims, correction: (
+        kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims)
+        * _centred(x, axis)
+        / (count(x, axis) - correction)
+    ),
+    named=True,
+)
+norm = row(
+    "norm",
+    lambda x, axis, keepdims: np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims)),
+    lambda g, y, x, axis, keepdims: (
+        kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims) * x
+    ),
+)
+
+
+def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
+    top = np.maximum.reduce(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):  # the logarithm of an empty or all -inf sum is -inf
+        y = np.log(np.add.reduce(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return y if keepdims else y.reshape([n for i, n in enumerate(x.shape) if i not in axes_of(x, axis)])
+
+
+def _softmax(x: Any, axis: int) -> Any:
+    e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
+    return e / np.add.reduce(e, axis=axis, keepdims=True)
+
+
+def _log_softmax(x: Any, axis: int) -> Any:
+    d = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    return d - np.log(np.add.reduce(np.exp(d), axis=axis, keepdims=True))
+
+
+logsumexp = row(
+    "logsumexp",
+    _logsumexp,
+    lambda g, y, x, axis, keepdims: (
+        kept(g, x, axis, keepdims) * np.exp(x - kept(y, x, axis, keepdims))
+    ),
+    named=True,
+)
+softmax = row(
+    "softmax",
+    _softmax,
+    lambda g, y, x, axis: y * (g - np.add.reduce(g * y, axis=axis, keepdims=True)),
+)
+log_softmax = row(
+    "log_softmax",
+    _log_softmax,
+    lambda g, y, x, axis: g - np.exp(y) * np.add.reduce(g, axis=axis, keepdims=True),
+)
+cumsum = row(
+    "cumsum",
+    lambda x, axis: np.add.accumulate(x, axis=axis),
+    lambda g, y, x, axis: np.flip(np.flip(g, axis).cumsum(axis), axis),
+)
+
+# ---- products along the last axis, right where factors are 0 --------------------------------
+
+
+def _prod_others(x: Any) -> Any:
+    ones = np.ones(x.shape[:-1] + (1,), x.dtype)
+    before = np.multiply.accumulate(np.concatenate([ones, x[..., :-1]], -1), axis=-1)
+    after = np.multiply.accumulate(np.concatenate([ones, x[..., :0:-1]], -1), axis=-1)
+    return before * after[..., ::-1]
+
+
+def _prod_others_rule(g: Any, y: Any, x: Any) -> Any:
+    one = np.eye(x.shape[-1], dtype=bool)  # row i is the product without factor i
+    rest = np.where(one, 1, x.reshape(x.shape[:-1] + (1, x.shape[-1])))
+    slope = prod_others(rest) * g.reshape(g.shape + (1,))
+    return np.add.reduce(np.where(one, 0, slope), axis=x.ndim - 1)
+
+
+prod = row(
+    "prod",
+    lambda x: np.multiply.reduce(x, axis=-1),
+    lambda g, y, x: g.reshape(g.shape + (1,)) * prod_others(x),
+)
+prod_others = row(
+    "prod_others",
+    lambda x: _prod_others(x) if x.shape[-1] else x,
+    _prod_others_rule,
+    named=True,
+    doc="For each element, the product of the others along the last axis.",
+)
+
+# ---- linear algebra -------------------------------------------------------------------------
+
+
+def _product(a: Any, b: Any, like: Any) -> Any:
+    if like.__class__ is np.ndarray and like.flags.fnc:
+        return (b.mT @ a.mT).mT  # laid out like the weight, or a step takes up to 1.8 times as long
+    return a @ b
+
+
+matmul = row(
+    "matmul",
+    np.matmul,
+    lambda g, y, a, b: g @ b.mT,
+    lambda g, y, a, b: _product(a.mT, g, like=b),
+)
+
+
+def _einsum_rule(g: Any, y: Any, *arrays: Any, spec: str, i: int) -> Any:
+    left, out = spec.split("->")
+    terms = left.split(",")
+    mine = terms.pop(i)
+    factors = [g, *arrays[:i], *arrays[i + 1 :]]
+    terms.insert(0, out)
+    spare = iter(set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") - set(spec))
+    wanted = ""
+    for letter, n in zip(mine, arrays[i].shape, strict=True):
+        if letter in wanted:  # a diagonal: its second index is tied to the first by an identity
+            twin = next(spare)
+            terms.append(letter + twin)
+            factors.append(np.eye(n, dtype=arrays[i].dtype))
+            wanted += twin
+        else:
+            if not any(letter in term for term in terms):  # summed here alone: same everywhere
+                terms.append(letter)
+                factors.append(np.ones(n, dtype=arrays[i].dtype))
+            wanted += letter
+    return np.einsum(",".join(terms) + "->" + wanted, *factors)
+
+
+einsum = row("einsum", lambda *arrays, spec: np.einsum(spec, *arrays), each=_einsum_rule)
+
+# ---- shape, order and choice: the linear rows, in adjoint pairs ------------------------------
+
+
+def _expand(x: Any, shape: tuple[int, ...]) -> Any:
+    y = np.empty(shape, x.dtype)  # 0.25 us where np.broadcast_to takes 1.9; BLAS can use it
+    y[...] = x
+    return y
+
+
+BASIC = (int, slice, type(None), type(...))
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index is made of ints, slices, None and Ellipsis, which cannot repeat."""
+    for part in index if index.__class__ is tuple else (index,):
+        if part.__class__ not in BASIC:
+            return False
+    return True
+
+
+def _scatter_add(x: Any, shape: tuple[int, ...], index: Any) -> Any:
+    y = np.zeros(shape, x.dtype)
+    if is_basic(index):
+        y[index] = x
+    else:
+        np.add.at(y, index, x)  # an element that was read twice gets both gradients
+    return y
+
+
+def _put(x: Any, v: Any, index: Any) -> Any:
+    y = x.copy()
+    y[index] = v
+    return y
+
+
+def _part(arrays: Sequence[Any], i: int, axis: int) -> tuple[slice, ...]:
+    start = int(np.add.reduce([a.shape[axis] for a in arrays[:i]], dtype=int))
+    return (slice(None),) * axis + (slice(start, start + arrays[i].shape[axis]),)
+
+
+reshape = row(
+    "reshape",
+    lambda x, shape: x.reshape(shape),
+    lambda g, y, x, shape: g.reshape(x.shape),
+    view=True,
+)
+permute = row(
+    "permute",
+    lambda x, axes: x.transpose(axes),
+    lambda g, y, x, axes: g.transpose(tuple(np.argsort(axes).tolist())),
+    view=True,
+)
+mT = row("mT", lambda x: x.mT, lambda g, y, x: g.mT, view=True)
+flip = row("flip", lambda x, axis: np.flip(x, axis), lambda g, y, x, axis: np.flip(g, axis), view=True)
+expand = row("expand", _expand, lambda g, y, x, shape: g, named=True)
+copy = row("copy", lambda x: x.copy(), lambda g, y, x: g)
+cast = row("cast", lambda x, dtype: x.astype(dtype), lambda g, y, x, dtype: g)
+getitem = row(
+    "getitem",
+    lambda x, index: x[index],
+    lambda g, y, x, index: scatter_add(g, shape=x.shape, index=index),
+    view=True,
+)
+scatter_add = row(
+    "scatter_add",
+    _scatter_add,
+    lambda g, y, x, shape, index: g[index],
+    named=True,
+    doc="Zeros of `shape` with `x` added at `index`.",
+)
+put = row(
+    "put",
+    _put,
+    lambda g, y, x, v, index: put(g, 0, index=index),
+    lambda g, y, x, v, index: g[index],
+    named=True,
+    doc="`x` with `v` at `index`: what `x[index] = v` records.",
+)
+nll = row(
+    "nll",
+    lambda x, t, n: -np.add.reduce(x[np.arange(t.shape[0]), t]) / n,
+    lambda g, y, x, t, n: scatter_add(
+        expand(-g / n, shape=t.shape), shape=x.shape, index=(np.arange(t.shape[0]), t)
+    ),
+    doc="The sum of `x` at the class `t` of each row, by -n: one node where getitem, sum and div "
+    "take three, 7 us less of 90 in a step of a small network.",
+)
+pad = row(
+    "pad",
+    lambda x, width, value: np.pad(x, width, constant_values=value),
+    lambda g, y, x, width, value: g[
+        tuple([slice(low, low + n) for (low, _), n in zip(width, x.shape, strict=True)])
+    ],
+)
+concatenate = row(
+    "concatenate",
+    lambda *arrays, axis: np.concatenate(arrays, axis),
+    each=lambda g, y, *arrays, axis, i: g[_part(arrays, i, axis)],
+)
+stack = row(
+    "stack",
+    lambda *arrays, axis: np.stack(arrays, axis),
+    each=lambda g, y, *arrays, axis, i: g[(slice(None),) * axis + (i,)],
+)

@@ -1,0 +1,168 @@
+"""The tape of a result: what it was computed from, in recorded order; and pulling gradients back.
+
+A recorded Tensor is its own record: it keeps its operation, its parents, the arrays its rule may
+need and a serial number. Inputs always have smaller numbers than results, so one heap of serial
+numbers walks the record newest first, and every reader of the tape goes through `walk`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def before(tensor: Any, serial: int) -> Any:
+    """The record that `tensor` had when number `serial` was given out.
+
+    An in-place operation puts a new record in front: its first parent is the record before.
+    """
+    while tensor.serial > serial:
+        tensor = tensor.parents[0]
+    return tensor
+
+
+def walk(*roots: Any) -> Iterator[Any]:
+    """Everything that the roots were computed from, newest first, each once."""
+    pending = {-t.serial: t for t in roots}
+    heap = sorted(pending)
+    while heap:
+        node = pending.pop(heappop(heap))
+        yield node
+        for p in released_is_error(node):
+            if p is not None:
+                if p.serial > node.serial:
+                    p = before(p, node.serial)
+                if -p.serial not in pending:
+                    pending[-p.serial] = p
+                    heappush(heap, -p.serial)
+
+
+def tape(*roots: Any) -> list[Any]:
+    """What the roots were computed from, inputs included, in the order it was recorded."""
+    return list(walk(*roots))[::-1]
+
+
+def released_is_error(node: Any) -> Any:
+    """The parents of a node, if a backward pass has not released them."""
+    if node.parents is None:
+        raise RuntimeError(
+            f"{node.op.name}: the record of this operation was released by an earlier backward(); "
+            "call that one with retain_graph=True to go through it again"
+        )
+    return node.parents
+
+
+def fit(g: Any, like: Array) -> Any:
+    """`g` summed over the axes that broadcasting added or stretched, in the dtype of `like`."""
+    shape = like.shape
+    if g.shape != shape:
+        extra = g.ndim - len(shape)
+        if extra:
+            g = np.add.reduce(g, axis=tuple(range(extra)) if extra > 1 else 0)
+        if g.shape != shape:
+            axes = tuple([i for i, n in enumerate(shape) if n == 1 != g.shape[i]])
+            g = np.add.reduce(g, axis=axes, keepdims=True)
+    return g if g.dtype == like.dtype else g.astype(like.dtype)
+
+
+def check_version(node: Any, p: Any) -> None:
+    """Raise if input `p` of `node` was changed in place and the derivative needs its old value."""
+    changed, recorded = p.version
+    if changed > node.serial:
+        check_unchanged(node, p, node.parents.index(p))
+    elif recorded > p.serial:
+        raise RuntimeError(
+            f"{node.op.name}: an input of shape {p.data.shape} is a view whose memory was changed "
+            "in place by a recorded operation before it was used; make the view after the change"
+        )
+
+
+def check_unchanged(node: Any, p: Any, i: int) -> None:
+    """Raise if a rule of `node` needs input `i`, or its output (-1), which has changed."""
+    from .symbol import reads
+
+    tracked = [q is not None and q.requires_grad for q in node.parents]
+    if reads(node.op, node.data, node.args, node.kw, tracked, i):
+        what = "its output" if i < 0 else f"input {i}"
+        raise RuntimeError(
+            f"{node.op.name}: {what}, of shape {p.data.shape}, was changed in place after it was "
+            "recorded, and the derivative needs the old value; change a clone() instead, or "
+            "change it after backward()"
+        )
+
+
+def pull(
+    seeds: Iterable[tuple[Any, Any]],
+    *,
+    keep: bool,
+    boxed: bool = False,
+    only: set[Any] | None = None,
+    watch: Callable[[Any, Any, Any], None] | None = None,
+) -> list[tuple[Any, Any]]:
+    """Pull gradients back through the tape of the seeded tensors: the leaves and their gradients.
+
+    `seeds` are (tensor, gradient). Without `keep`, records are released as they are used. `boxed`
+    runs the rules on Tensors, so that the gradients have a tape of their own. `only` restricts
+    the walk to those tensors. `watch(node, input, gradient)` sees every new gradient.
+    """
+    pending: dict[int, tuple[Any, Any]] = {}
+    heap: list[int] = []
+    leaves = []
+    for p, g in seeds:
+        if -p.serial in pending:
+            g = pending[-p.serial][1] + g
+        else:
+            heappush(heap, -p.serial)
+        pending[-p.serial] = p, g
+    while heap:
+        node, g = pending.pop(heappop(heap))
+        if node.extra is not None:
+            g = node.extra.arrive(node, g)
+        op = node.op
+        if op is None:
+            leaves.append((node, g))
+            continue
+        parents = node.parents
+        if parents is None:
+            released_is_error(node)
+        y = node.data
+        args = node.args
+        kw = node.kw
+        serial = node.serial
+        if node.version is not None and node.version[0] > serial:
+            check_unchanged(node, node, -1)
+        if boxed:
+            y = node
+            args = [
+                a if p is None or not p.requires_grad else before(p, serial)
+                for p, a in zip(parents, args, strict=True)
+            ]
+        for p, rule in zip(parents, op.rules):  # noqa: B905  (rules of `each` have no end)
+            if p is None:
+                continue
+            if p.version is not None:
+                check_version(node, p)
+            if p.serial > serial:
+                p = before(p, serial)
+            if not p.requires_grad or (only is not None and p not in only):
+                continue
+            gp = rule(g, y, *args, **kw) if kw else rule(g, y, *args)
+            like = p.data
+            if gp.shape != like.shape or gp.dtype is not like.dtype:
+                gp = fit(gp, like)
+            if watch is not None:
+                watch(node, p, gp)
+            k = -p.serial
+            if k in pending:
+                pending[k] = p, pending[k][1] + gp
+            else:
+                pending[k] = p, gp
+                heappush(heap, k)
+        if not keep:
+            node.parents = node.args = None
+    return leaves

@@ -1,0 +1,19 @@
+"""What several test modules share."""
+
+import os
+from pathlib import Path
+
+
+def mnist_folder() -> Path | None:
+    """Return the folder that holds the MNIST files, or None.
+
+    It is looked for where `nn.datasets.mnist` looks (AUTOGRAD_LITE_DATA or its subfolder `mnist`),
+    then in `../shared/data/mnist` beside the repository.
+    """
+    folders = [Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"]
+    if named := os.environ.get("AUTOGRAD_LITE_DATA"):
+        folders = [Path(named), Path(named, "mnist"), *folders]
+    for folder in folders:
+        if any(folder.glob("t10k-labels-idx1-ubyte*")):
+            return folder
+    return None
