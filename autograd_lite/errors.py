@@ -76,9 +76,11 @@ def summary(t: Any) -> str:
     text = np.array2string(a, precision=4, separator=", ", threshold=12, max_line_width=10_000)
     text = " ".join(text.split())
     parts = [text if len(text) <= 60 else f"shape={a.shape}"]
-    if a.dtype != np.dtype("float32") and not (a.dtype.kind in "ib" and len(text) <= 60):
-        parts.append(f"dtype={a.dtype}")
-    elif len(text) > 60 or not a.size:
+    if (
+        (a.dtype != np.dtype("float32") and not (a.dtype.kind in "ib" and len(text) <= 60))
+        or len(text) > 60
+        or not a.size
+    ):
         parts.append(f"dtype={a.dtype}")
     if t.name:
         parts.append(f"name={t.name!r}")

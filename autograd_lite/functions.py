@@ -34,15 +34,16 @@ class MaxResult(NamedTuple):
 
 def one_axis(name: str, x: Any, axis: int) -> int:
     """`axis` counted from the front; an IndexError if `x` has no such axis."""
-    n = x.ndim
+    n = x.ndim or 1  # PyTorch lets a 0-d tensor have the axis 0
     if axis.__class__ is not int:
         try:
             axis = axis.__index__()
         except AttributeError:
             raise TypeError(f"{name}: an axis is an int, got {axis!r}") from None
     if not -n <= axis < n:
-        allowed = f"use {-n} to {n - 1}" if n else "it has no axes"
-        raise IndexError(f"{name}: axis {axis} is out of range for shape {x.shape}; {allowed}")
+        raise IndexError(
+            f"{name}: axis {axis} is out of range for shape {x.shape}; use {-n} to {n - 1}"
+        )
     return axis % n
 
 
@@ -59,9 +60,7 @@ def some_axes(name: str, x: Any, axis: Axis, dim: Axis = None) -> int | tuple[in
         if len(set(axes)) < len(axes):
             raise ValueError(f"{name}: axis {tuple(axis)} names one axis of {x.shape} twice")
         return axes
-    if x.ndim == 0 and axis in (0, -1):  # PyTorch lets a 0-d tensor have axis 0
-        return None
-    return one_axis(name, x, axis)
+    return one_axis(name, x, axis) if x.ndim else one_axis(name, x, axis) or None
 
 
 def sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -403,7 +402,10 @@ def mean(
     >>> mean(tensor([[1.0, 2.0], [3.0, 4.0]])).item()
     2.5
     """
-    return ops.mean(x, axis=some_axes("mean", x, axis, dim), keepdims=keepdims or keepdim)
+    axis, keepdims = some_axes("mean", x, axis, dim), keepdims or keepdim
+    if 0 in x.shape:
+        return ops.sum(x, axis=axis, keepdims=keepdims) + math.nan
+    return ops.mean(x, axis=axis, keepdims=keepdims)
 
 
 def var(
@@ -572,15 +574,15 @@ def prod(
     >>> prod(tensor([2.0, 3.0, 4.0])).item()
     24.0
     """
-    axis = some_axes("prod", x, axis, dim)
+    at = some_axes("prod", x, axis, dim)
     keepdims = keepdims or keepdim
-    if axis is None:
+    if at is None:
         y = ops.prod(x.reshape((-1,)))
         return y.reshape((1,) * x.ndim) if keepdims else y
-    if not isinstance(axis, int):
-        raise TypeError(f"prod: one axis or none, got {axis}")
-    y = ops.prod(movedim(x, axis, -1))
-    return unsqueeze(y, axis) if keepdims else y
+    if not isinstance(at, int):
+        raise TypeError(f"prod: one axis or none, got {at}")
+    y = ops.prod(movedim(x, at, -1))
+    return unsqueeze(y, at) if keepdims else y
 
 
 def logsumexp(
@@ -591,8 +593,8 @@ def logsumexp(
     >>> logsumexp(tensor([1000.0, -1000.0])).item()
     1000.0
     """
-    axis = some_axes("logsumexp", x, axis, dim)
-    return ops.logsumexp(x, axis=axis, keepdims=keepdims or keepdim)
+    axis, keepdims = some_axes("logsumexp", x, axis, dim), keepdims or keepdim
+    return ops.logsumexp(x, axis=axis, keepdims=keepdims)
 
 
 def softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
@@ -601,9 +603,8 @@ def softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
     >>> softmax(tensor([0.0, 0.0])).tolist()
     [0.5, 0.5]
     """
-    if x.ndim == 0:
-        return ops.softmax(x.reshape((1,)), axis=0).reshape(())
-    return ops.softmax(x, axis=one_axis("softmax", x, axis if dim is None else dim))
+    axis = one_axis("softmax", x, axis if dim is None else dim)
+    return ops.softmax(x, axis=axis)
 
 
 def log_softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
@@ -612,9 +613,8 @@ def log_softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
     >>> log_softmax(tensor([0.0])).tolist()
     [0.0]
     """
-    if x.ndim == 0:
-        return ops.log_softmax(x.reshape((1,)), axis=0).reshape(())
-    return ops.log_softmax(x, axis=one_axis("log_softmax", x, axis if dim is None else dim))
+    axis = one_axis("log_softmax", x, axis if dim is None else dim)
+    return ops.log_softmax(x, axis=axis)
 
 
 def cumsum(x: Tensor, axis: int | None = None, *, dim: int | None = None) -> Tensor:
@@ -623,10 +623,10 @@ def cumsum(x: Tensor, axis: int | None = None, *, dim: int | None = None) -> Ten
     >>> cumsum(tensor([1.0, 2.0, 3.0]), 0).tolist()
     [1.0, 3.0, 6.0]
     """
-    axis = some_axes("cumsum", x, axis, dim)
-    if axis is None:
+    at = some_axes("cumsum", x, axis, dim)
+    if at is None:
         return ops.cumsum(x.reshape((-1,)), axis=0).reshape(x.shape if x.ndim == 0 else (-1,))
-    return ops.cumsum(x, axis=axis)
+    return ops.cumsum(x, axis=at)
 
 
 def cumprod(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
@@ -842,9 +842,7 @@ def expand(x: Tensor, *shape: Any) -> Tensor:
     """
     wanted = sizes(shape)
     new = len(wanted) - x.ndim
-    full = tuple(
-        x.shape[i - new] if n == -1 and i >= new else n for i, n in enumerate(wanted)
-    )
+    full = tuple(x.shape[i - new] if n == -1 and i >= new else n for i, n in enumerate(wanted))
     return ops.expand(x, shape=full)
 
 
@@ -902,7 +900,9 @@ def split(
     else:
         lengths = list(split_size)
         if builtins.sum(lengths) != n:
-            raise ValueError(f"split: sizes {lengths} do not add up to {n}, axis {axis} of {x.shape}")
+            raise ValueError(
+                f"split: sizes {lengths} do not add up to {n}, axis {axis} of {x.shape}"
+            )
     pieces, start = [], 0
     for length in lengths:
         pieces.append(x[(slice(None),) * axis + (slice(start, start + length),)])
@@ -952,5 +952,3 @@ def gather(x: Tensor, dim: int, index: Any) -> Tensor:
     [[2.0]]
     """
     return take_along_axis(x, index, dim)
-
-

@@ -191,7 +191,9 @@ def constant(x: Any) -> tuple[str, int]:
     if isinstance(x, tuple):
         return f"({', '.join(text(i) for i in x)}{',' * (len(x) == 1)})", ATOM
     if isinstance(x, float | int) and not isinstance(x, bool):
-        return str(x), UNARY if x < 0 or (isinstance(x, float) and math.copysign(1, x) < 0) else ATOM
+        return str(x), UNARY if x < 0 or (
+            isinstance(x, float) and math.copysign(1, x) < 0
+        ) else ATOM
     return ("..." if x is ... else repr(x)), ATOM
 
 
@@ -210,7 +212,9 @@ def index_text(index: Any) -> str:
     words = []
     for part in parts:
         if isinstance(part, slice):
-            start, stop, step = ("" if v is None else str(v) for v in (part.start, part.stop, part.step))
+            start, stop, step = (
+                "" if v is None else str(v) for v in (part.start, part.stop, part.step)
+            )
             words.append(f"{start}:{stop}" + f":{step}" * bool(step))
         else:
             words.append(text(part))
@@ -220,13 +224,34 @@ def index_text(index: Any) -> str:
 def namespace() -> dict[str, Any]:
     """What the names in a formula stand for: NumPy's functions, and rows where NumPy has none."""
     names: dict[str, Any] = dict(ops.table)
-    for name in (
-        "sum mean prod max min cumsum abs where clip flip pad concatenate stack einsum sqrt "
-        "broadcast_to array arange eye ones argmax isfinite"
-    ).split():
+    for name in [
+        "sum",
+        "mean",
+        "prod",
+        "max",
+        "min",
+        "cumsum",
+        "abs",
+        "where",
+        "clip",
+        "flip",
+        "pad",
+        "concatenate",
+        "stack",
+        "einsum",
+        "sqrt",
+        "broadcast_to",
+        "array",
+        "arange",
+        "eye",
+        "ones",
+        "argmax",
+        "isfinite",
+    ]:
         names[name] = getattr(np, name)
-    for ufunc in protocols.PLAIN | set(protocols.UFUNCS):
-        names[ufunc.__name__] = ufunc
+    function: Any
+    for function in protocols.PLAIN | set(protocols.UFUNCS):
+        names[function.__name__] = function
     return names | {"inf": np.inf, "nan": np.nan}
 
 

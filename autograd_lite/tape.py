@@ -19,21 +19,28 @@ Array = np.ndarray[Any, Any]
 def before(tensor: Any, serial: int) -> Any:
     """The record that `tensor` had when number `serial` was given out.
 
-    An in-place operation puts a new record in front: its first parent is the record before.
+    An in-place operation puts a new record in front of the one before.
     """
     while tensor.serial > serial:
-        tensor = tensor.parents[0]
+        tensor = tensor.extra.previous
     return tensor
 
 
-def walk(*roots: Any) -> Iterator[Any]:
-    """Everything that the roots were computed from, newest first, each once."""
+def walk(*roots: Any, released: Callable[[Any], Any] | None = None) -> Iterator[Any]:
+    """Everything that the roots were computed from, newest first, each once.
+
+    RuntimeError at a record that a backward pass has released, unless `released(node)` gives
+    parents to go on with.
+    """
     pending = {-t.serial: t for t in roots}
     heap = sorted(pending)
     while heap:
         node = pending.pop(heappop(heap))
         yield node
-        for p in released_is_error(node):
+        parents = node.parents
+        if parents is None:
+            parents = (released or released_is_error)(node)
+        for p in parents:
             if p is not None:
                 if p.serial > node.serial:
                     p = before(p, node.serial)
@@ -48,13 +55,11 @@ def tape(*roots: Any) -> list[Any]:
 
 
 def released_is_error(node: Any) -> Any:
-    """The parents of a node, if a backward pass has not released them."""
-    if node.parents is None:
-        raise RuntimeError(
-            f"{node.op.name}: the record of this operation was released by an earlier backward(); "
-            "call that one with retain_graph=True to go through it again"
-        )
-    return node.parents
+    """Raise for a node whose record a backward pass has released."""
+    raise RuntimeError(
+        f"{node.op.name}: the record of this operation was released by an earlier backward(); "
+        "call that one with retain_graph=True to go through it again"
+    )
 
 
 def fit(g: Any, like: Array) -> Any:
@@ -101,35 +106,39 @@ def pull(
     *,
     keep: bool,
     boxed: bool = False,
-    only: set[Any] | None = None,
-    watch: Callable[[Any, Any, Any], None] | None = None,
-) -> list[tuple[Any, Any]]:
+    wanted: set[Any] | None = None,
+    found: dict[Any, Any] | None = None,
+    watch: Callable[[Any, Any, Any, Any], None] | None = None,
+    hooks: bool = True,
+) -> dict[Any, Any]:
     """Pull gradients back through the tape of the seeded tensors: the leaves and their gradients.
 
     `seeds` are (tensor, gradient). Without `keep`, records are released as they are used. `boxed`
-    runs the rules on Tensors, so that the gradients have a tape of their own. `only` restricts
-    the walk to those tensors. `watch(node, input, gradient)` sees every new gradient.
+    runs the rules on Tensors, so that the gradients have a tape of their own. `wanted` keeps
+    to those tensors. `found` takes the total gradient of every tensor reached, leaves included. `watch(node, input, g, gradient)` sees every new gradient; without
+    `hooks`, those of the tensors are not run and no `grad` is kept.
     """
-    pending: dict[int, tuple[Any, Any]] = {}
+    pending: dict[int, tuple[Any, Any]] = {}  # nodes whose gradient is not complete yet
     heap: list[int] = []
-    leaves = []
+    leaves: dict[Any, Any] = {}
     for p, g in seeds:
-        if -p.serial in pending:
-            g = pending[-p.serial][1] + g
+        if p.op is None:
+            leaves[p] = leaves[p] + g if p in leaves else g
+        elif -p.serial in pending:
+            pending[-p.serial] = p, pending[-p.serial][1] + g
         else:
+            pending[-p.serial] = p, g
             heappush(heap, -p.serial)
-        pending[-p.serial] = p, g
     while heap:
         node, g = pending.pop(heappop(heap))
-        if node.extra is not None:
+        if node.extra is not None and hooks:
             g = node.extra.arrive(node, g)
-        op = node.op
-        if op is None:
-            leaves.append((node, g))
-            continue
+        if found is not None:
+            found[node] = g
         parents = node.parents
         if parents is None:
             released_is_error(node)
+        op = node.op
         y = node.data
         args = node.args
         kw = node.kw
@@ -149,14 +158,17 @@ def pull(
                 check_version(node, p)
             if p.serial > serial:
                 p = before(p, serial)
-            if not p.requires_grad or (only is not None and p not in only):
+            if not p.requires_grad or (wanted is not None and p not in wanted):
                 continue
             gp = rule(g, y, *args, **kw) if kw else rule(g, y, *args)
             like = p.data
             if gp.shape != like.shape or gp.dtype is not like.dtype:
                 gp = fit(gp, like)
             if watch is not None:
-                watch(node, p, gp)
+                watch(node, p, g, gp)
+            if p.op is None:
+                leaves[p] = leaves[p] + gp if p in leaves else gp
+                continue
             k = -p.serial
             if k in pending:
                 pending[k] = p, pending[k][1] + gp
@@ -165,4 +177,8 @@ def pull(
                 heappush(heap, k)
         if not keep:
             node.parents = node.args = None
+    if hooks:
+        leaves = {p: g if p.extra is None else p.extra.arrive(p, g) for p, g in leaves.items()}
+    if found is not None:
+        found.update(leaves)
     return leaves

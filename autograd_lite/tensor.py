@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ContextDecorator
 from itertools import count
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
 
-from . import functions, ops
+from . import functions, modes, ops
+from .modes import mode
 from .ops import Op
 from .tape import Array, before, pull, walk
 
-__all__ = ["Tensor", "enable_grad", "no_grad", "set_grad_enabled", "is_grad_enabled", "tensor"]
+__all__ = ["Tensor", "as_tensor", "get_default_dtype", "set_default_dtype", "tensor"]
 
 tick = count(1).__next__  # serial numbers; next() on a count is atomic
 NOTHING: dict[str, Any] = {}
 NUMBERS = frozenset({float, int, bool})
-
-
-class Mode(threading.local):
-    """What recording does in this thread."""
-
-    grad = True
-    anomaly: Any = None
-
-
-mode = Mode()
-anomalies = 0  # how many threads look for anomalies: 0 lets `record` skip the question
 
 
 # ---- recording ------------------------------------------------------------------------------
@@ -37,7 +26,7 @@ anomalies = 0  # how many threads look for anomalies: 0 lets `record` skip the q
 
 def record(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any] = NOTHING) -> Tensor:
     """Run `op` on the arrays of `inputs`, and remember it where a gradient may be asked for."""
-    args: Any = []
+    args: list[Any] = []
     parents: Any = inputs
     tracked = False
     for x in inputs:
@@ -57,11 +46,21 @@ def record(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any] = NOTHING) -> Ten
     return result(op, y, tracked, parents, tuple(args), kw)
 
 
+def record1(op: Op, a: Tensor) -> Tensor:
+    """`record` for one Tensor without metadata: 0.5 us where it takes 0.8."""
+    x = a.data
+    try:
+        y = op.forward(x)
+    except Exception as error:
+        raise explained(op, [x], NOTHING, error) from error
+    return result(op, y, a.requires_grad, (a,), (x,), NOTHING)
+
+
 def record2(op: Op, a: Tensor, b: Any) -> Tensor:
-    """`record` for `a * b` and its like: 0.2 us faster."""
+    """`record` for a Tensor and anything: 0.5 us where it takes 0.8."""
     x = a.data
     if isinstance(b, Tensor):
-        z = b.data
+        z: Any = b.data
         tracked = a.requires_grad or b.requires_grad
         parents: Any = (a, b)
     else:
@@ -76,7 +75,7 @@ def record2(op: Op, a: Tensor, b: Any) -> Tensor:
 
 
 def result(op: Op, y: Any, tracked: bool, parents: Any, args: Any, kw: dict[str, Any]) -> Tensor:
-    """The Tensor that holds `y`, and its own record if it is tracked."""
+    """The Tensor that holds `y`, which is its own record if it is tracked."""
     t = new(Tensor)
     t.data = y if y.__class__ is np.ndarray else np.asarray(y)  # NumPy gives scalars for 0-d
     t.grad = t.extra = t.version = None
@@ -93,7 +92,7 @@ def result(op: Op, y: Any, tracked: bool, parents: Any, args: Any, kw: dict[str,
         t.parents = t.args = ()
     if op.view and t.data.base is not None and parents[0] is not None:
         t.version = shared_version(parents[0])
-    if anomalies and mode.anomaly is not None:
+    if modes.anomalies and mode.anomaly is not None:
         mode.anomaly.check_forward(op, t, parents, args, kw)
     return t
 
@@ -138,96 +137,6 @@ def changed(t: Tensor) -> None:
     """Note that the memory of `t` was changed in place, so that a backward that needs the old
     values is an error."""
     shared_version(t)[0] = tick()
-
-
-# ---- modes ----------------------------------------------------------------------------------
-
-
-class set_grad_enabled(ContextDecorator):
-    """Switch recording on or off in this thread: at once, and as a context manager until its end.
-
-    >>> x = tensor(2.0, requires_grad=True)
-    >>> with set_grad_enabled(False):
-    ...     (x * x).requires_grad
-    False
-    """
-
-    def __init__(self, enabled: bool) -> None:
-        self.enabled = bool(enabled)
-        self.outer = [mode.grad]
-        mode.grad = self.enabled
-
-    def __enter__(self) -> Self:
-        mode.grad = self.enabled
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        mode.grad = self.outer[-1]
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        mode.grad = self.outer[-1]  # as a decorator it acts in the calls, not at once
-        return (enable_grad() if self.enabled else no_grad())(function)
-
-
-class no_grad(ContextDecorator):
-    """Nothing is recorded in this thread meanwhile; a context manager and a decorator.
-
-    >>> x = tensor(2.0, requires_grad=True)
-    >>> with no_grad():
-    ...     (x * x).requires_grad
-    False
-    """
-
-    enabled = False
-
-    def __init__(self) -> None:
-        self.outer: list[bool] = []
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:  # type: ignore[override]
-        import functools
-        import inspect
-
-        if inspect.isgeneratorfunction(function):
-            raise TypeError(
-                f"{type(self).__name__}: {function.__qualname__} is a generator function; "
-                "use the context manager inside it"
-            )
-
-        @functools.wraps(function)
-        def wrapper(*args: Any, **kw: Any) -> Any:
-            with type(self)():
-                return function(*args, **kw)
-
-        return wrapper
-
-    def __enter__(self) -> Self:
-        self.outer.append(mode.grad)
-        mode.grad = self.enabled
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        mode.grad = self.outer.pop()
-
-
-class enable_grad(no_grad):
-    """Operations are recorded in this thread meanwhile, also inside `no_grad`.
-
-    >>> x = tensor(2.0, requires_grad=True)
-    >>> with no_grad(), enable_grad():
-    ...     (x * x).requires_grad
-    True
-    """
-
-    enabled = True
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are recorded in this thread.
-
-    >>> is_grad_enabled()
-    True
-    """
-    return mode.grad
 
 
 # ---- dtypes and making tensors --------------------------------------------------------------
@@ -341,7 +250,7 @@ def seed_of(t: Tensor, gradient: Any, create_graph: bool) -> Any:
                 "backward() needs a scalar, or a gradient of the same shape; "
                 f"this tensor has shape {t.shape}"
             )
-        g = np.ones(t.shape, t.dtype)
+        g = t.data.dtype.type(1) if t.data.ndim == 0 else np.ones(t.shape, t.dtype)
     else:
         g = as_array(gradient)
         if g.shape != t.shape:
@@ -351,28 +260,32 @@ def seed_of(t: Tensor, gradient: Any, create_graph: bool) -> Any:
         g = g.astype(t.dtype, copy=False)
     if not create_graph:
         return g
-    return gradient if isinstance(gradient, Tensor) and g is gradient.data else Tensor(g)
+    return (
+        gradient if isinstance(gradient, Tensor) and g is gradient.data else Tensor(np.asarray(g))
+    )
 
 
 def pull_in_mode(
-    seeds: list[tuple[Tensor, Any]], keep: bool, create_graph: bool, only: Any = None
-) -> list[tuple[Tensor, Any]]:
-    """The leaves' gradients; what runs meanwhile is recorded only with `create_graph`."""
-    watch = mode.anomaly.check_backward if anomalies and mode.anomaly is not None else None
+    seeds: list[tuple[Tensor, Any]], keep: bool, create_graph: bool, **options: Any
+) -> dict[Tensor, Any]:
+    """`tape.pull` that records what it runs only with `create_graph`."""
+    if modes.anomalies and mode.anomaly is not None:
+        options["watch"] = mode.anomaly.check_backward
     outer, mode.grad = mode.grad, create_graph
     try:
-        return pull(seeds, keep=keep, boxed=create_graph, only=only, watch=watch)
+        return pull(seeds, keep=keep, boxed=create_graph, **options)
     finally:
         mode.grad = outer
 
 
-def own(g: Array, handed: dict[int, Array]) -> Array:
+def own(g: Any, handed: dict[int, Array]) -> Array:
     """`g`, or a copy if its memory is part of, or shared with, what was handed out before."""
+    if g.__class__ is not np.ndarray:  # a NumPy scalar
+        return np.asarray(g)
     owner = g if g.base is None else g.base
-    key = id(owner)
-    if key in handed or owner.__class__ is not np.ndarray or owner.nbytes != g.nbytes:
+    if id(owner) in handed or owner.__class__ is not np.ndarray or owner.nbytes != g.nbytes:
         return g.copy()
-    handed[key] = owner
+    handed[id(owner)] = owner
     return g
 
 
@@ -384,7 +297,7 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
             g = grad + g
         leaf.grad = g if own(g.data, handed) is g.data else g.clone()
     elif grad is None:
-        leaf.grad = wrap(own(g if g.__class__ is np.ndarray else np.asarray(g), handed))
+        leaf.grad = wrap(own(g, handed))
     elif grad.requires_grad:
         leaf.grad = grad + wrap(g)
     else:
@@ -395,15 +308,17 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
 
 
 class Extra:
-    """What few tensors have: a name, hooks, a wish to keep the gradient, a place in the source."""
+    """What few tensors have: a name, hooks, a wish to keep the gradient, where it was made, and
+    the record before an in-place change."""
 
-    __slots__ = ("name", "hooks", "retain", "origin")
+    __slots__ = ("name", "hooks", "retain", "origin", "previous")
 
     def __init__(self) -> None:
         self.name = ""
         self.hooks: dict[int, Callable[[Tensor], Any]] = {}
         self.retain = False
         self.origin: Any = None
+        self.previous: Any = None
 
     def arrive(self, node: Tensor, g: Any) -> Any:
         """Run the hooks on the total gradient of `node`, and keep it if it was asked for."""
@@ -497,6 +412,13 @@ class Tensor:
     data: Array
     grad: Tensor | None
     requires_grad: bool
+    op: Any  # the row that made it; None for a leaf
+    parents: Any  # its inputs, None for those that are not Tensors; None after release
+    args: Any  # the inputs' arrays
+    kw: Any  # the metadata
+    serial: int
+    version: Any  # see shared_version
+    extra: Any
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str = "") -> None:
         if data.__class__ is not np.ndarray or data.dtype.kind not in "fiub":
@@ -530,12 +452,12 @@ class Tensor:
             self.extra = Extra()
         return self.extra
 
-    shape = property(lambda self: self.data.shape, doc="The size of each axis, a tuple.")
-    ndim = property(lambda self: self.data.ndim, doc="The number of axes.")
-    dtype = property(lambda self: self.data.dtype, doc="The NumPy dtype of the elements.")
+    shape = property(attrgetter("data.shape"), doc="The size of each axis, a tuple.")
+    ndim = property(attrgetter("data.ndim"), doc="The number of axes.")
+    dtype = property(attrgetter("data.dtype"), doc="The NumPy dtype of the elements.")
     is_leaf = property(lambda self: self.op is None, doc="Whether no operation made it.")
     T = property(lambda self: functions.transpose(self), doc="The axes in reverse order.")
-    mT = property(lambda self: record(ops.mT, (self,)), doc="The last two axes swapped.")
+    mT = property(lambda self: record1(ops.mT, self), doc="The last two axes swapped.")
     grad_fn = property(
         lambda self: None if self.op is None else GradFn(self), doc="Its record, None for a leaf."
     )
@@ -623,9 +545,8 @@ class Tensor:
         keep = create_graph if retain_graph is None else retain_graph
         handed: dict[int, Array] = {}
         if gradient is not None:
-            own(seed.data if create_graph else seed, handed)
-        leaves = pull_in_mode([(self, seed)], keep, create_graph)
-        for leaf, g in leaves:
+            own(unboxed(seed), handed)
+        for leaf, g in pull_in_mode([(self, seed)], keep, create_graph).items():
             deliver(leaf, g, handed)
 
     # ---- changing in place
@@ -635,7 +556,7 @@ class Tensor:
         tracked = mode.grad and (
             self.requires_grad or any(isinstance(x, Tensor) and x.requires_grad for x in others)
         )
-        old = self
+        old: Tensor = self
         if tracked:
             if self.op is None and self.requires_grad:
                 raise RuntimeError(
@@ -651,6 +572,8 @@ class Tensor:
             for slot in ("requires_grad", "op", "parents", "args", "kw", "serial"):
                 setattr(old, slot, getattr(self, slot))
             old.grad = old.extra = old.version = None
+            if self._more().previous is not None:
+                old._more().previous = self.extra.previous
             old.data = self.data.copy()
         t = record(op, (old, *others), kw)
         if t.shape != self.shape:
@@ -667,7 +590,7 @@ class Tensor:
             self.version[1] = stamp
             old.data, old.version = self.data, [stamp, 0]
             self.requires_grad, self.op, self.parents = True, op, t.parents
-            self.args, self.kw, self.serial = t.args, kw, tick()
+            self.args, self.kw, self.serial, self.extra.previous = t.args, kw, tick(), old
         return self
 
     def __iadd__(self, other: Any) -> Self:
@@ -746,7 +669,7 @@ class Tensor:
         return record(ops.pow, (base, self))
 
     def __matmul__(self, other: Any) -> Tensor:
-        if isinstance(other, Tensor) and self.data.ndim > 1 and other.data.ndim > 1:
+        if isinstance(other, Tensor) and self.data.ndim > 1 < other.data.ndim:
             return record2(ops.matmul, self, other)
         return functions.matmul(self, as_tensor(other))
 
@@ -754,10 +677,10 @@ class Tensor:
         return functions.matmul(as_tensor(other), self)
 
     def __neg__(self) -> Tensor:
-        return record(ops.neg, (self,))
+        return record1(ops.neg, self)
 
     def __abs__(self) -> Tensor:
-        return record(ops.abs, (self,))
+        return record1(ops.abs, self)
 
     def __getitem__(self, index: Any) -> Tensor:
         return record(ops.getitem, (self,), {"index": plain_index(self, index)})
@@ -797,7 +720,7 @@ class Tensor:
     __hash__ = object.__hash__  # by identity, as in PyTorch, though == compares elements
 
     def __op__(self, op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
-        return record(op, inputs, kw)
+        return record(op, inputs, kw) if kw or len(inputs) > 1 else record1(op, self)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
         from .protocols import apply_ufunc
@@ -823,7 +746,7 @@ class Tensor:
 
     def clone(self) -> Tensor:
         """A recorded copy, with memory of its own."""
-        return record(ops.copy, (self,))
+        return record1(ops.copy, self)
 
     def to(self, dtype: Any) -> Tensor:
         """The elements in another dtype, self if they have it already."""
@@ -846,7 +769,7 @@ class Tensor:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         """A copy of this tensor and of everything it was computed from, without recursion."""
-        for old in reversed(list(walk(self))):
+        for old in reversed(list(walk(self, released=lambda node: ()))):
             if id(old) not in memo:
                 memo[id(old)] = old._copied(memo)
         return memo[id(self)]
@@ -860,6 +783,9 @@ class Tensor:
             t.grad = Tensor(self.grad.data.copy())
         if self.extra is not None:
             t.name = self.name
+        if self.parents is None:
+            t.parents = t.args = None
+            return t
         t.parents = tuple(
             None if p is None else memo[id(before(p, self.serial))] for p in self.parents
         )

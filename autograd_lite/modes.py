@@ -1,0 +1,104 @@
+"""What recording does in this thread: on, off, or on with a search for anomalies."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+__all__ = ["enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+
+class Mode(threading.local):
+    """The state of one thread."""
+
+    grad = True
+    anomaly: Any = None
+
+
+mode = Mode()
+anomalies = 0  # how many threads search for anomalies: 0 spares `record` the question
+
+
+class no_grad:
+    """Nothing is recorded in this thread meanwhile; a context manager and a decorator.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> with no_grad():
+    ...     (x * x).requires_grad
+    False
+    """
+
+    enabled = False
+
+    def __init__(self) -> None:
+        self.outer: list[bool] = []
+
+    def __enter__(self) -> Self:
+        self.outer.append(mode.grad)
+        mode.grad = self.enabled
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        mode.grad = self.outer.pop()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(function):
+            raise TypeError(
+                f"{type(self).__name__}: {function.__qualname__} is a generator function, which "
+                "would leave the mode on between its values; use the context manager inside it"
+            )
+        context = enable_grad if self.enabled else no_grad
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kw: Any) -> Any:
+            with context():
+                return function(*args, **kw)
+
+        return wrapper
+
+
+class enable_grad(no_grad):
+    """Operations are recorded in this thread meanwhile, also inside `no_grad`.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> with no_grad(), enable_grad():
+    ...     (x * x).requires_grad
+    True
+    """
+
+    enabled = True
+
+
+class set_grad_enabled(no_grad):
+    """Switch recording on or off in this thread: at once, and as a context manager until its end.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> with set_grad_enabled(False):
+    ...     (x * x).requires_grad
+    False
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = bool(enabled)
+        self.outer = [mode.grad]
+        mode.grad = self.enabled
+
+    def __enter__(self) -> Self:
+        mode.grad = self.enabled
+        return self
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        mode.grad = self.outer.pop()  # as a decorator it acts in the calls, not at once
+        return super().__call__(function)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded in this thread.
+
+    >>> is_grad_enabled()
+    True
+    """
+    return mode.grad
