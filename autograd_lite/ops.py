@@ -238,7 +238,7 @@ def _first(x: Any, axis: Any) -> Any:
     return x[tuple([slice(0, 1) if i in axes else slice(None) for i in range(x.ndim)])]
 
 
-def _var(x: Any, axis: Any, keepdims: bool, correction: int) -> Any:
+def _var(x: Any, axis: Any, keepdims: Any, correction: int) -> Any:
     d = _centred(x - _first(x, axis), axis)  # shifted: a constant has variance exactly 0
     return np.add.reduce(d * d, axis=axis, keepdims=keepdims) / (count(x, axis) - correction)
 
@@ -503,7 +503,8 @@ put = row(
     lambda g, y, x, v, index: put(g, 0, index=index),
     lambda g, y, x, v, index: g[index],
     named=True,
-    doc="`x` with `v` at `index`: what `x[index] = v` records.",
+    doc="`x` with `v` at `index`: what `x[index] = v` records. Where an index repeats, v's gradient is "
+    "undefined, as in PyTorch.",
 )
 nll = row(
     "nll",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ INFIX = {
     "less": ("<", COMPARE), "less_equal": ("<=", COMPARE), "greater": (">", COMPARE),
     "greater_equal": (">=", COMPARE),
 }  # fmt: skip
-SILENT = {"axis": None, "keepdims": False}  # metadata that are not written when they are these
+SILENT: dict[str, Any] = {"axis": None, "keepdims": False}  # metadata that are not written when they are these
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -167,7 +168,7 @@ def written(s: Any) -> tuple[str, int]:
         case "einsum":
             return f"einsum({', '.join([repr(s.kw['spec']), *map(text, s.inputs)])})", ATOM
         case "pad":
-            return f"pad({text(x)}, {s.kw['width']}, constant_values={text(s.kw['value'])})", ATOM
+            return f"pad({text(x)}, {s.kw['width'] or 0}, constant_values={text(s.kw['value'])})", ATOM
     words = [text(i) for i in s.inputs]
     words += [f"{k}={text(v)}" for k, v in s.kw.items() if k not in SILENT or v is not SILENT[k]]
     return f"{s.name}({', '.join(words)})", ATOM
@@ -202,8 +203,9 @@ def array_text(a: np.ndarray[Any, Any]) -> str:
         return f"arange({len(a)})"
     if a.ndim == 2 and a.shape[0] == a.shape[1] and (a == np.eye(len(a))).all():
         return f"eye({len(a)}, dtype={a.dtype.name!r})"
-    if a.size and (a == 1).all():
-        return f"ones({a.shape}, dtype={a.dtype.name!r})"
+    for word, number in (("zeros", 0), ("ones", 1)):
+        if (a == number).all():
+            return f"{word}({a.shape}, dtype={a.dtype.name!r})"
     return f"array({a.tolist()}, dtype={a.dtype.name!r})"
 
 
@@ -249,6 +251,8 @@ def namespace() -> dict[str, Any]:
         "isfinite",
     ]:
         names[name] = getattr(np, name)
+    for name in ("var", "std", "logsumexp"):
+        names[name] = partial(ops.table[name], **SILENT)
     function: Any
     for function in protocols.PLAIN | set(protocols.UFUNCS):
         names[function.__name__] = function
@@ -385,4 +389,4 @@ def example(op: Op) -> tuple[tuple[Any, ...], dict[str, Any]]:
         known[name] = ((v,), reduction | {"correction": 1})
     if op.name in known:
         return known[op.name]
-    return (v,) * len(input_names(op, 9)), {}
+    return (v,) * len(tuple(op.rules)), {}

@@ -79,7 +79,9 @@ def check_version(node: Any, p: Any) -> None:
     """Raise if input `p` of `node` was changed in place and the derivative needs its old value."""
     changed, recorded = p.version
     if changed > node.serial:
-        check_unchanged(node, p, node.parents.index(p))
+        for i, q in enumerate(node.parents):
+            if q is p:
+                check_unchanged(node, p, i)
     elif recorded > p.serial:
         raise RuntimeError(
             f"{node.op.name}: an input of shape {p.data.shape} is a view whose memory was changed "

@@ -566,7 +566,7 @@ class Tensor:
             if self.data.base is not None and self.version is not None and self.op is not None:
                 raise RuntimeError(
                     f"{op.name}: a view of a recorded tensor cannot be changed in place; "
-                    "change the tensor itself, as in y[0] = ..., or a clone() of the view"
+                    "write y[0] = y[0] + ... instead of y[0] += ..., or change a clone()"
                 )
             old = new(Tensor)
             for slot in ("requires_grad", "op", "parents", "args", "kw", "serial"):
@@ -575,7 +575,7 @@ class Tensor:
             if self._more().previous is not None:
                 old._more().previous = self.extra.previous
             old.data = self.data.copy()
-        t = record(op, (old, *others), kw)
+        t = record(op, (old, *[old if x is self else x for x in others]), kw)
         if t.shape != self.shape:
             raise ValueError(
                 f"{op.name}: in place, the result of shape {t.shape} does not fit into this "
@@ -719,8 +719,7 @@ class Tensor:
 
     __hash__ = object.__hash__  # by identity, as in PyTorch, though == compares elements
 
-    def __op__(self, op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
-        return record(op, inputs, kw) if kw or len(inputs) > 1 else record1(op, self)
+    __op__ = staticmethod(record)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
         from .protocols import apply_ufunc
@@ -776,7 +775,7 @@ class Tensor:
 
     def _copied(self, memo: dict[int, Any]) -> Tensor:
         t = type(self).__new__(type(self))
-        t.data = self.data.copy()
+        t.data = self.data.copy(order="K")
         t.requires_grad, t.op, t.kw, t.serial = self.requires_grad, self.op, self.kw, tick()
         t.grad = t.extra = t.version = None
         if self.grad is not None:
@@ -810,6 +809,8 @@ class Tensor:
     __and__ = comparison(np.bitwise_and)
     __or__ = comparison(np.bitwise_or)
     __xor__ = comparison(np.bitwise_xor)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__  # they commute
 
     def __invert__(self) -> Tensor:
         return Tensor(~self.data)

@@ -1,0 +1,185 @@
+"""Derivatives of functions against closed forms, finite differences and each other."""
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite import Tensor, tensor
+
+X = np.array([0.5, -1.0, 2.0])
+
+
+def cubic(x):
+    return (x**3).sum()
+
+
+def test_grad_of_a_function():
+    np.testing.assert_allclose(ag.grad(cubic)(Tensor(X)).data, 3 * X**2)
+
+
+def test_grad_of_grad_of_grad():
+    third = ag.grad(ag.grad(ag.grad(lambda x: x**4, create_graph=True), create_graph=True))
+    assert third(tensor(2.0)).item() == 48.0
+
+
+def test_grad_of_a_tape_and_of_intermediates():
+    x = Tensor(X, requires_grad=True)
+    y = x * x
+    loss = (y * y).sum()
+    dy, dx = ag.grad(loss, [y, x])
+    np.testing.assert_allclose(dy.data, 2 * X**2)
+    np.testing.assert_allclose(dx.data, 4 * X**3)
+    assert x.grad is None
+    assert y.grad is None
+
+
+def test_grad_does_not_pull_what_is_not_asked_for(monkeypatch):
+    called = []
+    right = ag.ops.mul.rules
+    spy = (right[0], lambda g, y, a, b: called.append(1) or right[1](g, y, a, b))
+    monkeypatch.setattr(ag.ops.mul, "rules", spy)
+    x, w = tensor(2.0, requires_grad=True), tensor(3.0, requires_grad=True)
+    assert ag.grad(x * w, x)[0].item() == 3.0
+    assert not called
+
+
+def test_grad_of_an_unused_input():
+    x, z = tensor(1.0, requires_grad=True), tensor(1.0, requires_grad=True)
+    y = x * 2
+    with pytest.raises(RuntimeError, match="do not depend on input 1, of shape"):
+        ag.grad(y, [x, z], retain_graph=True)
+    assert ag.grad(y, [x, z], allow_unused=True)[1] is None
+
+
+def test_grad_refuses_what_needs_no_gradient():
+    x = tensor(1.0, requires_grad=True)
+    with pytest.raises(RuntimeError, match="input 0 does not require grad"):
+        ag.grad(x * 2, tensor(1.0))
+
+
+def test_grad_with_several_outputs_and_upstream_gradients():
+    x = Tensor(X, requires_grad=True)
+    v = np.array([1.0, 2.0, 3.0])
+    (dx,) = ag.grad([x * x, x.sum()], x, [Tensor(v), tensor(10.0, dtype="float64")])
+    np.testing.assert_allclose(dx.data, 2 * X * v + 10)
+    with pytest.raises(ValueError, match="2 outputs, but 3 grad_outputs"):
+        ag.grad([x * x, x.sum()], x, [v, v, v])
+
+
+def test_gradients_do_not_share_memory():
+    a, b = Tensor(X.copy(), requires_grad=True), Tensor(X.copy(), requires_grad=True)
+    v = Tensor(np.ones(3))
+    da, db = ag.grad(a + b, [a, b], v)
+    assert not np.shares_memory(da.data, db.data)
+    assert not np.shares_memory(da.data, v.data)
+
+
+def test_value_and_grad_of_several_arguments():
+    value, (da, db) = ag.value_and_grad(lambda a, b, k: (a * b).sum() * k, argnums=(0, 1))(
+        Tensor(X), Tensor(2 * X), k=3
+    )
+    np.testing.assert_allclose(value.item(), 3 * (2 * X * X).sum())
+    np.testing.assert_allclose(da.data, 6 * X)
+    np.testing.assert_allclose(db.data, 3 * X)
+    assert not value.requires_grad
+
+
+def test_an_argument_without_influence_has_gradient_zero():
+    assert ag.grad(lambda a, b: a * 1, argnums=1)(tensor(1.0), tensor([1.0, 2.0])).tolist() == [
+        0,
+        0,
+    ]
+
+
+def function(a, b):
+    return (a @ b).tanh(), (a * a).sum()
+
+
+def pair():
+    rng = np.random.default_rng(0)
+    return Tensor(rng.standard_normal((2, 3))), Tensor(rng.standard_normal((3, 4)))
+
+
+def test_jacobian_agrees_with_finite_differences():
+    a, b = pair()
+    rows = ag.jacobian(function, (a, b))
+    assert [[j.shape for j in row] for row in rows] == [
+        [(2, 4, 2, 3), (2, 4, 3, 4)],
+        [(2, 3), (3, 4)],
+    ]
+    h = 1e-6
+    for which, x in enumerate((a, b)):
+        for i in np.ndindex(x.shape):
+            old = x.data[i]
+            x.data[i] = old + h
+            up = function(a, b)
+            x.data[i] = old - h
+            down = function(a, b)
+            x.data[i] = old
+            for row, u, d in zip(rows, up, down, strict=True):
+                numeric = (u.data - d.data) / (2 * h)
+                np.testing.assert_allclose(row[which].data[(..., *i)], numeric, atol=1e-8)
+
+
+def test_vjp_and_jvp_agree_with_the_jacobian_and_each_other():
+    a, b = pair()
+    (ja, jb), (ka, kb) = ag.jacobian(function, (a, b))
+    rng = np.random.default_rng(1)
+    u = Tensor(rng.standard_normal((2, 4))), Tensor(rng.standard_normal(()))
+    v = Tensor(rng.standard_normal((2, 3))), Tensor(rng.standard_normal((3, 4)))
+    _, (da, db) = ag.vjp(function, (a, b), u)
+    np.testing.assert_allclose(da.data, np.tensordot(u[0].data, ja.data, 2) + u[1].data * ka.data)
+    np.testing.assert_allclose(db.data, np.tensordot(u[0].data, jb.data, 2) + u[1].data * kb.data)
+    _, (t0, t1) = ag.jvp(function, (a, b), v)
+    np.testing.assert_allclose(
+        t0.data, np.tensordot(ja.data, v[0].data, 2) + np.tensordot(jb.data, v[1].data, 2)
+    )
+    inner = (t0.data * u[0].data).sum() + t1.data * u[1].data
+    np.testing.assert_allclose(inner, (da.data * v[0].data).sum() + (db.data * v[1].data).sum())
+
+
+def test_hessian_and_hvp():
+    x = Tensor(X)
+    np.testing.assert_allclose(ag.hessian(cubic, x).data, np.diag(6 * X))
+    value, product = ag.hvp(cubic, x, Tensor(np.ones(3)))
+    np.testing.assert_allclose(product.data, 6 * X)
+    np.testing.assert_allclose(value.item(), (X**3).sum())
+    blocks = ag.hessian(lambda a, b: (a * a * b).sum(), (x, Tensor(2 * X)))
+    np.testing.assert_allclose(blocks[0][1].data, np.diag(2 * X))
+    np.testing.assert_allclose(blocks[1][1].data, np.zeros((3, 3)))
+
+
+def test_hessian_of_a_network_is_symmetric():
+    rng = np.random.default_rng(0)
+    w = Tensor(rng.standard_normal((4, 3)), requires_grad=True)
+    h = ag.hessian(lambda x: (w @ x).tanh().log_softmax(0)[1], Tensor(X)).data
+    np.testing.assert_allclose(h, h.T, atol=1e-14)
+    assert np.abs(h).max() > 1e-3
+    assert w.grad is None
+
+
+def test_linear_functions_have_hessian_zero():
+    assert (ag.hessian(lambda x: x.sum(), Tensor(X)).data == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (
+            lambda: ag.jvp(cubic, Tensor(X), tensor([1.0])),
+            ValueError,
+            r"jvp: v has shapes \[\(1,\)",
+        ),
+        (lambda: ag.hessian(lambda x: x * 2, Tensor(X)), RuntimeError, "must return one number"),
+        (lambda: ag.vjp(lambda x: 3.0, Tensor(X)), TypeError, "must return Tensors, got float"),
+        (lambda: ag.grad(lambda x: x * 2)(Tensor(X)), RuntimeError, "needs a scalar"),
+    ],
+)
+def test_errors(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()
+
+
+def test_it_works_inside_no_grad():
+    with ag.no_grad():
+        assert ag.grad(lambda x: x * x)(tensor(3.0)).item() == 6.0

@@ -1,0 +1,153 @@
+"""What a row prints is what it runs: every formula is evaluated with NumPy and compared."""
+
+import numpy as np
+import pytest
+
+from autograd_lite import ops
+from autograd_lite.ops import Op
+from autograd_lite.symbol import Symbol, formula, formulas, gradients, namespace, reads
+from autograd_lite.tape import fit
+from tests.cases import CASES
+
+NAMES = namespace()
+
+
+def run(op, args, kw):
+    """The forward text and the backward texts of one call, evaluated, beside the executed rules."""
+    names = [f"x{i}" for i in range(len(args))]
+    y = np.asarray(op.forward(*args, **kw))
+    forward, back = formulas(op, y, args, kw, names)
+    g = np.random.default_rng(0).standard_normal(y.shape)
+    values = dict(zip(names, args, strict=True)) | {"y": y, "g": g}
+    written, executed = [eval(forward, NAMES, values)], [y]
+    for text, rule, x in zip(back, op.rules, args):  # noqa: B905  (`each` has no end)
+        if text is not None:
+            written.append(eval(text, NAMES, values))
+            executed.append(fit(rule(g, y, *args, **kw), x))
+    return written, executed
+
+
+def recorded(case):
+    """The arrays and metadata that the case hands to its row."""
+    if case.call is None:
+        return case.arrays(), case.kw
+    seen = []
+    op = case.op
+    forward = op.forward
+    op.forward = lambda *a, **kw: seen.append((a, kw)) or forward(*a, **kw)
+    try:
+        case(*case.arrays())
+    finally:
+        op.forward = forward
+    return [np.asarray(a) for a in seen[0][0]], seen[0][1]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
+def test_the_printed_text_is_what_runs(case):
+    args, kw = recorded(case)
+    with np.errstate(all="ignore"):
+        written, executed = run(case.op, args, kw)
+    for text, result in zip(written, executed, strict=True):
+        np.testing.assert_array_equal(text, result)
+        assert np.shape(text) == np.shape(result)
+
+
+def test_every_row_prints_a_formula():
+    for name, op in ops.table.items():
+        text = formula(op)
+        assert text.startswith(f"{name}: y = ")
+        assert "; d" in text
+
+
+def test_a_rule_that_prints_what_it_does_not_do_is_found():
+    lying = Op(
+        "lying", np.tanh, lambda g, y, x: g * (1 - y * y if isinstance(x, Symbol) else 1 + y)
+    )
+    written, executed = run(lying, [np.array([0.3, 0.7])], {})
+    assert not np.allclose(written[1], executed[1])
+
+
+@pytest.mark.parametrize(
+    ("op", "text"),
+    [
+        (ops.tanh, "tanh: y = tanh(x); dx = g * (1 - y * y)"),
+        (ops.matmul, "matmul: y = a @ b; da = g @ b.mT; db = a.mT @ g"),
+        (ops.div, "div: y = a / b; da = g / b; db = -g * y / b"),
+        (ops.sigmoid, "sigmoid: y = 1 / (1 + exp(-x)); dx = g * y * (1 - y)"),
+        (ops.relu, "relu: y = maximum(x, 0); dx = g * (y > 0)"),
+    ],
+)
+def test_formulas_read_like_the_textbook(op, text):
+    assert formula(op) == text
+
+
+def test_broadcasting_is_summed_back_in_the_text():
+    _, back = formulas(
+        ops.add, np.ones((2, 3)), [np.ones((2, 3)), np.ones(3)], {}, ["z", "b"], g="d_a"
+    )
+    assert back == ["d_a", "sum(d_a, axis=0)"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a - (b - c)", "a - b - c", "(a - b) * c", "a / (b * c)", "a / b * c", "-a * b", "-(a + b)",
+        "a ** b ** c", "(a ** b) ** c", "(-a) ** 2", "-a ** 2", "a @ b @ c", "a @ (b @ c)",
+        "(a > b) * c", "a * (b == c)", "(a > 0) & (b > 0)", "(a + b)[0]", "(a @ b).mT", "a.mT @ b",
+        "2 - a", "a * -1.0", "(a == b) == c", "exp(-a)", "~(a > b)", "a ** -1.0", "(a * b).mT",
+    ],
+)  # fmt: skip
+def test_brackets_are_kept_where_they_matter(text):
+    rng = np.random.default_rng(1)
+    values = {n: rng.uniform(0.5, 2, (3, 3)) for n in "abc"}
+    symbols = {n: Symbol(n, v) for n, v in values.items()}
+    printed = str(eval(text, NAMES, symbols))
+    np.testing.assert_array_equal(eval(printed, NAMES, values), eval(text, NAMES, values))
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "kw", "needs"),
+    [
+        (ops.add, 2, {}, set()),
+        (ops.mul, 2, {}, {0, 1}),
+        (ops.exp, 1, {}, {-1}),
+        (ops.log, 1, {}, {0}),
+        (ops.sum, 1, {"axis": None, "keepdims": False}, set()),
+        (ops.div, 2, {}, {-1, 1}),
+        (ops.relu, 1, {}, {-1}),
+    ],
+)
+def test_reads_tells_which_values_a_rule_needs(op, args, kw, needs):
+    arrays = [np.ones(3) * 2] * args
+    y = op.forward(*arrays, **kw)
+    found = {i for i in range(-1, args) if reads(op, y, arrays, kw, [True] * args, i)}
+    assert found == needs
+
+
+def test_only_the_rules_that_run_count_in_reads():
+    a = np.ones(3)
+    assert reads(ops.mul, a, [a, a], {}, [True, False], 1)
+    assert not reads(ops.mul, a, [a, a], {}, [True, False], 0)
+
+
+def test_formula_of_an_own_operation():
+    cube = Op("cube", lambda x: x * x * x, lambda g, y, x: g * 3 * x * x)
+    assert formula(cube) == "cube: y = x * x * x; dx = g * 3 * x * x"
+
+
+def test_formula_says_what_is_missing():
+    scaled = Op("scaled", lambda x, by: x * by, lambda g, y, x, by: g * by)
+    with pytest.raises(TypeError, match="scaled needs sample inputs or metadata"):
+        formula(scaled)
+    assert formula(scaled, np.ones(2), by=3.0) == "scaled: y = x * 3.0; dx = g * 3.0"
+
+
+def test_an_integer_input_has_no_formula():
+    x, t = np.zeros((2, 3)), np.array([0, 2])
+    symbols = [Symbol("x", x), Symbol("t", t)]
+    assert gradients(ops.nll, np.array(0.0), symbols, {"n": 2})[1] is None
+
+
+def test_numpy_functions_without_a_row_are_refused():
+    with pytest.raises(TypeError, match=r"np\.arcsin: there is no derivative rule"):
+        np.arcsin(Symbol("x", np.ones(2)))
