@@ -358,6 +358,15 @@ def minimum(a: Any, b: Any) -> Tensor:
     return ops.minimum(a, b)
 
 
+def logaddexp(a: Any, b: Any) -> Tensor:
+    """log(exp(a) + exp(b)), without overflow.
+
+    >>> logaddexp(tensor(1000.0), tensor(-1000.0)).item()
+    1000.0
+    """
+    return ops.logaddexp(a, b)
+
+
 def where(condition: Any, a: Any, b: Any) -> Tensor:
     """a where condition is true, else b.
 
@@ -473,9 +482,11 @@ def norm(
         return ops.sum(ops.abs(x), axis=axis, keepdims=keepdims)
     if p == math.inf:
         return ops.max(ops.abs(x), axis=axis, keepdims=keepdims)
-    total = ops.sum(pow(ops.abs(x), p), axis=axis, keepdims=keepdims)
-    safe = ops.where(total == 0, 1, total)
-    return ops.where(total == 0, 0, pow(safe, 1 / p))
+    # |0| ** p has an infinite slope for p < 1, and a zero sum an infinite root: 1 stands in
+    size = ops.abs(x)
+    powers = ops.where(size == 0, 0, pow(ops.where(size == 0, 1, size), p))
+    total = ops.sum(powers, axis=axis, keepdims=keepdims)
+    return ops.where(total == 0, 0, pow(ops.where(total == 0, 1, total), 1 / p))
 
 
 def amax(
@@ -548,12 +559,16 @@ def min(
 def _extreme(name: str, x: Any, axis: Any, keepdims: bool, dim: int | None) -> Any:
     if hasattr(axis, "data") and dim is None:
         return ops.table[name + "imum"](x, axis)
-    axis = some_axes(name, x, axis, dim)
-    require_elements(name, x, axis)
+    axis = axis if dim is None else dim
     if axis is None:
+        require_elements(name, x, None)
         return ops.table[name](x, axis=None, keepdims=keepdims)
-    if not isinstance(axis, int):
+    if isinstance(axis, Sequence):
         raise TypeError(f"{name}: dim is one int, as indices are returned; use a{name} for several")
+    axis = one_axis(name, x, axis)
+    if x.ndim == 0:
+        return MaxResult(ops.copy(x), _plain(np.zeros_like, x, dtype=int))
+    require_elements(name, x, axis)
     indices = (argmax if name == "max" else argmin)(x, axis, keepdims=True)
     values = take_along_axis(x, indices, axis)
     if keepdims:
@@ -636,6 +651,8 @@ def cumprod(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
     [2.0, 6.0, 24.0]
     """
     axis = one_axis("cumprod", x, axis if dim is None else dim)
+    if x.ndim == 0:
+        return ops.copy(x)
     x = movedim(x, axis, -1)
     n = x.shape[-1]
     upto = np.tri(n, dtype=bool)  # row k holds the factors of y[k]
@@ -647,30 +664,43 @@ def _data(x: Any) -> Any:
 
 
 def argmax(
-    x: Any, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None
+    x: Any,
+    axis: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
 ) -> Tensor:
     """The index of the (first) largest element, of all or along an axis; it has no gradient.
 
     >>> argmax(tensor([1.0, 5.0, 2.0])).item()
     1
     """
-    return _plain(np.argmax, x, some_axes("argmax", x, axis, dim), keepdims)
+    at = some_axes("argmax", x, axis, dim)
+    require_elements("argmax", x, at)
+    return _plain(np.argmax, x, axis=at, keepdims=keepdims or keepdim)
 
 
 def argmin(
-    x: Any, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None
+    x: Any,
+    axis: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
 ) -> Tensor:
     """The index of the (first) smallest element, of all or along an axis; it has no gradient.
 
     >>> argmin(tensor([1.0, 5.0, 2.0])).item()
     0
     """
-    return _plain(np.argmin, x, some_axes("argmin", x, axis, dim), keepdims)
+    at = some_axes("argmin", x, axis, dim)
+    require_elements("argmin", x, at)
+    return _plain(np.argmin, x, axis=at, keepdims=keepdims or keepdim)
 
 
-def _plain(function: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    require_elements(function.__name__, x, axis)
-    y = np.asarray(function(_data(x), axis=axis, keepdims=keepdims))
+def _plain(function: Any, x: Any, **kw: Any) -> Any:
+    y = np.asarray(function(_data(x), **kw))
     return y if isinstance(x, np.ndarray) else type(x)(y)
 
 
@@ -933,22 +963,34 @@ def pad(x: Tensor, width: Any, value: float = 0.0) -> Tensor:
 
 
 def take_along_axis(x: Tensor, indices: Any, axis: int = -1, *, dim: int | None = None) -> Tensor:
-    """The elements of x at `indices` along one axis; elsewhere the indices broadcast.
+    """The elements of x at `indices` along one axis; on the others the two broadcast.
 
-    >>> take_along_axis(tensor([[1.0, 2.0]]), tensor([[1]]), 1).tolist()
-    [[2.0]]
+    >>> take_along_axis(tensor([[1.0, 2.0], [3.0, 4.0]]), tensor([[1]]), 1).tolist()
+    [[2.0], [4.0]]
     """
     axis = one_axis("take_along_axis", x, axis if dim is None else dim)
-    picked = _data(indices)
-    grid = list(np.ogrid[tuple(slice(n) for n in picked.shape)])
-    grid[axis] = picked
-    return ops.getitem(x, index=tuple(grid))
+    return _along(x, _data(indices), axis, x.shape)
 
 
 def gather(x: Tensor, dim: int, index: Any) -> Tensor:
-    """PyTorch's name for `take_along_axis(x, index, dim)`.
+    """The elements of x at `index` along one axis; the result has the shape of `index`.
 
-    >>> gather(tensor([[1.0, 2.0]]), 1, tensor([[1]])).tolist()
+    On the other axes position i of the index reads position i of x, as in PyTorch.
+
+    >>> gather(tensor([[1.0, 2.0], [3.0, 4.0]]), 1, tensor([[1]])).tolist()
     [[2.0]]
     """
-    return take_along_axis(x, index, dim)
+    index = _data(index)
+    return _along(x, index, one_axis("gather", x, dim), index.shape)
+
+
+def _along(x: Any, picked: Any, axis: int, shape: tuple[int, ...]) -> Any:
+    grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in shape)])
+    if picked.ndim != x.ndim:
+        raise ValueError(
+            f"take_along_axis: indices of shape {picked.shape} need the {x.ndim} axes of x"
+        )
+    if x.ndim == 0:
+        return ops.copy(x)
+    grid[axis] = picked
+    return ops.getitem(x, index=tuple(grid))

@@ -178,7 +178,7 @@ logaddexp = row(
     lambda g, y, a, b: g * np.exp(a - y),
     lambda g, y, a, b: g * np.exp(b - y),
 )
-softplus = row("softplus", lambda x: np.logaddexp(x, 0), lambda g, y, x: g * np.exp(x - y))
+softplus = row("softplus", lambda x: np.logaddexp(x, 0), lambda g, y, x: g * -np.expm1(-y))
 erf = row("erf", _erf, lambda g, y, x: g * (2 / math.sqrt(math.pi)) * np.exp(-x * x), named=True)
 clip = row(
     "clip",
@@ -416,7 +416,10 @@ def _einsum_rule(g: Any, y: Any, *arrays: Any, spec: str, i: int) -> Any:
             factors.append(np.eye(n, dtype=arrays[i].dtype))
             wanted += twin
         else:
-            if not any(letter in term for term in terms):  # summed here alone: same everywhere
+            sizes = [
+                f.shape[t.index(letter)] for t, f in zip(terms, factors, strict=True) if letter in t
+            ]
+            if n not in sizes:  # it was summed in this operand alone, or broadcast elsewhere
                 terms.append(letter)
                 factors.append(np.ones(n, dtype=arrays[i].dtype))
             wanted += letter

@@ -110,7 +110,7 @@ def apply_function(cls: Any, function: Any, args: Any, kw: dict[str, Any]) -> An
     """What any other NumPy function does on our types."""
     if function in FUNCTIONS:
         return FUNCTIONS[function](*args, **kw)
-    if function in PLAIN or function.__module__.startswith("numpy.testing"):
+    if function in PLAIN:
         return cls.__plain__(function, args, kw)
     return _no_rule(cls, f"np.{function.__name__}")
 

@@ -30,7 +30,10 @@ INFIX = {
     "less": ("<", COMPARE), "less_equal": ("<=", COMPARE), "greater": (">", COMPARE),
     "greater_equal": (">=", COMPARE),
 }  # fmt: skip
-SILENT: dict[str, Any] = {"axis": None, "keepdims": False}  # metadata that are not written when they are these
+SILENT: dict[str, Any] = {
+    "axis": None,
+    "keepdims": False,
+}  # metadata that are not written when they are these
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -168,7 +171,10 @@ def written(s: Any) -> tuple[str, int]:
         case "einsum":
             return f"einsum({', '.join([repr(s.kw['spec']), *map(text, s.inputs)])})", ATOM
         case "pad":
-            return f"pad({text(x)}, {s.kw['width'] or 0}, constant_values={text(s.kw['value'])})", ATOM
+            return (
+                f"pad({text(x)}, {s.kw['width'] or 0}, constant_values={text(s.kw['value'])})",
+                ATOM,
+            )
     words = [text(i) for i in s.inputs]
     words += [f"{k}={text(v)}" for k, v in s.kw.items() if k not in SILENT or v is not SILENT[k]]
     return f"{s.name}({', '.join(words)})", ATOM
@@ -226,30 +232,11 @@ def index_text(index: Any) -> str:
 def namespace() -> dict[str, Any]:
     """What the names in a formula stand for: NumPy's functions, and rows where NumPy has none."""
     names: dict[str, Any] = dict(ops.table)
-    for name in [
-        "sum",
-        "mean",
-        "prod",
-        "max",
-        "min",
-        "cumsum",
-        "abs",
-        "where",
-        "clip",
-        "flip",
-        "pad",
-        "concatenate",
-        "stack",
-        "einsum",
-        "sqrt",
-        "broadcast_to",
-        "array",
-        "arange",
-        "eye",
-        "ones",
-        "argmax",
-        "isfinite",
-    ]:
+    for name in (
+        "sum", "mean", "prod", "max", "min", "cumsum", "abs", "where", "clip", "flip", "pad",
+        "concatenate", "stack", "einsum", "sqrt", "broadcast_to", "array", "arange", "eye", "ones",
+        "zeros", "argmax", "isfinite",
+    ):  # fmt: skip
         names[name] = getattr(np, name)
     for name in ("var", "std", "logsumexp"):
         names[name] = partial(ops.table[name], **SILENT)

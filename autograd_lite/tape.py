@@ -66,6 +66,10 @@ def fit(g: Any, like: Array) -> Any:
     """`g` summed over the axes that broadcasting added or stretched, in the dtype of `like`."""
     shape = like.shape
     if g.shape != shape:
+        if np.broadcast_shapes(g.shape, shape) != g.shape:
+            raise ValueError(
+                f"a derivative rule gave a gradient of shape {g.shape} for an input of shape {shape}"
+            )
         extra = g.ndim - len(shape)
         if extra:
             g = np.add.reduce(g, axis=tuple(range(extra)) if extra > 1 else 0)

@@ -750,7 +750,11 @@ class Tensor:
     def to(self, dtype: Any) -> Tensor:
         """The elements in another dtype, self if they have it already."""
         dtype = np.dtype(dtype)
-        return self if dtype == self.data.dtype else record(ops.cast, (self,), {"dtype": dtype})
+        if dtype == self.data.dtype:
+            return self
+        if dtype.kind != "f":  # ints and bools have no gradient
+            return Tensor(self.data.astype(dtype))
+        return record(ops.cast, (self,), {"dtype": dtype})
 
     astype = type = to
 

@@ -1,0 +1,198 @@
+"""The report of a comparison: rows, a verdict, a table for people and a dictionary for programs."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row
+
+WIDTH = 100
+HEAD = ("tensor", "shape", "max abs err", "rel err", "verdict", "note")
+COLOURS = {OK: 32, OTHER: 32, WRONG: 31, INHERITED: 33, SMALL: 33, ABSENT: 2}  # ANSI
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One element of the first wrong gradient, and the slopes of the loss on either side of it.
+
+    `slopes` is None if the loss could not be computed again.
+    """
+
+    name: str
+    element: tuple[int, ...]
+    yours: float
+    autodiff: float
+    slopes: tuple[float, float] | None
+
+    @property
+    def finite_difference(self) -> float | None:
+        """The central difference: the mean of the slopes."""
+        return None if self.slopes is None else (self.slopes[0] + self.slopes[1]) / 2
+
+    @property
+    def kink(self) -> bool:
+        """Whether the slopes differ, so that the loss has no derivative there."""
+        if self.slopes is None:
+            return False
+        left, right = self.slopes
+        dispute = abs(self.yours - self.autodiff)
+        return abs(left - right) > 1e-3 * max(abs(left), abs(right), dispute)
+
+    def __str__(self) -> str:
+        where = f"{shown(self.name)}: element {self.element}" if self.element else shown(self.name)
+        text = f"{where}: yours {self.yours:.4g}, autodiff {self.autodiff:.4g}"
+        slope = self.finite_difference
+        if slope is None:
+            return f"{text}. The tape was overwritten in place: no finite difference."
+        text += f", finite difference {slope:.4g}."
+        if self.kink and self.slopes is not None:
+            left, right = self.slopes
+            return f"{text} A kink: the slopes are {left:.4g} and {right:.4g}."
+        if abs(slope - self.yours) < abs(slope - self.autodiff):
+            text += " It agrees with yours: a rule of autodiff is wrong."
+        return text
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """What `compare` found: rows in backward order; printed, a table of at most 100 columns."""
+
+    loss: float
+    rows: tuple[Row, ...]
+    witness: Witness | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether no gradient is wrong or inherits a mistake, and at least one agrees."""
+        verdicts = {row.verdict for row in self.rows}
+        return not verdicts & {WRONG, INHERITED} and bool(verdicts & {OK, OTHER})
+
+    @property
+    def first_wrong(self) -> Row | None:
+        """The first row that is wrong here: the one to mend first. None if there is none."""
+        return next((row for row in self.rows if row.verdict == WRONG), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report for `json.dumps`: infinite and missing numbers are None."""
+        first, w = self.first_wrong, self.witness
+        return {
+            "ok": self.ok,
+            "loss": finite(self.loss),
+            "first_wrong": first.name if first else None,
+            "rows": [
+                {
+                    "name": row.name,
+                    "shape": list(row.shape),
+                    "max_abs_err": finite(row.max_abs_err),
+                    "rel_err": finite(row.rel_err),
+                    "verdict": row.verdict,
+                    "note": row.note,
+                }
+                for row in self.rows
+            ],
+            "witness": w
+            and {
+                "name": w.name,
+                "element": list(w.element),
+                "yours": finite(w.yours),
+                "autodiff": finite(w.autodiff),
+                "finite_difference": finite(w.finite_difference),
+                "kink": w.kink,
+            },
+        }
+
+    def __str__(self) -> str:
+        return self._text(colour=False)
+
+    __repr__ = __str__
+
+    def show(self, file: TextIO | None = None) -> None:
+        """Print the table, in colour on a terminal unless the variable NO_COLOR is set."""
+        out = sys.stdout if file is None else file
+        print(self._text(out.isatty() and not os.environ.get("NO_COLOR")), file=out)
+
+    def _text(self, colour: bool) -> str:
+        import textwrap
+
+        cells = [HEAD, *(_cells(row) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
+        used = sum(widths) + 2 * len(widths)
+        beside = WIDTH - used >= 24  # else the notes go below their rows
+        if not beside or not any(row.note for row in self.rows):
+            cells[0] = (*HEAD[:-1], "")
+        lines = []
+        for verdict, (*line, note) in zip(
+            ["", *(row.verdict for row in self.rows)], cells, strict=True
+        ):
+            text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            notes = textwrap.wrap(note, WIDTH - used if beside else WIDTH - 4)
+            if notes and beside:
+                text += "  " + notes.pop(0)
+            block = [text.rstrip(), *(" " * (used if beside else 4) + part for part in notes)]
+            if colour and verdict:
+                block = [f"\033[{COLOURS[verdict]}m{part}\033[0m" for part in block]
+            lines += block
+        ends = [self.summary] + ([str(self.witness)] if self.witness else [])
+        return "\n".join([*lines, *(part for end in ends for part in textwrap.wrap(end, WIDTH))])
+
+    @property
+    def summary(self) -> str:
+        """How many gradients agree and how many do not, in one sentence, and what to mend first."""
+        count = {v: sum(row.verdict == v for row in self.rows) for v in COLOURS}
+        parts: list[str] = []
+        agree = count[OK] + count[OTHER]
+        for n, one, many in (
+            (agree, "agrees", "agree"),
+            (count[WRONG], "is wrong on its own", "are wrong on their own"),
+            (count[INHERITED], "inherits", "inherit"),
+            (count[SMALL], "is too small to judge", "are too small to judge"),
+            (count[ABSENT], "was not handed in", "were not handed in"),
+        ):
+            if n:
+                noun = "" if parts else " gradient" + "s" * (n > 1)
+                parts.append(f"{n}{noun} {one if n == 1 else many}")
+        first = self.first_wrong
+        return ", ".join(parts) + "." + (f" Fix {shown(first.name)} first." if first else "")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """The columns of a row."""
+    shape = str(row.shape)
+    return (
+        shown(row.name),
+        shape if len(shape) <= 20 else shape[:17] + "...",
+        error(row.max_abs_err),
+        error(row.rel_err),
+        row.verdict,
+        shown(row.note, 400),
+    )
+
+
+def error(x: float) -> str:
+    """A number of the table.
+
+    >>> error(0.44), error(math.nan)
+    ('4.4e-01', '-')
+    """
+    return "-" if math.isnan(x) else f"{x:.1e}"
+
+
+def shown(text: str, longest: int = 28) -> str:
+    """A text in ASCII and on one line, its middle left out if it is longer than that.
+
+    >>> shown("layers.0.attention.projection.weight")
+    'layers.0.att...ection.weight'
+    """
+    text = ascii(text)[1:-1]
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]}...{text[-(longest - 3 - half) :]}"
+
+
+def finite(x: float | None) -> float | None:
+    return x if x is not None and math.isfinite(x) else None

@@ -1,0 +1,72 @@
+"""A drawing as a Mermaid flowchart, which GitHub and most notebooks show without Graphviz."""
+
+from __future__ import annotations
+
+import math
+
+from .dot import LIGHT, VANISHING, spoken
+from .model import Drawing, Node
+from .names import typeset, words
+
+CLASSES = ("product", "arithmetic", "activation", "reduction", "shape", "parameter", "input")
+
+
+def escape(text: str) -> str:
+    """Mermaid's own entities; "#" first, because they begin with it."""
+    for sign, entity in (
+        ("#", "#35;"), ("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"),
+        ("`", "#96;"),
+    ):  # fmt: skip
+        text = text.replace(sign, entity)
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def source(drawing: Drawing, direction: str = "TB") -> str:
+    """The flowchart, with the same cards, clusters and gradients as the DOT text."""
+    lines = [f"flowchart {direction}"]
+    held: dict[str, list[Node]] = {}
+    for node in drawing.nodes:
+        held.setdefault(node.path, []).append(node)
+    lines += inside(drawing, held, "", 1)
+    dashed, red = [], []
+    for i, e in enumerate(drawing.edges):
+        line = "-->" if e.tracked else "-.->"
+        label = f'|"{escape(typeset(spoken(e)))}"|' if e.grads else ""
+        lines.append(f"  {e.source} {line}{label} {e.target}")
+        if not all(map(math.isfinite, e.grads)):
+            red.append(str(i))
+        elif e.grads and max(map(abs, e.grads)) < VANISHING:
+            dashed.append(str(i))
+    for name in CLASSES:
+        keys = [n.key for n in drawing.nodes if name in (n.family, n.kind)]
+        if keys:
+            frame = f"fill:{LIGHT[f'{name} ground']},stroke:{LIGHT[name]},color:{LIGHT['ink']}"
+            lines += [f"  classDef {name} {frame}", f"  class {','.join(keys)} {name}"]
+    if dashed:
+        lines.append(f"  linkStyle {','.join(dashed)} stroke-dasharray:4,stroke:{LIGHT['faint']}")
+    if red:
+        lines.append(f"  linkStyle {','.join(red)} stroke:{LIGHT['alarm']}")
+    return "\n".join(lines) + "\n"
+
+
+def inside(drawing: Drawing, held: dict[str, list[Node]], path: str, level: int) -> list[str]:
+    indent = "  " * level
+    lines = [f"{indent}{card(n, drawing)}" for n in held.get(path, ())]
+    for i, (inner, what) in enumerate(drawing.modules.items(), 1):
+        if inner.rpartition(".")[0] == path:
+            title = escape(words(f"{inner}  {what}".strip()))
+            lines.append(f'{indent}subgraph module{i}["{title}"]')
+            lines += [*inside(drawing, held, inner, level + 1), f"{indent}end"]
+    return lines
+
+
+def card(node: Node, drawing: Drawing) -> str:
+    facts = [" ".join(part for part in (node.title, node.value or node.shape) if part)]
+    if drawing.view != "backward" and node.forward:
+        facts.append(typeset(node.forward))
+    if drawing.view != "forward":
+        facts += [typeset(rule) for rule in node.backward]
+    if node.kind != "op":
+        facts += [part for part in (*node.lines, node.grad) if part]
+    opening, closing = ("([", "])") if node.kind == "result" else ("[", "]")
+    return f'{node.key}{opening}"{"<br/>".join(map(escape, facts))}"{closing}'

@@ -1,0 +1,145 @@
+"""Short names for formulas, numbers for people, and the typography of formulas."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+LEAF = {"weight": "W", "bias": "b", "loss": "L"}
+LETTERS = {
+    "z": "matmul einsum",
+    "a": "add sub",
+    "h": "relu leaky_relu elu softplus sigmoid tanh erf hardtanh",
+    "p": "softmax log_softmax",
+    "s": "sum mean max min var std norm logsumexp prod cumsum",
+    "v": "reshape permute mT flip expand copy cast getitem put pad concatenate stack",
+}
+LETTER = {op: letter for letter, ops in LETTERS.items() for op in ops.split()}
+
+
+class Names:
+    """Names as a textbook gives them: W and b, z for products, h for activations.
+
+    A capital is a matrix (or has more axes). A letter that occurs more than once is numbered.
+    """
+
+    def __init__(self) -> None:
+        self.given: dict[int, str] = {}  # names that people chose stay as they are
+        self.made: dict[int, str] = {}
+
+    def leaf(self, key: int, label: str, t: Any) -> None:
+        last = label.rpartition(".")[2]
+        self.ask(key, LEAF.get(last, last), "t" if t.dtype.kind in "iub" else "x", t)
+
+    def operation(self, key: int, t: Any) -> None:
+        self.ask(key, t.name, LETTER.get(t.op.name, "u"), t)
+
+    def result(self, key: int, label: str, t: Any) -> None:
+        self.ask(key, LEAF.get(label, t.name), "y", t)
+
+    def ask(self, key: int, name: str, letter: str, t: Any) -> None:
+        if name.isidentifier() and len(name) <= 16:
+            self.given[key] = name
+        else:
+            self.made[key] = letter.upper() if t.data.ndim >= 2 else letter
+
+    def settle(self) -> dict[int, str]:
+        """Number the names that occur more than once, so that no two are the same."""
+        settled: dict[int, str] = {}
+        taken: set[str] = set()
+        for asked in (self.given, self.made):
+            times = Counter(asked.values())
+            single = {name for name, n in times.items() if n == 1} - taken
+            taken |= single
+            last: Counter[str] = Counter()
+            for key, name in asked.items():
+                settled[key] = name
+                while name not in single and (settled[key] == name or settled[key] in taken):
+                    last[name] += 1
+                    settled[key] = f"{name}{last[name]}"
+                taken.add(settled[key])
+        return settled
+
+
+def constant(a: Any) -> str:
+    """What a formula calls an input that is no tensor: the number if it is one, else its shape."""
+    if np.size(a) == 1:
+        return number(np.asarray(a).item(), 6)
+    return "const" + "x".join(map(str, np.shape(a)))
+
+
+def module_of(label: str) -> str:
+    """
+    >>> module_of("layers.0.weight")
+    'layers.0'
+    """
+    return label.rpartition(".")[0]
+
+
+def words(text: str) -> str:
+    """A label on one line, of at most 60 characters, all of which XML may contain."""
+    text = "".join(c if c.isprintable() else " " for c in text)
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def number(x: Any, digits: int = 2) -> str:
+    """A number in few characters.
+
+    >>> number(0.0701), number(1234.5), number(3e-17), number(12.3456, 5)
+    ('0.07', '1234', '3e-17', '12.346')
+    """
+    if isinstance(x, bool | int):
+        return str(x)
+    x = float(x)
+    if math.isnan(x):
+        return "NaN"
+    if x in (0.0, float("inf"), -float("inf")):
+        return f"{x:g}".replace("-0", "0")
+    if 1e-3 <= abs(x) < 1e5:
+        whole = len(str(int(abs(x))))
+        text = f"{x:.0f}" if whole >= digits and abs(x) >= 10 else f"{x:.{digits}g}"
+    else:
+        mantissa, _, exponent = f"{x:.{digits - 1}e}".partition("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        text = f"{mantissa}e{int(exponent)}"
+    return text
+
+
+def count(n: int) -> str:
+    """
+    >>> count(101770)
+    '101 770'
+    """
+    return f"{n:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+SIGNS = [
+    (r", keepdims=True\b", ""),
+    (r"\.mT\b", "ᵀ"),
+    (r" @ ", " · "),
+    (r" \* ", " × "),
+    (r" - ", " − "),
+    (r"(?<![\w.'])-(?=[\w(√])", "−"),
+    (r" <= ", " ≤ "),
+    (r" >= ", " ≥ "),
+    (r" != ", " ≠ "),
+    (r" \*\* 2(?![\w.])", "²"),
+    (r"\binf\b", "∞"),
+    (r"\bsqrt\(", "√("),
+]
+
+
+def typeset(formula: str) -> str:
+    """A formula in mathematical signs, which have no word for keepdims.
+
+    >>> typeset("dX = dZ @ W.mT * 2 ** 2 - 1e-05")
+    'dX = dZ · Wᵀ × 2² − 1e-05'
+    """
+    for pattern, sign in SIGNS:
+        formula = re.sub(pattern, sign, formula)
+    return formula

@@ -1,0 +1,133 @@
+"""Finding a Graphviz and running it: DOT in, SVG, PNG or PDF out."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+__all__ = ["GraphRenderError", "picture"]
+
+PURE, PYGRAPHVIZ = "graphviz-pure", "pygraphviz"
+FONTS = {
+    "Arial": "Arial, 'Liberation Sans', Arimo, Helvetica, sans-serif",
+    "Courier New": "'Courier New', 'Liberation Mono', Cousine, monospace",
+}
+
+
+class GraphRenderError(RuntimeError):
+    """An image was asked for and no renderer could make it; the text says what to do."""
+
+
+def candidates(backend: str | None) -> Iterator[str]:
+    """The renderers there are, best first: paths of programs, or the name pygraphviz."""
+    asked = backend or os.environ.get("AUTOGRAD_LITE_DOT")
+    if asked:
+        if asked == PYGRAPHVIZ:
+            found = PYGRAPHVIZ if find_spec(PYGRAPHVIZ) else None
+        elif asked == PURE:
+            found = find_pure()
+        else:
+            found = shutil.which(asked)
+        if found is None:
+            where = "backend=" if backend else "AUTOGRAD_LITE_DOT="
+            raise GraphRenderError(
+                f"Cannot draw the graph: {where}{asked!r} was asked for and is not there. Give "
+                "'dot', 'graphviz-pure', 'pygraphviz' or the path of a program, or leave it out."
+            )
+        yield found
+        return
+    for found in (shutil.which("dot"), find_pure()):
+        if found is not None:
+            yield found
+    if find_spec(PYGRAPHVIZ):
+        yield PYGRAPHVIZ
+
+
+def find_pure() -> str | None:
+    """graphviz-pure in this interpreter's scripts folder, then on PATH."""
+    return shutil.which(PURE, path=sysconfig.get_path("scripts")) or shutil.which(PURE)
+
+
+def is_pure(program: str) -> bool:
+    return os.path.basename(program).startswith(PURE)
+
+
+def picture(
+    source: str, format: str, nodes: int, *, backend: str | None = None, timeout: float = 10.0
+) -> bytes:
+    """The picture of a DOT text as "svg", "png" or "pdf".
+
+    GraphRenderError if there is no renderer for it, it fails, or it takes more than `timeout`
+    seconds; `nodes` is for that message.
+    """
+    pure = None
+    for program in candidates(backend):
+        if format == "pdf" and is_pure(program):
+            pure = program
+            continue
+        if program == PYGRAPHVIZ:
+            image = with_pygraphviz(source, format)
+        else:
+            image = with_program(program, source, format, nodes, timeout)
+        return modern_fonts(image) if format == "svg" else image
+    if pure:
+        raise GraphRenderError(
+            "Cannot draw the graph as PDF: graphviz-pure draws SVG and PNG only. Install Graphviz "
+            "itself (apt install graphviz, brew install graphviz, winget install graphviz), or "
+            "save an SVG and print it to PDF from a browser."
+        )
+    raise GraphRenderError(
+        f"Cannot draw the graph as {format.upper()}: no Graphviz found. Fastest fix, no admin "
+        "rights: python -m pip install graphviz-pure (SVG and PNG). Or install Graphviz itself "
+        "(apt install graphviz, brew install graphviz, winget install graphviz), or point "
+        "AUTOGRAD_LITE_DOT at a dot program. Without one, save .gv, .mmd or .txt."
+    )
+
+
+def with_program(program: str, source: str, format: str, nodes: int, timeout: float) -> bytes:
+    try:
+        done = subprocess.run(
+            [program, "-Kdot", f"-T{format}"],
+            input=source.encode(),
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise GraphRenderError(
+            f"dot gave up after {timeout:g} s on {nodes} nodes. "
+            "Try depth=1, collapse=True or timeout=60."
+        ) from None
+    except OSError as error:
+        raise GraphRenderError(
+            f"Cannot draw the graph: {program} could not be run ({error}). Give another backend=, "
+            "or python -m pip install graphviz-pure."
+        ) from error
+    if done.returncode or not done.stdout:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise GraphRenderError(
+            f"Cannot draw the graph as {format.upper()}: {program} failed with code "
+            f"{done.returncode}: {said[0]}. Try another backend=, or save .gv and look at it."
+        )
+    return done.stdout
+
+
+def with_pygraphviz(source: str, format: str) -> bytes:
+    from pygraphviz import AGraph  # type: ignore[import-not-found, unused-ignore]
+
+    image: bytes = AGraph(string=source).draw(format=format, prog="dot")
+    return image
+
+
+def modern_fonts(svg: bytes) -> bytes:
+    """The fonts as lists that hold one of every system, and no wider than the page."""
+    text = svg.decode()
+    text = re.sub(
+        r'font-family="(Arial|Courier New)[^"]*"', lambda m: f'font-family="{FONTS[m[1]]}"', text
+    )
+    return text.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1).encode()

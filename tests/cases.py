@@ -1,0 +1,555 @@
+"""The cases of the table: for every row, what to call it on and what should come out.
+
+`CASES` is the list; `CASES_OF` groups it by row. A case is called like a row, on arrays, Tensors
+or Symbols: `case(*inputs)`. Its inputs come from `case.arrays()`, float64 and the same each time;
+inputs of another dtype (conditions, classes) have no gradient. `case.expected(*arrays)` is the
+same value by another way of computing it, never the row's own forward.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from autograd_lite import functions as F
+from autograd_lite.ops import Op, table
+
+Array = np.ndarray[Any, Any]
+Factory = Callable[[np.random.Generator], list[Array]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to call one row.
+
+    `call` writes it as a user would (a negative axis, a 1-d matmul); without it the row is called
+    with `kw`. `orders` is how many derivatives are compared with finite differences. `kinks` says
+    that the row is not smooth everywhere: these inputs keep at least 0.05 away from its kinks.
+    """
+
+    row: str
+    label: str
+    factory: Factory
+    kw: dict[str, Any]
+    call: Callable[..., Any] | None = None
+    orders: int = 2
+    kinks: bool = False
+
+    @property
+    def op(self) -> Op:
+        return table[self.row]
+
+    @property
+    def id(self) -> str:
+        return f"{self.row}[{self.label}]"
+
+    def arrays(self, dtype: Any = np.float64) -> list[Array]:
+        """The inputs; floats in `dtype`."""
+        arrays = self.factory(np.random.default_rng(crc32(self.id.encode())))
+        return [a.astype(dtype) if a.dtype.kind == "f" and a.dtype != dtype else a for a in arrays]
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.call(*inputs) if self.call else self.op(*inputs, **self.kw)
+
+    def expected(self, *arrays: Array) -> Array:
+        return np.asarray(EXPECTED[self.row](*arrays, **self.kw))
+
+
+CASES: list[Case] = []
+
+
+def case(row: str, factory: Factory, label: str = "", **options: Any) -> None:
+    """Add a case; keywords that are no field of `Case` are the row's metadata."""
+    fields = {k: options.pop(k) for k in ("call", "orders", "kinks") if k in options}
+    shapes = " ".join("x".join(map(str, a.shape)) or "0d" for a in factory(RNG))
+    words = [shapes, *(f"{k}={v}" for k, v in options.items() if not label), label]
+    CASES.append(Case(row, ", ".join(filter(None, words)), factory, options, **fields))
+
+
+RNG = np.random.default_rng(0)
+
+# ---- domains: factories of inputs ------------------------------------------------------------
+
+Shape = tuple[int, ...]
+
+
+def normal(*shapes: Shape) -> Factory:
+    return lambda rng: [rng.standard_normal(s) for s in shapes]
+
+
+def between(low: float, high: float, *shapes: Shape) -> Factory:
+    return lambda rng: [rng.uniform(low, high, s) for s in shapes]
+
+
+def positive(*shapes: Shape) -> Factory:
+    return between(0.5, 2.0, *shapes)
+
+
+def away(*kinks: float) -> Callable[..., Factory]:
+    """Numbers on both sides of every kink, at least 0.1 from it."""
+
+    def factory(*shapes: Shape) -> Factory:
+        def draw(rng: np.random.Generator, shape: Shape) -> Array:
+            x = rng.uniform(-2, 2, shape)
+            for k in kinks:
+                x = np.where(np.abs(x - k) < 0.1, np.where(x < k, k - 0.1, k + 0.1), x)
+            return x
+
+        return lambda rng: [draw(rng, s) for s in shapes]
+
+    return factory
+
+
+def apart(*shapes: Shape) -> Factory:
+    """Numbers at least 0.15 from one another, over all arrays: no ties."""
+
+    def factory(rng: np.random.Generator) -> list[Array]:
+        lengths = [math.prod(s) for s in shapes]
+        pool = rng.permutation(sum(lengths)) * 0.15 - 1
+        parts = np.split(pool, np.cumsum(lengths)[:-1])
+        return [p.reshape(s) for p, s in zip(parts, shapes, strict=True)]
+
+    return factory
+
+
+def join(*factories: Factory) -> Factory:
+    """The inputs of several factories, one after another."""
+    return lambda rng: [a for f in factories for a in f(rng)]
+
+
+def fixed(*arrays: Any) -> Factory:
+    return lambda rng: [np.array(a) for a in arrays]
+
+
+def bools(*shapes: Shape) -> Factory:
+    return lambda rng: [rng.random(s) < 0.5 for s in shapes]
+
+
+def fortran(factory: Factory) -> Factory:
+    """The same numbers with the last input laid out column by column, as a transposed weight."""
+    return lambda rng: [*(a := factory(rng))[:-1], np.asfortranarray(a[-1])]
+
+
+# ---- shapes ----------------------------------------------------------------------------------
+
+ONE: list[Shape] = [(), (1,), (3,), (2, 3), (2, 1, 3), (0,), (2, 0, 3)]
+BROADCAST: list[tuple[Shape, Shape]] = [
+    ((), ()), ((3,), ()), ((1,), ()), ((3,), (3,)), ((2, 3), (2, 3)), ((2, 3), (3,)),
+    ((2, 3), (1, 3)), ((2, 3), (2, 1)), ((2, 1), (1, 3)), ((4, 1, 3), (2, 1)), ((2, 3), (1, 1)),
+    ((2, 1, 3), (1,)), ((0, 3), (1, 3)), ((0,), ()), ((2, 0), (1,)), ((0, 1), (3,)),
+]  # fmt: skip
+TWO = BROADCAST + [(b, a) for a, b in BROADCAST if a != b]
+
+# ---- elementwise -----------------------------------------------------------------------------
+
+UNARY: dict[str, Callable[..., Factory]] = {
+    "neg": normal, "exp": normal, "expm1": normal, "sin": normal, "cos": normal, "sinh": normal,
+    "cosh": normal, "tanh": normal, "arctan": normal, "sigmoid": normal, "softplus": normal,
+    "erf": normal, "copy": normal, "log": positive, "sqrt": positive,
+    "log1p": lambda *s: between(-0.5, 2.0, *s), "tan": lambda *s: between(-1.0, 1.0, *s),
+}  # fmt: skip
+for name, domain in UNARY.items():
+    for shape in ONE:
+        case(name, domain(shape), orders=3)
+for name in ("abs", "relu"):
+    for shape in ONE:
+        case(name, away(0)(shape), kinks=True, orders=3)
+for shape in ONE:
+    case("leaky_relu", away(0)(shape), slope=0.1, kinks=True)
+    case("elu", away(0)(shape), alpha=1.5, kinks=True, orders=3)
+    case("clip", away(-0.5, 0.7)(shape), low=-0.5, high=0.7, kinks=True)
+    case("hardtanh", away(-0.5, 0.7)(shape), low=-0.5, high=0.7, kinks=True)
+    case("cast", normal(shape), dtype=np.dtype("float64"))
+    for p in (0, 1, 2, 3):
+        case("power", away(0)(shape), p=p, orders=3)
+    for p in (-1, -2.0, 0.5, 2.5):
+        case("power", positive(shape), p=p, orders=3)
+case("clip", away(0.7)((4,)), low=-math.inf, high=0.7, kinks=True)
+case("clip", away(-0.5)((4,)), low=-0.5, high=math.inf, kinks=True)
+case("power", away(0)((4,)), "negative base", p=-3, orders=3)
+
+for left, right in TWO:
+    case("add", normal(left, right), orders=3)
+    case("sub", normal(left, right), orders=3)
+    case("mul", normal(left, right), orders=3)
+    case("div", join(normal(left), away(0)(right)), orders=3)
+    case("pow", positive(left, right), orders=3)
+    case("logaddexp", normal(left, right), orders=3)
+    case("maximum", apart(left, right), kinks=True)
+    case("minimum", apart(left, right), kinks=True)
+    case("where", join(bools(left), normal(left, right)), orders=3)
+    if left != right:
+        case("where", join(bools(right), normal(left, right)), orders=3)
+case("where", join(bools((2, 1, 1)), normal((3, 1), (4,))), "the condition is larger")
+case("where", join(bools((4, 2, 3)), normal((), (2, 1))), "the condition is larger")
+
+# ---- reductions ------------------------------------------------------------------------------
+
+AXES: list[tuple[Shape, Any]] = [
+    ((), None), ((1,), None), ((4,), None), ((4,), 0), ((2, 3), None), ((2, 3), 0), ((2, 3), 1),
+    ((3, 3), 0), ((3, 3), 1), ((2, 3), (0, 1)), ((2, 3, 4), (0, 2)), ((2, 3, 4), (2, 0)),
+    ((2, 3, 4), 1), ((2, 1, 3), 1), ((0, 3), 1), ((2, 0, 3), 2),
+]  # fmt: skip
+NEGATIVE: list[tuple[Shape, Any, Any]] = [
+    ((3, 3), -1, 1), ((2, 3), -2, 0), ((2, 3, 4), (-1, 0), (2, 0)), ((2, 3, 4), (-2,), (1,)),
+]  # fmt: skip
+REDUCTIONS: dict[str, Callable[..., Factory]] = {
+    "sum": normal, "mean": normal, "max": apart, "min": apart, "norm": away(0), "logsumexp": normal,
+}  # fmt: skip
+for name, domain in REDUCTIONS.items():
+    kinks = name in ("max", "min")
+    for shape, axis in AXES:
+        for keepdims in (False, True):
+            case(name, domain(shape), axis=axis, keepdims=keepdims, kinks=kinks, orders=3)
+    function = getattr(F, {"max": "amax", "min": "amin"}.get(name, name))
+    for shape, negative, axis in NEGATIVE:
+        for keepdims in (False, True):
+            case(
+                name,
+                domain(shape),
+                f"axis={negative} keepdims={keepdims}",
+                axis=axis,
+                keepdims=keepdims,
+                call=lambda x, f=function, a=negative, k=keepdims: f(x, axis=a, keepdims=k),
+                kinks=kinks,
+            )
+for name in ("sum", "norm"):
+    case(name, normal((0,)), axis=None, keepdims=False)
+    case(name, normal((2, 0)), axis=1, keepdims=True)
+    case(name, normal((2, 0)), axis=(0, 1), keepdims=False)
+for name in ("var", "std"):
+    for shape, axis in AXES:
+        n = math.prod(shape[i] for i in ([axis] if isinstance(axis, int) else axis or range(9)) if i < len(shape))
+        for correction in (0, 1, 2):
+            if n - correction > 0 and not (name == "std" and n == 1):
+                for keepdims in (False, True):
+                    kw = {"axis": axis, "keepdims": keepdims, "correction": correction}
+                    case(name, normal(shape), **kw, orders=3)
+    function = getattr(F, name)
+    for shape, negative, axis in NEGATIVE:
+        case(
+            name,
+            normal(shape),
+            f"axis={negative}",
+            axis=axis,
+            keepdims=False,
+            correction=1,
+            call=lambda x, f=function, a=negative: f(x, axis=a),
+        )
+ALONG: list[tuple[Shape, int]] = [
+    ((1,), 0), ((4,), 0), ((2, 3), 0), ((2, 3), 1), ((3, 3), 0), ((2, 1, 3), 1), ((2, 3, 4), 1),
+    ((0, 3), 1), ((2, 0), 1), ((0,), 0),
+]  # fmt: skip
+for name in ("softmax", "log_softmax", "cumsum"):
+    function = getattr(F, name)
+    for shape, axis in ALONG:
+        case(name, normal(shape), axis=axis, orders=3)
+    for axis in (0, 1, 2):
+        case(
+            name,
+            normal((2, 3, 4)),
+            f"axis={axis - 3}",
+            axis=axis,
+            call=lambda x, f=function, a=axis: f(x, a - 3),
+        )
+LAST: list[Shape] = [(1,), (4,), (2, 3), (2, 1), (2, 1, 3), (2, 2, 2), (0, 3), (2, 0), (0,)]
+ZEROS: list[Any] = [
+    [0.0, 2.0, 3.0], [2.0, 0.0, -3.0, 0.5], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0], [0.0],
+    [[1.0, 0.0, 2.0], [0.0, 3.0, 0.0]],
+]  # fmt: skip
+for name in ("prod", "prod_others"):
+    for shape in LAST:
+        case(name, away(0)(shape), orders=3)
+    for values in ZEROS:
+        case(name, fixed(values), f"of {values}", orders=3)
+
+# ---- linear algebra --------------------------------------------------------------------------
+
+MATRICES: list[tuple[Shape, Shape]] = [
+    ((2, 3), (3, 4)), ((3, 3), (3, 3)), ((1, 1), (1, 1)), ((1, 3), (3, 1)), ((5, 2, 3), (3, 4)),
+    ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)), ((1, 2, 3), (5, 3, 4)), ((5, 1, 2, 3), (4, 3, 2)),
+    ((2, 1, 2, 3), (1, 4, 3, 2)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 3), (3, 0)),
+    ((0, 2, 3), (3, 4)), ((0, 2, 3), (1, 3, 4)),
+]  # fmt: skip
+for left, right in MATRICES:
+    case("matmul", normal(left, right), orders=3)
+    case("matmul", fortran(normal(left, right)), "columns first")
+VECTORS: list[tuple[Shape, Shape]] = [
+    ((3,), (3,)), ((3,), (3, 4)), ((2, 3), (3,)), ((3,), (5, 3, 4)), ((5, 2, 3), (3,)),
+    ((0,), (0,)), ((0,), (0, 2)), ((2, 0), (0,)), ((1,), (1,)),
+]  # fmt: skip
+for left, right in VECTORS:
+    case("matmul", normal(left, right), call=F.matmul, orders=3)
+EINSUM: list[tuple[str, list[Shape]]] = [
+    ("ij,jk->ik", [(2, 3), (3, 4)]), ("ij->ji", [(2, 3)]), ("ii->i", [(3, 3)]), ("ii->", [(3, 3)]),
+    ("iij->j", [(3, 3, 2)]), ("iii->i", [(2, 2, 2)]), ("ij->", [(2, 3)]), ("ij->i", [(2, 3)]),
+    ("i,i->", [(3,), (3,)]), ("i,j->ij", [(2,), (3,)]), ("i,j->", [(2,), (3,)]),
+    ("ij,k->i", [(2, 3), (4,)]), ("bij,bjk->bik", [(2, 2, 3), (2, 3, 2)]), ("ij,ij->", [(2, 3), (2, 3)]),
+    ("i,ij,j->", [(2,), (2, 3), (3,)]), ("ii,ij->j", [(2, 2), (2, 3)]), ("ij,ij,ij->ij", [(2, 3)] * 3),
+    ("ij,jk->ik", [(0, 3), (3, 2)]), ("ij,jk->ik", [(2, 0), (0, 2)]), (",i->i", [(), (3,)]), ("->", [()]),
+]  # fmt: skip
+for spec, shapes in EINSUM:
+    case("einsum", normal(*shapes), spec=spec, orders=3)
+WRITTEN: list[tuple[str, str, list[Shape]]] = [
+    ("ij,jk", "ij,jk->ik", [(2, 3), (3, 4)]), ("ba", "ba->ab", [(2, 3)]), ("ii", "ii->", [(3, 3)]),
+    ("...i,...i->...", "abi,bi->ab", [(2, 3, 4), (3, 4)]), ("...ij->...ji", "abij->abji", [(2, 1, 2, 3)]),
+    ("i...,ij->...j", "iab,ij->abj", [(2, 3, 1), (2, 3)]), ("...,...", "ab,b->ab", [(2, 3), (3,)]),
+    ("i...->...", "iab->ab", [(2, 3, 4)]), (" i j , j -> i ", "ij,j->i", [(2, 3), (3,)]),
+    ("...ii->...i", "aii->ai", [(2, 3, 3)]),
+]  # fmt: skip
+for written, spec, shapes in WRITTEN:
+    case(
+        "einsum", normal(*shapes), written, spec=spec, call=lambda *xs, s=written: F.einsum(s, *xs)
+    )
+
+# ---- shape, order and choice -----------------------------------------------------------------
+
+for shape, other in [((2, 3), (3, 2)), ((2, 3), (6,)), ((), (1, 1)), ((1,), ()), ((4,), (2, 1, 2)), ((0, 3), (3, 0))]:
+    case("reshape", normal(shape), shape=other)
+case(
+    "reshape", normal((2, 6)), "-1", shape=(3, 4), call=lambda x: F.reshape(x, 3, -1)
+)
+for axes in itertools.permutations(range(3)):
+    case("permute", normal((2, 3, 4)), axes=axes)
+case("permute", normal(()), axes=())
+case("permute", normal((0, 3)), axes=(1, 0))
+case(
+    "permute", normal((2, 3, 4)), "negative", axes=(2, 0, 1), call=lambda x: F.permute(x, -1, 0, -2)
+)
+for shape in [(2, 3), (4, 2, 3), (1, 1), (0, 3), (2, 1, 0, 3)]:
+    case("mT", normal(shape))
+for shape, axis in [((3,), (0,)), ((2, 3), (0,)), ((2, 3), (1,)), ((2, 3), (0, 1)), ((2, 1, 3), (0, 2)), ((0, 3), (0,))]:
+    case("flip", normal(shape), axis=axis)
+case("flip", normal((2, 3)), "negative", axis=(1,), call=lambda x: F.flip(x, -1))
+for shape, other in [
+    ((), (3,)), ((), ()), ((1,), (4,)), ((3,), (2, 3)), ((2, 1), (2, 3)), ((1, 3), (2, 3)), ((2, 1, 3), (4, 2, 5, 3)),
+    ((1,), (0,)), ((0, 1), (0, 3)), ((1, 1), (2, 3)), ((2, 3), (2, 3)),
+]:  # fmt: skip
+    case("expand", normal(shape), shape=other)
+
+INDICES: list[tuple[str, Shape, Any]] = [
+    ("an int", (4,), 1), ("a negative int", (4, 3), -1), ("a slice", (5,), slice(1, 4)),
+    ("a step", (5, 2), slice(None, None, 2)), ("a negative step", (5,), slice(None, None, -2)),
+    ("a part backwards", (5, 2), slice(4, 1, -1)), ("two ints", (2, 3), (1, 2)),
+    ("int and slice", (2, 3), (slice(None), 1)), ("None", (3,), None), ("None inside", (2, 3), (slice(None), None, 1)),
+    ("Ellipsis", (2, 3, 4), (..., 1)), ("only Ellipsis", (2, 3), ...), ("0-d", (), ()), ("0-d None", (), None),
+    ("all ints", (2, 3, 4), (0, ..., -1)), ("nothing", (4,), slice(2, 2)), ("of an empty axis", (0, 3), slice(None)),
+    ("integers", (4,), np.array([0, 2])), ("repeats", (4,), np.array([1, 1, 3, 1])),
+    ("negative repeats", (4, 2), np.array([-1, 3, -1])), ("2-d integers", (4,), np.array([[0, 0], [3, 0]])),
+    ("pairs", (3, 3), (np.array([0, 1, 0]), np.array([2, 1, 2]))), ("outer", (3, 4), (np.array([[0], [0]]), np.array([1, 1, 3]))),
+    ("integers and slice", (3, 4), (np.array([0, 0]), slice(1, 3))), ("slice and integers", (3, 4), (slice(None, None, -1), np.array([2, 2]))),
+    ("integers apart", (2, 3, 4), (np.array([0, 1]), slice(None), np.array([1, 1]))), ("integers and None", (3, 2), (np.array([0, 0]), None)),
+    ("int and integers", (2, 3), (1, np.array([0, 0, 2]))), ("integers and Ellipsis", (2, 3, 4), (..., np.array([0, 0]))),
+    ("no integers", (4, 2), np.array([], int)), ("0-d integer", (4, 2), np.array(2)), ("unsigned", (4,), np.array([1, 1], np.uint8)),
+    ("a mask", (4,), np.array([True, False, True, True])), ("a 2-d mask", (2, 3), np.array([[True, False, True], [False, True, True]])),
+    ("a mask of rows", (3, 2), np.array([True, False, True])), ("slice and mask", (2, 3), (slice(None), np.array([True, False, True]))),
+    ("mask and integers", (3, 4), (np.array([True, False, True]), np.array([1, 1]))), ("a false mask", (3, 2), np.array([False] * 3)),
+    ("a 0-d mask", (3,), np.array(True)),
+]  # fmt: skip
+REPEATED = {"repeats", "negative repeats", "2-d integers", "pairs", "outer", "integers and slice",
+          "slice and integers", "integers apart", "integers and None", "int and integers", "unsigned",
+          "integers and Ellipsis", "mask and integers"}  # fmt: skip
+for label, shape, index in INDICES:
+    picked = np.zeros(shape)[index].shape
+    case("getitem", normal(shape), label, index=index)
+    case("scatter_add", normal(picked), label, shape=shape, index=index)
+    if label in REPEATED:  # which of two values stays is undefined: no gradient for the value
+        case("put", join(normal(shape), fixed(2)), label, index=index)
+        continue
+    case("put", normal(shape, ()), label, index=index)
+    if picked != ():
+        case("put", normal(shape, picked), label, index=index)
+case("put", normal((2, 3), (3,)), "a row for each", index=slice(None))
+case("put", normal((2, 3), (2, 1)), "a column for each", index=...)
+case("put", normal((3,), (1,)), "one for each", index=slice(None, 2))
+for shape, classes, divisor in [((3, 4), [1, 1, 3], 3), ((1, 1), [0], 1), ((4, 2), [-1, 0, 1, 0], 1), ((0, 3), [], 1), ((2, 3), [0, 2], 2.5)]:
+    case("nll", join(normal(shape), fixed(np.array(classes, int))), n=divisor)
+for shape, width in [((3,), ((1, 2),)), ((2, 3), ((0, 1), (2, 0))), ((), ()), ((0, 2), ((1, 1), (0, 0))), ((2, 1, 3), ((1, 1),) * 3)]:
+    case("pad", normal(shape), width=width, value=0.5)
+for shapes, axis in [
+    ([(2,), (3,)], 0), ([(2, 3), (1, 3)], 0), ([(2, 3), (2, 1), (2, 2)], 1), ([(3,)], 0), ([(0,), (2,)], 0),
+    ([(2, 0), (2, 3)], 1), ([(2, 1, 3), (2, 4, 3)], 1),
+]:  # fmt: skip
+    case("concatenate", normal(*shapes), axis=axis)
+case(
+    "concatenate", normal((2, 3), (2, 1)), "axis=-1", axis=1, call=lambda *xs: F.concatenate(xs, -1)
+)
+for shapes, axis in [([()], 0), ([(), ()], 0), ([(3,)] * 2, 0), ([(3,)] * 3, 1), ([(2, 3)] * 2, 1), ([(2, 3)] * 2, 2), ([(0, 2)] * 2, 1)]:
+    case("stack", normal(*shapes), axis=axis)
+case("stack", normal((2, 3), (2, 3)), "axis=-1", axis=2, call=lambda *xs: F.stack(xs, -1))
+
+# ---- the same values by another way ----------------------------------------------------------
+
+
+def each(function: Callable[..., float], outputs: int = 1) -> Callable[..., Any]:
+    """`function` of floats, element by element."""
+
+    def apply(*arrays: Array) -> Array:
+        rows = np.broadcast(*arrays) if len(arrays) > 1 else [(v,) for v in arrays[0].ravel()]
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        return np.array([function(*map(float, r)) for r in rows], float).reshape(shape)
+
+    return apply
+
+
+def groups(function: Callable[..., Any]) -> Callable[..., Array]:
+    """`function` of the list of numbers that each element of a reduction is made of."""
+
+    def apply(x: Array, axis: Any, keepdims: bool = False, **kw: Any) -> Array:
+        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+        shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+        y = np.empty(shape)
+        for place in np.ndindex(shape):
+            block = x[tuple(slice(None) if i in axes else p for i, p in enumerate(place))]
+            y[place] = function(block.ravel().tolist(), **kw)
+        return y if keepdims else y.reshape([n for i, n in enumerate(x.shape) if i not in axes])
+
+    return apply
+
+
+def lines(function: Callable[[list[float]], list[float]]) -> Callable[..., Array]:
+    """`function` of the list of numbers along an axis, giving as many."""
+
+    def apply(x: Array, axis: int = -1) -> Array:
+        y = np.empty(x.shape)
+        moved, out = np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1)
+        for place in np.ndindex(moved.shape[:-1]):
+            out[place] = function(moved[place].tolist())
+        return y
+
+    return apply
+
+
+def _variance(v: list[float], correction: int) -> float:
+    m = math.fsum(v) / len(v)
+    return math.fsum((t - m) ** 2 for t in v) / (len(v) - correction)
+
+
+def _logsumexp(v: list[float]) -> float:
+    return math.log(math.fsum(map(math.exp, v))) if v else -math.inf
+
+
+def _flat(shape: Shape, index: Any) -> Array:
+    """Which elements, counted in the flattened array, an index picks."""
+    return np.arange(math.prod(shape)).reshape(shape)[index]
+
+
+def _scattered(x: Array, shape: Shape, index: Any) -> Array:
+    places = np.broadcast_to(_flat(shape, index), x.shape)
+    y = np.bincount(places.ravel(), x.ravel(), math.prod(shape))
+    return y.reshape(shape)
+
+
+def _put(x: Array, v: Array, index: Any) -> Array:
+    places = _flat(x.shape, index)
+    y = x.ravel().copy()
+    y[places.ravel()] = np.broadcast_to(v, places.shape).ravel()
+    return y.reshape(x.shape)
+
+
+def _padded(x: Array, width: Any, value: float) -> Array:
+    y = np.full([n + low + high for n, (low, high) in zip(x.shape, width, strict=True)], value)
+    y[tuple(slice(low, low + n) for n, (low, _) in zip(x.shape, width, strict=True))] = x
+    return y
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    if b.ndim == 1:
+        return (a * b).sum(-1)
+    if a.ndim == 1:
+        return (a[:, None] * b).sum(-2)
+    return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
+
+
+def _einsum(*arrays: Array, spec: str) -> Array:
+    left, out = spec.split("->")
+    size = {c: n for t, a in zip(left.split(","), arrays, strict=True) for c, n in zip(t, a.shape)}
+    y = np.zeros([size[c] for c in out])
+    for numbers in itertools.product(*map(range, size.values())):
+        at = dict(zip(size, numbers, strict=True))
+        factors = [a[tuple(at[c] for c in t)] for t, a in zip(left.split(","), arrays)]
+        y[tuple(at[c] for c in out)] += math.prod(factors)
+    return y
+
+
+def _runs(values: list[float], combine: Callable[[float, float], float]) -> list[float]:
+    return list(itertools.accumulate(values, combine))
+
+
+EXPECTED: dict[str, Callable[..., Any]] = {
+    "add": each(lambda a, b: a + b),
+    "sub": each(lambda a, b: a - b),
+    "mul": each(lambda a, b: a * b),
+    "div": each(lambda a, b: a / b),
+    "neg": each(lambda x: -x),
+    "pow": each(math.pow),
+    "power": lambda x, p: each(lambda v: math.pow(v, p))(x),
+    "abs": each(math.fabs),
+    "sqrt": each(math.sqrt),
+    "exp": each(math.exp),
+    "log": each(math.log),
+    "log1p": each(math.log1p),
+    "expm1": each(math.expm1),
+    "sin": each(math.sin),
+    "cos": each(math.cos),
+    "tan": each(math.tan),
+    "sinh": each(math.sinh),
+    "cosh": each(math.cosh),
+    "tanh": each(math.tanh),
+    "arctan": each(math.atan),
+    "sigmoid": each(lambda x: (1 + math.tanh(x / 2)) / 2),
+    "relu": each(lambda x: max(x, 0.0)),
+    "leaky_relu": lambda x, slope: each(lambda v: max(v, 0.0) + slope * min(v, 0.0))(x),
+    "elu": lambda x, alpha: each(lambda v: v if v > 0 else alpha * math.expm1(v))(x),
+    "softplus": each(lambda x: math.log1p(math.exp(x))),
+    "logaddexp": each(lambda a, b: _logsumexp([a, b])),
+    "erf": each(math.erf),
+    "clip": lambda x, low, high: each(lambda v: sorted((low, v, high))[1])(x),
+    "hardtanh": lambda x, low, high: each(lambda v: sorted((low, v, high))[1])(x),
+    "maximum": each(max),
+    "minimum": each(min),
+    "where": each(lambda c, a, b: a if c else b),
+    "sum": groups(math.fsum),
+    "mean": groups(lambda v: math.fsum(v) / len(v)),
+    "max": groups(max),
+    "min": groups(min),
+    "var": groups(_variance),
+    "std": groups(lambda v, correction: math.sqrt(_variance(v, correction))),
+    "norm": groups(lambda v: math.hypot(*v)),
+    "logsumexp": groups(_logsumexp),
+    "softmax": lines(lambda v: [math.exp(t - _logsumexp(v)) for t in v]),
+    "log_softmax": lines(lambda v: [t - _logsumexp(v) for t in v]),
+    "cumsum": lines(lambda v: list(itertools.accumulate(v))),
+    "prod": lambda x: groups(math.prod)(x, axis=x.ndim - 1),
+    "prod_others": lines(lambda v: [math.prod(v[:i] + v[i + 1 :]) for i in range(len(v))]),
+    "matmul": _matmul,
+    "einsum": _einsum,
+    "reshape": lambda x, shape: np.array(x.ravel().tolist()).reshape(shape),
+    "permute": lambda x, axes: np.moveaxis(x, axes, range(x.ndim)),
+    "mT": lambda x: np.swapaxes(x, -1, -2),
+    "flip": lambda x, axis: reduce(lambda y, i: y.take(range(y.shape[i])[::-1], i), axis, x),
+    "expand": np.broadcast_to,
+    "copy": each(lambda x: x),
+    "cast": lambda x, dtype: each(lambda v: v)(x),
+    "getitem": lambda x, index: x.ravel().take(_flat(x.shape, index)),
+    "scatter_add": _scattered,
+    "put": _put,
+    "nll": lambda x, t, n: -(x * (np.arange(x.shape[1]) == t[:, None] % x.shape[1])).sum() / n,
+    "pad": _padded,
+    "concatenate": lambda *xs, axis: np.moveaxis(
+        np.array([r for x in xs for r in np.moveaxis(x, axis, 0)]), 0, axis
+    ),
+    "stack": lambda *xs, axis: np.moveaxis(np.array(xs), 0, axis),
+}  # fmt: skip
+
+CASES_OF: dict[str, Sequence[Case]] = defaultdict(list)
+for one in CASES:
+    CASES_OF[one.row].append(one)  # type: ignore[attr-defined]

@@ -1,0 +1,101 @@
+"""Every small example runs as a reader runs it, and what it claims is true."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "quickstart")
+
+
+def run(name: str, *arguments: str, folder: Path) -> str:
+    """Run an example from a folder outside the repository, warnings being errors; its output."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", ROOT / "examples" / f"{name}.py", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def is_picture(path: Path) -> bool:
+    root = ElementTree.parse(path).getroot()
+    return root.tag == "{http://www.w3.org/2000/svg}svg" and len(list(root.iter())) > 20
+
+
+def accuracy(output: str) -> float:
+    found = re.search(r"held-out accuracy (0\.\d+|1\.0+)", output)
+    assert found, output
+    return float(found[1])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_help_tells_what_the_example_shows_and_writes_nothing(name, tmp_path):
+    output = run(name, "--help", folder=tmp_path)
+    assert "usage:" in output and len(output.split("\n\n")[1]) > 40
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("at", ["2", "-1.5", "0", "1e3"])
+def test_scalar(at, tmp_path):
+    output = run("01_scalar", f"--x={at}", folder=tmp_path)
+    derivatives = re.findall(r" (-?[\d.]+)$", output, re.MULTILINE)[-3:]
+    assert [float(d) for d in derivatives] == pytest.approx(3 * [2 * float(at) + 3], abs=1e-4)
+    assert files(tmp_path) == []
+
+
+def test_tensor_prints_its_graph_and_saves_it(tmp_path):
+    output = run("02_tensor", "--out", "here/there", folder=tmp_path)
+    assert "forward   H = tanh(A)" in output
+    assert "db = sum(dA, axis=0)" in output  # the lesson: broadcasting undone
+    assert files(tmp_path) == ["here/there/02_tensor.svg"]
+    assert is_picture(tmp_path / "here/there/02_tensor.svg")
+
+
+def test_iris_learns(tmp_path):
+    output = run("03_iris", folder=tmp_path)
+    assert accuracy(output) >= 0.93
+    assert accuracy(run("03_iris", "--epochs=0", folder=tmp_path)) < 0.8  # not without training
+    assert run("03_iris", folder=tmp_path) == output
+    assert files(tmp_path) == []
+
+
+def test_quickstart_learns_in_time_agrees_with_the_formulas_and_names_the_mistake(tmp_path):
+    start = time.perf_counter()
+    output = run("quickstart", folder=tmp_path)
+    assert time.perf_counter() - start < 10
+    assert accuracy(output) >= 0.95
+
+    right, wrong = output.split("The same without the ReLU's derivative:")
+    for name in ("0.weight", "0.bias", "2.weight", "2.bias"):
+        assert re.search(rf"^{re.escape(name)}\b.* ok\b", right, re.MULTILINE), right
+    assert "wrong" not in right
+    for name, verdict in (("2.weight", "ok"), ("0.weight", "wrong here")):
+        assert re.search(rf"^{re.escape(name)}\b.* {verdict}\b", wrong, re.MULTILINE), wrong
+
+    assert files(tmp_path) == ["out/quickstart.svg"]
+    assert is_picture(tmp_path / "out/quickstart.svg")
+
+
+def test_quickstart_repeats_itself(tmp_path):
+    one, same, other = (
+        run("quickstart", "--epochs=3", f"--seed={seed}", folder=tmp_path) for seed in (5, 5, 6)
+    )
+    assert one == same != other

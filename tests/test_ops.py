@@ -1,0 +1,365 @@
+"""Every row of the table on every case: values, derivatives to third order, dtypes, shapes."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd_lite import Tensor, ops
+from autograd_lite.ops import Op, table
+from tests.cases import CASES, CASES_OF, Array, Case
+
+H = 1e-3  # the fourth-order quotient below is then right to about 1e-11
+EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+
+
+def rng_of(case: Case) -> np.random.Generator:
+    return np.random.default_rng(len(case.id))
+
+
+def boxed(arrays: Sequence[Array], requires_grad: bool = True) -> list[Tensor]:
+    """Tensors of copies; the floats require grad."""
+    return [Tensor(a.copy(), requires_grad and a.dtype.kind == "f") for a in arrays]
+
+
+def take(y: Tensor, xs: Sequence[Tensor], seed: Any = None, create_graph: bool = False) -> list[Any]:
+    """The gradients of y for those of xs that are floats, taken out of `.grad`."""
+    xs = [x for x in xs if x.requires_grad]
+    assert all(x.grad is None for x in xs)
+    if not y.requires_grad:
+        return [Tensor(np.zeros_like(x.data)) for x in xs]
+    y.backward(seed, retain_graph=True, create_graph=create_graph)
+    found = [Tensor(np.zeros_like(x.data)) if x.grad is None else x.grad for x in xs]
+    for x in xs:
+        x.grad = None
+    return found
+
+
+def floats(arrays: Sequence[Array]) -> list[Array]:
+    return [a for a in arrays if a.dtype.kind == "f"]
+
+
+def dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
+    total: Any = 0.0
+    for x, y in zip(a, b, strict=True):
+        total = total + (x * y).sum()
+    return total
+
+
+def like(arrays: Sequence[Array], rng: np.random.Generator) -> list[Array]:
+    return [rng.standard_normal(a.shape) for a in arrays]
+
+
+def contraction(case: Case, arrays: Sequence[Array], order: int, rng: np.random.Generator) -> Any:
+    """The function whose derivative is compared: <y, g>, or <its derivative, v>, and so on.
+
+    Returned is f(inputs as Tensors, create_graph): a scalar Tensor.
+    """
+    g = rng.standard_normal(np.shape(case.expected(*arrays)))
+    weights = [like(floats(arrays), rng) for _ in range(order - 1)]
+
+    def f(xs: Sequence[Tensor]) -> Tensor:
+        value = (case(*xs) * g).sum()
+        for v in weights:
+            value = dot(take(value, xs, create_graph=True), v)
+        return value
+
+    return f
+
+
+def check(case: Case, order: int, tolerance: float) -> None:
+    """Compare the derivative of the given order along random directions with a quotient."""
+    arrays, rng = case.arrays(), rng_of(case)
+    f = contraction(case, arrays, order, rng)
+    xs = boxed(arrays)
+    found = take(f(xs), xs)
+    for g, a in zip(found, floats(arrays), strict=True):
+        assert g.shape == a.shape and g.dtype == a.dtype
+    for _ in range(2):
+        ds = [d / max(1.0, np.abs(d).max(initial=0)) for d in like(floats(arrays), rng)]
+
+        def at(t: float, ds: list[Array] = ds) -> float:
+            moves = iter(ds)
+            moved = [a + t * next(moves) if a.dtype.kind == "f" else a for a in arrays]
+            return float(f(boxed(moved, requires_grad=order > 1)).item())
+
+        quotient = (8 * (at(H) - at(-H)) - (at(2 * H) - at(-2 * H))) / (12 * H)
+        terms = [(g.data * d).sum() for g, d in zip(found, ds, strict=True)]
+        scale = max(abs(quotient), *(np.abs(g.data * d).sum() for g, d in zip(found, ds)), 1e-3)
+        assert abs(sum(terms) - quotient) <= tolerance * scale, (order, sum(terms), quotient)
+
+
+# ---- the table is complete -------------------------------------------------------------------
+
+
+def test_every_row_has_a_case() -> None:
+    assert set(CASES_OF) == set(table)
+    assert len({case.id for case in CASES}) == len(CASES)
+
+
+def test_every_row_has_a_rule_or_none_for_each_array() -> None:
+    for op in table.values():
+        case = CASES_OF[op.name][0]
+        if inspect.isgeneratorfunction(type(op.rules).__iter__):
+            continue  # one rule for any number of inputs
+        rules = list(op.rules)
+        kinds = [a.dtype.kind for a in case.arrays()]
+        rules += [None] * (len(kinds) - len(rules))
+        assert [rule is not None for rule in rules] == [k == "f" for k in kinds], op.name
+
+
+def test_rows_are_found_by_name_and_copied_as_themselves() -> None:
+    import copy
+    import pickle
+
+    for name, op in table.items():
+        assert op.name == name and getattr(ops, name) is op and repr(op) == f"<op {name}>"
+        assert copy.deepcopy(op) is op and pickle.loads(pickle.dumps(op)) is op
+
+
+def test_no_rule_mentions_broadcasting_dtypes_or_writes() -> None:
+    """Rules use operators, methods, ufuncs and rows: no assignment, no `out=`, no `+=`."""
+    tree = ast.parse(inspect.getsource(ops))
+    rules = [
+        argument
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "row"
+        for argument in [*call.args[2:], *(k.value for k in call.keywords if k.arg == "each")]
+    ]
+    assert len(rules) > 60
+    for rule in rules:
+        for node in ast.walk(rule):
+            assert not isinstance(node, ast.NamedExpr | ast.AugAssign | ast.Assign)
+            assert not (isinstance(node, ast.keyword) and node.arg in ("out", "dtype"))
+            assert not (isinstance(node, ast.Attribute) and node.attr in ("astype", "dtype"))
+
+
+# ---- values ----------------------------------------------------------------------------------
+
+
+@EVERY
+def test_forward(case: Case) -> None:
+    arrays = case.arrays()
+    expected = case.expected(*arrays)
+    y = case(*boxed(arrays))
+    assert type(y) is Tensor and type(y.data) is np.ndarray
+    assert y.shape == expected.shape and y.dtype == np.float64
+    np.testing.assert_allclose(y.data, expected, rtol=1e-12, atol=1e-13)
+    if case.call is None:  # the same row on plain arrays
+        plain = case(*arrays)
+        assert not isinstance(plain, Tensor)
+        np.testing.assert_array_equal(plain, y.data)
+
+
+@EVERY
+def test_first_derivative(case: Case) -> None:
+    check(case, 1, 1e-6)
+
+
+@EVERY
+def test_second_derivative(case: Case) -> None:
+    check(case, 2, 1e-5)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.orders > 2], ids=lambda case: case.id)
+def test_third_derivative(case: Case) -> None:
+    check(case, 3, 1e-4)
+
+
+@EVERY
+def test_inputs_keep_away_from_kinks(case: Case) -> None:
+    """To the left and to the right the quotients agree, so finite differences are fair."""
+    if not case.kinks:
+        return
+    arrays, rng = case.arrays(), rng_of(case)
+    f = contraction(case, arrays, 1, rng)
+    ds = [np.sign(d) for d in like(arrays, rng)]
+    at = {
+        t: f(boxed([a + t * d for a, d in zip(arrays, ds, strict=True)])).item()
+        for t in (-0.05, -0.04, 0.0, 0.04, 0.05)
+    }
+    left, right = at[0.0] - at[-0.04], at[0.04] - at[0.0]
+    far = (at[0.05] - at[-0.05]) * 0.4
+    assert abs(left - right) <= 0.1 * (abs(far) + 0.1)
+
+
+# ---- three ways to the same gradient ---------------------------------------------------------
+
+
+@EVERY
+def test_recorded_gradients_are_the_plain_ones(case: Case) -> None:
+    """A rule that runs on Tensors (create_graph) gives what it gives on arrays."""
+    arrays, rng = case.arrays(), rng_of(case)
+    xs = boxed(arrays)
+    y = case(*xs)
+    g = rng.standard_normal(y.shape)
+    for plain, recorded in zip(take(y, xs, g), take(y, xs, g, create_graph=True), strict=True):
+        assert not plain.requires_grad and plain.is_leaf
+        assert recorded.shape == plain.shape and recorded.dtype == plain.dtype
+        np.testing.assert_allclose(recorded.data, plain.data, rtol=1e-13, atol=1e-15)
+
+
+@EVERY
+def test_adjoint(case: Case) -> None:
+    """<J v, w> == <v, J' w>, where J v is the derivative in u of <J' u, v>."""
+    arrays, rng = case.arrays(), rng_of(case)
+    xs = boxed(arrays)
+    y = case(*xs)
+    w, vs = rng.standard_normal(y.shape), like(floats(arrays), rng)
+    u = Tensor(rng.standard_normal(y.shape), requires_grad=True)
+    jv = take(dot(take(y, xs, u, create_graph=True), vs), [u, *xs])[0]
+    terms = [(g.data * v).sum() for g, v in zip(take(y, xs, w), vs, strict=True)]
+    scale = 1 + np.abs(jv.data * w).sum()
+    assert abs((jv.data * w).sum() - sum(terms)) <= 1e-12 * scale
+
+
+@EVERY
+def test_rules_are_linear_in_g(case: Case) -> None:
+    arrays, rng = case.arrays(), rng_of(case)
+    xs = boxed(arrays)
+    y = case(*xs)
+    g, h = rng.standard_normal(y.shape), rng.standard_normal(y.shape)
+    for a, b, both in zip(take(y, xs, g), take(y, xs, h), take(y, xs, 2 * g - 3 * h), strict=True):
+        expected = 2 * a.data - 3 * b.data
+        scale = 1 + np.abs(a.data) + np.abs(b.data)
+        assert (np.abs(both.data - expected) <= 1e-12 * scale).all()
+
+
+# ---- dtypes, memory --------------------------------------------------------------------------
+
+
+@EVERY
+def test_float32_stays_float32(case: Case) -> None:
+    arrays = case.arrays(np.float32)
+    xs = boxed(arrays)
+    y = case(*xs)
+    assert y.dtype == (np.float64 if case.row == "cast" else np.float32)
+    exact = case.expected(*arrays)
+    np.testing.assert_allclose(y.data, exact, rtol=2e-5, atol=2e-5)
+    g = rng_of(case).standard_normal(y.shape).astype(y.dtype)
+    recorded = take(y, xs, g, create_graph=True)
+    for gradient in [*take(y, xs, g), *recorded]:
+        assert gradient.dtype == np.float32
+    if any(r.requires_grad for r in recorded):
+        for second in take(dot(recorded, [1] * len(recorded)), xs):
+            assert second.dtype == np.float32
+
+
+def rule_dtypes(case: Case, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the rules themselves return for float32, before the edge casts it."""
+    seen = []
+
+    def spy(rule: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(g: Any, *args: Any, **kw: Any) -> Any:
+            gradient = rule(g, *args, **kw)
+            seen.append(gradient.dtype)
+            return gradient
+
+        return watched
+
+    spied = [rule and spy(rule) for rule, _ in zip(case.op.rules, case.arrays())]
+    monkeypatch.setattr(case.op, "rules", spied)
+    xs = boxed(case.arrays(np.float32))
+    take(case(*xs), xs, np.ones(case(*xs).shape, np.float32))
+    return seen
+
+
+@EVERY
+def test_rules_compute_in_float32(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A float64 detour would be right and twice as slow; 0-d arrays cost nothing."""
+    if case.row != "cast":
+        assert set(rule_dtypes(case, monkeypatch)) <= {np.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+    "name", ["add", "sub", "mul", "div", "pow", "maximum", "minimum", "logaddexp"]
+)
+@pytest.mark.parametrize("number", [2, 2.5, True])
+def test_python_numbers_keep_float32(name: str, number: Any) -> None:
+    for shape in [(), (3,), (2, 3)]:
+        for swap in (False, True):
+            x = Tensor(np.full(shape, 1.5, np.float32), requires_grad=True)
+            y = table[name](*((number, x) if swap else (x, number)))
+            assert y.dtype == np.float32 and y.shape == shape
+            y.backward(np.ones(shape))
+            assert x.grad is not None
+            assert x.grad.dtype == np.float32 and x.grad.shape == shape
+
+
+@EVERY
+def test_nothing_is_written_to(case: Case) -> None:
+    """Forward and rules run on read-only arrays, boxed and not."""
+    xs = [Tensor(a, a.dtype.kind == "f") for a in case.arrays()]
+    for x in xs:
+        x.data.setflags(write=False)
+    y = case(*xs)
+    g = np.ones(y.shape)
+    g.setflags(write=False)
+    y.data.setflags(write=False)
+    for gradient in [*take(y, xs, g), *take(y, xs, g, create_graph=True)]:
+        assert gradient.data.flags.writeable
+
+
+@EVERY
+def test_gradients_are_memory_of_their_own(case: Case) -> None:
+    xs = boxed(case.arrays())
+    y = case(*xs)
+    g = np.ones(y.shape)
+    gradients = take(y, xs, g)
+    arrays = [g, y.data, *(x.data for x in xs), *(t.data for t in gradients)]
+    for i, a in enumerate(arrays):
+        for b in arrays[max(i + 1, 2 + len(xs)) :]:
+            assert not np.shares_memory(a, b)
+
+
+@EVERY
+def test_only_rows_marked_as_views_share_memory(case: Case) -> None:
+    arrays = case.arrays()
+    y = case(*[Tensor(a) for a in arrays])
+    if case.row == "cast" or any(op.view for op in [case.op]):
+        return
+    if case.call is None:
+        assert not any(np.shares_memory(y.data, a) for a in arrays)
+
+
+# ---- the checks can fail ---------------------------------------------------------------------
+
+
+def by_size(name: str) -> list[Case]:
+    """The cases that call the row itself, large inputs first."""
+    cases = [case for case in CASES_OF[name] if case.call is None]
+    return sorted(cases, key=lambda case: -sum(a.size for a in case.arrays()))
+
+
+PLANTED = [
+    (name, i)
+    for name in table
+    for i, a in enumerate(by_size(name)[0].arrays())
+    if a.dtype.kind == "f"
+]
+
+
+@pytest.mark.parametrize(("name", "i"), PLANTED, ids=str)
+def test_a_planted_error_is_found(name: str, i: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that is wrong by one part in a thousand fails the finite differences."""
+    op = table[name]
+    inputs = len(by_size(name)[0].arrays())
+    rules = list(itertools.islice(op.rules, inputs))
+    right = rules[i]
+    rules[i] = lambda *args, **kw: right(*args, **kw) * 1.001
+    monkeypatch.setattr(op, "rules", rules)
+
+    def found(case: Case) -> bool:
+        try:
+            check(case, 1, 1e-6)
+        except AssertionError:
+            return True
+        return False
+
+    assert any(found(case) for case in by_size(name) if len(case.arrays()) == inputs)

@@ -1,0 +1,427 @@
+"""Tensor itself: making, reading, backward, hooks, copies, creation functions."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite import Tensor, tensor
+
+
+def leaf(values: Any, dtype: Any = np.float64) -> Tensor:
+    return Tensor(np.array(values, dtype), requires_grad=True)
+
+
+# ---- making ----------------------------------------------------------------------------------
+
+
+def test_tensor_copies_and_the_class_shares() -> None:
+    a = np.ones(3)
+    shared, copied = Tensor(a), tensor(a)
+    assert shared.data is a
+    a[0] = 5
+    assert shared.tolist() == [5, 1, 1] and copied.tolist() == [1, 1, 1]
+    again = tensor(shared)
+    assert not np.shares_memory(again.data, a) and again.is_leaf
+    assert ag.as_tensor(shared) is shared and ag.as_tensor(a).data is a
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (1, "int64"), (1.0, "float32"), (True, "bool"), ([1, 2], "int64"), ([1.0, 2], "float32"),
+        ([True, False], "bool"), ([[1.5]], "float32"), ([], "float32"), ((1, 2.5), "float32"),
+        (np.float64(1), "float64"), (np.float32(1), "float32"), (np.ones(2), "float64"),
+        (np.ones(2, np.float16), "float16"), (np.array([1, 2]), "int64"), (np.uint8(3), "uint8"),
+        (np.array(True), "bool"),
+    ],
+)  # fmt: skip
+def test_dtypes_of_new_tensors(data: Any, dtype: str, torch: Any) -> None:
+    assert tensor(data).dtype == dtype
+    assert str(torch.tensor(data).dtype) == f"torch.{dtype}"
+
+
+@pytest.mark.parametrize("data", [1, [1, 2], (1, 2), 1.0, [1.0]])
+def test_the_class_makes_numbers_floats(data: Any) -> None:
+    assert Tensor(data).dtype == np.float32
+
+
+def test_dtype_argument_and_default_dtype() -> None:
+    assert tensor([1, 2], dtype="float64").dtype == np.float64
+    assert tensor(np.ones(2), dtype=np.float32, requires_grad=True).requires_grad
+    try:
+        ag.set_default_dtype("float64")
+        assert tensor(1.0).dtype == np.float64 and ag.zeros(2).dtype == np.float64
+        assert Tensor([1]).dtype == np.float64 and tensor([1]).dtype == np.int64
+        assert (tensor(np.ones(2, np.float32)) * 2.5).dtype == np.float32
+    finally:
+        ag.set_default_dtype("float32")
+
+
+def test_lists_of_tensors() -> None:
+    x = tensor(2.0)
+    assert tensor([x, 3.0]).tolist() == [2.0, 3.0]
+    assert tensor([tensor([1.0, 2.0]), [3.0, 4.0]]).tolist() == [[1, 2], [3, 4]]
+
+
+def test_creation_functions(torch: Any) -> None:
+    for theirs, ours in [
+        (torch.zeros(2, 3), ag.zeros(2, 3)), (torch.zeros((2, 3)), ag.zeros((2, 3))), (torch.ones(()), ag.ones(())),
+        (torch.full((2,), 7.0), ag.full((2,), 7.0)), (torch.eye(3), ag.eye(3)), (torch.eye(2, 3), ag.eye(2, 3)),
+        (torch.arange(5), ag.arange(5)), (torch.arange(1, 5, 2), ag.arange(1, 5, 2)), (torch.arange(0.0, 1, 0.25), ag.arange(0.0, 1, 0.25)),
+        (torch.linspace(0, 1, 5), ag.linspace(0, 1, 5)), (torch.zeros(0, 3), ag.zeros(0, 3)),
+        (torch.zeros_like(torch.ones(2)), ag.zeros_like(ag.ones(2))), (torch.ones_like(torch.arange(2)), ag.ones_like(ag.arange(2))),
+        (torch.arange(3, dtype=torch.float64), ag.arange(3, dtype="float64")),
+    ]:  # fmt: skip
+        assert ours.tolist() == theirs.tolist() and ours.shape == tuple(theirs.shape)
+        assert f"torch.{ours.dtype}" == str(theirs.dtype) and not ours.requires_grad
+    assert ag.zeros(2, requires_grad=True).requires_grad and ag.eye(2, requires_grad=True).is_leaf
+
+
+def test_random_tensors_are_seeded() -> None:
+    def draw() -> list[Any]:
+        ag.manual_seed(7)
+        made = [ag.rand(3), ag.randn(2, 2), ag.randint(0, 9, (4,)), ag.randperm(5)]
+        return [t.tolist() for t in made]
+
+    first = draw()
+    assert first == draw()
+    ag.manual_seed(8)
+    assert ag.rand(3).tolist() != first[0]
+    assert sorted(first[3]) == [0, 1, 2, 3, 4] and all(0 <= v < 9 for v in first[2])
+    own = np.random.default_rng(1)
+    assert ag.rand(3, generator=own).dtype == np.float32
+    x = ag.randn(10_000)
+    assert abs(x.mean().item()) < 0.05 and abs(x.std().item() - 1) < 0.05
+
+
+# ---- reading ---------------------------------------------------------------------------------
+
+
+def test_attributes() -> None:
+    x = leaf(np.ones((2, 3)))
+    assert (x.shape, x.ndim, x.dim(), x.numel(), len(x)) == ((2, 3), 2, 2, 6, 2)
+    assert x.size() == (2, 3) and x.size(-1) == 3 and x.T.shape == (3, 2) and x.mT.shape == (3, 2)
+    assert x.is_leaf and x.grad_fn is None and x.grad is None and x.name == ""
+    y = x * 2
+    assert not y.is_leaf and y.requires_grad and y.grad_fn is not None
+    assert y.grad_fn.name() == "mul" and repr(y.grad_fn) == "<mul>"
+    following = (y + leaf(1.0)).grad_fn.next_functions  # type: ignore[union-attr]
+    assert [f.name() for f in following] == ["mul", "leaf"]
+    assert y.grad_fn.next_functions[1] is None
+
+
+def test_numbers() -> None:
+    assert float(tensor(2.5)) == 2.5 and int(tensor(2)) == 2 and tensor([[3.0]]).item() == 3.0
+    assert type(tensor(2.5).item()) is float and type(tensor(2).item()) is int
+    assert bool(tensor(1.0)) and not tensor([0.0])
+    assert [10, 20, 30][tensor(1)] == 20 and list(range(tensor(3))) == [0, 1, 2]
+    assert 2.0 in tensor([1.0, 2.0]) and 5.0 not in tensor([1.0, 2.0])
+    assert f"{float(tensor(1.5)):.2f}" == "1.50"
+
+
+def test_numpy_and_detach_share_memory() -> None:
+    x = leaf([1.0, 2.0])
+    d = x.detach()
+    assert d.data is x.data and not d.requires_grad and d.is_leaf
+    assert d.numpy() is x.data and np.asarray(d) is x.data
+    with pytest.raises(RuntimeError, match=r"numpy\(\): this tensor requires grad; use detach"):
+        x.numpy()
+    with pytest.raises(RuntimeError, match=r"use detach\(\)\.numpy\(\)"):
+        np.asarray(x)
+    assert np.array(d, dtype=np.float32).dtype == np.float32
+
+
+def test_comparisons_are_plain() -> None:
+    x = leaf([1.0, 2.0, 3.0])
+    for y in (x == 2, x != 2, x < 2, x <= 2, x > 2, x >= 2, (x > 1) & (x < 3), (x < 2) | (x > 2), ~(x > 1), (x > 1) ^ (x > 2)):
+        assert y.dtype == bool and not y.requires_grad and y.is_leaf
+    assert (x == [1.0, 0.0, 3.0]).tolist() == [True, False, True]
+    assert (2 < x).tolist() == [False, False, True] and (x == np.array([1.0, 2.0, 3.0])).data.all()
+    assert (x is None) is False and (x == None) is False and x != "a"  # noqa: E711
+    assert len({x, x, leaf(1.0)}) == 2 and hash(x) == hash(x)
+
+
+def test_repr_fits_a_line() -> None:
+    assert repr(tensor([1.0, 2.0])) == "tensor([1., 2.])"
+    assert repr(tensor([1, 2])) == "tensor([1, 2])"
+    assert repr(tensor(True)) == "tensor(True)"
+    assert repr(leaf([1.0])) == "tensor([1.], dtype=float64, requires_grad=True)"
+    assert repr(tensor([1.0], requires_grad=True) * 2) == "tensor([2.], grad_fn=<mul>)"
+    assert repr(tensor(np.zeros((30, 40)))) == "tensor(shape=(30, 40), dtype=float64)"
+    assert "name='w'" in repr(tensor([1.0], name="w"))
+    for t in (tensor(np.random.default_rng(0).standard_normal((5, 5, 5))), ag.zeros(0), tensor(np.pi)):
+        assert "\n" not in repr(t) and len(repr(t)) <= 100
+
+
+def test_iteration_and_length() -> None:
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    a, b = x
+    (a * b).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [[3, 4], [1, 2]]
+    for action in (len, iter, list):
+        with pytest.raises(TypeError, match="a 0-d tensor has no"):
+            action(tensor(1.0))
+
+
+# ---- backward --------------------------------------------------------------------------------
+
+
+def test_leaves_accumulate_and_others_have_none() -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 3
+    y.sum().backward()
+    (x * 2).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [5.0, 5.0] and y.grad is None
+    assert not x.grad.requires_grad and x.grad.is_leaf and type(x.grad) is Tensor
+
+
+def test_retain_grad() -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 3
+    y.retain_grad()
+    z = (y * y).sum()
+    z.backward(retain_graph=True)
+    assert y.grad is not None and y.grad.tolist() == [6.0, 12.0] and y.retains_grad
+    z.backward()
+    assert y.grad.tolist() == [12.0, 24.0]  # accumulates, as in PyTorch
+    with pytest.raises(RuntimeError, match=r"retain_grad\(\): this tensor does not require grad"):
+        tensor(1.0).retain_grad()
+    x.retain_grad()  # no more than it does already
+    assert x.is_leaf
+
+
+@pytest.mark.parametrize("gradient", [[1.0, 10.0], np.array([1.0, 10.0], np.float32), (1, 10)])
+def test_seeds_of_many_kinds(gradient: Any) -> None:
+    x = leaf([1.0, 2.0])
+    (x * x).backward(gradient)
+    assert x.grad is not None and x.grad.tolist() == [2.0, 40.0] and x.grad.dtype == np.float64
+    y = leaf([1.0, 2.0])
+    (y * y).backward(tensor(gradient))
+    assert y.grad is not None and y.grad.tolist() == [2.0, 40.0] and y.grad.dtype == np.float64
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_one_element_needs_no_seed(shape: Any) -> None:
+    x = leaf(np.full(shape, 3.0))
+    (x * x).backward()
+    assert x.grad is not None and x.grad.shape == shape and x.grad.item() == 6.0
+
+
+def test_backward_of_a_leaf_is_its_seed() -> None:
+    x = leaf(3.0)
+    x.backward()
+    assert x.grad is not None and x.grad.item() == 1.0
+
+
+def test_create_graph_makes_gradients_differentiable() -> None:
+    x = leaf(2.0)
+    (x**3).backward(create_graph=True)
+    first = x.grad
+    assert first is not None and first.requires_grad and not first.is_leaf
+    x.grad = None
+    first.backward(create_graph=True)
+    second, x.grad = x.grad, None
+    assert first.item() == 12.0 and second is not None and second.item() == 12.0
+    second.backward()
+    assert x.grad is not None and x.grad.item() == 6.0
+
+
+def test_create_graph_keeps_the_record_unless_told_otherwise() -> None:
+    x = leaf(2.0)
+    y = x**3
+    y.backward(create_graph=True)
+    y.backward(create_graph=True, retain_graph=False)
+    assert x.grad is not None and x.grad.item() == 24.0
+    with pytest.raises(RuntimeError, match="retain_graph=True"):
+        y.backward()
+
+
+def test_backward_inside_no_grad_works() -> None:
+    x = leaf(2.0)
+    y = x * x
+    with ag.no_grad():
+        y.backward()
+    assert x.grad is not None and x.grad.item() == 4.0
+
+
+def test_gradient_of_gradient_through_a_seed() -> None:
+    x, u = leaf([1.0, 2.0]), leaf([1.0, 1.0])
+    (x**2).backward(u, create_graph=True)
+    g, x.grad = x.grad, None
+    assert g is not None
+    (g * [1.0, 10.0]).sum().backward()
+    assert u.grad is not None and u.grad.tolist() == [2.0, 40.0]
+    assert x.grad is not None and x.grad.tolist() == [2.0, 20.0]
+
+
+def test_requires_grad_can_be_set() -> None:
+    x = tensor([1.0])
+    assert x.requires_grad_() is x and x.requires_grad
+    y = x * 2
+    with pytest.raises(RuntimeError, match=r"only a leaf can stop requiring grad; use detach\(\)"):
+        y.requires_grad_(False)
+    assert not x.requires_grad_(False).requires_grad
+    assert not (x * 2).requires_grad
+
+
+def test_detach_and_frozen_inputs_get_nothing() -> None:
+    x, frozen = leaf(3.0), tensor(2.0)
+    (x.detach() * x * frozen).backward()
+    assert x.grad is not None and x.grad.item() == 6.0 and frozen.grad is None
+
+
+# ---- hooks -----------------------------------------------------------------------------------
+
+
+def test_hook_that_returns_a_tensor_replaces_the_gradient() -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 3
+    handle = y.register_hook(lambda g: g * 10)
+    y.sum().backward(retain_graph=True)
+    assert x.grad is not None and x.grad.tolist() == [30.0, 30.0]
+    handle.remove()
+    handle.remove()
+    x.grad = None
+    y.sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [3.0, 3.0]
+
+
+def test_hooks_run_in_order_and_on_leaves() -> None:
+    x = leaf(1.0)
+    x.register_hook(lambda g: g + 1)
+    x.register_hook(lambda g: g * 10)
+    (x * 2).backward()
+    assert x.grad is not None and x.grad.item() == 30.0
+
+
+def test_hook_sees_what_retain_grad_keeps(torch: Any) -> None:
+    def run(lib: Any, x: Any) -> list[float]:
+        y = x * 3
+        y.retain_grad()
+        y.register_hook(lambda g: g * 10)
+        (y * y).backward()
+        return [y.grad.item(), x.grad.item()]
+
+    assert run(ag, leaf(1.0)) == run(torch, torch.tensor(1.0, requires_grad=True))
+
+
+def test_hook_with_create_graph() -> None:
+    x = leaf(2.0)
+    x.register_hook(lambda g: g * g)
+    (x**3).backward(create_graph=True)  # (3 x^2)^2, whose derivative is 36 x^3
+    g, x.grad = x.grad, None
+    assert g is not None and g.item() == 144.0
+    y = g * 1.0
+    y.backward()
+    assert x.grad is not None
+    assert x.grad.item() == (36 * 8.0) ** 2  # the hook squares this one too
+
+
+def test_hook_of_a_wrong_shape_is_an_error() -> None:
+    x = leaf([1.0, 2.0])
+    x.register_hook(lambda g: tensor([1.0]))
+    with pytest.raises(ValueError, match=r"hook: returned Tensor of shape \(1,\); return None or a tensor of shape \(2,\)"):
+        (x * 2).sum().backward()
+    assert x.grad is None
+    with pytest.raises(RuntimeError, match=r"register_hook\(\): this tensor does not require grad"):
+        tensor(1.0).register_hook(print)
+
+
+# ---- copies and conversions ------------------------------------------------------------------
+
+
+def test_clone_is_recorded_and_has_its_own_memory() -> None:
+    x = leaf([1.0, 2.0])
+    y = x.clone()
+    assert not np.shares_memory(x.data, y.data) and y.requires_grad
+    y += 1
+    (y * y).sum().backward()
+    assert x.tolist() == [1, 2] and x.grad is not None and x.grad.tolist() == [4.0, 6.0]
+
+
+def test_casts_carry_gradients_in_the_type_of_the_input() -> None:
+    x = leaf([1.0, 2.0], np.float32)
+    y = x.double()
+    assert y.dtype == np.float64 and x.float() is x and x.to("float32") is x
+    (y * y).sum().backward()
+    assert x.grad is not None and x.grad.dtype == np.float32 and x.grad.tolist() == [2.0, 4.0]
+    assert x.long().dtype == np.int64 and not x.long().requires_grad
+
+
+def test_deepcopy_copies_the_record() -> None:
+    x = leaf([1.0, 2.0])
+    x.name = "x"
+    x.grad = tensor(np.array([5.0, 5.0]))
+    y = x * x + x
+    z = copy.deepcopy(y)
+    twin = ag.tape(z)[0]
+    assert twin.name == "x" and twin.grad is not None and twin.grad.tolist() == [5, 5]
+    z.sum().backward()
+    assert twin.grad.tolist() == [8.0, 10.0] and x.grad.tolist() == [5.0, 5.0]
+    pair = copy.deepcopy([x, y])
+    assert ag.tape(pair[1])[0] is pair[0]
+    assert not np.shares_memory(pair[0].data, x.data)
+    same = copy.deepcopy({"a": x, "b": x})
+    assert same["a"] is same["b"]
+
+
+def test_pickle_of_leaves() -> None:
+    x = leaf([1.0, 2.0])
+    x.name = "w"
+    y = pickle.loads(pickle.dumps(x))
+    assert y.tolist() == [1, 2] and y.requires_grad and y.name == "w" and y.dtype == x.dtype
+    with pytest.raises(TypeError, match=r"pickle: only a leaf can be pickled; use detach\(\)"):
+        pickle.dumps(x * 2)
+
+
+# ---- operators -------------------------------------------------------------------------------
+
+
+def test_operators_on_both_sides() -> None:
+    x = leaf([1.0, 2.0])
+    for other in (3, 3.0, np.array([3.0, 3.0]), [3.0, 3.0], tensor(np.array([3.0, 3.0])), np.float64(3)):
+        for y, expected in [
+            (x + other, [4, 5]), (other + x, [4, 5]), (x - other, [-2, -1]), (other - x, [2, 1]),
+            (x * other, [3, 6]), (other * x, [3, 6]), (x / other, [1 / 3, 2 / 3]), (other / x, [3, 1.5]),
+            (x**other, [1, 8]), (other**x, [3, 9]),
+        ]:  # fmt: skip
+            assert type(y) is Tensor and y.requires_grad
+            np.testing.assert_allclose(y.data, expected, rtol=1e-6)
+    assert (-x).tolist() == [-1, -2] and abs(-x).tolist() == [1, 2]
+    m = np.eye(2)
+    for y in (x @ m, m @ x, x @ tensor(m), tensor(m) @ x):
+        assert type(y) is Tensor and y.tolist() == [1, 2] and y.requires_grad
+
+
+def test_results_of_plain_inputs_are_not_recorded() -> None:
+    y = tensor([1.0]) * 2 + 3
+    assert not y.requires_grad and y.is_leaf and y.grad_fn is None
+
+
+def test_tape_lists_inputs_and_results_in_recorded_order() -> None:
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    a = x * w
+    b = a + x
+    c = b.sum()
+    assert ag.tape(c) == [x, w, a, b, c] or [t.serial for t in ag.tape(c)] == sorted(
+        t.serial for t in (x, w, a, b, c)
+    )
+    assert len(ag.tape(a, c)) == 5 and len(ag.tape(x)) == 1
+
+
+def test_methods_are_the_functions() -> None:
+    x = np.abs(np.random.default_rng(0).standard_normal((2, 3))) + 0.1
+    for name in ag.functions.__dict__:
+        method, function = getattr(Tensor, name, None), getattr(ag.functions, name)
+        if method is None or not callable(function) or name[0] in "_ABCDEFGHIJKLMNOPQRSTUVWXYZ":
+            continue
+        if name in ("exp log log1p expm1 sqrt square reciprocal sin cos tan sinh cosh tanh arctan sigmoid relu "
+                    "erf abs neg sum mean var std norm amax amin max min prod logsumexp softmax log_softmax cumsum "
+                    "cumprod argmax argmin flatten squeeze flip transpose").split():  # fmt: skip
+            np.testing.assert_array_equal(method(tensor(x)).data, function(tensor(x)).data, name)
