@@ -64,7 +64,7 @@ def _matmul(shapes: list[Any]) -> str | None:
 
 def _nll(args: list[Any]) -> str | None:
     x, t = args
-    bad = t[(t < -len(x[0])) | (t >= x.shape[1])] if t.dtype.kind in "iu" and len(x) else t[:0]
+    bad = t[(t < 0) | (t >= x.shape[1])] if t.dtype.kind in "iu" and t.ndim == 1 else t[:0]
     if bad.size:
         return f"nll: class {bad[0]} is out of range; there are {x.shape[1]} classes, from 0"
     return None

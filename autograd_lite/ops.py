@@ -463,6 +463,14 @@ def _put(x: Any, v: Any, index: Any) -> Any:
     return y
 
 
+def _nll(x: Any, t: Any, n: float) -> Any:
+    if t.shape != x.shape[:1]:
+        raise ValueError(f"needs one class for each of the {x.shape[0]} rows, got {t.shape}")
+    if t.shape[0] and np.minimum.reduce(t) < 0:  # which NumPy would count from the end
+        raise IndexError("a class is negative")
+    return -np.add.reduce(x[np.arange(t.shape[0]), t]) / n
+
+
 def _part(arrays: Sequence[Any], i: int, axis: int) -> tuple[slice, ...]:
     start = int(np.add.reduce([a.shape[axis] for a in arrays[:i]], dtype=int))
     return (slice(None),) * axis + (slice(start, start + arrays[i].shape[axis]),)
@@ -511,7 +519,7 @@ put = row(
 )
 nll = row(
     "nll",
-    lambda x, t, n: -np.add.reduce(x[np.arange(t.shape[0]), t]) / n,
+    _nll,
     lambda g, y, x, t, n: scatter_add(-g / n, shape=x.shape, index=(np.arange(t.shape[0]), t)),
     doc="The sum of `x` at the class `t` of each row, by -n: one node where getitem, sum and div "
     "take three, 7 us less of 90 in a step of a small network.",

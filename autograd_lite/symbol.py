@@ -91,6 +91,9 @@ class Symbol(NDArrayOperatorsMixin):
 
     __hash__ = object.__hash__
 
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
     def __str__(self) -> str:
         return written(self)[0]
 

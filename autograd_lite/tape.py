@@ -141,9 +141,11 @@ def pull(
             g = node.extra.arrive(node, g)
         if found is not None:
             found[node] = g
-        parents = node.parents
-        if parents is None:
+        sources = node.sources
+        if sources is None:
             released_is_error(node)
+        if sources.__class__ is not tuple:
+            sources = (sources,)
         op = node.op
         y = node.data
         args = node.args
@@ -155,9 +157,9 @@ def pull(
             y = node
             args = [
                 a if p is None or not p.requires_grad else before(p, serial)
-                for p, a in zip(parents, args, strict=True)
+                for p, a in zip(node.parents, args, strict=True)
             ]
-        for p, rule in zip(parents, op.rules):  # noqa: B905  (rules of `each` have no end)
+        for p, rule in zip(sources, op.rules):  # noqa: B905  (rules of `each` have no end)
             if p is None:
                 continue
             if p.version is not None:
@@ -182,7 +184,7 @@ def pull(
                 pending[k] = p, gp
                 heappush(heap, k)
         if not keep:
-            node.parents = node.args = None
+            node.sources = node.args = None
     if hooks:
         leaves = {p: g if p.extra is None else p.extra.arrive(p, g) for p, g in leaves.items()}
     if found is not None:

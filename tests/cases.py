@@ -227,7 +227,11 @@ for name in ("sum", "norm"):
     case(name, normal((2, 0)), axis=(0, 1), keepdims=False)
 for name in ("var", "std"):
     for shape, axis in AXES:
-        n = math.prod(shape[i] for i in ([axis] if isinstance(axis, int) else axis or range(9)) if i < len(shape))
+        n = math.prod(
+            shape[i]
+            for i in ([axis] if isinstance(axis, int) else axis or range(9))
+            if i < len(shape)
+        )
         for correction in (0, 1, 2):
             if n - correction > 0 and not (name == "std" and n == 1):
                 for keepdims in (False, True):
@@ -312,11 +316,16 @@ for written, spec, shapes in WRITTEN:
 
 # ---- shape, order and choice -----------------------------------------------------------------
 
-for shape, other in [((2, 3), (3, 2)), ((2, 3), (6,)), ((), (1, 1)), ((1,), ()), ((4,), (2, 1, 2)), ((0, 3), (3, 0))]:
+for shape, other in [
+    ((2, 3), (3, 2)),
+    ((2, 3), (6,)),
+    ((), (1, 1)),
+    ((1,), ()),
+    ((4,), (2, 1, 2)),
+    ((0, 3), (3, 0)),
+]:
     case("reshape", normal(shape), shape=other)
-case(
-    "reshape", normal((2, 6)), "-1", shape=(3, 4), call=lambda x: F.reshape(x, 3, -1)
-)
+case("reshape", normal((2, 6)), "-1", shape=(3, 4), call=lambda x: F.reshape(x, 3, -1))
 for axes in itertools.permutations(range(3)):
     case("permute", normal((2, 3, 4)), axes=axes)
 case("permute", normal(()), axes=())
@@ -326,7 +335,14 @@ case(
 )
 for shape in [(2, 3), (4, 2, 3), (1, 1), (0, 3), (2, 1, 0, 3)]:
     case("mT", normal(shape))
-for shape, axis in [((3,), (0,)), ((2, 3), (0,)), ((2, 3), (1,)), ((2, 3), (0, 1)), ((2, 1, 3), (0, 2)), ((0, 3), (0,))]:
+for shape, axis in [
+    ((3,), (0,)),
+    ((2, 3), (0,)),
+    ((2, 3), (1,)),
+    ((2, 3), (0, 1)),
+    ((2, 1, 3), (0, 2)),
+    ((0, 3), (0,)),
+]:
     case("flip", normal(shape), axis=axis)
 case("flip", normal((2, 3)), "negative", axis=(1,), call=lambda x: F.flip(x, -1))
 for shape, other in [
@@ -367,12 +383,26 @@ for label, shape, index in INDICES:
     case("put", normal(shape, ()), label, index=index)
     if picked != ():
         case("put", normal(shape, picked), label, index=index)
+case("put", normal((2, 3), (1, 3)), "leading ones", index=0)
+case("put", normal((2,), (1, 1, 2)), "leading ones", index=...)
 case("put", normal((2, 3), (3,)), "a row for each", index=slice(None))
 case("put", normal((2, 3), (2, 1)), "a column for each", index=...)
 case("put", normal((3,), (1,)), "one for each", index=slice(None, 2))
-for shape, classes, divisor in [((3, 4), [1, 1, 3], 3), ((1, 1), [0], 1), ((4, 2), [-1, 0, 1, 0], 1), ((0, 3), [], 1), ((2, 3), [0, 2], 2.5)]:
+for shape, classes, divisor in [
+    ((3, 4), [1, 1, 3], 3),
+    ((1, 1), [0], 1),
+    ((4, 2), [1, 0, 1, 0], 1),
+    ((0, 3), [], 1),
+    ((2, 3), [0, 2], 2.5),
+]:
     case("nll", join(normal(shape), fixed(np.array(classes, int))), n=divisor)
-for shape, width in [((3,), ((1, 2),)), ((2, 3), ((0, 1), (2, 0))), ((), ()), ((0, 2), ((1, 1), (0, 0))), ((2, 1, 3), ((1, 1),) * 3)]:
+for shape, width in [
+    ((3,), ((1, 2),)),
+    ((2, 3), ((0, 1), (2, 0))),
+    ((), ()),
+    ((0, 2), ((1, 1), (0, 0))),
+    ((2, 1, 3), ((1, 1),) * 3),
+]:
     case("pad", normal(shape), width=width, value=0.5)
 for shapes, axis in [
     ([(2,), (3,)], 0), ([(2, 3), (1, 3)], 0), ([(2, 3), (2, 1), (2, 2)], 1), ([(3,)], 0), ([(0,), (2,)], 0),
@@ -382,7 +412,15 @@ for shapes, axis in [
 case(
     "concatenate", normal((2, 3), (2, 1)), "axis=-1", axis=1, call=lambda *xs: F.concatenate(xs, -1)
 )
-for shapes, axis in [([()], 0), ([(), ()], 0), ([(3,)] * 2, 0), ([(3,)] * 3, 1), ([(2, 3)] * 2, 1), ([(2, 3)] * 2, 2), ([(0, 2)] * 2, 1)]:
+for shapes, axis in [
+    ([()], 0),
+    ([(), ()], 0),
+    ([(3,)] * 2, 0),
+    ([(3,)] * 3, 1),
+    ([(2, 3)] * 2, 1),
+    ([(2, 3)] * 2, 2),
+    ([(0, 2)] * 2, 1),
+]:
     case("stack", normal(*shapes), axis=axis)
 case("stack", normal((2, 3), (2, 3)), "axis=-1", axis=2, call=lambda *xs: F.stack(xs, -1))
 
@@ -451,7 +489,9 @@ def _scattered(x: Array, shape: Shape, index: Any) -> Array:
 def _put(x: Array, v: Array, index: Any) -> Array:
     places = _flat(x.shape, index)
     y = x.ravel().copy()
-    y[places.ravel()] = np.broadcast_to(v, places.shape).ravel()
+    y[places.ravel()] = np.broadcast_to(
+        v.reshape(v.shape[max(0, v.ndim - places.ndim) :]), places.shape
+    ).ravel()
     return y.reshape(x.shape)
 
 
@@ -471,11 +511,15 @@ def _matmul(a: Array, b: Array) -> Array:
 
 def _einsum(*arrays: Array, spec: str) -> Array:
     left, out = spec.split("->")
-    size = {c: n for t, a in zip(left.split(","), arrays, strict=True) for c, n in zip(t, a.shape)}
+    size = {
+        c: n
+        for t, a in zip(left.split(","), arrays, strict=True)
+        for c, n in zip(t, a.shape, strict=True)
+    }
     y = np.zeros([size[c] for c in out])
     for numbers in itertools.product(*map(range, size.values())):
         at = dict(zip(size, numbers, strict=True))
-        factors = [a[tuple(at[c] for c in t)] for t, a in zip(left.split(","), arrays)]
+        factors = [a[tuple(at[c] for c in t)] for t, a in zip(left.split(","), arrays, strict=True)]
         y[tuple(at[c] for c in out)] += math.prod(factors)
     return y
 

@@ -59,7 +59,7 @@ OURS = SimpleNamespace(**{**vars(ag), "logaddexp": ag.ops.logaddexp})
 
 
 def ours(name: str) -> dict[str, Any]:
-    make = lambda a: Tensor(a.copy(), requires_grad=a.dtype.kind == "f")  # noqa: E731
+    make = lambda a: Tensor(a.copy(), requires_grad=a.dtype.kind == "f")
     if name in NOISY:
         with np.errstate(all="ignore"):
             return run(OURS, make, name)
@@ -68,7 +68,7 @@ def ours(name: str) -> dict[str, Any]:
 
 def theirs(torch: Any, name: str) -> dict[str, Any]:
     lib = SimpleNamespace(**{**vars(torch.nn.functional), **vars(torch)})
-    make = lambda a: torch.tensor(a, requires_grad=a.dtype.kind == "f")  # noqa: E731
+    make = lambda a: torch.tensor(a, requires_grad=a.dtype.kind == "f")
     return run(lib, make, name)
 
 
@@ -159,20 +159,46 @@ same("x ** -0.5", lambda t, x: x**-0.5, [0.0, 4.0, -4.0, INF], noisy=True)
 same("maximum ties", lambda t, a, b: t.maximum(a, b), [1.0, 2.0, 3.0], [1.0, 3.0, 2.0])
 same("minimum ties", lambda t, a, b: t.minimum(a, b), [1.0, 2.0, 3.0], [1.0, 3.0, 2.0])
 same("maximum ties, broadcast", lambda t, a, b: t.maximum(a, b), [[1.0], [2.0]], [1.0, 2.0])
-same("maximum of NaN in either", lambda t, a, b: t.maximum(a, b).detach(), [NAN, 1.0, NAN], [1.0, NAN, NAN], noisy=True)
-same("maximum of infinities", lambda t, a, b: t.maximum(a, b), [INF, -INF, INF], [INF, -INF, -INF], noisy=True)
+same(
+    "maximum of NaN in either",
+    lambda t, a, b: t.maximum(a, b).detach(),
+    [NAN, 1.0, NAN],
+    [1.0, NAN, NAN],
+    noisy=True,
+)
+same(
+    "maximum of infinities",
+    lambda t, a, b: t.maximum(a, b),
+    [INF, -INF, INF],
+    [INF, -INF, -INF],
+    noisy=True,
+)
 same("logaddexp of -inf", lambda t, a, b: t.logaddexp(a, b), [-INF, 1.0], [0.0, -INF])
 same("max of two tensors", lambda t, a, b: t.max(a, b), [1.0, 2.0], [2.0, 2.0])
 same("min of two tensors", lambda t, a, b: t.min(a, b), [1.0, 2.0], [2.0, 2.0])
-same("clamp by tensors", lambda t, x, a, b: t.clamp(x, a, b), [-2.0, 0.5, 3.0, 1.0], [-1.0] * 4, [1.0] * 4)
+same(
+    "clamp by tensors",
+    lambda t, x, a, b: t.clamp(x, a, b),
+    [-2.0, 0.5, 3.0, 1.0],
+    [-1.0] * 4,
+    [1.0] * 4,
+)
 same("clamp low above high", lambda t, x: t.clamp(x, 1.0, -1.0), [-2.0, 0.0, 2.0])
 same("where broadcasts", lambda t, x, y: t.where(x > 0, x, y), [[1.0], [-1.0]], [3.0, 4.0, 5.0])
 same("where with a number", lambda t, x: t.where(x > 0, x, 0.0), [1.0, -1.0])
 same("where is no shield", lambda t, x: t.where(x > 0, t.sqrt(x), 0.0 * x), [4.0, 0.0], noisy=True)
 
-POWERS = [0.0, 0.0, 0.0, 2.0, 2.0, -2.0, -2.0, -2.0, 1.0], [0.0, 2.0, 1.0, 0.0, 0.5, 2.0, 3.0, 0.0, -1.0]
+POWERS = (
+    [0.0, 0.0, 0.0, 2.0, 2.0, -2.0, -2.0, -2.0, 1.0],
+    [0.0, 2.0, 1.0, 0.0, 0.5, 2.0, 3.0, 0.0, -1.0],
+)
 same("pow of two tensors", lambda t, a, b: t.pow(a, b.detach()), *POWERS)
-same("pow, exponents", lambda t, a, b: t.pow(a.detach(), b), [0.0, 0.0, 2.0, 3.0, 1.0], [0.0, 2.0, 0.0, 2.0, 5.0])
+same(
+    "pow, exponents",
+    lambda t, a, b: t.pow(a.detach(), b),
+    [0.0, 0.0, 2.0, 3.0, 1.0],
+    [0.0, 2.0, 0.0, 2.0, 5.0],
+)
 same("pow broadcasts", lambda t, a, b: a**b, [[1.0], [2.0]], [0.5, 1.0, 2.0])
 same("pow of a negative base by a fraction", lambda t, a: a**0.5, [-2.0], noisy=True)
 same("pow with 0 below 0", lambda t, a, b: a**b, [0.0], [-1.0], noisy=True)
@@ -186,10 +212,14 @@ M = np.random.default_rng(1).standard_normal((3, 3))
 C = np.random.default_rng(2).standard_normal((2, 3, 4))
 TIES = [[1.0, 3.0, 3.0], [2.0, 2.0, 2.0], [-1.0, -1.0, 3.0]]
 for name in ("sum", "mean", "amax", "amin", "norm", "logsumexp", "var", "std"):
-    f = lambda t, x, n=name, **kw: getattr(t, n)(x, **kw)  # noqa: E731
+    f = lambda t, x, n=name, **kw: getattr(t, n)(x, **kw)
     for dim in (0, 1, -1, -2, (0, 1), (1, -2)):
         for keep in (False, True):
-            same(f"{name} dim={dim} keepdim={keep}", lambda t, x, f=f, d=dim, k=keep: f(t, x, dim=d, keepdim=k), M)
+            same(
+                f"{name} dim={dim} keepdim={keep}",
+                lambda t, x, f=f, d=dim, k=keep: f(t, x, dim=d, keepdim=k),
+                M,
+            )
     same(f"{name} dim=(0, 2)", lambda t, x, f=f: f(t, x, dim=(0, 2)), C)
     same(f"{name} dim=1 of three", lambda t, x, f=f: f(t, x, dim=1), C)
     if name not in ("amax", "amin"):
@@ -210,10 +240,23 @@ for name in ("max", "min"):
     same(f"{name} of infinities", lambda t, x, n=name: getattr(t, n)(x), [INF, 1.0, INF, -INF])
     for dim in (0, 1, -1):
         for keep in (False, True):
-            same(f"{name} dim={dim} keepdim={keep}", lambda t, x, n=name, d=dim, k=keep: tuple(getattr(t, n)(x, dim=d, keepdim=k)), TIES)
+            same(
+                f"{name} dim={dim} keepdim={keep}",
+                lambda t, x, n=name, d=dim, k=keep: tuple(getattr(t, n)(x, dim=d, keepdim=k)),
+                TIES,
+            )
     same(f"{name} dim of 0-d", lambda t, x, n=name: tuple(getattr(t, n)(x, dim=0)), 2.0)
-    same(f"{name} dim of NaN", lambda t, x, n=name: tuple(getattr(t, n)(x, dim=0)), [1.0, NAN, NAN], noisy=True)
-    same(f"{name} dim of an empty batch", lambda t, x, n=name: tuple(getattr(t, n)(x, dim=1)), np.zeros((0, 2)))
+    same(
+        f"{name} dim of NaN",
+        lambda t, x, n=name: tuple(getattr(t, n)(x, dim=0)),
+        [1.0, NAN, NAN],
+        noisy=True,
+    )
+    same(
+        f"{name} dim of an empty batch",
+        lambda t, x, n=name: tuple(getattr(t, n)(x, dim=1)),
+        np.zeros((0, 2)),
+    )
     arg = "arg" + name
     same(f"{arg} of all", lambda t, x, n=arg: getattr(t, n)(x), TIES)
     for dim in (0, -1):
@@ -221,19 +264,26 @@ for name in ("max", "min"):
     same(f"{arg} keepdim", lambda t, x, n=arg: getattr(t, n)(x, dim=1, keepdim=True), TIES)
     same(f"{arg} of 0-d", lambda t, x, n=arg: getattr(t, n)(x), 1.0)
 for name in ("sum", "prod", "mean", "norm"):
-    f = lambda t, x, n=name, **kw: getattr(t, n)(x, **kw)  # noqa: E731
+    f = lambda t, x, n=name, **kw: getattr(t, n)(x, **kw)
     same(f"{name} of nothing", lambda t, x, f=f: f(t, x), np.zeros(0), noisy=name == "mean")
-    same(f"{name} of nothing, dim=0", lambda t, x, f=f: f(t, x, dim=0), np.zeros((0, 3)), noisy=name == "mean")
+    same(
+        f"{name} of nothing, dim=0",
+        lambda t, x, f=f: f(t, x, dim=0),
+        np.zeros((0, 3)),
+        noisy=name == "mean",
+    )
 same("logsumexp of nothing", lambda t, x: t.logsumexp(x, 1).detach(), np.zeros((2, 0)))
 same("softmax of nothing", lambda t, x: t.softmax(x, 1), np.zeros((2, 0)))
 same("log_softmax of nothing", lambda t, x: t.log_softmax(x, 1), np.zeros((2, 0)))
 for name in ("var", "std"):
-    f = lambda t, x, n=name, **kw: getattr(t, n)(x, **kw)  # noqa: E731
+    f = lambda t, x, n=name, **kw: getattr(t, n)(x, **kw)
     for c in (0, 1, 2):
         same(f"{name} correction={c}", lambda t, x, f=f, c=c: f(t, x, dim=0, correction=c), M)
     for u in (False, True):
         same(f"{name} unbiased={u}", lambda t, x, f=f, u=u: f(t, x, unbiased=u), M)
-        same(f"{name} method unbiased={u}", lambda t, x, n=name, u=u: getattr(x, n)(1, unbiased=u), M)
+        same(
+            f"{name} method unbiased={u}", lambda t, x, n=name, u=u: getattr(x, n)(1, unbiased=u), M
+        )
     same(f"{name} of a constant", lambda t, x, f=f: f(t, x), [3.0, 3.0, 3.0])
     same(f"{name} of constant rows", lambda t, x, f=f: f(t, x, dim=1), [[2.0, 2.0], [1.0, 5.0]])
     same(f"{name} of one, biased", lambda t, x, f=f: f(t, x, correction=0), [3.0])
@@ -268,7 +318,11 @@ for name in ("softmax", "log_softmax", "cumsum"):
 BIG = [[1000.0, -1000.0, 0.0], [1000.0, 1000.0, 999.0], [-1e30, 0.0, 1e30]]
 for name in ("softmax", "log_softmax", "logsumexp"):
     same(f"{name} of large", lambda t, x, n=name: getattr(t, n)(x, 1), BIG)
-    same(f"{name} with -inf", lambda t, x, n=name: getattr(t, n)(x, 1), [[-INF, 0.0, 1.0], [2.0, -INF, -INF]])
+    same(
+        f"{name} with -inf",
+        lambda t, x, n=name: getattr(t, n)(x, 1),
+        [[-INF, 0.0, 1.0], [2.0, -INF, -INF]],
+    )
 same("logsumexp of -inf alone", lambda t, x: t.logsumexp(x, 0).detach(), [-INF, -INF])
 same("logsumexp with inf", lambda t, x: t.logsumexp(x, 0).detach(), [INF, 1.0])
 same("cross entropy by hand", lambda t, x: -t.log_softmax(x, 1)[[0, 1, 2], [1, 0, 2]].mean(), BIG)
@@ -363,7 +417,9 @@ def test_equals_stored_pytorch(name: str, stored: dict[str, Any]) -> None:
     agree(ours(name), stored[name])
 
 
-def test_stored_values_are_those_of_the_installed_pytorch(torch: Any, stored: dict[str, Any]) -> None:
+def test_stored_values_are_those_of_the_installed_pytorch(
+    torch: Any, stored: dict[str, Any]
+) -> None:
     for name in SAME:
         try:
             agree(theirs(torch, name), stored[name])
@@ -378,7 +434,11 @@ def test_accepted_names_of_arguments() -> None:
     x = tensor(C)
     for name in ("sum", "mean", "var", "std", "norm", "amax", "amin", "logsumexp", "prod"):
         f = getattr(F, name)
-        values = [f(x, axis=1, keepdims=True), f(x, dim=1, keepdim=True), f(x, axis=1, keepdim=True)]
+        values = [
+            f(x, axis=1, keepdims=True),
+            f(x, dim=1, keepdim=True),
+            f(x, axis=1, keepdim=True),
+        ]
         assert all(np.array_equal(v.data, values[0].data) for v in values)
         assert values[0].shape == (2, 1, 4)
         with pytest.raises(TypeError, match="axis and dim are two names of one argument"):
@@ -432,7 +492,19 @@ def test_cumsum_without_an_axis_is_of_the_flattened() -> None:
 
 def test_functions_work_on_plain_arrays_as_on_tensors() -> None:
     a = np.abs(M) + 0.1
-    for name in ("sum", "mean", "var", "norm", "softmax", "exp", "log", "relu", "gelu", "flatten", "prod"):
+    for name in (
+        "sum",
+        "mean",
+        "var",
+        "norm",
+        "softmax",
+        "exp",
+        "log",
+        "relu",
+        "gelu",
+        "flatten",
+        "prod",
+    ):
         plain, boxed = getattr(F, name)(a), getattr(F, name)(tensor(a))
         assert not isinstance(plain, Tensor)
         np.testing.assert_array_equal(plain, boxed.data)

@@ -79,7 +79,10 @@ def test_numpy_calls_have_gradients(name: str) -> None:
 )  # fmt: skip
 def test_comparisons_are_plain(function: Any) -> None:
     t = Tensor(V, requires_grad=True)
-    for y, expected in ((function(t, 0.5), function(V, 0.5)), (function(V[::-1], t), function(V[::-1], V))):
+    for y, expected in (
+        (function(t, 0.5), function(V, 0.5)),
+        (function(V[::-1], t), function(V[::-1], V)),
+    ):
         assert type(y) is Tensor and not y.requires_grad and y.tolist() == expected.tolist()
 
 
@@ -119,14 +122,18 @@ def test_testing_and_allclose_take_tensors() -> None:
 )  # fmt: skip
 def test_what_has_no_rule_is_an_error(call: Any, name: str) -> None:
     t = Tensor(V.copy(), requires_grad=True)
-    with pytest.raises(TypeError, match=rf"^{name}: .*does not take a Tensor; use t\.detach\(\)\.numpy\(\)"):
+    with pytest.raises(
+        TypeError, match=rf"^{name}: .*does not take a Tensor; use t\.detach\(\)\.numpy\(\)"
+    ):
         call(t)
     assert t.tolist() == V.tolist()
 
 
 def test_writing_a_tensor_into_an_array_is_an_error() -> None:
     t, a = Tensor(V.copy(), requires_grad=True), V.copy()
-    with pytest.raises(TypeError, match=r"np\.add: cannot write a Tensor into an array; use x = x \+ t"):
+    with pytest.raises(
+        TypeError, match=r"np\.add: cannot write a Tensor into an array; use x = x \+ t"
+    ):
         a += t
     with pytest.raises(TypeError, match=r"np\.multiply: cannot write"):
         np.multiply(t, 2, out=a)
@@ -135,7 +142,10 @@ def test_writing_a_tensor_into_an_array_is_an_error() -> None:
 
 def test_plain_tensors_go_into_arrays() -> None:
     t = Tensor(V.copy())
-    assert np.asarray(t) is t.data and np.array([1.0, 2.0, 3.0])[np.asarray(Tensor(np.array([1])))] == 2
+    assert (
+        np.asarray(t) is t.data
+        and np.array([1.0, 2.0, 3.0])[np.asarray(Tensor(np.array([1])))] == 2
+    )
     a = np.zeros(3)
     a[:] = np.asarray(t)
     assert a.tolist() == V.tolist()
@@ -143,7 +153,14 @@ def test_plain_tensors_go_into_arrays() -> None:
 
 def test_float32_stays_float32_with_numpy() -> None:
     t = Tensor(np.ones(3, np.float32), requires_grad=True)
-    for y in (np.exp(t), np.mean(t), np.var(t), np.multiply(t, 2.5), np.clip(t, 0.1, 2.5), np.linalg.norm(t)):
+    for y in (
+        np.exp(t),
+        np.mean(t),
+        np.var(t),
+        np.multiply(t, 2.5),
+        np.clip(t, 0.1, 2.5),
+        np.linalg.norm(t),
+    ):
         assert y.dtype == np.float32
     assert (np.ones(3, np.float32) * t).dtype == np.float32 and (V * t).dtype == np.float64
 

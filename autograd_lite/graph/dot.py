@@ -39,14 +39,23 @@ THEMES = {"light": LIGHT}
 
 
 def escape(text: str) -> str:
-    """Text as XML and HTML-like labels want it; characters that XML forbids become "?"."""
+    """Text as HTML-like labels want it: no XML signs, and no escapes of Graphviz such as \\N.
+
+    Characters that XML forbids become "?".
+    """
     text = "".join(
         c
         if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff"
         else "?"
         for c in text
     )
-    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+    for sign, entity in (
+        ("&", "&amp;"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        ('"', "&quot;"),
+        ("\\", "&#92;&#92;"),
+    ):
         text = text.replace(sign, entity)
     return text
 

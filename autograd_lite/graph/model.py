@@ -684,4 +684,5 @@ def what_is(model: Any, path: str) -> str:
         except (TypeError, ValueError, LookupError):
             return ""
     text = repr(part).partition("  #")[0]  # without the count of parameters
-    return text if "\n" not in text and len(text) <= 60 else type(part).__name__
+    short = "\n" not in text and len(text) <= 60 and " at 0x" not in text  # no addresses
+    return text if short else type(part).__name__

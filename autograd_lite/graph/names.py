@@ -73,7 +73,8 @@ def constant(a: Any) -> str:
 
 
 def module_of(label: str) -> str:
-    """
+    """The module that a dotted name lies in.
+
     >>> module_of("layers.0.weight")
     'layers.0'
     """
@@ -111,11 +112,12 @@ def number(x: Any, digits: int = 2) -> str:
 
 
 def count(n: int) -> str:
-    """
+    """A count with its thousands apart.
+
     >>> count(101770)
     '101 770'
     """
-    return f"{n:,}".replace(",", "\N{NO-BREAK SPACE}")
+    return f"{n:,}".replace(",", " ")
 
 
 SIGNS = [

@@ -59,4 +59,4 @@ def entry(node: Node, edges: list[Edge], nodes: dict[str, Node], drawing: Drawin
 
 def plain(line: str) -> str:
     """Without the signs that a terminal may lack."""
-    return line.replace(" · ", ", ").replace("\N{NO-BREAK SPACE}", " ")
+    return line.replace(" · ", ", ")

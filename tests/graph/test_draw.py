@@ -1,0 +1,438 @@
+"""What a drawing says: nodes, edges, gradients, formulas, modules, notes."""
+
+import gc
+import time
+import weakref
+
+import numpy as np
+import pytest
+
+from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, ops, rand, randn, tensor
+from autograd_lite import functions as F
+from autograd_lite.graph import draw
+from autograd_lite.graph.model import LIMIT, Node
+from autograd_lite.graph.names import number
+
+
+class Linear:
+    def __init__(self, n, m):
+        self.n, self.m = n, m
+        self.weight = randn(m, n, requires_grad=True)
+        self.bias = randn(m, requires_grad=True)
+
+    def __call__(self, x):
+        return x @ self.weight.mT + self.bias
+
+    def __repr__(self):
+        return f"Linear({self.n}, {self.m})"
+
+
+class Net:
+    """Duck-typed: all that draw asks of a model is named_parameters()."""
+
+    def __init__(self, *layers):
+        self.layers = layers
+
+    def __getitem__(self, i):
+        return self.layers[i]
+
+    def __call__(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def named_parameters(self, prefix=""):
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Net):
+                yield from layer.named_parameters(f"{prefix}{i}.")
+            elif isinstance(layer, Linear):
+                yield f"{prefix}{i}.weight", layer.weight
+                yield f"{prefix}{i}.bias", layer.bias
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    manual_seed(0)
+
+
+def mlp():
+    net = Net(Linear(5, 4), F.relu, Linear(4, 3))
+    x = Tensor(np.linspace(-1, 1, 10).reshape(2, 5).astype("float32"), name="x")
+    target = Tensor(np.array([0, 2]), name="target")
+    loss = ops.nll(F.log_softmax(net(x)), target, n=2)
+    return net, loss
+
+
+def card(g, title) -> Node:
+    (node,) = [n for n in g.drawing.nodes if n.title == title]
+    return node
+
+
+def edges(g):
+    return [(e.source, e.target) for e in g.drawing.edges]
+
+
+def scalar(requires_grad=True):
+    x = tensor(3.0, requires_grad=requires_grad, name="x")
+    return x, x * x + x
+
+
+# ---- nodes, edges, numbers
+
+
+def test_a_repeated_input_is_two_edges_and_their_gradients_are_signed_numbers():
+    x, y = scalar()
+    g = draw(y)
+    assert edges(g) == [("n1", "n2"), ("n1", "n2"), ("n1", "n3"), ("n2", "n3"), ("n3", "out")]
+    assert [e.grads for e in g.drawing.edges] == [[3.0], [3.0], [1.0], [1.0], [1.0]]
+    assert all(e.signed for e in g.drawing.edges)
+    assert card(g, "x").grad == "grad 7" and card(g, "x").value == "value 3"
+    assert draw(-x * 2).drawing.edges[0].grads == [-2.0]
+    g = draw(F.where(np.array(True), x * x, x) - x.detach() * x)
+    assert [e.grads for e in g.drawing.edges if e.source == "n1"] == [[3.0], [3.0], [0.0], [-3.0]]
+    w = tensor(2.0, requires_grad=True)
+    assert [e.grads[0] for e in draw(w**w).drawing.edges[:2]] == [4.0, pytest.approx(2.7725887)]
+
+
+def test_gradients_on_edges_are_those_of_backward():
+    a = randn(4, 3, requires_grad=True, dtype="float64")
+    b = randn(3, requires_grad=True, dtype="float64")
+    h = F.tanh(a * b)
+    h.retain_grad()
+    y = (h + b).sum()
+    g = draw(y)
+    y.backward(retain_graph=True)
+    into = {e.target: e.grads[0] for e in g.drawing.edges if e.source == "n4"}
+    assert into == {"n5": pytest.approx(np.linalg.norm(h.grad.data))}
+    parts = [e.grads[0] for e in g.drawing.edges if e.source == "n2"]
+    via_mul = (h.grad.data * (1 - h.data**2) * a.data).sum(0)
+    via_add = np.full(3, 4.0)
+    assert parts == [pytest.approx(np.linalg.norm(v)) for v in (via_mul, via_add)]
+    assert np.allclose(b.grad.data, via_mul + via_add)
+    assert card(g, "X").grad == f"grad norm {number(np.linalg.norm(a.grad.data))}"
+
+
+def test_norms_neither_overflow_nor_lose_small_numbers():
+    for size in (1e200, 1e-200):
+        x = Tensor(np.ones(4), requires_grad=True)
+        (edge,) = [e for e in draw((x * size).sum()).drawing.edges if e.source == "n1"]
+        assert edge.grads == [pytest.approx(2 * size)]
+
+
+def test_formulas_are_those_of_the_rules_that_are_run():
+    _, y = scalar()
+    g = draw(y)
+    assert card(g, "mul").forward == "u = x * x"
+    assert card(g, "mul").backward == ["dx += du * x", "dx += du * x"]
+    assert card(g, "mul").saved == ["x"]
+    assert card(g, "add").backward == ["du = dy", "dx += dy"] and card(g, "add").saved == []
+    square = ops.Op("square2", lambda x: x * x, lambda g, y, x: g * 2 * x)
+    assert card(draw(square(tensor(2.0, requires_grad=True))), "square2").backward == [
+        "dx = dy * 2 * x"
+    ]
+
+
+def test_inputs_that_need_no_gradient_have_no_rule_and_constants_no_card():
+    x = rand(2, 3)
+    w = randn(3, 4, requires_grad=True)
+    w.name = "w"
+    g = draw((x @ w) * np.ones((2, 4), "float32") * 2.0)
+    assert card(g, "matmul").backward == ["dw = X.mT @ dZ"]
+    (untracked,) = [e for e in g.drawing.edges if not e.tracked]
+    assert untracked.grads == [] and untracked.source == "n1"
+    assert [n.kind for n in g.drawing.nodes] == ["input", "parameter", "op", "op", "op", "result"]
+    muls = [n.forward for n in g.drawing.nodes if n.title == "mul"]
+    assert muls == ["U = Z * const2x4", "Y = U * 2.0"]
+
+
+def test_a_transposed_weight_is_drawn_as_the_weight():
+    net, loss = mlp()
+    g = draw(loss, net)
+    assert "mT" not in [n.title for n in g.drawing.nodes]
+    first, second = (n for n in g.drawing.nodes if n.title == "matmul")
+    assert first.forward == "Z1 = x @ W1.mT" and first.backward == ["dW1.mT = x.mT @ dZ1"]
+    assert second.backward == ["dH = dZ2 @ W2", "dW2.mT = H.mT @ dZ2"]
+    assert card(g, "0.weight").beside == first.key
+    y = net[0].weight.mT
+    assert card(draw(y), "mT").forward == "Y = X.mT"
+
+
+def test_names_that_people_gave_stay_and_others_give_way():
+    a = tensor([1.0, 2.0], requires_grad=True, name="a")
+    odd = tensor([1.0, 2.0], requires_grad=True, name='<b> & "q"\n\x00é')
+    g = draw(((a + 1) * (odd + 1)).sum())
+    assert [n.symbol for n in g.drawing.nodes if n.kind == "op"] == ["a1", "a2", "u", "y"]
+    assert card(g, "a").symbol == "a"
+    assert card(g, '<b> & "q" é').symbol == "x"
+    same = [tensor(1.0, requires_grad=True, name="w") for _ in range(2)]
+    assert [n.symbol for n in draw(same[0] * same[1]).drawing.nodes][:2] == ["w1", "w2"]
+
+
+def test_backward_steps_count_from_the_result():
+    net, loss = mlp()
+    steps = [n.step for n in draw(loss, net).drawing.nodes if n.kind == "op"]
+    assert steps == [7, 6, 5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("view", ["forward", "backward"])
+def test_one_way_views(view):
+    _, y = scalar()
+    text, source = draw(y, view=view).to_text(), draw(y, view=view).to_dot()
+    assert ("u = x * x" in text) == (view == "forward")
+    assert ("dx += du * x" in text) == (view == "backward")
+    assert '"both"' not in source and ("▲" in source) == (view == "backward")
+
+
+def test_without_gradients_and_without_formulas():
+    _, y = scalar()
+    plain = draw(y, grads=False, formulas=False)
+    assert not any(e.grads for e in plain.drawing.edges)
+    assert not any(n.forward or n.backward for n in plain.drawing.nodes)
+    assert all(e.tracked for e in plain.drawing.edges)
+
+
+# ---- what must not happen
+
+
+def test_draw_leaves_grad_and_tape_alone():
+    x, y = scalar()
+    draw(y)
+    assert x.grad is None
+    y.backward(retain_graph=True)
+    draw(y)
+    assert x.grad.item() == 7.0
+    y.backward()
+    assert x.grad.item() == 14.0
+
+
+def test_draw_runs_no_hooks_and_keeps_no_gradient():
+    calls = []
+    x = tensor([1.0, 2.0], requires_grad=True)
+    h = x * x
+    h.retain_grad()
+    h.register_hook(lambda g: calls.append(g))
+    x.register_hook(lambda g: calls.append(g))
+    draw(h.sum())
+    assert h.grad is None and calls == []
+
+
+def test_drawing_records_nothing_and_a_drawing_holds_no_tensors():
+    x, y = scalar()
+    g = draw(y)
+    with no_grad():
+        assert draw(y).to_dot() == g.to_dot()
+    boxed = ops.Op("boxed", lambda x: x + 0, lambda g, y, x: inner.append(is_grad_enabled()) or g)
+    inner = []
+    draw(boxed(x), formulas=False)
+    assert inner == [False]
+    seen = weakref.ref(y)
+    gc.disable()
+    try:
+        del x, y
+        assert seen() is None
+    finally:
+        gc.enable()
+    assert "y = u + x" in g.to_text()
+
+
+def test_errors_say_what_there_is():
+    _, y = scalar()
+    with pytest.raises(
+        TypeError, match=r"^draw: needs the Tensor that was computed, not a ndarray"
+    ):
+        draw(y.data)
+    with pytest.raises(ValueError, match=r"view='up' does not exist; there are 'both', 'forward'"):
+        draw(y, view="up")
+    with pytest.raises(ValueError, match=r"direction='UD' does not exist; there are 'TB', 'LR'"):
+        draw(y, direction="UD")
+    with pytest.raises(ValueError, match=r"theme='pink' does not exist"):
+        draw(y, theme="pink")
+    for depth in (-1, 1.5, True):
+        with pytest.raises(ValueError, match=r"depth=.* must be a number of levels"):
+            draw(y, depth=depth)
+
+
+# ---- notes
+
+
+def note(g):
+    (text,) = g.drawing.notes
+    assert g.drawing.nodes[-1].title == text and text[:20] in g.to_dot()
+    return text
+
+
+def test_a_leaf_is_one_card_and_a_note():
+    g = draw(tensor([1.0, 2.0]))
+    assert [n.kind for n in g.drawing.nodes] == ["input", "note"] and g.drawing.edges == []
+    assert note(g).startswith("Nothing was recorded for this tensor (nothing it was computed from")
+    assert "a leaf: no operation made it" in note(draw(tensor([1.0], requires_grad=True)))
+
+
+def test_released_records_are_drawn_as_far_as_they_go():
+    x = tensor([1.0, 2.0], requires_grad=True, name="x")
+    h = x * x
+    y, z = h.sum(), (h + x).sum()
+    y.backward()
+    assert "1 operation was released by an earlier backward()" in note(draw(y))
+    g = draw(z)
+    assert "1 operation was released" in note(g)
+    assert card(g, "mul").lines == ["record released by backward()"]
+    assert card(g, "mul").forward == "" and card(g, "add").forward == "a = u + x"
+    (edge,) = [e for e in g.drawing.edges if e.source == card(g, "mul").key]
+    assert edge.grads == []  # nothing flows into a released record
+    assert card(g, "x").grad == "grad norm 1.4"
+
+
+def test_an_input_changed_in_place_is_a_note():
+    x = tensor([1.0, 2.0], requires_grad=True)
+    h = x * 2
+    y = (h * h).sum()
+    with no_grad():
+        h += 1
+    assert note(draw(y)).startswith("Gradients are missing: mul: input 0, of shape (2,), was")
+
+
+def test_in_place_operations_are_drawn_in_their_order():
+    x = tensor([1.0, 2.0], requires_grad=True, name="x")
+    h = x * 2
+    before = h + 1
+    h += x
+    g = draw((before + h).sum())
+    assert [n.title for n in g.drawing.nodes if n.kind == "op"] == [
+        "mul", "add", "add", "add", "sum",
+    ]  # fmt: skip
+    assert [e.target for e in g.drawing.edges if e.source == "n2"] == ["n3", "n4"]
+
+
+def test_parameters_that_take_no_part_are_named():
+    net, loss = mlp()
+    net.layers = (*net.layers, Linear(2, 2))
+    assert note(draw(loss, net)) == "Not used by this result: 3.weight, 3.bias."
+
+
+def test_a_rule_that_has_no_text_says_so():
+    def rule(g, y, x):
+        if not isinstance(x, np.ndarray):
+            raise TypeError("arrays only")
+        return g
+
+    odd = ops.Op("odd", lambda x: x + 0, rule)
+    node = card(draw(odd(tensor([1.0], requires_grad=True))), "odd")
+    assert node.backward == ["no text: its rule raises TypeError on Symbols"]
+
+
+def test_nan_infinite_and_vanishing_gradients_show():
+    x = tensor([-1.0, 4.0], requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        source = draw(F.sqrt(x).sum()).to_dot()
+    assert '"tracked alarm"' in source and "NaN or infinite" in source
+    source = draw((x * 1e-9).sum()).to_dot()
+    assert '"tracked vanishing"' in source and "below 1e-7" in source
+    assert '"tracked alarm"' not in source
+
+
+def test_the_gradient_sets_the_thickness():
+    x = tensor([1.0, 1.0], requires_grad=True)
+    widths = [
+        float(draw((x * s).sum()).to_dot().split('penwidth="')[1].split('"')[0])
+        for s in (1e-6, 1e-1, 1.0, 10.0, 1e30)
+    ]
+    assert widths == sorted(widths) and widths[0] == 0.8 and widths[-1] == 5.0
+    assert widths[3] - widths[2] == pytest.approx(0.7)
+
+
+# ---- modules, folding, size
+
+
+def test_modules_frame_what_uses_their_parameters():
+    net, loss = mlp()
+    g = draw(loss, net)
+    assert g.drawing.modules == {"0": "Linear(5, 4)", "2": "Linear(4, 3)"}
+    where = {n.title: n.path for n in g.drawing.nodes if n.title in ("relu", "0.bias", "2.bias")}
+    assert where == {"relu": "", "0.bias": "0", "2.bias": "2"}
+    assert [n.path for n in g.drawing.nodes if n.title == "matmul"] == ["0", "2"]
+    assert 'subgraph "cluster_0"' in g.to_dot() and 'subgraph module1["0' in g.to_mermaid()
+    assert "[2] Linear(4, 3)" in g.to_text()
+
+
+def test_nested_modules_hold_what_lies_between_their_parts():
+    net = Net(Net(Linear(3, 3), F.tanh, Linear(3, 3)), F.relu, Linear(3, 1))
+    g = draw(net(rand(2, 3)).sum(), net)
+    assert card(g, "tanh").path == "0" and card(g, "relu").path == ""
+    assert list(g.drawing.modules) == ["0", "0.0", "0.2", "2"]
+
+
+def test_depth_folds_modules_into_cards():
+    net = Net(Net(Linear(3, 3), F.tanh, Linear(3, 3)), F.relu, Linear(3, 1))
+    loss = net(rand(2, 3)).sum()
+    g = draw(loss, net, depth=0)
+    assert [n.title for n in g.drawing.nodes] == ["X", "0", "relu", "2", "sum", "loss"]
+    assert card(g, "0").lines == ["5 operations · 24 parameters"]
+    assert " to " in card(g, "0").grad and card(g, "0").shape == "Net"
+    opened = draw(loss, net, depth=1)
+    assert [n.title for n in opened.drawing.nodes if n.kind == "module"] == ["0.0", "0.2"]
+    assert card(opened, "tanh").path == "0"
+    assert draw(loss, net, collapse=True).to_dot() == g.to_dot()
+
+
+def test_a_leaf_used_often_has_a_copy_at_every_use():
+    w = tensor([2.0, 1.0], requires_grad=True, name="w")
+    h = rand(2)
+    for _ in range(4):
+        h = h * w
+    assert len([n for n in draw(h).drawing.nodes if n.title == "w"]) == 1
+    g = draw(h * w)
+    copies = [n for n in g.drawing.nodes if n.title == "w"]
+    assert [n.key for n in copies] == [f"n1_{i}" for i in (1, 2, 3, 4, 5)]
+    assert copies[2].lines == ["used 5 times: copy 3"]
+    assert all(sum(e.source == n.key for e in g.drawing.edges) == 1 for n in copies)
+    assert draw(w * w * w * w).to_dot().count('id="n1"') == 1
+
+
+def test_every_node_is_drawn_once_however_many_paths_lead_to_it():
+    start = time.perf_counter()
+    y = tensor(1.0, requires_grad=True)
+    for _ in range(60):
+        y = y + y
+    g = draw(y)
+    g.to_dot(), g.to_text(), g.to_mermaid()
+    assert time.perf_counter() - start < 1
+    assert len(g.drawing.nodes) == 62 and card(g, "x").grad == "grad 1.2e18"
+
+
+def test_100_000_operations():
+    x = tensor(1.0, requires_grad=True)
+    y = x
+    for _ in range(100_000):
+        y = -y
+    g = draw(y)
+    assert len(g.drawing.nodes) < LIMIT
+    assert card(g, "99 920 operations not drawn").kind == "hidden"
+    assert "99 920 operations not drawn" in g.to_text() and len(g.to_dot()) < 200_000
+    assert g.drawing.edges[-1].source == "n100001"
+    for _ in range(98_000):
+        y = y.grad_fn.tensor.parents[0]
+    whole = draw(y, collapse=False)
+    assert whole.to_dot().count("-> n") == whole.to_mermaid().count('"| n') == 2000
+    assert whole.to_text().count(": neg") == 2000
+
+
+def test_the_cut_keeps_both_ends_connected():
+    x = tensor(1.0, requires_grad=True, name="x")
+    y = x
+    for _ in range(500):
+        y = F.sin(y)
+    g = draw(y)
+    (hidden,) = [n for n in g.drawing.nodes if n.kind == "hidden"]
+    assert sum(e.target == hidden.key for e in g.drawing.edges) == 1
+    assert sum(e.source == hidden.key for e in g.drawing.edges) == 1
+    assert len([n for n in g.drawing.nodes if n.kind == "op"]) == 80
+
+
+def test_large_models_fold_their_modules_first():
+    net = Net(*(Net(Linear(2, 2), F.tanh, Linear(2, 2)) for _ in range(60)))
+    g = draw(net(rand(1, 2)).sum(), net)
+    assert len(g.drawing.nodes) <= LIMIT
+    assert {n.kind for n in g.drawing.nodes} == {"input", "module", "op", "result"}
+    assert "nslimit" in g.to_dot()
+    assert "nslimit" not in draw(net[0](rand(1, 2)).sum(), net[0]).to_dot()

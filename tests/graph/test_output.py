@@ -1,0 +1,325 @@
+"""The files and texts that a drawing becomes, and the programs that make pictures of it."""
+
+import os
+import stat
+import subprocess
+import sys
+import sysconfig
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from autograd_lite import tensor
+from autograd_lite.graph import GraphRenderError, dot, draw
+from autograd_lite.graph import render as renderers
+
+PURE = renderers.find_pure()
+SCRIPT = """
+from autograd_lite import manual_seed, randn, tensor
+from autograd_lite import functions as F
+from autograd_lite.graph import draw
+manual_seed(0)
+w = randn(4, 3, requires_grad=True)
+y = F.softmax(F.tanh(randn(2, 4) @ w)).sum()
+g = draw(y)
+print(g.to_dot(), g.to_text(), g.to_mermaid())
+"""
+
+
+def picture(**options):
+    x = tensor([3.0, 1.0], requires_grad=True, name='<x> & "y"')
+    return draw((x * x).sum(), **options)
+
+
+@pytest.fixture
+def nothing(monkeypatch, tmp_path):
+    """A machine without any Graphviz."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("AUTOGRAD_LITE_DOT", raising=False)
+    monkeypatch.setattr(renderers.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(renderers, "find_spec", lambda name: None)
+    return tmp_path
+
+
+def program(folder, name, text):
+    path = folder / name
+    path.write_text(f"#!{sys.executable}\n{text}")
+    path.chmod(path.stat().st_mode | stat.S_IEXEC)
+    return str(path)
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="stands in for a program with a script")
+
+
+# ---- texts
+
+
+def test_importing_autograd_lite_imports_no_graphviz():
+    code = "import sys, autograd_lite, autograd_lite.graph; print('graphviz' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_the_same_computation_gives_the_same_text_in_another_interpreter():
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(texts) == 1 and b"dL" not in texts.pop()
+
+
+def test_labels_are_escaped_everywhere():
+    g = picture()
+    assert "&lt;x&gt; &amp; &quot;y&quot;" in g.to_dot() and "<x>" not in g.to_dot()
+    assert "#lt;x#gt; #amp; #quot;y#quot;" in g.to_mermaid()
+    assert '<x> & "y"' in g.to_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb\x00\x07\ud800", "é中\U0001f600", "\\N\\", "-->;]", "x" * 500]
+)
+@pytest.mark.skipif(PURE is None, reason="needs graphviz-pure")
+def test_any_label_can_be_drawn(name):
+    x = tensor([3.0], requires_grad=True, name=name)
+    svg = draw(x * 2).render("svg", backend="graphviz-pure")
+    ET.fromstring(svg)
+    shown = " ".join(ET.fromstring(svg).itertext())
+    assert {"é中\U0001f600": "é中\U0001f600", "\\N\\": "\\N\\", "-->;]": "-->;]"}.get(
+        name, ""
+    ) in shown
+
+
+def test_dot_text_keeps_to_what_all_renderers_draw_alike():
+    source = picture().to_dot()
+    assert " size=" not in source and "∇" not in source and "<sub>" not in source
+    faces = {part.split('"')[0] for part in source.split('face="')[1:]}
+    assert faces == {"Arial", "Courier New"}
+
+
+def test_digraph_is_a_graphviz_digraph_with_the_same_source():
+    import graphviz
+
+    g = picture()
+    assert isinstance(g.digraph, graphviz.Digraph)
+    assert g.digraph.source == g.to_dot()
+    changed = g.digraph
+    changed.node("mine")
+    assert "mine" in changed.source and "mine" not in g.to_dot()
+
+
+def test_text():
+    x = tensor([3.0, 1.0], requires_grad=True, name="x")
+    assert draw((x * x).sum()).to_text().splitlines() == [
+        "Graph of y",
+        "y 10, float32, 2 parameters, 2 operations",
+        "",
+        "x  (2,)  2 numbers, float32  norm 3.2  grad norm 6.3",
+        "u: mul  (2,)",
+        "    forward   u = x * x",
+        "    backward  dx += du * x",
+        "              dx += du * x",
+        "    gradient to  |x| 3.2, |x| 3.2",
+        "y: sum  ()  = 10",
+        "    forward   y = sum(u)",
+        "    backward  du = broadcast_to(dy, (2,))",
+        "    gradient to  |u| 1.4",
+        "y  = 10  dy = 1",
+        "    gradient to  y 1",
+    ]
+
+
+def test_mermaid():
+    x = tensor(3.0, requires_grad=True, name="x")
+    assert draw(x * x).to_mermaid().splitlines()[:7] == [
+        "flowchart TB",
+        '  n1["x value 3<br/>grad 6"]',
+        '  n2["mul 9<br/>y = x × x<br/>dx += dy × x<br/>dx += dy × x"]',
+        '  out(["y 9<br/>dy = 1"])',
+        '  n1 -->|"3"| n2',
+        '  n1 -->|"3"| n2',
+        '  n2 -->|"1"| out',
+    ]
+    assert draw(x * x, direction="LR").to_mermaid().startswith("flowchart LR\n")
+
+
+def test_long_formulas_are_folded():
+    lines = dot.fold("P = " + " + ".join(["sum(abcdef, shape=(3, 4, 5))"] * 30))
+    assert len(lines) == 4 and lines[-1].endswith(" …")
+    assert max(map(len, lines)) <= dot.WIDE + 2
+    assert "(3,\N{NO-BREAK SPACE}4,\N{NO-BREAK SPACE}5)" in lines[0]
+
+
+# ---- files
+
+
+@pytest.mark.parametrize(
+    ("suffix", "begins"), [("gv", b"digraph"), ("MMD", b"flowchart"), ("txt", b"Graph")]
+)
+def test_save_texts_needs_no_renderer(nothing, suffix, begins):
+    path = picture().save(nothing / f"net.{suffix}")
+    assert path == nothing / f"net.{suffix}" and path.read_bytes().startswith(begins)
+    assert "<x>" not in path.read_text(encoding="utf-8") or suffix == "txt"
+
+
+def test_save_names_the_suffixes_it_knows(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"'net.bmp' has no known suffix; there are .svg .png .pdf .gv"
+    ):
+        picture().save(tmp_path / "net.bmp")
+    with pytest.raises(ValueError, match=r"'gif' is no picture; there are svg, png, pdf"):
+        picture().render("gif")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_save_is_whole_or_not_at_all(nothing, monkeypatch):
+    path = nothing / "net.svg"
+    path.write_text("old")
+    with pytest.raises(GraphRenderError):
+        picture().save(path)
+    assert path.read_text() == "old" and list(nothing.iterdir()) == [path]
+
+    def full(self, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="disk full"):
+        picture().save(nothing / "net.gv")
+    assert list(nothing.iterdir()) == [path]
+
+
+def test_notebooks_get_an_svg_or_the_text_and_a_hint(nothing, monkeypatch):
+    bundle = picture()._repr_mimebundle_()
+    assert list(bundle) == ["text/plain"]
+    assert "u = x * x" in bundle["text/plain"]
+    assert "python -m pip install graphviz-pure" in bundle["text/plain"]
+    monkeypatch.setattr(renderers, "with_program", lambda *a: b'<svg width="1">')
+    monkeypatch.setattr(renderers, "find_pure", lambda: "graphviz-pure")
+    bundle = picture()._repr_mimebundle_()
+    assert bundle["image/svg+xml"].startswith("<svg ")
+    assert bundle["text/plain"] == repr(picture())
+
+
+# ---- pictures
+
+
+@pytest.mark.skipif(PURE is None, reason="needs graphviz-pure")
+def test_graphviz_pure_draws_svg_and_png(tmp_path):
+    g = picture(backend="graphviz-pure")
+    svg = g.save(tmp_path / "net.svg").read_text(encoding="utf-8")
+    root = ET.fromstring(svg)
+    assert root.get("style") == "max-width:100%;height:auto"
+    shown = " ".join(root.itertext())
+    assert "du × x" in shown and '<x> & "y"' in shown
+    ids = {element.get("id") for element in root.iter()}
+    assert {"n1", "n2", "n3", "out", "e1"} <= ids
+    assert {e.get("font-family") for e in root.iter() if e.get("font-family")} == set(
+        renderers.FONTS.values()
+    )
+    assert g.save(tmp_path / "net.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.skipif(renderers.shutil.which("dot") is None, reason="needs Graphviz")
+def test_graphviz_draws_svg_png_and_pdf(tmp_path):
+    g = picture(backend="dot")
+    assert "du × x" in " ".join(ET.fromstring(g.render("svg")).itertext())
+    assert g.render("png")[:4] == b"\x89PNG"
+    assert g.save(tmp_path / "net.pdf").read_bytes()[:4] == b"%PDF"
+
+
+@pytest.mark.skipif(PURE is None, reason="needs graphviz-pure")
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_every_view_is_drawn_without_complaint(direction):
+    for view in ("both", "forward", "backward"):
+        source = picture(view=view, direction=direction).to_dot()
+        done = subprocess.run(
+            [PURE, "-Kdot", "-Tsvg"], input=source.encode(), capture_output=True, check=True
+        )
+        # widths of signs outside of ASCII are estimated, and that is said
+        said = [
+            line for line in done.stderr.decode().splitlines() if "no value for width" not in line
+        ]
+        assert said == []
+
+
+# ---- finding a renderer
+
+
+def test_without_any_the_error_says_how_to_get_one(nothing):
+    with pytest.raises(GraphRenderError) as error:
+        picture().render("svg")
+    assert str(error.value) == (
+        "Cannot draw the graph as SVG: no Graphviz found. Fastest fix, no admin rights: python -m "
+        "pip install graphviz-pure (SVG and PNG). Or install Graphviz itself (apt install "
+        "graphviz, brew install graphviz, winget install graphviz), or point AUTOGRAD_LITE_DOT at "
+        "a dot program. Without one, save .gv, .mmd or .txt."
+    )
+
+
+@posix
+def test_order_of_renderers(nothing, monkeypatch):
+    assert list(renderers.candidates(None)) == []
+    monkeypatch.setattr(renderers, "find_spec", lambda name: name)
+    scripts, path = nothing / "scripts", nothing / "path"
+    scripts.mkdir(), path.mkdir()
+    monkeypatch.setenv("PATH", str(path))
+    monkeypatch.setattr(renderers.sysconfig, "get_path", lambda name: str(scripts))
+    on_path = program(path, "graphviz-pure", "")
+    assert list(renderers.candidates(None)) == [on_path, "pygraphviz"]
+    in_scripts = program(scripts, "graphviz-pure", "")
+    real = program(path, "dot", "")
+    assert list(renderers.candidates(None)) == [real, in_scripts, "pygraphviz"]
+    other = program(nothing, "my-dot", "")
+    monkeypatch.setenv("AUTOGRAD_LITE_DOT", other)
+    assert list(renderers.candidates(None)) == [other]
+    assert list(renderers.candidates("graphviz-pure")) == [in_scripts]
+    assert list(renderers.candidates("pygraphviz")) == ["pygraphviz"]
+
+
+def test_a_renderer_that_was_asked_for_and_is_not_there(nothing, monkeypatch):
+    for name in ("dot", "graphviz-pure", "pygraphviz", "/no/such/dot"):
+        with pytest.raises(GraphRenderError, match=f"backend='{name}' was asked for and is not"):
+            picture(backend=name).render("svg")
+    monkeypatch.setenv("AUTOGRAD_LITE_DOT", "nowhere")
+    with pytest.raises(GraphRenderError, match="AUTOGRAD_LITE_DOT='nowhere' was asked for"):
+        picture().render("svg")
+
+
+def test_pdf_passes_over_graphviz_pure(nothing, monkeypatch):
+    monkeypatch.setattr(renderers, "find_pure", lambda: "graphviz-pure")
+    with pytest.raises(GraphRenderError, match=r"as PDF: graphviz-pure draws SVG and PNG only\. I"):
+        picture().render("pdf")
+    monkeypatch.setattr(renderers, "find_spec", lambda name: name)
+    monkeypatch.setattr(renderers, "with_pygraphviz", lambda source, format: b"%PDF")
+    assert picture().render("pdf") == b"%PDF"
+
+
+@posix
+def test_a_renderer_that_hangs_fails_or_cannot_run(nothing):
+    slow = program(nothing, "slow", "import time; time.sleep(60)")
+    with pytest.raises(GraphRenderError) as error:
+        picture(backend=slow, timeout=0.2).render("svg")
+    assert str(error.value) == (
+        "dot gave up after 0.2 s on 4 nodes. Try depth=1, collapse=True or timeout=60."
+    )
+    bad = program(nothing, "bad", "import sys; sys.exit('syntax error in line 3')")
+    with pytest.raises(GraphRenderError, match=r"failed with code 1: syntax error in line 3\. Try"):
+        picture().render("svg", backend=bad)
+    empty = program(nothing, "empty", "")
+    with pytest.raises(GraphRenderError, match="failed with code 0: no message"):
+        picture().render("svg", backend=empty)
+    broken = nothing / "broken"
+    broken.write_bytes(b"\x00\x01")
+    broken.chmod(0o755)
+    with pytest.raises(GraphRenderError, match=r"broken could not be run \("):
+        picture().render("svg", backend=str(broken))
+
+
+def test_scripts_folder_of_this_interpreter_comes_before_path():
+    here = renderers.shutil.which("graphviz-pure", path=sysconfig.get_path("scripts"))
+    assert here is None or here == PURE
