@@ -463,6 +463,12 @@ def _put(x: Any, v: Any, index: Any) -> Any:
     return y
 
 
+def _led(g: Any, like: Any) -> Any:
+    """`g` with the leading axes of size 1 that an assignment lets `like` have."""
+    extra = like.ndim - g.ndim
+    return g.reshape((1,) * extra + g.shape) if extra > 0 else g
+
+
 def _nll(x: Any, t: Any, n: float) -> Any:
     if t.shape != x.shape[:1]:
         raise ValueError(f"needs one class for each of the {x.shape[0]} rows, got {t.shape}")
@@ -512,7 +518,7 @@ put = row(
     "put",
     _put,
     lambda g, y, x, v, index: put(g, 0, index=index),
-    lambda g, y, x, v, index: g[index],
+    lambda g, y, x, v, index: _led(g[index], v),
     named=True,
     doc="`x` with `v` at `index`: what `x[index] = v` records. Where an index repeats, v's gradient is "
     "undefined, as in PyTorch.",

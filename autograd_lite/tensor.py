@@ -308,6 +308,7 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
         leaf.grad = grad + wrap(g)
     else:
         grad.data += g
+        changed(grad)
 
 
 # ---- the class ------------------------------------------------------------------------------
@@ -331,7 +332,8 @@ class Extra:
         if not self.hooks and not (self.retain and node.op is not None):
             return g
         boxed = isinstance(g, Tensor)
-        t = g if boxed else Tensor(np.asarray(g))
+        # a copy, as a hook may keep it or write into it, and `g` may be others' gradient too
+        t = g if boxed else Tensor(np.array(g))
         for hook in list(self.hooks.values()):
             result = hook(t)
             if result is not None:
@@ -341,7 +343,7 @@ class Extra:
                         f"hook: returned {type(result).__name__} of shape {shape}; "
                         f"return None or a tensor of shape {node.shape}"
                     )
-                t = result
+                t = result if boxed else result.clone()
         if self.retain and node.op is not None:
             kept = t if boxed else Tensor(t.data.copy())
             node.grad = kept if node.grad is None else node.grad + kept
@@ -363,11 +365,16 @@ class Handle:
 def comparison(ufunc: np.ufunc) -> Callable[[Tensor, Any], Tensor]:
     """A method that compares element by element."""
 
+    op = Op(ufunc.__name__, ufunc)
+
     def method(self: Tensor, other: Any) -> Tensor:
         if other is None or isinstance(other, str):
             return NotImplemented
         a = other if other.__class__ in NUMBERS else as_array(other)
-        return Tensor(np.asarray(ufunc(self.data, a)))
+        try:
+            return Tensor(np.asarray(ufunc(self.data, a)))
+        except ValueError as error:
+            raise explained(op, [self.data, a], NOTHING, error) from error
 
     return method
 
@@ -586,8 +593,9 @@ class Tensor:
             for slot in ("requires_grad", "op", "sources", "args", "kw", "serial"):
                 setattr(old, slot, getattr(self, slot))
             old.grad = old.extra = old.version = None
-            if self._more().previous is not None:
-                old._more().previous = self.extra.previous
+            extra = self._more()
+            old.extra, self.extra = extra, Extra()
+            self.extra.name, self.extra.retain, extra.retain = extra.name, extra.retain, False
             old.data = self.data.copy()
         for x in others:
             if hasattr(x, "dtype") and not np.can_cast(x.dtype, self.dtype, "same_kind"):

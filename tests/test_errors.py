@@ -602,7 +602,7 @@ bad(
     TypeError,
     r"^div: float64 cannot be put into a tensor of int64$",
 )
-bad("int[0] = w", lambda o: assign(o.i, 0, o.v[0]), TypeError, r"put: .*int64")
+bad("int[0] = w that requires grad", lambda o: assign(o.i, 0, o.v[0]), TypeError, r"put: .*int64")
 bad("copy_ of another shape", lambda o: o.y.copy_(np.ones(4)), ValueError, r"^put: .*\(4,\)")
 bad("+= a string", lambda o: iadd(o.y, "a"), TypeError, r"give floats, ints or bools")
 

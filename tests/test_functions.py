@@ -350,6 +350,11 @@ for spec, shapes in [
 
 # ---- shapes and choice -----------------------------------------------------------------------
 
+
+def _unpacked(a: Any, b: Any) -> Any:
+    return a * b, b
+
+
 SHAPES: dict[str, Snippet] = {
     "reshape": lambda t, x: x.reshape(4, 6), "reshape -1": lambda t, x: t.reshape(x, (-1, 2)), "view": lambda t, x: x.view(24),
     "flatten": lambda t, x: t.flatten(x), "flatten from 1": lambda t, x: x.flatten(1), "flatten 0 to 1": lambda t, x: t.flatten(x, 0, 1),
@@ -366,7 +371,7 @@ SHAPES: dict[str, Snippet] = {
     "stack -1": lambda t, x: t.stack((x, x * 3), -1), "split": lambda t, x: x.split(2, 1), "split uneven": lambda t, x: t.split(x, 3, dim=-1),
     "split sizes": lambda t, x: t.split(x, [1, 0, 3], 2), "chunk": lambda t, x: x.chunk(2, dim=2), "chunk uneven": lambda t, x: t.chunk(x, 3, 2),
     "chunk too many": lambda t, x: t.chunk(x, 5, 1), "chunk of 2 in 3": lambda t, x: t.chunk(x, 2, 1),
-    "iterate": lambda t, x: tuple(x), "unpack": lambda t, x: (lambda a, b: (a * b, b))(*x),
+    "iterate": lambda t, x: tuple(x), "unpack": lambda t, x: _unpacked(*x),
     "T of 2-d": lambda t, x: x[0].T, "cast": lambda t, x: x.float() * 2, "double": lambda t, x: x.float().double(),
 }  # fmt: skip
 for name, f in SHAPES.items():
@@ -526,3 +531,26 @@ def test_erf_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
         assert y.dtype == dtype
         np.testing.assert_allclose(y.data, [math.erf(v) for v in (-2.0, 0.0, 0.5)], rtol=1e-6)
         assert F.erf(Tensor(np.array(0.5, dtype))).dtype == dtype
+
+
+# ---- dtypes ----------------------------------------------------------------------------------
+
+ARRAYS: dict[str, Any] = {
+    name: np.ones(2, name)
+    for name in ("float16", "float32", "float64", "uint8", "int32", "int64", "bool")
+}
+NUMBERS: dict[str, Any] = {"2": 2, "2.5": 2.5, "True": True}
+
+
+@pytest.mark.parametrize("right", ARRAYS | NUMBERS)
+@pytest.mark.parametrize("left", ARRAYS)
+def test_promotion_is_numpys_and_for_floats_pytorchs(left: str, right: str, torch: Any) -> None:
+    a, b = ARRAYS[left], (ARRAYS | NUMBERS)[right]
+    x, y = Tensor(a), b if right in NUMBERS else Tensor(b)
+    for ours, numpys in ((x * y, a * b), (y * x, b * a), (x + y, a + b), (x / y, a / b)):
+        assert ours.dtype == numpys.dtype
+    kinds = {a.dtype.kind, np.asarray(b).dtype.kind}
+    if (right in NUMBERS and left in ("float16", "float32", "float64")) or kinds <= {"f", "b"}:
+        theirs = torch.tensor(a) * (b if right in NUMBERS else torch.tensor(b))
+        if left != "bool" or right not in NUMBERS:
+            assert str(theirs.dtype) == f"torch.{(x * y).dtype}"

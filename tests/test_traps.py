@@ -240,7 +240,7 @@ def test_backward_through_a_released_trunk_is_an_error_and_adds_nothing() -> Non
     x, w = leaf(3.0), leaf(2.0)
     trunk = x * x
     (trunk * 2).backward()
-    with pytest.raises(RuntimeError, match="mul: .*released by an earlier backward"):
+    with pytest.raises(RuntimeError, match=r"^mul: .*released by an earlier backward"):
         (trunk * w).backward()
     assert grad(x) == 12.0 and w.grad is None
 
@@ -335,17 +335,6 @@ def test_what_a_hook_returns_is_not_kept() -> None:
     for _ in range(2):
         (x * 2).sum().backward()
     assert grad(x) == [10.0, 10.0] and other.tolist() == [5.0, 5.0]
-
-
-def test_a_hook_that_writes_into_its_gradient_does_not_reach_others() -> None:
-    a, b, seed = leaf([1.0, 2.0]), leaf([3.0, 4.0]), np.ones(2)
-
-    def wipe(g: Tensor) -> None:
-        g.zero_()
-
-    a.register_hook(wipe)
-    (a + b).backward(seed)
-    assert grad(b) == [1.0, 1.0] and seed.tolist() == [1.0, 1.0]
 
 
 def test_a_long_view_of_one_buffer_is_not_kept() -> None:
