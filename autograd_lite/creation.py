@@ -13,11 +13,12 @@ import numpy as np
 from .functions import sizes
 from .tensor import Tensor, as_array, get_default_dtype
 
-_generator = np.random.default_rng()
+_generator: np.random.Generator | None = None  # made at first use, as that takes 8 ms
 
 
-def manual_seed(seed: int) -> np.random.Generator:
-    """Seed the generator of all random tensors, initial weights, dropout masks and shuffling.
+def manual_seed(seed: int | None) -> np.random.Generator:
+    """Seed the generator of all random tensors, initial weights, dropout masks and shuffling; None
+    takes a seed from the operating system.
 
     >>> _ = manual_seed(0); a = rand(2)
     >>> _ = manual_seed(0); bool((a == rand(2)).data.all())
@@ -34,7 +35,7 @@ def default_generator() -> np.random.Generator:
     >>> default_generator().random() < 1
     True
     """
-    return _generator
+    return _generator if _generator is not None else manual_seed(None)
 
 
 def _new(a: Any, dtype: Any, requires_grad: bool) -> Tensor:
@@ -129,7 +130,7 @@ def rand(
     >>> rand(2, 3).shape
     (2, 3)
     """
-    return _new((generator or _generator).random(sizes(shape)), dtype, requires_grad)
+    return _new((generator or default_generator()).random(sizes(shape)), dtype, requires_grad)
 
 
 def randn(
@@ -143,7 +144,9 @@ def randn(
     >>> randn(2, 3).shape
     (2, 3)
     """
-    return _new((generator or _generator).standard_normal(sizes(shape)), dtype, requires_grad)
+    return _new(
+        (generator or default_generator()).standard_normal(sizes(shape)), dtype, requires_grad
+    )
 
 
 def randint(
@@ -154,7 +157,7 @@ def randint(
     >>> randint(0, 10, (2, 3)).shape
     (2, 3)
     """
-    return Tensor((generator or _generator).integers(low, high, sizes((shape,))))
+    return Tensor((generator or default_generator()).integers(low, high, sizes((shape,))))
 
 
 def randperm(n: int, *, generator: np.random.Generator | None = None) -> Tensor:
@@ -163,4 +166,4 @@ def randperm(n: int, *, generator: np.random.Generator | None = None) -> Tensor:
     >>> sorted(randperm(3).tolist())
     [0, 1, 2]
     """
-    return Tensor((generator or _generator).permutation(n))
+    return Tensor((generator or default_generator()).permutation(n))

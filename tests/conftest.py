@@ -1,16 +1,19 @@
 """What every test starts from: Hypothesis profiles, and the modes of the engine untouched."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import autograd_lite as ag
 
-settings.register_profile("local", deadline=None)  # a busy machine is no failure
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+# a busy machine is no failure
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("local", **PATIENT)
+settings.register_profile("ci", **PATIENT, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
@@ -27,4 +30,6 @@ def modes_are_left_as_they_were() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def torch() -> ModuleType:
     """PyTorch, the judge of behaviour; what needs it is skipped where it is not installed."""
-    return pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whatever its own imports warn of
+        return pytest.importorskip("torch")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from autograd_lite import Tensor, ops
-from autograd_lite.ops import table
+from autograd_lite.ops import Op, table
 from tests.cases import CASES, CASES_OF, Array, Case
 
 H = 1e-3  # the fourth-order quotient below is then right to about 1e-11
@@ -142,6 +142,42 @@ def test_no_rule_mentions_broadcasting_dtypes_or_writes() -> None:
             assert not isinstance(node, ast.NamedExpr | ast.AugAssign | ast.Assign)
             assert not (isinstance(node, ast.keyword) and node.arg in ("out", "dtype"))
             assert not (isinstance(node, ast.Attribute) and node.attr in ("astype", "dtype"))
+
+
+# ---- operations of one's own -----------------------------------------------------------------
+
+
+def test_an_operation_of_ones_own_is_as_good_as_a_row() -> None:
+    cube = Op("cube", lambda x: x * x * x, lambda g, y, x: g * 3 * x * x)
+    assert cube(2.0) == 8.0 and cube(np.array([2.0])).tolist() == [8.0]
+    x = Tensor(np.array(2.0), requires_grad=True)
+    found = [cube(x)]
+    for _ in range(3):
+        found += take(found[-1], [x], create_graph=True)
+    assert [t.item() for t in found] == [8.0, 12.0, 12.0, 6.0]
+    assert "grad_fn=<cube>" in repr(cube(x)) and "cube" not in table
+    joined = Op("join", lambda *xs: np.stack(xs), each=lambda g, y, *xs, i: g[i])
+    a, b = boxed([np.ones(2), np.zeros(2)])
+    joined(a, 5.0 * b, np.ones(2)).backward([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert a.grad is not None and b.grad is not None
+    assert a.grad.tolist() == [1.0, 2.0] and b.grad.tolist() == [15.0, 20.0]
+
+
+def test_an_input_without_a_rule_gets_no_gradient() -> None:
+    scaled = Op("scaled", lambda a, b: a * b, lambda g, y, a, b: g * b, None)
+    a, b, c = boxed([np.ones(2), np.full(2, 3.0), np.array([1.0, 0.0])])
+    (scaled(a, b) + ops.where(c, a, 0.0)).sum().backward()
+    assert a.grad is not None and a.grad.tolist() == [4.0, 3.0]
+    assert b.grad is None and c.grad is None
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), ()])
+def test_a_rule_that_gives_a_wrong_shape_is_an_error(shape: tuple[int, ...]) -> None:
+    wrong = Op("wrong", lambda x: x * 2, lambda g, y, x: np.ones(shape))
+    x = Tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(ValueError, match=r"gave a gradient of shape .* for an input of shape"):
+        wrong(x).sum().backward()
+    assert x.grad is None
 
 
 # ---- values ----------------------------------------------------------------------------------

@@ -980,6 +980,53 @@ def test_hooks_registered_before_a_change_see_the_old_value(torch: Any) -> None:
     assert run(leaf(1.0)) == run(torch.tensor(1.0, requires_grad=True)) == [5.0, 15.0, 30.0]
 
 
+def test_a_failed_change_in_place_keeps_hooks() -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 2
+    seen: list[Any] = []
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    y.retain_grad()
+    with pytest.raises(ValueError):
+        y += np.ones(5)
+    y.sum().backward()
+    assert seen == [[1.0, 1.0]] and grad(y) == [1.0, 1.0]
+
+
+def test_an_integer_index_gives_a_copy_that_may_be_changed() -> None:
+    x = leaf([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    for index in ((slice(None), [0, 2]), ([0, 1], slice(None)), x.detach() > 1, ([1], ..., None)):
+        x.grad = None
+        z = (x * x).sum()
+        y = x[index]
+        y += 1
+        assert x[0, 0].item() == 1.0
+        (y.sum() + z).backward()
+        expected = 2 * x.data
+        np.add.at(expected, index.data if isinstance(index, Tensor) else index, 1)
+        assert grad(x) == expected.tolist()
+
+
+def test_a_detached_tensor_follows_a_recorded_change() -> None:
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    y = x * 2
+    d = y.detach()
+    y += 1
+    (w * d).sum().backward()
+    assert grad(w) == [3.0, 5.0] and x.grad is None
+
+
+def test_long_chain_of_changes_is_freed_and_copied() -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 1
+    for _ in range(LONG // 4):
+        y += 1.0
+    copied = copy.deepcopy(y)
+    y.sum().backward()
+    middle = weakref.ref(tape(copied)[LONG // 8])
+    del copied
+    assert middle() is None and grad(x) == [1.0, 1.0]
+
+
 def test_deepcopy_of_a_record_with_changes_in_place() -> None:
     x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     y = x * 3

@@ -300,7 +300,10 @@ class Page:
             arrow = "" if beside else "▲ " if self.direction == "TB" else "◄ "
             tone = str(style.pop("label tone"))
             run = font(f" {arrow}{label} ", MONO, 10.5, tone)
-            style["label"] = f"<{table([cell(run)], border=0, padding=1)}>"
+            rows = [cell(run)]
+            if self.direction == "LR" and not beside:
+                rows.append(cell("", height=8))  # else the number sits on its arrow
+            style["label"] = f"<{table(rows, border=0, padding=1)}>"
         style["id"] = f"e{i}"
         ends = (edge.target, edge.source) if flipped else (edge.source, edge.target)
         return f"{ends[0]} -> {ends[1]} {attributes(style)};"
@@ -347,6 +350,7 @@ def spoken(edge: Edge) -> str:
 def fold(formula: str) -> list[str]:
     """A formula as lines of at most WIDE characters, broken at blanks outside of shapes."""
     tight = re.sub(r"(?<=\d), (?=\d)", ",\N{NO-BREAK SPACE}", formula)
+    tight = re.sub(r" (\+?=) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", tight, count=1)
     lines = [""]
     for word in tight.split(" "):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > WIDE:

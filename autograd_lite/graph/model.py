@@ -330,7 +330,7 @@ class Writer:
         self.arrivals: dict[int, int] = {}
         for uses in read.uses.values():
             for use in uses:
-                if use is not None and use.tracked:
+                if use is not None:
                     s = use.source.serial
                     self.arrivals[s] = self.arrivals.get(s, 0) + 1
 

@@ -13,7 +13,7 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, tensor
-from autograd_lite.compare import assert_same, compare, replay
+from autograd_lite.compare import Witness, assert_same, compare, replay
 from autograd_lite.ops import Op
 
 N, IN, HIDDEN, K = 5, 3, 4, 2  # all different, so that a transpose cannot hide
@@ -280,6 +280,8 @@ def test_too_small_to_judge_is_excused_but_certifies_nothing() -> None:
     assert report.summary == "1 gradient is too small to judge."
     w = tensor(1.0, dtype="float64", requires_grad=True, name="w")
     assert compare(loss + w, {"z": [1e-17, -3e-17, 2e-17], "w": 1.0}).ok
+    with pytest.raises(AssertionError, match="too small to judge"):
+        assert_same(loss, {"z": [1e-17, -3e-17, 2e-17]})
     assert verdicts(compare(loss, {"z": [1e-10, 0.0, 0.0]})) == {"z": "wrong here"}
     difference = ag.softmax(z, 0).sum() - 1.0  # 0, made of larger numbers
     assert verdicts(compare(difference, {"z": [1e-17, 0, 0]})) == {"z": "too small to judge"}
@@ -344,6 +346,38 @@ def test_recorded_changes_in_place() -> None:
     assert found.witness.finite_difference == pytest.approx(found.witness.autodiff)
 
 
+def test_a_value_used_before_it_was_changed_in_place() -> None:
+    w = tensor([1.0, 2.0], dtype="float64", requires_grad=True, name="w")
+    y = w * 3
+    z = y * 5  # of the old y
+    z.name = "z"
+    y[0] = 7.0
+    y.name = "y"
+    loss = z.sum() + (y * y).sum()
+    right = {"z": [1.0, 1.0], "y": [14.0, 12.0], "w": [15.0, 15.0 + 36.0]}
+    assert_same(loss, right)
+    report = compare(loss, right | {"z": [1.0, 0.0], "w": [15.0, 36.0]})
+    assert verdicts(report) == {"y": "ok", "z": "wrong here", "w": "inherited"}
+    assert report.rows[2].note == "from z"
+    assert replay(loss, {w: np.array([2.0, 3.0])}) == 30 + 45 + 49 + 81
+
+
+def test_a_mistake_inherited_from_two() -> None:
+    w = tensor([1.0, 2.0], dtype="float64", requires_grad=True, name="w")
+    a, b = w * 2, w * 3
+    a.name, b.name = "a", "later"
+    loss = (a * b).sum()
+    assert_same(loss, {"a": b.data, "later": a.data, "w": 12 * w.data})
+    report = compare(loss, {"a": -b.data, "later": -a.data, "w": -12 * w.data})
+    assert [(row.name, row.note) for row in report.rows] == [
+        ("later", "norm ratio 1, cosine -1"),
+        ("a", "norm ratio 1, cosine -1"),
+        ("w", "from later, a"),
+    ]
+    report = compare(loss, {"later": -a.data, "w": [[0.0, 0.0]]})
+    assert report.rows[1].note == "from later; yours has shape (1, 2)"
+
+
 @pytest.mark.parametrize(
     ("given", "kind", "text"),
     [
@@ -394,7 +428,8 @@ def test_what_may_be_handed_in() -> None:
     w, loss, right = quadratic((2,))
     for given in (right, Tensor(right), right.tolist(), tuple(right), [Tensor(g) for g in right]):
         assert compare(loss, {"w": given}).ok
-    assert compare(loss, {"w": [2, 4]}).ok
+    assert compare(loss, {"w": [2, 4]}).rows[0].note == ""
+    assert compare(loss, {"w": Tensor(right, requires_grad=True)}).ok
     s = tensor(3.0, dtype="float64", requires_grad=True, name="s")
     for value in (6, 6.0, np.float64(6), Tensor(6.0)):
         assert compare(s * s, {"s": value}).ok
@@ -424,6 +459,7 @@ def test_a_parameter_that_the_loss_does_not_use_has_gradient_zero() -> None:
     }  # fmt: skip
     report = compare(loss, {"spare": [0, 1]}, net)
     assert verdicts(report)["spare"] == "wrong here"
+    assert verdicts(compare(loss, {"fc2.bias": np.ones(K)}, net))["spare"] == "not handed in"
     assert report.witness.finite_difference == 0
 
 
@@ -489,14 +525,16 @@ def test_the_table_is_aligned() -> None:
     "name", ["w", "a.very.long.dotted.path." * 5 + "weight", "größe\n\x1b[2J", "x" * 200]
 )
 def test_the_table_keeps_to_100_columns_of_ascii(name: str) -> None:
-    w = tensor(np.ones((1,) * 12), requires_grad=True, name=name)
+    w = tensor(np.ones((1,) * 16), requires_grad=True, name=name)
     v = tensor(np.ones(3), requires_grad=True, name=name[:4] + "2")
     loss = (w.sum() * v).sum()
-    text = str(compare(loss, {name: np.full((1,) * 11, np.nan, "f4"), name[:4] + "2": np.ones(2)}))
+    text = str(compare(loss, {name: np.full((1,) * 15, np.nan, "f4"), name[:4] + "2": np.ones(2)}))
     assert text.isascii()
     assert all(c.isprintable() for c in text.replace("\n", ""))
     assert max(map(len, text.splitlines())) <= 100
     assert "1 of 1 elements of yours NaN or infinite" in " ".join(text.split())
+    below = "\n    yours has shape" in text  # where there is no room beside
+    assert below == (name != "w")
 
 
 def test_a_table_without_notes_has_no_column_for_them() -> None:
@@ -582,6 +620,7 @@ def test_the_witness_names_a_kink_and_takes_curvature_for_none() -> None:
     report = compare((w * w).sum(), {"w": [1e-5, 4.0]})
     assert report.witness.element == (0,)
     assert not report.witness.kink
+    assert not Witness("w", (0,), 1.0, 0.0, (1e-12, -1e-12)).kink  # rounding
 
 
 def test_no_witness_from_overwritten_arrays() -> None:

@@ -164,6 +164,8 @@ def test_names_that_people_gave_stay_and_others_give_way():
     assert [n.symbol for n in g.drawing.nodes if n.kind == "op"] == ["a1", "a2", "u", "y"]
     assert card(g, "a").symbol == "a"
     assert card(g, '<b> & "q" é').symbol == "x"
+    u = tensor(1.0, requires_grad=True, name="u")
+    assert [n.symbol for n in draw(u * 2 + 1).drawing.nodes] == ["u", "u1", "y", "y"]
     same = [tensor(1.0, requires_grad=True, name="w") for _ in range(2)]
     assert [n.symbol for n in draw(same[0] * same[1]).drawing.nodes][:2] == ["w1", "w2"]
 
@@ -189,6 +191,30 @@ def test_without_gradients_and_without_formulas():
     assert not any(e.grads for e in plain.drawing.edges)
     assert not any(n.forward or n.backward for n in plain.drawing.nodes)
     assert all(e.tracked for e in plain.drawing.edges)
+
+
+def test_the_trunk_is_the_longest_chain_and_only_its_parameters_stand_beside_it():
+    w, u, b = (randn(3, 3, requires_grad=True) for _ in range(3))
+    w.name, u.name, b.name = "w", "u", "b"
+    h = F.tanh(F.sin(rand(2, 3) @ w) @ u)
+    g = draw(h + rand(2, 3) @ b)
+    beside = {n.title: n.beside for n in g.drawing.nodes if n.kind == "parameter"}
+    matmuls = [n.key for n in g.drawing.nodes if n.title == "matmul"][:2]
+    assert beside == {"w": matmuls[0], "u": matmuls[1], "b": ""}
+    trunk = [e for e in g.drawing.edges if e.target == card(g, "add").key and e.spine]
+    assert [e.source for e in trunk] == [card(g, "tanh").key]
+
+
+def test_cards_on_both_sides_of_an_operation():
+    x, mask = tensor([1.0, 2.0], requires_grad=True, name="x"), Tensor(np.array([True, False]))
+    other = tensor([3.0, 4.0], requires_grad=True, name="other")
+    g = draw(F.where(mask, F.sin(x), other))
+    target = card(g, "where").key
+    assert [n.beside for n in g.drawing.nodes if n.beside] == [target, target]
+    (row,) = [line for line in g.to_dot().splitlines() if "rank=same" in line]
+    left, right = card(g, "t").key, card(g, "other").key
+    assert f"{left} -> {target}" in row and f"{target} -> {right}" in row
+    assert 'color="#D9480F:#5C6B85"' in row  # turned round with its edge
 
 
 # ---- what must not happen

@@ -28,7 +28,7 @@ print(g.to_dot(), g.to_text(), g.to_mermaid())
 
 
 def picture(**options):
-    x = tensor([3.0, 1.0], requires_grad=True, name='<x> & "y"')
+    x = tensor([3.0, 1.0], requires_grad=True, name='<x> & "y" #1')
     return draw((x * x).sum(), **options)
 
 
@@ -77,7 +77,7 @@ def test_the_same_computation_gives_the_same_text_in_another_interpreter():
 def test_labels_are_escaped_everywhere():
     g = picture()
     assert "&lt;x&gt; &amp; &quot;y&quot;" in g.to_dot() and "<x>" not in g.to_dot()
-    assert "#lt;x#gt; #amp; #quot;y#quot;" in g.to_mermaid()
+    assert "#lt;x#gt; #amp; #quot;y#quot; #35;1" in g.to_mermaid()
     assert '<x> & "y"' in g.to_text()
 
 
@@ -153,6 +153,7 @@ def test_long_formulas_are_folded():
     assert len(lines) == 4 and lines[-1].endswith(" …")
     assert max(map(len, lines)) <= dot.WIDE + 2
     assert "(3,\N{NO-BREAK SPACE}4,\N{NO-BREAK SPACE}5)" in lines[0]
+    assert len(dot.fold("dA += " + "x" * dot.WIDE)) == 1
 
 
 # ---- files

@@ -279,6 +279,24 @@ def test_a_flipped_byte_in_an_npz_is_noticed(tmp_path: Path) -> None:
             load(path)
 
 
+def test_no_flipped_byte_gives_another_error(path: Path) -> None:
+    kinds = [lambda: save({"w": np.zeros(40), "b": np.arange(3)}, path)]
+    if path.suffix == ".npz":
+        kinds.append(lambda: np.savez_compressed(path, w=np.arange(40.0)))
+    refused = 0
+    for write in kinds:
+        write()
+        content = path.read_bytes()
+        for i in range(len(content)):
+            path.write_bytes(content[:i] + bytes([content[i] ^ 0xFF]) + content[i + 1 :])
+            try:
+                load(path)
+            except ValueError as error:
+                assert str(path) in str(error)
+                refused += 1
+    assert refused > 50
+
+
 def test_missing_files_and_unknown_suffixes(tmp_path: Path) -> None:
     for suffix in SUFFIXES:
         with pytest.raises(FileNotFoundError):

@@ -1,0 +1,19 @@
+"""Check that a wheel holds exactly the files of the two packages: wheel.py SOURCE WHEEL"""
+
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+source, wheel = map(Path, sys.argv[1:])
+names = ZipFile(wheel).namelist()
+shipped = {name for name in names if not name.startswith("autograd_lite-")}
+wanted = {
+    path.relative_to(source).as_posix()
+    for package in ("autograd_lite", "nn")
+    for path in (source / package).rglob("*")
+    if path.is_file() and "__pycache__" not in path.parts
+}
+assert {"autograd_lite/py.typed", "nn/py.typed", "nn/datasets/digits.npz"} <= wanted
+assert shipped == wanted, f"missing or too many in the wheel: {sorted(shipped ^ wanted)}"
+assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names), "no license"
+print(f"{wheel.name}: {len(shipped)} files, {wheel.stat().st_size:,} bytes")

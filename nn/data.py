@@ -1,0 +1,296 @@
+"""Data sets and their batches, with PyTorch's names.
+
+>>> from autograd_lite import Tensor
+>>> data = TensorDataset(Tensor([[1.0], [2.0], [3.0]]), Tensor([0.0, 1.0, 0.0]))
+>>> for x, y in DataLoader(data, batch_size=2):
+...     print(x.tolist(), y.tolist())
+[[1.0], [2.0]] [0.0, 1.0]
+[[3.0]] [0.0]
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from autograd_lite import Tensor, as_tensor, default_generator, stack
+
+__all__ = [
+    "DataLoader",
+    "Dataset",
+    "Subset",
+    "TensorDataset",
+    "default_collate",
+    "random_split",
+]
+
+Index = Any  # a slice, or an array of ints
+
+
+class Dataset:
+    """Samples by number: a subclass defines `__getitem__` and `__len__`.
+
+    A list, an array, or anything else with these two methods serves as well.
+    """
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} defines no __getitem__(index)")
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} defines no __len__()")
+
+
+class TensorDataset(Dataset):
+    """Tensors or arrays with one row per sample; sample `i` is the tuple of their rows `i`.
+
+    ValueError if they differ in their number of rows.
+
+    >>> data = TensorDataset(np.zeros((5, 3)), np.arange(5))
+    >>> len(data), data[4][1].item()
+    (5, 4)
+    """
+
+    def __init__(self, *tensors: Any) -> None:
+        self.tensors = tuple(as_tensor(t) for t in tensors)
+        shapes = ", ".join(str(t.shape) for t in self.tensors)
+        if len({t.shape[:1] for t in self.tensors}) != 1 or not self.tensors[0].ndim:
+            raise ValueError(
+                "TensorDataset: needs tensors with the same number of rows, got shapes "
+                f"{shapes or 'of no tensors'}"
+            )
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return tuple(t[index] for t in self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    def batch(self, index: Index) -> tuple[Tensor, ...]:
+        """The samples that a slice or an array of ints selects, with memory of their own."""
+        if isinstance(index, slice):
+            return tuple(
+                t[index].clone() if t.requires_grad else Tensor(t.data[index].copy())
+                for t in self.tensors
+            )
+        return tuple(  # take: 0.2 us for 32 short rows, [index] 1.0 us
+            t[index] if t.requires_grad else Tensor(t.data.take(index, 0)) for t in self.tensors
+        )
+
+
+class Subset(Dataset):
+    """The samples of a data set that have the numbers `indices`.
+
+    IndexError for numbers that the data set does not have.
+
+    >>> data = Subset(["a", "b", "c"], [2, 0])
+    >>> len(data), data[0]
+    (2, 'c')
+    """
+
+    def __init__(self, dataset: Any, indices: ArrayLike) -> None:
+        self.dataset = dataset
+        self.indices = np.asarray(indices)
+        if not self.indices.size:
+            self.indices = np.zeros(0, int)
+        if self.indices.ndim != 1 or self.indices.dtype.kind not in "iu":
+            raise TypeError(
+                f"Subset: indices are a list of ints, not {self.indices.dtype} of shape "
+                f"{self.indices.shape}"
+            )
+        n = len(dataset)
+        for i in self.indices[(self.indices < -n) | (self.indices >= n)][:1]:
+            raise IndexError(f"Subset: there is no sample {i}; the data set has {n}")
+
+    def __getitem__(self, index: int) -> Any:
+        return self.dataset[int(self.indices[index])]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def random_split(
+    dataset: Any,
+    lengths: Sequence[float],
+    generator: np.random.Generator | None = None,
+) -> list[Subset]:
+    """Divide the samples at random into subsets of these lengths, or of these fractions.
+
+    Fractions add up to 1; what rounding leaves goes to the first subsets, one sample each.
+    ValueError if lengths do not add up to the number of samples.
+
+    >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
+    [8, 2]
+    """
+    n = len(dataset)
+    if any(not x >= 0 for x in lengths):
+        raise ValueError(f"random_split: lengths are {list(lengths)}; none may be negative")
+    if math.isclose(sum(lengths), 1) and (n != 1 or any(x % 1 for x in lengths)):
+        counts = [math.floor(n * x) for x in lengths]
+        for i in range(n - sum(counts)):
+            counts[i % len(counts)] += 1
+    else:
+        counts = [int(x) for x in lengths]
+        if counts != list(lengths) or sum(counts) != n:
+            raise ValueError(
+                f"random_split: lengths {list(lengths)} add up to {sum(lengths)}; they must add up "
+                f"to the {n} samples, or as fractions to 1"
+            )
+    order = _generator("random_split", generator).permutation(n)
+    ends = np.cumsum(counts)
+    return [Subset(dataset, order[end - k : end]) for k, end in zip(counts, ends, strict=True)]
+
+
+def default_collate(samples: Sequence[Any]) -> Any:
+    """One batch from a list of samples: a new first axis counts them.
+
+    Tensors and arrays are stacked; Python numbers become a tensor (floats in the default dtype,
+    where PyTorch has float64); tuples and dictionaries are gone through, strings stay a list.
+    ValueError if shapes differ, TypeError for anything else.
+
+    >>> default_collate([(1.0, 2), (3.0, 4)])
+    (tensor([1., 3.]), tensor([2, 4]))
+    """
+    first = samples[0]
+    kinds = {type(s) for s in samples}
+    if isinstance(first, Tensor | np.ndarray):
+        shapes = {s.shape for s in samples}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"default_collate: samples of the shapes {', '.join(map(str, sorted(shapes)))} do "
+                "not stack; pad them, or give a collate_fn"
+            )
+        if isinstance(first, Tensor):
+            return stack(list(samples))
+        return as_tensor(np.stack(samples))
+    if isinstance(first, np.generic):
+        return as_tensor(np.array(samples))
+    if isinstance(first, bool | int | float):
+        return as_tensor(list(samples))
+    if isinstance(first, str):
+        return list(samples)
+    if isinstance(first, Mapping):
+        if any(s.keys() != first.keys() for s in samples):
+            raise ValueError("default_collate: the samples' dictionaries have different keys")
+        return {key: default_collate([s[key] for s in samples]) for key in first}
+    if isinstance(first, tuple | list):
+        if len({len(s) for s in samples}) > 1:
+            raise ValueError("default_collate: the samples' tuples have different lengths")
+        parts = (default_collate(column) for column in zip(*samples, strict=True))
+        return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+    names = ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise TypeError(f"default_collate: cannot make a batch of {names}; give a collate_fn")
+
+
+class DataLoader:
+    """The batches of a data set, in order or shuffled anew each time it is gone through.
+
+    `batch_size` samples each, the last one with what remains unless `drop_last`. `shuffle` draws
+    from `generator`, a NumPy one, or from the one that `manual_seed` seeds. `sampler` gives the
+    numbers of the samples instead, `batch_sampler` a list of numbers for each batch, and
+    `collate_fn` makes a batch of a list of samples. A `TensorDataset`, or a `Subset` of one, is
+    indexed once per batch and tensor; the batches are copies.
+
+    ValueError for a batch_size below 1 and for options that exclude one another; TypeError for a
+    data set without length or indexing.
+
+    >>> loader = DataLoader(TensorDataset(np.arange(10)), batch_size=4, shuffle=True)
+    >>> len(loader), [len(x) for (x,) in loader]
+    (3, [4, 4, 2])
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        *,
+        sampler: Iterable[int] | None = None,
+        batch_sampler: Iterable[Sequence[int]] | None = None,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        drop_last: bool = False,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+            raise TypeError(
+                f"DataLoader: a {type(dataset).__name__} has no length or cannot be indexed; "
+                "give a Dataset, or list(...)"
+            )
+        if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__"):
+            raise TypeError(f"DataLoader: batch_size is {batch_size!r}, not an int")
+        if batch_size < 1:
+            raise ValueError(f"DataLoader: batch_size is {batch_size}; it must be at least 1")
+        if sampler is not None and shuffle:
+            raise ValueError("DataLoader: a sampler and shuffle=True exclude one another")
+        if batch_sampler is not None and (batch_size != 1 or shuffle or sampler or drop_last):
+            raise ValueError(
+                "DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last"
+            )
+        _generator("DataLoader", generator)
+        self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), bool(shuffle)
+        self.sampler, self.batch_sampler, self.collate_fn = sampler, batch_sampler, collate_fn
+        self.drop_last, self.generator = bool(drop_last), generator
+
+    def __len__(self) -> int:
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)  # type: ignore[arg-type]
+        n = len(self.dataset if self.sampler is None else self.sampler)  # type: ignore[arg-type]
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        fetch = None if self.collate_fn else _batches_of(self.dataset)
+        return map(fetch or self._collated, self._indices())
+
+    def _collated(self, index: Index) -> Any:
+        """A batch made sample by sample."""
+        if isinstance(index, slice):
+            index = range(index.start, index.stop)
+        samples = [self.dataset[int(i)] for i in index]
+        return (self.collate_fn or default_collate)(samples)
+
+    def _indices(self) -> Iterator[Index]:
+        """What to select for each batch: slices where the order is that of the data set."""
+        if self.batch_sampler is not None:
+            return (np.asarray(index, int) for index in self.batch_sampler)
+        size = self.batch_size
+        if self.sampler is not None:
+            return _grouped(self.sampler, size, self.drop_last)
+        n = len(self.dataset)
+        starts = range(0, n - n % size if self.drop_last else n, size)
+        if self.shuffle:
+            order = _generator("DataLoader", self.generator).permutation(n)
+            return (order[i : i + size] for i in starts)
+        return (slice(i, min(i + size, n)) for i in starts)
+
+
+def _grouped(numbers: Iterable[int], size: int, drop_last: bool) -> Iterator[Index]:
+    rest = iter(numbers)
+    while (group := list(islice(rest, size))) and not (drop_last and len(group) < size):
+        yield np.asarray(group, int)
+
+
+def _batches_of(dataset: Any) -> Callable[[Index], Any] | None:
+    """How to take a batch at once, if the data set can and no subclass changed its samples."""
+    if not hasattr(type(dataset), "__getitem__"):
+        return None
+    if type(dataset).__getitem__ is TensorDataset.__getitem__:
+        batch: Callable[[Index], Any] = dataset.batch
+        return batch
+    if type(dataset).__getitem__ is Subset.__getitem__:
+        inner = _batches_of(dataset.dataset)
+        return None if inner is None else lambda index: inner(dataset.indices[index])
+    return None
+
+
+def _generator(where: str, generator: Any) -> np.random.Generator:
+    if generator is None:
+        return default_generator()
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(
+            f"{where}: generator is a {type(generator).__name__}; give np.random.default_rng(seed)"
+        )
+    return generator

@@ -1,0 +1,459 @@
+"""Layers: linear, activations, dropout and normalisation, with PyTorch's names and defaults."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import Tensor, functions, get_default_dtype
+
+from . import functional, init
+from .module import Module, Parameter
+
+__all__ = [
+    "BatchNorm1d", "Dropout", "ELU", "Flatten", "GELU", "Hardtanh", "Identity", "LayerNorm",
+    "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax",
+    "Softplus", "Tanh",
+]  # fmt: skip
+
+
+class Linear(Module):
+    """x @ weight.mT + bias: weight (out, in), bias (out,), x (..., in), result (..., out).
+
+    Both start uniform between -1 / sqrt(in) and 1 / sqrt(in). The weight lies in memory in Fortran
+    order, so that weight.mT is contiguous. ValueError if the last axis of x has another size.
+
+    >>> layer = Linear(3, 2)
+    >>> layer(Tensor([[1.0, 2.0, 3.0]])).shape, layer.weight.shape
+    ((1, 2), (2, 3))
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        dtype = dtype or get_default_dtype()
+        self.weight = Parameter(np.empty((out_features, in_features), dtype, order="F"))
+        self.register_parameter("bias", Parameter(np.empty(out_features, dtype)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            r = 1 / math.sqrt(max(self.in_features, 1))
+            init.uniform_(self.bias, -r, r)
+
+    def forward(self, input: Tensor) -> Tensor:
+        try:
+            y = input @ self.weight.mT
+        except ValueError:
+            if np.shape(input)[-1:] == (self.in_features,):
+                raise
+            raise ValueError(
+                f"{self._name()}: the input has shape {np.shape(input)}, and its last axis should "
+                f"have {self.in_features} elements; change in_features or reshape the input"
+            ) from None
+        return y if self.bias is None else y + self.bias
+
+    def _name(self) -> str:
+        return f"Linear({self.extra_repr()})"
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class Identity(Module):
+    """The input as it is; it takes any arguments, as a stand-in for another layer.
+
+    >>> Identity(54)(Tensor([1.0])).tolist()
+    [1.0]
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input
+
+
+class Flatten(Module):
+    """The axes from start_dim to end_dim made one; as it is, all but the first.
+
+    >>> Flatten()(Tensor(np.zeros((2, 3, 4)))).shape
+    (2, 12)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functions.flatten(input, self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+# ---- activations ----------------------------------------------------------------------------
+
+
+class ReLU(Module):
+    """max(x, 0); its slope at 0 is 0.
+
+    >>> ReLU()(Tensor([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.relu(input)
+
+
+class LeakyReLU(Module):
+    """x where x > 0, else negative_slope * x; the slope at 0 is negative_slope.
+
+    >>> LeakyReLU(0.5)(Tensor([-1.0, 2.0])).tolist()
+    [-0.5, 2.0]
+    """
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        super().__init__()
+        self.negative_slope = negative_slope
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.leaky_relu(input, self.negative_slope)
+
+    def extra_repr(self) -> str:
+        return f"negative_slope={self.negative_slope}"
+
+
+class Tanh(Module):
+    """The hyperbolic tangent.
+
+    >>> Tanh()(Tensor([0.0])).tolist()
+    [0.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.tanh(input)
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x)), without overflow.
+
+    >>> Sigmoid()(Tensor([0.0])).tolist()
+    [0.5]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.sigmoid(input)
+
+
+class LogSigmoid(Module):
+    """log(sigmoid(x)), without overflow.
+
+    >>> LogSigmoid()(Tensor([-800.0])).tolist()
+    [-800.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.logsigmoid(input)
+
+
+class Hardtanh(Module):
+    """x held between two numbers; at the edges the slope is 0. ValueError unless they ascend.
+
+    >>> Hardtanh()(Tensor([-5.0, 0.5])).tolist()
+    [-1.0, 0.5]
+    """
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        super().__init__()
+        if not min_val < max_val:
+            raise ValueError(f"Hardtanh: min_val {min_val} is not below max_val {max_val}")
+        self.min_val = min_val
+        self.max_val = max_val
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.hardtanh(input, self.min_val, self.max_val)
+
+    def extra_repr(self) -> str:
+        return f"min_val={self.min_val}, max_val={self.max_val}"
+
+
+class GELU(Module):
+    """x times the normal distribution function of x; approximate="tanh" is the quicker formula.
+
+    >>> GELU()(Tensor([0.0])).tolist()
+    [0.0]
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        self.approximate = approximate
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.gelu(input, self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+class ELU(Module):
+    """x where x > 0, else alpha * (exp(x) - 1).
+
+    >>> ELU()(Tensor([0.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = alpha
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.elu(input, self.alpha)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}"
+
+
+class SiLU(Module):
+    """x * sigmoid(x).
+
+    >>> SiLU()(Tensor([0.0])).tolist()
+    [0.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.silu(input)
+
+
+class Softplus(Module):
+    """log(1 + exp(beta * x)) / beta, exact everywhere: PyTorch's `threshold` has no use.
+
+    >>> Softplus()(Tensor([100.0])).tolist()
+    [100.0]
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.softplus(input, self.beta)
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}"
+
+
+class Softmax(Module):
+    """exp(x) divided by its sum along `dim`.
+
+    >>> Softmax(dim=1)(Tensor([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
+
+    def __init__(self, dim: int | None = None) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.softmax(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class LogSoftmax(Softmax):
+    """The logarithm of softmax along `dim`, without overflow.
+
+    >>> LogSoftmax(dim=1)(Tensor([[1000.0, 0.0]])).tolist()
+    [[0.0, -1000.0]]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.log_softmax(input, self.dim)
+
+
+# ---- dropout and normalisation --------------------------------------------------------------
+
+
+class Dropout(Module):
+    """In training, elements set to 0 with probability p and the others divided by 1 - p.
+
+    In eval() it is the identity. Masks come from `generator`, else from the generator that
+    manual_seed seeds. ValueError unless p is from 0 to 1.
+
+    >>> sorted(set(Dropout(0.5)(Tensor(np.ones(100))).tolist()))
+    [0.0, 2.0]
+    """
+
+    def __init__(self, p: float = 0.5, generator: np.random.Generator | None = None) -> None:
+        super().__init__()
+        functional.check_probability("Dropout", p)
+        self.p = p
+        self.generator = generator
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.dropout(input, self.p, self.training, self.generator)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class BatchNorm1d(Module):
+    """Channels of (N, C) or (N, C, L) shifted and scaled to mean 0 and variance 1; see
+    `batch_norm`.
+
+    In training the statistics are those of the batch, and running ones follow with `momentum`
+    (None: their plain average), which eval() uses. `affine` adds weight and, unless `bias` is
+    false, bias. ValueError for another shape, and for one value per channel in training.
+
+    >>> layer = BatchNorm1d(2)
+    >>> layer(Tensor([[0.0, 0.0], [2.0, 4.0]])).data.mean(0).tolist()
+    [0.0, 0.0]
+    >>> layer.running_var.tolist() == Tensor([0.9 + 0.1 * 2, 0.9 + 0.1 * 8]).tolist()
+    True
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        dtype = dtype or get_default_dtype()
+        one, zero = np.ones(num_features, dtype), np.zeros(num_features, dtype)
+        self.register_parameter("weight", Parameter(one.copy()) if affine else None)
+        self.register_parameter("bias", Parameter(zero.copy()) if affine and bias else None)
+        track = track_running_stats
+        self.register_buffer("running_mean", Tensor(zero) if track else None)
+        self.register_buffer("running_var", Tensor(one) if track else None)
+        self.register_buffer("num_batches_tracked", Tensor(np.array(0)) if track else None)
+
+    def reset_running_stats(self) -> None:
+        """Forget the batches seen: mean 0, variance 1, count 0."""
+        if self.running_mean is not None:
+            init.zeros_(self.running_mean)
+        if self.running_var is not None:
+            init.ones_(self.running_var)
+        if self.num_batches_tracked is not None:
+            init.zeros_(self.num_batches_tracked)
+
+    def reset_parameters(self) -> None:
+        """Forget the batches seen, and set weight to 1 and bias to 0."""
+        self.reset_running_stats()
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (2, 3) or input.shape[1] != self.num_features:
+            c = self.num_features
+            raise ValueError(
+                f"BatchNorm1d({c}): the input has shape {input.shape}; it should be "
+                f"(batch, {c}) or (batch, {c}, length)"
+            )
+        follow = self.training and self.track_running_stats
+        count = self.num_batches_tracked
+        momentum = self.momentum
+        if momentum is None:
+            momentum = 1 / (count.item() + 1) if follow and count is not None else 0.0
+        y = functional.batch_norm(
+            input,
+            self.running_mean if follow or not self.training else None,
+            self.running_var if follow or not self.training else None,
+            self.weight,
+            self.bias,
+            self.training or self.running_mean is None,
+            momentum,
+            self.eps,
+        )
+        if follow and count is not None:
+            init.constant_(count, count.item() + 1)
+        return y
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class LayerNorm(Module):
+    """The last axes, of shape `normalized_shape`, shifted and scaled to mean 0 and variance 1.
+
+    Then weight and bias, both of that shape, unless `elementwise_affine` (both) or `bias` is
+    false. ValueError if the input's last axes are others. See `layer_norm`.
+
+    >>> LayerNorm(2, eps=0)(Tensor([[1.0, 3.0]])).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...] | list[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+        self.normalized_shape = tuple(shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        dtype = dtype or get_default_dtype()
+        weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+        self.register_parameter("weight", weight)
+        shift = elementwise_affine and bias
+        zeros = Parameter(np.zeros(self.normalized_shape, dtype)) if shift else None
+        self.register_parameter("bias", zeros)
+
+    def reset_parameters(self) -> None:
+        """Set weight to 1 and bias to 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )

@@ -1,0 +1,674 @@
+"""Module: parameters, buffers and other modules under names, found by being attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Self, overload
+
+import numpy as np
+
+from autograd_lite import Tensor
+from autograd_lite.tensor import Handle, as_array, changed
+
+__all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
+
+
+class Parameter(Tensor):
+    """A tensor that a module trains: as an attribute of a Module it is found by `parameters()`.
+
+    It requires a gradient unless told otherwise. Like `Tensor`, it shares the memory of an array.
+
+    >>> Parameter([1.0, 2.0])
+    Parameter([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True, name: str = "") -> None:
+        super().__init__(data, requires_grad, name)
+
+
+class Keys(NamedTuple):
+    """What `load_state_dict` did not find, and what it had no place for."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+_REGISTRIES = ("_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks")
+
+
+def _no_forward(self: Module, *args: Any, **kw: Any) -> Any:
+    raise NotImplementedError(
+        f"{type(self).__name__}: a call runs forward(), which this module does not define"
+    )
+
+
+class Module:
+    """The base of layers, losses and networks: attributes that hold parameters are registered.
+
+    A subclass calls `super().__init__()`, sets parameters and other modules as attributes, and
+    defines `forward`; calling the module runs it. A plain list of modules is not registered: use
+    ModuleList or Sequential.
+
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = Parameter([2.0])
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> model = Scale()
+    >>> model(Tensor([3.0])).tolist(), [name for name, _ in model.named_parameters()]
+    ([6.0], ['factor'])
+    """
+
+    # The values are ordinary attributes, which Python finds without a call; these say which of
+    # the names are registered, in order. A buffer's value here is whether it is persistent.
+    _parameters: dict[str, None]
+    _buffers: dict[str, bool]
+    _modules: dict[str, None]
+    _forward_hooks: dict[int, Callable[..., Any]]
+    _forward_pre_hooks: dict[int, Callable[..., Any]]
+    training: bool
+
+    forward: Callable[..., Any] = _no_forward
+
+    def __init__(self) -> None:
+        self.__dict__.update({name: {} for name in _REGISTRIES}, training=True)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # copy.copy comes here too: its copy needs registries of its own, as the names in them
+        # must be attributes
+        registries = {k: v.copy() for k, v in state.items() if k in _REGISTRIES}
+        self.__dict__.update(state | registries)
+
+    # ---- calling
+
+    def __call__(self, *args: Any, **kw: Any) -> Any:
+        if self._forward_pre_hooks or self._forward_hooks:
+            return self._call_with_hooks(args, kw)
+        return self.forward(*args, **kw)
+
+    def _call_with_hooks(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        for hook in list(self._forward_pre_hooks.values()):
+            result = hook(self, args)
+            if result is not None:
+                args = result if isinstance(result, tuple) else (result,)
+        output = self.forward(*args, **kw)
+        for hook in list(self._forward_hooks.values()):
+            result = hook(self, args, output)
+            if result is not None:
+                output = result
+        return output
+
+    def register_forward_hook(self, hook: Callable[[Any, tuple[Any, ...], Any], Any]) -> Handle:
+        """Call `hook(module, args, output)` after every forward; what it returns, unless None,
+        takes the output's place. The handle's `remove()` ends it."""
+        return Handle(self._forward_hooks, hook)
+
+    def register_forward_pre_hook(self, hook: Callable[[Any, tuple[Any, ...]], Any]) -> Handle:
+        """Call `hook(module, args)` before every forward; what it returns, unless None, takes the
+        place of the arguments. The handle's `remove()` ends it."""
+        return Handle(self._forward_pre_hooks, hook)
+
+    # ---- attributes
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            self._register("_parameters", name, value, None)
+        elif isinstance(value, Module):
+            self._register("_modules", name, value, None)
+        else:
+            if value is not None and "_parameters" in self.__dict__:
+                self._check_assigned(name, value)
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:  # only for what is not there
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(self._uninitialised(name))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        for registry in (self._parameters, self._buffers, self._modules):
+            registry.pop(name, None)
+
+    def _check_assigned(self, name: str, value: Any) -> None:
+        if name in self._buffers:
+            self._check_buffer(name, value)
+        for registry, kind in ((self._parameters, "Parameter"), (self._modules, "Module")):
+            if name in registry:
+                raise TypeError(
+                    f"{type(self).__name__}.{name} is registered as a {kind} and takes a {kind} "
+                    f"or None, not a {type(value).__name__}; del the attribute first"
+                    + ", or change its values inside no_grad()"
+                    * (kind == "Parameter")
+                )
+
+    def _uninitialised(self, name: str) -> str:
+        return (
+            f"{type(self).__name__}.{name}: Module.__init__() has not run; call super().__init__() "
+            "in __init__ before attributes are used"
+        )
+
+    def _register(self, registry: str, name: str, value: Any, mark: Any) -> None:
+        names = self.__dict__
+        if "_parameters" not in names:
+            raise AttributeError(self._uninitialised(name))
+        for other in ("_parameters", "_buffers", "_modules"):
+            if other != registry:
+                names[other].pop(name, None)
+        names[registry][name] = mark
+        names[name] = value
+
+    def _check_name(self, registry: str, name: str) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(self._uninitialised(name))
+        if not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__}: a name is a str, not {name!r}")
+        if not name or "." in name:
+            raise KeyError(
+                f"{type(self).__name__}: {name!r} cannot be a name: names are not empty and "
+                "have no dots, which separate the names of nested modules"
+            )
+        if hasattr(self, name) and name not in self.__dict__[registry]:
+            raise KeyError(f"{type(self).__name__}: there is an attribute {name!r} already")
+
+    def _check_buffer(self, name: str, value: Any) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a buffer and takes a Tensor or None, "
+                f"not a {type(value).__name__}"
+            )
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Make `param` a parameter under this name; None keeps the name for later."""
+        self._check_name("_parameters", name)
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"{type(self).__name__}.{name}: a parameter is a Parameter or None, "
+                f"not a {type(param).__name__}; wrap it: Parameter(x)"
+            )
+        self._register("_parameters", name, param, None)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Keep a tensor that is not trained, such as a running mean; it is part of the state
+        unless `persistent` is false."""
+        self._check_name("_buffers", name)
+        if tensor is not None:
+            self._check_buffer(name, tensor)
+        self._register("_buffers", name, tensor, persistent)
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Make `module` a part of this one under this name; None keeps the name for later."""
+        self._check_name("_modules", name)
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(
+                f"{type(self).__name__}.{name}: a module is a Module or None, "
+                f"not a {type(module).__name__}"
+            )
+        self._register("_modules", name, module, None)
+
+    add_module = register_module
+
+    # ---- walking the tree
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly in this one with their names, each module once."""
+        seen = set()
+        for name in self._modules:
+            module = self.__dict__[name]
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly in this one, each once."""
+        return (module for _, module in self.named_children())
+
+    def named_modules(
+        self, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all inside it with their dotted names; a shared module comes once."""
+        seen: set[Module] = set()
+        todo = [(prefix, self)]
+        while todo:
+            path, module = todo.pop()
+            if remove_duplicate:
+                if module in seen:
+                    continue
+                seen.add(module)
+            yield path, module
+            values = module.__dict__
+            for name in reversed(module._modules):
+                if values[name] is not None:
+                    todo.append((f"{path}.{name}" if path else name, values[name]))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _named(
+        self, registry: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen = set()
+        tree = self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in tree:
+            values = module.__dict__
+            for name in getattr(module, registry):
+                tensor = values[name]
+                if tensor is None or (remove_duplicate and tensor in seen):
+                    continue
+                seen.add(tensor)
+                yield f"{path}.{name}" if path else name, tensor
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """The parameters with their dotted names; a shared parameter comes once, first name."""
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, each once: what an optimiser is given."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """The buffers with their dotted names, each once."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers, each once."""
+        return (b for _, b in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module with this dotted name; "" is this module. AttributeError if there is none."""
+        module = self
+        for name in target.split(".") if target else ():
+            if name not in module._modules or module.__dict__[name] is None:
+                raise AttributeError(
+                    f"{type(self).__name__}: {target!r} is not a module: "
+                    f"{type(module).__name__} has {_listed(module._modules)}, not {name!r}"
+                )
+            module = module.__dict__[name]
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter with this dotted name. AttributeError if there is none."""
+        return self._get("_parameters", target)
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with this dotted name. AttributeError if there is none."""
+        return self._get("_buffers", target)
+
+    def _get(self, registry: str, target: str) -> Any:
+        path, _, name = target.rpartition(".")
+        values = self.get_submodule(path).__dict__
+        if name not in values[registry]:
+            raise AttributeError(
+                f"{type(self).__name__}: {target!r} is not among the {registry[1:]}, "
+                f"which are {_listed(values[registry])}"
+            )
+        return values[name]
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call `fn` on every module inside this one, then on this one; returns self."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    # ---- modes, gradients, dtypes
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch this module and all inside it to training, or with False to evaluation."""
+        if mode is not True and mode is not False:
+            raise ValueError(f"train: mode is True or False, got {mode!r}")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation: dropout passes, batch norm uses its running statistics."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Ask for the gradients of all parameters, or stop asking (freeze them)."""
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or set them to 0."""
+        for p in self.parameters():
+            if set_to_none or p.grad is None:
+                p.grad = None
+            else:
+                p.grad = p.grad.detach().zero_()
+
+    def to(self, dtype: Any) -> Self:
+        """Cast floating parameters, their gradients and floating buffers; returns self.
+
+        The parameters stay the same objects. TypeError for anything but a floating dtype.
+
+        >>> import nn
+        >>> nn.Linear(2, 1).to("float64").weight.dtype
+        dtype('float64')
+        """
+        try:
+            kind = np.dtype(dtype).kind
+        except TypeError:
+            kind = ""
+        if kind != "f":
+            raise TypeError(
+                f"{type(self).__name__}.to: {dtype!r} is not a floating dtype; give np.float32 or "
+                "np.float64"
+            )
+        for t in (*self.parameters(), *self.buffers()):
+            if t.data.dtype.kind == "f":
+                t.data = t.data.astype(dtype, copy=False)  # which keeps the memory layout
+                changed(t)
+                if t.grad is not None:
+                    t.grad = t.grad.detach().to(dtype)
+        return self
+
+    def float(self) -> Self:
+        """Cast to float32."""
+        return self.to(np.float32)
+
+    def double(self) -> Self:
+        """Cast to float64."""
+        return self.to(np.float64)
+
+    # ---- state
+
+    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
+        """All parameters and persistent buffers under their dotted names.
+
+        The tensors share memory with the module, so they follow later training: copy them to keep
+        a state. They are detached unless `keep_vars`. A shared module appears under all its names.
+        """
+        state = {}
+        for path, module in self.named_modules(remove_duplicate=False):
+            values = module.__dict__
+            names = [*module._parameters, *(n for n, keep in module._buffers.items() if keep)]
+            for name in names:
+                t = values[name]
+                if t is not None:
+                    key = f"{prefix}{path}.{name}" if path else prefix + name
+                    state[key] = t if keep_vars else t.detach()
+        return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Keys:
+        """Copy a state into the parameters and buffers, which keep their dtype and memory layout.
+
+        The values are tensors or arrays. RuntimeError, with every fault listed and nothing
+        changed, if a shape differs or, when `strict`, if a name is missing or unexpected. Returns
+        the missing and the unexpected names.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                f"load_state_dict: a state is a dict of tensors, not a {type(state_dict).__name__}"
+            )
+        mine = self.state_dict(keep_vars=True)
+        missing = [key for key in mine if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in mine]
+        faults = []
+        if strict and missing:
+            faults.append("missing: " + _listed(missing))
+        if strict and unexpected:
+            faults.append("unexpected: " + _listed(unexpected))
+        copies = []
+        for key in mine:
+            if key not in state_dict:
+                continue
+            target, value = mine[key], state_dict[key]
+            if not isinstance(value, Tensor | np.ndarray | np.generic | int | float):
+                faults.append(f"not a tensor: {key!r} is a {type(value).__name__}")
+                continue
+            try:
+                array = as_array(value)
+            except TypeError:
+                faults.append(f"not numbers: {key!r} has dtype {np.asarray(value).dtype}")
+                continue
+            if array.shape != target.shape:
+                faults.append(f"shape: {key!r} is {target.shape} here, {array.shape} in the state")
+            copies.append((target, array))
+        if faults:
+            raise RuntimeError(
+                f"load_state_dict: this state does not fit {type(self).__name__}, and nothing was "
+                "changed (strict=False forgives missing and unexpected names)\n  "
+                + "\n  ".join(faults)
+            )
+        for target, array in copies:
+            target.data[...] = array
+            changed(target)
+        return Keys(missing, unexpected)
+
+    # ---- text
+
+    def extra_repr(self) -> str:
+        """What a repr shows between the parentheses; a subclass gives its settings."""
+        return ""
+
+    def __repr__(self) -> str:
+        count = sum(p.data.size for p in self.parameters())
+        note = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
+        head = f"{type(self).__name__}({self.extra_repr()}"
+        lines = []
+        for name in self._modules:
+            inner = repr(self.__dict__[name]).replace("\n", "\n  ")
+            lines.append(f"  ({name}): {inner}")
+        if not lines:
+            return head + ")" + note
+        return "\n".join([head + note, *lines, ")"])
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"
+
+
+class _Row(Module):
+    """What Sequential and ModuleList share: modules in a row, named 0, 1, 2, ... as in a list."""
+
+    def _fill(self, modules: Mapping[str, Any]) -> Self:
+        for module in modules.values():
+            self._check_item(module)
+        for name in list(self._modules):
+            delattr(self, name)
+        for name, module in modules.items():
+            self.register_module(name, module)
+        return self
+
+    def _renumber(self, modules: Iterable[Any]) -> Self:
+        return self._fill({str(i): module for i, module in enumerate(modules)})
+
+    def _check_item(self, module: Any) -> None:
+        if not isinstance(module, Module):
+            remedy = ""
+            if isinstance(module, list | tuple):
+                remedy = "; unpack it with *, as in Sequential(*layers)"
+            elif isinstance(module, type):
+                remedy = f"; call it to make one: {module.__name__}(...)"
+            raise TypeError(
+                f"{type(self).__name__}: {module!r} is a {type(module).__name__}, not a Module"
+                + remedy
+            )
+
+    def _name(self, index: int) -> str:
+        try:
+            return list(self._modules)[index]
+        except IndexError:
+            raise IndexError(
+                f"{type(self).__name__}: index {index} is out of range; it holds {len(self)}"
+            ) from None
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self.__dict__[name] for name in self._modules])
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self._part(list(self._modules)[index])
+        return self.__dict__[self._name(index)]
+
+    def _part(self, names: list[str]) -> Self:
+        return type(self)()._renumber(self.__dict__[name] for name in names)
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._check_item(module)
+        self.register_module(self._name(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        names = list(self._modules)
+        gone = names[index] if isinstance(index, slice) else [self._name(index)]
+        self._renumber([self.__dict__[name] for name in names if name not in gone])
+
+    def __add__(self, other: Iterable[Module]) -> Self:
+        return type(self)()._renumber([*self, *other])
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end; returns self."""
+        return self.extend([module])
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add several modules at the end; returns self."""
+        modules = list(modules)
+        for module in modules:
+            self._check_item(module)
+        for module in modules:
+            number = len(self)
+            while str(number) in self._modules:  # a slice of a Sequential keeps its names
+                number += 1
+            self.register_module(str(number), module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Put a module before the one at `index` and number all anew; returns self."""
+        modules = list(self)
+        modules.insert(index, module)
+        return self._renumber(modules)
+
+    def pop(self, index: int = -1) -> Any:
+        """Take a module out, number the rest anew and return it."""
+        module = self[index]
+        del self[index]
+        return module
+
+
+class Sequential(_Row):
+    """Modules that run one after the other, each on the output of the one before.
+
+    Given as arguments they are named 0, 1, 2, ...; one dict gives other names. It has length,
+    indices and slices (which keep the names) as a list has.
+
+    >>> import nn
+    >>> model = Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> model
+    Sequential(  # 13 parameters
+      (0): Linear(in_features=2, out_features=3, bias=True)  # 9 parameters
+      (1): ReLU()
+      (2): Linear(in_features=3, out_features=1, bias=True)  # 4 parameters
+    )
+    >>> model(Tensor([[1.0, 2.0]])).shape
+    (1, 1)
+    """
+
+    def __init__(self, *modules: Any) -> None:
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            self._fill(modules[0])
+        else:
+            self._renumber(modules)
+
+    def _part(self, names: list[str]) -> Self:
+        return type(self)()._fill({name: self.__dict__[name] for name in names})
+
+    def forward(self, input: Any) -> Any:
+        values = self.__dict__
+        for name in self._modules:
+            input = values[name](input)
+        return input
+
+
+class ModuleList(_Row):
+    """A list of modules that a module may hold; unlike a plain list it is registered.
+
+    >>> import nn
+    >>> layers = ModuleList(nn.Linear(4, 4) for _ in range(3))
+    >>> len(layers), len(layers[1:]), len(list(layers.parameters()))
+    (3, 2, 6)
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        self._renumber(modules)
+
+
+class ModuleDict(Module):
+    """A dict of modules that a module may hold, in the order in which they were put in.
+
+    >>> import nn
+    >>> choices = ModuleDict({"relu": nn.ReLU(), "tanh": nn.Tanh()})
+    >>> list(choices), choices["relu"]
+    (['relu', 'tanh'], ReLU())
+    """
+
+    def __init__(self, modules: Any = ()) -> None:
+        super().__init__()
+        self.update(modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._modules
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._modules:
+            raise KeyError(f"ModuleDict: no module {key!r}; it holds {_listed(self._modules)}")
+        return self.__dict__[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.register_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        self.pop(key)
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Any]:
+        """The modules."""
+        return [self.__dict__[key] for key in self._modules]
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """The pairs of name and module."""
+        return [(key, self.__dict__[key]) for key in self._modules]
+
+    def update(self, modules: Any) -> None:
+        """Put in modules from a dict, or from pairs of name and module."""
+        for key, module in dict(modules).items():
+            self[key] = module
+
+    def pop(self, key: str) -> Any:
+        """Take a module out and return it."""
+        module = self[key]
+        delattr(self, key)
+        return module
+
+    def clear(self) -> None:
+        """Take all modules out."""
+        for key in list(self._modules):
+            delattr(self, key)

@@ -1,0 +1,27 @@
+"""Optimisers with PyTorch's names, defaults and results, clipping, and learning rate schedules.
+
+>>> from autograd_lite import tensor
+>>> w = tensor([1.0, 2.0], requires_grad=True)
+>>> optimizer = SGD([w], lr=0.25)
+>>> (w * w).sum().backward()
+>>> optimizer.step()
+>>> w.tolist()
+[0.5, 1.0]
+"""
+
+from . import lr_scheduler
+from .clip import clip_grad_norm_, clip_grad_value_
+from .optimizer import Optimizer
+from .rules import SGD, Adagrad, Adam, AdamW, RMSprop
+
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "lr_scheduler",
+]

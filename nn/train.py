@@ -1,0 +1,374 @@
+"""Training loops: `fit`, `evaluate`, and the accuracy of a classifier."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import Tensor, as_tensor, no_grad
+
+from .module import Module
+from .optim import Optimizer
+from .optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, Schedule
+
+__all__ = ["History", "accuracy", "evaluate", "fit"]
+
+Metric = Callable[[Any, Any], Any]
+Metrics = Mapping[str, Metric] | Iterable[str] | str | None
+
+SHOWN_ROWS = 20  # in the repr of a longer history, the first and the last
+
+
+class History:
+    """What `fit` measured: one row for each whole epoch.
+
+    `history["loss"]` is a list with one number per epoch, `history.rows` the dictionaries they
+    come from, `history.interrupted` whether Ctrl-C ended the training.
+
+    >>> history = History()
+    >>> history.rows += [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+    >>> history["loss"]
+    [0.5, 0.25]
+    >>> history
+     epoch  loss
+         1   0.5
+         2  0.25
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.interrupted = False
+
+    def keys(self) -> list[str]:
+        """The names of the columns."""
+        return list(dict.fromkeys(key for row in self.rows for key in row))
+
+    def __getitem__(self, name: str) -> list[Any]:
+        if self.rows and name not in self.keys():
+            raise KeyError(f"History: there is no {name!r}; there are {', '.join(self.keys())}")
+        return [row[name] for row in self.rows if name in row]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.keys()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        names = self.keys()
+        table = [names] + [[_text(row.get(name, "")) for name in names] for row in self.rows]
+        if len(self) > SHOWN_ROWS:
+            half = SHOWN_ROWS // 2
+            table[1 + half : -half] = [["..." for _ in names]]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            " " + "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))
+            for row in table
+        ]
+        if not self.rows:
+            lines = ["History(no whole epoch)"]
+        return "\n".join(lines + [" interrupted"] * self.interrupted)
+
+
+def accuracy(output: Any, target: Any, threshold: float = 0.0) -> float:
+    """The fraction of samples that are classified rightly.
+
+    Scores (n, classes, ...) against class numbers (n, ...) or against probabilities of the same
+    shape: the class with the highest score counts. One score per sample, (n,) or (n, 1), against
+    0 and 1 in the same shape: it counts as 1 above `threshold`, which is 0 for logits and 0.5 for
+    probabilities. ValueError for other shapes.
+
+    >>> accuracy(np.array([[2.0, 1.0], [0.0, 3.0]]), np.array([0, 0]))
+    0.5
+    """
+    scores, truth = as_tensor(output).data, as_tensor(target).data
+    if scores.shape == truth.shape and (scores.ndim == 1 or scores.shape[1:] == (1,)):
+        right = (scores > threshold) == (truth > 0.5)
+    elif scores.shape == truth.shape and scores.ndim > 1:
+        right = scores.argmax(1) == truth.argmax(1)
+    elif (
+        scores.ndim > 1
+        and scores.shape[1] > 1
+        and scores.shape[:1] + scores.shape[2:] == truth.shape
+    ):
+        right = scores.argmax(1) == truth
+    else:
+        raise ValueError(
+            f"accuracy: an output of shape {scores.shape} and a target of shape {truth.shape} do "
+            "not go together; give scores (n, classes) and class numbers (n,), or one score and "
+            "one 0 or 1 per sample in the same shape"
+        )
+    return float(right.mean()) if right.size else float("nan")
+
+
+def evaluate(
+    model: Callable[..., Any], loss_fn: Metric, loader: Iterable[Any], metrics: Metrics = None
+) -> dict[str, float]:
+    """The loss and the metrics of a model over all batches of a loader, and nothing else changes.
+
+    The model is in eval mode meanwhile, and nothing is recorded. Results are means over the
+    samples, as in `fit`, where batches and metrics are explained too.
+
+    >>> data = [(np.zeros((2, 1)), np.array([0.0, 1.0]))]
+    >>> evaluate(lambda x: x[:, 0], lambda output, target: (output - target).abs().mean(), data)
+    {'loss': 0.5}
+    """
+    with _mode(model, False), no_grad():
+        return _Means("evaluate", metrics).over(model, loss_fn, loader, lambda: False)
+
+
+def fit(
+    model: Callable[..., Any],
+    loss_fn: Metric,
+    optimizer: Optimizer,
+    loader: Iterable[Any],
+    epochs: int,
+    *,
+    metrics: Metrics = None,
+    validation: Iterable[Any] | None = None,
+    progress: bool | str = "auto",
+    scheduler: Schedule | None = None,
+    callbacks: Iterable[Callable[[History], Any]] = (),
+) -> History:
+    """Train a model for some epochs, and return what was measured.
+
+    model: a Module, which is in training mode meanwhile, or any function of the inputs.
+    loss_fn: `loss_fn(output, target)` gives the mean loss of a batch as a scalar tensor.
+    loader: gives the batches in each epoch anew: `(input, target)`, or several inputs and a target.
+    metrics: "accuracy", a list of such names, or a dictionary from a name to a function
+        `metric(output, target)` that gives a number.
+    validation: another loader, evaluated after each epoch in eval mode; its columns are called
+        val_loss and so on.
+    progress: "auto" shows a bar if standard error is a terminal and tqdm is installed; True insists
+        on it, False never shows one.
+    scheduler: makes a step after each epoch, ReduceLROnPlateau with val_loss, or loss without
+        validation; OneCycleLR after each batch. The history then has a column lr.
+    callbacks: functions called with the history after each epoch; one that returns True ends the
+        training.
+
+    Losses and metrics are means over the samples of an epoch, batches weighted by their size; those
+    of the training batches are measured on the way, before each batch's update. A loss that is
+    infinite or NaN is a RuntimeWarning, once, which names the epoch and the batch; training goes on,
+    since an optimiser may recover from one, and callbacks can end it.
+
+    Ctrl-C ends the training after the batch at hand, and a second one at once: the history of the
+    whole epochs so far is returned, with `interrupted` set, and a line on standard error says so.
+
+    >>> from autograd_lite import manual_seed; from nn import Linear, MSELoss; from nn.optim import SGD
+    >>> _ = manual_seed(0)
+    >>> x = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
+    >>> model = Linear(1, 1)
+    >>> history = fit(model, MSELoss(), SGD(model.parameters(), lr=0.5), [(x, 3 * x + 1)], 40)
+    >>> len(history), history["loss"][-1] < 1e-4
+    (40, True)
+    """
+    if epochs < 0:
+        raise ValueError(f"fit: epochs is {epochs}; it cannot be negative")
+    history = History()
+    means = _Means("fit", metrics)
+    val_means = _Means("fit: validation", metrics)
+    with _mode(model, True), _ctrl_c() as pressed, _bar(progress, loader, epochs) as bar:
+        batches = 0
+
+        def train(batch: int, loss: Any) -> None:
+            nonlocal batches
+            if not np.isfinite(loss.data).all() and not means.warned:
+                means.warned = True
+                warnings.warn(
+                    f"fit: the loss is {loss.item()} in epoch {epoch}, batch {batch}; a lower "
+                    "learning rate, clip_grad_norm_ or scaled inputs may help",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if isinstance(scheduler, OneCycleLR):
+                scheduler.step()
+            batches = batch
+            if bar is not None:
+                bar.set_postfix_str(means.text(), refresh=False)
+                bar.update()
+
+        epoch = 0
+        try:
+            for epoch in range(1, epochs + 1):
+                if bar is not None:
+                    bar.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
+                row: dict[str, Any] = {"epoch": epoch}
+                if scheduler is not None:
+                    row["lr"] = optimizer.param_groups[0]["lr"]
+                row |= means.over(model, loss_fn, loader, pressed, train)
+                if validation is not None and not pressed():
+                    with _mode(model, False), no_grad():
+                        results = val_means.over(model, loss_fn, validation, pressed)
+                    row |= {f"val_{name}": value for name, value in results.items()}
+                if pressed():
+                    raise KeyboardInterrupt
+                history.rows.append(row)
+                if isinstance(scheduler, ReduceLROnPlateau):
+                    scheduler.step(row.get("val_loss", row["loss"]))
+                elif scheduler is not None and not isinstance(scheduler, OneCycleLR):
+                    scheduler.step()  # type: ignore[attr-defined]
+                answers = [callback(history) for callback in callbacks]
+                if any(answer is True for answer in answers):
+                    break
+        except KeyboardInterrupt:
+            history.interrupted = True
+    if history.interrupted:
+        print(
+            f"fit: interrupted in epoch {epoch} of {epochs}, after {batches} batches of it; "
+            f"the history holds {len(history)} whole epochs",
+            file=sys.stderr,
+        )
+    return history
+
+
+class _Means:
+    """The loss and the metrics of the batches of an epoch, as means over its samples."""
+
+    def __init__(self, where: str, metrics: Metrics) -> None:
+        self.where = where
+        self.metrics = _functions(where, metrics)
+        self.warned = False
+        self.sums: dict[str, float] = {}
+        self.samples = 0
+
+    def over(
+        self,
+        model: Callable[..., Any],
+        loss_fn: Metric,
+        loader: Iterable[Any],
+        pressed: Callable[[], bool],
+        train: Callable[[int, Any], None] | None = None,
+    ) -> dict[str, float]:
+        """Go through a loader, and call `train(batch, loss)` after each batch."""
+        self.sums, self.samples = dict.fromkeys(["loss", *self.metrics], 0.0), 0
+        number = 0
+        for number, batch in enumerate(loader, 1):
+            *inputs, target = self._parts(batch)
+            output = model(*inputs)
+            loss = loss_fn(output, target)
+            if not isinstance(loss, Tensor) or loss.data.size != 1:
+                kind = f"tensor of shape {loss.shape}" if isinstance(loss, Tensor) else type(loss)
+                raise TypeError(f"{self.where}: loss_fn gave a {kind}, not a scalar tensor")
+            with no_grad():
+                found = {name: float(f(output, target)) for name, f in self.metrics.items()}
+            n = len(target) if getattr(target, "ndim", 1) else 1
+            self.samples += n
+            for name, value in {"loss": loss.item(), **found}.items():
+                self.sums[name] += n * value
+            if train is not None:
+                train(number, loss)
+            if pressed():
+                break
+        if not number:
+            raise ValueError(
+                f"{self.where}: the loader gave no batches; is it a generator that was used up, or "
+                "a DataLoader with drop_last and too few samples?"
+            )
+        return {name: total / (self.samples or math.nan) for name, total in self.sums.items()}
+
+    def text(self) -> str:
+        """The means so far, for the bar."""
+        samples = self.samples or math.nan
+        return ", ".join(f"{name} {total / samples:.4g}" for name, total in self.sums.items())
+
+    def _parts(self, batch: Any) -> list[Any]:
+        """Inputs and target, arrays as tensors."""
+        if not isinstance(batch, tuple | list) or len(batch) < 2:
+            raise TypeError(
+                f"{self.where}: a batch is a {type(batch).__name__}; the loader must give tuples "
+                "(input, target)"
+            )
+        return [Tensor(part) if isinstance(part, np.ndarray) else part for part in batch]
+
+
+def _functions(where: str, metrics: Metrics) -> dict[str, Metric]:
+    """The metrics by name."""
+    known = {"accuracy": accuracy}
+    if isinstance(metrics, Mapping):
+        return dict(metrics)
+    names = [metrics] if isinstance(metrics, str) else list(metrics or ())
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{where}: there is no metric {name!r}; known are {', '.join(known)}, others are "
+                "given as a dictionary {name: function(output, target)}"
+            )
+    return {name: known[name] for name in names}
+
+
+@contextmanager
+def _mode(model: Any, training: bool) -> Iterator[None]:
+    """A Module in training or eval mode; afterwards every part has its own mode back."""
+    if not isinstance(model, Module):
+        yield
+        return
+    before = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, was in before:
+            module.training = was
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """A function that says whether Ctrl-C was pressed; a second press is a KeyboardInterrupt.
+
+    Only where Python's own handler is in place, and in the main thread: others cannot have one.
+    """
+    pressed = threading.Event()
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield pressed.is_set
+        return
+
+    def note(*_: Any) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def _bar(progress: bool | str, loader: Any, epochs: int) -> Iterator[Any]:
+    """A tqdm bar over all batches of all epochs, or None."""
+    if progress not in (True, False, "auto"):
+        raise ValueError(f"fit: progress is {progress!r}; it is True, False or 'auto'")
+    if progress is False or (progress == "auto" and not sys.stderr.isatty()):
+        yield None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        if progress == "auto":
+            yield None
+            return
+        raise ImportError(
+            "fit: progress=True needs tqdm; install it with: pip install tqdm"
+        ) from None
+    total = epochs * len(loader) if hasattr(loader, "__len__") else None
+    # a terminal may say that it has no columns and no rows, and tqdm then shows nothing
+    width, height = shutil.get_terminal_size()
+    with tqdm(total=total, unit="batch", file=sys.stderr, ncols=width, nrows=height) as bar:
+        yield bar
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
