@@ -107,18 +107,22 @@ def replay(
 
 
 def learn(train: Data, test: Data, *, epochs: int = 3, seed: int = 0) -> History:
-    """The ordinary way: batches of 64 in random order, Adam."""
+    """The ordinary way: standardised pixels, batches of 64 in random order, Adam."""
     manual_seed(seed)
     model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
-    data = TensorDataset(pixels(train[0], "float32"), train[1])
+    x, x_test = pixels(train[0], "float32"), pixels(test[0], "float32")
+    mean, std = x.mean(), x.std()
+    for part in (x, x_test):
+        part -= mean
+        part /= std
     return fit(
         model,
         nn.CrossEntropyLoss(),
         nn.optim.Adam(model.parameters(), lr=1e-3),
-        DataLoader(data, batch_size=64, shuffle=True),
+        DataLoader(TensorDataset(x, train[1]), batch_size=64, shuffle=True),
         epochs,
         metrics="accuracy",
-        validation=[(pixels(test[0], "float32"), test[1])],
+        validation=[(x_test, test[1])],
         callbacks=[show],
     )
 

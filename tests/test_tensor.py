@@ -221,6 +221,18 @@ def test_seeds_of_many_kinds(gradient: Any) -> None:
     assert y.grad is not None and y.grad.tolist() == [2.0, 40.0] and y.grad.dtype == np.float64
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_seed_takes_the_type_of_its_tensor(create_graph: bool) -> None:
+    for dtype, other in ((np.float32, np.float64), (np.float64, np.float32), (np.float32, int)):
+        x, seen = leaf([1.0, 2.0], dtype), []
+        x.backward(np.ones(2, other), create_graph=create_graph)
+        assert x.grad is not None and x.grad.dtype == dtype
+        y = x * 2
+        y.register_hook(lambda g, seen=seen: seen.append(g.dtype))
+        y.backward(np.ones(2, other), create_graph=create_graph)
+        assert seen == [dtype]
+
+
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
 def test_one_element_needs_no_seed(shape: Any) -> None:
     x = leaf(np.full(shape, 3.0))

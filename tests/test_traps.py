@@ -980,6 +980,17 @@ def test_hooks_registered_before_a_change_see_the_old_value(torch: Any) -> None:
     assert run(leaf(1.0)) == run(torch.tensor(1.0, requires_grad=True)) == [5.0, 15.0, 30.0]
 
 
+@pytest.mark.parametrize("leaf_changes", [False, True])
+def test_deepcopy_does_not_forget_that_a_value_was_overwritten(leaf_changes: bool) -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 1
+    z = (x * x if leaf_changes else y * y).sum()
+    with ag.no_grad():
+        iadd(x if leaf_changes else y)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        copy.deepcopy(z).backward()
+
+
 def test_a_failed_change_in_place_keeps_hooks() -> None:
     x = leaf([1.0, 2.0])
     y = x * 2

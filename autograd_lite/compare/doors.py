@@ -10,7 +10,7 @@ import numpy as np
 from ..modes import no_grad
 from ..tape import Array, before, pull, walk
 from ..tensor import Tensor, unboxed
-from .judge import ABSENT, INHERITED, WRONG, Row, fitted, judge
+from .judge import ABSENT, INHERITED, SMALL, WRONG, Row, fitted, judge
 from .replay import pull_yours, slopes, sources
 from .report import Report, Witness
 
@@ -193,7 +193,10 @@ def as_gradient(name: str, value: Any) -> Array:
 
 
 def blamed(loss: Tensor, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
-    """The rows, with the tensors that the inherited ones have their mistake from."""
+    """The rows, with the tensors that the inherited ones have their mistake from.
+
+    If all above agree within the tolerance, it is their rounding that cancellation made visible.
+    """
     from dataclasses import replace
 
     above = sources(loss, {t: row.name for t, row in rows.items() if row.verdict == WRONG})
@@ -201,8 +204,10 @@ def blamed(loss: Tensor, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
     told = []
     for t, row in rows.items():
         if row.verdict == INHERITED:
-            blame = "from " + ", ".join(sorted(above.get(t, ()), key=names.index))
-            row = replace(row, note="; ".join(filter(None, (blame, row.note))))
+            causes = sorted(above.get(t, ()), key=names.index)
+            cause = "from " + ", ".join(causes) if causes else "the rounding above explains it"
+            note = "; ".join(filter(None, (cause, row.note)))
+            row = replace(row, verdict=INHERITED if causes else SMALL, note=note)
         told.append(row)
     return tuple(told)
 

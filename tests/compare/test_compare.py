@@ -287,6 +287,21 @@ def test_too_small_to_judge_is_excused_but_certifies_nothing() -> None:
     assert verdicts(compare(difference, {"z": [1e-17, 0, 0]})) == {"z": "too small to judge"}
 
 
+def test_rounding_above_that_cancellation_makes_visible_is_excused() -> None:
+    w = tensor(1.0, dtype="float64", requires_grad=True, name="w")
+    c = np.array([1.0, -1 + 1e-6])
+    z = w * c
+    z.name = "z"
+    mine = np.array([1 + 1e-10, 1.0])
+    report = compare(z.sum(), {"z": mine, "w": c @ mine})
+    assert verdicts(report) == {"z": "ok", "w": "too small to judge"}
+    assert report.rows[1].rel_err == pytest.approx(1e-4, rel=1e-3)
+    assert report.rows[1].note == "the rounding above explains it"
+    assert report.ok
+    report = compare(z.sum(), {"z": mine, "w": c @ mine * 1.001})
+    assert verdicts(report) == {"z": "ok", "w": "wrong here"}
+
+
 def test_it_disturbs_nothing() -> None:
     net, x, loss, labels = problem()
     grads = by_hand(net, x, labels)
