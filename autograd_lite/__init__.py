@@ -1,9 +1,12 @@
 """autograd_lite: reverse-mode automatic differentiation on NumPy, to build, see and compare."""
 
+from typing import TYPE_CHECKING, Any
+
 from . import ops
 from .anomaly import AnomalyError, detect_anomaly
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .check import GradcheckError, gradcheck, gradgradcheck
+from .compare import assert_same, compare
 from .creation import (
     arange,
     default_generator,
@@ -99,8 +102,26 @@ from .tensor import Tensor, as_tensor, get_default_dtype, set_default_dtype, ten
 cat = concat = concatenate
 clamp = clip
 
+
+def __getattr__(name: str) -> Any:
+    """`draw` and its like, imported at first use to keep `import autograd_lite` fast."""
+    if name in ("Graph", "GraphRenderError", "draw"):
+        from . import graph
+
+        return getattr(graph, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if TYPE_CHECKING:
+    from .graph import Graph, GraphRenderError, draw
+
 __version__ = "0.1.0"
 __all__ = [
+    "Graph",
+    "GraphRenderError",
+    "assert_same",
+    "compare",
+    "draw",
     "AnomalyError",
     "GradcheckError",
     "Tensor",

@@ -65,17 +65,18 @@ def released_is_error(node: Any) -> Any:
 def fit(g: Any, like: Array) -> Any:
     """`g` summed over the axes that broadcasting added or stretched, in the dtype of `like`."""
     shape = like.shape
-    if g.shape != shape:
-        if np.broadcast_shapes(g.shape, shape) != g.shape:
-            raise ValueError(
-                f"a derivative rule gave a gradient of shape {g.shape} for an input of shape {shape}"
-            )
+    given = g.shape
+    if given != shape:
         extra = g.ndim - len(shape)
-        if extra:
+        if extra > 0:
             g = np.add.reduce(g, axis=tuple(range(extra)) if extra > 1 else 0)
-        if g.shape != shape:
+        if g.shape != shape and extra >= 0:
             axes = tuple([i for i, n in enumerate(shape) if n == 1 != g.shape[i]])
             g = np.add.reduce(g, axis=axes, keepdims=True)
+        if g.shape != shape:
+            raise ValueError(
+                f"a derivative rule gave a gradient of shape {given} for an input of shape {shape}"
+            )
     return g if g.dtype == like.dtype else g.astype(like.dtype)
 
 
@@ -86,11 +87,20 @@ def check_version(node: Any, p: Any) -> None:
         for i, q in enumerate(node.parents):
             if q is p:
                 check_unchanged(node, p, i)
-    elif recorded > p.serial:
+    elif recorded > p.serial and p.op is not None:
         raise RuntimeError(
             f"{node.op.name}: an input of shape {p.data.shape} is a view whose memory was changed "
             "in place by a recorded operation before it was used; make the view after the change"
         )
+
+
+def check_versions(node: Any) -> None:
+    """Raise if the derivative of `node` needs a value that was changed in place."""
+    if node.version is not None and node.version[0] > node.serial:
+        check_unchanged(node, node, -1)
+    for p in node.parents:
+        if p is not None and p.version is not None:
+            check_version(node, p)
 
 
 def check_unchanged(node: Any, p: Any, i: int) -> None:
@@ -156,7 +166,7 @@ def pull(
         if boxed:
             y = node
             args = [
-                a if p is None or not p.requires_grad else before(p, serial)
+                a if p is None or not p.requires_grad else p
                 for p, a in zip(node.parents, args, strict=True)
             ]
         for p, rule in zip(sources, op.rules):  # noqa: B905  (rules of `each` have no end)
@@ -166,7 +176,7 @@ def pull(
                 check_version(node, p)
             if p.serial > serial:
                 p = before(p, serial)
-            if not p.requires_grad or (wanted is not None and p not in wanted):
+            if not p.requires_grad or rule is None or (wanted is not None and p not in wanted):
                 continue
             gp = rule(g, y, *args, **kw) if kw else rule(g, y, *args)
             like = p.data

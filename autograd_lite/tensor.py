@@ -12,7 +12,7 @@ import numpy as np
 from . import functions, modes, ops
 from .modes import mode
 from .ops import Op
-from .tape import Array, before, pull, walk
+from .tape import Array, before, check_versions, pull, walk
 
 __all__ = ["Tensor", "as_tensor", "get_default_dtype", "set_default_dtype", "tensor"]
 
@@ -92,7 +92,8 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
         t.sources = t.args = ()
     if op.view and t.data.base is not None:
         a = sources[0] if sources.__class__ is tuple else sources
-        t.version = None if a is None else shared_version(a)
+        if a is not None and (t.data.base is a.data or t.data.base is a.data.base):
+            t.version = shared_version(a)
     if modes.anomalies and mode.anomaly is not None:
         mode.anomaly.check_forward(op, t, padded(sources, args), args, kw)
     return t
@@ -320,12 +321,12 @@ class Extra:
 
     __slots__ = ("name", "hooks", "retain", "origin", "previous")
 
-    def __init__(self) -> None:
-        self.name = ""
+    def __init__(self, name: str = "", retain: bool = False, previous: Any = None) -> None:
+        self.name = name
         self.hooks: dict[int, Callable[[Tensor], Any]] = {}
-        self.retain = False
+        self.retain = retain
         self.origin: Any = None
-        self.previous: Any = None
+        self.previous = previous
 
     def arrive(self, node: Tensor, g: Any) -> Any:
         """Run the hooks on the total gradient of `node`, and keep it if it was asked for."""
@@ -584,18 +585,15 @@ class Tensor:
                     f"{op.name}: a leaf that requires grad cannot be changed in place; "
                     "do it inside no_grad(), or write x = x + ... instead of x += ..."
                 )
-            if self.data.base is not None and self.version is not None and self.op is not None:
+            if self.op is not None and self.op.view and self.version is not None:
                 raise RuntimeError(
-                    f"{op.name}: a view of a recorded tensor cannot be changed in place; "
-                    "write y[0] = y[0] + ... instead of y[0] += ..., or change a clone()"
+                    f"{op.name}: a view of a recorded tensor cannot be changed in place; write "
+                    "v = v + ... instead of v += ..., or y[0] = y[0] + ... instead of y[0] += ..."
                 )
             old = new(Tensor)
             for slot in ("requires_grad", "op", "sources", "args", "kw", "serial"):
                 setattr(old, slot, getattr(self, slot))
             old.grad = old.extra = old.version = None
-            extra = self._more()
-            old.extra, self.extra = extra, Extra()
-            self.extra.name, self.extra.retain, extra.retain = extra.name, extra.retain, False
             old.data = self.data.copy()
         for x in others:
             if hasattr(x, "dtype") and not np.can_cast(x.dtype, self.dtype, "same_kind"):
@@ -613,9 +611,11 @@ class Tensor:
         shared_version(self)[0] = stamp
         if tracked:
             self.version[1] = stamp
-            old.data, old.version = self.data, [stamp, 0]
+            old.data, old.version, old.extra = self.data, [stamp, 0], self._more()  # hooks stay
+            self.extra = Extra(name=old.name, retain=old.extra.retain, previous=old)
+            old.extra.retain = False
             self.requires_grad, self.op, self.sources = True, op, t.sources
-            self.args, self.kw, self.serial, self.extra.previous = t.args, kw, tick(), old
+            self.args, self.kw, self.serial = t.args, kw, tick()
         return self
 
     def __iadd__(self, other: Any) -> Self:
@@ -814,6 +814,8 @@ class Tensor:
         if self.parents is None:
             t.sources = t.args = None
             return t
+        if self.op is not None:
+            check_versions(self)
         t.sources = tuple(
             None if p is None else memo[id(before(p, self.serial))] for p in self.parents
         )

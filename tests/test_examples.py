@@ -25,6 +25,7 @@ def run(name: str, *arguments: str, folder: Path) -> str:
         text=True,
         encoding="utf-8",
         timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""

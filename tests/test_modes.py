@@ -148,6 +148,15 @@ def test_backward_hooks_are_not_recorded(x: Tensor) -> None:
     assert recorded(x)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_backward_inside_no_grad_leaves_it_off(x: Tensor, create_graph: bool) -> None:
+    y = (x * x).sum()
+    with ag.no_grad():
+        y.backward(create_graph=create_graph)
+        assert not recorded(x)
+    assert x.grad is not None and x.grad.requires_grad == create_graph
+
+
 def test_backward_that_fails_leaves_the_mode(x: Tensor) -> None:
     def fail(g: Tensor) -> None:
         raise KeyError("hook")

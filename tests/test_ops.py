@@ -194,7 +194,7 @@ def test_forward(case: Case) -> None:
     if case.call is None:  # the same row on plain arrays
         plain = case(*arrays)
         assert not isinstance(plain, Tensor)
-        np.testing.assert_array_equal(plain, y.data)
+        np.testing.assert_allclose(plain, y.data, rtol=1e-12)  # NumPy 2.0 sums in another order
 
 
 @EVERY

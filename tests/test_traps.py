@@ -980,6 +980,16 @@ def test_hooks_registered_before_a_change_see_the_old_value(torch: Any) -> None:
     assert run(leaf(1.0)) == run(torch.tensor(1.0, requires_grad=True)) == [5.0, 15.0, 30.0]
 
 
+def test_the_tape_of_a_result_ends_before_later_changes_in_place() -> None:
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    y = x * 2
+    z = y + 3
+    y += w
+    assert [t.op and t.op.name for t in tape(z)] == [None, "mul", "add"]
+    assert w not in set(tape(z)) and w in set(tape(y))
+    assert [t.op and t.op.name for t in tape(y)] == [None, None, "mul", "add"]
+
+
 @pytest.mark.parametrize("leaf_changes", [False, True])
 def test_deepcopy_does_not_forget_that_a_value_was_overwritten(leaf_changes: bool) -> None:
     x = leaf([1.0, 2.0])

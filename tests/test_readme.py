@@ -1,0 +1,29 @@
+"""The README runs: its examples as doctests, its command blocks where CI finds them."""
+
+import doctest
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+
+
+def test_examples_run():
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    found = doctest.testfile(str(ROOT / "README.md"), module_relative=False, optionflags=flags)
+    assert found.attempted > 30
+    assert found.failed == 0
+
+
+def test_the_first_two_sh_blocks_are_the_main_job_and_the_tests():
+    first, second = re.findall(r"^```sh\n(.*?)^```", TEXT, re.S | re.M)[:2]
+    assert "examples/quickstart.py" in first
+    assert "-m pytest" in second
+    assert all("venv" in block for block in (first, second))
+
+
+def test_every_file_named_exists():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if ":" not in link]
+    paths = re.findall(r"`((?:autograd_lite|nn|tests|examples)/[\w/.]*)`", TEXT)
+    assert links
+    assert all((ROOT / path).exists() for path in [*links, *paths])
