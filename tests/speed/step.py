@@ -72,8 +72,8 @@ def autograd_lite(batch: int, hidden: int) -> Step:
     inputs, targets = Tensor(x), Tensor(t)
 
     def step() -> float:
-        optimizer.zero_grad()
         loss = loss_fn(model(inputs), targets)
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -96,8 +96,8 @@ def pytorch(batch: int, hidden: int, threads: int) -> Step:
     optimizer = torch.optim.SGD(model.parameters(), lr=LR)
 
     def step() -> float:
-        optimizer.zero_grad()
         loss = loss_fn(model(x), t)
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return float(loss.item())
