@@ -172,7 +172,8 @@ def pull(
         for p, rule in zip(sources, op.rules):  # noqa: B905  (rules of `each` have no end)
             if p is None:
                 continue
-            if p.version is not None:
+            version = p.version
+            if version is not None and (version[0] > serial or version[1] > p.serial):
                 check_version(node, p)
             if p.serial > serial:
                 p = before(p, serial)

@@ -16,7 +16,7 @@ def test_examples_run():
 
 
 def test_the_first_two_sh_blocks_are_the_main_job_and_the_tests():
-    first, second = re.findall(r"^```sh\n(.*?)^```", TEXT, re.S | re.M)[:2]
+    first, second = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)[:2]
     assert "examples/quickstart.py" in first
     assert "-m pytest" in second
     assert all("venv" in block for block in (first, second))
