@@ -76,7 +76,7 @@ class detect_anomaly:
         symbols = [as_symbol(n, np.asarray(a)) for n, a in zip(names, args, strict=True)]
         lines = [
             f"{op.name}, forward: {y[where]:g} at index {where} of the result",
-            f"  y = {forward_text(op, symbols, kw)}{at(names, args, y, where)}",
+            f"  y = {quiet_text(op, symbols, kw)}{at(names, args, y, where)}",
             f"  called at {place()}",
         ]
         raise AnomalyError("\n".join(lines + ([] if finite else origin(parents))))
@@ -103,6 +103,12 @@ class detect_anomaly:
         ]
         finite = all(np.isfinite(x).all() for x in [node.data, *node.args])
         raise AnomalyError("\n".join(lines + ([] if finite else origin([node]))))
+
+
+def quiet_text(op: Op, symbols: list[Any], kw: dict[str, Any]) -> str:
+    """The forward formula, without NumPy's warnings about the values that are being explained."""
+    with np.errstate(all="ignore"):
+        return forward_text(op, symbols, kw)
 
 
 def same(q: Tensor, p: Tensor) -> bool:

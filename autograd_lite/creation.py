@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from .convert import as_array, get_default_dtype
 from .functions import sizes
-from .tensor import Tensor, as_array, get_default_dtype
+from .tensor import Tensor
 
 _generator: np.random.Generator | None = None  # made at first use, as that takes 8 ms
 

@@ -75,13 +75,23 @@ def summary(t: Any) -> str:
     a = t.data
     text = np.array2string(a, precision=4, separator=", ", threshold=12, max_line_width=10_000)
     text = " ".join(text.split())
-    parts = [text if len(text) <= 60 else f"shape={a.shape}"]
-    if (
-        (a.dtype != np.dtype("float32") and not (a.dtype.kind in "ib" and len(text) <= 60))
-        or len(text) > 60
-        or not a.size
-    ):
-        parts.append(f"dtype={a.dtype}")
+    if len(text) > 60:
+        text = f"shape={a.shape}"
+    return _described(t, text, shown=not text.startswith("shape"))
+
+
+def picture(t: Any) -> str:
+    """A tensor with its values, over as many lines as they need; many are cut by `...`."""
+    a = t.data
+    text = np.array2string(a, precision=4, separator=", ", prefix="tensor(", max_line_width=100)
+    return _described(t, text, shown=True)
+
+
+def _described(t: Any, text: str, shown: bool) -> str:
+    parts = [text]
+    obvious = t.dtype == np.float32 or t.dtype.kind in "ib"  # from values that are shown
+    if not (shown and obvious and t.data.size):
+        parts.append(f"dtype={t.dtype}")
     if t.name:
         parts.append(f"name={t.name!r}")
     if t.op is not None:

@@ -704,6 +704,123 @@ def _plain(function: Any, x: Any, **kw: Any) -> Any:
     return y if isinstance(x, np.ndarray) else type(x)(y)
 
 
+def sign(x: Tensor) -> Tensor:
+    """-1, 0 or 1 by the sign of each element; it has no gradient.
+
+    >>> sign(tensor([-2.0, 0.0])).tolist()
+    [-1.0, 0.0]
+    """
+    return _plain(np.sign, x)
+
+
+def floor(x: Tensor) -> Tensor:
+    """The largest integer not above each element; it has no gradient.
+
+    >>> floor(tensor([1.5])).tolist()
+    [1.0]
+    """
+    return _plain(np.floor, x)
+
+
+def ceil(x: Tensor) -> Tensor:
+    """The smallest integer not below each element; it has no gradient.
+
+    >>> ceil(tensor([1.5])).tolist()
+    [2.0]
+    """
+    return _plain(np.ceil, x)
+
+
+def isnan(x: Tensor) -> Tensor:
+    """Whether each element is NaN.
+
+    >>> isnan(tensor([1.0])).tolist()
+    [False]
+    """
+    return _plain(np.isnan, x)
+
+
+def isinf(x: Tensor) -> Tensor:
+    """Whether each element is infinite.
+
+    >>> isinf(tensor([1.0])).tolist()
+    [False]
+    """
+    return _plain(np.isinf, x)
+
+
+def isfinite(x: Tensor) -> Tensor:
+    """Whether each element is neither NaN nor infinite.
+
+    >>> isfinite(tensor([1.0])).tolist()
+    [True]
+    """
+    return _plain(np.isfinite, x)
+
+
+def round(x: Tensor, decimals: int = 0) -> Tensor:
+    """Each element to so many decimals, halves to the even digit; it has no gradient.
+
+    >>> round(tensor([1.25]), 1).tolist()
+    [1.2000000476837158]
+    """
+    return _plain(np.round, x, decimals=decimals)
+
+
+def any(x: Any, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None) -> Tensor:
+    """Whether some element is not 0, over all axes or those named.
+
+    >>> any(tensor([False, True])).item()
+    True
+    """
+    return _plain(np.any, x, axis=some_axes("any", x, axis, dim), keepdims=keepdims)
+
+
+def all(x: Any, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None) -> Tensor:
+    """Whether no element is 0, over all axes or those named.
+
+    >>> all(tensor([False, True])).item()
+    False
+    """
+    return _plain(np.all, x, axis=some_axes("all", x, axis, dim), keepdims=keepdims)
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two tensors have the same shape and the same elements.
+
+    >>> equal(tensor([1.0]), tensor([1.0]))
+    True
+    """
+    return bool(np.array_equal(_data(a), _data(b)))
+
+
+def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+    """Whether |a - b| <= atol + rtol * |b| everywhere.
+
+    >>> allclose(tensor([1.0]), tensor([1.0 + 1e-7]))
+    True
+    """
+    return bool(np.allclose(_data(a), _data(b), rtol, atol))
+
+
+def tril(x: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangle of matrices, 0 above the diagonal.
+
+    >>> tril(tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[1.0, 0.0], [3.0, 4.0]]
+    """
+    return ops.where(np.tri(x.shape[-2], x.shape[-1], diagonal, dtype=bool), x, 0)
+
+
+def triu(x: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangle of matrices, 0 below the diagonal.
+
+    >>> triu(tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[1.0, 2.0], [0.0, 4.0]]
+    """
+    return ops.where(np.tri(x.shape[-2], x.shape[-1], diagonal - 1, dtype=bool), 0, x)
+
+
 # ---- linear algebra -------------------------------------------------------------------------
 
 
@@ -736,6 +853,8 @@ def einsum(spec: str, *operands: Any) -> Tensor:
 
 def explicit(spec: str, operands: Sequence[Any]) -> str:
     """`spec` with its output written out and every ellipsis replaced by letters."""
+    if not isinstance(spec, str):
+        raise TypeError(f"einsum: the first argument is a text like 'ij,jk->ik', got {spec!r}")
     spec = spec.replace(" ", "")
     left, arrow, out = spec.partition("->")
     terms = left.split(",")
@@ -856,7 +975,7 @@ def unsqueeze(x: Tensor, axis: Axis = None, *, dim: Axis = None) -> Tensor:
     axis = axis if dim is None else dim
     places = [axis] if isinstance(axis, int) else list(axis or ())
     n = x.ndim + len(places)
-    if not all(-n <= p < n for p in places):
+    if not builtins.all(-n <= p < n for p in places):
         raise IndexError(f"unsqueeze: {axis} is out of range; use {-n} to {n - 1}")
     places = [p % n for p in places]
     rest = iter(x.shape)
@@ -886,12 +1005,20 @@ def flip(x: Tensor, *dims: Any) -> Tensor:
     return ops.flip(x, axis=ops.axes_of(x, axes))
 
 
+def require_sequence(name: str, tensors: Any) -> None:
+    if not isinstance(tensors, Sequence):
+        raise TypeError(
+            f"{name}: the tensors come in one list or tuple, got a {type(tensors).__name__}"
+        )
+
+
 def concatenate(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None) -> Tensor:
     """Tensors joined along an axis that they have.
 
     >>> concatenate([tensor([1.0]), tensor([2.0, 3.0])]).tolist()
     [1.0, 2.0, 3.0]
     """
+    require_sequence("concatenate", tensors)
     if len(tensors) == 0:
         raise ValueError("concatenate: got no tensors; give at least one")
     axis = one_axis("concatenate", tensors[0], axis if dim is None else dim)
@@ -904,6 +1031,7 @@ def stack(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None) -> T
     >>> stack([tensor([1.0]), tensor([2.0])]).tolist()
     [[1.0], [2.0]]
     """
+    require_sequence("stack", tensors)
     if len(tensors) == 0:
         raise ValueError("stack: got no tensors; give at least one")
     n = tensors[0].ndim + 1

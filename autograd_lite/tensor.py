@@ -10,11 +10,12 @@ from typing import Any, Self
 import numpy as np
 
 from . import functions, modes, ops
+from .convert import as_array, get_default_dtype, plain_index, unboxed
 from .modes import mode
 from .ops import Op
 from .tape import Array, before, check_versions, pull, walk
 
-__all__ = ["Tensor", "as_tensor", "get_default_dtype", "set_default_dtype", "tensor"]
+__all__ = ["Tensor", "as_tensor", "tensor"]
 
 tick = count(1).__next__  # serial numbers; next() on a count is atomic
 NOTHING: dict[str, Any] = {}
@@ -146,59 +147,7 @@ def changed(t: Tensor) -> None:
     shared_version(t)[0] = tick()
 
 
-# ---- dtypes and making tensors --------------------------------------------------------------
-
-default_dtype = np.dtype("float32")
-
-
-def set_default_dtype(dtype: Any) -> None:
-    """Make Python floats and lists of floats become this float type; it is float32 at first.
-
-    TypeError for anything but a floating type.
-
-    >>> set_default_dtype("float64"); get_default_dtype()
-    dtype('float64')
-    >>> set_default_dtype("float32")
-    """
-    global default_dtype
-    new_default = np.dtype(dtype)
-    if new_default.kind != "f":
-        raise TypeError(f"set_default_dtype: {new_default} is not a floating type")
-    default_dtype = new_default
-
-
-def get_default_dtype() -> np.dtype[Any]:
-    """The type that Python floats become.
-
-    >>> get_default_dtype()
-    dtype('float32')
-    """
-    return default_dtype
-
-
-def as_array(x: Any) -> Array:
-    """An array of numbers: arrays and NumPy scalars as they are, Python floats (also in lists) in
-    the default dtype. TypeError for anything that is not numbers."""
-    if isinstance(x, Tensor):
-        return x.data
-    if isinstance(x, list | tuple) and has_tensor(x):
-        x = [item.tolist() if isinstance(item, Tensor) else item for item in x]
-    try:
-        a = np.asarray(x)
-    except ValueError as error:
-        raise ValueError(f"tensor: these nested lists are not rectangular ({error})") from None
-    if a.dtype.kind not in "fiub":
-        raise TypeError(
-            f"tensor: cannot hold dtype {a.dtype} (from a {type(x).__name__}); "
-            "give floats, ints or bools"
-        )
-    if a.dtype.kind == "f" and not isinstance(x, np.ndarray | np.generic):
-        a = a.astype(default_dtype, copy=False)
-    return a
-
-
-def has_tensor(x: Any) -> bool:
-    return any(isinstance(item, Tensor) for item in x)
+# ---- making tensors ---------------------------------------------------------------------------
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str = "") -> Tensor:
@@ -216,29 +165,6 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str 
 def as_tensor(x: Any) -> Tensor:
     """`x` itself if it is a tensor, else a tensor that shares its memory where it can."""
     return x if isinstance(x, Tensor) else Tensor(as_array(x))
-
-
-def plain_index(t: Tensor, index: Any) -> Any:
-    """An index with tensors and lists as arrays of its own, so that later changes do no harm."""
-    if index.__class__ is int or index.__class__ is slice:
-        return index
-    if isinstance(index, tuple):
-        return tuple([plain_index(t, i) for i in index])
-    if isinstance(index, Tensor | np.ndarray | list):
-        a = index.data if isinstance(index, Tensor) else np.asarray(index)
-        if a.dtype.kind not in "iub" and a.size:
-            raise IndexError(f"getitem: an index is ints, bools or slices, not {a.dtype}")
-        return a.astype(a.dtype if a.size else int)
-    return index
-
-
-def unboxed(x: Any) -> Any:
-    """Arrays in place of tensors, also inside tuples, lists and dictionaries."""
-    if isinstance(x, Tensor):
-        return x.data
-    if isinstance(x, tuple | list):
-        return type(x)(unboxed(item) for item in x)
-    return {k: unboxed(v) for k, v in x.items()} if isinstance(x, dict) else x
 
 
 # ---- delivering gradients -------------------------------------------------------------------
@@ -299,6 +225,11 @@ def own(g: Any, handed: dict[int, Array]) -> Array:
 def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
     """Add a gradient to `leaf.grad`."""
     grad = leaf.grad
+    if grad is not None and not isinstance(grad, Tensor):
+        raise TypeError(
+            f"backward(): the grad of a leaf of shape {leaf.shape} was set to a "
+            f"{type(grad).__name__}; set it to None or to a Tensor"
+        )
     if isinstance(g, Tensor):  # recorded: never changed in place
         if grad is not None:
             g = grad + g
@@ -308,6 +239,11 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
     elif grad.requires_grad:
         leaf.grad = grad + wrap(g)
     else:
+        if grad.data.shape != g.shape:
+            raise RuntimeError(
+                f"backward(): the grad of a leaf of shape {leaf.shape} was set to a tensor of "
+                f"shape {grad.shape}; set it to None or to the leaf's shape"
+            )
         grad.data += g
         changed(grad)
 
@@ -442,7 +378,7 @@ class Tensor:
             listed = isinstance(data, list | tuple | int) and not isinstance(data, bool)
             data = as_array(data)
             if listed:
-                data = data.astype(default_dtype, copy=False)
+                data = data.astype(get_default_dtype(), copy=False)
         self.data = data
         self.grad = self.extra = self.version = self.op = self.kw = None
         self.sources = self.args = ()
@@ -631,7 +567,7 @@ class Tensor:
         return self._overwrite(ops.div, other)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._overwrite(ops.put, value, index=plain_index(self, index))
+        self._overwrite(ops.put, value, index=plain_index(index))
 
     def add_(self, other: Any, alpha: float = 1) -> Self:
         """Add alpha * other in place."""
@@ -708,7 +644,7 @@ class Tensor:
         return record1(ops.abs, self)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return record(ops.getitem, (self,), {"index": plain_index(self, index)})
+        return record(ops.getitem, (self,), {"index": plain_index(index)})
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.data.ndim == 0:
@@ -761,6 +697,18 @@ class Tensor:
         result = function(*unboxed(args), **unboxed(kw))
         return Tensor(np.asarray(result)) if isinstance(result, np.ndarray | np.generic) else result
 
+    def __str__(self) -> str:
+        """All values, over as many lines as they need; `repr` keeps to one line."""
+        from .errors import picture
+
+        return picture(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.item(), digits)
+
     def __repr__(self) -> str:
         from .errors import summary
 
@@ -781,7 +729,7 @@ class Tensor:
             return Tensor(self.data.astype(dtype))
         return record(ops.cast, (self,), {"dtype": dtype})
 
-    astype = type = to
+    astype = to
 
     def float(self) -> Tensor:
         """As float32."""
@@ -904,6 +852,25 @@ class Tensor:
     chunk = functions.chunk
     gather = functions.gather
     view = functions.reshape
+    any, all, equal, allclose = functions.any, functions.all, functions.equal, functions.allclose
+    sign, floor, ceil, round = functions.sign, functions.floor, functions.ceil, functions.round
+    isnan, isinf, isfinite = functions.isnan, functions.isinf, functions.isfinite
+    tril, triu = functions.tril, functions.triu
+    ravel = functions.flatten
+    bmm = functions.matmul
+
+    def t(self) -> Tensor:
+        """The transpose of a matrix; a vector or a number stays as it is."""
+        return self.mT if self.data.ndim == 2 else self
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """Broadcast to the shape of another tensor."""
+        return functions.expand(self, *other.shape)
+
+    def contiguous(self) -> Tensor:
+        """Self: NumPy arrays need not be contiguous."""
+        return self
+
     add, sub, mul, div = __add__, __sub__, __mul__, __truediv__
     matmul = mm = functions.matmul
     dot = functions.matmul

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, default_generator, functions, ops
+from autograd_lite.convert import as_array
 from autograd_lite.functions import (
     elu,
     gelu,
@@ -27,7 +28,7 @@ from autograd_lite.functions import (
     tanh,
 )
 from autograd_lite.ops import Op
-from autograd_lite.tensor import as_array, as_tensor, changed
+from autograd_lite.tensor import as_tensor, changed
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Self, overload
 import numpy as np
 
 from autograd_lite import Tensor
-from autograd_lite.tensor import Handle, as_array, changed
+from autograd_lite.convert import as_array
+from autograd_lite.tensor import Handle, changed
 
 __all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
 

@@ -94,6 +94,11 @@ def accuracy(output: Any, target: Any, threshold: float = 0.0) -> float:
     if scores.shape == truth.shape and (scores.ndim == 1 or scores.shape[1:] == (1,)):
         right = (scores > threshold) == (truth > 0.5)
     elif scores.shape == truth.shape and scores.ndim > 1:
+        if (truth < 0).any() or (truth > 1).any():
+            raise ValueError(
+                f"accuracy: a target of shape {truth.shape} should hold probabilities, and has "
+                f"values from {truth.min():g} to {truth.max():g}; is this a regression?"
+            )
         right = scores.argmax(1) == truth.argmax(1)
     elif (
         scores.ndim > 1

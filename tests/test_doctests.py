@@ -1,5 +1,6 @@
 """Every example in a docstring runs, with the public names of the package at hand."""
 
+import builtins
 import doctest
 import importlib
 import pkgutil
@@ -22,7 +23,7 @@ def modules():
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_examples_run(name):
     module = importlib.import_module(name)
-    names = {k: v for k, v in vars(autograd_lite).items() if not k.startswith("_")}
+    names = {k: v for k, v in vars(autograd_lite).items() if not hasattr(builtins, k)}
     found = doctest.testmod(
         module,
         globs=names | {"np": np, "nn": nn} | vars(module),

@@ -22,9 +22,10 @@ CORE = {
     "errors": set(),
     "modes": set(),
     "functions": {"ops"},
-    "tensor": {"functions", "ops", "tape", "modes", "errors"},
+    "convert": {"tape"},
+    "tensor": {"convert", "functions", "ops", "tape", "modes", "errors"},
     "protocols": {"functions", "ops"},
-    "creation": {"functions", "tensor", "modes"},
+    "creation": {"convert", "functions", "tensor", "modes"},
     "symbol": {"ops", "functions", "protocols", "tape"},
 }
 READERS = {"calculus", "check", "symbol", "derive", "compile", "compare", "graph", "anomaly"}

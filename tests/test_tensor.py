@@ -460,3 +460,43 @@ def test_methods_are_the_functions() -> None:
             continue
         if name in ["exp", "log", "log1p", "expm1", "sqrt", "square", "reciprocal", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "sigmoid", "relu", "erf", "abs", "neg", "sum", "mean", "var", "std", "norm", "amax", "amin", "max", "min", "prod", "logsumexp", "softmax", "log_softmax", "cumsum", "cumprod", "argmax", "argmin", "flatten", "squeeze", "flip", "transpose"]:  # fmt: skip
             np.testing.assert_array_equal(method(tensor(x)).data, function(tensor(x)).data, name)
+
+
+def test_print_shows_all_values_and_repr_one_line() -> None:
+    x = tensor([[1.0, 2.0], [3.0, 4.0]] * 8, requires_grad=True)
+    assert "\n" in str(x) and str(x).count(".") == 32
+    assert (
+        "\n" not in repr(x)
+        and repr(x) == "tensor(shape=(16, 2), dtype=float32, requires_grad=True)"
+    )
+    assert str(tensor([1.0, 2.0])) == repr(tensor([1.0, 2.0])) == "tensor([1., 2.])"
+
+
+def test_one_number_formats_and_rounds() -> None:
+    assert f"{tensor(3.14159):.2f}" == "3.14"
+    assert round(tensor(2.75), 1) == 2.8 and round(tensor(2.5)) == 2
+    assert f"{tensor([1.0, 2.0])}" == "tensor([1., 2.])"
+    with pytest.raises(ValueError, match="2 elements, not 1"):
+        format(tensor([1.0, 2.0]), ".2f")
+
+
+def test_plain_helpers() -> None:
+    x = tensor([[1.5, -2.0], [np.nan, np.inf]])
+    assert x.isnan().tolist() == [[False, False], [True, False]]
+    assert x.isfinite().all(dim=1).tolist() == [True, False]
+    assert bool((x > 0).any()) and not bool((x > 5).all())
+    assert x[0].sign().tolist() == [1.0, -1.0] and x[0].floor().tolist() == [1.0, -2.0]
+    assert x[0].ceil().tolist() == [2.0, -2.0] and not x.equal(x) and x[0].allclose(x[0])
+    m = tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    np.testing.assert_array_equal(m.tril().detach().numpy(), np.tril(m.data))
+    np.testing.assert_array_equal(m.triu(1).detach().numpy(), np.triu(m.data, 1))
+    m.tril().sum().backward()
+    np.testing.assert_array_equal(m.grad.data, np.tri(2, 3))
+
+
+@pytest.mark.parametrize("wrong", [tensor([1.0]), np.zeros(2)])
+def test_a_grad_that_was_set_to_something_else_is_an_error(wrong: Any) -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    x.grad = wrong
+    with pytest.raises((RuntimeError, TypeError), match="the grad of a leaf of shape"):
+        x.sum().backward()

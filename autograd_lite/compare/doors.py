@@ -7,9 +7,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ..convert import unboxed
 from ..modes import no_grad
 from ..tape import Array, before, pull, walk
-from ..tensor import Tensor, unboxed
+from ..tensor import Tensor
 from .judge import ABSENT, INHERITED, SMALL, WRONG, Row, fitted, judge
 from .replay import pull_yours, slopes, sources
 from .report import Report, Witness

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cached_property
 from pathlib import Path
@@ -173,8 +174,11 @@ class Graph:
         try:
             beside.write_bytes(content)
             beside.replace(path)
+        except OSError as error:
+            raise OSError(error.errno, f"save: {error.strerror}", str(path)) from None
         finally:
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
         return path
 
     def __str__(self) -> str:

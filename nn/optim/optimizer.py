@@ -75,7 +75,7 @@ class Optimizer:
         self.stepped = False
         self._plans: dict[Tensor, Plan] = {}
         self._pool = np.empty(0, np.uint8)
-        if isinstance(params, Tensor | dict | str):
+        if isinstance(params, Tensor | dict | str) or hasattr(params, "parameters"):
             raise TypeError(
                 f"{self._name}: params is a {type(params).__name__}; give a list of tensors, "
                 "model.parameters(), or a list of dictionaries"

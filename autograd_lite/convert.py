@@ -1,0 +1,82 @@
+"""From what users hand in to arrays: numbers, lists, tensors, indices, and the default dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .tape import Array
+
+__all__ = ["as_array", "get_default_dtype", "set_default_dtype"]
+
+default_dtype = np.dtype("float32")
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Make Python floats and lists of floats become this float type; it is float32 at first.
+
+    TypeError for anything but a floating type.
+
+    >>> set_default_dtype("float64"); get_default_dtype()
+    dtype('float64')
+    >>> set_default_dtype("float32")
+    """
+    global default_dtype
+    new_default = np.dtype(dtype)
+    if new_default.kind != "f":
+        raise TypeError(f"set_default_dtype: {new_default} is not a floating type")
+    default_dtype = new_default
+
+
+def get_default_dtype() -> np.dtype[Any]:
+    """The type that Python floats become.
+
+    >>> get_default_dtype()
+    dtype('float32')
+    """
+    return default_dtype
+
+
+def as_array(x: Any) -> Array:
+    """An array of numbers: arrays and NumPy scalars as they are, Python floats (also in lists) in
+    the default dtype. TypeError for anything that is not numbers."""
+    if hasattr(x, "__op__"):
+        return x.data
+    if isinstance(x, list | tuple) and any(hasattr(item, "__op__") for item in x):
+        x = [item.tolist() if hasattr(item, "__op__") else item for item in x]
+    try:
+        a = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"tensor: these nested lists are not rectangular ({error})") from None
+    if a.dtype.kind not in "fiub":
+        raise TypeError(
+            f"tensor: cannot hold dtype {a.dtype} (from a {type(x).__name__}); "
+            "give floats, ints or bools"
+        )
+    if a.dtype.kind == "f" and not isinstance(x, np.ndarray | np.generic):
+        a = a.astype(default_dtype, copy=False)
+    return a
+
+
+def plain_index(index: Any) -> Any:
+    """An index with tensors and lists as arrays of its own, so that later changes do no harm."""
+    if index.__class__ is int or index.__class__ is slice:
+        return index
+    if isinstance(index, tuple):
+        return tuple([plain_index(i) for i in index])
+    if isinstance(index, np.ndarray | list) or hasattr(index, "__op__"):
+        a = index.data if hasattr(index, "__op__") else np.asarray(index)
+        if a.dtype.kind not in "iub" and a.size:
+            raise IndexError(f"getitem: an index is ints, bools or slices, not {a.dtype}")
+        return a.astype(a.dtype if a.size else int)
+    return index
+
+
+def unboxed(x: Any) -> Any:
+    """Arrays in place of tensors, also inside tuples, lists and dictionaries."""
+    if hasattr(x, "__op__"):
+        return x.data
+    if isinstance(x, tuple | list):
+        return type(x)(unboxed(item) for item in x)
+    return {k: unboxed(v) for k, v in x.items()} if isinstance(x, dict) else x
