@@ -175,7 +175,7 @@ class Graph:
             beside.write_bytes(content)
             beside.replace(path)
         except OSError as error:
-            raise OSError(error.errno, f"save: {error.strerror}", str(path)) from None
+            raise OSError(error.errno, f"save: {error.strerror or error}", str(path)) from None
         finally:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
