@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from types import FrameType
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ from .tape import Array, walk
 from .tensor import Tensor
 
 __all__ = ["AnomalyError", "detect_anomaly"]
+
+counting = threading.Lock()
 
 
 class AnomalyError(RuntimeError):
@@ -40,15 +43,20 @@ class detect_anomaly:
       called at ...
     """
 
+    def __init__(self) -> None:
+        self.outer: list[Any] = []
+
     def __enter__(self) -> Self:
-        self.outer = mode.anomaly
+        self.outer.append(mode.anomaly)
         mode.anomaly = self
-        modes.anomalies += 1
+        with counting:
+            modes.anomalies += 1
         return self
 
     def __exit__(self, *error: object) -> None:
-        mode.anomaly = self.outer
-        modes.anomalies -= 1
+        mode.anomaly = self.outer.pop()
+        with counting:
+            modes.anomalies -= 1
 
     def check_forward(self, op: Op, t: Tensor, parents: Any, args: Any, kw: Any) -> None:
         """Remember where `t` was made, and raise if it is the first to go wrong."""

@@ -131,7 +131,10 @@ def rand(
     >>> rand(2, 3).shape
     (2, 3)
     """
-    return _new((generator or default_generator()).random(sizes(shape)), dtype, requires_grad)
+    dtype = np.dtype(get_default_dtype() if dtype is None else dtype)
+    draw = dtype if dtype in (np.float32, np.float64) else np.float64  # rounding could give 1
+    a = (generator or default_generator()).random(sizes(shape), dtype=draw)
+    return _new(a, dtype, requires_grad)
 
 
 def randn(

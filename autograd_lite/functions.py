@@ -377,6 +377,10 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     >>> where(tensor([True, False]), tensor(1.0), tensor(2.0)).tolist()
     [1.0, 2.0]
     """
+    if isinstance(a, float) and isinstance(b, float):  # which NumPy would make float64
+        from .convert import get_default_dtype
+
+        a = np.asarray(a, get_default_dtype())
     return ops.where(condition, a, b)
 
 
@@ -434,6 +438,8 @@ def var(
     >>> var(tensor([1.0, 3.0])).item(), var(tensor([1.0, 3.0]), correction=0).item()
     (2.0, 1.0)
     """
+    if isinstance(axis, bool):  # PyTorch's var(unbiased)
+        axis, unbiased = None, axis
     axis = some_axes("var", x, axis, dim)
     correction = int(correction if unbiased is None else unbiased)
     return ops.var(x, axis=axis, keepdims=keepdims or keepdim, correction=correction)
@@ -454,6 +460,8 @@ def std(
     >>> std(tensor([1.0, 3.0]), correction=0).item()
     1.0
     """
+    if isinstance(axis, bool):  # PyTorch's std(unbiased)
+        axis, unbiased = None, axis
     axis = some_axes("std", x, axis, dim)
     correction = int(correction if unbiased is None else unbiased)
     return ops.std(x, axis=axis, keepdims=keepdims or keepdim, correction=correction)
@@ -557,7 +565,7 @@ def min(
 
 
 def _extreme(name: str, x: Any, axis: Any, keepdims: bool, dim: int | None) -> Any:
-    if hasattr(axis, "data") and dim is None:
+    if dim is None and (isinstance(axis, np.ndarray) or hasattr(axis, "__op__")):
         return ops.table[name + "imum"](x, axis)
     axis = axis if dim is None else dim
     if axis is None:
@@ -701,7 +709,7 @@ def argmin(
 
 def _plain(function: Any, x: Any, **kw: Any) -> Any:
     y = np.asarray(function(_data(x), **kw))
-    return y if isinstance(x, np.ndarray) else type(x)(y)
+    return y if isinstance(x, np.ndarray) else x.__plain__(lambda: y, (), {})
 
 
 def sign(x: Tensor) -> Tensor:
@@ -978,6 +986,8 @@ def unsqueeze(x: Tensor, axis: Axis = None, *, dim: Axis = None) -> Tensor:
     if not builtins.all(-n <= p < n for p in places):
         raise IndexError(f"unsqueeze: {axis} is out of range; use {-n} to {n - 1}")
     places = [p % n for p in places]
+    if len(set(places)) < len(places):
+        raise ValueError(f"unsqueeze: {axis} names one place twice")
     rest = iter(x.shape)
     shape = tuple(1 if i in places else next(rest) for i in range(n))
     return ops.reshape(x, shape=shape)
@@ -991,6 +1001,8 @@ def expand(x: Tensor, *shape: Any) -> Tensor:
     """
     wanted = sizes(shape)
     new = len(wanted) - x.ndim
+    if new < 0:
+        raise ValueError(f"expand: {wanted} has fewer axes than shape {x.shape}")
     full = tuple(x.shape[i - new] if n == -1 and i >= new else n for i, n in enumerate(wanted))
     return ops.expand(x, shape=full)
 
@@ -1051,7 +1063,8 @@ def split(
     """
     axis = one_axis("split", x, axis if dim is None else dim)
     n = x.shape[axis]
-    if isinstance(split_size, int):
+    if not isinstance(split_size, Sequence):
+        split_size = int(split_size)
         if split_size < 1:
             raise ValueError(f"split: split_size is at least 1, got {split_size}")
         lengths = [builtins.min(split_size, n - i) for i in range(0, n, split_size)] or [0]
@@ -1077,7 +1090,7 @@ def chunk(x: Tensor, chunks: int, axis: int = 0, *, dim: int | None = None) -> t
     axis = one_axis("chunk", x, axis if dim is None else dim)
     if chunks < 1:
         raise ValueError(f"chunk: chunks is at least 1, got {chunks}")
-    return split(x, builtins.max(1, -(-x.shape[axis] // chunks)), axis)
+    return split(x, builtins.max(1, -(-x.shape[axis] // int(chunks))), axis)
 
 
 def pad(x: Tensor, width: Any, value: float = 0.0) -> Tensor:

@@ -16,6 +16,9 @@ class Mode(threading.local):
     grad = True
     anomaly: Any = None
 
+    def __init__(self) -> None:
+        self.outer: list[bool] = []  # the modes around the contexts that are open
+
 
 mode = Mode()
 anomalies = 0  # how many threads search for anomalies: 0 spares `record` the question
@@ -32,16 +35,13 @@ class no_grad:
 
     enabled = False
 
-    def __init__(self) -> None:
-        self.outer: list[bool] = []
-
     def __enter__(self) -> Self:
-        self.outer.append(mode.grad)
+        mode.outer.append(mode.grad)
         mode.grad = self.enabled
         return self
 
     def __exit__(self, *error: object) -> None:
-        mode.grad = self.outer.pop()
+        mode.grad = mode.outer.pop()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         import inspect  # here, as it takes 10 ms
@@ -84,15 +84,16 @@ class set_grad_enabled(no_grad):
 
     def __init__(self, enabled: bool) -> None:
         self.enabled = bool(enabled)
-        self.outer = [mode.grad]
+        self.outer = mode.grad
         mode.grad = self.enabled
 
     def __enter__(self) -> Self:
+        mode.outer.append(self.outer)
         mode.grad = self.enabled
         return self
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        mode.grad = self.outer.pop()  # as a decorator it acts in the calls, not at once
+        mode.grad = self.outer  # as a decorator it acts in the calls, not at once
         return super().__call__(function)
 
 

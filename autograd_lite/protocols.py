@@ -46,6 +46,27 @@ def _renamed(function: Any, **names: str) -> Any:
     return lambda *args, **kw: function(*args, **{names.get(k, k): v for k, v in kw.items()})
 
 
+def _pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Any:
+    if mode != "constant":
+        raise TypeError(f"np.pad: mode {mode!r} has no derivative rule; 'constant' has")
+    return functions.pad(x, pad_width, constant_values)
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    of_matrices = x.ndim > 1 if axis is None else np.ndim(axis) == 1
+    if ord not in (None, "fro") and of_matrices:
+        raise TypeError(f"np.linalg.norm: the matrix norm {ord!r} has no derivative rule")
+    return functions.norm(x, 2 if ord is None else ord, axis, keepdims)
+
+
+def _dot(a: Any, b: Any) -> Any:
+    if 0 in (np.ndim(a), np.ndim(b)):
+        return a * b
+    if np.ndim(b) > 2:
+        raise TypeError("np.dot: an operand with more than 2 axes is ambiguous; use @ or einsum")
+    return functions.matmul(a, b)
+
+
 FUNCTIONS: dict[Any, Any] = {
     np.sum: functions.sum,
     np.mean: functions.mean,
@@ -57,15 +78,15 @@ FUNCTIONS: dict[Any, Any] = {
     np.var: lambda x, axis=None, ddof=0, keepdims=False: functions.var(x, axis, ddof, keepdims),
     np.std: lambda x, axis=None, ddof=0, keepdims=False: functions.std(x, axis, ddof, keepdims),
     np.cumsum: functions.cumsum,
-    np.cumprod: functions.cumprod,
-    np.linalg.norm: lambda x, ord=2, axis=None, keepdims=False: functions.norm(
-        x, 2 if ord is None else ord, axis, keepdims
+    np.cumprod: lambda x, axis=None: (
+        functions.cumprod(x.reshape((-1,)), 0) if axis is None else functions.cumprod(x, axis)
     ),
+    np.linalg.norm: _norm,
     np.where: functions.where,
     np.clip: _renamed(functions.clip, a_min="min", a_max="max"),
     np.einsum: functions.einsum,
-    np.dot: functions.matmul,
-    np.outer: functions.outer,
+    np.dot: _dot,
+    np.outer: lambda a, b: functions.outer(a.reshape((-1,)), b.reshape((-1,))),
     np.reshape: functions.reshape,
     np.ravel: functions.flatten,
     np.transpose: lambda x, axes=None: functions.permute(x, axes) if axes else x.T,
@@ -78,9 +99,7 @@ FUNCTIONS: dict[Any, Any] = {
     np.flip: lambda x, axis=None: functions.flip(x) if axis is None else functions.flip(x, axis),
     np.concatenate: functions.concatenate,
     np.stack: functions.stack,
-    np.pad: lambda x, pad_width, mode="constant", constant_values=0: functions.pad(
-        x, pad_width, constant_values
-    ),
+    np.pad: _pad,
     np.take_along_axis: functions.take_along_axis,
     np.copy: lambda x: x.clone(),
 }

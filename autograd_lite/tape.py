@@ -82,12 +82,12 @@ def fit(g: Any, like: Array) -> Any:
 
 def check_version(node: Any, p: Any) -> None:
     """Raise if input `p` of `node` was changed in place and the derivative needs its old value."""
-    changed, recorded = p.version
+    changed, recorded, base = p.version
     if changed > node.serial:
         for i, q in enumerate(node.parents):
             if q is p:
                 check_unchanged(node, p, i)
-    elif recorded > p.serial and p.op is not None:
+    elif recorded > p.serial and p.data is not base:
         raise RuntimeError(
             f"{node.op.name}: an input of shape {p.data.shape} is a view whose memory was changed "
             "in place by a recorded operation before it was used; make the view after the change"
@@ -115,6 +115,24 @@ def check_unchanged(node: Any, p: Any, i: int) -> None:
             "recorded, and the derivative needs the old value; change a clone() instead, or "
             "change it after backward()"
         )
+
+
+def boxed_input(node: Any, p: Any, a: Any) -> Any:
+    """Input `p` of `node` with the array `a` that it had when it was recorded."""
+    if p.data is a:
+        return p
+    if p.op is None:
+        raise RuntimeError(
+            f"{node.op.name}: the data of an input of shape {a.shape} were replaced after it was "
+            "recorded; change them before, or after the backward pass"
+        )
+    then = before(p, node.serial)
+    q = object.__new__(p.__class__)
+    for slot in ("requires_grad", "op", "sources", "args", "kw", "serial"):
+        setattr(q, slot, getattr(then, slot))
+    q.data = a
+    q.grad = q.extra = q.version = None
+    return q
 
 
 def pull(
@@ -166,7 +184,7 @@ def pull(
         if boxed:
             y = node
             args = [
-                a if p is None or not p.requires_grad else p
+                a if p is None or not p.requires_grad else boxed_input(node, p, a)
                 for p, a in zip(node.parents, args, strict=True)
             ]
         for p, rule in zip(sources, op.rules):  # noqa: B905  (rules of `each` have no end)

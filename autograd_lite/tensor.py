@@ -133,12 +133,17 @@ def explained(op: Op, args: list[Any], kw: dict[str, Any], error: Exception) -> 
     return explain(op, args, kw, error)
 
 
-def shared_version(t: Tensor) -> list[int]:
-    """The counter that a tensor shares with its views: when their memory was last changed in
-    place, and when that was last recorded."""
+def shared_version(t: Tensor) -> list[Any]:
+    """What a tensor shares with its views: when their memory was last changed in place, when that
+    was last recorded, and the array that the views are views of."""
     if t.version is None:
-        t.version = [0, 0]
+        t.version = [0, 0, t.data]
     return t.version
+
+
+def is_view(t: Tensor) -> bool:
+    """Whether the tensor shows a part, or another order, of the memory of one before it."""
+    return t.version is not None and t.data is not t.version[2]
 
 
 def changed(t: Tensor) -> None:
@@ -239,10 +244,10 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
     elif grad.requires_grad:
         leaf.grad = grad + wrap(g)
     else:
-        if grad.data.shape != g.shape:
+        if grad.data.shape != g.shape or grad.data.dtype != g.dtype:
             raise RuntimeError(
-                f"backward(): the grad of a leaf of shape {leaf.shape} was set to a tensor of "
-                f"shape {grad.shape}; set it to None or to the leaf's shape"
+                f"backward(): the grad of a leaf of shape {leaf.shape} was set to a tensor of shape "
+                f"{grad.shape} and {grad.dtype}; set it to None or to the leaf's shape and dtype"
             )
         grad.data += g
         changed(grad)
@@ -269,22 +274,23 @@ class Extra:
         if not self.hooks and not (self.retain and node.op is not None):
             return g
         boxed = isinstance(g, Tensor)
-        # a copy, as a hook may keep it or write into it, and `g` may be others' gradient too
-        t = g if boxed else Tensor(np.array(g))
-        for hook in list(self.hooks.values()):
-            result = hook(t)
-            if result is not None:
-                if not isinstance(result, Tensor) or result.shape != node.shape:
-                    shape = getattr(result, "shape", None)
-                    raise ValueError(
-                        f"hook: returned {type(result).__name__} of shape {shape}; "
-                        f"return None or a tensor of shape {node.shape}"
-                    )
-                t = result if boxed else result.clone()
+        if self.hooks:  # they get, and give, memory of their own, as they may keep it
+            t = g if boxed else Tensor(np.array(g))
+            for hook in list(self.hooks.values()):
+                result = hook(t)
+                if result is not None:
+                    if not isinstance(result, Tensor) or result.shape != node.shape:
+                        shape = getattr(result, "shape", None)
+                        raise ValueError(
+                            f"hook: returned {type(result).__name__} of shape {shape}; "
+                            f"return None or a tensor of shape {node.shape}"
+                        )
+                    t = result
+            g = t if boxed else t.data.copy()
         if self.retain and node.op is not None:
-            kept = t if boxed else Tensor(t.data.copy())
+            kept = g if boxed else Tensor(np.array(g))
             node.grad = kept if node.grad is None else node.grad + kept
-        return t if boxed else t.data
+        return g
 
 
 class Handle:
@@ -329,12 +335,11 @@ class GradFn:
         return self.tensor.op.name if self.tensor.op is not None else "leaf"
 
     @property
-    def next_functions(self) -> tuple[GradFn | None, ...]:
-        """One for each input; None for an input that needs no gradient."""
-        if self.tensor.parents is None:
-            return ()
+    def next_functions(self) -> tuple[tuple[GradFn | None, int], ...]:
+        """(function, 0) for each input, as PyTorch has it; (None, 0) for one without gradient."""
         return tuple(
-            None if p is None or not p.requires_grad else GradFn(p) for p in self.tensor.parents
+            (None if p is None or not p.requires_grad else GradFn(p), 0)
+            for p in self.tensor.parents or ()
         )
 
     def __repr__(self) -> str:
@@ -521,10 +526,11 @@ class Tensor:
                     f"{op.name}: a leaf that requires grad cannot be changed in place; "
                     "do it inside no_grad(), or write x = x + ... instead of x += ..."
                 )
-            if self.op is not None and self.op.view and self.version is not None:
+            if is_view(self):
                 raise RuntimeError(
-                    f"{op.name}: a view of a recorded tensor cannot be changed in place; write "
-                    "v = v + ... instead of v += ..., or y[0] = y[0] + ... instead of y[0] += ..."
+                    f"{op.name}: a change in place of a view of a tensor cannot be recorded; write "
+                    "v = v + ... instead of v += ..., y[0] = y[0] + ... instead of y[0] += ..., "
+                    "and y[0, 1] = ... instead of y[0][1] = ..."
                 )
             old = new(Tensor)
             for slot in ("requires_grad", "op", "sources", "args", "kw", "serial"):
@@ -547,7 +553,8 @@ class Tensor:
         shared_version(self)[0] = stamp
         if tracked:
             self.version[1] = stamp
-            old.data, old.version, old.extra = self.data, [stamp, 0], self._more()  # hooks stay
+            old.data, old.extra = self.data, self._more()  # the hooks stay with the old value
+            old.version = [stamp, 0, old.data]
             self.extra = Extra(name=old.name, retain=old.extra.retain, previous=old)
             old.extra.retain = False
             self.requires_grad, self.op, self.sources = True, op, t.sources
@@ -872,8 +879,7 @@ class Tensor:
         return self
 
     add, sub, mul, div = __add__, __sub__, __mul__, __truediv__
-    matmul = mm = functions.matmul
-    dot = functions.matmul
+    mm = dot = functions.matmul
 
 
 new = Tensor.__new__

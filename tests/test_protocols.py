@@ -175,3 +175,30 @@ def test_every_function_is_one_that_numpy_dispatches() -> None:
     dispatched = type(np.sum)
     for function in [*protocols.FUNCTIONS, *protocols.PLAIN]:
         assert isinstance(function, np.ufunc | dispatched), function.__name__
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda t: np.pad(t, 1, mode="edge"), "np.pad: mode 'edge'"),
+        (lambda t: np.linalg.norm(t, 1), "the matrix norm 1"),
+        (lambda t: np.linalg.norm(t, 2, axis=(0, 1)), "the matrix norm 2"),
+        (lambda t: np.dot(t, np.ones((2, 2, 2))), "np.dot: an operand with more than 2 axes"),
+    ],
+)
+def test_numpy_options_without_a_rule_are_refused(call: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        call(Tensor(np.array([[1.0, 2.0], [3.0, 4.0]])))
+
+
+def test_numpy_names_mean_what_they_mean_in_numpy() -> None:
+    a = np.array([[1.0, 2.0], [3.0, 4.0]])
+    t = Tensor(a)
+    for function in (
+        np.cumprod,
+        np.linalg.norm,
+        lambda x: np.outer(x, x),
+        lambda x: np.dot(x, 2.0),
+    ):
+        np.testing.assert_allclose(np.asarray(function(t)), function(a))  # type: ignore[operator]
+    np.testing.assert_allclose(np.linalg.norm(t, 1, axis=0).data, np.linalg.norm(a, 1, axis=0))

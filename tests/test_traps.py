@@ -1065,7 +1065,10 @@ def test_deepcopy_of_a_record_with_changes_in_place() -> None:
 def test_augmented_assignment_to_a_part_is_an_error_that_says_what_to_do() -> None:
     x = leaf([1.0, 2.0])
     y = x * 2
-    with pytest.raises(RuntimeError, match=r"^add: a view of a recorded tensor .* y\[0\] = "):
+    with pytest.raises(
+        RuntimeError,
+        match=r"^add: a change in place of a view of a tensor cannot be recorded; .* y\[0\] = ",
+    ):
         y[:1] += 1.0
     assert y.tolist() == [2.0, 4.0]
     y[:1] = y[:1].clone() + 1.0
@@ -1301,3 +1304,113 @@ def test_three_derivatives_equal_pytorch(name: str, torch: Any) -> None:
         np.testing.assert_allclose(
             zero if a is None else a, zero if b is None else b, rtol=1e-9, atol=1e-9
         )
+
+
+# ---- what a review found ----------------------------------------------------------------------
+
+
+def test_a_recorded_change_through_an_untracked_view_is_an_error() -> None:
+    w = tensor(3.0, requires_grad=True)
+    buffer = ag.zeros(2, 2)
+    with pytest.raises(RuntimeError, match="a change in place of a view of a tensor"):
+        buffer[0][1] = w
+    row = buffer[0:1]
+    with pytest.raises(RuntimeError, match="a change in place of a view of a tensor"):
+        row += w
+    buffer[0, 1] = w
+    (buffer * w).sum().backward()
+    assert w.grad is not None and w.grad.item() == 6.0
+
+
+def test_an_untracked_view_used_after_a_recorded_change_is_an_error() -> None:
+    w = tensor(3.0, requires_grad=True)
+    a = tensor([1.0, 2.0])
+    v = a[0:1]
+    a *= w
+    with pytest.raises(RuntimeError, match="is a view whose memory was changed"):
+        (v * w).sum().backward()
+
+
+def test_a_hook_keeps_its_gradient_while_grad_grows() -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    saved: list[Tensor] = []
+    x.register_hook(saved.append)
+    for _ in range(2):
+        (x * x).sum().backward()
+    assert saved[0].tolist() == [2.0, 4.0]
+    assert x.grad is not None and not np.shares_memory(saved[1].data, x.grad.data)
+
+
+def test_second_derivatives_use_the_values_of_the_forward_pass() -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    x.data = np.array([5.0, 6.0], np.float32)
+    with pytest.raises(RuntimeError, match="were replaced after it was recorded"):
+        y.backward(create_graph=True)
+
+
+def test_create_graph_through_a_product_in_place() -> None:
+    x, w = tensor([1.0, 2.0], requires_grad=True), tensor([3.0, 4.0], requires_grad=True)
+    y = x * x
+    y *= w
+    (dw,) = ag.grad(y.sum(), w, create_graph=True)
+    assert dw.tolist() == [1.0, 4.0]
+    (second,) = ag.grad(dw.sum(), x)
+    assert second.tolist() == [2.0, 4.0]
+
+
+def test_one_no_grad_shared_by_threads_keeps_their_modes_apart() -> None:
+    context, inside, leave = ag.no_grad(), threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def other() -> None:
+        with ag.enable_grad(), context:
+            inside.set()
+            leave.wait()
+        seen.append(ag.is_grad_enabled())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    inside.wait()
+    with context:
+        leave.set()
+        thread.join()
+        assert not ag.is_grad_enabled()
+    assert ag.is_grad_enabled() and seen == [True]
+
+
+def test_set_grad_enabled_can_be_entered_twice() -> None:
+    switch = ag.set_grad_enabled(False)
+    for _ in range(2):
+        with switch:
+            assert not ag.is_grad_enabled()
+    assert ag.is_grad_enabled()
+
+
+def test_numpy_integers_are_axes_and_sizes() -> None:
+    x = tensor([[1.0, 5.0], [7.0, 2.0]])
+    assert x.max(np.int64(1)).values.tolist() == [5.0, 7.0]
+    assert len(x.split(np.int64(1))) == len(x.chunk(np.int64(2))) == 2
+
+
+def test_a_bool_is_unbiased_not_an_axis() -> None:
+    x = tensor(np.arange(6.0).reshape(2, 3))
+    assert x.var(False).item() == x.var(correction=0).item()
+    assert x.std(True).item() == x.std().item()
+
+
+def test_where_of_two_python_floats_has_the_default_type() -> None:
+    x = tensor([1.0, -1.0])
+    assert (ag.where(x > 0, 1.0, 0.0) * x).dtype == np.float32
+
+
+def test_expand_and_unsqueeze_refuse_what_they_cannot_do() -> None:
+    with pytest.raises(ValueError, match=r"expand: \(3,\) has fewer axes than shape \(1, 3\)"):
+        ag.ones(1, 3).expand(3)
+    with pytest.raises(ValueError, match="names one place twice"):
+        ag.ones(3).unsqueeze((0, 0))
+
+
+def test_random_float32_stays_below_one() -> None:
+    generator = np.random.default_rng(0)
+    assert max(float(ag.rand(10**6, generator=generator).data.max()) for _ in range(20)) < 1

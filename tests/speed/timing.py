@@ -31,4 +31,5 @@ def blas_kernel() -> str:
         from threadpoolctl import threadpool_info
     except ImportError:
         return "unknown (threadpoolctl is not installed)"
-    return next((str(i.get("architecture")) for i in threadpool_info()), "unknown")
+    pools = [i for i in threadpool_info() if i["user_api"] == "blas" and "numpy" in i["filepath"]]
+    return str(pools[0]["architecture"]) if pools else "unknown"
