@@ -435,7 +435,8 @@ class Module:
                 continue
             if array.shape != target.shape:
                 faults.append(f"shape: {key!r} is {target.shape} here, {array.shape} in the state")
-            copies.append((target, array))
+            with np.errstate(all="ignore"):  # a number too large for the dtype becomes infinite
+                copies.append((target, array.astype(target.dtype)))
         if faults:
             raise RuntimeError(
                 f"load_state_dict: this state does not fit {type(self).__name__}, and nothing was "

@@ -103,7 +103,8 @@ def _arrays(state: Mapping[str, Any]) -> State:
         a = value.data if isinstance(value, Tensor) else value
         if not isinstance(a, np.ndarray | np.generic | bool | int | float):
             raise TypeError(
-                f"save: {name!r} is a {type(a).__name__}; only tensors, arrays and numbers are saved"
+                f"save: {name!r} is a {type(a).__name__}; only tensors, arrays and numbers are "
+                "saved, in one flat dictionary such as model.state_dict()"
             )
         a = np.asarray(a)
         if a.dtype.kind not in FLOATS_INTS_BOOLS:
@@ -137,6 +138,8 @@ def _from_npz(path: Path, content: bytes) -> State:
         state = {}
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
+            if len(set(names)) < len(names):
+                raise _refused(path, "it holds two arrays of one name")
             for name in names:
                 if not name.endswith(".npy"):
                     raise _refused(path, f"it holds {name!r}, which is not an array (.npy)")
@@ -146,7 +149,14 @@ def _from_npz(path: Path, content: bytes) -> State:
                     )
     except Refused:
         raise
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        EOFError,
+        RuntimeError,
+        MemoryError,  # a header that claims more than there is
+    ) as error:
         raise _refused(path, f"damaged, or not arrays: {error}") from error
     for name, a in state.items():
         if a.dtype.kind not in FLOATS_INTS_BOOLS:

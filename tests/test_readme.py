@@ -27,3 +27,8 @@ def test_every_file_named_exists():
     paths = re.findall(r"`((?:autograd_lite|nn|tests|examples)/[\w/.]*)`", TEXT)
     assert links
     assert all((ROOT / path).exists() for path in [*links, *paths])
+
+
+def test_the_section_on_speed_holds_its_table():
+    section = TEXT.split("## Speed")[1].split("## ")[0]
+    assert len(re.findall(r"^\| \d+, \d+, \d ", section, re.MULTILINE)) == 3

@@ -168,6 +168,8 @@ class Adam(Optimizer):
 
     def _constants(self, group: Group) -> tuple[Any, ...]:
         b1, b2 = group["betas"]
+        if not (b1 < 1 and b2 < 1):  # a scheduler may have set them
+            raise ValueError(f"{self._name}: betas is {group['betas']!r}; both are below 1")
         lr, decay = float(group["lr"]), float(group["weight_decay"])
         shrink = 1.0
         if group["decoupled_weight_decay"]:

@@ -686,3 +686,17 @@ def test_deep_nesting_is_walked_without_recursion() -> None:
     assert len(list(model.modules())) == 3001
     assert len(model.state_dict()) == 2
     model.eval()
+
+
+def test_a_state_with_numbers_too_large_changes_all_or_nothing() -> None:
+    layer = nn.Linear(2, 1)
+    state = {"weight": np.ones((1, 2)), "bias": np.array([1e300])}
+    layer.load_state_dict(state)  # float64 into float32, with warnings as errors
+    assert layer.weight.tolist() == [[1.0, 1.0]] and layer.bias.tolist() == [np.inf]
+
+
+def test_a_parameter_has_plain_values() -> None:
+    weight = nn.Parameter(np.array([[1.0, 5.0], [7.0, 2.0]]))
+    values, indices = weight.max(dim=1)
+    assert values.tolist() == [5.0, 7.0] and indices.tolist() == [1, 0]
+    assert type(weight.argmax()).__name__ == "Tensor"

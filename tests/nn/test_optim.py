@@ -656,3 +656,13 @@ def test_clip_in_float16_without_overflow() -> None:
 
 def test_all_names_are_there() -> None:
     assert {SGD, Adam, AdamW, RMSprop, Adagrad} <= {getattr(optim, n) for n in optim.__all__}
+
+
+def test_betas_that_a_scheduler_made_one_are_refused_before_the_step() -> None:
+    p = tensor([1.0], requires_grad=True)
+    p.grad = tensor([1.0])
+    optimizer = optim.Adam([p])
+    optimizer.param_groups[0]["betas"] = (1.0, 0.999)
+    with pytest.raises(ValueError, match=r"betas is .* below 1"):
+        optimizer.step()
+    assert p.tolist() == [1.0] and not optimizer.state

@@ -1,5 +1,6 @@
 """What is saved comes back, here and in PyTorch; anything else is refused, and nothing is lost."""
 
+import contextlib
 import errno
 import io
 import os
@@ -450,3 +451,18 @@ for call in (lambda p: save({{}}, p), load):
     text = ".safetensors files need a package; install it with: pip install safetensors"
     assert done.stdout.splitlines() == ["2.0", text, text]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "b.safetensors"]
+
+
+def test_two_arrays_of_one_name_and_headers_that_lie_are_refused(tmp_path: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000000,), }\n"
+    lie = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(1))
+    for name, entries in (("lie", [lie]), ("twice", [buffer.getvalue()] * 2)):
+        path = tmp_path / f"{name}.npz"
+        expected = pytest.warns(UserWarning) if len(entries) > 1 else contextlib.nullcontext()
+        with expected, zipfile.ZipFile(path, "w") as archive:
+            for content in entries:
+                archive.writestr("a.npy", content)
+        with pytest.raises(ValueError, match=f"{name}\\.npz"):
+            load(path)

@@ -45,13 +45,30 @@ def data() -> tuple[Any, Any]:
 # ---- MNIST -----------------------------------------------------------------------------------
 
 
-def test_the_first_epoch_prints_the_figures_of_the_write_up(
+PRINTED = """
+ 1  1.20417  0.8070
+ 2  0.59282  0.8504
+ 3  0.48660  0.8795
+ 4  0.43013  0.8850
+ 5  0.38977  0.9009
+ 6  0.36007  0.9010
+ 7  0.33777  0.9059
+ 8  0.32317  0.9078
+ 9  0.30777  0.9169
+10  0.29622  0.9194
+"""
+
+
+def test_all_ten_epochs_print_the_figures_of_the_write_up(
     example: ModuleType, data: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (row,) = example.replay(*data, epochs=1).rows
-    assert f"{row['printed']:.5f} {row['val_accuracy']:.4f}" == "1.20417 0.8070"
+    history = example.replay(*data, epochs=10)
+    expected = [line.split() for line in PRINTED.strip().splitlines()]
+    found = [[f"{r['printed']:.5f}", f"{r['val_accuracy']:.4f}"] for r in history.rows]
+    assert found == [row[1:] for row in expected]
     printed = capsys.readouterr().out.splitlines()
-    assert printed == ["epoch  loss     test accuracy", "    1  1.20417  0.8070"]
+    assert printed[0].split() == ["epoch", "loss", "test", "accuracy"]
+    assert [line.split() for line in printed[1:]] == expected
 
 
 def small(data: Any, n: int = 480, test: int = 200) -> Any:
