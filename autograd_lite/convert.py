@@ -43,10 +43,10 @@ def as_array(x: Any) -> Array:
     the default dtype. TypeError for anything that is not numbers."""
     if hasattr(x, "__op__"):
         return x.data
-    if isinstance(x, list | tuple) and any(hasattr(item, "__op__") for item in x):
-        x = [item.tolist() if hasattr(item, "__op__") else item for item in x]
     try:
         a = np.asarray(x)
+    except RuntimeError:  # tensors that require grad, in lists
+        a = np.asarray(listed(x))
     except ValueError as error:
         raise ValueError(f"tensor: these nested lists are not rectangular ({error})") from None
     if a.dtype.kind not in "fiub":
@@ -57,6 +57,13 @@ def as_array(x: Any) -> Array:
     if a.dtype.kind == "f" and not isinstance(x, np.ndarray | np.generic):
         a = a.astype(default_dtype, copy=False)
     return a
+
+
+def listed(x: Any) -> Any:
+    """Nested lists with numbers in place of tensors; anything else as it is."""
+    if isinstance(x, list | tuple):
+        return [listed(item) for item in x]
+    return x.tolist() if hasattr(x, "__op__") else x
 
 
 def plain_index(index: Any) -> Any:

@@ -684,9 +684,7 @@ def argmax(
     >>> argmax(tensor([1.0, 5.0, 2.0])).item()
     1
     """
-    at = some_axes("argmax", x, axis, dim)
-    require_elements("argmax", x, at)
-    return _plain(np.argmax, x, axis=at, keepdims=keepdims or keepdim)
+    return _place(np.argmax, x, some_axes("argmax", x, axis, dim), keepdims or keepdim)
 
 
 def argmin(
@@ -702,9 +700,12 @@ def argmin(
     >>> argmin(tensor([1.0, 5.0, 2.0])).item()
     0
     """
-    at = some_axes("argmin", x, axis, dim)
-    require_elements("argmin", x, at)
-    return _plain(np.argmin, x, axis=at, keepdims=keepdims or keepdim)
+    return _place(np.argmin, x, some_axes("argmin", x, axis, dim), keepdims or keepdim)
+
+
+def _place(function: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    require_elements(function.__name__, x, axis)
+    return _plain(function, x, axis=axis, keepdims=keepdims)
 
 
 def _plain(function: Any, x: Any, **kw: Any) -> Any:

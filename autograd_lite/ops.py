@@ -180,28 +180,26 @@ logaddexp = row(
 )
 softplus = row("softplus", lambda x: np.logaddexp(x, 0), lambda g, y, x: g * -np.expm1(-y))
 erf = row("erf", _erf, lambda g, y, x: g * (2 / math.sqrt(math.pi)) * np.exp(-x * x), named=True)
-clip = row(
-    "clip",
-    lambda x, low, high: np.minimum(np.maximum(x, low), high),
-    lambda g, y, x, low, high: g * ((x >= low) & (x <= high)),
-)
-hardtanh = row(
-    "hardtanh",
-    lambda x, low, high: np.minimum(np.maximum(x, low), high),
-    lambda g, y, x, low, high: g * ((x > low) & (x < high)),
-)
-maximum = row(
-    "maximum",
-    np.maximum,
-    lambda g, y, a, b: np.where(a == b, g / 2, np.where(a < b, 0, g)),
-    lambda g, y, a, b: np.where(a == b, g / 2, np.where(a > b, 0, g)),
-)
-minimum = row(
-    "minimum",
-    np.minimum,
-    lambda g, y, a, b: np.where(a == b, g / 2, np.where(a > b, 0, g)),
-    lambda g, y, a, b: np.where(a == b, g / 2, np.where(a < b, 0, g)),
-)
+
+
+def _clip(x: Any, low: float, high: float) -> Any:
+    return np.minimum(np.maximum(x, low), high)
+
+
+clip = row("clip", _clip, lambda g, y, x, low, high: g * ((x >= low) & (x <= high)))
+hardtanh = row("hardtanh", _clip, lambda g, y, x, low, high: g * ((x > low) & (x < high)))
+
+
+def _if_a_is_larger(g: Any, y: Any, a: Any, b: Any) -> Any:
+    return np.where(a == b, g / 2, np.where(a < b, 0, g))
+
+
+def _if_b_is_larger(g: Any, y: Any, a: Any, b: Any) -> Any:
+    return np.where(a == b, g / 2, np.where(a > b, 0, g))
+
+
+maximum = row("maximum", np.maximum, _if_a_is_larger, _if_b_is_larger)
+minimum = row("minimum", np.minimum, _if_b_is_larger, _if_a_is_larger)
 where = row(
     "where",
     np.where,

@@ -502,7 +502,10 @@ class Tensor:
         """Add the derivative of this tensor to the `grad` of every leaf it was computed from.
 
         `gradient` has this tensor's shape, and may be left out for one element. The record is
-        released unless `retain_graph`; with `create_graph` the gradients are recorded themselves.
+        released unless `retain_graph`; with `create_graph` the gradients are recorded themselves,
+        and refer back to the leaves that hold them: only the garbage collector frees that circle,
+        so `grad(...)`, which stores nothing, is the better choice. RuntimeError if nothing requires
+        grad, for another shape, a released record, or a value that was changed in place.
         """
         seed = seed_of(self, gradient, create_graph)
         keep = create_graph if retain_graph is None else retain_graph
@@ -781,7 +784,9 @@ class Tensor:
 
     def __reduce__(self) -> Any:
         if self.op is not None:
-            raise TypeError("pickle: only a leaf can be pickled; use detach()")
+            raise TypeError(
+                "copy and pickle: only a leaf can be copied or pickled; use clone() or detach()"
+            )
         return type(self), (self.data, self.requires_grad, self.name)
 
     # ---- comparisons: plain data, no gradient

@@ -406,7 +406,9 @@ def test_pickle_of_leaves() -> None:
     x.name = "w"
     y = pickle.loads(pickle.dumps(x))
     assert y.tolist() == [1, 2] and y.requires_grad and y.name == "w" and y.dtype == x.dtype
-    with pytest.raises(TypeError, match=r"pickle: only a leaf can be pickled; use detach\(\)"):
+    with pytest.raises(
+        TypeError, match=r"only a leaf can be copied or pickled; use clone\(\) or detach\(\)"
+    ):
         pickle.dumps(x * 2)
 
 
@@ -500,3 +502,8 @@ def test_a_grad_that_was_set_to_something_else_is_an_error(wrong: Any) -> None:
     x.grad = wrong
     with pytest.raises((RuntimeError, TypeError), match="the grad of a leaf of shape"):
         x.sum().backward()
+
+
+def test_nested_lists_may_hold_tensors() -> None:
+    w = tensor([1.0, 2.0], requires_grad=True)
+    assert tensor([[w[0], w[1]], [3.0, tensor(4.0)]]).tolist() == [[1.0, 2.0], [3.0, 4.0]]
