@@ -7,7 +7,7 @@ from `generator`, else from the generator that `autograd_lite.manual_seed` seeds
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,8 @@ __all__ = [
     "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
-Generator = np.random.Generator | None
+if TYPE_CHECKING:  # numpy.random takes 5 ms to import
+    Generator = np.random.Generator | None
 
 GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0,

@@ -175,3 +175,11 @@ def test_the_engine_works_without_nn() -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1.0"
+
+
+def test_random_numbers_are_not_imported_before_they_are_needed() -> None:
+    code = (
+        "import numpy, sys; before = 'numpy.random' in sys.modules; import autograd_lite, nn; "
+        "sys.exit(('numpy.random' in sys.modules) != before)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
