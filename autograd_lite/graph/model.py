@@ -162,6 +162,8 @@ class Builder:
         self.parameters: dict[int, str] = {}
         for name, p in named:
             self.parameters.setdefault(id(p), name)
+        named_buffers = getattr(model, "named_buffers", tuple)
+        self.buffers = {id(b): name for name, b in named_buffers()}
         self.gradients = Gradients(root, self.tape, wanted=grads and view != "forward")
         self.uses = self.read_uses()
         self.consumers: dict[int, list[Tensor]] = {}
@@ -176,8 +178,8 @@ class Builder:
     # ---- reading
 
     def label(self, t: Tensor) -> str:
-        """The parameter's dotted path, else the tensor's own name."""
-        return self.parameters.get(id(t)) or t.name
+        """The dotted path of a parameter or buffer, else the tensor's own name."""
+        return self.parameters.get(id(t)) or self.buffers.get(id(t)) or t.name
 
     def read_uses(self) -> dict[int, list[Use | None]]:
         """The inputs of every operation that is drawn; None for a constant."""
@@ -683,6 +685,7 @@ def what_is(model: Any, path: str) -> str:
             part = getattr(part, name, None) or part[int(name)]
         except (TypeError, ValueError, LookupError):
             return ""
-    text = repr(part).partition("  #")[0]  # without the count of parameters
-    short = "\n" not in text and len(text) <= 60 and " at 0x" not in text  # no addresses
+    whole = repr(part)
+    text = whole.partition("  #")[0]  # without the count of parameters
+    short = "\n" not in whole and len(text) <= 60 and " at 0x" not in text  # no addresses
     return text if short else type(part).__name__

@@ -462,3 +462,22 @@ def test_large_models_fold_their_modules_first():
     assert {n.kind for n in g.drawing.nodes} == {"input", "module", "op", "result"}
     assert "nslimit" in g.to_dot()
     assert "nslimit" not in draw(net[0](rand(1, 2)).sum(), net[0]).to_dot()
+
+
+def test_buffers_and_nested_modules_are_named():
+    import nn
+
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("shift", rand(3))
+            self.body = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+
+        def forward(self, x):
+            return self.body(x + self.shift).sum()
+
+    model = Shifted()
+    text = draw(model(rand(2, 3)), model=model).to_text()
+    assert "shift  (3,)" in text
+    assert "Sequential(\n" not in text
+    assert "body.0" in text
