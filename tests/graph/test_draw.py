@@ -470,14 +470,14 @@ def test_buffers_and_nested_modules_are_named():
     class Shifted(nn.Module):
         def __init__(self):
             super().__init__()
-            self.register_buffer("shift", rand(3))
+            self.register_buffer("shift", rand(2, 1))
             self.body = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
 
         def forward(self, x):
-            return self.body(x + self.shift).sum()
+            return (self.body(x) + self.shift).sum()
 
     model = Shifted()
     text = draw(model(rand(2, 3)), model=model).to_text()
-    assert "shift  (3,)" in text
+    assert "shift  (2, 1)" in text
     assert "Sequential(\n" not in text
     assert "body.0" in text
