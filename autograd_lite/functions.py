@@ -1023,6 +1023,9 @@ def require_sequence(name: str, tensors: Any) -> None:
         raise TypeError(
             f"{name}: the tensors come in one list or tuple, got a {type(tensors).__name__}"
         )
+    for i, t in enumerate(tensors):
+        if not hasattr(t, "ndim"):
+            raise TypeError(f"{name}: item {i} is a {type(t).__name__}, not a tensor or array")
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None) -> Tensor:

@@ -316,7 +316,7 @@ def comparison(ufunc: np.ufunc) -> Callable[[Tensor, Any], Tensor]:
         a = other if other.__class__ in NUMBERS else as_array(other)
         try:
             return Tensor(np.asarray(ufunc(self.data, a)))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise explained(op, [self.data, a], NOTHING, error) from error
 
     return method

@@ -700,3 +700,18 @@ def test_error_types_are_those_of_pytorch(name: str, torch: Any) -> None:
     for lib in (ag, torch):
         with pytest.raises(error):
             call(lib)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: ag.concatenate([[1.0], [2.0]]), "concatenate: item 0 is a list, not a tensor"),
+        (lambda: ag.stack([1.0, 2.0]), "stack: item 0 is a float, not a tensor"),
+        (lambda: ag.cat(tensor([1.0]), tensor([2.0])), "the tensors come in one list or tuple"),
+        (lambda: tensor([1.0]) & tensor([2.0]), "^bitwise_and: "),
+        (lambda: ag.einsum(tensor([1.0]), [0]), "einsum: the first argument is a text"),
+    ],
+)
+def test_wrong_kinds_are_type_errors(call: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        call()
