@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, Self
@@ -44,8 +45,6 @@ class no_grad:
         mode.grad = mode.outer.pop()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        import inspect  # here, as it takes 10 ms
-
         if inspect.isgeneratorfunction(function):
             raise TypeError(
                 f"{type(self).__name__}: {function.__qualname__} is a generator function, which "

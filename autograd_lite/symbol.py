@@ -7,6 +7,7 @@ text is plain NumPy but for a few rows without a NumPy name, and `namespace` mak
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -333,8 +334,6 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
 
 def input_names(op: Op, n: int) -> list[str]:
     """The names that the rules give their inputs: x, or a and b."""
-    import inspect  # here, as it takes 10 ms
-
     rule = next(r for r in op.rules if r is not None)
     parameters = inspect.signature(rule).parameters.values()
     names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][2:]

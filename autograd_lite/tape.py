@@ -148,9 +148,10 @@ def pull(
     """Pull gradients back through the tape of the seeded tensors: the leaves and their gradients.
 
     `seeds` are (tensor, gradient). Without `keep`, records are released as they are used. `boxed`
-    runs the rules on Tensors, so that the gradients have a tape of their own. `wanted` keeps
-    to those tensors. `found` takes the total gradient of every tensor reached, leaves included. `watch(node, input, g, gradient)` sees every new gradient; without
-    `hooks`, those of the tensors are not run and no `grad` is kept.
+    runs the rules on Tensors, so that the gradients have a tape of their own. `wanted` keeps to
+    those tensors. `found` takes the total gradient of every tensor reached, leaves included.
+    `watch(node, input, g, gradient)` sees every new gradient. Without `hooks`, those of the tensors
+    are not run and no `grad` is kept.
     """
     pending: dict[int, tuple[Any, Any]] = {}  # nodes whose gradient is not complete yet
     heap: list[int] = []

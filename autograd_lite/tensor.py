@@ -48,7 +48,7 @@ def record(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any] = NOTHING) -> Ten
 
 
 def record1(op: Op, a: Tensor) -> Tensor:
-    """`record` for one Tensor without metadata: 0.5 us where it takes 0.8."""
+    """`record` for one Tensor without metadata: 0.57 us where it takes 0.73 (tanh of 8 numbers)."""
     x = a.data
     try:
         y = op.forward(x)
@@ -58,7 +58,7 @@ def record1(op: Op, a: Tensor) -> Tensor:
 
 
 def record2(op: Op, a: Tensor, b: Any) -> Tensor:
-    """`record` for a Tensor and anything: 0.5 us where it takes 0.8."""
+    """`record` for a Tensor and anything: 0.60 us where it takes 0.73 (a sum of 8 numbers)."""
     x = a.data
     if isinstance(b, Tensor):
         z: Any = b.data
@@ -369,7 +369,7 @@ class Tensor:
     requires_grad: bool
     op: Any  # the row that made it; None for a leaf
     # The inputs, with None for those that are not Tensors: a tuple, or just the first where it is
-    # the only Tensor (one object less for the garbage collector: 1.6 instead of 2.0 times the time
+    # the only Tensor (one object less for the garbage collector: 1.5 instead of 2.0 times the time
     # per operation for a chain of a million). None after release. Readers use `parents`.
     sources: Any
     args: Any  # the inputs' arrays

@@ -20,7 +20,7 @@ __all__ = [
     "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
-if TYPE_CHECKING:  # numpy.random takes 5 ms to import
+if TYPE_CHECKING:  # numpy.random takes 8 ms to import
     Generator = np.random.Generator | None
 
 GAINS = {
