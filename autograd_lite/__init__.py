@@ -109,6 +109,7 @@ from .functions import (
     where,
 )
 from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .origin import Place, origin_of, record_lines
 from .symbol import formula
 from .tape import tape
 from .tensor import Tensor, as_tensor, tensor
@@ -135,6 +136,7 @@ __all__ = [
     "GradcheckError",
     "Graph",
     "GraphRenderError",
+    "Place",
     "Tensor",
     "abs",
     "all",
@@ -215,6 +217,7 @@ __all__ = [
     "ones",
     "ones_like",
     "ops",
+    "origin_of",
     "outer",
     "pad",
     "permute",
@@ -225,6 +228,7 @@ __all__ = [
     "randn",
     "randperm",
     "reciprocal",
+    "record_lines",
     "relu",
     "reshape",
     "round",

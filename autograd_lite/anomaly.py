@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from . import modes
-from .modes import mode
 from .ops import Op
+from .origin import origin_of, place, record_lines
 from .symbol import as_symbol, forward_text, gradients, input_names
 from .tape import Array, walk
 from .tensor import Tensor
 
 __all__ = ["AnomalyError", "detect_anomaly"]
 
-counting = threading.Lock()
-
 
 class AnomalyError(RuntimeError):
     """An operation made a NaN or an infinity, or was given a NaN."""
 
 
-class detect_anomaly:
+class detect_anomaly(record_lines):
     """Meanwhile, in this thread, the first operation that makes a NaN or an infinity raises.
 
     AnomalyError names the operation, forward or backward, its formula with the operands' values
@@ -43,25 +37,9 @@ class detect_anomaly:
       called at ...
     """
 
-    def __init__(self) -> None:
-        self.outer: list[Any] = []
-
-    def __enter__(self) -> Self:
-        self.outer.append(mode.anomaly)
-        mode.anomaly = self
-        with counting:
-            modes.anomalies += 1
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        mode.anomaly = self.outer.pop()
-        with counting:
-            modes.anomalies -= 1
-
-    def check_forward(self, op: Op, t: Tensor, parents: Any, args: Any, kw: Any) -> None:
+    def made(self, op: Op, t: Tensor, parents: Any, args: Any, kw: Any) -> None:
         """Remember where `t` was made, and raise if it is the first to go wrong."""
-        if t.op is not None:
-            t._more().origin = place()
+        super().made(op, t, parents, args, kw)
         y = t.data
         if y.dtype.kind != "f" or np.isfinite(y).all():
             return
@@ -89,8 +67,9 @@ class detect_anomaly:
         ]
         raise AnomalyError("\n".join(lines + ([] if finite else origin(parents))))
 
-    def check_backward(self, node: Tensor, p: Tensor, g: Any, gradient: Any) -> None:
+    def pulled(self, node: Tensor, p: Tensor, g: Any, gradient: Any) -> None:
         """Raise if this gradient is the first that went wrong."""
+        super().pulled(node, p, g, gradient)
         a = gradient.data if isinstance(gradient, Tensor) else np.asarray(gradient)
         if np.isfinite(a).all():
             return
@@ -101,7 +80,7 @@ class detect_anomaly:
         text = gradients(node.op, node.data, symbols, node.kw)[i]
         label = f" ({p.name})" if p.name else ""
         upstream = g.data if isinstance(g, Tensor) else np.asarray(g)
-        made = node.extra.origin if node.extra is not None else None
+        made = origin_of(node)
         values = at(["g", "y", *names], [upstream, node.data, *node.args], a, where)
         name = node.op.name
         lines = [
@@ -150,35 +129,10 @@ def origin(roots: Any) -> list[str]:
     for t in reversed(nodes):
         if t.data.dtype.kind == "f" and not np.isfinite(t.data).all():
             where = first(~np.isfinite(t.data))
-            made = t.extra.origin if t.extra is not None and t.extra.origin else None
+            made = origin_of(t)
             kind = t.op.name if t.op is not None else f"the input {t.name or 'without a name'}"
             line = f"  it came from {kind}: {t.data[where]:g} at index {where}"
             if t.op is not None and t.args is not None:
                 line += at(input_names(t.op, len(t.args)), t.args, t.data, where)
             return [line + (f", called at {made}" if made else "")]
     return []
-
-
-def place() -> str:
-    """The line outside of these packages that is running, and the module that it runs in."""
-    line, path = None, []
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("autograd_lite", "nn", "contextlib"):
-            line = line or f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
-        owner = frame.f_locals.get("self")
-        if hasattr(owner, "named_modules") and frame.f_code.co_name == "__call__":
-            path.append(owner)
-        frame = frame.f_back
-    return (line or "an unknown line") + module_path(path)
-
-
-def module_path(owners: list[Any]) -> str:
-    """The dotted name of the innermost module in the outermost."""
-    if not owners:
-        return ""
-    inner, root = owners[0], owners[-1]
-    name = next((n for n, m in root.named_modules() if m is inner), "")
-    kind = type(inner).__name__
-    return f", in module {name} ({kind})" if name else f", in module {kind}"

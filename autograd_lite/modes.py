@@ -1,4 +1,4 @@
-"""What recording does in this thread: on, off, or on with a search for anomalies."""
+"""What recording does in this thread: on, off, or on with somebody watching."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Mode(threading.local):
     """The state of one thread."""
 
     grad = True
-    anomaly: Any = None
+    watcher: Any = None  # an origin.record_lines
 
     def __init__(self) -> None:
         self.outer: list[bool] = []  # the modes around the contexts that are open
 
 
 mode = Mode()
-anomalies = 0  # how many threads search for anomalies: 0 spares `record` the question
+watchers = 0  # how many threads have a watcher: 0 spares `record` the question
 
 
 class no_grad:

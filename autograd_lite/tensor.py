@@ -95,8 +95,8 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
         a = sources[0] if sources.__class__ is tuple else sources
         if a is not None and (t.data.base is a.data or t.data.base is a.data.base):
             t.version = shared_version(a)
-    if modes.anomalies and mode.anomaly is not None:
-        mode.anomaly.check_forward(op, t, padded(sources, args), args, kw)
+    if modes.watchers and mode.watcher is not None:
+        mode.watcher.made(op, t, padded(sources, args), args, kw)
     return t
 
 
@@ -207,8 +207,8 @@ def pull_in_mode(
     seeds: list[tuple[Tensor, Any]], keep: bool, create_graph: bool, **options: Any
 ) -> dict[Tensor, Any]:
     """`tape.pull` that records what it runs only with `create_graph`."""
-    if modes.anomalies and mode.anomaly is not None:
-        options["watch"] = mode.anomaly.check_backward
+    if modes.watchers and mode.watcher is not None:
+        options["watch"] = mode.watcher.pulled
     outer, mode.grad = mode.grad, create_graph
     try:
         return pull(seeds, keep=keep, boxed=create_graph, **options)

@@ -27,6 +27,7 @@ CORE = {
     "protocols": {"functions", "ops"},
     "creation": {"convert", "functions", "tensor", "modes"},
     "symbol": {"ops", "functions", "protocols", "tape"},
+    "origin": {"modes"},
 }
 READERS = {"calculus", "check", "symbol", "derive", "compile", "compare", "graph", "anomaly"}
 HEAVY = {

@@ -1,0 +1,107 @@
+"""Where an operation was called: the line of the user's file, and the module that it ran in."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import FrameType
+from typing import Any, NamedTuple, Self
+
+from . import modes
+from .modes import mode
+
+__all__ = ["Place", "place", "record_lines"]
+
+counting = threading.Lock()
+
+
+class Place(NamedTuple):
+    """A line of a user's file, and the dotted path and type of the module that called the
+    operation: `module` is empty outside of modules and in the outermost one."""
+
+    file: str
+    line: int
+    function: str
+    module: str
+    kind: str
+
+    def __str__(self) -> str:
+        text = f"{self.file}:{self.line} in {self.function}" if self.file else "an unknown line"
+        if self.module:
+            return f"{text}, in module {self.module} ({self.kind})"
+        return f"{text}, in module {self.kind}" if self.kind else text
+
+
+class record_lines:
+    """Meanwhile, in this thread, every recorded operation keeps the line that called it.
+
+    `draw` and `derive` show it, and `origin_of` tells it; it costs some microseconds an operation,
+    and nothing when off.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> with record_lines():
+    ...     y = x * x
+    >>> origin_of(y).line > 0, origin_of(x) is None
+    (True, True)
+    """
+
+    def __init__(self) -> None:
+        self.outer: list[Any] = []
+
+    def __enter__(self) -> Self:
+        self.outer.append(mode.watcher)
+        mode.watcher = self
+        with counting:
+            modes.watchers += 1
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        mode.watcher = self.outer.pop()
+        with counting:
+            modes.watchers -= 1
+
+    def made(self, op: Any, t: Any, parents: Any, args: Any, kw: Any) -> None:
+        """Called for every result of an operation."""
+        if t.op is not None:
+            t._more().origin = place()
+        if self.outer[-1] is not None:
+            self.outer[-1].made(op, t, parents, args, kw)
+
+    def pulled(self, node: Any, p: Any, g: Any, gradient: Any) -> None:
+        """Called for every gradient that a rule gives."""
+        if self.outer[-1] is not None:
+            self.outer[-1].pulled(node, p, g, gradient)
+
+
+def origin_of(t: Any) -> Place | None:
+    """Where a tensor was made, or None if it was made outside of `record_lines` and
+    `detect_anomaly`.
+
+    >>> origin_of(tensor(1.0)) is None
+    True
+    """
+    return t.extra.origin if t.extra is not None else None
+
+
+def place() -> Place:
+    """The line outside of these packages that is running, and the module that it runs in."""
+    file, line, function = "", 0, ""
+    owners: list[Any] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if not file and package not in ("autograd_lite", "nn", "contextlib"):
+            file, line, function = (
+                frame.f_code.co_filename,
+                frame.f_lineno,
+                frame.f_code.co_name,
+            )
+        owner: Any = frame.f_locals.get("self")
+        if hasattr(owner, "named_modules") and frame.f_code.co_name == "__call__":
+            owners.append(owner)
+        frame = frame.f_back
+    if not owners:
+        return Place(file, line, function, "", "")
+    inner, root = owners[0], owners[-1]
+    module = next((n for n, m in root.named_modules() if m is inner), "")
+    return Place(file, line, function, module, type(inner).__name__)
