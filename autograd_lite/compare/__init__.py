@@ -1,8 +1,8 @@
 """Autodiff against manual backprop: which of the gradients handed in is right, and which is not."""
 
 from .doors import assert_same, compare
-from .judge import Row
+from .judge import Diagnosis, Row
 from .replay import replay
 from .report import Report, Witness
 
-__all__ = ["Report", "Row", "Witness", "assert_same", "compare", "replay"]
+__all__ = ["Diagnosis", "Report", "Row", "Witness", "assert_same", "compare", "replay"]

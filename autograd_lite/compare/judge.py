@@ -23,6 +23,15 @@ SMALLEST = 1e-12  # of the scale of the loss
 
 
 @dataclass(frozen=True)
+class Diagnosis:
+    """A mistake that explains a gradient: exactly (to rel 1e-4), or merely consistent with it."""
+
+    slug: str
+    sentence: str
+    exact: bool
+
+
+@dataclass(frozen=True)
 class Row:
     """What became of one tensor; errors are NaN where there was nothing to subtract."""
 
@@ -32,6 +41,7 @@ class Row:
     rel_err: float
     verdict: str
     note: str
+    diagnoses: tuple[Diagnosis, ...] = ()
 
 
 def tolerance(yours: Array, true: Array) -> float:

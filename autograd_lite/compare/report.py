@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
 from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row
@@ -91,6 +91,7 @@ class Report:
                     "rel_err": finite(row.rel_err),
                     "verdict": row.verdict,
                     "note": row.note,
+                    "diagnoses": [asdict(d) for d in row.diagnoses],
                 }
                 for row in self.rows
             ],
