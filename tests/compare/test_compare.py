@@ -585,7 +585,7 @@ def test_the_dictionary_is_json() -> None:
     row = next(r for r in told["rows"] if r["name"] == "z1")
     assert row == {
         "name": "z1", "shape": [N, HIDDEN], "max_abs_err": pytest.approx(row["max_abs_err"]),
-        "rel_err": pytest.approx(0.5), "verdict": "wrong here", "note": "norm ratio 2, cosine 1",
+        "rel_err": pytest.approx(0.5), "verdict": "wrong here", "note": "norm ratio 2, cosine 1", "diagnoses": [],
     }  # fmt: skip
     assert told["witness"]["name"] == "z1"
     net, x, loss, labels = problem()
