@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -863,7 +864,8 @@ def same(a: Grads, b: Grads) -> bool:
     )
 
 
-def trials(net: str, seed: int, alone: bool) -> Iterator[Trial]:
+@cache
+def trials(net: str, seed: int, alone: bool) -> tuple[Trial, ...]:
     """The cases of a net, each with what can be said of its gradients."""
     built = problem(net, seed)
     cases = mistakes_of(built)
@@ -875,18 +877,19 @@ def trials(net: str, seed: int, alone: bool) -> Iterator[Trial]:
             groups.append([m])
         else:
             group.append(m)
+    found = []
     for group in groups:
         slugs = frozenset().union(*({m.slug, *ALIKE.get(m.slug, ())} for m in group))
         places = frozenset().union(*(cases[m] for m in group))
-        for m in group:
-            yield Trial(net, seed, m, slugs, places, alone)
+        found += [Trial(net, seed, m, slugs, places, alone) for m in group]
+    return tuple(found)
 
 
 def pairs(net: str, seed: int, alone: bool, count: int) -> Iterator[tuple[Trial, Trial, Report]]:
     """Two mistakes at once, which are not the same gradients as one of all, and the report."""
     rng = np.random.default_rng([seed, 1])
     built = problem(net, seed)
-    single = list(trials(net, seed, alone))
+    single = trials(net, seed, alone)
     given = [only(built, by_hand(built, t.mistake), alone) for t in single]
     given.append(only(built, by_hand(built), alone))
     while count:
@@ -933,6 +936,13 @@ class Outcome:
         names = "|".join(map(re.escape, self.trial.places))
         return re.search(rf"(?<![\w.])({names})(?![\w.])", sentence) is not None
 
+    @property
+    def single(self) -> bool:
+        """Whether nothing but broken tensors is wrong here; the rest inherits."""
+        return self.trial.alone or self.trial.places >= {
+            row.name for row in self.report.rows if row.verdict == "wrong here"
+        }
+
     def __str__(self) -> str:
         first = self.report.first_wrong
         sentence = first.diagnoses[0].sentence if first and first.diagnoses else ""
@@ -944,45 +954,61 @@ class Outcome:
         )
 
 
-def measure(given: Iterable[Trial]) -> list[Outcome]:
+def measure(given: Iterable[Trial], dtype: str = "float64") -> list[Outcome]:
+    """Compare each trial with its gradients in that type; the tape is in float64."""
     outcomes = []
     for trial in given:
         net = problem(trial.net, trial.seed)
-        grads = by_hand(net, trial.mistake)
-        report = compare(net.loss, only(net, grads, trial.alone), net.model)
-        outcomes.append(Outcome(trial, report))
+        grads = only(net, by_hand(net, trial.mistake), trial.alone)
+        grads = {name: g.astype(dtype) for name, g in grads.items()}
+        outcomes.append(Outcome(trial, compare(net.loss, grads, net.model)))
     return outcomes
 
 
 def sample(seeds: Iterable[int], alone: bool, most: int) -> list[Trial]:
     """Up to `most` trials of each slug, in turn from every net."""
     rng = np.random.default_rng(0)
-    by_kind: dict[str, list[list[Trial]]] = defaultdict(list)
+    kinds: dict[str, list[list[Trial]]] = defaultdict(list)
     for seed in seeds:
         for net in NETS:
             here: dict[str, list[Trial]] = defaultdict(list)
             for trial in trials(net, seed, alone):
                 here[trial.kind].append(trial)
             for name, found in here.items():
-                by_kind[name].append([found[i] for i in rng.permutation(len(found))])
+                kinds[name].append([found[i] for i in rng.permutation(len(found))])
     chosen = []
-    for found in by_kind.values():
+    for found in kinds.values():
         rounds = max(map(len, found))
         turns = [f[i] for i in range(rounds) for f in found if i < len(f)]
         chosen += turns[:most]
     return chosen
 
 
-def rates(outcomes: list[Outcome]) -> dict[str, tuple[int, int, int]]:
-    """For every kind of mistake and overall: how many, how many named, how many located."""
+def rates(
+    outcomes: list[Outcome], key: Callable[[Outcome], str]
+) -> dict[str, tuple[int, int, int, int]]:
+    """For every key and overall: how many, and how many are named, located and single."""
     table: dict[str, list[Outcome]] = defaultdict(list)
     for o in outcomes:
-        table[o.trial.kind].append(o)
+        table[key(o)].append(o)
     table = {k: table[k] for k in sorted(table)} | {"overall": outcomes}
     return {
-        k: (len(found), sum(o.named for o in found), sum(o.located for o in found))
+        k: (
+            len(found),
+            sum(o.named for o in found),
+            sum(o.located for o in found),
+            sum(o.single for o in found),
+        )
         for k, found in table.items()
     }
+
+
+def by_kind(o: Outcome) -> str:
+    return o.trial.kind
+
+
+def by_net(o: Outcome) -> str:
+    return o.trial.net
 
 
 def main(words: list[str]) -> None:
@@ -992,10 +1018,11 @@ def main(words: list[str]) -> None:
         found = [t for s in range(count) for net in NETS for t in trials(net, s, alone)]
         outcomes = measure(t for t in found if all(w in str(t) for w in words))
         print("from parameter gradients alone" if alone else "with the intermediates handed in")
-        print(f"{'mistake':<42}{'cases':>7}{'named':>8}{'located':>9}")
-        for name, (cases, named, located) in rates(outcomes).items():
-            if cases:
-                print(f"{name:<42}{cases:>7}{named / cases:>8.1%}{located / cases:>9.1%}")
+        for title, key in (("mistake", by_kind), ("net", by_net)):
+            print(f"{title:<36}{'cases':>8}{'named':>10}{'located':>10}{'single':>10}")
+            for name, (cases, *counts) in rates(outcomes, key).items():
+                shares = "".join(f"{c / cases if cases else 0:>10.1%}" for c in counts)
+                print(f"{name:<36}{cases:>8}{shares}")
         for o in outcomes:
             if not (o.named and o.located):
                 print(o)

@@ -18,6 +18,7 @@ from tests.compare.planted import (
     Net,
     Outcome,
     by_hand,
+    by_kind,
     leaf,
     measure,
     mistakes_of,
@@ -117,16 +118,28 @@ def test_no_planted_mistake_passes(given: str) -> None:
 
 @pytest.mark.parametrize("given", NAMED)
 def test_mistakes_are_named_first(given: str) -> None:
-    for name, (cases, right, _) in rates(outcomes(given)).items():
+    for name, (cases, right, _, _) in rates(outcomes(given), by_kind).items():
         missed = [o for o in outcomes(given) if not o.named and name in (o.trial.kind, "overall")]
         assert right >= NAMED[given] * cases, f"{name}: {right} of {cases}\n{failures(missed)}"
 
 
 @pytest.mark.parametrize("given", NAMED)
 def test_mistakes_are_located(given: str) -> None:
-    for name, (cases, _, found) in rates(outcomes(given)).items():
+    for name, (cases, _, found, _) in rates(outcomes(given), by_kind).items():
         missed = [o for o in outcomes(given) if not o.located and name in (o.trial.kind, "overall")]
         assert found >= LOCATED * cases, f"{name}: {found} of {cases}\n{failures(missed)}"
+
+
+def test_what_inherits_is_not_called_wrong() -> None:
+    found = outcomes("everything")
+    missed = [o for o in found if not o.single]
+    assert len(missed) <= (1 - LOCATED) * len(found), failures(missed)
+
+
+def test_float32_gradients_are_named_too() -> None:
+    found = measure(sample(range(1), False, 3), "float32")
+    missed = [o for o in found if not o.named]
+    assert len(missed) <= (1 - NAMED["parameters"]) * len(found), failures(missed)
 
 
 @pytest.mark.parametrize("given", NAMED)
