@@ -58,10 +58,12 @@ class Mistake:
 
 
 class Slip:
-    """Asked at every place of a backward whether a mistake is made there."""
+    """Asked at every place of a backward whether a mistake is made there; `times` multiplies the
+    gradients of intermediates by numbers."""
 
-    def __init__(self, *made: Mistake) -> None:
+    def __init__(self, *made: Mistake, times: dict[str, float] | None = None) -> None:
         self.made = set(made)
+        self.times = times or {}
         self.asked: dict[Mistake, None] = {}
 
     def __call__(self, slug: str, place: str, how: str = "") -> bool:
@@ -80,7 +82,7 @@ def scaled(slip: Slip, name: str, d: Array, how: str = "") -> Array:
         d = 2 * d
     if slip("factor-half", name, how):
         d = d / 2
-    return d
+    return d * slip.times.get(name, 1)
 
 
 def finished(slip: Slip, name: str, d: Array, n: int) -> Array:
@@ -223,7 +225,7 @@ def relu_slope(z: Array) -> Array:
 
 def through_relu(slip: Slip, name: str, da: Array, z: Array, slope: float = 0.0) -> Array:
     """relu, and leaky relu where there is a slope."""
-    if slope == 0 and slip("relu-mask-missing", name):
+    if slip("relu-mask-missing", name):
         return scaled(slip, name, da)
     if slip("activation-missing", name):
         return scaled(slip, name, da)
@@ -256,6 +258,8 @@ def through_softmax(slip: Slip, name: str, dp: Array, p: Array, z: Array) -> Arr
         return z * (dp - (dp * z).sum(1, keepdims=True))
     if slip("wrong-axis", name):
         return p * (dp - (dp * p).sum(0, keepdims=True))
+    if slip("softmax-twice", name):
+        dp = p * (dp - (dp * p).sum(1, keepdims=True))
     return p * (dp - (dp * p).sum(1, keepdims=True))
 
 
@@ -429,7 +433,7 @@ class ReluCE(Net):
         if slip("softmax-twice", "p"):
             dp = (p - t) / n
         dp = grads["p"] = loss_grad(slip, "p", dp, "batch")
-        if slip("activation-missing", "z3"):
+        if slip("activation-missing", "z3", "the softmax's"):
             return dp
         return scaled(slip, "z3", through_softmax(slip, "z3", dp, p, z))
 
@@ -438,6 +442,8 @@ def penalised(slip: Slip, name: str, d: Array, w: Array, alpha: float) -> Array:
     """The gradient with that of alpha Σ w² added."""
     if slip("penalty", name, "missing"):
         return d
+    if slip("overwritten", name, "by the penalty"):
+        return 2 * alpha * w
     if slip("penalty", name, "doubled"):
         return d + 4 * alpha * w
     if slip("penalty", name, "halved"):
@@ -659,7 +665,7 @@ class Embedded(Net):
             dtable[self.ids] += de  # buffered: the last one wins
         else:
             np.add.at(dtable, self.ids, de)
-        grads["E"] = scaled(slip, "E", dtable)
+        grads["E"] = finished(slip, "E", dtable, len(e))
         return grads
 
 
@@ -694,7 +700,7 @@ class Huber(Net):
         dout = grads["out"] = loss_grad(slip, "out", dout / error.size, "entries")
         da2 = dense(slip, grads, dout, a2, self.w3, ("W3", "b3", "a2"))
         dz2 = da2 * (np.abs(z2) <= 0.8)
-        if slip("activation-missing", "z2"):
+        if slip("activation-missing", "z2", "the clip's"):
             dz2 = da2
         dz2 = grads["z2"] = scaled(slip, "z2", dz2)
         da1 = dense(slip, grads, dz2, a1, self.w2, ("W2", "b2", "a1"))
@@ -859,9 +865,20 @@ def same(a: Grads, b: Grads) -> bool:
     """Whether the gradients are equal but for rounding."""
     return all(
         a[k].shape == b[k].shape
-        and np.linalg.norm(a[k] - b[k]) <= 1e-9 * np.linalg.norm(a[k]) + 1e-15
+        and np.linalg.norm(a[k] - b[k]) <= 1e-9 * np.linalg.norm(a[k]) + 1e-13
         for k in a
     )
+
+
+def multiples(net: Net) -> Iterator[tuple[str, Grads]]:
+    """The gradients of the parameters if that of an intermediate is multiplied by a number: the
+    same as if that of another is, where only linear operations lie between."""
+    right = by_hand(net)
+    inner = [name for name in right if name not in net.params]
+    n, k = sorted(right[inner[0]].shape)
+    for name in inner:
+        for c in (0, n, 1 / n, k, 1 / k):
+            yield name, only(net, net.backward(Slip(times={name: c})), True)
 
 
 @cache
@@ -877,10 +894,14 @@ def trials(net: str, seed: int, alone: bool) -> tuple[Trial, ...]:
             groups.append([m])
         else:
             group.append(m)
+    moved = list(multiples(built)) if alone else []
     found = []
     for group in groups:
         slugs = frozenset().union(*({m.slug, *ALIKE.get(m.slug, ())} for m in group))
-        places = frozenset().union(*(cases[m] for m in group))
+        if alone and "counted-twice" in slugs:
+            slugs |= {"factor-2"}  # of the loss itself
+        alike = [{name} for name, grads in moved if same(given[group[0]], grads)]
+        places = frozenset().union(*(cases[m] for m in group), *alike)
         found += [Trial(net, seed, m, slugs, places, alone) for m in group]
     return tuple(found)
 
@@ -911,6 +932,7 @@ class Outcome:
 
     trial: Trial
     report: Report
+    users: frozenset[str]
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -924,17 +946,19 @@ class Outcome:
     @property
     def located(self) -> bool:
         """The first wrong row is the broken tensor; or, from parameters alone, the sentence of
-        the first diagnosis speaks of it."""
+        the first diagnosis has its name, or is about an operation ("in ...") that it goes into."""
         first = self.report.first_wrong
-        if first is None:
-            return False
-        if first.name in self.trial.places:
-            return True
+        if first is None or first.name in self.trial.places:
+            return first is not None
         if not self.trial.alone or not first.diagnoses:
             return False
         sentence = first.diagnoses[0].sentence
+        into = "|".join(map(re.escape, self.users))
         names = "|".join(map(re.escape, self.trial.places))
-        return re.search(rf"(?<![\w.])({names})(?![\w.])", sentence) is not None
+        return bool(
+            re.search(rf"\bin ({into})(?![\w.])", sentence)
+            or re.search(rf"(?<!\bin )(?<![\w.])({names})(?![\w.])", sentence)
+        )
 
     @property
     def single(self) -> bool:
@@ -961,8 +985,23 @@ def measure(given: Iterable[Trial], dtype: str = "float64") -> list[Outcome]:
         net = problem(trial.net, trial.seed)
         grads = only(net, by_hand(net, trial.mistake), trial.alone)
         grads = {name: g.astype(dtype) for name, g in grads.items()}
-        outcomes.append(Outcome(trial, compare(net.loss, grads, net.model)))
+        report = compare(net.loss, grads, net.model)
+        outcomes.append(Outcome(trial, report, users(net, trial.places)))
     return outcomes
+
+
+def users(net: Net, places: Iterable[str]) -> frozenset[str]:
+    """What the operations may be called that take a tensor of these names, as far as the next
+    name: by the name of the result, or by operation and shape."""
+    names = {p: name for name, p in net.model.named_parameters()} if net.model else {}
+    inside: set[Tensor] = set()
+    labels = set()
+    for t in ag.tape(net.loss):
+        takes = [p for p in t.parents if p is not None]
+        if any(p in inside or p.name in places or names.get(p) in places for p in takes):
+            labels |= {f"{t.op.name} of shape {t.shape}", t.name or t.op.name}
+            inside |= set() if t.name else {t}
+    return frozenset(labels)
 
 
 def sample(seeds: Iterable[int], alone: bool, most: int) -> list[Trial]:

@@ -73,14 +73,14 @@ def test_which_slugs_cannot_be_told_apart() -> None:
     """The gradients of different slugs agree for these reasons and no other: from the parameters
     alone, twice the gradient of the loss is twice everything; relu′ is a mask; gᵀ x is the
     transpose of xᵀ g; p - t sums to 0 over the classes, and what batch normalisation passes on
-    over the batch, so that a sum or a mean of it is a zero placeholder."""
+    over the batch, so that a sum or a mean of it is a zero placeholder; and see `ALIKE`."""
     found = {t.slugs for net in NETS for alone in (True, False) for t in trials(net, 0, alone)}
     assert {s for s in found if len(s) > 1} == {
         frozenset({"counted-twice", "factor-2"}),
         frozenset({"relu-mask-missing", "activation-missing"}),
         frozenset({"operand-order", "transposed"}),
         frozenset({"summed-over-inputs", "placeholder"}),
-        frozenset({"product-of-means", "placeholder"}),
+        frozenset({"product-of-means", "weight-for-input", "placeholder"}),
         frozenset({"bias-not-summed", "broadcast-not-undone"}),
         frozenset({"overwritten", "placeholder"}),
     }
@@ -103,7 +103,7 @@ def test_right_gradients_are_right(net: str, alone: bool) -> None:
 
 @cache
 def outcomes(given: str) -> list[Outcome]:
-    return measure(sample(range(2), given == "parameters", 14))
+    return measure(sample(range(2), given == "parameters", 9))
 
 
 def failures(found: list[Outcome]) -> str:
@@ -144,14 +144,16 @@ def test_float32_gradients_are_named_too() -> None:
 
 @pytest.mark.parametrize("given", NAMED)
 def test_two_mistakes_are_never_a_third(given: str) -> None:
+    """The first exact name of a row is one of the two; ties may follow."""
     wrong = []
     for net in NETS:
-        for a, b, report in pairs(net, 0, given == "parameters", 8):
+        for a, b, report in pairs(net, 0, given == "parameters", 6):
             assert not report.ok
-            said = {(r.name, d.slug) for r in report.rows for d in r.diagnoses if d.exact}
-            third = sorted(x for x in said if x[1] not in a.slugs | b.slugs)
-            if third:
-                wrong.append(f"{a}; and {b.mistake}: got {third}")
+            either = a.slugs | b.slugs | CONVENTION
+            for row in report.rows:
+                exact = [d.slug for d in row.diagnoses if d.exact]
+                if exact and exact[0] not in either:
+                    wrong.append(f"{a}; and {b.mistake}: got {exact} at {row.name}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -286,20 +288,20 @@ def plain(b: Any) -> Any:
     return b
 
 
-def row(b: Any) -> Any:
+def lying(b: Any) -> Any:
     return b[None, :]
 
 
-def column(b: Any) -> Any:
+def standing(b: Any) -> Any:
     return b[:, None]
 
 
 # layout: columns?, (out, in)?, shape of the bias
 LAYOUT = {
-    "S0": (False, False, row),
+    "S0": (False, False, lying),
     "S1": (False, True, plain),
-    "S3": (False, False, row),
-    "S4": (True, True, column),
+    "S3": (False, False, lying),
+    "S4": (True, True, standing),
 }
 KIND = {
     "S0": ("squares", ("tanh", "relu")),
