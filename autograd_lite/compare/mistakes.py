@@ -187,6 +187,18 @@ rule(
     lambda g, y, x, axis: g - x * along(g, axis),
 )
 rule(
+    "softmax-from-logits",
+    "the Jacobian of softmax is built from the logits, not from the probabilities",
+    "log_softmax",
+    lambda g, y, x, axis: jacobian(x, g / np.exp(y), axis),
+)
+rule(
+    "softmax-twice",
+    "p - t is taken for the gradient of p, and goes through the Jacobian of softmax again",
+    "log",
+    lambda g, y, x: g - x * along(g, x.ndim - 1),
+)
+rule(
     "softmax-twice",
     "the Jacobian of softmax is applied twice",
     "softmax",
@@ -211,6 +223,16 @@ rule(
     lambda g, y, x, axis: (
         g - np.exp(y) * along(g, axis) + jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
     ),
+)
+rule(
+    "bce-term",
+    "the term (1 - t) / (1 - p) of binary cross-entropy is added",
+    "log_softmax",
+    lambda g, y, x, axis: (
+        g - np.exp(y) * along(g, axis) + jacobian(np.exp(y), g / (1 - np.exp(y)), axis),
+        jacobian(np.exp(y), 1 / (1 - np.exp(y)), axis),
+    ),
+    free=True,
 )
 rule(
     "targets-not-one",

@@ -12,10 +12,11 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..ops import table
 from ..symbol import Symbol, as_symbol, formulas, input_names
 from ..tape import Array, fit
 from ..tensor import Tensor
@@ -31,18 +32,33 @@ DEEPEST = 5  # mistakes in one chain
 WIDEST = 6  # continuations of one chain that are tried
 
 
+class Spot(NamedTuple):
+    """Where a mistake is made: on some of the edges into a tensor, or in its total gradient."""
+
+    p: Tensor
+    edges: tuple[Edge, ...] = ()
+
+    def part(self, back: Backward) -> Array:
+        """The part of the gradient of `p` that comes through this spot."""
+        if not self.edges:
+            return back.made[self.p]
+        return np.asarray(sum(e.part for e in self.edges))
+
+
 @dataclass(frozen=True)
 class Guess:
-    """A mistake at a place: an edge or a tensor. `change` makes it in a Backward."""
+    """Mistakes that would give the gradient of a tensor; `changes` make them in a Backward.
+
+    `explained` are the gradients handed in that come out as they are, `spoilt` those that do not.
+    """
 
     names: tuple[tuple[str, str], ...]  # (slug, sentence)
-    place: Any
-    change: Callable[[Any], Array]
+    spot: Spot
+    changes: Mapping[Any, Callable[[Any], Array]]
+    explained: frozenset[Tensor]
+    spoilt: frozenset[Tensor] = frozenset()
     edge: Edge | None = None
     wrong: Mistake | None = None
-    explained: frozenset[Tensor] = frozenset()
-    spoilt: frozenset[Tensor] = frozenset()
-    before: Backward | None = None  # with the other half of a mistake that has two places
 
 
 @dataclass(frozen=True)
@@ -54,11 +70,22 @@ class Finding:
     formula: str
 
 
+class Fit(NamedTuple):
+    """A factor with which a mistake gives a gradient, and what it does to the others."""
+
+    c: float
+    explained: frozenset[Tensor]
+    spoilt: frozenset[Tensor]
+
+
+Names = tuple[tuple[str, str], ...]
+
+
 class Search:
-    """What is known of one comparison.
+    """The search for the mistakes of one comparison.
 
     `raw` are the gradients as they were handed in, by tensor; those whose shape does not fit are
-    not in `back.yours`. `labels` are the names of tensors, `n` and `k` the batch and the outputs.
+    not in `back.yours`. `labels` are the names of tensors.
     """
 
     def __init__(
@@ -70,535 +97,418 @@ class Search:
         self.coarse = {
             t: 1e-4 if min(g.dtype.itemsize, t.dtype.itemsize) < 8 else 1e-7 for t, g in raw.items()
         }
+        self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
         self.n, self.k = sizes(back.nodes)
+        self.factors = named_factors(self.n, self.k)
         self.deadline = time.monotonic() + SECONDS
+        self.below = reached(back, self.target)
 
     @property
     def late(self) -> bool:
         """Whether the time for the search is over."""
         return time.monotonic() > self.deadline
 
-    # ---- the places from which a tensor can be reached
-
-    def reached(self) -> dict[Tensor, frozenset[Tensor]]:
-        """For every tensor, the handed-in tensors that a mistake in its gradient shows in."""
-        outgoing: dict[Tensor, list[Edge]] = {}
-        for parts in self.back.into.values():
-            for e in parts:
-                outgoing.setdefault(e.node, []).append(e)
-        below: dict[Tensor, frozenset[Tensor]] = {}
-        for node in reversed(self.back.nodes):
-            parts = outgoing.get(node, ())
-            below[node] = (
-                frozenset([node])
-                if node in self.target
-                else frozenset().union(*(below.get(e.p, frozenset()) for e in parts))
-            )
-        return below
-
     # ---- comparing
 
     def agrees(self, t: Tensor, g: Array) -> bool:
         """Whether `g` is what was handed in for `t`."""
         mine = self.target[t]
-        if [n for n in mine.shape if n != 1] != [n for n in g.shape if n != 1]:
+        if squeezed(mine) != squeezed(g):
             return False
+        if max(largest(mine), largest(g)) <= self.floor[t]:
+            return True
         return distance(mine, g.reshape(mine.shape))[1] <= self.coarse[t]
 
-    def wrong(self, back: Backward, among: Any) -> list[Tensor]:
+    def wrong(self, back: Backward, among: list[Tensor]) -> list[Tensor]:
         """The tensors whose gradient is not what that pass gives, in backward order."""
         return [t for t in among if not self.agrees(t, made(back, t))]
 
-    # ---- guessing
-
-    def fitted(
-        self,
-        back: Backward,
-        t: Tensor,
-        place: Tensor,
-        certain: Array | float,
-        free: Array,
-        want: str = "names",
-    ) -> tuple[float, frozenset[Tensor], frozenset[Tensor]] | None:
-        """The factor c for which `certain + c * free` at `place` gives the gradient of `t`, what it
-        explains and what it spoils; None if there is none.
-
-        `want` is "names" for factors that have a name, "any" for any but 0, "positive".
-        """
+    def fit(
+        self, back: Backward, t: Tensor, p: Tensor, certain: Array | float, free: Array, want: str
+    ) -> Fit | None:
+        """The factor c for which the gradient of `p` with `certain + c * free` added gives that of
+        `t`; None if there is none. `want` is "names" for factors that have a name, "any" for all
+        but 0, "positive"."""
         if self.late:
             return None
         try:
-            moved = back.spread(place, free)
-            fixed = back.spread(place, certain * np.ones_like(free)) if np.any(certain) else {}
+            moved = back.spread(p, free)
+            fixed = back.spread(p, certain + 0 * free) if np.any(certain) else {}
+            if t not in moved:
+                return None
+            mine, still, slope = self.target[t], made(back, t) + fixed.get(t, 0), moved[t]
+            if squeezed(still + slope) != squeezed(mine):
+                return None
+            mine = mine.reshape((still + slope).shape)
         except (ValueError, IndexError):  # a gradient of that shape cannot be passed on
             return None
-        if t not in moved:
-            return None
-
-        def against(u: Tensor) -> Array:
-            return np.asarray(made(back, u) + fixed.get(u, 0))
-
-        mine, still, slope = self.target[t], against(t), moved[t]
-        try:
-            whole = still + slope
-            if [n for n in whole.shape if n != 1] != [n for n in mine.shape if n != 1]:
-                return None
-            gap = mine.reshape(whole.shape) - still
-        except ValueError:
-            return None
-        top = largest(slope)
-        if not (0 < top < math.inf) or not np.isfinite(gap).all():
-            return None
-        v = (slope / top).astype(np.float64)
-        c = float((v * gap).sum() / (v * v).sum()) / top
+        c = ratio(mine - still, slope)
         if want == "names":
             c = self.snapped(c, self.coarse[t])
-        if not math.isfinite(c) or (want != "names" and abs(c) < 1e-12) or (want == "positive" and c <= 0):
+        elif not abs(c) > 1e-12 or (want == "positive" and c < 0):
             return None
-        if distance(mine.reshape(whole.shape), still + c * slope)[1] > self.coarse[t]:
+        if math.isnan(c) or not self.agrees(t, still + c * slope):
             return None
         explained, spoilt = set(), set()
         for u, d in moved.items():
             if u in self.target:
-                (explained if self.agrees(u, against(u) + c * d) else spoilt).add(u)
-        return c, frozenset(explained), frozenset(spoilt)
+                good = self.agrees(u, made(back, u) + fixed.get(u, 0) + c * d)
+                (explained if good else spoilt).add(u)
+        return Fit(c, frozenset(explained), frozenset(spoilt))
+
+    def replaced(self, t: Tensor, p: Tensor, wrong: Array) -> Fit | None:
+        """`fit` for a gradient that takes the place of that of `p` and has another shape: seen in
+        `p` itself, or in the leaf that `p` is the transpose of."""
+        while p is not t and p.op is not None and p.op.name == "mT" and p.parents[0] is not None:
+            p, wrong = p.parents[0], wrong.mT
+        if p is not t or squeezed(self.target[t]) != squeezed(wrong):
+            return None
+        c = self.snapped(ratio(self.target[t].reshape(wrong.shape), wrong), self.coarse[t])
+        if not c or math.isnan(c) or not self.agrees(t, c * wrong):
+            return None
+        return Fit(c, frozenset([t]), frozenset())
 
     def snapped(self, c: float, coarse: float) -> float:
         """The factor with a name that `c` is, or NaN."""
-        return next(
-            (f for f in self.factors if abs(c - f) <= 10 * coarse * max(abs(f), 1e-3)), math.nan
-        )
+        near = (f for f in self.factors if abs(c - f) <= 10 * coarse * max(abs(f), 1e-3))
+        return next(near, math.nan)
 
-    @property
-    def factors(self) -> dict[float, list[tuple[tuple[str, str], ...]]]:
-        """Every factor that has a name, alone or as a product, with its names."""
-        if not hasattr(self, "_factors"):
-            groups: dict[str, list[tuple[float, tuple[str, str]]]] = {"": [], "2": [], "n": []}
-            known = {"n": self.n, "k": self.k}
-            for slug, text, sentence in CONSTANTS:
-                value = float(eval(text, {}, known))
-                if value != 1:
-                    words = sentence.format(n=self.n, k=self.k, nk=self.n * self.k)
-                    kind = "n" if set(text) & set("nk") else "2" if "2" in text else ""
-                    groups[kind].append((value, (slug, words)))
-            found: dict[float, list[tuple[tuple[str, str], ...]]] = {1.0: [()]}
-            singles = [(v, (name,)) for kind in groups.values() for v, name in kind]
-            pairs = [
-                (u * v, (first, second))
-                for a, b in (("", "2"), ("", "n"), ("2", "n"))
-                for u, first in groups[a]
-                for v, second in groups[b]
-                if u
-            ]
-            for value, names in [*singles, *pairs]:
-                held = found.setdefault(value, [])
-                if not held or len(held[0]) == len(names):
-                    held.append(names)
-            self._factors = found
-        return self._factors
+    # ---- guessing
 
     def guesses(self, back: Backward, t: Tensor) -> Iterator[Guess]:
-        """All single mistakes that give the gradient of `t`, the most specific first."""
-        below = self.below
-        places = [p for p in back.made if t in below.get(p, ())]
+        """The single mistakes that give the gradient of `t`, the most specific first."""
+        places = [p for p in back.made if t in self.below.get(p, ())]
         places = places[: -NEAREST - 1 : -1]
-        arcs = [e for p in places for e in back.into.get(p, ())]
-        yield from self.unsummed(back, t, arcs)
-        yield from self.rules(back, t, arcs)
+        spots = [spot for p in places for spot in spots_of(back, p)]
+        yield from self.unsummed(back, t, spots)
+        yield from self.rules(back, t, spots)
+        yield from self.products(back, t, spots)
         yield from self.statistics(back, t, places)
-        yield from self.constants(back, t, places)
         yield from self.penalties(back, t)
-        yield from self.reuse(back, t, places)
+        yield from self.factor_of(back, t, [Spot(p) for p in places])
+        yield from self.reuse(back, t, spots)
+        yield from self.factor_of(back, t, spots)
         yield from self.patterns(back, t)
 
     def attempt(
         self,
         back: Backward,
         t: Tensor,
-        e: Edge,
-        wrong: Any,
-        names: tuple[tuple[str, str], ...],
-        redo: Callable[[Edge], Array],
+        spot: Spot,
+        wrong: Array,
+        names: Names,
+        redo: Callable[[Any], Any],
         row: Mistake | None = None,
+        edge: Edge | None = None,
     ) -> Iterator[Guess]:
-        """The guess that edge `e` gave `wrong` instead, times a factor that may have a name."""
-        wrong = np.asarray(wrong)
-        if wrong.shape == e.part.shape and distance(wrong, e.part)[1] < 1e-9:
-            return
-        certain = -e.part if wrong.shape == e.part.shape or len(back.into[e.p]) > 1 else 0 * wrong
-        if not np.shape(certain) == wrong.shape:
-            certain = np.broadcast_to(certain, wrong.shape) if fits_in(certain, wrong) else 0 * wrong
-        if wrong.shape != e.part.shape and len(back.into[e.p]) == 1:
-            found = self.alone(back, t, e.p, wrong)
+        """The guess that this spot gave `wrong`, times a factor that may have a name.
+
+        `redo` gives the wrong part again, of an edge or of a whole gradient.
+        """
+        part, p = spot.part(back), spot.p
+        if wrong.shape == part.shape:
+            if distance(wrong, part)[1] < 1e-9:
+                return
+            found = self.fit(back, t, p, -part, wrong, "names")
         else:
-            found = self.fitted(back, t, e.p, certain, wrong)
-        if found is None:
+            found = self.replaced(t, p, wrong)
+            if found is None and fits_in(part, wrong):
+                found = self.fit(back, t, p, -part, wrong, "names")
+        if found is None or not found.c:
             return
-        c, explained, spoilt = found
-        for extra in self.factors[c] if c else ():
-            yield Guess(
-                (*names, *extra),
-                (e.node, e.i),
-                lambda edge: c * np.asarray(redo(edge)),
-                e,
-                row,
-                explained,
-                spoilt,
-            )
+        c = found.c
+        keys = [(e.node, e.i) for e in spot.edges] or [p]
+        changes = {key: (lambda it: c * np.asarray(redo(it))) for key in keys}
+        for extra in self.factors[c]:
+            yield Guess((*names, *extra), spot, changes, *found[1:], edge or first(spot), row)
 
-    def alone(
-        self, back: Backward, t: Tensor, p: Tensor, wrong: Array
-    ) -> tuple[float, frozenset[Tensor], frozenset[Tensor]] | None:
-        """`fitted` for a gradient whose shape is not that of its tensor, so that it replaces it."""
-        if p in self.target:
-            if p is not t:
-                return None
-            mine = self.target[t]
-            if [n for n in mine.shape if n != 1] != [n for n in wrong.shape if n != 1]:
-                return None
-            size = float((wrong * wrong).sum())
-            c = float((mine.reshape(wrong.shape) * wrong).sum()) / size if size else math.nan
-            c = self.snapped(c, self.coarse[t])
-            good = not math.isnan(c) and self.agrees(t, c * wrong)
-            return (c, frozenset([t]), frozenset()) if good and c else None
-        whole = back.made[p]
-        if not fits_in(whole, wrong):
-            return None
-        return self.fitted(back, t, p, 0 * wrong - whole, wrong)
-
-    def unsummed(self, back: Backward, t: Tensor, arcs: list[Edge]) -> Iterator[Guess]:
+    def unsummed(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
         """Wrong sums over axes that broadcasting stretched."""
+        spots = [s for s in spots if s.edges and all(e.raw.shape != s.p.shape for e in s.edges)]
         for slug, sentence, sum_wrongly in FITS:
-            for e in arcs:
-                if e.raw.shape == e.p.shape:
+            for spot in spots:
+
+                def redo(e: Edge, sum_wrongly: Any = sum_wrongly) -> Array:
+                    g = np.asarray(sum_wrongly(e.raw, stretched(e.raw.shape, e.p.shape)))
+                    return g.reshape(e.p.shape) if g.size == e.p.data.size else g
+
+                names = ((slug, sentence),)
+                if slug == "bias-not-summed" and spot.edges[0].node.op.name != "add":
+                    names = (("broadcast-not-undone", SENTENCES["broadcast-not-undone"]),)
+                try:
+                    wrong = np.asarray(sum(map(redo, spot.edges)))
+                except ValueError:
                     continue
-                axes = stretched(e.raw.shape, e.p.shape)
-                if slug == "bias-not-summed" and e.p.op is not None and not is_weight(e.p):
-                    slug, sentence = "broadcast-not-undone", SENTENCES["broadcast-not-undone"]
+                yield from self.attempt(back, t, spot, wrong, names, redo)
+        for spot in spots:
+            if len(spot.edges) == 1 and spot.edges[0].node.op.name == "add":
+                yield from self.bias_from_weight(back, t, spot)
 
-                def redo(edge: Edge, sum_wrongly: Any = sum_wrongly, axes: Any = axes) -> Array:
-                    g = np.asarray(sum_wrongly(edge.raw, axes))
-                    return g.reshape(edge.p.shape) if g.size == edge.p.data.size else g
-
-                yield from self.attempt(back, t, e, redo(e), ((slug, sentence),), redo)
-        for e in arcs:
-            if e.node.op is not None and e.node.op.name == "add" and e.raw.shape != e.p.shape:
-                yield from self.bias_from_weight(back, t, e)
-
-    def bias_from_weight(self, back: Backward, t: Tensor, e: Edge) -> Iterator[Guess]:
+    def bias_from_weight(self, back: Backward, t: Tensor, spot: Spot) -> Iterator[Guess]:
         """The bias has the column sums of the weight's gradient."""
+        (e,) = spot.edges
         product = e.node.parents[1 - e.i]
         if product is None or product.op is None or product.op.name != "matmul":
             return
-        w = next((arc for arc in outgoing(back, product) if is_weight(arc.p)), None)
+        given = (arc for p in product.parents if p is not None for arc in back.into.get(p, ()))
+        w = next((arc for arc in given if arc.node is product and is_weight(arc.p)), None)
         if w is None or w.raw.ndim != 2:
             return
+        sums = np.add.reduce(w.raw, axis=0 if w.i else 1)
+        if sums.size == e.p.data.size:
+            sums = sums.reshape(e.p.shape)
+            names = (("bias-from-weight", SENTENCES["bias-from-weight"]),)
+            yield from self.attempt(back, t, spot, sums, names, lambda it: sums)
 
-        def redo(edge: Edge) -> Array:
-            return np.add.reduce(w.raw, axis=0 if w.i else 1).reshape(edge.p.shape)
-
-        names = (("bias-from-weight", SENTENCES["bias-from-weight"]),)
-        if np.add.reduce(w.raw, axis=0 if w.i else 1).size == e.p.data.size:
-            yield from self.attempt(back, t, e, redo(e), names, redo)
-
-    def rules(self, back: Backward, t: Tensor, arcs: list[Edge]) -> Iterator[Guess]:
+    def rules(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
         """Wrong rules of the table."""
-        by_op: dict[str, list[Edge]] = {}
-        for e in arcs:
-            by_op.setdefault(e.node.op.name, []).append(e)
+        by_op: dict[str, list[tuple[Spot, list[Edge]]]] = {}
+        for spot in spots:
+            if len({e.node.op.name for e in spot.edges}) == 1:
+                by_op.setdefault(spot.edges[0].node.op.name, []).append((spot, [*spot.edges]))
+            elif not spot.edges:
+                for e in softmax_by_hand(back, spot.p):
+                    by_op.setdefault("softmax", []).append((spot, [e]))
         for row in [*RULES, *PRODUCTS]:
-            for e in [e for name in row.ops if name in by_op for e in by_op[name]]:
-                if self.late:
-                    return
-                redo = runner(row, e)
-                if redo is None:
+            for spot, arcs in [pair for op in row.ops for pair in by_op.get(op, ())]:
+                redos = [runner(row, e) for e in arcs]
+                if self.late or None in redos:
                     continue
                 try:
                     with np.errstate(all="ignore"):
-                        given = redo(e)
+                        given = [redo(e) for redo, e in zip(redos, arcs, strict=True) if redo]
+                        names = ((row.slug, row.sentence.format(op=arcs[0].node.op.name)),)
+                        if row.free:
+                            yield from self.free_rule(back, t, spot, arcs, names, given)
+                            continue
+                        wrong = np.asarray(sum(given))
                 except (ValueError, TypeError, IndexError, MemoryError):
                     continue  # shapes to which that rule does not apply
-                names = ((row.slug, row.sentence.format(op=e.node.op.name)),)
-                if row.free:
-                    yield from self.free_rule(back, t, e, row, names, redo)
-                elif np.isfinite(given).all():
-                    yield from self.attempt(back, t, e, given, names, redo, row)
-        for e in by_op.get("matmul", ()):
-            yield from self.updated(back, t, e)
-            yield from self.partial(back, t, e)
-        for arcs in by_op.values():
-            for e in arcs:
-                yield from self.partial_activation(back, t, e)
+                if np.isfinite(wrong).all():
+                    redo = again(row) if spot.edges else (lambda it, wrong=wrong: wrong)
+                    yield from self.attempt(back, t, spot, wrong, names, redo, row, arcs[0])
 
     def free_rule(
-        self, back: Backward, t: Tensor, e: Edge, row: Mistake, names: Any, redo: Any
+        self, back: Backward, t: Tensor, spot: Spot, arcs: list[Edge], names: Names, given: Any
     ) -> Iterator[Guess]:
         """A wrong rule with a factor that is not known."""
-        fixed, free = redo(e)
-        found = self.fitted(back, t, e.p, fixed - e.part, free, "positive")
-        if found and distance(fixed + found[0] * free, e.part)[1] > self.coarse[t]:
-            c, explained, spoilt = found
+        part = spot.part(back)
+        fixed, free = (np.asarray(sum(half)) for half in zip(*given, strict=True))
+        found = self.fit(back, t, spot.p, fixed - part, free, "positive")
+        if found and distance(fixed + found.c * free, part)[1] > 1e-9:
+            wrong = fixed + found.c * free
+            key = spot.p if not spot.edges else (arcs[0].node, arcs[0].i)
+            yield Guess(names, spot, {key: lambda it: wrong}, *found[1:], arcs[0])
 
-            def change(edge: Edge) -> Array:
-                fixed, free = redo(edge)
-                return np.asarray(fixed + c * free)
-
-            yield Guess(names, (e.node, e.i), change, e, None, explained, spoilt)
-
-    def updated(self, back: Backward, t: Tensor, e: Edge) -> Iterator[Guess]:
-        """The weight is used after its own update."""
-        w = e.node.parents[1 - e.i]
-        if w is None or not w.requires_grad or not is_weight(w) or is_weight(e.p) or e.g.ndim != 2:
-            return
-        step = back.yours.get(w, back.made[w])
-
-        def moved(edge: Edge) -> Array:
-            return np.asarray(step.mT @ edge.g if edge.i else edge.g @ step.mT)
-
-        found = self.fitted(back, t, e.p, 0, -moved(e), "positive")
-        if found:
-            c, explained, spoilt = found
-            names = (("updated-weights", SENTENCES["updated-weights"].format(rate=c)),)
-            yield Guess(
-                names, (e.node, e.i), lambda edge: edge.part - c * moved(edge), e, None, explained, spoilt
-            )
-
-    def activation_above(self, back: Backward, node: Tensor) -> Edge | None:
-        """The edge of the activation that takes the sum that `node` (a matmul) is part of."""
-        for _ in range(2):
-            parts = back.into.get(node, ())
-            if len(parts) != 1:
-                return None
-            e = parts[0]
-            if e.node.op.name == "add":
-                node = e.node
+    def products(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+        """Mistakes that concern a product and what is around it."""
+        for spot in spots:
+            if len(spot.edges) != 1:
                 continue
-            alone = len(e.node.args) == 1 and e.node.shape == e.p.shape
-            return e if alone and e.node.op.name not in VIEWS else None
-        return None
+            (e,) = spot.edges
+            if e.node.op.name == "matmul" and e.g.ndim == 2:
+                yield from self.updated(back, t, spot)
+                above = activation_above(back, e.node)
+                for x, w, s in single_slopes(above, e.node) if above else ():
+                    spec = "nj,nk,njk->jk" if e.i else "nk,njk,jk->nj"
+                    g = above.g
+                    wrong = np.einsum(spec, *((x, g, s) if e.i else (g, s, w)))
+                    yield from self.partial(back, t, spot, above, wrong)
+            else:
+                for product in sums_of(e.p):
+                    if activation_above(back, product) is e:
+                        for _, _, s in single_slopes(e, product):
+                            yield from self.partial(back, t, spot, e, e.g * s.sum(axis=1))
 
-    def slopes(self, e: Edge, x: Array, w: Array) -> Array | None:
-        """f' at the single products x_nj w_jk, of shape (n, j, k)."""
-        if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**7:
-            return None
-        single = x[:, :, None] * w[None]
-        op, kw = e.node.op, e.node.kw
-        with np.errstate(all="ignore"):
-            rule = next(iter(op.rules))
-            return np.asarray(rule(np.ones_like(single), op.forward(single, **kw), single, **kw))
-
-    def partial(self, back: Backward, t: Tensor, e: Edge) -> Iterator[Guess]:
-        """The derivative of the activation at single products, seen from the product's inputs."""
-        above = self.activation_above(back, e.node)
-        if above is None or e.g.ndim != 2:
-            return
-        x, w = e.node.args
-        s = self.slopes(above, x, w)
-        if s is None:
-            return
-
-        def redo(edge: Edge) -> Array:
-            spec = "nj,nk,njk->jk" if edge.i else "nk,njk,jk->nj"
-            given = (x, above.g, s) if edge.i else (above.g, s, w)
-            return np.einsum(spec, *given)
-
-        words = SENTENCES["partial-preactivation"].format(op=above.node.op.name)
-        yield from self.attempt(back, t, e, redo(e), (("partial-preactivation", words),), redo)
-
-    def partial_activation(self, back: Backward, t: Tensor, e: Edge) -> Iterator[Guess]:
-        """The same, seen from the sum itself."""
-        product = e.p
-        if product.op is not None and product.op.name == "add":
-            parents = [p for p in product.parents if p is not None and p.op is not None]
-            product = next((p for p in parents if p.op and p.op.name == "matmul"), product)
-        if product.op is None or product.op.name != "matmul":
-            return
-        if self.activation_above(back, product) is not e:
-            return
-        s = self.slopes(e, *product.args)
-        if s is None:
-            return
-
-        def redo(edge: Edge) -> Array:
-            return np.asarray(edge.g * s.sum(axis=1))
-
+    def partial(
+        self, back: Backward, t: Tensor, spot: Spot, e: Edge, wrong: Array
+    ) -> Iterator[Guess]:
         words = SENTENCES["partial-preactivation"].format(op=e.node.op.name)
-        yield from self.attempt(back, t, e, redo(e), (("partial-preactivation", words),), redo)
+        names = (("partial-preactivation", words),)
+        yield from self.attempt(back, t, spot, wrong, names, lambda it: wrong)
+
+    def updated(self, back: Backward, t: Tensor, spot: Spot) -> Iterator[Guess]:
+        """The weight is used after its own update."""
+        (e,) = spot.edges
+        w = e.node.parents[1 - e.i]
+        if w is None or not w.requires_grad or not is_weight(w) or is_weight(e.p):
+            return
+        own = [arc.part for arc in back.into.get(w, ()) if arc.node is e.node]
+        for step in [back.yours.get(w, back.made[w]), *own]:
+            moved = -(step.mT @ e.g if e.i else e.g @ step.mT)
+            found = self.fit(back, t, e.p, 0, moved, "positive")
+            if found:
+                names = (("updated-weights", SENTENCES["updated-weights"].format(rate=found.c)),)
+                wrong = e.part + found.c * moved
+                yield Guess(names, spot, {(e.node, e.i): lambda it: wrong}, *found[1:], e)
+                return
 
     def statistics(self, back: Backward, t: Tensor, places: list[Tensor]) -> Iterator[Guess]:
         """Means and variances that are held constant, or that take n - 1 for n."""
-        found = [
-            p
+        found = {
+            e.node.serial: e
             for p in places
-            if p.op is not None
-            and p.op.name in STATISTICS
-            and any(e.raw.shape != p.shape for e in back.into.get(p, ()))
-        ]
-        sets = [(p,) for p in found] + [(u, v) for v, u in itertools.pairwise(found)]
-        for group in sets:
-            *upper, lowest = group
-            n = lowest.args[0].size // max(lowest.data.size, 1)
-            ratios = [("batchnorm-constant", 0.0)]
-            if n > 2:
-                r = n / (n - 1)
-                ratios += [("bessel", c) for c in (r, 1 / r, math.sqrt(r), math.sqrt(1 / r))]
-            for slug, c in ratios:
-                base = back
-                if upper:
-                    scaled = {p: (lambda g, c=c: c * g) for p in upper}
-                    base = Backward(back.nodes, back.yours, back.changes | scaled)
-                part = base.made[lowest]
-                if not largest(part):
-                    continue
-                try:
-                    moved = base.spread(lowest, (c - 1) * part)
-                except ValueError:
-                    continue
-                change = {u: made(base, u) + d for u, d in moved.items() if u in self.target}
-                if t not in change and not upper:
-                    continue
-                for u in self.target:
-                    if upper and u not in change and not self.agrees(u, made(base, u)) == self.agrees(
-                        u, made(back, u)
-                    ):
-                        change[u] = made(base, u)
-                good = frozenset(u for u, g in change.items() if self.agrees(u, g))
-                if t in good and not self.agrees(t, made(back, t)):
-                    yield Guess(
-                        ((slug, SENTENCES[slug]),),
-                        lowest,
-                        lambda g, c=c: c * g,
-                        None,
-                        None,
-                        good,
-                        frozenset(change) - good,
-                        base,
-                    )
+            for e in back.into.get(p, ())
+            if e.node.op.name in STATISTICS and e.node.data.size > 1
+        }
+        edges = [found[serial] for serial in sorted(found, reverse=True)]
+        for group in [*((e,) for e in edges), *itertools.pairwise(edges)]:
+            e = group[-1]
+            n = e.p.data.size // e.node.data.size
+            r = n / (n - 1) if n > 2 else 1.0
+            choices = [("batchnorm-constant", 0.0)]
+            choices += [("bessel", c) for c in (r, 1 / r, math.sqrt(r), math.sqrt(1 / r)) if r != 1]
+            for slug, c in choices:
+                changes = {(e.node, e.i): (lambda it, c=c: c * it.part) for e in group}
+                yield from self.whole(back, t, Spot(e.p, group), changes, slug, SENTENCES[slug])
 
-    def constants(self, back: Backward, t: Tensor, places: list[Tensor]) -> Iterator[Guess]:
-        """A factor at a tensor, or on one of several parts of its gradient."""
-        for p in places:
-            parts = back.into.get(p, [])
-            whole = self.fitted(back, t, p, -back.made[p], back.made[p])
-            for e, found in [
-                (None, whole),
-                *(
-                    (e, self.fitted(back, t, p, -e.part, e.part))
-                    for e in (parts if len(parts) > 1 else ())
-                ),
-            ]:
-                if found is None or found[0] == 1:
-                    continue
-                c, explained, spoilt = found
-                for names in self.factors[c]:
-                    if e is not None and c == 0:
-                        words = SENTENCES["detached"].format(count=len(parts))
-                        names = (("overwritten" if len(parts) == 2 else "placeholder", words),)
-                    change: Callable[[Any], Array]
-                    if e is None:
-                        change = lambda g, c=c: c * g  # noqa: E731
-                    else:
-                        change = lambda edge, c=c: c * edge.part  # noqa: E731
-                    yield Guess(
-                        names, p if e is None else (e.node, e.i), change, e, None, explained, spoilt
-                    )
+    def whole(
+        self, back: Backward, t: Tensor, spot: Spot, changes: Any, slug: str, sentence: str
+    ) -> Iterator[Guess]:
+        """A guess that takes a pass of its own, as it is made at several places."""
+        if self.late:
+            return
+        try:
+            then = Backward(back.nodes, back.yours, {**back.changes, **changes})
+            good = [u for u in self.target if self.agrees(u, made(then, u))]
+        except (ValueError, TypeError, IndexError):
+            return
+        was = {u for u in self.target if self.agrees(u, made(back, u))}
+        if t in set(good) - was:
+            explained = frozenset(good) - was
+            yield Guess(
+                ((slug, sentence),), spot, changes, explained, frozenset(was - set(good)), first(spot)
+            )
+
+    def factor_of(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+        """A factor on a gradient, or on a part of one."""
+        for spot in spots:
+            part, count = spot.part(back), len(back.into.get(spot.p, ()))
+            found = self.fit(back, t, spot.p, -part, part, "names")
+            if found is None or found.c == 1 or (spot.edges and count == 1):
+                continue
+            c = found.c
+            keys = [(e.node, e.i) for e in spot.edges] or [spot.p]
+            changes = {
+                key: (lambda it, c=c: c * (it.part if isinstance(it, Edge) else it)) for key in keys
+            }
+            for names in self.factors[c]:
+                if spot.edges and c == 0:
+                    words = SENTENCES["detached"].format(count=count)
+                    names = (("overwritten" if count == 2 else "placeholder", words),)
+                yield Guess(names, spot, changes, *found[1:], first(spot))
 
     def penalties(self, back: Backward, t: Tensor) -> Iterator[Guess]:
         """A multiple of the weight itself, or of its sign."""
         if t.op is not None or t.data.size < 2 or self.target[t].shape != t.shape:
             return
-        for words, direction in (("penalty", t.data), ("penalty-1", np.sign(t.data))):
-            if not largest(direction) or (direction == direction.flat[0]).all():
-                continue
-            found = self.fitted(back, t, t, 0, direction, "any")
-            if found:
-                c, explained, spoilt = found
-                yield Guess(
-                    (("penalty", SENTENCES[words].format(alpha=c)),),
-                    t,
-                    lambda g, c=c, d=direction: g + c * d,
-                    None,
-                    None,
-                    explained,
-                    spoilt,
-                )
+        for words, w in (("penalty", t.data), ("penalty-1", np.sign(t.data))):
+            if not (w == w.flat[0]).all():
+                found = self.fit(back, t, t, 0, w, "any")
+                if found:
+                    names = (("penalty", SENTENCES[words].format(alpha=found.c)),)
+                    wrong = self.target[t]
+                    yield Guess(names, Spot(t), {t: lambda it: wrong}, *found[1:])
 
-    def reuse(self, back: Backward, t: Tensor, places: list[Tensor]) -> Iterator[Guess]:
-        """Only one of several contributions is left; the transpose of a square matrix."""
-        for p in places:
-            parts = back.into.get(p, [])
-            for e in parts[::-1] if len(parts) > 1 else ():
-                found = self.fitted(back, t, p, -back.made[p], e.part)
-                if found and found[0]:
-                    c, explained, spoilt = found
-                    words = SENTENCES["overwritten"].format(count=len(parts))
-                    for extra in self.factors[c]:
-                        yield Guess(
-                            (("overwritten", words), *extra),
-                            p,
-                            lambda g, d=c * e.part: d,
-                            e,
-                            None,
-                            explained,
-                            spoilt,
-                        )
-            if p.ndim == 2:
-                g = back.made[p]
-                square = p.shape[0] == p.shape[1]
-                found = self.fitted(back, t, p, -g, g.mT) if square else self.alone(back, t, p, g.mT)
-                if found and found[0]:
-                    c, explained, spoilt = found
-                    for extra in self.factors[c]:
-                        yield Guess(
-                            (("transposed", SENTENCES["transposed"]), *extra),
-                            p,
-                            lambda g, c=c: c * g.mT,
-                            None,
-                            None,
-                            explained,
-                            spoilt,
-                        )
+    def reuse(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+        """Only one of several contributions is left; or the transpose."""
+        for spot in spots:
+            p, arcs = spot.p, spot.edges or tuple(back.into.get(spot.p, ()))
+            part = spot.part(back)
+            for e in arcs[::-1] if len(arcs) > 1 else ():
+                words = SENTENCES["overwritten"].format(count=len(arcs))
+                kept = {(o.node, o.i): (lambda it: 0 * it.part) for o in arcs if o is not e}
+                found = self.fit(back, t, p, -part, e.part, "names")
+                if found and found.c:
+                    for extra in self.factors[found.c]:
+                        yield Guess((("overwritten", words), *extra), spot, kept, *found[1:], e)
+            if part.ndim == 2:
+                names = (("transposed", SENTENCES["transposed"]),)
+                redo = lambda it: (it.part if isinstance(it, Edge) else it).mT  # noqa: E731
+                yield from self.attempt(back, t, spot, part.mT, names, redo)
 
     def patterns(self, back: Backward, t: Tensor) -> Iterator[Guess]:
-        """What the gradient alone shows."""
-        mine, right = self.target[t], made(back, t)
-        if mine.shape != right.shape or mine.size < 2:
-            return
-        names: tuple[str, str] | None = None
+        """What the gradient alone shows, or what is left of it without its other parts."""
+        for spot in [Spot(t), *spots_of(back, t)]:
+            if spot.p is not t or (spot.edges and len(back.into[t]) == len(spot.edges) > 1):
+                continue
+            right = spot.part(back) if t in back.made else made(back, t)
+            if self.target[t].shape != right.shape or right.size < 2:
+                continue
+            rest = made(back, t) - right
+            mine = self.target[t] - rest
+            for slug, sentence in self.seen(back, t, mine, right):
+                wrong = self.target[t]
+                yield Guess(((slug, sentence),), Spot(t), {t: lambda it: wrong}, frozenset([t]))
+
+    def seen(self, back: Backward, t: Tensor, mine: Array, right: Array) -> Iterator[Any]:
+        """The slugs and sentences of patterns in a gradient."""
+        size = largest(right)
+        if largest(mine - mine.flat[0]) <= 1e-12 * abs(mine.flat[0]) and largest(right - right.flat[0]):
+            yield "placeholder", SENTENCES["placeholder"].format(value=float(mine.flat[0]))
         zero = (mine == 0) & (right != 0)
-        same = np.abs(mine - right) <= self.coarse[t] * largest(right)
+        same = np.abs(mine - right) <= self.coarse[t] * size
         if zero.any() and (same | zero).all() and not zero.all():
-            x = t.data
-            inside, outside = x[~zero & (right != 0)], x[zero]
-            low, high = inside.min(initial=np.inf), inside.max(initial=-np.inf)
-            if inside.size and ((outside < low) | (outside > high)).all():
-                words = SENTENCES["value-clipped"].format(low=float(low), high=float(high))
-                names = ("value-clipped", words)
-        if (mine == mine.flat[0]).all() and not (right == right.flat[0]).all() and mine.flat[0]:
-            words = SENTENCES["placeholder"].format(value=float(mine.flat[0]))
-            names = ("placeholder", words)
+            for x in [t.data, *(e.node.data for e in back.into.get(t, ()))]:
+                inside = x[~zero & (right != 0)] if x.shape == zero.shape else x[:0]
+                low, high = inside.min(initial=np.inf), inside.max(initial=-np.inf)
+                if inside.size and ((x[zero] < low) | (x[zero] > high)).all():
+                    words = SENTENCES["value-clipped"].format(low=float(low), high=float(high))
+                    yield "value-clipped", words
+                    break
+        elif mine.ndim == 2 and not same.all():
+            yield from self.some_columns(t, mine, right)
         for e in back.into.get(t, ()):
-            if e.node.op.name == "mul" and e.raw.shape == mine.shape and len(back.into[t]) == 1:
-                live = np.unique((mine / np.where(e.g == 0, np.nan, e.g)).round(9))
-                live = live[np.isfinite(live)]
-                mask = np.asarray(e.node.args[1 - e.i])
-                if len(live) == 2 and live[0] == 0 and (mask == 0).any() and not zero.all():
-                    names = ("dropout-mask", SENTENCES["dropout-mask"])
-        if names:
-            yield Guess((names,), t, lambda g: mine, None, None, frozenset([t]), frozenset())
+            mask = np.asarray(e.node.args[1 - e.i]) if e.node.op.name == "mul" else None
+            if mask is not None and (mask == 0).any() and e.raw.shape == mine.shape:
+                factors = (mine / np.where(e.g == 0, np.nan, e.g)).round(9)
+                live = np.unique(factors[np.isfinite(factors)])
+                if len(live) == 2 and live[0] == 0:
+                    yield "dropout-mask", SENTENCES["dropout-mask"]
+
+    def some_columns(self, t: Tensor, mine: Array, right: Array) -> Iterator[tuple[str, str]]:
+        """A factor in some columns, or in some rows, while the others are right."""
+        for kind, a, b in (("columns", mine, right), ("rows", mine.mT, right.mT)):
+            c = [self.snapped(ratio(u, v), self.coarse[t]) for u, v in zip(a.T, b.T, strict=True)]
+            others = {f for f in c if f != 1}
+            if len(others) == 1 and 1.0 in c and self.agrees(t, (b * c).reshape(mine.shape) if kind == "columns" else (b * c).mT):
+                at = ", ".join(str(i) for i, f in enumerate(c) if f != 1)
+                for names in self.factors[others.pop()]:
+                    slug, sentence = names[0]
+                    yield slug, f"{sentence}, in {kind} {at}"
+
+    def clipped(self, t: Tensor) -> Iterator[Guess]:
+        """A gradient that is zero where a value is larger than some bound: of small tensors, every
+        bound is tried."""
+        back = self.back
+        for p in back.made:
+            if t not in self.below.get(p, ()) or p.op is None or p.data.size > 100 or p.ndim < 1:
+                continue
+            for x in [p.data, *(e.node.data for e in back.into.get(p, ()))]:
+                if x.shape != p.shape or is_weight(p):
+                    continue
+                bounds = np.unique(np.abs(x))[:-1]
+                for bound in bounds:
+                    inside = np.abs(x) <= bound
+                    words = SENTENCES["value-clipped"].format(low=-bound, high=bound)
+                    changes = {p: (lambda it, inside=inside: it * inside)}
+                    found = self.fit(back, t, p, -back.made[p] * ~inside, 0 * x, "names")
+                    del found
+                    yield from self.whole(back, t, Spot(p), changes, "value-clipped", words)
 
     # ---- explaining
 
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
         """What explains the wrong tensors, which are given in backward order."""
-        self.below = self.reached()
         found: dict[Tensor, Finding] = {}
         with np.errstate(all="ignore"):
-            for group in self.together(wrong):
-                chain = self.twice(group)
-                for depth in range(1, DEEPEST + 1):
+            twice = self.twice(wrong)
+            groups = [wrong] if twice else self.together(wrong)
+            for group in groups:
+                chain = twice or self.chain(self.back, group, 1) or self.everywhere(group)
+                for depth in range(2, DEEPEST + 1):
                     chain = chain or self.chain(self.back, group, depth)
-                chain = chain or self.partly(group) or []
+                chain = chain or self.in_series(group) or self.bounded(group) or self.partly(group)
                 for t, guesses in chain:
                     also = tuple(u for u in group if u is not t and u in guesses[0].explained)
                     found[t] = self.told(t, guesses, also)
@@ -608,7 +518,7 @@ class Search:
         """The wrong tensors in groups that one mistake could explain."""
         place = {t: i for i, t in enumerate(wrong)}  # `in` a list would compare the elements
         groups: list[set[Tensor]] = []
-        for reach in [*self.below.values(), *(frozenset([t]) for t in wrong)]:
+        for reach in {*self.below.values(), *(frozenset([t]) for t in wrong)}:
             new = {t for t in reach if t in place}
             if new:
                 touching = [g for g in groups if g & new]
@@ -616,36 +526,83 @@ class Search:
         ordered = [sorted(g, key=place.__getitem__) for g in groups]
         return sorted(ordered, key=lambda g: place[g[0]])
 
+    def classes(self, back: Backward, wrong: list[Tensor]) -> list[list[Guess]]:
+        """The guesses for the first wrong tensor, those that do the same together, the ones that
+        explain most first."""
+        among, found = set(wrong), {}
+        for guess in self.guesses(back, wrong[0]):
+            if guess.spoilt <= among:
+                found.setdefault((guess.explained, guess.spoilt), []).append(guess)
+        return sorted(found.values(), key=lambda c: (-len(c[0].explained), len(c[0].spoilt)))
+
     def chain(
         self, back: Backward, wrong: list[Tensor], depth: int
     ) -> list[tuple[Tensor, list[Guess]]] | None:
         """At most `depth` mistakes, one after the other, that explain all of `wrong`."""
-        t = wrong[0]
-        classes: dict[tuple[frozenset[Tensor], frozenset[Tensor]], list[Guess]] = {}
-        for guess in self.guesses(back, t):
-            spoilt = guess.spoilt - set(wrong)
-            if not spoilt:
-                classes.setdefault((guess.explained, guess.spoilt), []).append(guess)
-        ranked = sorted(classes.values(), key=lambda c: (-len(c[0].explained), len(c[0].spoilt)))
-        for guesses in ranked[:WIDEST]:
-            left = [u for u in wrong if u not in guesses[0].explained]
-            if not left:
-                return [(t, guesses)]
-        if depth > 1:
-            for guesses in ranked[:WIDEST]:
-                if self.late:
-                    return None
-                first = guesses[0]
-                base = first.before or back
-                then = Backward(
-                    base.nodes, base.yours, base.changes | {first.place: first.change}
-                )
-                left = self.wrong(then, wrong)
-                if left and left[0] is not t and len(left) < len(wrong):
-                    rest = self.chain(then, left, depth - 1)
-                    if rest:
-                        return [(t, guesses), *rest]
+        t, among = wrong[0], set(wrong)
+        ranked = self.classes(back, wrong)
+        if ranked and ranked[0][0].explained >= among:
+            return [(t, ranked[0])]
+        for guesses in ranked[:WIDEST] if depth > 1 else ():
+            if self.late:
+                return None
+            then = Backward(back.nodes, back.yours, {**back.changes, **guesses[0].changes})
+            left = self.wrong(then, wrong)
+            if left and left[0] is not t and len(left) < len(wrong):
+                rest = self.chain(then, left, depth - 1)
+                if rest:
+                    return [(t, guesses), *rest]
         return None
+
+    def everywhere(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+        """The same wrong rule in every operation of a kind."""
+        arcs = [e for parts in self.back.into.values() for e in parts]
+        found: list[Guess] = []
+        for row in [*RULES, *PRODUCTS]:
+            if row.free:
+                continue
+            for kind in sorted(row.ops):
+                mine = [e for e in arcs if e.node.op.name == kind and runner(row, e)]
+                if len(mine) > 1:
+                    changes = {(e.node, e.i): again(row) for e in mine}
+                    words = row.sentence.format(op=kind) + f", in all {len(mine)} places"
+                    spot = Spot(mine[0].p, (mine[0],))
+                    found += self.whole(self.back, wrong[0], spot, changes, row.slug, words)
+        good = [g for g in found if not g.spoilt and g.explained >= set(wrong)]
+        return [(wrong[0], good)] if good else None
+
+    def in_series(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+        """Two mistakes one above the other, with nothing handed in between; on small nets."""
+        t, back = wrong[0], self.back
+        if len(back.nodes) > 60:
+            return None
+        places = [p for p in back.made if t in self.below.get(p, ())]
+        arcs = [e for p in places for e in back.into.get(p, ())]
+        for row in [*RULES, *PRODUCTS]:
+            for e in arcs:
+                if self.late or row.free or e.node.op.name not in row.ops or not runner(row, e):
+                    continue
+                try:
+                    change = {(e.node, e.i): again(row)}
+                    then = Backward(back.nodes, back.yours, change)
+                    left = self.wrong(then, wrong)
+                except (ValueError, TypeError, IndexError):
+                    continue
+                if not left or left[0] is not t:
+                    continue
+                rest = self.chain(then, left, 1)
+                if rest:
+                    sentence = row.sentence.format(op=e.node.op.name)
+                    names = ((row.slug, sentence), *rest[0][1][0].names)
+                    guess = Guess(names, Spot(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row)
+                    return [(t, [guess])]
+        return None
+
+    def bounded(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+        """A value that was clipped at an unknown bound."""
+        good = (g for g in self.clipped(wrong[0]) if not g.spoilt and g.explained >= set(wrong))
+        guess = next(good, None)
+        return [(wrong[0], [guess])] if guess else None
 
     def partly(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]]:
         """Where no chain explains all: what explains single tensors without spoiling others."""
@@ -663,15 +620,15 @@ class Search:
 
     def twice(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
         """All leaves twice too large, and nothing else wrong."""
-        leaves = [t for t in self.target if t.op is None]
-        if len(leaves) < 2 or set(wrong) != set(leaves):
+        leaves = {t for t in self.target if t.op is None}
+        if len(leaves) < 2 or set(wrong) != leaves:
             return None
         if not all(self.agrees(t, 2 * made(self.back, t)) for t in wrong):
             return None
         names = (("counted-twice", SENTENCES["counted-twice"]),)
-        guess = Guess(names, wrong[0], lambda g: 2 * g, explained=frozenset(wrong))
-        same = [g for g in self.guesses(self.back, wrong[0]) if not g.spoilt]
-        return [(wrong[0], [*(g for g in same if len(g.explained) == len(wrong)), guess])]
+        guess = Guess(names, Spot(wrong[0]), {}, frozenset(wrong))
+        same = [g for g in self.guesses(self.back, wrong[0]) if g.explained >= set(wrong)]
+        return [(wrong[0], [*same, guess])]
 
     # ---- telling
 
@@ -680,29 +637,22 @@ class Search:
         shown: dict[tuple[str, ...], Guess] = {}
         for guess in guesses:
             shown.setdefault(tuple(slug for slug, _ in guess.names), guess)
-        fewest = min(len(slugs) for slugs in shown)
-        diagnoses, formula = [], ""
+        fewest = min(map(len, shown))
+        diagnoses: dict[str, Diagnosis] = {}
         for slugs, guess in shown.items():
-            if len(slugs) > fewest:
-                continue
-            where = self.where(t, guess)
-            for i, (slug, sentence) in enumerate(guess.names):
-                text = sentence if i else sentence + where
-                if all(d.slug != slug for d in diagnoses):
-                    diagnoses.append(Diagnosis(slug, text, True))
-            formula = formula or self.formula(guess)
-        return Finding(tuple(diagnoses), also, formula)
+            if len(slugs) == fewest:
+                for i, (slug, sentence) in enumerate(guess.names):
+                    text = sentence if i else sentence + self.where(t, guess)
+                    diagnoses.setdefault(slug, Diagnosis(slug, text, True))
+        texts = map(self.formula, guesses[:1])
+        return Finding(tuple(diagnoses.values()), also, next(filter(None, texts), ""))
 
     def where(self, t: Tensor, guess: Guess) -> str:
         """The place in words, unless it is the tensor itself."""
-        e = guess.edge
-        p = e.p if e is not None else guess.place
-        if not isinstance(p, Tensor) or p is t or p in self.target:
+        p, e = guess.spot.p, guess.edge
+        if p is t or p in self.target:
             return ""
-        if e is not None and guess.wrong is not None:
-            node = e.node
-            return f" (in {self.label(node)})"
-        return f" (at {self.label(p)})"
+        return f" (in {self.label(e.node)})" if e and guess.wrong else f" (at {self.label(p)})"
 
     def label(self, t: Tensor) -> str:
         if t in self.labels:
@@ -712,25 +662,125 @@ class Search:
     def formula(self, guess: Guess) -> str:
         """Yours and the right formula, read from both rules."""
         e, row = guess.edge, guess.wrong
-        if e is None or row is None or row.free:
+        if e is None or row is None:
             return ""
         node = e.node
         names = input_names(node.op, len(node.args))
         for i, p in enumerate(node.parents):
             label = self.labels.get(p, "") if p is not None else ""
-            if label.isidentifier():
-                names[i] = label
+            names[i] = label if label.isidentifier() else names[i]
         out = self.labels.get(node, "y")
         out = out if out.isidentifier() else "y"
-        _, right = formulas(node.op, node.data, node.args, node.kw, names, out)
         symbols = [as_symbol(name, a) for name, a in zip(names, node.args, strict=True)]
-        top = Symbol("g", np.ones_like(node.data))
+        run = runner(row, e, Symbol("g", np.ones_like(node.data)), Symbol(out, node.data), symbols)
         try:
-            redo = runner(row, e, top, Symbol(out, node.data), symbols)
-            yours = str(redo(e)) if redo else ""
+            yours = str(run(e)) if run else ""
+            right = formulas(node.op, node.data, node.args, node.kw, names, out)[1][e.i]
         except (ValueError, TypeError, AttributeError, IndexError):
             return ""
-        return f"yours {yours}, right {right[e.i]}" if yours else ""
+        return f"yours {yours}, right {right}" if yours else ""
+
+
+def named_factors(n: int, k: int) -> dict[float, list[Names]]:
+    """Every factor that has a name, alone or as a product of few, with its names."""
+    groups: dict[str, list[tuple[float, tuple[str, str]]]] = {"": [], "2": [], "n": []}
+    for slug, text, sentence in CONSTANTS:
+        value = float(eval(text, {}, {"n": n, "k": k}))
+        if value != 1:
+            kind = "n" if set(text) & set("nk") else "2" if "2" in text else ""
+            groups[kind].append((value, (slug, sentence.format(n=n, k=k, nk=n * k))))
+    singles = [(v, (name,)) for kind in groups.values() for v, name in kind]
+    pairs = [
+        (u * v, (one, two))
+        for a, b in (("", "2"), ("", "n"), ("2", "n"))
+        for u, one in groups[a]
+        for v, two in groups[b]
+        if u
+    ]
+    found: dict[float, list[Names]] = {1.0: [()]}
+    for value, names in [*singles, *pairs]:
+        held = found.setdefault(value, [])
+        if not held or len(held[0]) == len(names):
+            held.append(names)
+    return found
+
+
+def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:
+    """For every tensor, the handed-in tensors that a mistake in its gradient shows in."""
+    outgoing: dict[Tensor, list[Tensor]] = {}
+    for p, parts in back.into.items():
+        for e in parts:
+            outgoing.setdefault(e.node, []).append(p)
+    none: frozenset[Tensor] = frozenset()
+    below: dict[Tensor, frozenset[Tensor]] = {}
+    for node in reversed(back.nodes):
+        parts = [below.get(p, none) for p in outgoing.get(node, ())]
+        below[node] = frozenset([node]) if node in handed else none.union(*parts)
+    return below
+
+
+def spots_of(back: Backward, p: Tensor) -> list[Spot]:
+    """The edges into a tensor, one by one and those of one operation together, and the whole."""
+    arcs = back.into.get(p, [])
+    kinds: dict[str, list[Edge]] = {}
+    for e in arcs:
+        kinds.setdefault(e.node.op.name, []).append(e)
+    several = [Spot(p, tuple(same)) for same in kinds.values() if len(same) > 1]
+    return [*(Spot(p, (e,)) for e in arcs[::-1]), *several, Spot(p)]
+
+
+def first(spot: Spot) -> Edge | None:
+    return spot.edges[0] if spot.edges else None
+
+
+def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Edge]:
+    """exp(z) / sum(exp(z)) as one softmax of z, whose gradient passes through it alone."""
+    e = next((arc.node for arc in back.into.get(z, ()) if arc.node.op.name in ("exp", "sub")), None)
+    if e is not None and e.op is not None and e.op.name == "sub":
+        e = next((arc.node for arc in back.into.get(e, ()) if arc.node.op.name == "exp"), None)
+    for arc in back.into.get(e, ()) if e is not None else ():
+        d = arc.node
+        s = d.parents[1] if d.op is not None and d.op.name == "div" else None
+        if s is not None and s.op is not None and s.op.name == "sum" and s.parents[0] is e:
+            whole = object.__new__(Tensor)
+            whole.data, whole.op, whole.sources, whole.args = d.data, table["softmax"], z, (z.data,)
+            whole.kw, whole.serial, whole.extra = {"axis": s.kw["axis"]}, d.serial, d.extra
+            whole.requires_grad, whole.grad, whole.version = True, None, None
+            yield Edge(whole, 0, z, arc.g, back.made[z])
+
+
+def activation_above(back: Backward, node: Tensor) -> Edge | None:
+    """The edge of the activation that takes the sum that a matmul is part of."""
+    for _ in range(2):
+        parts = back.into.get(node, ())
+        if len(parts) != 1:
+            return None
+        e = parts[0]
+        if e.node.op.name != "add":
+            alone = len(e.node.args) == 1 and e.node.shape == e.p.shape
+            return e if alone and e.node.op.name not in VIEWS else None
+        node = e.node
+    return None
+
+
+def sums_of(p: Tensor) -> list[Tensor]:
+    """The matmul that a tensor is, or that it is a sum of."""
+    near = [p, *(q for q in p.parents if q is not None)] if p.op and p.op.name == "add" else [p]
+    return [q for q in near if q.op is not None and q.op.name == "matmul"]
+
+
+def single_slopes(e: Edge, product: Tensor) -> Iterator[tuple[Array, Array, Array]]:
+    """x, w and f' at the single products x_nj w_jk, without and with the bias: (n, j, k)."""
+    x, w = product.args
+    if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**7:
+        return
+    single = x[:, :, None] * w[None]
+    bias = e.p.data - product.data
+    op, kw = e.node.op, e.node.kw
+    for at in (single, single + bias[:, None, :]):
+        with np.errstate(all="ignore"):
+            rule = next(iter(op.rules))
+            yield x, w, np.asarray(rule(np.ones_like(at), op.forward(at, **kw), at, **kw))
 
 
 def made(back: Backward, t: Tensor) -> Array:
@@ -739,8 +789,17 @@ def made(back: Backward, t: Tensor) -> Array:
     return np.zeros(t.shape) if g is None else g
 
 
-def outgoing(back: Backward, node: Tensor) -> list[Edge]:
-    return [e for p in node.parents if p is not None for e in back.into.get(p, ()) if e.node is node]
+def ratio(a: Array, b: Array) -> float:
+    """The factor of `b` that comes nearest to `a`, or NaN."""
+    top = largest(b)
+    if not 0 < top < math.inf or not np.isfinite(a).all():
+        return math.nan
+    v = (b / top).astype(np.float64)
+    return float((v * a).sum() / (v * v).sum()) / top
+
+
+def squeezed(a: Array) -> list[int]:
+    return [n for n in a.shape if n != 1]
 
 
 def fits_in(a: Any, b: Any) -> bool:
@@ -802,6 +861,18 @@ def runner(
         return row.wrong(top, out, a, b)
 
     return run_product
+
+
+def again(row: Mistake) -> Callable[[Edge], Any]:
+    """The wrong rule of `row` as a change of any edge."""
+
+    def redo(e: Edge) -> Any:
+        run = runner(row, e)
+        if run is None:
+            raise ValueError(f"{row.slug}: not a rule of {e.node.op.name}")
+        return np.asarray(run(e))
+
+    return redo
 
 
 def is_weight_side(node: Tensor) -> int:

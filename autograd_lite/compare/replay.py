@@ -78,7 +78,8 @@ class Edge:
 
     def __init__(self, node: Tensor, i: int, p: Tensor, g: Array, raw: Array) -> None:
         self.node, self.i, self.p, self.g, self.raw = node, i, p, g, raw
-        self.part = fit(raw, p.data) if raw.shape != p.shape else raw
+        wide = g.shape != node.shape and p.shape == node.shape  # never summed: it stays so
+        self.part = raw if wide or raw.shape == p.shape else fit(raw, p.data)
 
 
 Change = Callable[[Any], Array]
