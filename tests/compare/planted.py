@@ -946,7 +946,8 @@ class Outcome:
     @property
     def located(self) -> bool:
         """The first wrong row is the broken tensor; or, from parameters alone, the sentence of
-        the first diagnosis has its name, or is about an operation ("in ...") that it goes into."""
+        the first diagnosis has its name, or is about an operation ("in ...", or "at ..." if the
+        result has no name) that it goes into."""
         first = self.report.first_wrong
         if first is None or first.name in self.trial.places:
             return first is not None
@@ -954,9 +955,10 @@ class Outcome:
             return False
         sentence = first.diagnoses[0].sentence
         into = "|".join(map(re.escape, self.users))
+        unnamed = "|".join(re.escape(u) for u in self.users if " of shape " in u)
         names = "|".join(map(re.escape, self.trial.places))
         return bool(
-            re.search(rf"\bin ({into})(?![\w.])", sentence)
+            re.search(rf"\bin ({into})(?![\w.])|\bat ({unnamed})", sentence)
             or re.search(rf"(?<!\bin )(?<![\w.])({names})(?![\w.])", sentence)
         )
 
