@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import GradcheckError, Tensor, gradcheck, gradgradcheck, tensor
+from autograd_lite import GradcheckError, Tensor, check, gradcheck, gradgradcheck, tensor
 from autograd_lite.check import relative_error
 from autograd_lite.ops import Op, table
 from tests.cases import CASES_OF
@@ -103,6 +103,15 @@ def test_a_smooth_function_with_a_wrong_gradient_has_no_kink():
     for x in (0.0, 1e-7, 1.0, 100.0):
         assert kinked(square, tensor([x])) == ""
     assert kinked(lambda t: t.sin() * wrong(2.0)(t), X) == ""
+    flat = Op("flat", lambda x: np.sin(x) ** 2 + np.cos(x) ** 2, lambda g, y, x: g)
+    assert kinked(flat, Tensor(np.linspace(0, 1, 50))) == ""
+
+
+def test_rounding_is_no_kink():
+    """A sum may be small, and have the rounding of its terms."""
+    near, far = (-1e-5, 1e-13, 1e-5), (-4e-5, 1e-13, 4e-5)
+    assert not check.kinked(near, far)
+    assert check.kinked((0.0, 1e-13, 1e-5), (0.0, 1e-13, 4e-5))
 
 
 def test_a_function_that_is_random_is_an_error():

@@ -411,7 +411,7 @@ class Trial:
             before, after = did.before[p], did.after[p]
             kept = did.kept.get(p)
             if kept is not None:
-                grads[t.name] = grads.get(t.name, 0.0) + kept
+                grads[t.name] = kept  # of a layer that is used twice, what it has in the end
             if not moving and (kept is not None or local.data.any()):
                 continue
             if before.shape != after.shape:
@@ -463,10 +463,7 @@ class Trial:
             for in_first in (True, False):
                 layers = clean(self.layers, self.params)
                 rng = np.random.default_rng(2)
-                if not enlarge(
-                    layers, self.params, self.x.shape[features], features, in_first, rng
-                ):
-                    continue
+                enlarge(layers, self.params, features, in_first, rng)
                 x = rng.standard_normal((N, IN) if features else (IN, N))
                 try:
                     with np.errstate(all="ignore"):
@@ -556,34 +553,28 @@ def diagnosed(row: Row, told: Mapping[str, Sequence[Diagnosis]]) -> Row:
 def enlarge(
     layers: Sequence[Any],
     params: Sequence[str],
-    inputs: int,
     features: int,
     in_first: bool,
     rng: np.random.Generator,
-) -> bool:
+) -> None:
     """Give the layers random parameters for IN inputs and outputs of all different numbers.
 
-    False if they have not this layout: `features` is the axis of the features of the data,
-    `in_first` says that weights are (in, out).
+    `features` is the axis of the features of the data; `in_first` says that weights are (in, out).
     """
     sizes = (n for n in count(IN + 1) if n != N)
-    fresh = IN
+    now = IN
     for layer in dict.fromkeys(layers):
-        w = getattr(layer, params[0], None)
-        if w is None:
+        if getattr(layer, params[0], np.zeros(0)).ndim != 2:
             continue
-        if w.ndim != 2 or w.shape[0 if in_first else 1] != inputs:
-            return False
-        before, fresh, inputs = fresh, next(sizes), w.shape[1 if in_first else 0]
-        shape = (before, fresh) if in_first else (fresh, before)
+        before, now = now, next(sizes)
+        shape = (before, now) if in_first else (now, before)
         setattr(layer, params[0], rng.standard_normal(shape) / np.sqrt(before))
         for p in params[1:]:
             if hasattr(layer, p):
                 other = list(getattr(layer, p).shape)
                 if other:
-                    other[-1 if features else 0] = fresh
+                    other[-1 if features else 0] = now
                 setattr(layer, p, rng.standard_normal(other))
-    return True
 
 
 def like_target(

@@ -312,6 +312,7 @@ def test_s3_the_step_ascends() -> None:
     report = compare_layers(layers, CrossEntropy(), None, x, y, lr=0.005, params=PARAMS)
     assert len(wrong(report)) == 4
     assert {first_slug(report, name) for name in wrong(report)} == {"update-ascent"}
+    assert all(row(report, name).diagnoses[0].exact for name in wrong(report))
 
 
 def test_one_parameter_that_ascends() -> None:
@@ -356,6 +357,17 @@ def test_a_bias_of_another_scale_is_a_gradient_first() -> None:
     assert wrong(report) == ["layers[2].b"]
     last = row(report, "layers[2].b").diagnoses[-1]
     assert (last.slug, last.exact) == ("update-rate", False)
+
+
+@pytest.mark.parametrize("lr", [1e-8, 1e-5, 0.03, 30.0])
+def test_a_step_is_read_up_to_its_rounding(lr: float) -> None:
+    """W - lr dW keeps half of the digits of lr dW where lr is 1e-8."""
+    for mistake in ("", "ascent", "bias averaged"):
+        net, x, y = s0([3, 4, 2], lr, lr)
+        net.layers[0].mistake = mistake
+        found = wrong(compare_layers(net, mse, mse_prime, x, y))
+        expected = {"": "", "ascent": "Wb", "bias averaged": "b"}[mistake]
+        assert sorted(found) == [f"layers[0].{p}" for p in expected]
 
 
 def test_a_parameter_that_is_never_updated() -> None:
@@ -422,6 +434,35 @@ def test_gradients_kept_in_attributes(grads: Any) -> None:
     report = compare_layers(layers, mse, mse_prime, x, y, grads=grads)
     assert report.ok
     assert "not handed in" not in verdicts(report).values()
+
+
+class Tied(Linear0):
+    """Can be used twice: it keeps all its inputs, and adds up its gradients."""
+
+    def __init__(self, n: int, m: int, adds: bool) -> None:
+        super().__init__(n, m)
+        self.inputs: list[Array] = []
+        self.adds, self.dW, self.db = adds, 0.0, 0.0
+
+    def forward(self, x: Array) -> Array:
+        self.inputs.append(x)
+        return x @ self.W + self.b
+
+    def backward(self, g: Array) -> Array:
+        x = self.inputs.pop()
+        self.dW = x.T @ g + (self.dW if self.adds else 0.0)
+        self.db = g.sum(0) + (self.db if self.adds else 0.0)
+        return g @ self.W.T
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_a_layer_that_is_used_twice(adds: bool) -> None:
+    np.random.seed(0)
+    layer, tanh = Tied(3, 3, adds), Activation0(np.tanh, lambda x: 1 - np.tanh(x) ** 2)
+    x, y = np.random.randn(5, 3), np.random.randn(5, 3)
+    report = compare_layers([layer, tanh, layer], mse, mse_prime, x, y)
+    assert sorted(wrong(report)) == ([] if adds else ["layers[0].W", "layers[0].b"])
+    assert [row.name for row in report.rows if row.name.endswith("W")] == ["layers[0].W"]
 
 
 def test_a_step_that_does_not_follow_from_the_gradient_kept() -> None:
