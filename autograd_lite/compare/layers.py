@@ -16,7 +16,8 @@ from ..calculus import grad_or_zeros
 from ..modes import enable_grad
 from ..tape import Array
 from ..tensor import Tensor
-from .judge import FINE, WRONG, Diagnosis, Row, distance, fitted
+from .doors import witness
+from .judge import FINE, WRONG, Diagnosis, Row, contrast, distance, fitted
 from .probe import IN, N, fault, hides, noted, raised, reported
 from .report import Report
 
@@ -202,10 +203,9 @@ class Criterion:
     """The loss by hand and its gradient, as functions of (prediction, target)."""
 
     def __init__(self, loss: Any, loss_grad: Any) -> None:
-        self.value, self.slope = deepcopy(loss), loss_grad
+        self.value, self.slope = deepcopy((loss, loss_grad))  # together: they may share an object
         if loss_grad is None:
-            self.value = method(loss := self.value, VALUES)
-            self.slope = method(loss, SLOPES)
+            self.value, self.slope = method(self.value, VALUES), method(self.value, SLOPES)
             if self.slope is None:
                 raise TypeError(
                     f"compare_layers: the gradient of the loss is missing; give loss_grad, or an "
@@ -270,6 +270,19 @@ class Pulled:
 
 
 @dataclass
+class Move:
+    """The change of a parameter by -lr, the gradient that it should be, and how many of those it
+    is, if it is a multiple."""
+
+    layer: str
+    name: str
+    p: str
+    stepped: Array
+    basis: Array
+    factor: float | None
+
+
+@dataclass
 class Trial:
     """Layers, data and a rate: what one report is about."""
 
@@ -307,20 +320,23 @@ class Trial:
             for p in did.before
         )
         told: dict[str, list[Diagnosis]] = {}
-        updates = []
+        moves: list[Move] = []
+        updates: list[Row] = []
         for step, layer in reversed([*zip(steps, self.layers, strict=True)]):
             if step.name in pulled:
-                updates += self.take(step, layer, pulled[step.name], moving, grads, told)
+                updates += self.take(step, layer, pulled[step.name], moving, grads, told, moves)
+        taken = self.judge_moves(moves, grads, told)
         value = float(as_floats(self.criterion.loss(prediction, self.y)))
         if not abs(value - loss.item()) <= 1e-9 * max(1, abs(value)):
             rows.append(fault("loss", f"{value:.6g} on arrays, {loss.item():.6g} on Tensors"))
         report = reported(loss, grads, wanted, rows)
-        report = replace(report, rows=(*(diagnosed(row, told) for row in report.rows), *updates))
+        report = stepped_wrong(loss, report, wanted, taken, told)
+        report = replace(report, rows=(*report.rows, *updates))
         last = f"{steps[-1].name} output"
-        spread = np.shape(grads.get(last, 0.0))
-        if prediction.shape != self.y.shape and spread == np.broadcast(prediction, self.y).shape:
-            note = f"prediction {prediction.shape} and target {self.y.shape} were broadcast"
-            report = noted(report, last, note) if spread != prediction.shape else report
+        given, shapes = np.shape(grads.get(last, 0.0)), (prediction.shape, self.y.shape)
+        if given != prediction.shape and all(spreads(shape, given) for shape in shapes):
+            note = f"prediction {shapes[0]} and target {shapes[1]} were broadcast"
+            report = noted(report, last, note)
         return report
 
     def record(self) -> tuple[list[Step], Tensor]:
@@ -392,21 +408,20 @@ class Trial:
         moving: bool,
         grads: dict[str, Any],
         told: dict[str, list[Diagnosis]],
+        moves: list[Move],
     ) -> list[Row]:
-        """Put the gradients of a layer's parameters into `grads` and diagnoses of its update into
-        `told`; the rows are updates that do not follow from the gradient that was kept.
-
-        `moving` says that the layers update themselves.
-        """
+        """Put what a layer kept of gradients into `grads`, its steps into `moves`, and a gradient
+        of its input that came too late into `told`; the rows are steps that do not follow from the
+        gradient that was kept. `moving` says that the layers update themselves."""
         upstream = fitted(did.upstream, step.y.shape)
-        if upstream is None:
-            return []  # the wrong shape is in the row of the output already
         inputs = (step.x, *step.params.values())
-        right = grad_or_zeros((step.y,), inputs, (upstream,), False, True)
-        if moving and updated_too_soon(layer, step, did, upstream, right[0].data):
-            told.setdefault(step.x.name, []).append(Diagnosis(UPDATED, SENTENCE, True))
+        if upstream is None:  # as the row of the output says: nothing follows from it
+            right = tuple(Tensor(np.zeros(t.shape)) for t in inputs)
+        else:
+            right = grad_or_zeros((step.y,), inputs, (upstream,), False, True)
+            if moving and updated_too_soon(layer, step, did, upstream, right[0].data):
+                told.setdefault(step.x.name, []).append(Diagnosis(UPDATED, SENTENCE, True))
         rows: list[Row] = []
-        factors: dict[str, float] = {}
         for (p, t), local in zip(step.params.items(), right[1:], strict=True):
             before, after = did.before[p], did.after[p]
             kept = did.kept.get(p)
@@ -416,6 +431,8 @@ class Trial:
                 continue
             if before.shape != after.shape:
                 rows.append(fault(f"{t.name} update", f"gives it the shape {after.shape}", t.shape))
+                if kept is None and spreads(before.shape, after.shape):
+                    grads[t.name] = (before - after) / self.rate  # such as a bias without its sum
                 continue
             stepped = (before - after) / self.rate
             noise = ROUNDING * (np.abs(before) + np.abs(after)) / abs(self.rate)
@@ -424,24 +441,37 @@ class Trial:
                 continue
             factor = multiple(stepped, basis, noise)
             if kept is None:
-                # what rounding does to W - lr dW is no mistake of dW
-                handed = basis if factor == 1 else stepped
-                grads[t.name] = grads.get(t.name, 0.0) + handed
-                if factor is not None:
-                    factors[t.name] = factor
+                moves.append(Move(step.name, t.name, p, stepped, basis, factor))
             elif factor != 1:
                 said = () if factor is None else (self.update(p, factor, True),)
                 most, error = distance(stepped, basis)
                 note = "the step does not follow from the gradient"
                 rows.append(Row(f"{t.name} update", t.shape, most, error, WRONG, note, said))
-        alike = len(factors) > 1 and len(factors) == len(step.params)
-        alike = alike and max(factors.values()) - min(factors.values()) < 1e-6
-        for p, t in step.params.items():
-            factor = factors.get(t.name)
-            if factor not in (None, 1):
-                sure = alike or factor <= 0
-                told.setdefault(t.name, []).append(self.update(p, factor, sure))
         return rows
+
+    def judge_moves(
+        self, moves: Sequence[Move], grads: dict[str, Any], told: dict[str, list[Diagnosis]]
+    ) -> dict[str, Move]:
+        """Put the steps into `grads` as gradients, and what is to be said of them into `told`;
+        the moves whose gradient is right for sure, and the step is not, by name.
+
+        A step of -1 or 0 gradients is a mistake of the update, and so is a rate of one layer that
+        the others have not; any other factor is a mistake of the gradient first.
+        """
+        everywhere = same([move.factor for move in moves])
+        taken = {}
+        for move in moves:
+            layer = [other.factor for other in moves if other.layer == move.layer]
+            own_rate = len(layer) > 1 and same(layer) and not everywhere
+            sure = move.factor is not None and (own_rate or move.factor <= 0)
+            # what rounding does to W - lr dW is no mistake of dW
+            handed = move.basis if move.factor == 1 or sure else move.stepped
+            grads[move.name] = grads.get(move.name, 0.0) + handed
+            if move.factor is not None and move.factor != 1:
+                told.setdefault(move.name, []).append(self.update(move.p, move.factor, sure))
+                if sure:
+                    taken[move.name] = move
+        return taken
 
     def update(self, p: str, factor: float, sure: bool) -> Diagnosis:
         """What is wrong with a step of `factor` times the gradient."""
@@ -479,6 +509,20 @@ SENTENCE = (
     "the input's gradient is taken with the weights that this step has changed: compute it before "
     "the update"
 )
+
+
+def spreads(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether the one broadcasts to the other."""
+    try:
+        return np.broadcast_shapes(shape, other) == other
+    except ValueError:
+        return False
+
+
+def same(factors: Sequence[float | None]) -> bool:
+    """Whether these are one number, up to rounding."""
+    numbers = [f for f in factors if f is not None]
+    return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6
 
 
 def multiple(stepped: Array, basis: Array, noise: Array) -> float | None:
@@ -541,13 +585,33 @@ def on_tensors(title: str, owner: Any, function: Callable[..., Any], *inputs: An
     return y
 
 
-def diagnosed(row: Row, told: Mapping[str, Sequence[Diagnosis]]) -> Row:
-    """The row with what is said about its update: before the rest if it is sure, else after."""
-    if row.verdict != WRONG or row.name not in told:
-        return row
-    sure = [d for d in told[row.name] if d.exact]
-    unsure = [d for d in told[row.name] if not d.exact]
-    return replace(row, diagnoses=(*sure, *row.diagnoses, *unsure))
+def stepped_wrong(
+    loss: Tensor,
+    report: Report,
+    wanted: Mapping[str, Tensor],
+    taken: Mapping[str, Move],
+    told: Mapping[str, Sequence[Diagnosis]],
+) -> Report:
+    """The report with what is said about the updates: before the rest if it is sure, else after."""
+    rows = []
+    for row in report.rows:
+        sure = [d for d in told.get(row.name, ()) if d.exact]
+        unsure = [d for d in told.get(row.name, ()) if not d.exact]
+        if row.name in taken:
+            move = taken[row.name]
+            most, error = distance(move.stepped, move.basis)
+            row = replace(row, max_abs_err=most, rel_err=error, verdict=WRONG)
+            row = replace(row, note=contrast(move.stepped, move.basis))
+        if row.verdict == WRONG:
+            row = replace(row, diagnoses=(*sure, *row.diagnoses, *unsure))
+        rows.append(row)
+    report = replace(report, rows=tuple(rows))
+    first = report.first_wrong
+    if first is not None and first.name in taken:
+        t, move = wanted[first.name], taken[first.name]
+        found = witness(loss, {t: first}, {t: move.stepped}, {t: move.basis})
+        report = replace(report, witness=found)
+    return report
 
 
 def enlarge(

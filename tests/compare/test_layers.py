@@ -273,6 +273,9 @@ def test_s0_the_output_layer_ignores_the_rate(sizes: list[int]) -> None:
     net, x, y = s0(sizes, lr=0.05, out_lr=0.01)
     report = compare_layers(net, mse, mse_prime, x, y)
     last = f"layers[{len(net.layers) - 1}]"
+    assert str(report.witness).startswith(f"{last}.b: element (0, ")
+    assert report.witness.yours == pytest.approx(report.witness.autodiff / 5)
+    assert report.witness.finite_difference == pytest.approx(report.witness.autodiff)
     assert sorted(wrong(report)) == [f"{last}.W", f"{last}.b"]
     for name in wrong(report):
         assert first_slug(report, name) == "update-rate"
@@ -370,6 +373,19 @@ def test_a_step_is_read_up_to_its_rounding(lr: float) -> None:
         assert sorted(found) == [f"layers[0].{p}" for p in expected]
 
 
+def test_a_factor_of_every_layer_is_no_rate_of_one_layer() -> None:
+    """A constant in the gradient of every parameter is a mistake of the gradients first."""
+    net, x, y = s0([3, 4, 2])
+    for layer in net.layers[::2]:
+        layer.lr = 0.3 * LR
+    report = compare_layers(net, mse, mse_prime, x, y, lr=LR)
+    names = [f"layers[{i}].{p}" for i in (0, 2) for p in "Wb"]
+    assert sorted(wrong(report)) == names
+    for name in names:
+        last = row(report, name).diagnoses[-1]
+        assert (last.slug, last.exact) == ("update-rate", False)
+
+
 def test_a_parameter_that_is_never_updated() -> None:
     net, x, y = s0([3, 4, 2])
     net.layers[2].lr = 0.0
@@ -434,6 +450,47 @@ def test_gradients_kept_in_attributes(grads: Any) -> None:
     report = compare_layers(layers, mse, mse_prime, x, y, grads=grads)
     assert report.ok
     assert "not handed in" not in verdicts(report).values()
+
+
+@pytest.mark.parametrize("rebinds", [False, True])
+def test_a_bias_that_is_not_summed(rebinds: bool) -> None:
+    class NotSummed(Linear0):
+        def backward(self, g: Array) -> Array:
+            self.b = self.b - self.lr * g if rebinds else self.b - self.lr * g[:1]
+            return g @ self.W.T
+
+    np.random.seed(0)
+    x, y = np.random.randn(5, 3), np.random.randn(5, 2)
+    report = compare_layers([NotSummed(3, 2)], mse, mse_prime, x, y)
+    expected = ["layers[0].W", "layers[0].b"] + ["layers[0].b update"] * rebinds
+    assert sorted(wrong(report)) == expected
+    if rebinds:
+        assert row(report, "layers[0].b").note.startswith("yours has shape (5, 2)")
+        assert row(report, "layers[0].b update").note == "gives it the shape (5, 2)"
+
+
+def test_steps_from_an_upstream_of_another_shape_are_handed_in() -> None:
+    net, x, y = s0([3, 2])
+    net.layers[0].backward = lambda g: None
+    net.layers[0].dW = np.ones((3, 2))
+    report = compare_layers(net, mse, lambda t, y_pred: (y_pred - t)[:, :1], x, y)
+    assert verdicts(report)["layers[0].W"] == "wrong here"
+
+
+def test_a_loss_object_that_keeps_what_its_backward_needs() -> None:
+    class Squares:
+        def forward(self, pred: Array, target: Array) -> Array:
+            self.rest = pred - target
+            return (self.rest**2).sum()
+
+        def backward(self) -> Array:
+            return 2 * self.rest
+
+    net, x, y = s0([3, 4, 2])
+    loss = Squares()
+    assert compare_layers(net, loss, None, x, y).ok
+    assert compare_layers(net, loss.forward, loss.backward, x, y).ok
+    assert not hasattr(loss, "rest")
 
 
 class Tied(Linear0):
