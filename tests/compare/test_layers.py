@@ -386,6 +386,21 @@ def test_a_factor_of_every_layer_is_no_rate_of_one_layer() -> None:
         assert (last.slug, last.exact) == ("update-rate", False)
 
 
+def test_a_factor_of_the_only_parameter_of_a_layer_may_be_either() -> None:
+    class NoBias(Linear0):
+        def forward(self, x: Array) -> Array:
+            self.b = np.zeros((1, self.W.shape[1]))
+            return super().forward(x)
+
+    net, x, y = s0([3, 4, 2])
+    net.layers[2] = NoBias(4, 2, 0.3 * LR)
+    del net.layers[2].b
+    report = compare_layers(net, mse, mse_prime, x, y, lr=LR)
+    assert wrong(report) == ["layers[2].W"]
+    last = row(report, "layers[2].W").diagnoses[-1]
+    assert (last.slug, last.exact) == ("update-rate", False)
+
+
 def test_a_parameter_that_is_never_updated() -> None:
     net, x, y = s0([3, 4, 2])
     net.layers[2].lr = 0.0

@@ -1,5 +1,6 @@
 """`check_backward`: one backward by hand, alone, on random inputs of all different sizes."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -244,6 +245,8 @@ def test_a_backward_that_raises_is_a_row_with_its_message() -> None:
     assert report.first_wrong is not None
     assert report.first_wrong.note == r"raised KeyError: 'cache\nis gone'"
     assert not report.ok
+    assert json.loads(json.dumps(report.to_dict()))["first_wrong"] == "broken()"
+    assert max(map(len, str(report).splitlines())) <= 100
     report = check_backward(linear, lambda g, x, w, b: g @ w.T)
     assert "raised ValueError: matmul" in note_of(report, "backward()")
 
