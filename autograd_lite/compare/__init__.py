@@ -2,6 +2,7 @@
 
 from .doors import assert_same, compare
 from .judge import Diagnosis, Row
+from .layers import compare_layers
 from .probe import check_backward
 from .replay import replay
 from .report import Report, Witness
@@ -14,5 +15,6 @@ __all__ = [
     "assert_same",
     "check_backward",
     "compare",
+    "compare_layers",
     "replay",
 ]
