@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from examples.mistakes import iris
 from examples.mistakes.__main__ import main
 from examples.mistakes.gallery import CASES
 
@@ -78,3 +80,93 @@ def test_an_unknown_case_is_refused_with_the_names_that_there_are(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["--only", "s9"])
     assert "--only is 's9'; there are s0.mean_over_the_rows, " in capsys.readouterr().err
+
+
+# the tensors whose gradients each fault breaks, if it is alone
+BROKEN = {
+    "binary": {"p"},
+    "logits": {"z4"},
+    "ascent": {"b4", "b3", "b2", "b1"},
+    "plus": {"z3", "z1"},  # z2 has the wrong sign twice
+}
+
+
+def wrong_here(report):
+    return {row.name for row in report.rows if row.verdict == "wrong here"}
+
+
+@pytest.mark.parametrize("fault", iris.FAULTS)
+def test_each_fault_of_the_iris_network_is_found_where_it_is(fault):
+    assert wrong_here(iris.judge([fault])) == BROKEN[fault]
+
+
+def test_the_comparison_finds_all_four_faults_at_once_and_asks_for_them_in_this_order():
+    everything = wrong_here(iris.judge(iris.FAULTS))
+    assert everything == {"p", "z4", "b4", "z3", "b3", "z2", "b2", "z1", "b1"}
+    for left in iris.STAGES[:-1]:
+        assert iris.judge(left).first_wrong.name in BROKEN[left[0]]
+
+
+def test_the_iris_network_without_faults_is_right():
+    report = iris.judge(())
+    assert report.ok and len(report.rows) == 16
+    assert iris.verdict(report) == "all right"
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return iris.train(seeds=2, epochs=180)
+
+
+def test_accuracy_cannot_judge_a_gradient(trained):
+    test = {left: trained["test"][k] for k, left in enumerate(iris.SETS)}
+    assert test[()].min() >= 0.9
+    for left in iris.STAGES[:-1]:  # one mend after the other: no better than guessing
+        assert np.median(test[left]) <= 0.5
+    for unseen in (("ascent",), ("binary",), ("binary", "ascent")):
+        assert test[unseen].min() >= 0.85 and not iris.judge(unseen).ok
+
+
+def test_mending_can_make_it_worse(trained):
+    loss = {left: np.median(trained["loss"][k]) for k, left in enumerate(iris.SETS)}
+    assert loss[("logits", "ascent", "plus")] > 10 * loss[tuple(iris.FAULTS)]
+    found = iris.lesson(trained)
+    assert found.worse_mends >= 3 and found.worse_pairs >= 2
+    assert ("binary",) in found.unseen and ("plus",) not in found.unseen
+
+
+def test_the_network_in_numpy_trains_as_one_alone_would():
+    """The leading axis of networks changes nothing: one start, one set, trained by itself."""
+    together = iris.train(seeds=1, epochs=2)
+    for left in ((), ("binary", "plus")):
+        rng = np.random.default_rng(0)
+        flowers, params = iris.data(rng), iris.start(rng)
+        faults = {fault: fault in left for fault in iris.FAULTS}
+        t = iris.targets(flowers.labels)
+        for k in [*range(0, 120, 2)] * 2:
+            grads = iris.gradients(params, flowers.x[k : k + 2], t[k : k + 2], faults)
+            params = {name: p - 0.05 * grads[name] for name, p in params.items()}
+        p = iris.forward(params, flowers.x)["p"]
+        alone = -(t * np.log(p)).sum(axis=1).mean()
+        assert together["loss"][iris.SETS.index(left), 0] == pytest.approx(alone, rel=1e-9)
+
+
+def test_the_story_is_told_and_drawn(tmp_path, capsys):
+    picture = tmp_path / "iris.png"
+    assert iris.main(["--epochs", "2", "--seeds", "1", "--plot", str(picture)]) == 0
+    output, errors = capsys.readouterr()
+    assert errors == ""
+    assert "9 gradients are wrong on their own, 7 inherit. Fix p first." in output
+    headings = ["as printed, 4 left", "binary mended, 3 left", "logits mended, 2 left"]
+    headings += ["ascent mended, 1 left", "plus mended, 0 left"]
+    assert [line for line in output.splitlines() if line.endswith(" left")] == headings
+    assert "15 of the 15 sets with a fault are wrong; without a fault all right" in output
+    assert max(map(len, output.splitlines())) <= 100
+    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--seeds"])
+def test_the_story_refuses_nothing_to_do(option, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        iris.main([option, "0"])
+    assert f"{option} is 0; it must be at least 1" in capsys.readouterr().err

@@ -69,7 +69,8 @@ def bias_per_sample(right: bool) -> Handed:
     Written: dC/db = dz, of shape (n, 1).
     Right:   the sum of dz over the samples, of shape (1,).
     Why:     dz/db = 1, so the chain rule seems to end here. But b was broadcast to n rows, and what
-             is copied forward is summed backward. `b -= lr * db` then fails, or broadcasts.
+             is copied forward is summed backward. `b -= lr * db` then fails, and
+             `b = b - lr * db` makes a column of b.
     """
     net = output_layer()
     dz = 2 * net.difference / net.n
