@@ -7,14 +7,15 @@ and mended in the order in which the comparison asks for it. After every mend th
 anew from several starts: features standardised, learning rate .1, 180 epochs, 120 flowers, 30 held
 out. Its accuracy stands beside the comparison's verdict.
 
-Measured with 5 starts: as printed the network guesses, and it still guesses with three faults of
-four mended. The comparison shows all four at the first call, without training. All 16 sets of
-faults are trained, too:
+Measured: as printed the network guesses, and it still guesses with three faults of four mended. The
+comparison shows all four at the first call, without training. All 16 sets of faults are trained:
 
 - With the biases ascending, the binary term in, or both, the network is as accurate as with the
-  right gradient, and its loss differs less than from start to start. Two faults cannot be seen.
-- Mending can make it worse: without the binary term, the loss is a hundred times that as printed;
-  with two faults mended it is higher than as printed for four of the six pairs.
+  right gradient: two faults cannot be seen. With the binary term its loss even ends below that
+  of the right gradient in 6 of 10 starts.
+- Mending can make it worse. Without the binary term, the loss ends near 157 (sure and wrong) in all
+  of 10 starts; as printed near ln 3 = 1.1 (undecided) in 8 of them. With two faults mended, it
+  is higher than as printed in most starts for three of the six pairs.
 - Wrong signs cancel: z2 has the sigmoid's wrong sign twice, and is right as long as z3 is wrong.
 """
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping
 from itertools import pairwise, product
 from pathlib import Path
@@ -207,44 +209,48 @@ def tell_sets(results: Mapping[str, Array]) -> None:
 
 
 class Lesson(NamedTuple):
-    """What the training showed of the faults, by the medians of the starts."""
+    """What training showed of the faults."""
 
-    unseen: list[tuple[str, ...]]  # sets as accurate as none, to 2 points of the flowers held out
-    better: list[tuple[str, ...]]  # sets with a loss 5 % below that of none, or lower
-    worse_mends: int  # of 32 single mends, those after which the loss is 5 % higher, or more
-    worse_pairs: int  # of 6 sets of two, those whose loss is 5 % above that as printed, or more
+    unseen: list[tuple[str, ...]]  # sets as accurate as none, to 2 points; medians of the starts
+    better: list[tuple[str, ...]]  # sets with a loss below that of none in at least half the starts
+    worse_mends: int  # of 32 single mends, those that raise the loss by 5 % in most starts
+    worse_pairs: int  # of 6 sets of two, those whose loss is 5 % above that as printed in most
 
 
 def lesson(results: Mapping[str, Array]) -> Lesson:
-    test, loss = (
-        dict(zip(SETS, np.median(results[name], axis=1), strict=True)) for name in ("test", "loss")
-    )
+    test = dict(zip(SETS, np.median(results["test"], axis=1), strict=True))
+    loss = dict(zip(SETS, results["loss"], strict=True))
     faulty = [s for s in SETS if s]
     mends = [(s, tuple(f for f in s if f != mended)) for s in faulty for mended in s]
+
+    def rises(before: tuple[str, ...], after: tuple[str, ...]) -> bool:
+        return bool((loss[after] > 1.05 * loss[before]).mean() > 0.5)
+
     return Lesson(
         [s for s in faulty if test[s] >= test[()] - 0.02],
-        [s for s in faulty if loss[s] <= 0.95 * loss[()]],
-        sum(loss[after] >= 1.05 * loss[before] for before, after in mends),
-        sum(loss[s] >= 1.05 * loss[tuple(FAULTS)] for s in SETS if len(s) == 2),
+        [s for s in faulty if (loss[s] < loss[()]).mean() >= 0.5],
+        sum(rises(before, after) for before, after in mends),
+        sum(rises(tuple(FAULTS), s) for s in SETS if len(s) == 2),
     )
 
 
 def tell_lesson(results: Mapping[str, Array]) -> None:
     found = lesson(results)
+    rejected = sum(not judge(s).ok for s in SETS if s)
+
+    def tell(text: str) -> None:
+        print(textwrap.fill(text, 100, initial_indent="- ", subsequent_indent="  "))
 
     def listed(sets: list[tuple[str, ...]]) -> str:
         return ", ".join(" + ".join(s) for s in sets) or "none"
 
-    rejected = sum(not judge(s).ok for s in SETS if s)
     print("\nWhat training shows:")
-    print(f"- as accurate as the right gradient, to 2 points: {listed(found.unseen)}")
-    print(f"- a loss lower than that of the right gradient, by 5 %: {listed(found.better)}")
-    print(f"- a loss higher than before the mend, by 5 %: after {found.worse_mends} of 32 mends")
-    print(f"- a loss higher than as printed, by 5 %: {found.worse_pairs} of the 6 sets of two")
+    tell(f"as accurate as the right gradient, to 2 points: {listed(found.unseen)}")
+    tell(f"a loss below that of the right gradient in half the starts: {listed(found.better)}")
+    tell(f"the mend of a single fault raises the loss in most starts: {found.worse_mends} of 32")
+    tell(f"two faults left, a higher loss than as printed in most starts: {found.worse_pairs} of 6")
     print("What the comparison shows, without training:")
-    print(
-        f"- {rejected} of the 15 sets with a fault are wrong; without a fault {verdict(judge(()))}"
-    )
+    tell(f"{rejected} of the 15 sets with a fault are wrong; without a fault {verdict(judge(()))}")
 
 
 COLOURS = {"wrong here": "#c8472f", "inherited": "#f0c987", "ok": "#7fb069"}
