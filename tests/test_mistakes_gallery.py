@@ -63,6 +63,12 @@ def test_one_case_is_shown_with_its_table(capsys):
     assert output.startswith("--- s2.jacobian_from_logits\nThe Jacobian of softmax is built")
     assert "tensor  shape" in output and "finite difference" in output
     assert "expected softmax-from-logits at z2; found" in output
+
+
+def test_the_whole_gallery_fits_a_terminal(capsys):
+    main([])
+    output = capsys.readouterr().out
+    assert output.count("\n--- ") == len(CASES) - 1
     assert max(map(len, output.splitlines())) <= 100
 
 

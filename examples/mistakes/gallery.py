@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 import nn
 from autograd_lite import Tensor, compare
-from autograd_lite.compare import Report
+from autograd_lite.compare import Report, compare_layers
 
 Array = np.ndarray[Any, Any]
 Handed = tuple[Tensor, Mapping[str, Any], nn.Module | None]  # the loss, gradients by hand, a model
@@ -72,6 +73,11 @@ def mistake(slug: str, at: str) -> Register:
     return register(slug, at, lambda run: judged(compare(*run())))
 
 
+def wrong_update(slug: str, at: str) -> Register:
+    """A wrong step of the parameters: the function returns what `compare_layers` takes, by name."""
+    return register(slug, at, lambda run: judged(compare_layers(**run())))
+
+
 def wrong_value(at: str) -> Register:
     """A wrong formula of a value: the function returns the value by hand and the library's."""
 
@@ -92,10 +98,20 @@ def error(kind: type[Exception], at: str) -> Register:
             run()
         except kind as raised:
             text = str(raised)
-            return Finding(False, kind.__name__, at if at in text else None, text)
+            shown = textwrap.fill(f"{kind.__name__}: {text}", 100)
+            return Finding(False, kind.__name__, at if at in text else None, shown)
         return Finding(True, None, None, "no error")
 
     return register(kind.__name__, at, check)
+
+
+def mse(prediction: Array, target: Array) -> Any:
+    """The mean of all squares, as a loss by hand."""
+    return ((prediction - target) ** 2).mean()
+
+
+def mse_grad(prediction: Array, target: Array) -> Array:
+    return 2 * (prediction - target) / prediction.size
 
 
 def draws(*shapes: tuple[int, ...], seed: int = 0) -> Iterator[Array]:

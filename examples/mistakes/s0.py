@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 
 import nn
 from autograd_lite import tensor
 
-from .gallery import Array, Handed, draws, error, leaf, mistake, named
+from .gallery import Array, Handed, draws, error, leaf, mistake, mse, mse_grad, named, wrong_update
 
 
 def regression() -> SimpleNamespace:
@@ -66,3 +69,45 @@ def target_without_its_axis(right: bool) -> None:
     """
     prediction, y = draws((5, 1), (5, 1))
     nn.functional.mse_loss(tensor(prediction), tensor(y if right else y[:, 0]))
+
+
+class Linear:
+    """A layer that steps by itself, at the rate it was made with."""
+
+    def __init__(self, w: Array, b: Array, lr: float = 0.01) -> None:
+        self.W, self.b, self.lr = w, b, lr
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dy: Array) -> Array:
+        dx = dy @ self.W.T
+        self.W -= self.lr * self.x.T @ dy
+        self.b -= self.lr * dy.sum(axis=0, keepdims=True)
+        return dx
+
+
+class Tanh:
+    def forward(self, x: Array) -> Array:
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        return dy * (1 - self.y**2)
+
+
+@wrong_update("update-rate", at="output.b, output.W")
+def output_layer_without_the_rate(right: bool) -> dict[str, Any]:
+    """The output layer is made without the learning rate, and steps at its default.
+
+    Written: Linear(size, 1) for the last layer, Linear(size, size, lr) for the others.
+    Right:   Linear(size, 1, lr).
+    Why:     the rate has a default, so that nothing complains, and the default is what the network
+             has as well: only a run at another rate differs, and it trains all the same.
+    """
+    w1, b1, w2, b2, x, y = draws((3, 4), (1, 4), (4, 2), (1, 2), (5, 3), (5, 2))
+    lr = 0.1
+    output = Linear(w2, b2, lr) if right else Linear(w2, b2)
+    layers = {"hidden": Linear(w1, b1, lr), "tanh": Tanh(), "output": output}
+    return {"layers": layers, "loss": mse, "loss_grad": mse_grad, "x": x, "y": y, "lr": lr}

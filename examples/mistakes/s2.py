@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from autograd_lite import sigmoid, softmax, tensor
 
-from .gallery import Array, Handed, draws, error, leaf, mistake, named
+from .gallery import Array, Handed, draws, error, leaf, mistake, mse, mse_grad, named, wrong_update
 
 TARGET = np.array([0.98, 0.01, 0.01])
 
@@ -76,6 +77,37 @@ def binary_term(right: bool) -> Handed:
              three classes are equally likely it only makes dz 1.5 times as long.
     """
     return backward(binary=not right)
+
+
+class Columns:
+    """A linear layer of columns that steps by itself."""
+
+    def __init__(self, w: Array, b: Array, bias_sign: int) -> None:
+        self.W, self.b, self.bias_sign = w, b, bias_sign
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return self.W @ x + self.b  # (out, in) @ (in, n) + (out, 1)
+
+    def backward(self, dz: Array, lr: float) -> Array:
+        dx = self.W.T @ dz
+        self.W -= lr * dz @ self.x.T
+        self.b += self.bias_sign * lr * dz.sum(axis=1, keepdims=True)
+        return dx
+
+
+@wrong_update("update-ascent", at="layer.b")
+def bias_ascends(right: bool) -> dict[str, Any]:
+    """The biases are moved along the gradient.
+
+    Written: W -= lr dW, but b += lr db.
+    Right:   b -= lr db.
+    Why:     two lines that look alike, and one character. Training need not tell: on Iris the
+             accuracy is that of the right update, as `iris.py` measures.
+    """
+    w, b, x, y = draws((4, 3), (4, 1), (3, 5), (4, 5))
+    layers = {"layer": Columns(w, b, -1 if right else 1)}
+    return {"layers": layers, "loss": mse, "loss_grad": mse_grad, "x": x, "y": y, "lr": 0.1}
 
 
 @error(NameError, at="bn")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 from autograd_lite import relu, tensor
 
-from .gallery import Handed, draws, leaf, mistake, named
+from .gallery import Array, Handed, draws, leaf, mistake, mse, mse_grad, named, wrong_update
 
 
 def hidden_layers() -> SimpleNamespace:
@@ -54,3 +55,33 @@ def loss_and_gradient_of_two_scales(right: bool) -> Handed:
     if not right:
         dy /= len(h)
     return loss, {"Y": dy, "W": h.T @ dy}, None
+
+
+class Linear:
+    """A layer that steps when its backward is called."""
+
+    def __init__(self, w: Array, sign: int) -> None:
+        self.W, self.sign = w, sign
+
+    def forward(self, h: Array) -> Array:
+        self.h = h
+        return h @ self.W
+
+    def backward(self, delta: Array, lr: float) -> Array:
+        before = delta @ self.W.T
+        self.W += self.sign * lr * self.h.T @ delta
+        return before
+
+
+@wrong_update("update-ascent", at="layer.W")
+def weights_ascend(right: bool) -> dict[str, Any]:
+    """Gradient descent is written with a plus.
+
+    Written: W <- W + eta dE/dW.
+    Right:   W <- W - eta dE/dW.
+    Why:     where delta is defined as -dE/dU, as in Mitchell's textbook, the plus is right. With the
+             minus in neither place the loss climbs; the code below the formula has it.
+    """
+    w, h, t = draws((3, 2), (5, 3), (5, 2))
+    layers = {"layer": Linear(w, -1 if right else 1)}
+    return {"layers": layers, "loss": mse, "loss_grad": mse_grad, "x": h, "y": t, "lr": 0.1}
