@@ -79,8 +79,8 @@ def weights_ascend(right: bool) -> dict[str, Any]:
 
     Written: W <- W + eta dE/dW.
     Right:   W <- W - eta dE/dW.
-    Why:     where delta is defined as -dE/dU, as in Mitchell's textbook, the plus is right. With the
-             minus in neither place the loss climbs; the code below the formula has it.
+    Why:     where delta is defined as -dE/dU, as in Mitchell's textbook, the plus is right. With
+             the minus in neither place the loss climbs; the code below the formula has it.
     """
     w, h, t = draws((3, 2), (5, 3), (5, 2))
     layers = {"layer": Linear(w, -1 if right else 1)}
