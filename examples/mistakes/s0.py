@@ -14,9 +14,9 @@ from .gallery import Array, Handed, draws, error, leaf, mistake, mse, mse_grad, 
 
 
 def regression() -> SimpleNamespace:
-    """A linear layer with two outputs, where the original has one."""
-    x, w, b, y = draws((5, 3), (3, 2), (1, 2), (5, 2))
-    prediction = named("yhat", tensor(x) @ leaf("W", w) + leaf("b", b))  # (5, 2)
+    """A linear layer with three outputs, where the original has one."""
+    x, w, b, y = draws((5, 4), (4, 3), (1, 3), (5, 3))
+    prediction = named("yhat", tensor(x) @ leaf("W", w) + leaf("b", b))  # (5, 3)
     loss = ((prediction - tensor(y)) ** 2).mean()
     return SimpleNamespace(x=x, difference=prediction.detach().numpy() - y, loss=loss)
 
