@@ -103,11 +103,11 @@ def wrong_here(report):
 
 @pytest.mark.parametrize("fault", iris.FAULTS)
 def test_each_fault_of_the_iris_network_is_found_where_it_is(fault):
-    assert wrong_here(iris.judge([fault])) == BROKEN[fault]
+    assert wrong_here(iris.judge((fault,))) == BROKEN[fault]
 
 
 def test_the_comparison_finds_all_four_faults_at_once_and_asks_for_them_in_this_order():
-    everything = wrong_here(iris.judge(iris.FAULTS))
+    everything = wrong_here(iris.judge(iris.STAGES[0]))
     assert everything == {"p", "z4", "b4", "z3", "b3", "z2", "b2", "z1", "b1"}
     for left in iris.STAGES[:-1]:
         assert iris.judge(left).first_wrong.name in BROKEN[left[0]]
@@ -169,7 +169,7 @@ def test_the_network_in_numpy_trains_as_one_alone_would():
 
 
 def test_the_story_is_told_and_drawn(tmp_path, capsys):
-    picture = tmp_path / "iris.png"
+    picture = tmp_path / "new" / "iris.png"
     assert iris.main(["--epochs", "2", "--seeds", "1", "--plot", str(picture)]) == 0
     output, errors = capsys.readouterr()
     assert errors == ""
@@ -180,6 +180,17 @@ def test_the_story_is_told_and_drawn(tmp_path, capsys):
     assert "15 of the 15 sets with a fault are wrong; without a fault all right" in output
     assert max(map(len, output.splitlines())) <= 100
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 20_000
+
+
+def test_a_picture_that_cannot_be_made_is_refused_before_the_training(capsys, monkeypatch):
+    monkeypatch.setattr(iris, "train", None)
+    with pytest.raises(SystemExit, match="2"):
+        iris.main(["--plot", "iris.txt"])
+    assert "--plot is iris.txt; the name of a picture ends in .png" in capsys.readouterr().err
+    monkeypatch.setattr(iris, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="2"):
+        iris.main(["--plot", "iris.png"])
+    assert "--plot needs matplotlib; install it with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--epochs", "--seeds"])

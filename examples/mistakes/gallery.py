@@ -129,3 +129,8 @@ def named(name: str, tensor: Tensor) -> Tensor:
     """An intermediate, with a name by which its gradient can be handed in."""
     tensor.name = name
     return tensor
+
+
+def arrays(**tensors: Tensor) -> dict[str, Array]:
+    """The values of intermediates, which a backward pass by hand has kept too."""
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}

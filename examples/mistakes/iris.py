@@ -22,9 +22,12 @@ comparison shows all four at the first call, without training. All 16 sets of fa
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.util import find_spec
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -116,7 +119,8 @@ def gradients(
     return grads
 
 
-def judge(faults: Iterable[str], rows: int = 5) -> Report:
+@cache
+def judge(faults: tuple[str, ...], rows: int = 5) -> Report:
     """The gradients with these faults against autodiff, on a few flowers, before any training."""
     rng = np.random.default_rng(0)
     x, labels, *_ = data(rng)
@@ -127,8 +131,7 @@ def judge(faults: Iterable[str], rows: int = 5) -> Report:
         z = named(f"z{i}", h @ weight.T + bias)
         h = named("p", softmax(z)) if i == LAST else named(f"h{i}", sigmoid(-z))
     loss = -(tensor(t) * h.log()).sum()
-    there = set(faults)
-    return compare(loss, gradients(params, x, t, {fault: fault in there for fault in FAULTS}))
+    return compare(loss, gradients(params, x, t, {fault: fault in faults for fault in FAULTS}))
 
 
 def train(seeds: int, epochs: int) -> dict[str, Array]:
@@ -167,7 +170,9 @@ def progress(steps: range) -> Iterable[int]:
         from tqdm import tqdm
     except ImportError:
         return steps
-    return tqdm(steps, unit="epoch", leave=False, disable=None)
+    # a terminal may say that it has no columns and no rows, and tqdm then shows nothing
+    width, height = shutil.get_terminal_size()
+    return tqdm(steps, unit="epoch", leave=False, disable=None, ncols=width, nrows=height)
 
 
 def verdict(report: Report) -> str:
@@ -186,7 +191,7 @@ def middle(values: Array) -> str:
 
 
 def tell_stages(results: Mapping[str, Array]) -> None:
-    print(f"The gradients as printed, compared before any training:\n\n{judge(FAULTS)}\n")
+    print(f"The gradients as printed, compared before any training:\n\n{judge(STAGES[0])}\n")
     print("Mended one by one, always what the comparison says first:\n")
     for heading, left in zip(("as printed", *FAULTS), STAGES, strict=True):
         mended = "" if heading == "as printed" else " mended"
@@ -344,6 +349,14 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("epochs", "seeds"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} is {getattr(options, name)}; it must be at least 1")
+    if options.plot:
+        if options.plot.suffix not in (".png", ".svg", ".pdf"):
+            parser.error(
+                f"--plot is {options.plot}; the name of a picture ends in .png, .svg or .pdf"
+            )
+        if find_spec("matplotlib") is None:
+            parser.error("--plot needs matplotlib; install it with: pip install matplotlib")
+        options.plot.parent.mkdir(parents=True, exist_ok=True)
     results = train(options.seeds, options.epochs)
     tell_stages(results)
     tell_sets(results)

@@ -12,7 +12,19 @@ import numpy as np
 
 from autograd_lite import sigmoid, softmax, tensor
 
-from .gallery import Array, Handed, draws, error, leaf, mistake, mse, mse_grad, named, wrong_update
+from .gallery import (
+    Array,
+    Handed,
+    arrays,
+    draws,
+    error,
+    leaf,
+    mistake,
+    mse,
+    mse_grad,
+    named,
+    wrong_update,
+)
 
 TARGET = np.array([0.98, 0.01, 0.01])
 
@@ -25,8 +37,7 @@ def network() -> SimpleNamespace:
     z2 = named("z2", leaf("W2", w2) @ a1 + leaf("b2", b2))  # (3,)
     p = named("p", softmax(z2))
     loss = -(tensor(TARGET) * p.log()).sum()
-    a1, z2, p = (t.detach().numpy() for t in (a1, z2, p))
-    return SimpleNamespace(x=x, W2=w2, a1=a1, z2=z2, p=p, loss=loss)
+    return SimpleNamespace(x=x, W2=w2, loss=loss, **arrays(a1=a1, z2=z2, p=p))
 
 
 def backward(*, plus: bool = False, logits: bool = False, binary: bool = False) -> Handed:

@@ -7,7 +7,7 @@ from typing import Any
 
 from autograd_lite import relu, tensor
 
-from .gallery import Array, Handed, draws, leaf, mistake, mse, mse_grad, named, wrong_update
+from .gallery import Array, Handed, arrays, draws, leaf, mistake, mse, mse_grad, named, wrong_update
 
 
 def hidden_layers() -> SimpleNamespace:
@@ -17,8 +17,8 @@ def hidden_layers() -> SimpleNamespace:
     h1 = named("H1", relu(u1))
     u2 = named("U2", h1 @ leaf("W2", w2))  # (5, 4)
     loss = ((u2 - tensor(y)) ** 2).sum() / (2 * len(x))
-    u1, h1, u2 = (t.detach().numpy() for t in (u1, h1, u2))
-    return SimpleNamespace(x=x, W2=w2, U1=u1, H1=h1, dU2=(u2 - y) / len(x), loss=loss)
+    du2 = (u2.detach().numpy() - y) / len(x)
+    return SimpleNamespace(x=x, W2=w2, dU2=du2, loss=loss, **arrays(U1=u1, H1=h1))
 
 
 @mistake("weight-not-transposed", at="H1")

@@ -9,7 +9,7 @@ import numpy as np
 import nn
 from autograd_lite import Tensor, relu, softmax, tensor
 
-from .gallery import Handed, draws, leaf, mistake, named, wrong_value
+from .gallery import Handed, arrays, draws, leaf, mistake, named, wrong_value
 
 
 def network(
@@ -24,9 +24,9 @@ def network(
     z2 = named("Z2", leaf("W2", w2) @ a1 + leaf("B2", b2))  # (classes, n)
     a2 = softmax(z2, axis=0)
     loss = sign * (tensor(y) * a2.log()).sum() / n
-    z1, a1, a2 = (t.detach().numpy() for t in (z1, a1, a2))
-    dz2 = (a2 - y) / n
-    return SimpleNamespace(x=x, y=y, W2=w2, Z1=z1, A1=a1, A2=a2, dZ2=dz2, loss=loss)
+    dz2 = (a2.detach().numpy() - y) / n
+    kept = arrays(Z1=z1, A1=a1, A2=a2)
+    return SimpleNamespace(x=x, y=y, W2=w2, dZ2=dz2, loss=loss, **kept)
 
 
 @wrong_value(at="cross-entropy")
