@@ -198,3 +198,8 @@ def test_the_story_refuses_nothing_to_do(option, capsys):
     with pytest.raises(SystemExit, match="2"):
         iris.main([option, "0"])
     assert f"{option} is 0; it must be at least 1" in capsys.readouterr().err
+
+
+def test_the_comparison_names_all_four_faults_of_the_iris_network():
+    named = "bce-term at p; softmax-from-logits at z4; sign at b4 z3 b3 z2 b2 z1 b1"
+    assert iris.verdict(iris.judge(iris.STAGES[0])) == named

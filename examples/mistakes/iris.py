@@ -303,6 +303,12 @@ def plot_verdicts(axes: Any) -> None:
     cells = np.array([[order.index(row.verdict) for row in report.rows] for report in reports]).T
     colours = ListedColormap(list(COLOURS.values()))
     axes.pcolormesh(cells, cmap=colours, vmin=0, vmax=2, edgecolors="white", linewidth=1.5)
+    for k, report in enumerate(reports):
+        for i, row in enumerate(report.rows):
+            if row.verdict != "wrong here" or not row.diagnoses:
+                continue
+            style = {"color": "white", "fontsize": 7.5, "ha": "center", "va": "center"}
+            axes.text(k + 0.5, i + 0.5, row.diagnoses[0].slug, **style)
     axes.set_xticks(np.arange(5) + 0.5, ["as printed", *(f"{fault} mended" for fault in FAULTS)])
     tensors = [row.name for row in reports[0].rows]
     axes.set_yticks(np.arange(len(tensors)) + 0.5, tensors, fontsize=8, family="monospace")
