@@ -1,6 +1,6 @@
 """Mistakes that people make in backprop by hand, each as a small case that the comparison names.
 
-Five write-ups of hand-derived networks and three published engines made them; here they are rebuilt
+Five write-ups of hand-derived networks and some published code made them; here they are rebuilt
 in our own words, on the smallest problem that shows them. One file per source, one function per
 mistake; its docstring says what was written, what is right, and why it is easy to get wrong.
 
