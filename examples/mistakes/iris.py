@@ -134,6 +134,7 @@ def judge(faults: tuple[str, ...], rows: int = 5) -> Report:
     return compare(loss, gradients(params, x, t, {fault: fault in faults for fault in FAULTS}))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # with wrong gradients it may diverge
 def train(seeds: int, epochs: int) -> dict[str, Array]:
     """Train every set of faults from every start; what came out, as arrays (sets, seeds)."""
     parts, starts = [], []
