@@ -88,7 +88,7 @@ class Module:
     def __call__(self, *args: Any, **kw: Any) -> Any:
         if self._forward_pre_hooks or self._forward_hooks:
             return self._call_with_hooks(args, kw)
-        return self.forward(*args, **kw)
+        return self.forward(*args, **kw) if kw else self.forward(*args)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         for hook in list(self._forward_pre_hooks.values()):
