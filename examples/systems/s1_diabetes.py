@@ -92,14 +92,14 @@ def learn(model: nn.Module, train: Part, other: Part, unit: float, lr: float, ep
     With `patience` it stops when `other` has not improved for so many epochs, and the model gets
     the parameters of its best epoch back.
     """
-    best, state = np.inf, model.state_dict()
+    best, state = np.inf, {}
 
     def watch(history: History) -> bool:
         nonlocal best, state
         row = history.rows[-1]
         row["train"], row["other"] = rmse(model, train, unit), rmse(model, other, unit)
         if row["other"] < best:
-            best, state = row["other"], {k: v.copy() for k, v in model.state_dict().items()}
+            best, state = row["other"], {k: v.clone() for k, v in model.state_dict().items()}
         return patience is not None and row["epoch"] - best_epoch(history) >= patience
 
     optimizer = nn.optim.SGD(model.parameters(), lr=lr)
@@ -178,7 +178,7 @@ def draw(path, data, history, line, constant, untrained, trained, early) -> None
             label(curves, end, value, f"{text}, test", ORANGE, xytext=(0, 4), ha="right")
         best = best_epoch(history)
         curves.plot([best], [test[best - 1]], "o", color=BLUE, ms=5)
-        label(curves, best, test[best - 1], f"best {test[best - 1]:.1f}", BLUE, xytext=(0, -14), ha="center")
+        label(curves, best, test[best - 1], f"best {test[best - 1]:.1f}", BLUE, xytext=(0, 7), ha="center")
 
         truth = data.mean + data.unit * data.test[1][:, 0]
         for axes, scores, color, text in (
