@@ -187,6 +187,12 @@ class Stack(Module):
         return x @ self.W + self.b
 
 
+def best_line(x: Array, y: Array) -> Array:
+    """The straight line with the least squares, at the points x."""
+    design = np.hstack([x, np.ones_like(x)])  # (n, 2)
+    return design @ np.linalg.lstsq(design, y)[0]
+
+
 # ---- pictures --------------------------------------------------------------------------------
 
 

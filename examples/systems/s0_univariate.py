@@ -18,7 +18,7 @@ from typing import Any
 
 import common
 import numpy as np
-from common import BLUE, INK, ORANGE, PALE, Array, Rounds, Stack, label
+from common import BLUE, INK, ORANGE, PALE, Array, Rounds, Stack, best_line, label
 
 import nn
 from autograd_lite import Tensor
@@ -61,12 +61,6 @@ def points(name: str, n: int) -> tuple[Array, Array]:
     target = TARGETS[name]
     x = np.linspace(target.low, target.high, n)[:, None]
     return x, target.f(x)
-
-
-def best_line(x: Array, y: Array) -> Array:
-    """The straight line with the least squares, at the points x."""
-    design = np.hstack([x, np.ones_like(x)])  # (n, 2)
-    return design @ np.linalg.lstsq(design, y)[0]
 
 
 def network(

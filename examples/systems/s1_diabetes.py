@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line = least_squares(data)
     constant = [unit * float(np.sqrt(np.mean(y**2))) for _, y in (data.train, data.test)]
     print(f"{'root mean squared error':28} train    test")
-    show = lambda name, pair: print(f"{name:28} {pair[0]:6.2f}  {pair[1]:6.2f}")  # noqa: E731
+    show = lambda name, pair: print(f"{name:28} {pair[0]:6.2f}  {pair[1]:6.2f}")
     show("predicting the mean", constant)
     show("least squares", line)
     show("net, before training", before)
@@ -155,10 +155,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     early = rmse(model, data.train, unit), rmse(model, data.test, unit)
     show(f"net, stopped at epoch {best_epoch(stopped)}", early)
-    print("The best test epoch is hindsight: nobody knows it before the test. Early stopping may be")
+    print(
+        "The best test epoch is hindsight: nobody knows it before the test. Early stopping may be"
+    )
     print(f"claimed: a quarter of the training patients ({quarter}) chose its epoch.")
     if options.plot is not None:
-        draw(options.plot, data, history, line, constant, untrained, predict(model, data.test), early)
+        draw(
+            options.plot, data, history, line, constant, untrained, predict(model, data.test), early
+        )
     return 130 if stopped.interrupted else 0
 
 
@@ -178,7 +182,15 @@ def draw(path, data, history, line, constant, untrained, trained, early) -> None
             label(curves, end, value, f"{text}, test", ORANGE, xytext=(0, 4), ha="right")
         best = best_epoch(history)
         curves.plot([best], [test[best - 1]], "o", color=BLUE, ms=5)
-        label(curves, best, test[best - 1], f"best {test[best - 1]:.1f}", BLUE, xytext=(0, 7), ha="center")
+        label(
+            curves,
+            best,
+            test[best - 1],
+            f"best {test[best - 1]:.1f}",
+            BLUE,
+            xytext=(0, 7),
+            ha="center",
+        )
 
         truth = data.mean + data.unit * data.test[1][:, 0]
         for axes, scores, color, text in (

@@ -157,14 +157,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def show(name: str, predicted: Array, more: str = "") -> None:
         each = (predicted == truth).mean(axis=1)
-        print(f"{name:24} {each.mean():.3f}  {' '.join(f'{a:.2f}' for a in each)}{more}", flush=True)
+        print(
+            f"{name:24} {each.mean():.3f}  {' '.join(f'{a:.2f}' for a in each)}{more}", flush=True
+        )
 
     for name, predicted in runs.items():
         show(name, predicted)
     for recipe in RECIPES:
         run = learn(recipe, data, seeds, options.epochs or recipe.epochs)
         runs[recipe.name], curves[recipe.name] = run.predicted, run
-        show(recipe.name, run.predicted, f"   (train {run.train[-1].min():.2f} .. {run.train[-1].max():.2f})")
+        show(
+            recipe.name,
+            run.predicted,
+            f"   (train {run.train[-1].min():.2f} .. {run.train[-1].max():.2f})",
+        )
         if run.interrupted:
             stopped = True
             break
@@ -190,7 +196,9 @@ def draw(
     colors = {recipe.name: recipe.color for recipe in RECIPES}
     columns = 1 + len(curves)
     size = (4.6 + 2.9 * len(curves), 3.9)
-    with common.picture(path, columns, size=size, width_ratios=(1.5, *[1] * len(curves))) as ((left, *others),):
+    with common.picture(path, columns, size=size, width_ratios=(1.5, *[1] * len(curves))) as (
+        (left, *others),
+    ):
         left.set(title="held-out accuracy, mean of the starts", xlabel="epoch", ylim=(0.25, 1.03))
         left.set_xscale("log")
         for name, run in curves.items():
@@ -205,7 +213,9 @@ def draw(
             draw_confusion(axes, name, colors[name], confusion(run.predicted, truth), names)
 
 
-def draw_confusion(axes: object, name: str, color: str, counts: Array, names: Sequence[str]) -> None:
+def draw_confusion(
+    axes: object, name: str, color: str, counts: Array, names: Sequence[str]
+) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
     right = np.trace(counts) / counts.sum()
@@ -221,7 +231,9 @@ def draw_confusion(axes: object, name: str, color: str, counts: Array, names: Se
     axes.spines[:].set_visible(False)
     for (i, j), n in np.ndenumerate(counts):
         if n:
-            axes.text(j, i, n, ha="center", va="center", color="white" if shares[i, j] > 0.5 else INK)
+            axes.text(
+                j, i, n, ha="center", va="center", color="white" if shares[i, j] > 0.5 else INK
+            )
 
 
 if __name__ == "__main__":

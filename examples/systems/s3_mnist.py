@@ -1,28 +1,30 @@
-"""Handwritten digits: a network with one hidden layer learns MNIST.
+"""System 3, MNIST: which digit a picture of 28 x 28 pixels shows.
 
-Without options, a 784-128-10 network in float32 with Adam. With --replay, the 784-64-10 network of a
-published write-up in float64, draw for draw: N(0, 1) weights and biases, cross-entropy summed
-over batches of 16, plain gradient descent; then the same again from Kaiming weights and zero biases.
+With --replay, the 784-64-10 network of a published write-up in float64, draw for draw: N(0, 1) weights
+and biases, cross-entropy summed over batches of 16, plain gradient descent; then the same again
+from Kaiming weights and zero biases. Without options, what today's recipe makes of a plain network:
+784-512-512-10 in float32, each picture moved by up to two pixels anew in every epoch, a tenth of
+the units dropped, AdamW with one cycle of rates. The digits it gets wrong are saved as a picture.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import common
 import numpy as np
+from common import BLUE, INK, ORANGE, PALE, RED, Array
 
 import nn
-from autograd_lite import Tensor, manual_seed
-from nn.data import DataLoader, TensorDataset
+from autograd_lite import Tensor, manual_seed, no_grad
 from nn.datasets import mnist
 from nn.train import History, accuracy, fit
 
-Array = np.ndarray[Any, Any]
 Data = tuple[Array, Array]  # images uint8 (n, 28, 28), labels (n,)
 
 
@@ -34,24 +36,60 @@ def pixels(images: Array, dtype: str = "float64") -> Array:
     return x
 
 
+def permutations(random: np.random.RandomState, n: int) -> Iterator[Array]:
+    """The order of the rows in each epoch of the write-up: it permutes its index array, and with
+    it the data that it had permuted before, so that the permutations pile up."""
+    indices = order = np.arange(n)
+    while True:
+        indices = random.permutation(indices)
+        order = order[indices]
+        yield order
+
+
+def standardised(images: Array) -> Array:
+    """Images as rows in float32, with about the mean 0 and the deviation 1 of MNIST's pixels."""
+    return (images.reshape(len(images), -1).astype(np.float32) - 33.3) / 78.6
+
+
 class Piled:
-    """Batches of the write-up: before each epoch it permutes its index array, and with it the data
-    that it had permuted before, so that the permutations pile up."""
+    """Batches of the write-up."""
 
     def __init__(self, data: Data, random: np.random.RandomState, size: int = 16) -> None:
         self.images, self.labels = data
-        self.random, self.size = random, size
-        self.indices = self.order = np.arange(len(self.labels))
+        self.orders, self.size = permutations(random, len(self.labels)), size
 
     def __len__(self) -> int:
         return math.ceil(len(self.labels) / self.size)
 
     def __iter__(self) -> Iterator[Data]:
-        self.indices = self.random.permutation(self.indices)
-        self.order = self.order[self.indices]
-        for k in range(0, len(self.order), self.size):
-            rows = self.order[k : k + self.size]
+        order = next(self.orders)
+        for k in range(0, len(order), self.size):
+            rows = order[k : k + self.size]
             yield pixels(self.images[rows]), self.labels[rows]
+
+
+class Moved:
+    """Batches in random order; each picture is moved by up to `reach` pixels along both axes."""
+
+    def __init__(self, data: Data, random: np.random.Generator, size: int, reach: int = 2) -> None:
+        images, self.labels = data
+        self.random, self.size, self.reach = random, size, reach
+        self.width = images.shape[2] + 2 * reach
+        edge = ((0, 0), (reach, reach), (reach, reach))
+        self.images = standardised(np.pad(images, edge)).ravel()
+        rows, columns = (np.arange(k) for k in images.shape[1:])
+        self.corner = (rows[:, None] * self.width + columns).ravel()  # (784,) where an image lies
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.labels) / self.size)
+
+    def __iter__(self) -> Iterator[Data]:
+        order = self.random.permutation(len(self.labels))
+        for k in range(0, len(order), self.size):
+            rows = order[k : k + self.size]
+            down, right = self.random.integers(0, 2 * self.reach + 1, (2, len(rows)))
+            start = rows * self.width**2 + down * self.width + right
+            yield self.images.take(start[:, None] + self.corner), self.labels[rows]
 
 
 def drawn(random: np.random.RandomState, sizes: tuple[int, ...], kaiming: bool) -> list[nn.Linear]:
@@ -106,42 +144,80 @@ def replay(
     )
 
 
-def learn(train: Data, test: Data, *, epochs: int = 3, seed: int = 0) -> History:
-    """The ordinary way: standardised pixels, batches of 64 in random order, Adam."""
-    manual_seed(seed)
-    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
-    x, x_test = pixels(train[0], "float32"), pixels(test[0], "float32")
-    mean, std = x.mean(), x.std()
-    for part in (x, x_test):
-        part -= mean
-        part /= std
-    return fit(
+def learn(
+    train: Data, test: Data, *, epochs: int = 16, seed: int = 0
+) -> tuple[nn.Sequential, History]:
+    """The network of today's recipe, and its training."""
+    batches = Moved(train, manual_seed(seed), size=128)
+    model = nn.Sequential(
+        nn.Linear(784, 512), nn.ReLU(), nn.Dropout(0.1),
+        nn.Linear(512, 512), nn.ReLU(), nn.Dropout(0.1),
+        nn.Linear(512, 10),
+    )  # fmt: skip
+    optimizer = nn.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
+    history = fit(
         model,
         nn.CrossEntropyLoss(),
-        nn.optim.Adam(model.parameters(), lr=1e-3),
-        DataLoader(TensorDataset(x, train[1]), batch_size=64, shuffle=True),
+        optimizer,
+        batches,
         epochs,
         metrics="accuracy",
-        validation=[(x_test, test[1])],
+        validation=[(standardised(test[0]), test[1])],
+        scheduler=nn.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=2e-3, epochs=epochs, steps_per_epoch=len(batches)
+        ),
         callbacks=[show],
     )
+    return model, history
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description="Handwritten digits: a network with one hidden layer learns MNIST."
-    )
-    parser.add_argument(
+def nearest_mean(train: Data, test: Data) -> float:
+    """The accuracy of the class whose mean picture is nearest: what a network has to beat."""
+    x, x_test = standardised(train[0]), standardised(test[0])
+    means = np.stack([x[train[1] == c].mean(axis=0) for c in range(10)])  # (10, 784)
+    scores = x_test @ means.T - (means**2).sum(axis=1) / 2
+    return float((scores.argmax(axis=1) == test[1]).mean())
+
+
+def draw_mistakes(path: Path, model: nn.Module, test: Data, most: int = 40) -> None:
+    """The digits that a model gets wrong, the surest mistakes first."""
+    model.eval()
+    with no_grad():
+        p = model(Tensor(standardised(test[0]))).softmax(1).data  # (n, 10)
+    wrong = np.flatnonzero(p.argmax(axis=1) != test[1])
+    wrong = wrong[np.argsort(-p.max(axis=1)[wrong])]
+    shown = wrong[:most]
+    columns = 10
+    rows = max(1, math.ceil(len(shown) / columns))
+    with common.picture(path, columns, rows, size=(9, 1.25 * rows + 0.5)) as axes:
+        first = f", the {len(shown)} surest" if len(wrong) > len(shown) else ""
+        axes[0, 0].figure.suptitle(
+            f"{len(wrong)} of {len(p)} test digits are wrong{first}:  true digit \N{RIGHTWARDS ARROW} "
+            "what the net says, and how sure it is",
+            x=0.015, ha="left", fontsize=10,
+        )  # fmt: skip
+        for ax in axes.ravel():
+            ax.axis("off")
+        for ax, i in zip(axes.ravel(), shown, strict=False):
+            ax.imshow(255 - test[0][i], cmap="gray", vmin=0, vmax=255)
+            said = int(p[i].argmax())
+            ax.text(0, -2, f"{test[1][i]} \N{RIGHTWARDS ARROW}", color=INK, fontsize=9)
+            ax.text(10, -2, str(said), color=RED, fontsize=9)
+            ax.text(27, -2, f"{p[i, said]:.0%}", color=PALE, fontsize=7, ha="right")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = common.parser(__doc__.splitlines()[0], "s3_mnist")
+    add = parser.add_argument
+    add(
         "--data",
         metavar="FOLDER",
         help="where the four MNIST files are (default: the variable AUTOGRAD_LITE_DATA)",
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="default: 3, with --replay 10")
-    parser.add_argument("--replay", action="store_true", help="the run of the write-up, twice")
-    parser.add_argument("--seed", type=int, metavar="N", help="default: 0, with --replay 1")
-    options = parser.parse_args(arguments)
-    if options.epochs is not None and options.epochs < 1:
-        parser.error(f"--epochs is {options.epochs}; it must be at least 1")
+    add("--epochs", type=common.count, metavar="N", help="default: 16, with --replay 10")
+    add("--replay", action="store_true", help="the run of the write-up, twice")
+    parser.set_defaults(seed=None)
+    options = common.parse(parser, arguments)
     try:
         train, test = mnist(options.data), mnist(options.data, train=False)
     except (FileNotFoundError, ValueError) as error:
@@ -152,13 +228,41 @@ def main(arguments: list[str] | None = None) -> int:
         for name, value in (("epochs", options.epochs), ("seed", options.seed))
         if value is not None
     }
-    if not options.replay:
-        return 130 if learn(train, test, **chosen).interrupted else 0
+    print(f"nearest mean picture, test accuracy {nearest_mean(train, test):.4f}")
+    if options.replay:
+        return replay_twice(train, test, options.plot, chosen)
+    model, history = learn(train, test, **chosen)
+    if options.plot is not None:
+        draw_mistakes(options.plot, model, test)
+    return 130 if history.interrupted else 0
+
+
+def replay_twice(train: Data, test: Data, plot: Path | None, chosen: dict[str, int]) -> int:
+    runs: dict[str, History] = {}
     for kaiming in (False, True):
-        print("Kaiming weights, zero biases" if kaiming else "N(0, 1) weights and biases")
-        if replay(train, test, kaiming=kaiming, **chosen).interrupted:
-            return 130
-    return 0
+        name = "Kaiming weights, zero biases" if kaiming else "N(0, 1) weights and biases"
+        print(name)
+        runs[name] = replay(train, test, kaiming=kaiming, **chosen)
+        if runs[name].interrupted:
+            break
+    if plot is not None:
+        draw_replay(plot, runs)
+    return 130 if any(run.interrupted for run in runs.values()) else 0
+
+
+def draw_replay(path: Path, runs: dict[str, History]) -> None:
+    with common.picture(path, 2) as ((losses, accuracies),):
+        losses.set(title="cross-entropy per digit, running", xlabel="epoch", ylim=(0, None))
+        accuracies.set(title="test accuracy", xlabel="epoch")
+        for (name, run), color in zip(runs.items(), (ORANGE, BLUE), strict=False):
+            for axes, column, side in ((losses, "printed", 8), (accuracies, "val_accuracy", -12)):
+                values = run[column]
+                axes.plot(range(1, len(values) + 1), values, "o-", color=color, ms=4)
+                if values:
+                    text = f"{name}  {values[-1]:.4f}"
+                    common.label(
+                        axes, len(values), values[-1], text, color, xytext=(0, side), ha="right"
+                    )
 
 
 if __name__ == "__main__":
