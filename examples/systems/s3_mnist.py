@@ -145,7 +145,7 @@ def replay(
 
 
 def learn(
-    train: Data, test: Data, *, epochs: int = 16, seed: int = 0
+    train: Data, test: Data, *, epochs: int = 24, seed: int = 0
 ) -> tuple[nn.Sequential, History]:
     """The network of today's recipe, and its training."""
     batches = Moved(train, manual_seed(seed), size=128)
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FOLDER",
         help="where the four MNIST files are (default: the variable AUTOGRAD_LITE_DATA)",
     )
-    add("--epochs", type=common.count, metavar="N", help="default: 16, with --replay 10")
+    add("--epochs", type=common.count, metavar="N", help="default: 24, with --replay 10")
     add("--replay", action="store_true", help="the run of the write-up, twice")
     parser.set_defaults(seed=None)
     options = common.parse(parser, arguments)

@@ -111,14 +111,16 @@ def draw(path: Path, x: Array, y: Array, line: Array, runs: dict[str, Run]) -> N
             axes.plot(x, y, ".", color=PALE, ms=3, alpha=0.45, mew=0)
             axes.plot(at, line[order], color=ORANGE, lw=1.2, ls=(0, (5, 3)))
             axes.plot(at, run.prediction[order], color=color, lw=2.4)
-            label(axes, at[0], line[order[0], 0], "best line", ORANGE, xytext=(2, 6))
+            label(
+                axes, at[-1], line[order[-1], 0], "best line", ORANGE, xytext=(2, -13), ha="right"
+            )
             peak = np.argmax(run.prediction)
             label(axes, x[peak, 0], run.prediction[peak, 0], "net", color, xytext=(8, 4))
         curves.set(title="half squared error per epoch, running", xlabel="epoch", ylim=(0, 0.05))
-        for (name, run), color in zip(runs.items(), (GREEN, BLUE), strict=False):
+        for (name, run), color, side in zip(runs.items(), (GREEN, BLUE), (-32, 7), strict=False):
             epochs = np.arange(1, len(run.losses) + 1)
-            curves.plot(epochs, run.losses, color=color)
-            label(curves, epochs[-1], run.losses[-1], name, color, xytext=(0, 6), ha="right")
+            curves.plot(epochs, run.losses, color=color, lw=1.2)
+            label(curves, epochs[-1], run.losses[-1], name, color, xytext=(0, side), ha="right")
         value = half_error(line, y)
         curves.axhline(value, color=ORANGE, lw=1.2, ls=(0, (5, 3)))
         label(
