@@ -10,6 +10,7 @@ import importlib.util
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,10 +84,12 @@ def seed(text: str) -> int:
     return n
 
 
-def parser(description: str, name: str) -> argparse.ArgumentParser:
-    """A parser with `--seed` and `--plot`, whose default is out/NAME.png."""
-    made = argparse.ArgumentParser(description=description)
-    made.add_argument("--seed", type=seed, default=0, metavar="N", help="default: %(default)s")
+def parser(text: str, name: str, first: int = 0) -> argparse.ArgumentParser:
+    """A parser with `--seed`, which is `first` by default, and `--plot`, out/NAME.png by default."""
+    made = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--seed", type=seed, default=first, metavar="N", help="default: %(default)s")
     made.add_argument(
         "--plot",
         type=Path,
@@ -144,7 +147,8 @@ class Rounds:
         self.interrupted = False
 
     def __iter__(self) -> Iterator[int]:
-        mine = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        main = threading.current_thread() is threading.main_thread()  # others get no signals
+        mine = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if mine:
             signal.signal(signal.SIGINT, self._pressed)
         k = 0
@@ -169,8 +173,11 @@ class Rounds:
             return numbers
         from tqdm import tqdm
 
-        width = shutil.get_terminal_size().columns
-        return tqdm(numbers, desc=self.title or None, unit=self.unit, ncols=width, leave=False)
+        # a terminal may say that it has no columns and no rows, and tqdm then shows nothing
+        width, height = shutil.get_terminal_size()
+        return tqdm(
+            numbers, self.title or None, unit=self.unit, ncols=width, nrows=height, leave=False
+        )
 
 
 class Stack(Module):

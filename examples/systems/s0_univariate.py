@@ -377,7 +377,7 @@ def write_html(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> Non
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = common.parser(__doc__.splitlines()[0], "s0_univariate")
+    parser = common.parser(__doc__, "s0_univariate")
     add = parser.add_argument
     add("--target", choices=TARGETS, default="sin", help="default: %(default)s")
     add("--activation", choices=ACTIVATIONS, default="tanh", help="default: %(default)s")

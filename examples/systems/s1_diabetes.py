@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import common
 import numpy as np
@@ -104,17 +105,18 @@ def learn(model: nn.Module, train: Part, other: Part, unit: float, lr: float, ep
 
     optimizer = nn.optim.SGD(model.parameters(), lr=lr)
     history = fit(model, nn.MSELoss(), optimizer, batches(train), epochs, callbacks=[watch])
-    if patience is not None:
+    if state and patience is not None:
         model.load_state_dict(state)
     return history
 
 
 def best_epoch(history: History) -> int:
-    return 1 + int(np.argmin(history["other"]))
+    """The epoch with the lowest error on the other part, 0 if there is none."""
+    return 1 + int(np.argmin(history["other"])) if history.rows else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = common.parser(__doc__.splitlines()[0], "s1_diabetes")
+    parser = common.parser(__doc__, "s1_diabetes")
     add = parser.add_argument
     add("--epochs", type=common.count, default=1500, metavar="N", help="default: %(default)s")
     add("--lr", type=common.rate, default=0.001, metavar="RATE", help="default: %(default)s")
@@ -132,7 +134,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line = least_squares(data)
     constant = [unit * float(np.sqrt(np.mean(y**2))) for _, y in (data.train, data.test)]
     print(f"{'root mean squared error':28} train    test")
-    show = lambda name, pair: print(f"{name:28} {pair[0]:6.2f}  {pair[1]:6.2f}")
     show("predicting the mean", constant)
     show("least squares", line)
     show("net, before training", before)
@@ -143,41 +144,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lowest = best_epoch(history)
         row = history.rows[lowest - 1]
         show(f"net, best test, epoch {lowest}", (row["train"], row["other"]))
-    if history.interrupted:
-        return 130
 
-    x, y = data.train
-    quarter = len(x) // 4  # of the training patients, who are in random order
-    model = network(options.seed)
-    stopped = learn(
-        model, (x[quarter:], y[quarter:]), (x[:quarter], y[:quarter]), unit, options.lr,
-        options.epochs, options.patience,
-    )  # fmt: skip
-    early = rmse(model, data.train, unit), rmse(model, data.test, unit)
-    show(f"net, stopped at epoch {best_epoch(stopped)}", early)
-    print(
-        "The best test epoch is hindsight: nobody knows it before the test. Early stopping may be"
-    )
-    print(f"claimed: a quarter of the training patients ({quarter}) chose its epoch.")
-    if options.plot is not None:
+    name, interrupted = f"after {len(history)} epochs", history.interrupted
+    if not interrupted:
+        model = network(options.seed)
+        x, y = data.train
+        quarter = len(x) // 4  # of the training patients, who are in random order
+        stopped = learn(
+            model, (x[quarter:], y[quarter:]), (x[:quarter], y[:quarter]), unit, options.lr,
+            options.epochs, options.patience,
+        )  # fmt: skip
+        interrupted = stopped.interrupted
+        name = f"stopped at epoch {best_epoch(stopped)}"
+        show(f"net, {name}", (rmse(model, data.train, unit), rmse(model, data.test, unit)))
+        print("The best test epoch is hindsight: nobody knows it before the test. Early stopping")
+        print(f"needs none: a quarter of the training patients ({quarter}) chose its epoch.")
+    if options.plot is not None and history.rows:
+        title = f"{name}, error {rmse(model, data.test, unit):.1f}"
         draw(
-            options.plot, data, history, line, constant, untrained, predict(model, data.test), early
+            options.plot,
+            data,
+            history,
+            (constant[1], line[1]),
+            untrained,
+            predict(model, data.test),
+            title,
         )
-    return 130 if stopped.interrupted else 0
+    return 130 if interrupted else 0
 
 
-def draw(path, data, history, line, constant, untrained, trained, early) -> None:
+def show(name: str, pair: Sequence[float]) -> None:
+    print(f"{name:28} {pair[0]:6.2f}  {pair[1]:6.2f}")
+
+
+def draw(
+    path: Path,
+    data: Patients,
+    history: History,
+    baselines: tuple[float, float],
+    untrained: Array,
+    trained: Array,
+    title: str,
+) -> None:
+    """Errors by epoch beside the test errors of the mean and of least squares; then predictions."""
     with common.picture(path, 3, size=(12, 4), width_ratios=(1.25, 1, 1)) as ((curves, *scatters),):
         curves.set(title="root mean squared error, in units of the target", xlabel="epoch")
         test = np.array(history["other"])
         curves.plot(history["epoch"], history["train"], color=PALE)
         curves.plot(history["epoch"], test, color=BLUE)
-        top = constant[0] * 1.25
-        curves.set_ylim(min(min(history["train"]), line[1]) - 4, top)
+        curves.set_ylim(min(*history["train"], *baselines) - 4, baselines[0] * 1.3)
         end = len(history)
         label(curves, end, history["train"][-1], "train", PALE, xytext=(0, -12), ha="right")
         label(curves, end, test[-1], "test", BLUE, xytext=(0, 7), ha="right")
-        for value, text in ((constant[1], "predicting the mean"), (line[1], "least squares")):
+        for value, text in zip(baselines, ("predicting the mean", "least squares"), strict=True):
             curves.axhline(value, color=ORANGE, lw=1.2, ls=(0, (5, 3)))
             label(curves, end, value, f"{text}, test", ORANGE, xytext=(0, 4), ha="right")
         best = best_epoch(history)
@@ -195,7 +214,7 @@ def draw(path, data, history, line, constant, untrained, trained, early) -> None
         truth = data.mean + data.unit * data.test[1][:, 0]
         for axes, scores, color, text in (
             (scatters[0], untrained, PALE, "test patients, before training"),
-            (scatters[1], trained, GREEN, f"stopped early, error {early[1]:.1f}"),
+            (scatters[1], trained, GREEN, title),
         ):
             guess = data.mean + data.unit * scores[:, 0]
             axes.set(title=text, xlabel="truth", ylabel="prediction", xlim=(0, 360), ylim=(0, 360))

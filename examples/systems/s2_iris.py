@@ -138,7 +138,7 @@ def confusion(predicted: Array, truth: Array) -> Array:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = common.parser(__doc__.splitlines()[0], "s2_iris")
+    parser = common.parser(__doc__, "s2_iris")
     add = parser.add_argument
     add("--starts", type=common.count, default=5, metavar="N", help="default: %(default)s")
     add("--epochs", type=common.count, metavar="N",

@@ -145,7 +145,7 @@ def replay(
 
 
 def learn(
-    train: Data, test: Data, *, epochs: int = 24, seed: int = 0
+    train: Data, test: Data, *, epochs: int = 24, seed: int = 1
 ) -> tuple[nn.Sequential, History]:
     """The network of today's recipe, and its training."""
     batches = Moved(train, manual_seed(seed), size=128)
@@ -189,7 +189,7 @@ def draw_mistakes(path: Path, model: nn.Module, test: Data, most: int = 40) -> N
     shown = wrong[:most]
     columns = 10
     rows = max(1, math.ceil(len(shown) / columns))
-    with common.picture(path, columns, rows, size=(9, 1.25 * rows + 0.5)) as axes:
+    with common.picture(path, columns, rows, size=(9, rows + 0.5)) as axes:
         first = f", the {len(shown)} surest" if len(wrong) > len(shown) else ""
         axes[0, 0].figure.suptitle(
             f"{len(wrong)} of {len(p)} test digits are wrong{first}:  true digit \N{RIGHTWARDS ARROW} "
@@ -202,12 +202,12 @@ def draw_mistakes(path: Path, model: nn.Module, test: Data, most: int = 40) -> N
             ax.imshow(255 - test[0][i], cmap="gray", vmin=0, vmax=255)
             said = int(p[i].argmax())
             ax.text(0, -2, f"{test[1][i]} \N{RIGHTWARDS ARROW}", color=INK, fontsize=9)
-            ax.text(10, -2, str(said), color=RED, fontsize=9)
+            ax.text(11, -2, str(said), color=RED, fontsize=9)
             ax.text(27, -2, f"{p[i, said]:.0%}", color=PALE, fontsize=7, ha="right")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = common.parser(__doc__.splitlines()[0], "s3_mnist")
+    parser = common.parser(__doc__, "s3_mnist", first=1)
     add = parser.add_argument
     add(
         "--data",
@@ -216,18 +216,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add("--epochs", type=common.count, metavar="N", help="default: 24, with --replay 10")
     add("--replay", action="store_true", help="the run of the write-up, twice")
-    parser.set_defaults(seed=None)
     options = common.parse(parser, arguments)
     try:
         train, test = mnist(options.data), mnist(options.data, train=False)
     except (FileNotFoundError, ValueError) as error:
         print(f"{error}\nHere the folder is named with --data FOLDER.", file=sys.stderr)
         return 1
-    chosen = {
-        name: value
-        for name, value in (("epochs", options.epochs), ("seed", options.seed))
-        if value is not None
-    }
+    chosen = {"seed": options.seed}
+    if options.epochs is not None:
+        chosen["epochs"] = options.epochs
     print(f"nearest mean picture, test accuracy {nearest_mean(train, test):.4f}")
     if options.replay:
         return replay_twice(train, test, options.plot, chosen)

@@ -65,11 +65,10 @@ def train(model: nn.Module, x: Array, y: Array, random: np.random.RandomState, e
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = common.parser(__doc__.splitlines()[0], "s3_toy")
+    parser = common.parser(__doc__, "s3_toy", first=1)
     parser.add_argument(
         "--epochs", type=common.count, default=300, metavar="N", help="default: 300"
     )
-    parser.set_defaults(seed=1)
     options = common.parse(parser, arguments)
     random = np.random.RandomState(options.seed)
     x, y = bump(random)

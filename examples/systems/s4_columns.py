@@ -132,7 +132,7 @@ def train(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = common.parser(__doc__.splitlines()[0], "s4_columns")
+    parser = common.parser(__doc__, "s4_columns", first=1)
     add = parser.add_argument
     add(
         "--data",
@@ -141,7 +141,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add("--steps", type=common.count, default=1000, metavar="N", help="default: %(default)s")
     add("--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s")
-    parser.set_defaults(seed=1)
     options = common.parse(parser, arguments)
     try:
         digits, held_out = mnist(options.data), mnist(options.data, train=False)
