@@ -148,13 +148,13 @@ def summary(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> None:
     print(f"  net, after {last:4} epochs       {losses[-1]:.3g}", end="")
     if not run.diverged[0]:
         times = line / losses[-1]
-        verdict = f"{times:.3g} times better" if times > 1 else f"{1 / times:.3g} times worse"
-        print(f", {verdict} than the line")
+        better = f"{times:.2f} times better" if times > 1 else f"{1 / times:.2f} times worse"
+        print(f", {better} than the line")
         return
     grown = np.argmin(losses <= 10 * losses[0])
     print(f"\nIt diverged: from epoch {grown} the loss was above ten times the first one.")
     if np.isfinite(losses[-1]) and np.ptp(run.predictions[-1, 0]) < 1e-6 * np.ptp(y):
-        print("Its units died on the way: it predicts a constant.")
+        print("Its units died on the way: it predicts the same for every x.")
     print("The steps are too long for the slopes of this start. What helps, tried:")
     remedies: list[tuple[str, dict[str, str | float]]] = [
         ("--init kaiming", {"init": "kaiming"}),
@@ -241,15 +241,17 @@ def draw_losses(axes: Any, losses: Array, line: float) -> None:
     axes.plot(losses, color=BLUE)
     axes.axhline(line, color=ORANGE, lw=1.2, ls=(0, (5, 3)))
     label(axes, len(losses) - 1, line, f"best line  {line:.3g}", ORANGE, xytext=(0, 4), ha="right")
-    finite = np.flatnonzero(np.isfinite(losses))[-1]
-    label(axes, finite, losses[finite], f"net  {losses[-1]:.3g}", BLUE, xytext=(0, 8), ha="right")
+    last = np.flatnonzero(np.isfinite(losses))[-1]
+    below = 0.7 < losses[last] / line < 1.4  # where the line has its label
+    side = (0, -14 if below else 8)
+    label(axes, last, losses[last], f"net  {losses[-1]:.3g}", BLUE, xytext=side, ha="right")
 
 
 def draw_target(axes: Any, options: argparse.Namespace, at: Array, y: Array, line: Array) -> None:
     axes.set(title=caption(options), xlabel="x", ylim=value_range(y), xlim=(at[0], at[-1]))
     axes.plot(at, y, ".", color=PALE, ms=3)
     axes.plot(at, line, color=ORANGE, lw=1.2, ls=(0, (5, 3)))
-    label(axes, at[-1], line[-1, 0], "best line", ORANGE, xytext=(-4, 6), ha="right", fontsize=8)
+    label(axes, at[0], line[0, 0], "best line", ORANGE, xytext=(4, -12), fontsize=8)
 
 
 def draw(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> None:
@@ -262,10 +264,13 @@ def draw(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> None:
             kind = {"lw": 2.4} if epoch == epochs else {"lw": 1.1, "alpha": 0.35 + 0.15 * i}
             curve = run.predictions[epoch, 0]
             left.plot(at, curve, color=BLUE, **kind)
-            inside = np.flatnonzero((curve > low) & (curve < high))  # none if it diverged
+            inside = np.flatnonzero((curve > low) & (curve < high))
             if len(inside):
                 place = inside[int((0.15 + 0.22 * i) * (len(inside) - 1))]
                 label(left, at[place], curve[place], f"epoch {epoch}", BLUE, fontsize=8)
+        if run.diverged[0]:
+            middle = {"transform": left.transAxes, "ha": "center", "va": "center"}
+            left.text(0.5, 0.9, "the net diverged", color=BLUE, **middle)
         draw_losses(right, run.losses[:, 0], float(np.mean((straight - y) ** 2)))
 
 

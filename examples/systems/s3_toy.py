@@ -116,10 +116,14 @@ def draw(path: Path, x: Array, y: Array, line: Array, runs: dict[str, Run]) -> N
             peak = np.argmax(run.prediction)
             label(axes, x[peak, 0], run.prediction[peak, 0], "net", color, xytext=(8, 4))
         curves.set(title="half squared error per epoch, running", xlabel="epoch", ylim=(0, 0.05))
-        for (name, run), color, side in zip(runs.items(), (GREEN, BLUE), (-32, 7), strict=False):
+        places = ((0.45, -30), (1.0, 7))  # along the epochs; up, in points
+        for (name, run), color, (along, up) in zip(
+            runs.items(), (GREEN, BLUE), places, strict=False
+        ):
             epochs = np.arange(1, len(run.losses) + 1)
             curves.plot(epochs, run.losses, color=color, lw=1.2)
-            label(curves, epochs[-1], run.losses[-1], name, color, xytext=(0, side), ha="right")
+            k = int(along * (len(epochs) - 1))
+            label(curves, epochs[k], run.losses[k], name, color, xytext=(0, up), ha="right")
         value = half_error(line, y)
         curves.axhline(value, color=ORANGE, lw=1.2, ls=(0, (5, 3)))
         label(
