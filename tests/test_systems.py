@@ -3,7 +3,6 @@
 What takes long is shortened here; the ten epochs of S3 on MNIST are in tests/seeds/test_s3.py.
 """
 
-import json
 import os
 import pty
 import re
@@ -230,9 +229,8 @@ def test_s0_fits_and_saves_everything(tmp_path: Path) -> None:
     assert len(page) > 1_000_000  # plotly.js is in it
     assert not re.search(r"<(script|link|img|iframe)[^>]*\b(src|href)=", page)
     data = page[page.rindex("Plotly.newPlot") :]
-    assert json.loads(re.search(r'"label":("Play")', data)[1]) == "Play"
-    assert '"label":"Pause"' in data
-    frames = re.findall(r'"name":"(\d+)","traces":\[4,5\]', data)
+    assert all(f'"label":"{button}"' in data for button in ("Play", "Pause"))
+    frames = re.findall(r'"name":"(\d+)"', data)
     assert [int(k) for k in frames] == [round(1000 * (i / 9) ** 2) for i in range(10)]
 
 
