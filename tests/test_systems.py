@@ -421,6 +421,31 @@ def test_s2_starts_share_nothing(s2: ModuleType) -> None:
         assert np.allclose(a(Tensor(x)).data[1], b(Tensor(x)).data[0], rtol=1e-13)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_s2_agrees_with_the_run_by_hand(s2: ModuleType, number: int) -> None:
+    """An epoch of batches of two, whose gradients are summed and then divided in the update."""
+    from seeds import s2_iris
+
+    recipe, data = s2.RECIPES[number], s2.flowers((4,))
+    x, targets = (
+        s2.standardised(data, recipe.per_flower)[0][0],
+        s2_iris.soft_targets(data.labels[0]),
+    )
+
+    def parameters(model: nn.Sequential) -> dict[str, Any]:
+        layers = list(enumerate(model[::2], 1))
+        weights = {f"W{i}": layer.W.data[0].T.copy() for i, layer in layers}
+        return weights | {f"b{i}": layer.b.data[0, 0].copy() for i, layer in layers}
+
+    params = parameters(s2.network(recipe, (4,)))
+    for k in range(0, 120, 2):
+        _, grads = s2_iris.gradients(params, x[k : k + 2], targets[k : k + 2], every=False)
+        params = {name: p - recipe.lr / 2 * grads["d" + name] for name, p in params.items()}
+    trained = parameters(s2.learn(recipe, data, (4,), 1).model)
+    for name, p in params.items():
+        assert np.allclose(trained[name], p, rtol=1e-9, atol=1e-12)
+
+
 def test_s2_confusion(s2: ModuleType) -> None:
     truth, said = np.array([[0, 1, 1], [2, 2, 2]]), np.array([[0, 1, 2], [2, 2, 0]])
     assert s2.confusion(said, truth).tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 2]]
@@ -428,7 +453,12 @@ def test_s2_confusion(s2: ModuleType) -> None:
 
 def test_s2_discriminant_is_scikit_learns(s2: ModuleType) -> None:
     analysis = pytest.importorskip("sklearn.discriminant_analysis")
-    data = s2.flowers(range(3))
+    whole = s2.flowers(range(3))
+    few = np.stack([np.argsort(labels, kind="stable")[30:] for labels in whole.labels])  # uneven
+    x = np.take_along_axis(whole.x, few[:, :, None], axis=1)
+    data = s2.Flowers(
+        x, np.take_along_axis(whole.labels, few, axis=1), whole.x_test, whole.labels_test
+    )
     for start, said in enumerate(s2.discriminant(data)):
         judge = analysis.LinearDiscriminantAnalysis(solver="lsqr")
         judge.fit(data.x[start], data.labels[start])

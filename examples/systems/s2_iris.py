@@ -95,6 +95,7 @@ class Run:
     train: list[Array]  # per epoch, the accuracy of each start
     test: list[Array]
     predicted: Array  # (starts, held out)
+    model: nn.Sequential
     interrupted: bool
 
 
@@ -120,7 +121,7 @@ def learn(recipe: Recipe, data: Flowers, seeds: Sequence[int], epochs: int) -> R
             optimizer.step()
         train.append((classes(x) == data.labels).mean(axis=1))
         test.append((classes(x_test) == data.labels_test).mean(axis=1))
-    return Run(train, test, classes(x_test), rounds.interrupted)
+    return Run(train, test, classes(x_test), model, rounds.interrupted)
 
 
 def discriminant(data: Flowers) -> Array:
