@@ -203,7 +203,7 @@ def draw_mistakes(path: Path, model: nn.Module, test: Data, most: int = 40) -> N
             said = int(p[i].argmax())
             ax.text(0, -2, f"{test[1][i]} \N{RIGHTWARDS ARROW}", color=INK, fontsize=9)
             ax.text(11, -2, str(said), color=RED, fontsize=9)
-            ax.text(27, -2, f"{p[i, said]:.0%}", color=PALE, fontsize=7, ha="right")
+            ax.text(28, -2, f"{p[i, said]:.0%}", color=PALE, fontsize=7, ha="right")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -252,14 +252,13 @@ def draw_replay(path: Path, runs: dict[str, History]) -> None:
         losses.set(title="cross-entropy per digit, running", xlabel="epoch", ylim=(0, None))
         accuracies.set(title="test accuracy", xlabel="epoch")
         for (name, run), color in zip(runs.items(), (ORANGE, BLUE), strict=False):
-            for axes, column, side in ((losses, "printed", 8), (accuracies, "val_accuracy", -12)):
+            for axes, column, up in ((losses, "printed", 13), (accuracies, "val_accuracy", -30)):
                 values = run[column]
                 axes.plot(range(1, len(values) + 1), values, "o-", color=color, ms=4)
                 if values:
-                    text = f"{name}  {values[-1]:.4f}"
-                    common.label(
-                        axes, len(values), values[-1], text, color, xytext=(0, side), ha="right"
-                    )
+                    text = f"{name.split(' weights')[0]} start  {values[-1]:.4f}"
+                    end = {"xytext": (0, up), "ha": "right"}
+                    common.label(axes, len(values), values[-1], text, color, **end)
 
 
 if __name__ == "__main__":
