@@ -100,7 +100,7 @@ def test_the_recipe_of_today_learns(example: ModuleType, data: Any) -> None:
     assert last["val_accuracy"] > 0.8 > example.nearest_mean(train, test)
     assert last["loss"] < 0.5 * first["loss"]
     rates = history["lr"]
-    assert rates[-1] < rates[0] < max(rates) < 2.1e-3  # one cycle
+    assert max(rates[0], rates[-1]) < max(rates) < 2.1e-3  # up and down again
     few = small(data, 200, 100)
     one, again, other = (example.learn(*few, epochs=1, seed=seed)[1]["loss"] for seed in (2, 2, 3))
     assert one == again != other
