@@ -113,6 +113,7 @@ def test_help_explains_and_writes_nothing(name: str, tmp_path: Path) -> None:
         ("s0_univariate", ["--layers", "4"], "1, 2, 3"),
         ("s0_univariate", ["--units", "0"], "0 is too small; it must be at least 1"),
         ("s0_univariate", ["--units=-3"], "-3 is too small"),
+        ("s0_univariate", ["--points", "3"], "3 is too small; a line would fit"),
         ("s0_univariate", ["--epochs", "ten"], "invalid count value: 'ten'"),
         ("s0_univariate", ["--lr", "0"], "0 is not a finite number above 0"),
         ("s0_univariate", ["--lr", "nan"], "nan is not a finite number above 0"),
@@ -141,6 +142,39 @@ def test_bad_options_are_refused_before_any_training(
         "value: ten", "value: 'ten'"
     )  # Python 3.11 quotes the choices
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        (
+            "s0_univariate",
+            [
+                "--points=10",
+                "--epochs=1",
+                "--frames=1",
+                "--units=1",
+                "--html=p.html",
+                "--gif=p.gif",
+            ],
+        ),
+        ("s0_univariate", ["--activation=relu", "--lr=1e30"]),
+        ("s1_diabetes", ["--epochs=1", "--patience=1"]),
+        ("s2_iris", ["--epochs=1", "--starts=1"]),
+        ("s3_toy", ["--epochs=1"]),
+    ],
+)
+def test_the_smallest_and_the_wildest_run(
+    name: str,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert system_example(name).main([*arguments, "--plot=p.png"]) == 0
+    assert "saved p.png" in capsys.readouterr().out
+    assert is_png(tmp_path / "p.png")
 
 
 @pytest.mark.parametrize("name", ["s3_mnist", "s4_columns"])

@@ -360,7 +360,15 @@ def write_html(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> Non
     figure.update_xaxes(title={"text": "x", "font": {"size": 13}}, row=1, col=1)
     figure.update_xaxes(title={"text": "epoch", "font": {"size": 13}}, row=1, col=2)
     figure.update_yaxes(range=value_range(y), row=1, col=1)
-    figure.update_yaxes(type="log", dtick=1, exponentformat="power", row=1, col=2)
+    finite = losses[np.isfinite(losses)]
+    decades = np.log10(max(finite.max(), line) / min(finite.min(), line))
+    apart = int(np.ceil(max(decades, 1) / 8))  # at most about 8 numbers on the axis
+    figure.update_yaxes(type="log", dtick=apart, exponentformat="power", row=1, col=2)
+    if run.diverged[0]:
+        figure.add_annotation(
+            text="the net diverged", x=0.5, y=0.92, xref="x domain", yref="y domain",
+            showarrow=False, font={"color": BLUE},
+        )  # fmt: skip
     figure.update_layout(
         font={"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK},
         plot_bgcolor="white", paper_bgcolor="white", showlegend=False, height=530,
@@ -370,7 +378,7 @@ def write_html(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> Non
         sliders=[{"steps": steps, "x": 0.17, "len": 0.83, "y": -0.14, "yanchor": "top",
                   "currentvalue": {"prefix": "epoch ", "xanchor": "left"}, "ticklen": 3}],
     )  # fmt: skip
-    figure.update_annotations(font={"size": 14, "color": INK})
+    figure.update_annotations(font_size=14)
     figure.write_html(
         options.html, include_plotlyjs=True, auto_play=False, full_html=True,
         config={"displayModeBar": False, "responsive": True},
@@ -405,6 +413,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not common.installed(package):
                 parser.error(f"--{option} needs {package}: pip install {package}")
             common.check_output(parser, f"--{option}", path, [f".{option}"])
+    if options.points < 10:
+        parser.error(
+            f"--points: {options.points} is too small; a line would fit, it must be at least 10"
+        )
     if options.table:
         return 130 if table(options.starts, options.epochs, options.seed) else 0
 
