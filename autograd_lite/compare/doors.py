@@ -170,9 +170,9 @@ def deferral(nodes: list[Tensor], own: Mapping[Tensor, Array], true: Mapping[Ten
         return good, sum(not near(t, made) for t in mine) - sum(not near(t, made) for t in good)
 
     (good, wrong), (better, left) = result(1), result(n)
-    kinds = {t.op is None for t in better}
-    settled = left < wrong or (left == wrong and len(kinds) == 2)
-    return n if len(better) > len(good) and settled else 1
+    more = len(better) - len(good)
+    both = len({t.op is None for t in better}) == 2
+    return n if (left < wrong and more >= 0) or (left == wrong and more > 0 and both) else 1
 
 
 def put_off(row: Row, n: int) -> Row:

@@ -515,6 +515,7 @@ class Search:
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
         """What explains the wrong tensors, which are given in backward order."""
         found: dict[Tensor, Finding] = {}
+        wrong = [t for t in wrong if np.isfinite(self.target[t]).all()]
         with np.errstate(all="ignore"):
             twice = self.twice(wrong)
             groups = [wrong] if twice else self.together(wrong)
