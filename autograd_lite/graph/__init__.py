@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..tensor import Tensor
 from . import dot, mermaid, render, text
-from .model import Drawing, build
+from .cards import Writer
+from .fold import fold
+from .model import Drawing
+from .read import Reader
 from .render import GraphRenderError
 
 if TYPE_CHECKING:
@@ -60,12 +63,12 @@ def draw(
     y 12, float32, 1 parameter, 2 operations
     <BLANKLINE>
     x  ()  value 3  grad 7
-    u: mul  ()  = 9
+    u: mul  ()  = 9  du = 1
         forward   u = x * x
         backward  dx += du * x
                   dx += du * x
         gradient to  x 3, x 3
-    y: add  ()  = 12
+    y: add  ()  = 12  dy = 1
         forward   y = u + x
         backward  du = dy
                   dx += dy
@@ -84,15 +87,8 @@ def draw(
         raise ValueError(
             f"draw: depth={depth!r} must be a number of levels, from 0, or None for all"
         )
-    drawing = build(
-        loss,
-        model=model,
-        view=view,
-        depth=depth,
-        grads=grads,
-        formulas=formulas,
-        collapse=collapse,
-    )
+    read = Reader(loss, model, grads and view != "forward")
+    drawing = Writer(read, fold(read, depth, collapse), view=view, formulas=formulas).write()
     return Graph(drawing, theme, direction, backend, timeout)
 
 

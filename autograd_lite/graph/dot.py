@@ -142,9 +142,10 @@ class Page:
 
     def module(self, path: str, level: int) -> list[str]:
         indent = "  " * level
-        title = font(path, SANS, 13, self.colour["ink"], bold=True)
-        if self.drawing.modules[path]:
-            title += font("   " + self.drawing.modules[path], SANS, 11, self.colour["quiet"])
+        name, what = self.drawing.modules[path]
+        title = font(name, SANS, 13, self.colour["ink"], bold=True)
+        if what:
+            title += font("   " + what, SANS, 11, self.colour["quiet"])
         frame = {
             "class": "module", "color": self.colour["module frame"],
             "fillcolor": self.colour["module ground"], "id": f"module {path}",

@@ -52,9 +52,9 @@ def source(drawing: Drawing, direction: str = "TB") -> str:
 def inside(drawing: Drawing, held: dict[str, list[Node]], path: str, level: int) -> list[str]:
     indent = "  " * level
     lines = [f"{indent}{card(n, drawing)}" for n in held.get(path, ())]
-    for i, (inner, what) in enumerate(drawing.modules.items(), 1):
+    for i, (inner, (name, what)) in enumerate(drawing.modules.items(), 1):
         if inner.rpartition(".")[0] == path:
-            title = escape(words(f"{inner}  {what}".strip()))
+            title = escape(words(f"{name}  {what}".strip()))
             lines.append(f'{indent}subgraph module{i}["{title}"]')
             lines += [*inside(drawing, held, inner, level + 1), f"{indent}end"]
     return lines

@@ -72,15 +72,6 @@ def constant(a: Any) -> str:
     return "const" + "x".join(map(str, np.shape(a)))
 
 
-def module_of(label: str) -> str:
-    """The module that a dotted name lies in.
-
-    >>> module_of("layers.0.weight")
-    'layers.0'
-    """
-    return label.rpartition(".")[0]
-
-
 def words(text: str) -> str:
     """A label on one line, of at most 60 characters, all of which XML may contain."""
     text = "".join(c if c.isprintable() else " " for c in text)

@@ -21,7 +21,8 @@ def source(drawing: Drawing) -> str:
             same += 1
         for i in range(same, len(parts)):
             path = ".".join(parts[: i + 1])
-            lines.append("  " * i + f"[{path}] {drawing.modules[path]}".rstrip())
+            title, what = drawing.modules[path]
+            lines.append("  " * i + f"[{title}] {what}".rstrip())
         shown = parts
         lines += [
             "  " * len(parts) + line for line in entry(node, into.get(node.key, []), nodes, drawing)

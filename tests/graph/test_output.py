@@ -125,7 +125,7 @@ def test_text():
         "    backward  dx += du * x",
         "              dx += du * x",
         "    gradient to  |x| 3.2, |x| 3.2",
-        "y: sum  ()  = 10",
+        "y: sum  ()  = 10  dy = 1",
         "    forward   y = sum(u)",
         "    backward  du = broadcast_to(dy, (2,))",
         "    gradient to  |u| 1.4",
