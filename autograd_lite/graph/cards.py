@@ -8,8 +8,8 @@ import numpy as np
 
 from ..tensor import Tensor
 from .fold import COPIES, HIDDEN, Folded
-from .frames import common, spoken_path
-from .model import Drawing, Edge, Frame, Node, order
+from .modules import common, spoken_path
+from .model import Drawing, Edge, Box, Node, order
 from .names import Names, constant, count, number, words
 from .read import Reader, Use, size_of
 
@@ -449,9 +449,9 @@ class Writer:
             notes.append(f"Compared, but not in this graph: {listed(missing)}.")
         return notes
 
-    def frames(self, nodes: list[Node]) -> dict[str, Frame]:
+    def frames(self, nodes: list[Node]) -> dict[str, Box]:
         """The frames that the cards stand in, outer ones first."""
-        frames: dict[str, Frame] = {}
+        frames: dict[str, Box] = {}
         for node in nodes:
             parts = node.path.split(".") if node.path else []
             for i in range(len(parts)):
@@ -460,13 +460,13 @@ class Writer:
                     frames[path] = self.frame(path)
         return frames
 
-    def frame(self, path: str) -> Frame:
+    def frame(self, path: str) -> Box:
         """The name on a frame, of all the modules that it stands for, and what they are."""
         alike = self.folded.times.get(path)
         if alike is None:
-            return Frame(spoken_path(path), self.read.modules.what_is(path))
+            return Box(spoken_path(path), self.read.modules.what_is(path))
         title = f"{spoken_path(alike[0])} … {spoken_path(alike[-1])}"
-        return Frame(title, f"{self.read.modules.kind(path)} × {len(alike)}")
+        return Box(title, f"{self.read.modules.kind(path)} × {len(alike)}")
 
 
 def span(sizes: list[float]) -> str:

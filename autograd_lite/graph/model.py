@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Drawing", "Edge", "Frame", "Node", "order"]
+__all__ = ["Drawing", "Edge", "Box", "Node", "order"]
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Edge:
     spine: bool = False
 
 
-class Frame(NamedTuple):
+class Box(NamedTuple):
     """A module that cards stand in: its name, and what it is."""
 
     title: str
@@ -67,7 +67,7 @@ class Drawing:
     view: str
     nodes: list[Node] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
-    modules: dict[str, Frame] = field(default_factory=dict)  # by their paths
+    modules: dict[str, Box] = field(default_factory=dict)  # by their paths
     notes: list[str] = field(default_factory=list)
     judgement: str = ""  # the sentence that a comparison ends with
 

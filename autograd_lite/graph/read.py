@@ -10,7 +10,7 @@ import numpy as np
 from ..modes import no_grad
 from ..tape import before, pull, walk
 from ..tensor import Tensor
-from .frames import Modules, paths_of
+from .modules import Modules, paths_of
 
 __all__ = ["Reader", "Use", "size_of"]
 
