@@ -16,9 +16,9 @@ __all__ = ["Place", "place", "record_lines"]
 
 counting = threading.Lock()
 
-# The last calls of modules: the serial numbers given out before and after, and the module. What an
-# operation's number lies between is the module that it ran in; it costs 0.12 us a call.
-calls: deque[tuple[int, int, ref[Any]]] = deque(maxlen=10_000)
+# The last calls of modules: the serial numbers given out before and after, the module and its type.
+# What an operation's number lies between is the module that it ran in; it costs 0.12 us a call.
+calls: deque[tuple[int, int, ref[Any], type]] = deque(maxlen=10_000)
 
 
 class Place(NamedTuple):

@@ -93,7 +93,7 @@ class Module:
             output = self._call_with_hooks(args, kw)
         else:
             output = self.forward(*args, **kw)
-        calls.append((before, tick(), ref(self)))
+        calls.append((before, tick(), ref(self), self.__class__))
         return output
 
     def _call_with_hooks(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..creation import default_generator
+from ..modes import enable_grad
+from ..origin import record_lines
 from ..tensor import Tensor
 from . import dot, mermaid, render, text
 from .cards import Writer
@@ -15,6 +21,7 @@ from .fold import fold
 from .model import Drawing
 from .read import Reader
 from .render import GraphRenderError
+from .theme import THEMES, follow_system
 
 if TYPE_CHECKING:
     import graphviz
@@ -25,13 +32,13 @@ IMAGES = ("svg", "png", "pdf")
 TEXTS = {"gv": "to_dot", "mmd": "to_mermaid", "txt": "to_text"}
 CHOICES = {
     "view": ("both", "forward", "backward"),
-    "theme": tuple(dot.THEMES),
+    "theme": tuple(THEMES),
     "direction": ("TB", "LR"),
 }
 
 
 def draw(
-    loss: Tensor,
+    loss: Any,
     model: Any = None,
     *,
     view: str = "both",
@@ -39,6 +46,7 @@ def draw(
     grads: bool = True,
     formulas: bool = True,
     collapse: bool | None = None,
+    compare: Any = None,
     theme: str = "light",
     direction: str = "TB",
     backend: str | None = None,
@@ -46,15 +54,23 @@ def draw(
 ) -> Graph:
     """The computation graph of a tensor as a picture: shown in a notebook, printed, or saved.
 
-    `model` gives parameters their dotted names and frames its modules; `view` is "both",
-    "forward" or "backward"; `depth` is how many levels of modules are opened, the others being one
-    card each. `grads` puts on every edge the norm of the gradient that a backward pass from `loss`
-    sends along it; `formulas` prints the rules that it runs. `collapse` folds modules, and cuts out
-    the middle of what is still too long: by default above 400 cards, never with False.
+    The modules that ran are framed, and their parameters have dotted names, if they are nn.Modules
+    or `model` is given. `draw(model, x)` calls the model first, with `x` or a tuple of inputs,
+    arrays or Tensors, and leaves its buffers and the random numbers as they were. Equal modules in
+    a row are drawn once.
+
+    `view` is "both", "forward" or "backward"; `depth` is how many levels of modules are opened, the
+    others being one card each. `grads` puts on every edge the norm of the gradient that a backward
+    pass from `loss` sends along it, of `loss.sum()` if it has several elements; `formulas` prints
+    the rules that it runs. `collapse` folds modules, and cuts out the middle of what is still too
+    long: by default above 400 cards, never with False, which also draws equal modules one by one.
+    `compare` is a dictionary of gradients by hand, or a report of `compare`: cards get verdicts.
+    `theme` is "light", "dark" or "auto", an SVG that follows the reader's system; `direction` is
+    "TB" (down) or "LR" (to the right). `backend` and `timeout` are for pictures: see `Graph.render`.
 
     The tape stays as it is and no `.grad` changes, so draw works before and after
-    `backward(retain_graph=True)`. TypeError if `loss` is not a Tensor, ValueError for an option
-    that does not exist.
+    `backward(retain_graph=True)`. TypeError if `loss` is no Tensor and no module, ValueError for an
+    option that does not exist.
 
     >>> from autograd_lite import tensor
     >>> x = tensor(3.0, requires_grad=True, name="x")
@@ -77,8 +93,6 @@ def draw(
         gradient to  y 1
     <BLANKLINE>
     """
-    if not isinstance(loss, Tensor):
-        raise TypeError(f"draw: needs the Tensor that was computed, not a {type(loss).__name__}")
     for option, value in (("view", view), ("theme", theme), ("direction", direction)):
         if value not in CHOICES[option]:
             known = ", ".join(map(repr, CHOICES[option]))
@@ -87,9 +101,61 @@ def draw(
         raise ValueError(
             f"draw: depth={depth!r} must be a number of levels, from 0, or None for all"
         )
+    if not isinstance(loss, Tensor):
+        loss, model = output_of(loss, model), loss
+    report = compared(loss, compare, model)
     read = Reader(loss, model, grads and view != "forward")
-    drawing = Writer(read, fold(read, depth, collapse), view=view, formulas=formulas).write()
+    folded = fold(read, depth, collapse)
+    drawing = Writer(read, folded, view=view, formulas=formulas, report=report).write()
     return Graph(drawing, theme, direction, backend, timeout)
+
+
+def output_of(model: Any, inputs: Any) -> Tensor:
+    """What a model gives for some inputs; its buffers and the generator of random numbers stay."""
+    if not (callable(model) and hasattr(model, "named_parameters")):
+        raise TypeError(
+            f"draw: needs the Tensor that was computed, or a model and its input, not a "
+            f"{type(model).__name__}"
+        )
+    if inputs is None:
+        raise TypeError(
+            f"draw: needs an input to call the {type(model).__name__} with: draw(model, x)"
+        )
+    generator = default_generator()
+    state = generator.bit_generator.state
+    buffers = [(b, b.data.copy()) for _, b in getattr(model, "named_buffers", tuple)()]
+    several = isinstance(inputs, tuple)
+    given = [
+        x if isinstance(x, Tensor) else Tensor(np.asarray(x), name="x" if not several else f"x{i}")
+        for i, x in enumerate(inputs if several else (inputs,), 1)
+    ]
+    try:
+        with enable_grad(), record_lines():
+            output = model(*given)
+    finally:
+        generator.bit_generator.state = state
+        for b, kept in buffers:
+            b.data[...] = kept
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"draw: the {type(model).__name__} gave a {type(output).__name__}; compute one Tensor "
+            "from it and draw that"
+        )
+    return output
+
+
+def compared(loss: Tensor, compare: Any, model: Any) -> Any:
+    """The report on gradients by hand, or the one that was given."""
+    if compare is None or hasattr(compare, "rows"):
+        return compare
+    if not isinstance(compare, Mapping):
+        raise TypeError(
+            f"draw: compare is a {type(compare).__name__}; give a dictionary of gradients, such as "
+            '{"fc1.weight": dW}, or a report of compare()'
+        )
+    from ..compare import compare as judge
+
+    return judge(loss, compare, model)
 
 
 class Graph:
@@ -117,7 +183,7 @@ class Graph:
 
     def to_mermaid(self) -> str:
         """The drawing as a Mermaid flowchart."""
-        return mermaid.source(self.drawing, self.direction)
+        return mermaid.source(self.drawing, self.theme, self.direction)
 
     def to_text(self) -> str:
         """The drawing as lines of text, which `print` shows."""
@@ -137,13 +203,14 @@ class Graph:
         """The picture as "svg", "png" or "pdf"; GraphRenderError if there is no way to make it."""
         if format not in IMAGES:
             raise ValueError(f"render: {format!r} is no picture; there are {', '.join(IMAGES)}")
-        return render.picture(
+        image = render.picture(
             self.to_dot(),
             format,
             len(self.drawing.nodes),
             backend=backend or self.backend,
             timeout=self.timeout if timeout is None else timeout,
         )
+        return follow_system(image) if format == "svg" and self.theme == "auto" else image
 
     def save(
         self,

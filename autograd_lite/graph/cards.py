@@ -8,8 +8,8 @@ import numpy as np
 
 from ..tensor import Tensor
 from .fold import COPIES, HIDDEN, Folded
+from .model import Box, Drawing, Edge, Node, order
 from .modules import common, spoken_path
-from .model import Drawing, Edge, Box, Node, order
 from .names import Names, constant, count, number, words
 from .read import Reader, Use, size_of
 

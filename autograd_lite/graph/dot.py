@@ -13,29 +13,18 @@ from collections.abc import Iterable
 
 from .model import Drawing, Edge, Node
 from .names import number, typeset, words
+from .theme import THEMES
 
 SANS, MONO = "Arial", "Courier New"
 WIDE = 36  # characters of a formula on one line
 HEAD, TAIL = 84, 240  # widths of the two columns of a card
 VANISHING = 1e-7
-
-# for every family and kind: the colour of the frame and title, and of the ground
-LIGHT = {
-    "paper": "#FFFFFF", "ink": "#1B2333", "quiet": "#6B7589", "card": "#FFFFFF",
-    "data": "#5C6B85", "gradient": "#D9480F", "faint": "#ADB5BD",
-    "pale data": "#CBD2DE", "pale gradient": "#F0B594", "alarm": "#E03131",
-    "module frame": "#C9D3E6", "module ground": "#F6F8FC",
-    "product": "#3B5BDB", "product ground": "#EEF2FF",
-    "arithmetic": "#0C8599", "arithmetic ground": "#E8F8FA",
-    "activation": "#2B8A3E", "activation ground": "#EBF8EE",
-    "reduction": "#9C36B5", "reduction ground": "#F9EEFC",
-    "shape": "#5C6B85", "shape ground": "#F1F3F7",
-    "parameter": "#E8A317", "parameter ground": "#FFFBF0", "parameter ink": "#8A5A00",
-    "input": "#868E96", "input ground": "#F8F9FA", "input ink": "#1B2333",
-    "result ground": "#1B2333", "result ink": "#FFFFFF", "result gradient": "#FFB08A",
-    "note": "#C9A227", "note ground": "#FFF9DB", "note ink": "#5C4A00",
+# a sign besides the colour, and the colour, of every verdict of `compare`
+SIGNS = {
+    "ok": ("●", "right"), "ok, other convention": ("●", "right"), "wrong here": ("■", "wrong"),
+    "inherited": ("▲", "doubt"), "too small to judge": ("○", "doubt"),
+    "not handed in": ("○", "quiet"),
 }  # fmt: skip
-THEMES = {"light": LIGHT}
 
 
 def escape(text: str) -> str:
@@ -106,7 +95,7 @@ class Page:
     def lines(self) -> list[str]:
         drawing = self.drawing
         graph: dict[str, object] = {
-            "bgcolor": self.colour["paper"], "dpi": 112, "fontname": SANS, "label": self.heading(),
+            "bgcolor": self.colour["paper"], "fontname": SANS, "label": self.heading(),
             "labeljust": "l", "labelloc": "t", "nodesep": 0.6, "pad": 0.35,
             "rankdir": self.direction, "ranksep": 0.44, "splines": "spline",
         }  # fmt: skip
@@ -187,6 +176,10 @@ class Page:
                 font(text, SANS, 11, colour[tone], bold=True) for text, tone in legend
             )
             rows.append(f'<tr><td align="left">{spoken}</td></tr>')
+        if drawing.judgement:
+            rows.append(
+                f'<tr><td align="left">{font(drawing.judgement, SANS, 11, colour["ink"], bold=True)}</td></tr>'
+            )
         rows.append('<tr><td height="4"></td></tr>')
         return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="4">{"".join(rows)}</table>>'
 
@@ -204,12 +197,16 @@ class Page:
     def op_card(self, node: Node) -> str:
         colour = self.colour
         tone, ground = colour[node.family], colour[f"{node.family} ground"]
-        right = typeset(f"= {node.value}") if node.value else node.shape
+        right = font(
+            typeset(f"= {node.value}") if node.value else node.shape, MONO, 10, colour["quiet"]
+        )
+        if node.grad and self.drawing.view != "forward":
+            right += font("  " + typeset(node.grad), MONO, 10, colour["gradient"])
         # a rounded band of its own: a coloured cell would stick out of the frame's corners
         band = table(
             [
                 cell(font(node.title, SANS, 13, tone, bold=True), width=HEAD)
-                + cell(font(right, MONO, 10, colour["quiet"]), align="right", width=TAIL)
+                + cell(right, align="right", width=TAIL)
             ],
             border=0,
             padding=4,
@@ -225,7 +222,28 @@ class Page:
             if node.saved:
                 rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 9.5))
         rows += [cell(font(line, SANS, 10, colour["quiet"]), colspan=2) for line in node.lines]
-        return table(rows, color=tone, bgcolor=colour["card"])
+        return self.judged(node, rows, tone, colour["card"], 58)
+
+    def judged(self, node: Node, rows: list[str], tone: str, ground: str, wide: int) -> str:
+        """A card as `compare` has judged its tensor: a sign, the verdict, what explains it."""
+        if not node.verdict:
+            return table(rows, color=tone, bgcolor=ground)
+        sign, kind = SIGNS[node.verdict]
+        shade = f"{kind} ink" if kind in ("wrong", "doubt") else kind
+        says = font(f"{sign} {node.verdict}", SANS, 10.5, self.colour[shade], bold=True)
+        said, *why = [*node.mistakes, ""]
+        says += font(f"   {said}" if said else "", SANS, 10, self.colour["quiet"]) if said else ""
+        rows = [*rows, cell(says, colspan=2)]
+        lines = [line for text in why for line in textwrap.wrap(words(text, 240), wide)]
+        if lines:
+            text = font(lines, SANS, 10, self.colour[shade])
+            rows.append(cell(text, colspan=2, balign="left"))
+        if kind not in ("wrong", "doubt"):
+            return table(rows, color=tone, bgcolor=ground)
+        border = 3 if kind == "wrong" else 2
+        return table(
+            rows, border=border, color=self.colour[kind], bgcolor=self.colour[f"{kind} ground"]
+        )
 
     def formula(self, head: str, text: str, head_tone: str, tone: str, points: float = 11) -> str:
         """A row with a word on the left and a formula, folded into at most four lines."""
@@ -258,7 +276,7 @@ class Page:
             for i, line in enumerate(node.lines or [""])
             if line or named
         ]
-        return table(rows, color=colour[kind], bgcolor=colour[f"{kind} ground"])
+        return self.judged(node, rows, colour[kind], colour[f"{kind} ground"], 46)
 
     def module_card(self, node: Node) -> str:
         colour = self.colour
@@ -268,7 +286,7 @@ class Page:
             cell(font(node.lines[0], SANS, 10, colour["quiet"]))
             + cell(font(node.grad or " ", MONO, 10, colour["gradient"]), align="right"),
         ]
-        return table(rows, color=colour["module frame"], bgcolor=colour["module ground"], border=2)
+        return self.judged(node, rows, colour["module frame"], colour["module ground"], 52)
 
     def hidden_card(self, node: Node) -> str:
         text = font(node.title, SANS, 12, self.colour["data"], bold=True)

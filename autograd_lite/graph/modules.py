@@ -15,12 +15,15 @@ __all__ = ["Modules", "common", "module_of", "paths_of", "spoken_path"]
 
 
 class Call:
-    """A call of a module, and the frame that it gets when an operation is found in it."""
+    """A call of a module, and the frame that it gets when an operation is found in it.
 
-    __slots__ = ("start", "end", "module", "frame")
+    `module` is None if it lives no more, as one made for the call, `nn.MSELoss()(y, t)`.
+    """
 
-    def __init__(self, start: int, end: int, module: Any) -> None:
-        self.start, self.end, self.module = start, end, module
+    __slots__ = ("start", "end", "module", "kind", "frame")
+
+    def __init__(self, start: int, end: int, module: Any, kind: str) -> None:
+        self.start, self.end, self.module, self.kind = start, end, module, kind
         self.frame: str | None = None
 
 
@@ -33,7 +36,7 @@ class Modules:
 
     def __init__(self, model: Any, ops: list[Tensor]) -> None:
         self.calls = calls_around(ops)
-        outer = [call.module for call in outermost(self.calls, ops)]
+        outer = [c.module for c in outermost(self.calls, ops) if c.module is not None]
         if model is None:
             found = {id(m): m for m in outer if any(True for _ in m.parameters())}
             model = next(iter(found.values())) if len(found) == 1 else None
@@ -72,8 +75,8 @@ class Modules:
     def part(self, frame: str) -> Any:
         """The module that a frame is drawn for; None if it cannot be found."""
         path = ".".join(name.partition("#")[0] for name in frame.split("."))
-        if path in self.at:
-            return self.at[path]
+        if path in self.at or self.model is None:
+            return self.at.get(path)
         part = self.model
         for name in path.split("."):
             try:
@@ -109,9 +112,9 @@ def calls_around(ops: list[Tensor]) -> list[Call]:
         return []
     first, last = ops[0].serial, ops[-1].serial
     found = [
-        Call(start, end, module)
-        for start, end, module in ((start, end, kept()) for start, end, kept in log)
-        if module is not None and end > first and start < last
+        Call(start, end, module(), kind.__name__)
+        for start, end, module, kind in log
+        if end > first and start < last
     ]
     found.sort(key=lambda call: call.start)
     open_calls: list[Call] = []
@@ -182,12 +185,12 @@ def by_calls(read: Reader) -> dict[int, str]:
             inside.pop()
         frame, outer = "", ""
         for call in inside:
-            path = read.modules.paths.get(id(call.module), "")
+            path = read.modules.paths.get(id(call.module))
             if call.frame is None:
-                name = path
+                name = path if path is not None else f"{frame}.{call.kind}".lstrip(".")
                 if path and frame and path.startswith(f"{outer}."):
                     name = f"{frame}.{path[len(outer) + 1 :]}"
-                if path:
+                if name:
                     times[name] = times.get(name, 0) + 1
                     name += f"#{times[name]}" * (times[name] > 1)
                 call.frame = name or frame

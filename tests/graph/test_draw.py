@@ -265,7 +265,8 @@ def test_drawing_records_nothing_and_a_drawing_holds_no_tensors():
 def test_errors_say_what_there_is():
     _, y = scalar()
     with pytest.raises(
-        TypeError, match=r"^draw: needs the Tensor that was computed, not a ndarray"
+        TypeError,
+        match=r"^draw: needs the Tensor that was computed, or a model and its input, not a ndarray",
     ):
         draw(y.data)
     with pytest.raises(ValueError, match=r"view='up' does not exist; there are 'both', 'forward'"):
