@@ -45,6 +45,7 @@ def draw(
     depth: int | None = None,
     grads: bool = True,
     formulas: bool = True,
+    constants: bool = False,
     collapse: bool | None = None,
     compare: Any = None,
     theme: str = "light",
@@ -62,7 +63,7 @@ def draw(
     `view` is "both", "forward" or "backward"; `depth` is how many levels of modules are opened, the
     others being one card each. `grads` puts on every edge the norm of the gradient that a backward
     pass from `loss` sends along it, of `loss.sum()` if it has several elements; `formulas` prints
-    the rules that it runs. `collapse` folds modules, and cuts out the middle of what is still too
+    the rules that it runs; `constants` gives a card to inputs that are no tensors. `collapse` folds modules, and cuts out the middle of what is still too
     long: by default above 400 cards, never with False, which also draws equal modules one by one.
     `compare` is a dictionary of gradients by hand, or a report of `compare`: cards get verdicts.
     `theme` is "light", "dark" or "auto", an SVG that follows the reader's system; `direction` is
@@ -103,11 +104,13 @@ def draw(
         )
     if not isinstance(loss, Tensor):
         loss, model = output_of(loss, model), loss
+    if model is not None and not hasattr(model, "named_parameters"):
+        raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
     report = compared(loss, compare, model)
     read = Reader(loss, model, grads and view != "forward")
     folded = fold(read, depth, collapse)
-    drawing = Writer(read, folded, view=view, formulas=formulas, report=report).write()
-    return Graph(drawing, theme, direction, backend, timeout)
+    writer = Writer(read, folded, view=view, formulas=formulas, constants=constants, report=report)
+    return Graph(writer.write(), theme, direction, backend, timeout)
 
 
 def output_of(model: Any, inputs: Any) -> Tensor:

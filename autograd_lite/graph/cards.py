@@ -34,10 +34,18 @@ class Writer:
     """Makes a Drawing of what a Reader has read, without what is folded."""
 
     def __init__(
-        self, read: Reader, folded: Folded, *, view: str, formulas: bool, report: Any = None
+        self,
+        read: Reader,
+        folded: Folded,
+        *,
+        view: str,
+        formulas: bool,
+        constants: bool,
+        report: Any = None,
     ) -> None:
         self.read, self.folded, self.view, self.formulas = read, folded, view, formulas
         self.root = read.root
+        self.constants = constants
         self.report = report
         self.rows = {row.name: row for row in report.rows} if report is not None else {}
         self.group = folded.group
@@ -86,6 +94,8 @@ class Writer:
         self.leaf_cards()
         self.fold_cards()
         self.connect()
+        if self.constants:
+            self.constant_cards()
         self.lay_out()
         drawing = Drawing(*self.heading(label), view=self.view)
         drawing.notes = self.notes()
@@ -158,8 +168,9 @@ class Writer:
             node.symbol = self.symbols[t.serial]
             node.path = self.read.paths.get(t.serial, "")
             node.step = self.read.steps.get(t.serial, 0)
+            node.times = len(self.twins[t.serial])
             total = self.read.gradients.into.get(t.serial)
-            if t.data.size == 1 and len(self.twins[t.serial]) == 1:
+            if t.data.size == 1 and node.times == 1:
                 node.value = number(t.data.item(), 5)
                 if total is not None and t.requires_grad:
                     node.grad = f"d{node.symbol} = {number(total)}"
@@ -351,6 +362,18 @@ class Writer:
             old.tracked |= new.tracked
             old.signed &= new.signed
 
+    def constant_cards(self) -> None:
+        """A card for every array or number that is no tensor, at its operation."""
+        for t in self.shown:
+            for i, (use, a) in enumerate(zip(self.read.uses[t.serial], t.args or (), strict=False)):
+                if use is None:
+                    node = Node(f"c{self.read.place[t.serial]}_{i}", "input", constant(a))
+                    node.symbol, node.path = node.title, self.read.paths.get(t.serial, "")
+                    node.shape = str(np.shape(a))
+                    node.lines = [f"constant · {np.asarray(a).dtype}"]
+                    self.nodes[node.key] = node
+                    self.parallel.append(Edge(node.key, self.key(t), False))
+
     def lay_out(self) -> None:
         """Parameters go beside their operation; what is left of its inputs leads into its top."""
         into: dict[str, list[Edge]] = {}
@@ -463,10 +486,14 @@ class Writer:
     def frame(self, path: str) -> Box:
         """The name on a frame, of all the modules that it stands for, and what they are."""
         alike = self.folded.times.get(path)
-        if alike is None:
-            return Box(spoken_path(path), self.read.modules.what_is(path))
-        title = f"{spoken_path(alike[0])} … {spoken_path(alike[-1])}"
-        return Box(title, f"{self.read.modules.kind(path)} × {len(alike)}")
+        if alike is not None:
+            title = f"{spoken_path(alike[0])} … {spoken_path(alike[-1])}"
+            return Box(title, f"{self.read.modules.kind(path)} × {len(alike)}")
+        title = spoken_path(path)
+        for first, others in self.folded.times.items():
+            if path.startswith(f"{first}."):
+                title = starred([f"{other}{path[len(first) :]}" for other in others])
+        return Box(title, self.read.modules.what_is(path))
 
 
 def span(sizes: list[float]) -> str:

@@ -132,6 +132,14 @@ class Page:
     def module(self, path: str, level: int) -> list[str]:
         indent = "  " * level
         name, what = self.drawing.modules[path]
+        inside = [
+            node
+            for p, nodes in self.held.items()
+            if f"{p}.".startswith(f"{path}.")
+            for node in nodes
+        ]
+        if 2 * len(name) + len(what) > 30 and not any(node.beside for node in inside):
+            what = what.partition("(")[0]  # else the arrow into a narrow frame crosses its title
         title = font(name, SANS, 13, self.colour["ink"], bold=True)
         if what:
             title += font("   " + what, SANS, 11, self.colour["quiet"])
@@ -169,7 +177,7 @@ class Page:
             legend.append(("pale and dashed: below 1e-7", "quiet"))
         rows = [
             f'<tr><td align="left">{font(drawing.title, SANS, 20, colour["ink"], bold=True)}</td></tr>',
-            f'<tr><td align="left">{font(" · ".join(drawing.facts), SANS, 11, colour["quiet"])}</td></tr>',
+            f'<tr><td align="left">{font(typeset(" · ".join(drawing.facts)), SANS, 11, colour["quiet"])}</td></tr>',
         ]
         if legend:
             spoken = font("    ", SANS, 11, colour["ink"]).join(
@@ -217,7 +225,8 @@ class Page:
             rows.append(self.formula("forward", node.forward, "quiet", "ink"))
         if node.backward and self.drawing.view != "forward":
             for i, rule in enumerate(node.backward):
-                head = f"backward · {node.step}" if i == 0 else " "
+                when = f"× {node.times}" if node.times > 1 else f"· {node.step}"
+                head = f"backward {when}" if i == 0 else " "
                 rows.append(self.formula(head, rule, "gradient", "gradient"))
             if node.saved:
                 rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 9.5))
@@ -268,14 +277,12 @@ class Page:
         if node.value or node.grad:
             rows.append(
                 cell(font(typeset(node.value) or " ", MONO, 10, colour["quiet"]))
-                + cell(font(node.grad or " ", MONO, 10, colour["gradient"]), align="right")
+                + cell(font(typeset(node.grad) or " ", MONO, 10, colour["gradient"]), align="right")
             )
-        named = f"{node.symbol} in formulas · " if node.symbol != node.title else ""
-        rows += [
-            cell(font((named if i == 0 else "") + line, SANS, 10, colour["quiet"]), colspan=2)
-            for i, line in enumerate(node.lines or [""])
-            if line or named
-        ]
+        named = [f"{node.symbol} in formulas"] if node.symbol != node.title else []
+        facts = " · ".join([*named, *node.lines])
+        if facts:
+            rows.append(cell(font(facts, SANS, 10, colour["quiet"]), colspan=2))
         return self.judged(node, rows, colour[kind], colour[f"{kind} ground"], 46)
 
     def module_card(self, node: Node) -> str:
@@ -318,10 +325,13 @@ class Page:
             # a card beside its operation may be laid out on either side of it: no sign fits both
             arrow = "" if beside else "▲ " if self.direction == "TB" else "◄ "
             tone = str(style.pop("label tone"))
-            run = font(f" {arrow}{label} ", MONO, 10.5, tone)
-            rows = [cell(run)]
-            if self.direction == "LR" and not beside:
-                rows.append(cell("", height=8))  # else the number sits on its arrow
+            run = cell(font(f" {arrow}{label} ", MONO, 10.5, tone))
+            rows = [run]
+            if self.direction == "LR":  # else the number sits on its arrow
+                if beside:
+                    rows = [cell("", width=30 + 7 * len(label)) + run]
+                else:
+                    rows.append(cell("", height=8))
             style["label"] = f"<{table(rows, border=0, padding=1)}>"
         style["id"] = f"e{i}"
         ends = (edge.target, edge.source) if flipped else (edge.source, edge.target)
@@ -352,7 +362,7 @@ class Page:
                 style |= {"class": "tracked vanishing", "penwidth": 1.0, "style": "dashed"}
             else:
                 style["penwidth"] = round(min(max(2.3 + 0.7 * math.log10(top), 0.8), 5.0), 2)
-            style["label tone"] = colour[gradient]
+            style["label tone"] = colour["alarm" if gradient == "alarm" else "gradient"]
         if view == "backward":
             return style | {"color": colour[gradient], "dir": back}, label
         pair = [colour[data], colour[gradient]]

@@ -31,6 +31,7 @@ class Node:
     backward: list[str] = field(default_factory=list)
     saved: list[str] = field(default_factory=list)
     step: int = 0  # when the backward pass comes to it, from 1; 0: never
+    times: int = 1  # the operations that it stands for, in equal modules
     verdict: str = ""  # of `compare`, about the gradient of this tensor
     mistakes: list[str] = field(default_factory=list)  # what explains a wrong gradient
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,7 @@ class Modules:
             return ""
         whole = repr(part)
         text = whole.partition("  #")[0]  # without the count of parameters
+        text = re.sub(r"\b(in|out|num)_features=|, bias=True", "", text)
         short = "\n" not in whole and len(text) <= 60 and " at 0x" not in text  # no addresses
         text = text if short else type(part).__name__
         return "" if text in (frame, f"{frame}()") else text
