@@ -63,8 +63,9 @@ def draw(
     `view` is "both", "forward" or "backward"; `depth` is how many levels of modules are opened, the
     others being one card each. `grads` puts on every edge the norm of the gradient that a backward
     pass from `loss` sends along it, of `loss.sum()` if it has several elements; `formulas` prints
-    the rules that it runs; `constants` gives a card to inputs that are no tensors. `collapse` folds modules, and cuts out the middle of what is still too
-    long: by default above 400 cards, never with False, which also draws equal modules one by one.
+    the rules that it runs; `constants` gives a card to inputs that are no tensors. `collapse` folds
+    modules, and cuts out the middle of what is still too long: by default above 400 cards, never
+    with False, which also draws equal modules one by one.
     `compare` is a dictionary of gradients by hand, or a report of `compare`: cards get verdicts.
     `theme` is "light", "dark" or "auto", an SVG that follows the reader's system; `direction` is
     "TB" (down) or "LR" (to the right). `backend` and `timeout` are for pictures: see `Graph.render`.
@@ -106,8 +107,8 @@ def draw(
         loss, model = output_of(loss, model), loss
     if model is not None and not hasattr(model, "named_parameters"):
         raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
-    report = compared(loss, compare, model)
     read = Reader(loss, model, grads and view != "forward")
+    report = compared(loss, compare, read.modules.model)
     folded = fold(read, depth, collapse)
     writer = Writer(read, folded, view=view, formulas=formulas, constants=constants, report=report)
     return Graph(writer.write(), theme, direction, backend, timeout)

@@ -112,13 +112,16 @@ def follows(
     )
     if not alike_outside:
         return False
+    pairs: set[tuple[int, int]] = set()  # sources in the one module and in the other
     for a, b in zip(read.ops[start : end + 1], read.ops[here[0] : here[1] + 1], strict=True):
         if (a.op, a.shape, a.dtype) != (b.op, b.shape, b.dtype):
             return False
         for u, v in zip(read.uses[a.serial], read.uses[b.serial], strict=True):
             if not alike(read, u, v, start, n, len(run) == 1):
                 return False
-    return True
+            if u is not None and v is not None:
+                pairs.add((u.source.serial, v.source.serial))
+    return len({u for u, _ in pairs}) == len({v for _, v in pairs}) == len(pairs)
 
 
 def alike(read: Reader, u: Use | None, v: Use | None, start: int, n: int, first: bool) -> bool:
