@@ -134,9 +134,9 @@ def alike(read: Reader, u: Use | None, v: Use | None, start: int, n: int, first:
     i, j = read.number.get(u.source.serial), read.number.get(v.source.serial)
     if i is None and j is None:
         return True
-    if first and j is not None and (i is None or i < start):
-        return u.source is v.source or start <= j < start + n
-    return u.source is v.source or (i is not None and j is not None and j - i == n)
+    if u.source is v.source or (i is not None and j is not None and j - i == n):
+        return True
+    return first and j is not None and (i is None or i < start) and start <= j < start + n
 
 
 def merge(
