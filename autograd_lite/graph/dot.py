@@ -50,7 +50,9 @@ def escape(text: str) -> str:
 
 
 def quoted(text: object) -> str:
-    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
+    """Text as an attribute or a name; characters that no file can hold become "?"."""
+    text = "".join(c if c.isprintable() or c.isspace() else "?" for c in str(text))
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
 def attributes(known: dict[str, object]) -> str:

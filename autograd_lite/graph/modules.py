@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["Modules", "common", "module_of", "paths_of", "spoken_path"]
 
 
+CALL = re.compile(r"#(\d+)$")  # what the second and later calls add to a path
+
+
 class Call:
     """A call of a module, and the frame that it gets when an operation is found in it.
 
@@ -75,7 +78,7 @@ class Modules:
 
     def part(self, frame: str) -> Any:
         """The module that a frame is drawn for; None if it cannot be found."""
-        path = ".".join(name.partition("#")[0] for name in frame.split("."))
+        path = ".".join(CALL.sub("", name) for name in frame.split("."))
         if path in self.at or self.model is None:
             return self.at.get(path)
         part = self.model
@@ -266,7 +269,7 @@ def spoken_path(frame: str) -> str:
     >>> spoken_path("cell#2"), spoken_path("cell#2.gate")
     ('cell, call 2', 'cell.gate, call 2')
     """
-    names = [name.partition("#") for name in frame.split(".")]
-    numbers = [number for _, _, number in names if number]
-    path = ".".join(name for name, _, _ in names)
-    return f"{path}, call {' of call '.join(reversed(numbers))}" if numbers else path
+    names = frame.split(".")
+    numbers = [found[1] for name in reversed(names) if (found := CALL.search(name))]
+    path = ".".join(CALL.sub("", name) for name in names)
+    return f"{path}, call {' of call '.join(numbers)}" if numbers else path
