@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "quickstart")
+EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "04_graphs", "quickstart")
 
 
 def run(name: str, *arguments: str, folder: Path) -> str:
@@ -78,6 +78,38 @@ def test_iris_learns(tmp_path):
     assert files(tmp_path) == []
 
 
+def test_graphs_shows_what_it_says(tmp_path):
+    output = run("04_graphs", "--out", "here", folder=tmp_path)
+    names = ("deep_relu", "deep_sigmoid", "network", "scalar", "wrong")
+    assert files(tmp_path) == [f"here/04_{name}.svg" for name in names]
+    assert all(is_picture(tmp_path / f"here/04_{name}.svg") for name in names)
+    assert "n: add  ()  = 0.88  dn = 0.5" in output  # the derivative of tanh is a half there
+    norms = {
+        name: [float(x) for x in numbers]
+        for name, *numbers in re.findall(
+            r"^(\w+): gradient norm (\S+) in .*, (\S+) in", output, re.MULTILINE
+        )
+    }
+    assert norms["sigmoid"][0] < 1e-7
+    assert min(norms["sigmoid"][1], *norms["relu"]) > 0.01
+    pictures = {name: (tmp_path / f"here/04_{name}.svg").read_text("utf-8") for name in names}
+    assert "tracked vanishing" in pictures["deep_sigmoid"]
+    assert "tracked vanishing" not in pictures["deep_relu"]
+    assert (
+        pictures["wrong"].count("wrong here") == 2 and "prefers-color-scheme" in pictures["wrong"]
+    )
+    right = "['0.weight: wrong here', '0.bias: wrong here', '2.weight: ok', '2.bias: ok']"
+    assert output.splitlines()[-1] == right
+    run("04_graphs", "--out=there", "--format=txt", "--theme=dark", folder=tmp_path)
+    assert "compared  wrong here" in (tmp_path / "there/04_wrong.txt").read_text("utf-8")
+
+
+def said(path: Path) -> list[str]:
+    """The words of a picture, without its numbers."""
+    text = "".join(ElementTree.parse(path).getroot().itertext())
+    return sorted(re.sub(r"[-−]?\d[\d.e-]*", "", text).split())
+
+
 def test_quickstart_learns_in_time_agrees_with_the_formulas_and_names_the_mistake(tmp_path):
     start = time.perf_counter()
     output = run("quickstart", folder=tmp_path)
@@ -93,6 +125,8 @@ def test_quickstart_learns_in_time_agrees_with_the_formulas_and_names_the_mistak
 
     assert files(tmp_path) == ["out/quickstart.svg"]
     assert is_picture(tmp_path / "out/quickstart.svg")
+    shown = ROOT / "examples/quickstart.svg"  # in the README
+    assert said(tmp_path / "out/quickstart.svg") == said(shown), "copy out/quickstart.svg there"
 
 
 def test_quickstart_repeats_itself(tmp_path):

@@ -105,7 +105,7 @@ class Writer:
         drawing.edges = [*self.edges.values(), *self.parallel]
         if root.op is not None:
             drawing.nodes.append(self.result_card(label))
-            seed = [1.0] if read.gradients.along else []
+            seed = [size_of(np.ones(root.shape))] if read.gradients.along else []
             drawing.edges.append(
                 Edge(
                     self.key(root), "out", root.requires_grad, seed, root.data.size == 1, spine=True

@@ -8,20 +8,20 @@ __all__ = ["DARK", "LIGHT", "THEMES", "follow_system"]
 # Those that differ in the dark differ in the light too, if only by one, so that `follow_system`
 # can tell them apart.
 LIGHT = {
-    "paper": "#FFFFFF", "ink": "#1B2333", "quiet": "#6B7589", "card": "#FEFFFF",
-    "data": "#5C6B85", "gradient": "#D9480F", "faint": "#ADB5BD",
+    "paper": "#FFFFFF", "ink": "#1B2333", "quiet": "#5F697D", "card": "#FEFFFF",
+    "data": "#5C6B85", "gradient": "#C2410C", "faint": "#ADB5BD",
     "pale data": "#CBD2DE", "pale gradient": "#F0B594", "alarm": "#E03131",
     "module frame": "#C9D3E6", "module ground": "#F6F8FC",
     "product": "#3B5BDB", "product ground": "#EEF2FF",
-    "arithmetic": "#0C8599", "arithmetic ground": "#E8F8FA",
-    "activation": "#2B8A3E", "activation ground": "#EBF8EE",
+    "arithmetic": "#0B7285", "arithmetic ground": "#E8F8FA",
+    "activation": "#237A36", "activation ground": "#EBF8EE",
     "reduction": "#9C36B5", "reduction ground": "#F9EEFC",
     "shape": "#5C6B86", "shape ground": "#F1F3F7",
     "parameter": "#E8A317", "parameter ground": "#FFFBF0", "parameter ink": "#8A5A00",
     "input": "#868E96", "input ground": "#F8F9FA", "input ink": "#1B2334",
     "result ground": "#1C2333", "result ink": "#FFFFFE", "result gradient": "#FFB08A",
     "note": "#C9A227", "note ground": "#FFF9DB", "note ink": "#5C4A00",
-    "right": "#2B8A3F",
+    "right": "#237A37",
     "wrong": "#E03132", "wrong ground": "#FFF0F0", "wrong ink": "#C92A2A",
     "doubt": "#E8A318", "doubt ground": "#FFF7E0", "doubt ink": "#8A5A01",
 }  # fmt: skip

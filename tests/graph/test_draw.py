@@ -1,7 +1,6 @@
 """What a drawing says: nodes, edges, gradients, formulas, modules, notes."""
 
 import gc
-import time
 import weakref
 
 import numpy as np
@@ -13,6 +12,7 @@ from autograd_lite.graph import draw
 from autograd_lite.graph.fold import LIMIT
 from autograd_lite.graph.model import Node
 from autograd_lite.graph.names import number
+from autograd_lite.graph.theme import LIGHT
 
 
 class Linear:
@@ -215,7 +215,8 @@ def test_cards_on_both_sides_of_an_operation():
     (row,) = [line for line in g.to_dot().splitlines() if "rank=same" in line]
     left, right = card(g, "t").key, card(g, "other").key
     assert f"{left} -> {target}" in row and f"{target} -> {right}" in row
-    assert 'color="#D9480F:#5C6B85"' in row  # turned round with its edge
+    turned = f'color="{LIGHT["gradient"]}:{LIGHT["data"]}"'
+    assert turned in row  # as its edge is
 
 
 # ---- what must not happen
@@ -416,34 +417,6 @@ def test_a_leaf_used_often_has_a_copy_at_every_use():
     assert copies[2].lines == ["used 5 times: copy 3"]
     assert all(sum(e.source == n.key for e in g.drawing.edges) == 1 for n in copies)
     assert draw(w * w * w * w).to_dot().count('id="n1"') == 1
-
-
-def test_every_node_is_drawn_once_however_many_paths_lead_to_it():
-    start = time.perf_counter()
-    y = tensor(1.0, requires_grad=True)
-    for _ in range(60):
-        y = y + y
-    g = draw(y)
-    g.to_dot(), g.to_text(), g.to_mermaid()
-    assert time.perf_counter() - start < 1
-    assert len(g.drawing.nodes) == 62 and card(g, "x").grad == "grad 1.2e18"
-
-
-def test_100_000_operations():
-    x = tensor(1.0, requires_grad=True)
-    y = x
-    for _ in range(100_000):
-        y = -y
-    g = draw(y)
-    assert len(g.drawing.nodes) < LIMIT
-    assert card(g, "99 920 operations not drawn").kind == "hidden"
-    assert "99 920 operations not drawn" in g.to_text() and len(g.to_dot()) < 200_000
-    assert g.drawing.edges[-1].source == "n100001"
-    for _ in range(98_000):
-        y = y.grad_fn.tensor.parents[0]
-    whole = draw(y, collapse=False)
-    assert whole.to_dot().count("-> n") == whole.to_mermaid().count('"| n') == 2000
-    assert whole.to_text().count(": neg") == 2000
 
 
 def test_the_cut_keeps_both_ends_connected():
