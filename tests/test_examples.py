@@ -1,5 +1,6 @@
 """Every small example runs as a reader runs it, and what it claims is true."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "04_graphs", "quickstart")
+EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "04_graphs", "film", "quickstart")
 
 
 def run(name: str, *arguments: str, folder: Path) -> str:
@@ -68,6 +69,25 @@ def test_tensor_prints_its_graph_and_saves_it(tmp_path):
     assert "db = sum(dA, axis=0)" in output  # the lesson: broadcasting undone
     assert files(tmp_path) == ["here/there/02_tensor.svg"]
     assert is_picture(tmp_path / "here/there/02_tensor.svg")
+
+
+def test_film_shows_the_step_that_is_printed(tmp_path):
+    output = run("film", "--out", "here", folder=tmp_path)
+    before, after = map(float, re.findall(r"loss (\S+), after the step (\S+)", output)[0])
+    assert after < before
+    assert files(tmp_path) == ["here/film.html"]
+    html = (tmp_path / "here/film.html").read_text("utf-8")
+    told = json.loads(re.search(r'id="film-story">(.*?)</script>', html, re.DOTALL)[1])
+    assert [step["way"] for step in told["steps"]].count("forward") == 7
+    norms = dict(re.findall(r"^(\S+) +gradient norm (\S+)$", output, re.MULTILINE))
+    shown = {
+        card["title"]: f"{told['numbers'][card['total']]['norm']:.4f}"
+        for card in told["cards"].values()
+        if card["kind"] == "parameter"
+    }
+    assert shown == norms and len(norms) == 4
+    lines = {card["place"]["text"] for card in told["cards"].values() if "place" in card}
+    assert lines == {"scores = model(x)", "loss = nn.functional.cross_entropy(scores, target)"}
 
 
 def test_iris_learns(tmp_path):

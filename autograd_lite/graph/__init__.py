@@ -15,7 +15,7 @@ from ..creation import default_generator
 from ..modes import enable_grad
 from ..origin import record_lines
 from ..tensor import Tensor
-from . import dot, mermaid, render, text
+from . import dot, film, mermaid, render, text
 from .cards import Writer
 from .fold import fold
 from .model import Drawing
@@ -193,6 +193,27 @@ class Graph:
         """The drawing as lines of text, which `print` shows."""
         return text.source(self.drawing)
 
+    def to_html(self, *, backend: str | None = None, timeout: float | None = None) -> str:
+        """The drawing as a film: a page that steps through the forward and the backward pass.
+
+        It needs no network, and no script to be a complete picture. It has the numbers of arrays
+        up to 64 elements, statistics of larger ones, and the lines of operations that ran inside
+        `record_lines()`. It is as light or dark as the reader's system, with the theme "dark"
+        always dark. Without a renderer the cards are text; GraphRenderError if the `backend` that
+        was asked for is not there.
+
+        >>> x = tensor(3.0, requires_grad=True, name="x")
+        >>> "Forward 1 of 1: mul makes y = 9." in draw(x * x).to_html()
+        True
+        """
+        return film.page(
+            self.drawing,
+            self.direction,
+            dark=self.theme == "dark",
+            backend=backend or self.backend,
+            timeout=self.timeout if timeout is None else timeout,
+        )
+
     @property
     def digraph(self) -> graphviz.Digraph:
         """The drawing as a new `graphviz.Digraph`, to be changed or embedded at will."""
@@ -223,7 +244,9 @@ class Graph:
         backend: str | None = None,
         timeout: float | None = None,
     ) -> Path:
-        """Write a file in the format of its suffix: .svg .png .pdf .gv .mmd .txt; returns its path.
+        """Write a file in the format of its suffix; returns its path.
+
+        .svg .png .pdf are pictures, .html is the film (see `to_html`), .gv .mmd .txt are texts.
 
         The file is there whole or not at all. ValueError for another suffix, GraphRenderError if
         a picture cannot be made.
@@ -232,10 +255,12 @@ class Graph:
         suffix = path.suffix.lower()[1:]
         if suffix in IMAGES:
             content = self.render(suffix, backend=backend, timeout=timeout)
+        elif suffix == "html":
+            content = self.to_html(backend=backend, timeout=timeout).encode()
         elif suffix in TEXTS:
             content = getattr(self, TEXTS[suffix])().encode()
         else:
-            known = " ".join(f".{s}" for s in (*IMAGES, *TEXTS))
+            known = " ".join(f".{s}" for s in (*IMAGES, "html", *TEXTS))
             raise ValueError(f"save: {path.name!r} has no known suffix; there are {known}")
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:

@@ -8,10 +8,11 @@ import numpy as np
 
 from ..tensor import Tensor
 from .fold import COPIES, HIDDEN, Folded
+from .frames import frames_of, size_of
 from .model import Box, Drawing, Edge, Node, order
 from .modules import common, spoken_path
 from .names import Names, constant, count, number, words
-from .read import Reader, Use, size_of
+from .read import Reader, Use
 
 __all__ = ["Writer"]
 
@@ -83,6 +84,7 @@ class Writer:
         self.nodes: dict[str, Node] = {}
         self.edges: dict[tuple[str, str], Edge] = {}
         self.parallel: list[Edge] = []
+        self.ends: dict[tuple[int, int], str] = {}  # the card of a leaf that an operation uses
 
     def write(self) -> Drawing:
         """The whole drawing."""
@@ -115,6 +117,7 @@ class Writer:
             drawing.nodes.append(Node(f"note{i + 1}", "note", text))
         drawing.edges.sort(key=lambda e: (order(e.target), order(e.source)))
         drawing.modules = self.frames(drawing.nodes)
+        drawing.frames = frames_of(self)
         return drawing
 
     def use(self, t: Tensor, i: int) -> Use:
@@ -345,9 +348,9 @@ class Writer:
                     source = f"{self.key(s)}_{copies[s.serial]}"
                 else:
                     continue
-                at[s.serial] = source
+                at[s.serial] = self.ends[t.serial, s.serial] = source
                 grads = [self.use(twin, i).grad for twin in self.twins[t.serial]]
-                self.edge(source, target, use, [g for g in grads if g is not None])
+                self.edge(source, target, use, [g.size for g in grads if g is not None])
 
     def edge(self, source: str, target: str, use: Use, grads: list[float]) -> None:
         if source == target:

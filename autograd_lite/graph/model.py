@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .frames import Frame
+
 __all__ = ["Drawing", "Edge", "Box", "Node", "order"]
 
 
@@ -70,6 +72,7 @@ class Drawing:
     edges: list[Edge] = field(default_factory=list)
     modules: dict[str, Box] = field(default_factory=dict)  # by their paths
     notes: list[str] = field(default_factory=list)
+    frames: dict[str, Frame] = field(default_factory=dict)  # what the film tells, by card
     judgement: str = ""  # the sentence that a comparison ends with
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from ..modes import no_grad
 from ..tape import before, pull, walk
 from ..tensor import Tensor
+from .frames import Facts
 from .modules import Modules, paths_of
 
-__all__ = ["Reader", "Use", "size_of"]
+__all__ = ["Reader", "Use"]
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Use:
     source: Tensor
     mark: str
     tracked: bool
-    grad: float | None
+    grad: Facts | None
 
 
 def inputs(node: Tensor) -> list[Tensor | None]:
@@ -34,22 +35,13 @@ def inputs(node: Tensor) -> list[Tensor | None]:
     return [p if p is None else before(p, node.serial) for p in node.parents or ()]
 
 
-def size_of(g: Any) -> float:
-    """A single number as it is, else the norm, without overflow and in double precision."""
-    if g.size == 1:
-        return float(g.item())
-    with np.errstate(all="ignore"):
-        a = np.abs(g.astype(np.float64, copy=False))
-        top = float(a.max(initial=0.0))
-        return top * float(np.sqrt(np.square(a / top).sum())) if 0 < top < np.inf else top
-
-
 class Gradients:
     """What a backward pass from `root` would send along every edge and into every tensor."""
 
     def __init__(self, root: Tensor, tape: list[Tensor], wanted: bool) -> None:
-        self.along: dict[tuple[int, int], list[float]] = {}
-        self.into: dict[int, float] = {}
+        self.along: dict[tuple[int, int], list[Facts]] = {}
+        self.totals: dict[int, Facts] = {}
+        self.into: dict[int, float] = {}  # the sizes of the totals
         self.error = ""
         if not (wanted and root.requires_grad and root.parents):
             return
@@ -61,12 +53,13 @@ class Gradients:
         except RuntimeError as error:  # an input was changed in place: the error says which
             self.error = str(error)
         else:
-            self.into |= {leaf.serial: size_of(np.asarray(g)) for leaf, g in leaves.items()}
+            self.totals |= {leaf.serial: Facts(np.asarray(g)) for leaf, g in leaves.items()}
+        self.into = {serial: facts.size for serial, facts in self.totals.items()}
 
     def watch(self, node: Tensor, source: Tensor, arrived: Any, g: Any) -> None:
-        if node.serial not in self.into:
-            self.into[node.serial] = size_of(np.asarray(arrived))
-        self.along.setdefault((node.serial, source.serial), []).append(size_of(np.asarray(g)))
+        if node.serial not in self.totals:
+            self.totals[node.serial] = Facts(np.asarray(arrived))
+        self.along.setdefault((node.serial, source.serial), []).append(Facts(np.asarray(g)))
 
 
 class Reader:

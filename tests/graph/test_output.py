@@ -172,7 +172,7 @@ def test_save_texts_needs_no_renderer(nothing, suffix, begins):
 
 def test_save_names_the_suffixes_it_knows(tmp_path):
     with pytest.raises(
-        ValueError, match=r"'net.bmp' has no known suffix; there are .svg .png .pdf .gv"
+        ValueError, match=r"'net.bmp' has no known suffix; there are .svg .png .pdf .html .gv"
     ):
         picture().save(tmp_path / "net.bmp")
     with pytest.raises(ValueError, match=r"'gif' is no picture; there are svg, png, pdf"):
