@@ -130,8 +130,11 @@ def test_parts_of_a_gradient_add_up_to_it():
     x, y = reused()
     story = story_of(draw(y).to_html())
     card = card_of(story, "x")
-    parts = [numbers_of(story, part["numbers"]) for part in story["sums"][card["parts"]]]
-    assert len(parts) == 3
+    gifts = story["sums"][card["parts"]]
+    parts = [numbers_of(story, gift["numbers"]) for gift in gifts]
+    givers = [story["cards"][gift["card"]]["title"] for gift in gifts]
+    assert givers == ["add", "mul", "mul"]  # as the backward pass meets them
+    assert np.array_equal(parts[0], np.ones((2, 2)))
     y.backward()
     assert np.allclose(sum(parts), x.grad.numpy(), rtol=1e-6)
     assert np.array_equal(numbers_of(story, card["total"]), x.grad.numpy())
@@ -558,6 +561,19 @@ def test_play_and_pause(screen):
     play.click()
     there = screen.step()
     assert there >= 2 and play.get_attribute("aria-label") == "Play"
+    time.sleep(1.8)  # longer than a step is shown
+    assert screen.step() == there
+
+
+def test_a_step_by_hand_ends_the_play(screen):
+    model, loss = network()
+    screen.open(draw(loss, model=model))
+    screen.go("play")
+    screen.go("last")
+    assert screen.one('[data-go="play"]').get_attribute("aria-label") == "Play"
+    screen.go("play")
+    screen.go("forward")
+    there = screen.step()
     time.sleep(1.8)  # longer than a step is shown
     assert screen.step() == there
 
