@@ -340,7 +340,7 @@ class Page:
             rows = [run]
             if self.direction == "LR":  # else the number sits on its arrow
                 if beside:
-                    rows = [cell("", width=30 + 7 * len(label)) + run]
+                    rows = [cell("", width=42 + 7 * len(label)) + run]
                 else:
                     rows.append(cell("", height=8))
             style["label"] = f"<{table(rows, border=0, padding=1)}>"
