@@ -72,6 +72,12 @@ class Modules:
             self.paths.setdefault(id(module), path)
             self.at.setdefault(path, module)
 
+    def uncalled(self) -> bool:
+        """Whether there is a model, but no call of it or of a part of it is known."""
+        named_modules = getattr(self.model, "named_modules", lambda: ())
+        parts = {id(module) for _, module in named_modules()}
+        return self.model is not None and parts.isdisjoint(id(c.module) for c in self.calls)
+
     def label(self, t: Tensor) -> str:
         """The dotted path of a parameter or buffer; "" for others."""
         return self.parameters.get(id(t)) or self.buffers.get(id(t)) or ""
@@ -154,16 +160,12 @@ def paths_of(read: Reader) -> dict[int, str]:
 
     Where the calls are not known, as for models that are not Modules, an operation belongs to the
     module of the parameters that it uses; one that uses none to what the modules before and after
-    it have in common. A parameter stands where it is used.
+    it have in common.
     """
-    if read.modules.calls:
-        paths = by_calls(read)
-    elif read.modules.model is not None:
-        paths = by_parameters(read)
-    else:
-        return {}
+    paths = by_parameters(read) if read.modules.uncalled() else {}
+    paths |= {serial: path for serial, path in by_calls(read).items() if path}
     for t in read.tape:
-        if t.op is None and read.modules.label(t):
+        if t.op is None and read.modules.label(t):  # a parameter stands where it is used
             used = [paths.get(c.serial, "") for c in read.consumers.get(t.serial, ())]
             paths[t.serial] = common(used or [""])
     return paths

@@ -162,6 +162,19 @@ def test_modules_called_at_once_in_two_threads_are_framed_by_their_parameters():
     assert [p for t, p in paths(draw(y.sum(), model)) if t == "matmul"] == ["0"]
 
 
+def test_a_model_that_is_no_module_with_a_loss_that_is():
+    class Duck:
+        layer = nn.Linear(3, 2)
+
+        def named_parameters(self):
+            return [("layer.weight", self.layer.weight), ("layer.bias", self.layer.bias)]
+
+    model = Duck()
+    y = rand(4, 3) @ model.layer.weight.mT + model.layer.bias
+    found = paths(draw(nn.MSELoss()(y, rand(4, 2)), model))
+    assert [p for _, p in found] == ["layer", "layer", "MSELoss", "MSELoss", "MSELoss"]
+
+
 def test_forgotten_calls_are_no_frames(monkeypatch):
     model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
     y = model(rand(1, 3)).sum()

@@ -50,12 +50,13 @@ def test_cards_say_what_compare_says(setting):
         n.title: n.verdict for n in g.drawing.nodes if n.verdict
     }
     assert card(g, "2.bias").verdict == "wrong here"
-    assert card(g, "2.bias").mistakes == ["rel err 7.5e-01", "norm ratio 0.25, cosine 1"]
+    named = [d.sentence for row in report.rows if row.name == "2.bias" for d in row.diagnoses]
+    assert card(g, "2.bias").mistakes == ["rel err 7.5e-01", *named] and named
     assert card(g, "0.weight").mistakes == ["rel err 0.0e+00"]
     assert card(g, "0.bias").verdict == "not handed in" and card(g, "0.bias").mistakes == []
     assert g.drawing.judgement == report.summary
     for text in (g.to_dot(), g.to_text(), g.to_mermaid()):
-        assert "wrong here" in text and "norm ratio 0.25, cosine 1" in text
+        assert "wrong here" in text and named[0][:40] in text
     assert report.summary in g.to_dot() and report.summary in g.to_text()
     assert draw(loss, compare=report).to_dot() == g.to_dot()
 
@@ -68,6 +69,9 @@ def test_the_mistakes_that_were_found_are_named(setting):
         replace(row, diagnoses=(EXACT, GUESS)) if row.verdict == "wrong here" else row
         for row in report.rows
     )
+    none = tuple(replace(row, diagnoses=()) for row in report.rows)
+    bare = draw(loss, compare=replace(report, rows=none))
+    assert card(bare, "2.bias").mistakes[1:] == ["norm ratio 0.25, cosine 1"]
     g = draw(loss, compare=replace(report, rows=rows))
     assert card(g, "2.bias").mistakes[1:] == [EXACT.sentence, f"perhaps: {GUESS.sentence}"]
     assert "the sign &amp; &lt;b&gt;more&lt;/b&gt;" in g.to_dot()
