@@ -9,6 +9,7 @@ import numpy as np
 from ..tensor import Tensor
 from .fold import COPIES, HIDDEN, Folded
 from .frames import frames_of, size_of
+from .layout import in_reading_order, lay_out
 from .model import Box, Drawing, Edge, Node, order
 from .modules import common, spoken_path
 from .names import Names, constant, count, number, words
@@ -98,13 +99,14 @@ class Writer:
         self.connect()
         if self.constants:
             self.constant_cards()
-        self.lay_out()
+        edges = [*self.edges.values(), *self.parallel]
+        lay_out(self.nodes, edges, self.depths(), self.key(root))
         drawing = Drawing(*self.heading(label), view=self.view)
         drawing.notes = self.notes()
         if self.report is not None:
             drawing.judgement = self.report.summary
-        drawing.nodes = self.in_reading_order()
-        drawing.edges = [*self.edges.values(), *self.parallel]
+        drawing.nodes = in_reading_order(self.nodes, edges)
+        drawing.edges = edges
         if root.op is not None:
             drawing.nodes.append(self.result_card(label))
             seed = [size_of(np.ones(root.shape))] if read.gradients.along else []
@@ -377,57 +379,14 @@ class Writer:
                     self.nodes[node.key] = node
                     self.parallel.append(Edge(node.key, self.key(t), False))
 
-    def lay_out(self) -> None:
-        """Parameters go beside their operation; what is left of its inputs leads into its top."""
-        into: dict[str, list[Edge]] = {}
-        out: dict[str, int] = {}
-        deep: dict[str, int] = {}  # the longest way there, so that the trunk is the longest chain
+    def depths(self) -> dict[str, int]:
+        """The length of the longest way to every operation's card."""
+        deep: dict[str, int] = {}
         for t in self.ops:
-            here = [
-                deep.get(self.key(u.source), 0) for u in self.read.uses[t.serial] if u is not None
-            ]
-            deep[self.key(t)] = max([deep.get(self.key(t), 0), *(n + 1 for n in here)])
-        alone: dict[str, list[Edge]] = {}
-        seen: set[str] = set()
-        for e in [*self.edges.values(), *self.parallel]:
-            into.setdefault(e.target, []).append(e)
-            out[e.source] = out.get(e.source, 0) + 1
-        for target, edges in into.items():
-            leaves = [e for e in edges if self.nodes[e.source].kind in ("parameter", "input")]
-            rest = [e for e in edges if e not in leaves]
-            if rest:
-                max(rest, key=lambda e: (e.tracked, deep[e.source], order(e.source))).spine = True
-            else:
-                plain = [e for e in leaves if self.nodes[e.source].kind == "input"]
-                top = (plain or leaves)[0]
-                top.spine = True
-                leaves = [e for e in leaves if e.source != top.source]
-            alone[target] = [e for e in leaves if out[e.source] == 1]
-        # off the trunk, cards beside an operation would cross those of the trunk
-        key = self.key(self.root)
-        while key:
-            beside = alone.get(key, [])
-            if self.nodes[key].kind == "op" and len(beside) <= 2:
-                for e in beside:
-                    self.nodes[e.source].beside = key
-                    self.nodes[e.source].path = self.nodes[key].path
-            seen.add(key)
-            key = next(
-                (e.source for e in into.get(key, ()) if e.spine and e.source not in seen), ""
-            )
-
-    def in_reading_order(self) -> list[Node]:
-        """Tape order, but every leaf before its first use."""
-        first: dict[str, tuple[int, int, str]] = {}
-        for e in [*self.edges.values(), *self.parallel]:
-            first[e.source] = min(first.get(e.source, order(e.target)), order(e.target))
-
-        def when(node: Node) -> tuple[tuple[int, int, str], int, tuple[int, int, str]]:
-            own = order(node.key)
-            rank = {"input": 0, "parameter": 1}.get(node.kind, 2)
-            return first.get(node.key, own) if rank < 2 else own, rank, own
-
-        return sorted(self.nodes.values(), key=when)
+            uses = [u for u in self.read.uses[t.serial] if u is not None]
+            here = [deep.get(self.key(u.source), 0) + 1 for u in uses]
+            deep[self.key(t)] = max([deep.get(self.key(t), 0), *here])
+        return deep
 
     # ---- words around it
 
