@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,14 +12,36 @@ from ..convert import unboxed
 from ..modes import no_grad
 from ..tape import Array, before, pull, walk
 from ..tensor import Tensor
-from .judge import ABSENT, INHERITED, SMALL, WRONG, Row, fitted, judge
-from .replay import pull_yours, slopes, sources
+from .judge import (
+    ABSENT,
+    INHERITED,
+    OK,
+    OTHER,
+    SMALL,
+    WRONG,
+    Diagnosis,
+    Row,
+    distance,
+    fitted,
+    judge,
+    tolerance,
+)
+from .mistakes import SENTENCES
+from .naming import Search, sizes
+from .replay import Backward, slopes, sources
 from .report import Report, Witness
 
 NAN = float("nan")
 
 
-def compare(loss: Tensor, grads: Mapping[str, Any], model: Any = None) -> Report:
+def compare(
+    loss: Tensor,
+    grads: Mapping[str, Any],
+    model: Any = None,
+    *,
+    scale: float = 1.0,
+    transposed: bool | None = None,
+) -> Report:
     """Gradients by hand against autodiff's, tensor by tensor.
 
     `grads` maps names to gradients: arrays, Tensors, nested lists or numbers. A name is the
@@ -62,19 +85,105 @@ def compare(loss: Tensor, grads: Mapping[str, Any], model: Any = None) -> Report
     with no_grad(), np.errstate(all="ignore"):
         true: dict[Tensor, Any] = {}
         pull([(loss, np.ones(loss.shape, loss.dtype))], keep=True, hooks=False, found=true)
-        own = {t: fitted(g, t.shape) for t, g in yours.items()}
-        local = pull_yours(loss, {t: g.astype(t.dtype) for t, g in own.items() if g is not None})
-        scale = scale_of(loss)
+        nodes = list(walk(loss))
+        raw = {t: g / scale if scale != 1 else g for t, g in yours.items()}
+        own, told = laid_out(raw, transposed)
+        deferred = deferral(nodes, own, true)
+        if deferred != 1:
+            own = {t: g / deferred if t.op is not None else g for t, g in own.items()}
+        back = Backward(nodes, {t: g.astype(t.dtype) for t, g in own.items()}, {})
+        size = scale_of(loss)
         absent = {p: name for name, p in reversed(parameters.items()) if p.requires_grad}
         rows: dict[Tensor, Row] = {}
         for t in dict.fromkeys([*order, *asked, *reversed(absent)]):
             if t in yours:
                 zero = np.zeros(t.shape, t.dtype)  # for a parameter that this loss does not use
-                right, follows = (np.asarray(g.get(t, zero)) for g in (true, local))
-                rows[t] = judge(asked[t], yours[t], right, follows, scale)
+                right, follows = (np.asarray(g.get(t, zero)) for g in (true, back.made))
+                rows[t] = judge(asked[t], raw[t], own.get(t), right, follows, size, told.get(t, ""))
             elif t in absent:
                 rows[t] = Row(absent[t], t.shape, NAN, NAN, ABSENT, "")
-        return Report(float(loss.data.item()), blamed(loss, rows), witness(loss, rows, own, true))
+        if deferred != 1:
+            rows = {t: put_off(row, deferred) if t.op is not None else row for t, row in rows.items()}
+        labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in nodes if t.name}
+        rows, formula = named(Search(back, {t: own.get(t, raw[t]) for t in raw}, labels), rows)
+        found = witness(loss, rows, own, true)
+        return Report(float(loss.data.item()), blamed(loss, rows), found, formula)
+
+
+def laid_out(
+    raw: Mapping[Tensor, Array], transposed: bool | None
+) -> tuple[dict[Tensor, Array], dict[Tensor, str]]:
+    """The gradients in the shapes of their tensors, where that can be, and what was done to them.
+
+    Axes of size 1 may come and go, and a matrix may come as its transpose, as in the convention of
+    columns or of weights (in, out): if all do whose shape can tell, of the leaves or of the
+    intermediates. Square ones follow the others.
+    """
+    own, told = {}, {}
+    for leaves in (True, False):
+        group = {t: g for t, g in raw.items() if (t.op is None) == leaves}
+        shapes = [(t.shape, g.shape) for t, g in group.items() if t.ndim == 2 and g.ndim == 2]
+        turned = {a == b[::-1] for a, b in shapes if a[0] != a[1] and 1 not in a}
+        turn = turned == {True} if transposed is None else transposed
+        for t, g in group.items():
+            fit = fitted(g, t.shape)
+            if turn and g.ndim == t.ndim == 2 and g.shape == t.shape[::-1]:
+                own[t] = g.T
+                told[t] = "yours is the transpose"
+            elif fit is not None:
+                own[t] = fit
+    return own, told
+
+
+def deferral(nodes: list[Tensor], own: Mapping[Tensor, Array], true: Mapping[Tensor, Any]) -> int:
+    """n if the gradients of intermediates lack their 1/n while those of leaves have it, else 1.
+
+    Where some are wrong, it is the convention that leaves fewer of them wrong on their own.
+    """
+    n, _ = sizes(nodes)
+    if n < 2 or len({t.op is None for t in own}) < 2:
+        return 1
+
+    zero = {t: np.zeros(t.shape) for t in own}
+
+    def result(factor: int) -> tuple[list[Tensor], int]:
+        """The tensors that agree with autodiff, and how many neither do nor inherit."""
+        mine = {t: g / factor if t.op is not None else g for t, g in own.items()}
+        made = Backward(nodes, {t: g.astype(t.dtype) for t, g in mine.items()}, {}).made
+
+        def near(t: Tensor, right: Mapping[Tensor, Any]) -> bool:
+            a = np.asarray(right.get(t, zero[t]))
+            return distance(mine[t], a)[1] <= tolerance(mine[t], t.data)
+
+        good = [t for t in mine if near(t, true)]
+        return good, sum(not near(t, made) for t in mine) - sum(not near(t, made) for t in good)
+
+    (good, wrong), (better, left) = result(1), result(n)
+    kinds = {t.op is None for t in better}
+    return n if len(better) > len(good) and left <= wrong and len(kinds) == 2 else 1
+
+
+def put_off(row: Row, n: int) -> Row:
+    """The row of an intermediate whose 1/n comes later."""
+    if row.verdict != OK:
+        return row
+    words = SENTENCES["mean-deferred"].format(n=n)
+    return replace(row, verdict=OTHER, diagnoses=(Diagnosis("mean-deferred", words, True),))
+
+
+def named(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], str]:
+    """The rows with the mistakes that explain the wrong ones, and the first one's formulas.
+
+    What the mistake of a row above explains is inherited.
+    """
+    wrong = [t for t, row in rows.items() if row.verdict == WRONG]
+    found = search.explain(wrong) if wrong else {}
+    formula = next((rows[t].name + ": " + f.formula + "." for t, f in found.items() if f.formula), "")
+    for t, finding in found.items():
+        rows[t] = replace(rows[t], diagnoses=finding.diagnoses)
+        for u in finding.also:
+            rows[u] = replace(rows[u], verdict=INHERITED, note=f"the mistake of {rows[t].name}")
+    return rows, formula
 
 
 def assert_same(loss: Tensor, grads: Mapping[str, Any], model: Any = None) -> None:
@@ -198,13 +307,11 @@ def blamed(loss: Tensor, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
 
     If all above agree within the tolerance, it is their rounding that cancellation made visible.
     """
-    from dataclasses import replace
-
     above = sources(loss, {t: row.name for t, row in rows.items() if row.verdict == WRONG})
     names = [row.name for row in rows.values()]
     told = []
     for t, row in rows.items():
-        if row.verdict == INHERITED:
+        if row.verdict == INHERITED and not row.note.startswith("the mistake of"):
             causes = sorted(above.get(t, ()), key=names.index)
             cause = "from " + ", ".join(causes) if causes else "the rounding above explains it"
             note = "; ".join(filter(None, (cause, row.note)))
@@ -216,7 +323,7 @@ def blamed(loss: Tensor, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
 def witness(
     loss: Tensor,
     rows: dict[Tensor, Row],
-    yours: dict[Tensor, Array | None],
+    yours: Mapping[Tensor, Array],
     true: dict[Tensor, Any],
 ) -> Witness | None:
     """The worst element of the first wrong gradient, and what a finite difference says."""

@@ -73,16 +73,26 @@ def fitted(yours: Array, shape: tuple[int, ...]) -> Array | None:
     return yours.reshape(shape)
 
 
-def judge(name: str, yours: Array, true: Array, local: Array, scale: float) -> Row:
+def judge(
+    name: str,
+    yours: Array,
+    mine: Array | None,
+    true: Array,
+    local: Array,
+    scale: float,
+    convention: str,
+) -> Row:
     """The row of a gradient that was handed in.
 
-    `true` is autodiff's, `local` is what the rules make of the gradients that were handed in
-    above this tensor, `scale` is the size of the loss. Nothing is broadcast.
+    `mine` is `yours` in the shape of its tensor, None if it does not fit, and `convention` what
+    that took; `true` is autodiff's, `local` is what the rules make of the gradients that were
+    handed in above this tensor, `scale` is the size of the loss. Nothing is broadcast.
     """
-    mine = fitted(yours, true.shape)
     notes = []
     if yours.shape != true.shape:
         notes.append(f"yours has shape {yours.shape}")
+    if convention:
+        notes.append(convention)
     if yours.dtype != true.dtype:
         notes.append(f"yours is {yours.dtype}, autodiff {true.dtype}")
     if mine is None:
@@ -90,7 +100,7 @@ def judge(name: str, yours: Array, true: Array, local: Array, scale: float) -> R
     most, error = distance(mine, true)
     allowed = tolerance(mine, true)
     if error <= allowed:
-        verdict = OK if yours.shape == true.shape else OTHER
+        verdict = OTHER if notes and (convention or yours.shape != true.shape) else OK
     elif largest(mine) < SMALLEST * scale and largest(true) < SMALLEST * scale:
         verdict = SMALL
     else:

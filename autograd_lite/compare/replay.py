@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from heapq import heappop, heappush
+from typing import Any
 
 import numpy as np
 
@@ -68,24 +70,92 @@ def slopes(loss: Tensor, t: Tensor, element: tuple[int, ...]) -> tuple[float, fl
     return left, right
 
 
-def pull_yours(loss: Tensor, yours: Mapping[Tensor, Array]) -> dict[Tensor, Array]:
-    """For every tensor, what the rules of the tape make of the gradients handed in above it.
+class Edge:
+    """What one rule gave: from the gradient `g` of `node` to a part of the gradient of `p`, its
+    input `i`; `raw` before the axes that broadcasting stretched are summed, `part` after."""
 
-    `yours` has gradients in the shape and dtype of their tensors: each takes the place of the one
-    that was pulled back to its tensor.
+    __slots__ = ("node", "i", "p", "g", "raw", "part")
+
+    def __init__(self, node: Tensor, i: int, p: Tensor, g: Array, raw: Array) -> None:
+        self.node, self.i, self.p, self.g, self.raw = node, i, p, g, raw
+        wide = g.shape != node.shape and p.shape == node.shape  # never summed: it stays so
+        self.part = raw if wide or raw.shape == p.shape else fit(raw, p.data)
+
+
+Change = Callable[[Any], Array]
+
+
+class Backward:
+    """A backward pass over a recorded tape that starts anew from gradients that were handed in.
+
+    `nodes` is the tape, newest first. `yours` has gradients in the shape and dtype of their
+    tensors: each takes the place of the one that was pulled back to its tensor, which `made` keeps.
+    `changes` are mistakes to make on the way: for an edge `(node, i)` a function of the Edge that
+    gives another part, for a tensor a function of its total gradient.
     """
-    made: dict[Tensor, Array] = {loss: np.ones(loss.shape, loss.dtype)}
-    for node in walk(loss):
-        if node.op is None or node not in made:
-            continue
-        g = yours.get(node, made[node])
-        for p, rule in zip(node.parents, node.op.rules):  # noqa: B905  (rules of `each` have no end)
-            if p is None or not p.requires_grad:
+
+    def __init__(
+        self, nodes: list[Tensor], yours: Mapping[Tensor, Array], changes: Mapping[Any, Change]
+    ) -> None:
+        self.nodes, self.yours, self.changes = nodes, yours, changes
+        self.made: dict[Tensor, Array] = {nodes[0]: np.ones(nodes[0].shape, nodes[0].dtype)}
+        self.into: dict[Tensor, list[Edge]] = {}
+        for node in nodes:
+            if node not in self.made:
                 continue
-            source = before(p, node.serial)
-            gp = fit(np.asarray(rule(g, node.data, *node.args, **node.kw)), source.data)
-            made[source] = made[source] + gp if source in made else gp
-    return made
+            if node in changes:
+                self.made[node] = changes[node](self.made[node])
+            if node.op is None:
+                continue
+            g = yours.get(node, self.made[node])
+            for edge in edges(node, g):
+                if changes and (node, edge.i) in changes:
+                    edge.part = changes[node, edge.i](edge)
+                p = edge.p
+                self.into.setdefault(p, []).append(edge)
+                self.made[p] = self.made[p] + edge.part if p in self.made else edge.part
+
+    def spread(self, t: Tensor, d: Array) -> dict[Tensor, Array]:
+        """How the gradients handed in would differ if the one of `t` differed by `d`.
+
+        It goes no further than tensors whose gradients were handed in, as the pass starts anew
+        there. Tensors without consumers that pass on are leaves.
+        """
+        found: dict[Tensor, Array] = {}
+        pending = {-t.serial: (t, d)}
+        heap = [-t.serial]
+        while heap:
+            node, d = pending.pop(heappop(heap))
+            if node in self.changes and node is not t:
+                total = self.made[node]
+                d = self.changes[node](total + d) - total
+            if node in self.yours or node.op is None:
+                found[node] = d
+                continue
+            g = self.made[node]
+            for edge in edges(node, d):
+                change = self.changes.get((node, edge.i))
+                if change is None:
+                    part = edge.part
+                else:  # a wrong rule need not be linear
+                    whole = next(e for e in edges(node, g + d) if e.i == edge.i)
+                    alone = next(e for e in edges(node, g) if e.i == edge.i)
+                    part = change(whole) - change(alone)
+                k = -edge.p.serial
+                if k in pending:
+                    pending[k] = edge.p, pending[k][1] + part
+                else:
+                    pending[k] = edge.p, part
+                    heappush(heap, k)
+        return found
+
+
+def edges(node: Tensor, g: Array) -> Iterator[Edge]:
+    """Everything that the rules of `node` make of its gradient `g`."""
+    for i, (p, rule) in enumerate(zip(node.parents, node.op.rules)):  # noqa: B905  (see `Each`)
+        if p is not None and p.requires_grad and rule is not None:
+            raw = np.asarray(rule(g, node.data, *node.args, **node.kw))
+            yield Edge(node, i, before(p, node.serial), g, raw)
 
 
 def sources(loss: Tensor, wrong: Mapping[Tensor, str]) -> dict[Tensor, set[str]]:

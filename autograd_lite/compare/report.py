@@ -64,6 +64,7 @@ class Report:
     loss: float
     rows: tuple[Row, ...]
     witness: Witness | None
+    formula: str = ""
 
     @property
     def ok(self) -> bool:
@@ -137,7 +138,7 @@ class Report:
             if colour and verdict:
                 block = [f"\033[{COLOURS[verdict]}m{part}\033[0m" for part in block]
             lines += block
-        ends = [self.summary] + ([str(self.witness)] if self.witness else [])
+        ends = [self.summary, self.formula, str(self.witness or "")]
         return "\n".join([*lines, *(part for end in ends for part in textwrap.wrap(end, WIDTH))])
 
     @property
@@ -169,8 +170,14 @@ def _cells(row: Row) -> tuple[str, ...]:
         error(row.max_abs_err),
         error(row.rel_err),
         row.verdict,
-        shown(row.note, 400),
+        shown(told(row), 400),
     )
+
+
+def told(row: Row) -> str:
+    """The diagnoses of a row, or its note."""
+    words = " or: ".join(d.sentence for d in row.diagnoses)
+    return "; ".join(filter(None, (words, row.note if not row.diagnoses or not row.note.startswith("norm") else "")))
 
 
 def error(x: float) -> str:

@@ -1,0 +1,442 @@
+"""The mistakes that people make in a manual backward: one table, one row per way to be wrong.
+
+A row has a slug, a sentence, and how the mistake is made. Like the rows of `ops`, wrong rules are
+written in `g, y` and the inputs, so that they run on arrays (to see whether they give the gradient
+that was handed in) and on Symbols (to print it). Adding a mistake is one row here and one line in
+the tests. The order of the rows is the order in which equal explanations are listed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+
+__all__ = ["CONSTANTS", "FITS", "PRODUCTS", "RULES", "Mistake"]
+
+CURVES = frozenset(
+    "abs sqrt exp log log1p expm1 sin cos tan sinh cosh tanh arctan sigmoid elu softplus erf".split()
+)
+RELUS = frozenset({"relu", "leaky_relu"})
+CLIPS = frozenset({"clip", "hardtanh"})
+SOFTMAXES = frozenset({"softmax", "log_softmax"})
+ALONG = frozenset({"softmax", "log_softmax", "sum", "mean", "max", "min", "logsumexp", "cumsum"})
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong rule for the inputs `which` (None: all) of the operations `ops`.
+
+    `wrong` takes what the right rule takes, and `op` if it asks for it. `free` says that it gives a
+    pair: what is certain, and what stands before it with a factor that is found by fitting.
+    """
+
+    slug: str
+    sentence: str
+    ops: frozenset[str]
+    which: int | None
+    wrong: Callable[..., Any]
+    free: bool = False
+    wants_op: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        asks = "op" in inspect.signature(self.wrong).parameters
+        object.__setattr__(self, "wants_op", asks)
+
+
+RULES: list[Mistake] = []
+PRODUCTS: list[Mistake] = []  # of data `x` (input 0) and weight `w` (input 1)
+FITS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = []
+CONSTANTS: list[tuple[str, str, str]] = []
+
+
+def rule(
+    slug: str,
+    sentence: str,
+    of: str | frozenset[str],
+    wrong: Callable[..., Any],
+    which: int | None = 0,
+    free: bool = False,
+) -> None:
+    """A wrong rule of elementwise operations, reductions and choices."""
+    of = of if isinstance(of, frozenset) else frozenset(of.split())
+    RULES.append(Mistake(slug, sentence, of, which, wrong, free))
+
+
+def product(slug: str, sentence: str, which: int, wrong: Callable[..., Any]) -> None:
+    """A wrong rule of `y = x @ w`. Where the weight stands on the left, it runs on transposes."""
+    PRODUCTS.append(Mistake(slug, sentence, frozenset({"matmul"}), which, wrong))
+
+
+def unbroadcast(slug: str, sentence: str, wrong: Callable[[Any, tuple[int, ...]], Any]) -> None:
+    """A wrong way to sum `g` over the axes that broadcasting stretched."""
+    FITS.append((slug, sentence, wrong))
+
+
+def constant(slug: str, factor: str, sentence: str) -> None:
+    """A factor, written in n (the batch) and k (the outputs)."""
+    CONSTANTS.append((slug, factor, sentence))
+
+
+# ---- activations ----------------------------------------------------------------------------
+
+rule("relu-mask-missing", "the mask of {op} is left out", RELUS, lambda g, y, x, **kw: g)
+rule("relu-mask-missing", "the mask of {op} is left out", "maximum", lambda g, y, a, b: g, None)
+rule(
+    "relu-mask-from-upstream",
+    "the mask of {op} is taken from the arriving gradient, not from its input",
+    "relu",
+    lambda g, y, x: g * (g > 0),
+)
+rule(
+    "relu-mask-from-upstream",
+    "the mask of {op} is taken from the arriving gradient, not from its input",
+    "leaky_relu",
+    lambda g, y, x, slope: np.where(g > 0, g, slope * g),
+)
+rule(
+    "relu-mask-from-upstream",
+    "the mask of {op} is taken from the arriving gradient, not from its input",
+    "maximum",
+    lambda g, y, a, b: g * (g > 0),
+    None,
+)
+rule(
+    "activation-missing",
+    "the derivative of {op} is left out",
+    CURVES | CLIPS,
+    lambda g, y, x, **kw: g,
+)
+rule(
+    "activation-missing",
+    "the Jacobian of {op} is left out",
+    SOFTMAXES,
+    lambda g, y, x, axis: g,
+)
+rule(
+    "activation-at-output",
+    "the derivative of {op} is evaluated at its output",
+    CURVES | RELUS | CLIPS,
+    lambda g, y, x, op, **kw: op.rules[0](g, op(y, **kw), y, **kw),
+)
+rule(
+    "activation-not-derived",
+    "{op} itself is used for its derivative",
+    CURVES | RELUS,
+    lambda g, y, x, **kw: g * y,
+)
+for of, words, wrong in (
+    ("tanh sigmoid", "1 - y is used for the derivative of {op}", lambda g, y, x: g * (1 - y)),
+    ("tanh", "the derivative of sigmoid is used for tanh", lambda g, y, x: g * y * (1 - y)),
+    ("sigmoid", "the derivative of tanh is used for sigmoid", lambda g, y, x: g * (1 - y * y)),
+    ("tanh", "tanh' is computed from the input as if it were tanh", lambda g, y, x: g * (1 - x * x)),
+    ("sigmoid", "sigmoid' is computed from the input as if it were sigmoid",
+     lambda g, y, x: g * x * (1 - x)),
+    ("leaky_relu elu", "the derivative of relu is used for {op}",
+     lambda g, y, x, **kw: g * (x > 0)),
+    ("relu elu softplus", "the derivative of sigmoid is used for {op}",
+     lambda g, y, x, **kw: g * y * (1 - y)),
+):  # fmt: skip
+    rule("activation-not-derived", words, of, wrong)
+
+
+# ---- softmax and cross-entropy --------------------------------------------------------------
+
+
+def along(x: Any, axis: int) -> Any:
+    return np.add.reduce(x, axis=axis, keepdims=True)
+
+
+def jacobian(p: Any, g: Any, axis: int) -> Any:
+    """The product of `g` with the Jacobian of softmax at the probabilities `p`."""
+    return p * (g - along(g * p, axis))
+
+
+def binary_term(g: Any, p: Any, axis: int) -> Any:
+    """The (1 - t) / (1 - p) of binary cross-entropy, where g = -c t and the targets sum to 1."""
+    return (g - along(g, axis)) / (1 - p)
+
+
+rule(
+    "softmax-diagonal",
+    "only the diagonal of the Jacobian of {op} is used",
+    "softmax",
+    lambda g, y, x, axis: g * y * (1 - y),
+)
+rule(
+    "softmax-diagonal",
+    "only the diagonal of the Jacobian of {op} is used",
+    "log_softmax",
+    lambda g, y, x, axis: g * (1 - np.exp(y)),
+)
+rule(
+    "softmax-from-logits",
+    "the Jacobian of softmax is built from the logits, not from the probabilities",
+    "softmax",
+    lambda g, y, x, axis: jacobian(x, g, axis),
+)
+rule(
+    "softmax-from-logits",
+    "the Jacobian of softmax is built from the logits, not from the probabilities",
+    "log_softmax",
+    lambda g, y, x, axis: g - x * along(g, axis),
+)
+rule(
+    "softmax-from-logits",
+    "the Jacobian of softmax is built from the logits, not from the probabilities",
+    "log_softmax",
+    lambda g, y, x, axis: jacobian(x, g / np.exp(y), axis),
+)
+rule(
+    "softmax-twice",
+    "p - t is taken for the gradient of p, and goes through the Jacobian of softmax again",
+    "log",
+    lambda g, y, x: g - x * along(g, x.ndim - 1),
+)
+rule(
+    "softmax-twice",
+    "the Jacobian of softmax is applied twice",
+    "softmax",
+    lambda g, y, x, axis: jacobian(y, jacobian(y, g, axis), axis),
+)
+rule(
+    "softmax-twice",
+    "p - t is sent through the Jacobian of softmax again",
+    "log_softmax",
+    lambda g, y, x, axis: jacobian(np.exp(y), g - np.exp(y) * along(g, axis), axis),
+)
+rule(
+    "bce-term",
+    "the term (1 - t) / (1 - p) of binary cross-entropy is added",
+    "log",
+    lambda g, y, x: g / x + binary_term(g, x, x.ndim - 1),
+)
+rule(
+    "bce-term",
+    "the term (1 - t) / (1 - p) of binary cross-entropy is added",
+    "log_softmax",
+    lambda g, y, x, axis: (
+        g - np.exp(y) * along(g, axis) + jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
+    ),
+)
+rule(
+    "bce-term",
+    "the term (1 - t) / (1 - p) of binary cross-entropy is added",
+    "log_softmax",
+    lambda g, y, x, axis: (
+        g - np.exp(y) * along(g, axis) + jacobian(np.exp(y), g / (1 - np.exp(y)), axis),
+        jacobian(np.exp(y), 1 / (1 - np.exp(y)), axis),
+    ),
+    free=True,
+)
+rule(
+    "targets-not-one",
+    "p - t is used although the targets do not sum to 1",
+    "log_softmax",
+    lambda g, y, x, axis: (g, np.exp(y)),
+    free=True,
+)
+rule(
+    "targets-not-one",
+    "p - t is used although the targets do not sum to 1",
+    "softmax",
+    lambda g, y, x, axis: (g * y, y),
+    free=True,
+)
+rule(
+    "wrong-axis",
+    "the derivative of {op} is taken along another axis",
+    ALONG,
+    lambda g, y, x, op, axis, **kw: op.rules[0](
+        g.mT if g.ndim == 2 and op.name not in SOFTMAXES else g, y, x, axis=other(x, axis), **kw
+    ),
+)
+
+
+def other(x: Any, axis: Any) -> int:
+    """The other axis of a matrix."""
+    if x.ndim != 2 or axis not in (0, 1, (0,), (1,)):
+        raise ValueError("wrong-axis: only for one axis of a matrix")
+    return 1 - (axis[0] if isinstance(axis, tuple) else axis)
+
+
+# ---- products, masks, choices ---------------------------------------------------------------
+
+product(
+    "weight-not-transposed",
+    "the weight is not transposed on the way back to the input",
+    0,
+    lambda g, y, x, w: g @ w,
+)
+for wrong in (
+    lambda g, y, x, w: w @ g,
+    lambda g, y, x, w: w.mT @ g,
+    lambda g, y, x, w: w @ g.mT,
+    lambda g, y, x, w: g.mT @ w,
+    lambda g, y, x, w: g.mT @ w.mT,
+):
+    product("operand-order", "the factors stand in the wrong order", 0, wrong)
+for wrong in (
+    lambda g, y, x, w: g @ x.mT,
+    lambda g, y, x, w: x @ g.mT,
+    lambda g, y, x, w: x @ g,
+    lambda g, y, x, w: g @ x,
+):
+    product("operand-order", "the factors stand in the wrong order", 1, wrong)
+product(
+    "last-sample-only",
+    "only the last sample counts: = where += is due",
+    1,
+    lambda g, y, x, w: x[-1:].mT @ g[-1:],
+)
+product(
+    "product-of-means",
+    "the mean of the inputs times the mean of the gradients, not the mean of the products",
+    1,
+    lambda g, y, x, w: (
+        np.add.reduce(x, axis=0, keepdims=True).mT @ np.add.reduce(g, axis=0, keepdims=True)
+    ),
+)
+product(
+    "weight-for-input",
+    "the gradient is multiplied by the weight, not by the input",
+    1,
+    lambda g, y, x, w: w * np.add.reduce(g, axis=0, keepdims=True),
+)
+product(
+    "summed-over-inputs",
+    "it is summed over the inputs too",
+    1,
+    lambda g, y, x, w: np.add.reduce(x.mT @ g, axis=0, keepdims=True) + 0 * w,
+)
+product(
+    "summed-over-inputs",
+    "it is summed over the outputs too",
+    1,
+    lambda g, y, x, w: np.add.reduce(x.mT @ g, axis=1, keepdims=True) + 0 * w,
+)
+rule(
+    "dropout-mask",
+    "the 1 / keep of the mask is missing",
+    "mul",
+    lambda g, y, a, b: g * masked(b),
+)
+rule(
+    "dropout-mask",
+    "the 1 / keep of the mask is missing",
+    "mul",
+    lambda g, y, a, b: g * masked(a),
+    1,
+)
+rule("dropout-mask", "the mask is left out", "mul", lambda g, y, a, b: masked(b) * 0 + g)
+rule("dropout-mask", "the mask is left out", "mul", lambda g, y, a, b: masked(a) * 0 + g, 1)
+rule(
+    "weight-for-input",
+    "the gradient is multiplied by the factor itself, not by the other one",
+    "mul",
+    lambda g, y, a, b: g * a,
+)
+rule(
+    "weight-for-input",
+    "the gradient is multiplied by the factor itself, not by the other one",
+    "mul",
+    lambda g, y, a, b: g * b,
+    1,
+)
+rule(
+    "gather-overwritten",
+    "rows that were read several times are overwritten, not accumulated",
+    "getitem",
+    lambda g, y, x, index: ops.put(x * 0, g, index=index),
+)
+
+
+def masked(b: Any) -> Any:
+    """Where a mask lets through; ValueError for what is no mask."""
+    a = np.asarray(getattr(b, "value", b))
+    if not 0 < np.count_nonzero(a == 0) < a.size:
+        raise ValueError("dropout-mask: not a mask")
+    return b != 0
+
+
+# ---- sums that undo broadcasting ------------------------------------------------------------
+
+
+def summed(g: Any, axes: tuple[int, ...]) -> Any:
+    return np.add.reduce(g, axis=axes, keepdims=True)
+
+
+def last(g: Any, axes: tuple[int, ...]) -> Any:
+    return g[tuple(slice(-1, None) if i in axes else slice(None) for i in range(g.ndim))]
+
+
+def rest(g: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(i for i in range(g.ndim) if i not in axes)
+
+
+unbroadcast(
+    "bias-not-summed",
+    "the gradient is left per sample; sum it over the batch",
+    lambda g, axes: g,
+)
+unbroadcast(
+    "bias-averaged",
+    "the mean over the batch is taken where the sum is due",
+    lambda g, axes: summed(g, axes) / np.prod([g.shape[i] for i in axes]),
+)
+unbroadcast("last-sample-only", "only the last sample counts: = where += is due", last)
+unbroadcast(
+    "summed-over-inputs",
+    "it is summed over the features too",
+    lambda g, axes: 0 * summed(g, axes) + np.sum(g),
+)
+unbroadcast("summed-over-inputs", "it is summed over the features too", lambda g, axes: np.sum(g))
+unbroadcast(
+    "wrong-axis",
+    "the sum is taken over the wrong axis",
+    lambda g, axes: np.add.reduce(g, axis=rest(g, axes)),
+)
+
+# ---- factors --------------------------------------------------------------------------------
+
+constant("sign", "-1", "the sign is flipped")
+constant("factor-2", "2", "it is twice too large: a factor 2 too many, or a 1/2 forgotten")
+constant("factor-half", "1/2", "it is half of what it should be: the 2 of the square is forgotten")
+constant("mean-missing", "n", "it is not divided by the batch size {n}")
+constant("mean-twice", "1/n", "it is divided by the batch size {n} once too often")
+constant("mean-count", "k", "it is {k} times too large: a mean over n taken for one over n * k")
+constant("mean-count", "1/k", "it is {k} times too small: a mean over n * k taken for one over n")
+constant("mean-missing", "n*k", "it is not divided by the {nk} elements of the mean")
+constant("mean-twice", "1/(n*k)", "it is divided by the {nk} elements of the mean once too often")
+constant("placeholder", "0", "it is zero: never written, or detached")
+
+# ---- what is said of mistakes that are found by looking at several tensors -------------------
+
+SENTENCES = {
+    "activation-partial": "",
+    "partial-preactivation": "the derivative of {op} is taken at the single products x * w, not at their sum",
+    "bias-from-weight": "it is the column sums of the weight's gradient",
+    "overwritten": "one use overwrites the others: only one of {count} contributions is left",
+    "detached": "one of {count} contributions is forgotten",
+    "counted-twice": "it is counted twice: gradients of an earlier backward, or of one more visit, "
+    "are still in it",
+    "broadcast-not-undone": "broadcasting is not undone: sum over the stretched axes",
+    "updated-weights": "the weight after its update (rate {rate:.4g}) is used on the way back",
+    "penalty": "it differs by {alpha:.4g} times the weight itself: a weight penalty that is missing, "
+    "doubled, or does not belong here",
+    "penalty-1": "it differs by {alpha:.4g} times the sign of the weight: an L1 penalty that is "
+    "missing, doubled, or does not belong here",
+    "batchnorm-constant": "the statistics of the batch are held constant",
+    "bessel": "n - 1 and n are confused in the statistics of the batch",
+    "dropout-mask": "the mask was drawn anew for the backward pass",
+    "value-clipped": "it is 0 where the value lies outside of {low:.4g} to {high:.4g}: the value is "
+    "clipped, not the gradient",
+    "placeholder": "all its elements are {value:.4g}: a placeholder",
+    "transposed": "it is the transpose of the gradient",
+    "mean-deferred": "the 1/n comes later: intermediates are {n} times autodiff's, parameters are not",
+}

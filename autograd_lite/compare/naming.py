@@ -1,0 +1,898 @@
+"""Naming a mistake: make it on purpose, and see whether the gradients that were handed in come out.
+
+The backward pass is linear, so a mistake at one place changes the gradients below it by what the
+difference at that place pulls back to. A `Guess` is one mistake at one place; `explain` looks for
+the fewest guesses that give every gradient that is wrong.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ops import table
+from ..symbol import Symbol, as_symbol, formulas, input_names
+from ..tape import Array, fit
+from ..tensor import Tensor
+from .judge import Diagnosis, distance, largest
+from .mistakes import CONSTANTS, FITS, PRODUCTS, RULES, SENTENCES, Mistake
+from .replay import Backward, Edge
+
+STATISTICS = frozenset({"mean", "var", "std"})
+VIEWS = frozenset({"mT", "reshape", "permute"})
+SECONDS = 6.0  # of search, after which what is found so far is told
+NEAREST = 300  # places that are tried, those nearest to the tensor
+DEEPEST = 5  # mistakes in one chain
+WIDEST = 6  # continuations of one chain that are tried
+
+
+class Spot(NamedTuple):
+    """Where a mistake is made: on some of the edges into a tensor, or in its total gradient."""
+
+    p: Tensor
+    edges: tuple[Edge, ...] = ()
+
+    def part(self, back: Backward) -> Array:
+        """The part of the gradient of `p` that comes through this spot."""
+        if not self.edges:
+            return back.made[self.p]
+        return np.asarray(sum(e.part for e in self.edges))
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Mistakes that would give the gradient of a tensor; `changes` make them in a Backward.
+
+    `explained` are the gradients handed in that come out as they are, `spoilt` those that do not.
+    """
+
+    names: tuple[tuple[str, str], ...]  # (slug, sentence)
+    spot: Spot
+    changes: Mapping[Any, Callable[[Any], Array]]
+    explained: frozenset[Tensor]
+    spoilt: frozenset[Tensor] = frozenset()
+    edge: Edge | None = None
+    wrong: Mistake | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The diagnoses of a wrong tensor, and the other tensors that the same mistake explains."""
+
+    diagnoses: tuple[Diagnosis, ...]
+    also: tuple[Tensor, ...]
+    formula: str
+
+
+class Fit(NamedTuple):
+    """A factor with which a mistake gives a gradient, and what it does to the others."""
+
+    c: float
+    explained: frozenset[Tensor]
+    spoilt: frozenset[Tensor]
+
+
+Names = tuple[tuple[str, str], ...]
+
+
+class Search:
+    """The search for the mistakes of one comparison.
+
+    `raw` are the gradients as they were handed in, by tensor; those whose shape does not fit are
+    not in `back.yours`. `labels` are the names of tensors.
+    """
+
+    def __init__(
+        self, back: Backward, raw: Mapping[Tensor, Array], labels: Mapping[Tensor, str]
+    ) -> None:
+        self.back = back
+        self.labels = labels
+        self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
+        self.coarse = {
+            t: 1e-4 if min(g.dtype.itemsize, t.dtype.itemsize) < 8 else 1e-7 for t, g in raw.items()
+        }
+        self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
+        self.n, self.k = sizes(back.nodes)
+        self.factors = named_factors(self.n, self.k)
+        self.deadline = time.monotonic() + SECONDS
+        self.below = reached(back, self.target)
+
+    @property
+    def late(self) -> bool:
+        """Whether the time for the search is over."""
+        return time.monotonic() > self.deadline
+
+    # ---- comparing
+
+    def agrees(self, t: Tensor, g: Array) -> bool:
+        """Whether `g` is what was handed in for `t`."""
+        mine = self.target[t]
+        if squeezed(mine) != squeezed(g):
+            return False
+        if max(largest(mine), largest(g)) <= self.floor[t]:
+            return True
+        return distance(mine, g.reshape(mine.shape))[1] <= self.coarse[t]
+
+    def wrong(self, back: Backward, among: list[Tensor]) -> list[Tensor]:
+        """The tensors whose gradient is not what that pass gives, in backward order."""
+        return [t for t in among if not self.agrees(t, made(back, t))]
+
+    def fit(
+        self, back: Backward, t: Tensor, p: Tensor, certain: Array | float, free: Array, want: str
+    ) -> Fit | None:
+        """The factor c for which the gradient of `p` with `certain + c * free` added gives that of
+        `t`; None if there is none. `want` is "names" for factors that have a name, "any" for all
+        but 0, "positive"."""
+        if self.late:
+            return None
+        try:
+            moved = back.spread(p, free)
+            fixed = back.spread(p, certain + 0 * free) if np.any(certain) else {}
+            if t not in moved:
+                return None
+            mine, still, slope = self.target[t], made(back, t) + fixed.get(t, 0), moved[t]
+            if squeezed(still + slope) != squeezed(mine):
+                return None
+            mine = mine.reshape((still + slope).shape)
+        except (ValueError, IndexError):  # a gradient of that shape cannot be passed on
+            return None
+        c = ratio(mine - still, slope)
+        if want == "names":
+            c = self.snapped(c, self.coarse[t])
+        elif not abs(c) > 1e-12 or (want == "positive" and c < 0):
+            return None
+        if math.isnan(c) or not self.agrees(t, still + c * slope):
+            return None
+        explained, spoilt = set(), set()
+        for u, d in moved.items():
+            if u in self.target:
+                good = self.agrees(u, made(back, u) + fixed.get(u, 0) + c * d)
+                (explained if good else spoilt).add(u)
+        return Fit(c, frozenset(explained), frozenset(spoilt))
+
+    def replaced(self, t: Tensor, p: Tensor, wrong: Array) -> Fit | None:
+        """`fit` for a gradient that takes the place of that of `p` and has another shape: seen in
+        `p` itself, or in the leaf that `p` is the transpose of."""
+        while p is not t and p.op is not None and p.op.name == "mT" and p.parents[0] is not None:
+            p, wrong = p.parents[0], wrong.mT
+        if p is not t or squeezed(self.target[t]) != squeezed(wrong):
+            return None
+        c = self.snapped(ratio(self.target[t].reshape(wrong.shape), wrong), self.coarse[t])
+        if not c or math.isnan(c) or not self.agrees(t, c * wrong):
+            return None
+        return Fit(c, frozenset([t]), frozenset())
+
+    def snapped(self, c: float, coarse: float) -> float:
+        """The factor with a name that `c` is, or NaN."""
+        near = (f for f in self.factors if abs(c - f) <= 10 * coarse * max(abs(f), 1e-3))
+        return next(near, math.nan)
+
+    # ---- guessing
+
+    def guesses(self, back: Backward, t: Tensor) -> Iterator[Guess]:
+        """The single mistakes that give the gradient of `t`, the most specific first."""
+        places = [p for p in back.made if t in self.below.get(p, ())]
+        places = places[: -NEAREST - 1 : -1]
+        spots = [spot for p in places for spot in spots_of(back, p)]
+        yield from self.unsummed(back, t, spots)
+        yield from self.rules(back, t, spots)
+        yield from self.products(back, t, spots)
+        yield from self.statistics(back, t, places)
+        yield from self.penalties(back, t)
+        yield from self.factor_of(back, t, [Spot(p) for p in places])
+        yield from self.reuse(back, t, spots)
+        yield from self.factor_of(back, t, spots)
+        yield from self.patterns(back, t)
+
+    def attempt(
+        self,
+        back: Backward,
+        t: Tensor,
+        spot: Spot,
+        wrong: Array,
+        names: Names,
+        redo: Callable[[Any], Any],
+        row: Mistake | None = None,
+        edge: Edge | None = None,
+    ) -> Iterator[Guess]:
+        """The guess that this spot gave `wrong`, times a factor that may have a name.
+
+        `redo` gives the wrong part again, of an edge or of a whole gradient.
+        """
+        part, p = spot.part(back), spot.p
+        if wrong.shape == part.shape:
+            if distance(wrong, part)[1] < 1e-9:
+                return
+            found = self.fit(back, t, p, -part, wrong, "names")
+        else:
+            found = self.replaced(t, p, wrong)
+            if found is None and fits_in(part, wrong):
+                found = self.fit(back, t, p, -part, wrong, "names")
+        if found is None or not found.c:
+            return
+        c = found.c
+        keys = [(e.node, e.i) for e in spot.edges] or [p]
+        changes = {key: (lambda it: c * np.asarray(redo(it))) for key in keys}
+        for extra in self.factors[c]:
+            yield Guess((*names, *extra), spot, changes, *found[1:], edge or first(spot), row)
+
+    def unsummed(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+        """Wrong sums over axes that broadcasting stretched."""
+        spots = [s for s in spots if s.edges and all(e.raw.shape != s.p.shape for e in s.edges)]
+        for slug, sentence, sum_wrongly in FITS:
+            for spot in spots:
+
+                def redo(e: Edge, sum_wrongly: Any = sum_wrongly) -> Array:
+                    g = np.asarray(sum_wrongly(e.raw, stretched(e.raw.shape, e.p.shape)))
+                    return g.reshape(e.p.shape) if g.size == e.p.data.size else g
+
+                names = ((slug, sentence),)
+                if slug == "bias-not-summed" and spot.edges[0].node.op.name != "add":
+                    names = (("broadcast-not-undone", SENTENCES["broadcast-not-undone"]),)
+                try:
+                    wrong = np.asarray(sum(map(redo, spot.edges)))
+                except ValueError:
+                    continue
+                yield from self.attempt(back, t, spot, wrong, names, redo)
+        for spot in spots:
+            if len(spot.edges) == 1 and spot.edges[0].node.op.name == "add":
+                yield from self.bias_from_weight(back, t, spot)
+
+    def bias_from_weight(self, back: Backward, t: Tensor, spot: Spot) -> Iterator[Guess]:
+        """The bias has the column sums of the weight's gradient."""
+        (e,) = spot.edges
+        product = e.node.parents[1 - e.i]
+        if product is None or product.op is None or product.op.name != "matmul":
+            return
+        given = (arc for p in product.parents if p is not None for arc in back.into.get(p, ()))
+        w = next((arc for arc in given if arc.node is product and is_weight(arc.p)), None)
+        if w is None or w.raw.ndim != 2:
+            return
+        sums = np.add.reduce(w.raw, axis=0 if w.i else 1)
+        if sums.size == e.p.data.size:
+            sums = sums.reshape(e.p.shape)
+            names = (("bias-from-weight", SENTENCES["bias-from-weight"]),)
+            yield from self.attempt(back, t, spot, sums, names, lambda it: sums)
+
+    def rules(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+        """Wrong rules of the table."""
+        by_op: dict[str, list[tuple[Spot, list[Edge]]]] = {}
+        for spot in spots:
+            if len({e.node.op.name for e in spot.edges}) == 1:
+                by_op.setdefault(spot.edges[0].node.op.name, []).append((spot, [*spot.edges]))
+            elif not spot.edges:
+                for e in softmax_by_hand(back, spot.p):
+                    by_op.setdefault("softmax", []).append((spot, [e]))
+        for row in [*RULES, *PRODUCTS]:
+            for spot, arcs in [pair for op in row.ops for pair in by_op.get(op, ())]:
+                redos = [runner(row, e) for e in arcs]
+                if self.late or None in redos:
+                    continue
+                try:
+                    with np.errstate(all="ignore"):
+                        given = [redo(e) for redo, e in zip(redos, arcs, strict=True) if redo]
+                        names = ((row.slug, row.sentence.format(op=arcs[0].node.op.name)),)
+                        if row.free:
+                            yield from self.free_rule(back, t, spot, arcs, names, given)
+                            continue
+                        wrong = np.asarray(sum(given))
+                except (ValueError, TypeError, IndexError, MemoryError):
+                    continue  # shapes to which that rule does not apply
+                if np.isfinite(wrong).all():
+                    redo = again(row) if spot.edges else (lambda it, wrong=wrong: wrong)
+                    yield from self.attempt(back, t, spot, wrong, names, redo, row, arcs[0])
+
+    def free_rule(
+        self, back: Backward, t: Tensor, spot: Spot, arcs: list[Edge], names: Names, given: Any
+    ) -> Iterator[Guess]:
+        """A wrong rule with a factor that is not known."""
+        part = spot.part(back)
+        fixed, free = (np.asarray(sum(half)) for half in zip(*given, strict=True))
+        found = self.fit(back, t, spot.p, fixed - part, free, "positive")
+        if found and distance(fixed + found.c * free, part)[1] > 1e-9:
+            wrong = fixed + found.c * free
+            key = spot.p if not spot.edges else (arcs[0].node, arcs[0].i)
+            yield Guess(names, spot, {key: lambda it: wrong}, *found[1:], arcs[0])
+
+    def products(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+        """Mistakes that concern a product and what is around it."""
+        for spot in spots:
+            if len(spot.edges) != 1:
+                continue
+            (e,) = spot.edges
+            if e.node.op.name == "matmul" and e.g.ndim == 2:
+                yield from self.updated(back, t, spot)
+                above = activation_above(back, e.node)
+                for x, w, s in single_slopes(above, e.node) if above else ():
+                    spec = "nj,nk,njk->jk" if e.i else "nk,njk,jk->nj"
+                    g = above.g
+                    wrong = np.einsum(spec, *((x, g, s) if e.i else (g, s, w)))
+                    yield from self.partial(back, t, spot, above, wrong)
+            else:
+                for product in sums_of(e.p):
+                    if activation_above(back, product) is e:
+                        for _, _, s in single_slopes(e, product):
+                            yield from self.partial(back, t, spot, e, e.g * s.sum(axis=1))
+
+    def partial(
+        self, back: Backward, t: Tensor, spot: Spot, e: Edge, wrong: Array
+    ) -> Iterator[Guess]:
+        words = SENTENCES["partial-preactivation"].format(op=e.node.op.name)
+        names = (("partial-preactivation", words),)
+        yield from self.attempt(back, t, spot, wrong, names, lambda it: wrong)
+
+    def updated(self, back: Backward, t: Tensor, spot: Spot) -> Iterator[Guess]:
+        """The weight is used after its own update."""
+        (e,) = spot.edges
+        w = e.node.parents[1 - e.i]
+        if w is None or not w.requires_grad or not is_weight(w) or is_weight(e.p):
+            return
+        own = [arc.part for arc in back.into.get(w, ()) if arc.node is e.node]
+        for step in [back.yours.get(w, back.made[w]), *own]:
+            moved = -(step.mT @ e.g if e.i else e.g @ step.mT)
+            found = self.fit(back, t, e.p, 0, moved, "positive")
+            if found:
+                names = (("updated-weights", SENTENCES["updated-weights"].format(rate=found.c)),)
+                wrong = e.part + found.c * moved
+                yield Guess(names, spot, {(e.node, e.i): lambda it: wrong}, *found[1:], e)
+                return
+
+    def statistics(self, back: Backward, t: Tensor, places: list[Tensor]) -> Iterator[Guess]:
+        """Means and variances that are held constant, or that take n - 1 for n."""
+        found = {
+            e.node.serial: e
+            for p in places
+            for e in back.into.get(p, ())
+            if e.node.op.name in STATISTICS and e.node.data.size > 1
+        }
+        edges = [found[serial] for serial in sorted(found, reverse=True)]
+        for group in [*((e,) for e in edges), *itertools.pairwise(edges)]:
+            e = group[-1]
+            n = e.p.data.size // e.node.data.size
+            r = n / (n - 1) if n > 2 else 1.0
+            choices = [("batchnorm-constant", 0.0)]
+            choices += [("bessel", c) for c in (r, 1 / r, math.sqrt(r), math.sqrt(1 / r)) if r != 1]
+            for slug, c in choices:
+                changes = {(e.node, e.i): (lambda it, c=c: c * it.part) for e in group}
+                yield from self.whole(back, t, Spot(e.p, group), changes, slug, SENTENCES[slug])
+
+    def whole(
+        self, back: Backward, t: Tensor, spot: Spot, changes: Any, slug: str, sentence: str
+    ) -> Iterator[Guess]:
+        """A guess that takes a pass of its own, as it is made at several places."""
+        if self.late:
+            return
+        try:
+            then = Backward(back.nodes, back.yours, {**back.changes, **changes})
+            good = [u for u in self.target if self.agrees(u, made(then, u))]
+        except (ValueError, TypeError, IndexError):
+            return
+        was = {u for u in self.target if self.agrees(u, made(back, u))}
+        if t in set(good) - was:
+            explained = frozenset(good) - was
+            yield Guess(
+                ((slug, sentence),), spot, changes, explained, frozenset(was - set(good)), first(spot)
+            )
+
+    def factor_of(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+        """A factor on a gradient, or on a part of one."""
+        for spot in spots:
+            part, count = spot.part(back), len(back.into.get(spot.p, ()))
+            found = self.fit(back, t, spot.p, -part, part, "names")
+            if found is None or found.c == 1 or (spot.edges and count == 1):
+                continue
+            c = found.c
+            keys = [(e.node, e.i) for e in spot.edges] or [spot.p]
+            changes = {
+                key: (lambda it, c=c: c * (it.part if isinstance(it, Edge) else it)) for key in keys
+            }
+            for names in self.factors[c]:
+                if spot.edges and c == 0:
+                    words = SENTENCES["detached"].format(count=count)
+                    names = (("overwritten" if count == 2 else "placeholder", words),)
+                yield Guess(names, spot, changes, *found[1:], first(spot))
+
+    def penalties(self, back: Backward, t: Tensor) -> Iterator[Guess]:
+        """A multiple of the weight itself, or of its sign."""
+        if t.op is not None or t.data.size < 2 or self.target[t].shape != t.shape:
+            return
+        for words, w in (("penalty", t.data), ("penalty-1", np.sign(t.data))):
+            if not (w == w.flat[0]).all():
+                found = self.fit(back, t, t, 0, w, "any")
+                if found:
+                    names = (("penalty", SENTENCES[words].format(alpha=found.c)),)
+                    wrong = self.target[t]
+                    yield Guess(names, Spot(t), {t: lambda it: wrong}, *found[1:])
+
+    def reuse(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+        """Only one of several contributions is left; or the transpose."""
+        for spot in spots:
+            p, arcs = spot.p, spot.edges or tuple(back.into.get(spot.p, ()))
+            part = spot.part(back)
+            for e in arcs[::-1] if len(arcs) > 1 else ():
+                words = SENTENCES["overwritten"].format(count=len(arcs))
+                kept = {(o.node, o.i): (lambda it: 0 * it.part) for o in arcs if o is not e}
+                found = self.fit(back, t, p, -part, e.part, "names")
+                if found and found.c:
+                    for extra in self.factors[found.c]:
+                        yield Guess((("overwritten", words), *extra), spot, kept, *found[1:], e)
+            if part.ndim == 2:
+                names = (("transposed", SENTENCES["transposed"]),)
+                redo = lambda it: (it.part if isinstance(it, Edge) else it).mT  # noqa: E731
+                yield from self.attempt(back, t, spot, part.mT, names, redo)
+
+    def patterns(self, back: Backward, t: Tensor) -> Iterator[Guess]:
+        """What the gradient alone shows, or what is left of it without its other parts."""
+        for spot in [Spot(t), *spots_of(back, t)]:
+            if spot.p is not t or (spot.edges and len(back.into[t]) == len(spot.edges) > 1):
+                continue
+            right = spot.part(back) if t in back.made else made(back, t)
+            if self.target[t].shape != right.shape or right.size < 2:
+                continue
+            rest = made(back, t) - right
+            mine = self.target[t] - rest
+            for slug, sentence in self.seen(back, t, mine, right):
+                wrong = self.target[t]
+                yield Guess(((slug, sentence),), Spot(t), {t: lambda it: wrong}, frozenset([t]))
+
+    def seen(self, back: Backward, t: Tensor, mine: Array, right: Array) -> Iterator[Any]:
+        """The slugs and sentences of patterns in a gradient."""
+        size = largest(right)
+        if largest(mine - mine.flat[0]) <= 1e-12 * abs(mine.flat[0]) and largest(right - right.flat[0]):
+            yield "placeholder", SENTENCES["placeholder"].format(value=float(mine.flat[0]))
+        zero = (mine == 0) & (right != 0)
+        same = np.abs(mine - right) <= self.coarse[t] * size
+        if zero.any() and (same | zero).all() and not zero.all():
+            for x in [t.data, *(e.node.data for e in back.into.get(t, ()))]:
+                inside = x[~zero & (right != 0)] if x.shape == zero.shape else x[:0]
+                low, high = inside.min(initial=np.inf), inside.max(initial=-np.inf)
+                if inside.size and ((x[zero] < low) | (x[zero] > high)).all():
+                    words = SENTENCES["value-clipped"].format(low=float(low), high=float(high))
+                    yield "value-clipped", words
+                    break
+        elif mine.ndim == 2 and not same.all():
+            yield from self.some_columns(t, mine, right)
+        for e in back.into.get(t, ()):
+            mask = np.asarray(e.node.args[1 - e.i]) if e.node.op.name == "mul" else None
+            if mask is not None and (mask == 0).any() and e.raw.shape == mine.shape:
+                factors = (mine / np.where(e.g == 0, np.nan, e.g)).round(9)
+                live = np.unique(factors[np.isfinite(factors)])
+                if len(live) == 2 and live[0] == 0:
+                    yield "dropout-mask", SENTENCES["dropout-mask"]
+
+    def some_columns(self, t: Tensor, mine: Array, right: Array) -> Iterator[tuple[str, str]]:
+        """A factor in some columns, or in some rows, while the others are right."""
+        for kind, a, b in (("columns", mine, right), ("rows", mine.mT, right.mT)):
+            c = [self.snapped(ratio(u, v), self.coarse[t]) for u, v in zip(a.T, b.T, strict=True)]
+            others = {f for f in c if f != 1}
+            if len(others) == 1 and 1.0 in c and self.agrees(t, (b * c).reshape(mine.shape) if kind == "columns" else (b * c).mT):
+                at = ", ".join(str(i) for i, f in enumerate(c) if f != 1)
+                for names in self.factors[others.pop()]:
+                    slug, sentence = names[0]
+                    yield slug, f"{sentence}, in {kind} {at}"
+
+    def clipped(self, t: Tensor) -> Iterator[Guess]:
+        """A gradient that is zero where a value is larger than some bound: of small tensors, every
+        bound is tried."""
+        back = self.back
+        for p in back.made:
+            if t not in self.below.get(p, ()) or p.op is None or p.data.size > 100 or p.ndim < 1:
+                continue
+            for x in [p.data, *(e.node.data for e in back.into.get(p, ()))]:
+                if x.shape != p.shape or is_weight(p):
+                    continue
+                bounds = np.unique(np.abs(x))[:-1]
+                for bound in bounds:
+                    inside = np.abs(x) <= bound
+                    words = SENTENCES["value-clipped"].format(low=-bound, high=bound)
+                    changes = {p: (lambda it, inside=inside: it * inside)}
+                    found = self.fit(back, t, p, -back.made[p] * ~inside, 0 * x, "names")
+                    del found
+                    yield from self.whole(back, t, Spot(p), changes, "value-clipped", words)
+
+    # ---- explaining
+
+    def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
+        """What explains the wrong tensors, which are given in backward order."""
+        found: dict[Tensor, Finding] = {}
+        with np.errstate(all="ignore"):
+            twice = self.twice(wrong)
+            groups = [wrong] if twice else self.together(wrong)
+            for group in groups:
+                chain = twice or self.chain(self.back, group, 1) or self.everywhere(group)
+                for depth in range(2, DEEPEST + 1):
+                    chain = chain or self.chain(self.back, group, depth)
+                chain = chain or self.in_series(group) or self.bounded(group) or self.partly(group)
+                for t, guesses in chain:
+                    also = tuple(u for u in group if u is not t and u in guesses[0].explained)
+                    found[t] = self.told(t, guesses, also)
+        return found
+
+    def together(self, wrong: list[Tensor]) -> list[list[Tensor]]:
+        """The wrong tensors in groups that one mistake could explain."""
+        place = {t: i for i, t in enumerate(wrong)}  # `in` a list would compare the elements
+        groups: list[set[Tensor]] = []
+        for reach in {*self.below.values(), *(frozenset([t]) for t in wrong)}:
+            new = {t for t in reach if t in place}
+            if new:
+                touching = [g for g in groups if g & new]
+                groups = [g for g in groups if not g & new] + [new.union(*touching)]
+        ordered = [sorted(g, key=place.__getitem__) for g in groups]
+        return sorted(ordered, key=lambda g: place[g[0]])
+
+    def classes(self, back: Backward, wrong: list[Tensor]) -> list[list[Guess]]:
+        """The guesses for the first wrong tensor, those that do the same together, the ones that
+        explain most first."""
+        among, found = set(wrong), {}
+        for guess in self.guesses(back, wrong[0]):
+            if guess.spoilt <= among:
+                found.setdefault((guess.explained, guess.spoilt), []).append(guess)
+        return sorted(found.values(), key=lambda c: (-len(c[0].explained), len(c[0].spoilt)))
+
+    def chain(
+        self, back: Backward, wrong: list[Tensor], depth: int
+    ) -> list[tuple[Tensor, list[Guess]]] | None:
+        """At most `depth` mistakes, one after the other, that explain all of `wrong`."""
+        t, among = wrong[0], set(wrong)
+        ranked = self.classes(back, wrong)
+        if ranked and ranked[0][0].explained >= among:
+            return [(t, ranked[0])]
+        for guesses in ranked[:WIDEST] if depth > 1 else ():
+            if self.late:
+                return None
+            then = Backward(back.nodes, back.yours, {**back.changes, **guesses[0].changes})
+            left = self.wrong(then, wrong)
+            if left and left[0] is not t and len(left) < len(wrong):
+                rest = self.chain(then, left, depth - 1)
+                if rest:
+                    return [(t, guesses), *rest]
+        return None
+
+    def everywhere(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+        """The same wrong rule in every operation of a kind."""
+        arcs = [e for parts in self.back.into.values() for e in parts]
+        found: list[Guess] = []
+        for row in [*RULES, *PRODUCTS]:
+            if row.free:
+                continue
+            for kind in sorted(row.ops):
+                mine = [e for e in arcs if e.node.op.name == kind and runner(row, e)]
+                if len(mine) > 1:
+                    changes = {(e.node, e.i): again(row) for e in mine}
+                    words = row.sentence.format(op=kind) + f", in all {len(mine)} places"
+                    spot = Spot(mine[0].p, (mine[0],))
+                    found += self.whole(self.back, wrong[0], spot, changes, row.slug, words)
+        good = [g for g in found if not g.spoilt and g.explained >= set(wrong)]
+        return [(wrong[0], good)] if good else None
+
+    def in_series(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+        """Two mistakes one above the other, with nothing handed in between; on small nets."""
+        t, back = wrong[0], self.back
+        if len(back.nodes) > 60:
+            return None
+        places = [p for p in back.made if t in self.below.get(p, ())]
+        arcs = [e for p in places for e in back.into.get(p, ())]
+        for row in [*RULES, *PRODUCTS]:
+            for e in arcs:
+                if self.late or row.free or e.node.op.name not in row.ops or not runner(row, e):
+                    continue
+                try:
+                    change = {(e.node, e.i): again(row)}
+                    then = Backward(back.nodes, back.yours, change)
+                    left = self.wrong(then, wrong)
+                except (ValueError, TypeError, IndexError):
+                    continue
+                if not left or left[0] is not t:
+                    continue
+                rest = self.chain(then, left, 1)
+                if rest:
+                    sentence = row.sentence.format(op=e.node.op.name)
+                    names = ((row.slug, sentence), *rest[0][1][0].names)
+                    guess = Guess(names, Spot(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row)
+                    return [(t, [guess])]
+        return None
+
+    def bounded(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+        """A value that was clipped at an unknown bound."""
+        good = (g for g in self.clipped(wrong[0]) if not g.spoilt and g.explained >= set(wrong))
+        guess = next(good, None)
+        return [(wrong[0], [guess])] if guess else None
+
+    def partly(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]]:
+        """Where no chain explains all: what explains single tensors without spoiling others."""
+        found: list[tuple[Tensor, list[Guess]]] = []
+        left = list(wrong)
+        while left and not self.late:
+            t = left.pop(0)
+            good = [g for g in self.guesses(self.back, t) if not g.spoilt]
+            if good:
+                most = max(len(g.explained) for g in good)
+                good = [g for g in good if len(g.explained) == most]
+                found.append((t, good))
+                left = [u for u in left if u not in good[0].explained]
+        return found
+
+    def twice(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+        """All leaves twice too large, and nothing else wrong."""
+        leaves = {t for t in self.target if t.op is None}
+        if len(leaves) < 2 or set(wrong) != leaves:
+            return None
+        if not all(self.agrees(t, 2 * made(self.back, t)) for t in wrong):
+            return None
+        names = (("counted-twice", SENTENCES["counted-twice"]),)
+        guess = Guess(names, Spot(wrong[0]), {}, frozenset(wrong))
+        same = [g for g in self.guesses(self.back, wrong[0]) if g.explained >= set(wrong)]
+        return [(wrong[0], [*same, guess])]
+
+    # ---- telling
+
+    def told(self, t: Tensor, guesses: list[Guess], also: tuple[Tensor, ...]) -> Finding:
+        """The diagnoses of guesses that explain the same."""
+        shown: dict[tuple[str, ...], Guess] = {}
+        for guess in guesses:
+            shown.setdefault(tuple(slug for slug, _ in guess.names), guess)
+        fewest = min(map(len, shown))
+        diagnoses: dict[str, Diagnosis] = {}
+        for slugs, guess in shown.items():
+            if len(slugs) == fewest:
+                for i, (slug, sentence) in enumerate(guess.names):
+                    text = sentence if i else sentence + self.where(t, guess)
+                    diagnoses.setdefault(slug, Diagnosis(slug, text, True))
+        texts = map(self.formula, guesses[:1])
+        return Finding(tuple(diagnoses.values()), also, next(filter(None, texts), ""))
+
+    def where(self, t: Tensor, guess: Guess) -> str:
+        """The place in words, unless it is the tensor itself."""
+        p, e = guess.spot.p, guess.edge
+        if p is t or p in self.target:
+            return ""
+        return f" (in {self.label(e.node)})" if e and guess.wrong else f" (at {self.label(p)})"
+
+    def label(self, t: Tensor) -> str:
+        if t in self.labels:
+            return self.labels[t]
+        return f"{t.op.name} of shape {t.shape}" if t.op is not None else f"leaf {t.shape}"
+
+    def formula(self, guess: Guess) -> str:
+        """Yours and the right formula, read from both rules."""
+        e, row = guess.edge, guess.wrong
+        if e is None or row is None:
+            return ""
+        node = e.node
+        names = input_names(node.op, len(node.args))
+        for i, p in enumerate(node.parents):
+            label = self.labels.get(p, "") if p is not None else ""
+            names[i] = label if label.isidentifier() else names[i]
+        out = self.labels.get(node, "y")
+        out = out if out.isidentifier() else "y"
+        symbols = [as_symbol(name, a) for name, a in zip(names, node.args, strict=True)]
+        run = runner(row, e, Symbol("g", np.ones_like(node.data)), Symbol(out, node.data), symbols)
+        try:
+            yours = str(run(e)) if run else ""
+            right = formulas(node.op, node.data, node.args, node.kw, names, out)[1][e.i]
+        except (ValueError, TypeError, AttributeError, IndexError):
+            return ""
+        return f"yours {yours}, right {right}" if yours else ""
+
+
+def named_factors(n: int, k: int) -> dict[float, list[Names]]:
+    """Every factor that has a name, alone or as a product of few, with its names."""
+    groups: dict[str, list[tuple[float, tuple[str, str]]]] = {"": [], "2": [], "n": []}
+    for slug, text, sentence in CONSTANTS:
+        value = float(eval(text, {}, {"n": n, "k": k}))
+        if value != 1:
+            kind = "n" if set(text) & set("nk") else "2" if "2" in text else ""
+            groups[kind].append((value, (slug, sentence.format(n=n, k=k, nk=n * k))))
+    singles = [(v, (name,)) for kind in groups.values() for v, name in kind]
+    pairs = [
+        (u * v, (one, two))
+        for a, b in (("", "2"), ("", "n"), ("2", "n"))
+        for u, one in groups[a]
+        for v, two in groups[b]
+        if u
+    ]
+    found: dict[float, list[Names]] = {1.0: [()]}
+    for value, names in [*singles, *pairs]:
+        held = found.setdefault(value, [])
+        if not held or len(held[0]) == len(names):
+            held.append(names)
+    return found
+
+
+def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:
+    """For every tensor, the handed-in tensors that a mistake in its gradient shows in."""
+    outgoing: dict[Tensor, list[Tensor]] = {}
+    for p, parts in back.into.items():
+        for e in parts:
+            outgoing.setdefault(e.node, []).append(p)
+    none: frozenset[Tensor] = frozenset()
+    below: dict[Tensor, frozenset[Tensor]] = {}
+    for node in reversed(back.nodes):
+        parts = [below.get(p, none) for p in outgoing.get(node, ())]
+        below[node] = frozenset([node]) if node in handed else none.union(*parts)
+    return below
+
+
+def spots_of(back: Backward, p: Tensor) -> list[Spot]:
+    """The edges into a tensor, one by one and those of one operation together, and the whole."""
+    arcs = back.into.get(p, [])
+    kinds: dict[str, list[Edge]] = {}
+    for e in arcs:
+        kinds.setdefault(e.node.op.name, []).append(e)
+    several = [Spot(p, tuple(same)) for same in kinds.values() if len(same) > 1]
+    return [*(Spot(p, (e,)) for e in arcs[::-1]), *several, Spot(p)]
+
+
+def first(spot: Spot) -> Edge | None:
+    return spot.edges[0] if spot.edges else None
+
+
+def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Edge]:
+    """exp(z) / sum(exp(z)) as one softmax of z, whose gradient passes through it alone."""
+    e = next((arc.node for arc in back.into.get(z, ()) if arc.node.op.name in ("exp", "sub")), None)
+    if e is not None and e.op is not None and e.op.name == "sub":
+        e = next((arc.node for arc in back.into.get(e, ()) if arc.node.op.name == "exp"), None)
+    for arc in back.into.get(e, ()) if e is not None else ():
+        d = arc.node
+        s = d.parents[1] if d.op is not None and d.op.name == "div" else None
+        if s is not None and s.op is not None and s.op.name == "sum" and s.parents[0] is e:
+            whole = object.__new__(Tensor)
+            whole.data, whole.op, whole.sources, whole.args = d.data, table["softmax"], z, (z.data,)
+            whole.kw, whole.serial, whole.extra = {"axis": s.kw["axis"]}, d.serial, d.extra
+            whole.requires_grad, whole.grad, whole.version = True, None, None
+            yield Edge(whole, 0, z, arc.g, back.made[z])
+
+
+def activation_above(back: Backward, node: Tensor) -> Edge | None:
+    """The edge of the activation that takes the sum that a matmul is part of."""
+    for _ in range(2):
+        parts = back.into.get(node, ())
+        if len(parts) != 1:
+            return None
+        e = parts[0]
+        if e.node.op.name != "add":
+            alone = len(e.node.args) == 1 and e.node.shape == e.p.shape
+            return e if alone and e.node.op.name not in VIEWS else None
+        node = e.node
+    return None
+
+
+def sums_of(p: Tensor) -> list[Tensor]:
+    """The matmul that a tensor is, or that it is a sum of."""
+    near = [p, *(q for q in p.parents if q is not None)] if p.op and p.op.name == "add" else [p]
+    return [q for q in near if q.op is not None and q.op.name == "matmul"]
+
+
+def single_slopes(e: Edge, product: Tensor) -> Iterator[tuple[Array, Array, Array]]:
+    """x, w and f' at the single products x_nj w_jk, without and with the bias: (n, j, k)."""
+    x, w = product.args
+    if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**7:
+        return
+    single = x[:, :, None] * w[None]
+    bias = e.p.data - product.data
+    op, kw = e.node.op, e.node.kw
+    for at in (single, single + bias[:, None, :]):
+        with np.errstate(all="ignore"):
+            rule = next(iter(op.rules))
+            yield x, w, np.asarray(rule(np.ones_like(at), op.forward(at, **kw), at, **kw))
+
+
+def made(back: Backward, t: Tensor) -> Array:
+    """The gradient that a pass gives a tensor: zeros if it does not reach it."""
+    g = back.made.get(t)
+    return np.zeros(t.shape) if g is None else g
+
+
+def ratio(a: Array, b: Array) -> float:
+    """The factor of `b` that comes nearest to `a`, or NaN."""
+    top = largest(b)
+    if not 0 < top < math.inf or not np.isfinite(a).all():
+        return math.nan
+    v = (b / top).astype(np.float64)
+    return float((v * a).sum() / (v * v).sum()) / top
+
+
+def squeezed(a: Array) -> list[int]:
+    return [n for n in a.shape if n != 1]
+
+
+def fits_in(a: Any, b: Any) -> bool:
+    try:
+        return np.broadcast_shapes(np.shape(a), np.shape(b)) == np.shape(b)
+    except ValueError:
+        return False
+
+
+def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of `given` that broadcasting added to `shape` or stretched."""
+    padded = (1,) * (len(given) - len(shape)) + shape
+    return tuple(i for i, (a, b) in enumerate(zip(given, padded, strict=True)) if a != b)
+
+
+def is_weight(p: Tensor) -> bool:
+    """Whether a tensor is a leaf that needs a gradient, or a view of one."""
+    while p.op is not None and p.op.name in VIEWS:
+        parent = p.parents[0]
+        if parent is None:
+            return False
+        p = parent
+    return p.op is None and p.requires_grad
+
+
+def runner(
+    row: Mistake, e: Edge, g: Any = None, y: Any = None, inputs: Any = None
+) -> Callable[[Edge], Any] | None:
+    """The wrong rule of `row` for an edge, as a function of the edge; None if it is of another one.
+
+    With `g`, `y` and `inputs` it runs on these, which may be Symbols.
+    """
+    node = e.node
+    if node.op.name != "matmul":
+        if row.which is not None and row.which != e.i:
+            return None
+        extra = {"op": node.op} if row.wants_op else {}
+
+        def run(edge: Edge) -> Any:
+            top = edge.g if g is None else g
+            out = node.data if y is None else y
+            given = row.wrong(top, out, *(inputs or node.args), **node.kw, **extra)
+            if row.free or g is not None:
+                return given
+            given = np.asarray(given)
+            return fit(given, e.p.data) if fits_in(np.empty(e.p.shape), given) else given
+
+        return run
+    swapped = is_weight_side(node) == 0  # w @ x: its transpose is x.T @ w.T
+    if (1 - e.i if swapped else e.i) != row.which:
+        return None
+
+    def run_product(edge: Edge) -> Any:
+        top = edge.g if g is None else g
+        out = node.data if y is None else y
+        a, b = inputs or node.args
+        if swapped:
+            return row.wrong(top.mT, out.mT, b.mT, a.mT).mT
+        return row.wrong(top, out, a, b)
+
+    return run_product
+
+
+def again(row: Mistake) -> Callable[[Edge], Any]:
+    """The wrong rule of `row` as a change of any edge."""
+
+    def redo(e: Edge) -> Any:
+        run = runner(row, e)
+        if run is None:
+            raise ValueError(f"{row.slug}: not a rule of {e.node.op.name}")
+        return np.asarray(run(e))
+
+    return redo
+
+
+def is_weight_side(node: Tensor) -> int:
+    """Which input of a matmul is the weight: 1 unless only the first can be."""
+    a, b = node.parents
+    left = a is not None and is_weight(a)
+    right = b is not None and is_weight(b)
+    return 0 if left and not right else 1
+
+
+def sizes(nodes: list[Tensor]) -> tuple[int, int]:
+    """The batch size and the number of outputs: the axis that most intermediates share, and the
+    other axis of the one nearest to the loss."""
+    tables = [t for t in nodes if t.op is not None and t.ndim == 2 and not is_weight(t)]
+    if not tables:
+        rows = [t for t in nodes if t.ndim == 1 and t.op is not None]
+        return (rows[0].shape[0], 1) if rows else (1, 1)
+    axis, n = max(
+        ((axis, t.shape[axis]) for axis in (0, 1) for t in tables),
+        key=lambda pair: sum(t.shape[pair[0]] == pair[1] for t in tables) - pair[0] / 2,
+    )
+    top = next((t for t in tables if t.shape[axis] == n and t.data.size > n), tables[0])
+    return n, top.shape[1 - axis]
