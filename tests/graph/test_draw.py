@@ -113,6 +113,13 @@ def test_gradients_on_edges_are_those_of_backward():
     assert card(g, "X").grad == f"grad norm {number(np.linalg.norm(a.grad.data))}"
 
 
+def test_a_result_of_several_elements_gets_ones():
+    x = Tensor(np.ones(9), requires_grad=True)
+    g = draw(x * 2)
+    assert g.drawing.edges[-1].grads == [3.0] and g.drawing.edges[0].grads == [6.0]
+    assert g.drawing.facts[-1] == "gradients of sum(y)"
+
+
 def test_norms_neither_overflow_nor_lose_small_numbers():
     for size in (1e200, 1e-200):
         x = Tensor(np.ones(4), requires_grad=True)
@@ -355,8 +362,10 @@ def test_nan_infinite_and_vanishing_gradients_show():
     with np.errstate(invalid="ignore"):
         source = draw(F.sqrt(x).sum()).to_dot()
     assert '"tracked alarm"' in source and "NaN or infinite" in source
+    assert f'color="{LIGHT["alarm"]}">grad norm NaN<' in source
     source = draw((x * 1e-9).sum()).to_dot()
     assert '"tracked vanishing"' in source and "below 1e-7" in source
+    assert f'color="{LIGHT["gradient"]}">&#160;▲ 1.4e-9' in source  # pale, but for the number
     assert '"tracked alarm"' not in source
 
 

@@ -155,11 +155,12 @@ def test_modules_called_at_once_in_two_threads_are_framed_by_their_parameters():
             return x
 
     try:
-        y = nn.Sequential(Meanwhile(), model)(rand(1, 3))
+        y = nn.Sequential(Meanwhile(), model)(rand(1, 3)) * 2  # the other thread is in a module
     finally:
         go.set()
         thread.join()
-    assert [p for t, p in paths(draw(y.sum(), model)) if t == "matmul"] == ["0"]
+    found = dict(paths(draw(y.sum(), model)))
+    assert found["matmul"] == "0" and found["mul"] == ""
 
 
 def test_a_model_that_is_no_module_with_a_loss_that_is():
@@ -178,10 +179,11 @@ def test_a_model_that_is_no_module_with_a_loss_that_is():
 def test_forgotten_calls_are_no_frames(monkeypatch):
     model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
     y = model(rand(1, 3)).sum()
-    later = origin.calls[-1][1] + 10**9
-    forgotten = deque([(later, later, lambda: None, nn.Tanh)] * 3, maxlen=3)
-    monkeypatch.setattr("autograd_lite.graph.modules.calls", forgotten)
+    tanh, _ = list(origin.calls)[-2:]
+    monkeypatch.setattr("autograd_lite.graph.modules.calls", deque([tanh], maxlen=1))
     assert paths(draw(y, model)) == [("matmul", "0"), ("add", "0"), ("tanh", ""), ("sum", "")]
+    monkeypatch.setattr("autograd_lite.graph.modules.calls", deque([tanh], maxlen=2))
+    assert paths(draw(y, model))[2] == ("tanh", "1")
 
 
 def test_a_call_keeps_no_module_and_no_trace_in_it():
@@ -220,13 +222,9 @@ def test_equal_modules_in_a_row_are_drawn_once():
     assert weight.lines == ["6 × 16 numbers · float32"]
     relu = next(n for n in g.drawing.nodes if n.title == "relu")
     assert relu.times == 6 and "backward × 6" in g.to_dot()
-    edges = [e.grads for e in whole.drawing.edges if e.target in relus(whole)]
+    edges = [e.grads for e in whole.drawing.edges if e.target in keys(whole, "relu")]
     (folded,) = [e for e in g.drawing.edges if e.target == relu.key]
     assert sorted(folded.grads) == sorted(e[0] for e in edges) and len(folded.grads) == 6
-
-
-def relus(g):
-    return {n.key for n in g.drawing.nodes if n.title == "relu"}
 
 
 def test_a_result_inside_the_last_of_them_is_connected():
@@ -269,6 +267,52 @@ def test_a_block_that_reads_from_elsewhere_ends_the_run(broken):
     text = draw(outputs[-1].sum(), nn.Sequential(layers)).to_text()
     assert ("Far × 5" in text) == (broken is None)  # the first squares, so it is not like them
     assert ("×" in text) == (broken is None)
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_modules_side_by_side_are_one_if_nothing_ran_between_them(between):
+    class Scale(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter([[2.0, 1.0, 3.0]])
+
+        def forward(self, x):
+            return x * self.w
+
+    heads = nn.ModuleList(Scale() for _ in range(4))
+    x = rand(2, 3)
+    outputs = [head(x).tanh() if between else head(x) for head in heads]
+    g = draw(cat(outputs).sum(), nn.Sequential(heads))
+    assert ("Scale × 4" in g.to_text()) != between
+    assert len([e for e in g.drawing.edges if e.source in keys(g, "mul")]) == 4
+
+
+def keys(g, title):
+    return {n.key for n in g.drawing.nodes if n.title == title}
+
+
+def test_modules_of_other_shapes_are_not_one():
+    class View(nn.Module):
+        def __init__(self, *shape):
+            super().__init__()
+            self.shape = shape
+
+        def forward(self, x):
+            return x.reshape(self.shape)
+
+    views = nn.ModuleList([View(4), View(2, 2), View(4, 1), View(1, 4)])
+    x = Tensor(np.ones((1, 1, 4)), requires_grad=True)
+    total = [view(x) for view in views]
+    assert "×" not in draw(total[0].sum() + sum(t.sum() for t in total), views).to_text()
+
+
+def test_the_title_of_a_narrow_frame_leaves_room_for_the_arrow():
+    dot = draw(RNN(), (rand(3, 1, 3), zeros(1, 2))).to_dot()
+    first, second = (next(x for x in dot.splitlines() if f"<b>{t}</b>" in x) for t in
+                     ("cell", "cell, call 2"))  # fmt: skip
+    assert "Linear(5, 2)" in first and "Linear<" in second
+    wide = draw(nn.Sequential(nn.Linear(10, 10)), rand(1, 10)).to_dot()
+    assert "Linear(10, 10)" in wide
 
 
 def test_depth_folds_the_folded():

@@ -51,6 +51,13 @@ def program(folder, name, text):
     return str(path)
 
 
+BOTH = pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(not found, reason=f"needs {name}"))
+        for name, found in (("dot", renderers.shutil.which("dot")), ("graphviz-pure", PURE))
+    ],
+)
 posix = pytest.mark.skipif(os.name != "posix", reason="stands in for a program with a script")
 
 
@@ -236,11 +243,24 @@ def test_graphviz_pure_draws_svg_and_png(tmp_path):
     assert g.save(tmp_path / "net.png").read_bytes()[:4] == b"\x89PNG"
 
 
-@pytest.mark.parametrize("backend", ["dot", "graphviz-pure"])
+@BOTH
+def test_numbers_are_not_on_their_arrows(backend):
+    w = tensor([[3.0, 1.0]], requires_grad=True, name="w")
+    x = tensor([[1.0, 2.0]], name="x")
+    g = draw((x @ w.mT).sum(), direction="LR", backend=backend)
+    (key,) = [node.key for node in g.drawing.nodes if node.title == "w"]
+    (number,) = [i for i, e in enumerate(g.drawing.edges, 1) if e.source == key]
+    (edge,) = [e for e in ET.fromstring(g.render("svg")).iter() if e.get("id") == f"e{number}"]
+    line = [
+        float(x) for e in edge.iter() for x in re.findall(r"[MC ](-?[\d.]+),", e.get("d") or "")
+    ]
+    (text,) = [float(e.get("x")) for e in edge.iter() if e.tag.endswith("text")]
+    assert max(line) - min(line) < 5 and max(line) - 2 < text < max(line) + 30  # with a blank
+
+
+@BOTH
 def test_the_svg_shows_the_whole_picture(backend):
     """Graphviz 2 cuts an SVG off if the DOT text has a dpi."""
-    if (renderers.shutil.which("dot") if backend == "dot" else PURE) is None:
-        pytest.skip(f"needs {backend}")
     svg = picture(backend=backend).render("svg").decode()
     size = re.search(r'width="(\d+)pt" height="(\d+)pt"\s+viewBox="0.00 0.00 (\S+) (\S+)"', svg)
     width, height, seen_width, seen_height = map(float, size.groups())
@@ -314,9 +334,9 @@ def test_a_theme_changes_the_colours_alone():
     assert DARK["parameter ground"] in picture(theme="dark").to_mermaid()
 
 
-@pytest.mark.skipif(PURE is None, reason="needs graphviz-pure")
-def test_auto_is_a_style_sheet_for_every_colour_in_the_svg():
-    g = picture(theme="auto", backend="graphviz-pure")
+@BOTH
+def test_auto_is_a_style_sheet_for_every_colour_in_the_svg(backend):
+    g = picture(theme="auto", backend=backend)
     svg = g.render("svg").decode()
     root = ET.fromstring(svg)
     style = root.find("{http://www.w3.org/2000/svg}style").text
@@ -324,9 +344,9 @@ def test_auto_is_a_style_sheet_for_every_colour_in_the_svg():
     used = {e.get(k) for e in root.iter() for k in ("fill", "stroke") if e.get(k)}
     for colour in used - {"none", "transparent"}:
         assert f'[fill="{colour.lower()}" i]' in style, colour
-    plain = picture(backend="graphviz-pure").render("svg").decode()
+    plain = picture(backend=backend).render("svg").decode()
     assert svg.replace(f"<style>{style}</style>", "") == plain
-    assert g.render("png") == picture(backend="graphviz-pure").render("png")
+    assert g.render("png") == picture(backend=backend).render("png")
 
 
 # ---- finding a renderer
