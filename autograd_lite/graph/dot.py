@@ -76,6 +76,7 @@ class Page:
 
     def __init__(self, drawing: Drawing, palette: dict[str, str], direction: str) -> None:
         self.drawing, self.colour, self.direction = drawing, palette, direction
+        self.formulas = any(node.forward for node in drawing.nodes)
         self.beside = {node.key: node.beside for node in drawing.nodes}
         self.held: dict[str, list[Node]] = {}
         for node in drawing.nodes:
@@ -290,8 +291,9 @@ class Page:
                 cell(font(typeset(node.value) or " ", MONO, 10, colour["quiet"]))
                 + cell(self.gradient(node), align="right")
             )
-        named = [f"{node.symbol} in formulas"] if node.symbol != node.title else []
-        facts = " · ".join([*named, *node.lines])
+        facts = " · ".join(node.lines)
+        if self.formulas and node.symbol != node.title:
+            facts = f"{node.symbol} in formulas · {facts}".removesuffix(" · ")
         if facts:
             rows.append(cell(font(facts, SANS, 10, colour["quiet"]), colspan=2))
         return self.judged(node, rows, colour[kind], colour[f"{kind} ground"], 46)

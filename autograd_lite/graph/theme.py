@@ -47,12 +47,15 @@ THEMES = {"light": LIGHT, "dark": DARK, "auto": LIGHT}
 
 
 def follow_system(svg: bytes) -> bytes:
-    """A light picture that is dark where the system is, by a style sheet inside it."""
+    """A light picture that is dark where the system is, by a style sheet inside it, which leaves
+    other pictures on the page alone."""
     rules = []
     for name, light in LIGHT.items():
         dark = DARK[name]
         for tone in (light.lower(), *(["white"] if light == "#FFFFFF" else [])):
-            rules.append(f'[fill="{tone}" i]{{fill:{dark}}}[stroke="{tone}" i]{{stroke:{dark}}}')
+            for part in ("fill", "stroke"):
+                rules.append(f'.follows [{part}="{tone}" i]{{{part}:{dark}}}')
     style = f"<style>@media(prefers-color-scheme:dark){{{''.join(rules)}}}</style>"
-    start = svg.index(b">", svg.index(b"<svg ")) + 1
-    return svg[:start] + style.encode() + svg[start:]
+    start = svg.index(b"<svg ") + 5
+    end = svg.index(b">", start) + 1
+    return svg[:start] + b'class="follows" ' + svg[start:end] + style.encode() + svg[end:]

@@ -199,6 +199,9 @@ def test_without_gradients_and_without_formulas():
     assert not any(e.grads for e in plain.drawing.edges)
     assert not any(n.forward or n.backward for n in plain.drawing.nodes)
     assert all(e.tracked for e in plain.drawing.edges)
+    unnamed = tensor([[1.0], [2.0]], requires_grad=True, name="not a name")
+    assert "X in formulas" in draw(unnamed * 2).to_dot()
+    assert "in formulas" not in draw(unnamed * 2, formulas=False).to_dot()
 
 
 def test_the_trunk_is_the_longest_chain_and_only_its_parameters_stand_beside_it():
