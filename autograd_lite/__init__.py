@@ -6,7 +6,7 @@ from . import ops
 from .anomaly import AnomalyError, detect_anomaly
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .check import GradcheckError, gradcheck, gradgradcheck
-from .compare import assert_same, compare
+from .compare import assert_same, check_backward, compare, compare_layers
 from .convert import get_default_dtype, set_default_dtype
 from .creation import (
     arange,
@@ -152,10 +152,12 @@ __all__ = [
     "assert_same",
     "cat",
     "ceil",
+    "check_backward",
     "chunk",
     "clamp",
     "clip",
     "compare",
+    "compare_layers",
     "concat",
     "concatenate",
     "cos",

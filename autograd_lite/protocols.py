@@ -59,6 +59,10 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return functions.norm(x, 2 if ord is None else ord, axis, keepdims)
 
 
+def _atleast_2d(x: Any) -> Any:
+    return x if x.ndim > 1 else x.reshape((1,) * (2 - x.ndim) + x.shape)
+
+
 def _dot(a: Any, b: Any) -> Any:
     if 0 in (np.ndim(a), np.ndim(b)):
         return a * b
@@ -101,6 +105,8 @@ FUNCTIONS: dict[Any, Any] = {
     np.stack: functions.stack,
     np.pad: _pad,
     np.take_along_axis: functions.take_along_axis,
+    np.atleast_2d: _atleast_2d,
+    np.trace: lambda x: functions.einsum("ii->", x),
     np.copy: lambda x: x.clone(),
 }
 

@@ -1,12 +1,15 @@
 """gradcheck passes right gradients and fails planted errors."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import GradcheckError, Tensor, gradcheck, gradgradcheck, tensor
+from autograd_lite import GradcheckError, Tensor, check, gradcheck, gradgradcheck, tensor
 from autograd_lite.check import relative_error
-from autograd_lite.ops import Op
+from autograd_lite.ops import Op, table
+from tests.cases import CASES_OF
 
 
 def wrong(scale):
@@ -55,8 +58,111 @@ def test_float32_results_are_refused():
 
 def test_a_kink_is_named():
     x = tensor([[1.0, 2.0], [3.0, 0.0]])
-    with pytest.raises(GradcheckError, match=r"the function has a kink at element \(1, 1\)"):
+    with pytest.raises(GradcheckError, match=r"a kink: relu at 0 in element \(1, 1\) \(slopes"):
         gradcheck(lambda t: t.relu(), x)
+
+
+def kinked(function, *inputs, check=gradcheck):
+    """The text about kinks in the error of a check."""
+    with pytest.raises(GradcheckError) as caught:
+        check(function, inputs)
+    return str(caught.value).partition("; a kink: ")[2]
+
+
+def test_kinks_have_their_operation_its_value_and_both_slopes():
+    x = tensor([[1.0, 2.0], [3.0, 0.0]])
+    assert kinked(lambda t: (t.relu() * 2).sum(), x).startswith(
+        "relu at 0 in element (1, 1) (slopes 0"
+    )
+    leaky = kinked(lambda t: ag.leaky_relu(t - 3), x)
+    assert leaky.startswith("leaky_relu at 0 in element (1, 0) (slopes ")
+    assert kinked(lambda t: ag.clip(t, 1.0, 5.0), x).startswith(
+        "clip at 1 in element (0, 0) (slopes "
+    )
+    two = tensor([1.0, 1.0, 0.5])
+    text = kinked(lambda t: t.max(0)[0] ** 2, two)
+    assert text.startswith("getitem in element (0,) (slopes 0 and ") and "element (1,)" in text
+    assert kinked(lambda t: ag.relu(t) * 3, tensor(0.0)).startswith("relu at 0 (slopes ")
+
+
+def test_a_branch_of_the_code_is_a_kink():
+    def f(t):
+        return t * 2 if t.item() > 1 else t.sin() + 2 - np.sin(1)
+
+    assert kinked(f, Tensor(np.array(1.0))).startswith("another branch of the code (slopes ")
+
+
+def test_the_kink_of_a_gradient_is_found():
+    x = tensor([1.0, 0.0])
+    assert "in element (1,)" in kinked(lambda t: t.relu() * t, x, check=gradgradcheck)
+
+
+def test_a_smooth_function_with_a_wrong_gradient_has_no_kink():
+    """Where the slope is 0, those to the left and to the right have other signs."""
+    square = Op("square", lambda x: x * x, lambda g, y, x: g * (2 * x + 1))
+    for x in (0.0, 1e-7, 1.0, 100.0):
+        assert kinked(square, tensor([x])) == ""
+    assert kinked(lambda t: t.sin() * wrong(2.0)(t), X) == ""
+    flat = Op("flat", lambda x: np.sin(x) ** 2 + np.cos(x) ** 2, lambda g, y, x: g)
+    assert kinked(flat, Tensor(np.linspace(0, 1, 50))) == ""
+
+
+def test_rounding_is_no_kink():
+    """A sum may be small, and have the rounding of its terms."""
+    near, far = (-1e-5, 1e-13, 1e-5), (-4e-5, 1e-13, 4e-5)
+    assert not check.kinked(near, far)
+    assert check.kinked((0.0, 1e-13, 1e-5), (0.0, 1e-13, 4e-5))
+
+
+def test_a_function_that_is_random_is_an_error():
+    rng = np.random.default_rng(0)
+    with pytest.raises(GradcheckError, match="for the same inputs; make it the same each time"):
+        gradcheck(lambda x: x * rng.standard_normal(3), X)
+
+
+def test_what_rounding_hides_is_excused_with_a_warning_and_nothing_else_is():
+    """The gradient of sin² + cos² is 0, and differences of it are rounding."""
+    with pytest.warns(UserWarning, match="suspicious: .*too small to judge"):
+        assert gradcheck(lambda x: x.sin() ** 2 + x.cos() ** 2, Tensor(np.linspace(0, 1, 9)))
+    tiny = Op("tiny", lambda x: 1 + 1e-8 * x, lambda g, y, x: g * 1.1e-8)
+    with pytest.raises(GradcheckError):
+        gradcheck(tiny, X)
+
+
+def by_size(name):
+    """The cases that call the row itself, large inputs first."""
+    cases = [case for case in CASES_OF[name] if case.call is None]
+    return sorted(cases, key=lambda case: -sum(a.size for a in case.arrays()))
+
+
+def checked(case, check=gradcheck, **options):
+    return check(case, [Tensor(a) for a in case.arrays()], **options)
+
+
+@pytest.mark.parametrize("name", table)
+def test_every_row_passes(name):
+    case = by_size(name)[0]
+    assert checked(case)
+    assert checked(case, gradgradcheck)
+
+
+@pytest.mark.parametrize("name", table)
+def test_every_row_that_is_wrong_by_a_hundredth_fails(name, monkeypatch):
+    cases = by_size(name)
+    op, inputs = table[name], len(cases[0].arrays())
+    right = list(itertools.islice(op.rules, inputs))
+    for i, rule in enumerate(right):
+        if rule is not None:
+
+            def off(*args, rule=rule, **kw):
+                return rule(*args, **kw) * 1.01
+
+            monkeypatch.setattr(op, "rules", [*right[:i], off, *right[i + 1 :]])
+            assert any(  # the first, but where a gradient is 0, as that of x**0
+                not checked(case, raise_exception=False)
+                for case in cases
+                if len(case.arrays()) == inputs
+            )
 
 
 def test_second_derivatives():

@@ -245,7 +245,10 @@ def test_recorded_gradients_are_the_plain_ones(case: Case) -> None:
 
 @EVERY
 def test_adjoint(case: Case) -> None:
-    """<J v, w> == <v, J' w>, where J v is the derivative in u of <J' u, v>."""
+    """<J v, w> == <v, J' w>, where J v is the derivative in u of <J' u, v>.
+
+    `test_first_derivative` is the same with J v by finite differences.
+    """
     arrays, rng = case.arrays(), rng_of(case)
     xs = boxed(arrays)
     y = case(*xs)
@@ -386,11 +389,45 @@ def test_a_planted_error_is_found(name: str, i: int, monkeypatch: pytest.MonkeyP
     rules[i] = lambda *args, **kw: right(*args, **kw) * 1.001
     monkeypatch.setattr(op, "rules", rules)
 
-    def found(case: Case) -> bool:
-        try:
-            check(case, 1, 1e-6)
-        except AssertionError:
-            return True
-        return False
+    assert any(fails(check, case, 1, 1e-6) for case in by_size(name) if fits(case, inputs))
 
-    assert any(found(case) for case in by_size(name) if len(case.arrays()) == inputs)
+
+def fails(test: Callable[..., None], *args: Any) -> bool:
+    try:
+        test(*args)
+    except AssertionError:
+        return True
+    return False
+
+
+def fits(case: Case, inputs: int) -> bool:
+    return len(case.arrays()) == inputs
+
+
+def not_linear(rule: Any) -> Any:
+    return lambda g, *xs, **kw: rule(g, *xs, **kw) + 1e-3
+
+
+def not_adjoint(rule: Any) -> Any:
+    """The same values, and a thousandth of their derivative missing."""
+
+    def planted(g: Any, *xs: Any, **kw: Any) -> Any:
+        frozen = g.detach() if isinstance(g, Tensor) else g
+        return rule(0.999 * g + 0.001 * frozen, *xs, **kw)
+
+    return planted
+
+
+@pytest.mark.parametrize(("name", "i"), PLANTED, ids=str)
+@pytest.mark.parametrize(
+    ("test", "plant"), [(test_rules_are_linear_in_g, not_linear), (test_adjoint, not_adjoint)]
+)
+def test_the_linearity_test_and_the_dot_product_test_can_fail(
+    test: Any, plant: Any, name: str, i: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    op = table[name]
+    inputs = len(by_size(name)[0].arrays())
+    rules = list(itertools.islice(op.rules, inputs))
+    rules[i] = plant(rules[i])
+    monkeypatch.setattr(op, "rules", rules)
+    assert any(fails(test, case) for case in by_size(name) if fits(case, inputs))

@@ -40,6 +40,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "expand_dims": lambda a, b: np.expand_dims(a, 1), "expand_dims two": lambda a, b: np.expand_dims(a, (0, 2)), "broadcast_to": lambda a, b: np.broadcast_to(a, (2, 3, 3)), "flip": lambda a, b: np.flip(a), "flip axis": lambda a, b: np.flip(a, axis=1),
     "flip axes": lambda a, b: np.flip(a, axis=(0, 1)), "concatenate": lambda a, b: np.concatenate([a, b]), "concatenate axis": lambda a, b: np.concatenate((a, b, A), axis=1), "stack": lambda a, b: np.stack([a, b]),
     "stack axis": lambda a, b: np.stack([a, b], axis=-1), "pad": lambda a, b: np.pad(a, 1), "pad value": lambda a, b: np.pad(a, ((1, 0), (0, 2)), constant_values=5), "take_along_axis": lambda a, b: np.take_along_axis(a, np.array([[0], [1], [1]]), axis=1),
+    "atleast_2d": lambda a, b: np.atleast_2d(a), "atleast_2d vector": lambda a, b: np.atleast_2d(a[0]), "atleast_2d number": lambda a, b: np.atleast_2d(a[0, 0]), "trace": lambda a, b: np.trace(a @ b),
     "copy": lambda a, b: np.copy(a), "array * t": lambda a, b: A * b, "array @ t": lambda a, b: A @ b, "t @ array": lambda a, b: a @ B, "array - t": lambda a, b: V - a, "array ** t": lambda a, b: V**a,
     "array / t": lambda a, b: V / a, "scalar * t": lambda a, b: np.float64(2) * a, "scalar - t": lambda a, b: np.float64(2) - a, "scalar / t": lambda a, b: np.float64(2) / a,
     "0-d array * t": lambda a, b: np.array(2.0) * a, "scalar ** t": lambda a, b: np.float64(2) ** a, "scalar + 0-d": lambda a, b: np.float64(2) + a[0, 0],

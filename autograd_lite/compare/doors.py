@@ -103,7 +103,9 @@ def compare(
             elif t in absent:
                 rows[t] = Row(absent[t], t.shape, NAN, NAN, ABSENT, "")
         if deferred != 1:
-            rows = {t: put_off(row, deferred) if t.op is not None else row for t, row in rows.items()}
+            rows = {
+                t: put_off(row, deferred) if t.op is not None else row for t, row in rows.items()
+            }
         labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in nodes if t.name}
         rows, formula = named(Search(back, {t: own.get(t, raw[t]) for t in raw}, labels), rows)
         found = witness(loss, rows, own, true)
@@ -160,7 +162,8 @@ def deferral(nodes: list[Tensor], own: Mapping[Tensor, Array], true: Mapping[Ten
 
     (good, wrong), (better, left) = result(1), result(n)
     kinds = {t.op is None for t in better}
-    return n if len(better) > len(good) and left <= wrong and len(kinds) == 2 else 1
+    settled = left < wrong or (left == wrong and len(kinds) == 2)
+    return n if len(better) > len(good) and settled else 1
 
 
 def put_off(row: Row, n: int) -> Row:
@@ -178,7 +181,9 @@ def named(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], s
     """
     wrong = [t for t, row in rows.items() if row.verdict == WRONG]
     found = search.explain(wrong) if wrong else {}
-    formula = next((rows[t].name + ": " + f.formula + "." for t, f in found.items() if f.formula), "")
+    formula = next(
+        (rows[t].name + ": " + f.formula + "." for t, f in found.items() if f.formula), ""
+    )
     for t, finding in found.items():
         rows[t] = replace(rows[t], diagnoses=finding.diagnoses)
         for u in finding.also:

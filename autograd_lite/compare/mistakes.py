@@ -20,7 +20,25 @@ from .. import ops
 __all__ = ["CONSTANTS", "FITS", "PRODUCTS", "RULES", "Mistake"]
 
 CURVES = frozenset(
-    "abs sqrt exp log log1p expm1 sin cos tan sinh cosh tanh arctan sigmoid elu softplus erf".split()
+    [
+        "abs",
+        "sqrt",
+        "exp",
+        "log",
+        "log1p",
+        "expm1",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arctan",
+        "sigmoid",
+        "elu",
+        "softplus",
+        "erf",
+    ]
 )
 RELUS = frozenset({"relu", "leaky_relu"})
 CLIPS = frozenset({"clip", "hardtanh"})
@@ -52,7 +70,7 @@ class Mistake:
 RULES: list[Mistake] = []
 PRODUCTS: list[Mistake] = []  # of data `x` (input 0) and weight `w` (input 1)
 FITS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = []
-CONSTANTS: list[tuple[str, str, str]] = []
+CONSTANTS: list[tuple[str, Callable[..., float], str]] = []
 
 
 def rule(
@@ -78,68 +96,68 @@ def unbroadcast(slug: str, sentence: str, wrong: Callable[[Any, tuple[int, ...]]
     FITS.append((slug, sentence, wrong))
 
 
-def constant(slug: str, factor: str, sentence: str) -> None:
-    """A factor, written in n (the batch) and k (the outputs)."""
+def constant(slug: str, factor: Callable[..., float], sentence: str) -> None:
+    """A factor on the whole gradient."""
     CONSTANTS.append((slug, factor, sentence))
 
 
 # ---- activations ----------------------------------------------------------------------------
 
-rule("relu-mask-missing", "the mask of {op} is left out", RELUS, lambda g, y, x, **kw: g)
-rule("relu-mask-missing", "the mask of {op} is left out", "maximum", lambda g, y, a, b: g, None)
+rule("relu-mask-missing", "the mask of {op} left out", RELUS, lambda g, y, x, **kw: g)
+rule("relu-mask-missing", "the mask of {op} left out", "maximum", lambda g, y, a, b: g, None)
 rule(
     "relu-mask-from-upstream",
-    "the mask of {op} is taken from the arriving gradient, not from its input",
+    "the mask of {op} taken from the arriving gradient, not from its input",
     "relu",
     lambda g, y, x: g * (g > 0),
 )
 rule(
     "relu-mask-from-upstream",
-    "the mask of {op} is taken from the arriving gradient, not from its input",
+    "the mask of {op} taken from the arriving gradient, not from its input",
     "leaky_relu",
     lambda g, y, x, slope: np.where(g > 0, g, slope * g),
 )
 rule(
     "relu-mask-from-upstream",
-    "the mask of {op} is taken from the arriving gradient, not from its input",
+    "the mask of {op} taken from the arriving gradient, not from its input",
     "maximum",
     lambda g, y, a, b: g * (g > 0),
     None,
 )
 rule(
     "activation-missing",
-    "the derivative of {op} is left out",
+    "the derivative of {op} left out",
     CURVES | CLIPS,
     lambda g, y, x, **kw: g,
 )
 rule(
     "activation-missing",
-    "the Jacobian of {op} is left out",
+    "the Jacobian of {op} left out",
     SOFTMAXES,
     lambda g, y, x, axis: g,
 )
 rule(
     "activation-at-output",
-    "the derivative of {op} is evaluated at its output",
+    "the derivative of {op} evaluated at its output",
     CURVES | RELUS | CLIPS,
     lambda g, y, x, op, **kw: op.rules[0](g, op(y, **kw), y, **kw),
 )
 rule(
     "activation-not-derived",
-    "{op} itself is used for its derivative",
+    "{op} itself used for its derivative",
     CURVES | RELUS,
     lambda g, y, x, **kw: g * y,
 )
 for of, words, wrong in (
-    ("tanh sigmoid", "1 - y is used for the derivative of {op}", lambda g, y, x: g * (1 - y)),
-    ("tanh", "the derivative of sigmoid is used for tanh", lambda g, y, x: g * y * (1 - y)),
-    ("sigmoid", "the derivative of tanh is used for sigmoid", lambda g, y, x: g * (1 - y * y)),
-    ("tanh", "tanh' is computed from the input as if it were tanh", lambda g, y, x: g * (1 - x * x)),
-    ("sigmoid", "sigmoid' is computed from the input as if it were sigmoid",
+    ("tanh sigmoid", "1 - y used for the derivative of {op}", lambda g, y, x: g * (1 - y)),
+    ("tanh", "the derivative of sigmoid used for tanh", lambda g, y, x: g * y * (1 - y)),
+    ("sigmoid", "the derivative of tanh used for sigmoid", lambda g, y, x: g * (1 - y * y)),
+    ("tanh", "tanh' computed from the input as if it were tanh", lambda g, y, x: g * (1 - x * x)),
+    ("sigmoid", "sigmoid' computed from the input as if it were sigmoid",
      lambda g, y, x: g * x * (1 - x)),
-    ("leaky_relu elu", "the derivative of relu is used for {op}",
+    ("leaky_relu elu", "the derivative of relu used for {op}",
      lambda g, y, x, **kw: g * (x > 0)),
-    ("relu elu softplus", "the derivative of sigmoid is used for {op}",
+    ("relu elu softplus", "the derivative of sigmoid used for {op}",
      lambda g, y, x, **kw: g * y * (1 - y)),
 ):  # fmt: skip
     rule("activation-not-derived", words, of, wrong)
@@ -164,61 +182,61 @@ def binary_term(g: Any, p: Any, axis: int) -> Any:
 
 rule(
     "softmax-diagonal",
-    "only the diagonal of the Jacobian of {op} is used",
+    "only the diagonal of the Jacobian of {op}",
     "softmax",
     lambda g, y, x, axis: g * y * (1 - y),
 )
 rule(
     "softmax-diagonal",
-    "only the diagonal of the Jacobian of {op} is used",
+    "only the diagonal of the Jacobian of {op}",
     "log_softmax",
     lambda g, y, x, axis: g * (1 - np.exp(y)),
 )
 rule(
     "softmax-from-logits",
-    "the Jacobian of softmax is built from the logits, not from the probabilities",
+    "softmax Jacobian built from the logits, not from the probabilities",
     "softmax",
     lambda g, y, x, axis: jacobian(x, g, axis),
 )
 rule(
     "softmax-from-logits",
-    "the Jacobian of softmax is built from the logits, not from the probabilities",
+    "softmax Jacobian built from the logits, not from the probabilities",
     "log_softmax",
     lambda g, y, x, axis: g - x * along(g, axis),
 )
 rule(
     "softmax-from-logits",
-    "the Jacobian of softmax is built from the logits, not from the probabilities",
+    "softmax Jacobian built from the logits, not from the probabilities",
     "log_softmax",
     lambda g, y, x, axis: jacobian(x, g / np.exp(y), axis),
 )
 rule(
     "softmax-twice",
-    "p - t is taken for the gradient of p, and goes through the Jacobian of softmax again",
+    "p - t taken for the gradient of p: softmax applied twice",
     "log",
     lambda g, y, x: g - x * along(g, x.ndim - 1),
 )
 rule(
     "softmax-twice",
-    "the Jacobian of softmax is applied twice",
+    "the Jacobian of softmax applied twice",
     "softmax",
     lambda g, y, x, axis: jacobian(y, jacobian(y, g, axis), axis),
 )
 rule(
     "softmax-twice",
-    "p - t is sent through the Jacobian of softmax again",
+    "p - t sent through the Jacobian of softmax again",
     "log_softmax",
     lambda g, y, x, axis: jacobian(np.exp(y), g - np.exp(y) * along(g, axis), axis),
 )
 rule(
     "bce-term",
-    "the term (1 - t) / (1 - p) of binary cross-entropy is added",
+    "the term (1 - t) / (1 - p) of binary cross-entropy added",
     "log",
     lambda g, y, x: g / x + binary_term(g, x, x.ndim - 1),
 )
 rule(
     "bce-term",
-    "the term (1 - t) / (1 - p) of binary cross-entropy is added",
+    "the term (1 - t) / (1 - p) of binary cross-entropy added",
     "log_softmax",
     lambda g, y, x, axis: (
         g - np.exp(y) * along(g, axis) + jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
@@ -226,7 +244,7 @@ rule(
 )
 rule(
     "bce-term",
-    "the term (1 - t) / (1 - p) of binary cross-entropy is added",
+    "the term (1 - t) / (1 - p) of binary cross-entropy added",
     "log_softmax",
     lambda g, y, x, axis: (
         g - np.exp(y) * along(g, axis) + jacobian(np.exp(y), g / (1 - np.exp(y)), axis),
@@ -236,21 +254,21 @@ rule(
 )
 rule(
     "targets-not-one",
-    "p - t is used although the targets do not sum to 1",
+    "p - t used although the targets do not sum to 1",
     "log_softmax",
     lambda g, y, x, axis: (g, np.exp(y)),
     free=True,
 )
 rule(
     "targets-not-one",
-    "p - t is used although the targets do not sum to 1",
+    "p - t used although the targets do not sum to 1",
     "softmax",
     lambda g, y, x, axis: (g * y, y),
     free=True,
 )
 rule(
     "wrong-axis",
-    "the derivative of {op} is taken along another axis",
+    "the derivative of {op} taken along another axis",
     ALONG,
     lambda g, y, x, op, axis, **kw: op.rules[0](
         g.mT if g.ndim == 2 and op.name not in SOFTMAXES else g, y, x, axis=other(x, axis), **kw
@@ -269,34 +287,35 @@ def other(x: Any, axis: Any) -> int:
 
 product(
     "weight-not-transposed",
-    "the weight is not transposed on the way back to the input",
+    "the weight not transposed on the way back to the input",
     0,
     lambda g, y, x, w: g @ w,
 )
-for wrong in (
+order: Callable[..., Any]
+for order in (
     lambda g, y, x, w: w @ g,
     lambda g, y, x, w: w.mT @ g,
     lambda g, y, x, w: w @ g.mT,
     lambda g, y, x, w: g.mT @ w,
     lambda g, y, x, w: g.mT @ w.mT,
 ):
-    product("operand-order", "the factors stand in the wrong order", 0, wrong)
-for wrong in (
+    product("operand-order", "the factors in the wrong order", 0, order)
+for order in (
     lambda g, y, x, w: g @ x.mT,
     lambda g, y, x, w: x @ g.mT,
     lambda g, y, x, w: x @ g,
     lambda g, y, x, w: g @ x,
 ):
-    product("operand-order", "the factors stand in the wrong order", 1, wrong)
+    product("operand-order", "the factors in the wrong order", 1, order)
 product(
     "last-sample-only",
-    "only the last sample counts: = where += is due",
+    "only the last sample counts: = for +=",
     1,
     lambda g, y, x, w: x[-1:].mT @ g[-1:],
 )
 product(
     "product-of-means",
-    "the mean of the inputs times the mean of the gradients, not the mean of the products",
+    "mean of the inputs times mean of the gradients",
     1,
     lambda g, y, x, w: (
         np.add.reduce(x, axis=0, keepdims=True).mT @ np.add.reduce(g, axis=0, keepdims=True)
@@ -304,53 +323,53 @@ product(
 )
 product(
     "weight-for-input",
-    "the gradient is multiplied by the weight, not by the input",
+    "multiplied by the weight, not by the input",
     1,
     lambda g, y, x, w: w * np.add.reduce(g, axis=0, keepdims=True),
 )
 product(
     "summed-over-inputs",
-    "it is summed over the inputs too",
+    "summed over the inputs too",
     1,
     lambda g, y, x, w: np.add.reduce(x.mT @ g, axis=0, keepdims=True) + 0 * w,
 )
 product(
     "summed-over-inputs",
-    "it is summed over the outputs too",
+    "summed over the outputs too",
     1,
     lambda g, y, x, w: np.add.reduce(x.mT @ g, axis=1, keepdims=True) + 0 * w,
 )
 rule(
     "dropout-mask",
-    "the 1 / keep of the mask is missing",
+    "the 1 / keep of the mask missing",
     "mul",
     lambda g, y, a, b: g * masked(b),
 )
 rule(
     "dropout-mask",
-    "the 1 / keep of the mask is missing",
+    "the 1 / keep of the mask missing",
     "mul",
     lambda g, y, a, b: g * masked(a),
     1,
 )
-rule("dropout-mask", "the mask is left out", "mul", lambda g, y, a, b: masked(b) * 0 + g)
-rule("dropout-mask", "the mask is left out", "mul", lambda g, y, a, b: masked(a) * 0 + g, 1)
+rule("dropout-mask", "the mask left out", "mul", lambda g, y, a, b: masked(b) * 0 + g)
+rule("dropout-mask", "the mask left out", "mul", lambda g, y, a, b: masked(a) * 0 + g, 1)
 rule(
     "weight-for-input",
-    "the gradient is multiplied by the factor itself, not by the other one",
+    "multiplied by the factor itself, not by the other one",
     "mul",
     lambda g, y, a, b: g * a,
 )
 rule(
     "weight-for-input",
-    "the gradient is multiplied by the factor itself, not by the other one",
+    "multiplied by the factor itself, not by the other one",
     "mul",
     lambda g, y, a, b: g * b,
     1,
 )
 rule(
     "gather-overwritten",
-    "rows that were read several times are overwritten, not accumulated",
+    "rows read several times overwritten, not accumulated",
     "getitem",
     lambda g, y, x, index: ops.put(x * 0, g, index=index),
 )
@@ -381,62 +400,58 @@ def rest(g: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
 
 unbroadcast(
     "bias-not-summed",
-    "the gradient is left per sample; sum it over the batch",
+    "left per sample: sum over the batch",
     lambda g, axes: g,
 )
 unbroadcast(
     "bias-averaged",
-    "the mean over the batch is taken where the sum is due",
+    "mean over the batch for the sum",
     lambda g, axes: summed(g, axes) / np.prod([g.shape[i] for i in axes]),
 )
-unbroadcast("last-sample-only", "only the last sample counts: = where += is due", last)
+unbroadcast("last-sample-only", "only the last sample counts: = for +=", last)
 unbroadcast(
     "summed-over-inputs",
-    "it is summed over the features too",
+    "summed over the features too",
     lambda g, axes: 0 * summed(g, axes) + np.sum(g),
 )
-unbroadcast("summed-over-inputs", "it is summed over the features too", lambda g, axes: np.sum(g))
+unbroadcast("summed-over-inputs", "summed over the features too", lambda g, axes: np.sum(g))
 unbroadcast(
     "wrong-axis",
-    "the sum is taken over the wrong axis",
+    "summed over the wrong axis",
     lambda g, axes: np.add.reduce(g, axis=rest(g, axes)),
 )
 
-# ---- factors --------------------------------------------------------------------------------
+# ---- factors: of the batch size n and the number of outputs k --------------------------------
 
-constant("sign", "-1", "the sign is flipped")
-constant("factor-2", "2", "it is twice too large: a factor 2 too many, or a 1/2 forgotten")
-constant("factor-half", "1/2", "it is half of what it should be: the 2 of the square is forgotten")
-constant("mean-missing", "n", "it is not divided by the batch size {n}")
-constant("mean-twice", "1/n", "it is divided by the batch size {n} once too often")
-constant("mean-count", "k", "it is {k} times too large: a mean over n taken for one over n * k")
-constant("mean-count", "1/k", "it is {k} times too small: a mean over n * k taken for one over n")
-constant("mean-missing", "n*k", "it is not divided by the {nk} elements of the mean")
-constant("mean-twice", "1/(n*k)", "it is divided by the {nk} elements of the mean once too often")
-constant("placeholder", "0", "it is zero: never written, or detached")
+constant("sign", lambda: -1, "the sign is flipped")
+constant("factor-2", lambda: 2, "a factor 2 too many, or a 1/2 forgotten")
+constant("factor-half", lambda: 1 / 2, "the 2 of a square forgotten, or a 1/2 too many")
+constant("mean-missing", lambda n: n, "not divided by the batch size {n}")
+constant("mean-twice", lambda n: 1 / n, "divided by the batch size {n} once too often")
+constant("mean-count", lambda k: k, "{k} times too large: the mean over n for one over n * {k}")
+constant("mean-count", lambda k: 1 / k, "{k} times too small: the mean over n * {k} for one over n")
+constant("mean-missing", lambda n, k: n * k, "not divided by the {nk} elements of the mean")
+constant("mean-twice", lambda n, k: 1 / (n * k), "divided by the {nk} elements once too often")
+constant("placeholder", lambda: 0, "zero: never written, or detached")
 
 # ---- what is said of mistakes that are found by looking at several tensors -------------------
 
 SENTENCES = {
-    "activation-partial": "",
-    "partial-preactivation": "the derivative of {op} is taken at the single products x * w, not at their sum",
-    "bias-from-weight": "it is the column sums of the weight's gradient",
-    "overwritten": "one use overwrites the others: only one of {count} contributions is left",
+    "partial-preactivation": "the derivative of {op} taken at the single products x * w, not at their sum",
+    "bias-from-weight": "the column sums of the weight's gradient",
+    "overwritten": "one use overwrites the others: 1 of {count} contributions is left",
     "detached": "one of {count} contributions is forgotten",
-    "counted-twice": "it is counted twice: gradients of an earlier backward, or of one more visit, "
-    "are still in it",
-    "broadcast-not-undone": "broadcasting is not undone: sum over the stretched axes",
+    "counted-twice": "counted twice: an earlier backward, or a second visit, is still in it",
+    "broadcast-not-undone": "broadcasting not undone: sum over the stretched axes",
     "updated-weights": "the weight after its update (rate {rate:.4g}) is used on the way back",
-    "penalty": "it differs by {alpha:.4g} times the weight itself: a weight penalty that is missing, "
-    "doubled, or does not belong here",
-    "penalty-1": "it differs by {alpha:.4g} times the sign of the weight: an L1 penalty that is "
-    "missing, doubled, or does not belong here",
-    "batchnorm-constant": "the statistics of the batch are held constant",
-    "bessel": "n - 1 and n are confused in the statistics of the batch",
-    "dropout-mask": "the mask was drawn anew for the backward pass",
-    "value-clipped": "it is 0 where the value lies outside of {low:.4g} to {high:.4g}: the value is "
-    "clipped, not the gradient",
-    "placeholder": "all its elements are {value:.4g}: a placeholder",
-    "transposed": "it is the transpose of the gradient",
-    "mean-deferred": "the 1/n comes later: intermediates are {n} times autodiff's, parameters are not",
+    "penalty": "{alpha:.4g} times the weight too many: a penalty missing, doubled or misplaced",
+    "penalty-1": "{alpha:.4g} times the weight's sign too many: a penalty missing, doubled or misplaced",
+    "batchnorm-constant": "the statistics of the batch held constant",
+    "bessel": "n - 1 and n confused in the statistics of the batch",
+    "dropout-mask": "the mask drawn anew for the backward pass",
+    "value-clipped": "0 where the value is outside of {low:.4g} to {high:.4g}: the value clipped, not the "
+    "gradient",
+    "placeholder": "all elements are {value:.4g}: a placeholder",
+    "transposed": "the transpose of the gradient",
+    "mean-deferred": "the 1/n comes later: intermediates are {n} times autodiff's",
 }

@@ -7,6 +7,7 @@ the fewest guesses that give every gradient that is wrong.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 import time
@@ -21,7 +22,7 @@ from ..symbol import Symbol, as_symbol, formulas, input_names
 from ..tape import Array, fit
 from ..tensor import Tensor
 from .judge import Diagnosis, distance, largest
-from .mistakes import CONSTANTS, FITS, PRODUCTS, RULES, SENTENCES, Mistake
+from .mistakes import CONSTANTS, CURVES, FITS, PRODUCTS, RELUS, RULES, SENTENCES, Mistake
 from .replay import Backward, Edge
 
 STATISTICS = frozenset({"mean", "var", "std"})
@@ -98,8 +99,7 @@ class Search:
             t: 1e-4 if min(g.dtype.itemsize, t.dtype.itemsize) < 8 else 1e-7 for t, g in raw.items()
         }
         self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
-        self.n, self.k = sizes(back.nodes)
-        self.factors = named_factors(self.n, self.k)
+        self.factors = named_factors(*sizes(back.nodes))
         self.deadline = time.monotonic() + SECONDS
         self.below = reached(back, self.target)
 
@@ -145,11 +145,13 @@ class Search:
         c = ratio(mine - still, slope)
         if want == "names":
             c = self.snapped(c, self.coarse[t])
+            c = 1.0 if math.isnan(c) and self.agrees(t, still + slope) else c
         elif not abs(c) > 1e-12 or (want == "positive" and c < 0):
             return None
         if math.isnan(c) or not self.agrees(t, still + c * slope):
             return None
-        explained, spoilt = set(), set()
+        explained: set[Tensor] = set()
+        spoilt: set[Tensor] = set()
         for u, d in moved.items():
             if u in self.target:
                 good = self.agrees(u, made(back, u) + fixed.get(u, 0) + c * d)
@@ -164,6 +166,7 @@ class Search:
         if p is not t or squeezed(self.target[t]) != squeezed(wrong):
             return None
         c = self.snapped(ratio(self.target[t].reshape(wrong.shape), wrong), self.coarse[t])
+        c = 1.0 if self.agrees(t, wrong) else c  # both may be rounding of zero
         if not c or math.isnan(c) or not self.agrees(t, c * wrong):
             return None
         return Fit(c, frozenset([t]), frozenset())
@@ -180,14 +183,16 @@ class Search:
         places = [p for p in back.made if t in self.below.get(p, ())]
         places = places[: -NEAREST - 1 : -1]
         spots = [spot for p in places for spot in spots_of(back, p)]
-        yield from self.unsummed(back, t, spots)
         yield from self.rules(back, t, spots)
+        yield from self.unsummed(back, t, spots)
         yield from self.products(back, t, spots)
         yield from self.statistics(back, t, places)
         yield from self.penalties(back, t)
-        yield from self.factor_of(back, t, [Spot(p) for p in places])
+        scaled = list(self.factor_of(back, t, [Spot(p) for p in places]))
+        yield from (guess for guess in scaled if guess.names[0][0] != "placeholder")
         yield from self.reuse(back, t, spots)
-        yield from self.factor_of(back, t, spots)
+        yield from (guess for guess in scaled if guess.names[0][0] == "placeholder")
+        yield from self.factor_of(back, t, [spot for spot in spots if spot.edges])
         yield from self.patterns(back, t)
 
     def attempt(
@@ -217,7 +222,7 @@ class Search:
         if found is None or not found.c:
             return
         c = found.c
-        keys = [(e.node, e.i) for e in spot.edges] or [p]
+        keys: list[Any] = [(e.node, e.i) for e in spot.edges] or [p]
         changes = {key: (lambda it: c * np.asarray(redo(it))) for key in keys}
         for extra in self.factors[c]:
             yield Guess((*names, *extra), spot, changes, *found[1:], edge or first(spot), row)
@@ -258,7 +263,7 @@ class Search:
         if sums.size == e.p.data.size:
             sums = sums.reshape(e.p.shape)
             names = (("bias-from-weight", SENTENCES["bias-from-weight"]),)
-            yield from self.attempt(back, t, spot, sums, names, lambda it: sums)
+            yield from self.attempt(back, t, spot, sums, names, always(sums))
 
     def rules(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
         """Wrong rules of the table."""
@@ -285,7 +290,7 @@ class Search:
                 except (ValueError, TypeError, IndexError, MemoryError):
                     continue  # shapes to which that rule does not apply
                 if np.isfinite(wrong).all():
-                    redo = again(row) if spot.edges else (lambda it, wrong=wrong: wrong)
+                    redo = again(row) if spot.edges else always(wrong)
                     yield from self.attempt(back, t, spot, wrong, names, redo, row, arcs[0])
 
     def free_rule(
@@ -298,7 +303,7 @@ class Search:
         if found and distance(fixed + found.c * free, part)[1] > 1e-9:
             wrong = fixed + found.c * free
             key = spot.p if not spot.edges else (arcs[0].node, arcs[0].i)
-            yield Guess(names, spot, {key: lambda it: wrong}, *found[1:], arcs[0])
+            yield Guess(names, spot, {key: always(wrong)}, *found[1:], arcs[0])
 
     def products(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
         """Mistakes that concern a product and what is around it."""
@@ -309,7 +314,9 @@ class Search:
             if e.node.op.name == "matmul" and e.g.ndim == 2:
                 yield from self.updated(back, t, spot)
                 above = activation_above(back, e.node)
-                for x, w, s in single_slopes(above, e.node) if above else ():
+                if above is None:
+                    continue
+                for x, w, s in single_slopes(above, e.node):
                     spec = "nj,nk,njk->jk" if e.i else "nk,njk,jk->nj"
                     g = above.g
                     wrong = np.einsum(spec, *((x, g, s) if e.i else (g, s, w)))
@@ -325,7 +332,7 @@ class Search:
     ) -> Iterator[Guess]:
         words = SENTENCES["partial-preactivation"].format(op=e.node.op.name)
         names = (("partial-preactivation", words),)
-        yield from self.attempt(back, t, spot, wrong, names, lambda it: wrong)
+        yield from self.attempt(back, t, spot, wrong, names, always(wrong))
 
     def updated(self, back: Backward, t: Tensor, spot: Spot) -> Iterator[Guess]:
         """The weight is used after its own update."""
@@ -340,7 +347,7 @@ class Search:
             if found:
                 names = (("updated-weights", SENTENCES["updated-weights"].format(rate=found.c)),)
                 wrong = e.part + found.c * moved
-                yield Guess(names, spot, {(e.node, e.i): lambda it: wrong}, *found[1:], e)
+                yield Guess(names, spot, {(e.node, e.i): always(wrong)}, *found[1:], e)
                 return
 
     def statistics(self, back: Backward, t: Tensor, places: list[Tensor]) -> Iterator[Guess]:
@@ -377,7 +384,12 @@ class Search:
         if t in set(good) - was:
             explained = frozenset(good) - was
             yield Guess(
-                ((slug, sentence),), spot, changes, explained, frozenset(was - set(good)), first(spot)
+                ((slug, sentence),),
+                spot,
+                changes,
+                explained,
+                frozenset(was - set(good)),
+                first(spot),
             )
 
     def factor_of(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
@@ -388,7 +400,7 @@ class Search:
             if found is None or found.c == 1 or (spot.edges and count == 1):
                 continue
             c = found.c
-            keys = [(e.node, e.i) for e in spot.edges] or [spot.p]
+            keys: list[Any] = [(e.node, e.i) for e in spot.edges] or [spot.p]
             changes = {
                 key: (lambda it, c=c: c * (it.part if isinstance(it, Edge) else it)) for key in keys
             }
@@ -408,7 +420,7 @@ class Search:
                 if found:
                     names = (("penalty", SENTENCES[words].format(alpha=found.c)),)
                     wrong = self.target[t]
-                    yield Guess(names, Spot(t), {t: lambda it: wrong}, *found[1:])
+                    yield Guess(names, Spot(t), {t: always(wrong)}, *found[1:])
 
     def reuse(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
         """Only one of several contributions is left; or the transpose."""
@@ -424,7 +436,7 @@ class Search:
                         yield Guess((("overwritten", words), *extra), spot, kept, *found[1:], e)
             if part.ndim == 2:
                 names = (("transposed", SENTENCES["transposed"]),)
-                redo = lambda it: (it.part if isinstance(it, Edge) else it).mT  # noqa: E731
+                redo = lambda it: (it.part if isinstance(it, Edge) else it).mT
                 yield from self.attempt(back, t, spot, part.mT, names, redo)
 
     def patterns(self, back: Backward, t: Tensor) -> Iterator[Guess]:
@@ -439,12 +451,14 @@ class Search:
             mine = self.target[t] - rest
             for slug, sentence in self.seen(back, t, mine, right):
                 wrong = self.target[t]
-                yield Guess(((slug, sentence),), Spot(t), {t: lambda it: wrong}, frozenset([t]))
+                yield Guess(((slug, sentence),), Spot(t), {t: always(wrong)}, frozenset([t]))
 
     def seen(self, back: Backward, t: Tensor, mine: Array, right: Array) -> Iterator[Any]:
         """The slugs and sentences of patterns in a gradient."""
         size = largest(right)
-        if largest(mine - mine.flat[0]) <= 1e-12 * abs(mine.flat[0]) and largest(right - right.flat[0]):
+        if largest(mine - mine.flat[0]) <= 1e-12 * abs(mine.flat[0]) and largest(
+            right - right.flat[0]
+        ):
             yield "placeholder", SENTENCES["placeholder"].format(value=float(mine.flat[0]))
         zero = (mine == 0) & (right != 0)
         same = np.abs(mine - right) <= self.coarse[t] * size
@@ -471,29 +485,29 @@ class Search:
         for kind, a, b in (("columns", mine, right), ("rows", mine.mT, right.mT)):
             c = [self.snapped(ratio(u, v), self.coarse[t]) for u, v in zip(a.T, b.T, strict=True)]
             others = {f for f in c if f != 1}
-            if len(others) == 1 and 1.0 in c and self.agrees(t, (b * c).reshape(mine.shape) if kind == "columns" else (b * c).mT):
+            if (
+                len(others) == 1
+                and 1.0 in c
+                and self.agrees(t, (b * c).reshape(mine.shape) if kind == "columns" else (b * c).mT)
+            ):
                 at = ", ".join(str(i) for i, f in enumerate(c) if f != 1)
                 for names in self.factors[others.pop()]:
                     slug, sentence = names[0]
                     yield slug, f"{sentence}, in {kind} {at}"
 
     def clipped(self, t: Tensor) -> Iterator[Guess]:
-        """A gradient that is zero where a value is larger than some bound: of small tensors, every
+        """A gradient that is zero where a value is larger than some bound: of small matrices, every
         bound is tried."""
         back = self.back
         for p in back.made:
-            if t not in self.below.get(p, ()) or p.op is None or p.data.size > 100 or p.ndim < 1:
+            small = p.op is not None and p.ndim > 1 and p.data.size <= 100 and not is_weight(p)
+            if not small or t not in self.below.get(p, ()):
                 continue
             for x in [p.data, *(e.node.data for e in back.into.get(p, ()))]:
-                if x.shape != p.shape or is_weight(p):
-                    continue
-                bounds = np.unique(np.abs(x))[:-1]
-                for bound in bounds:
+                for bound in np.unique(np.abs(x))[:-1] if x.shape == p.shape else ():
                     inside = np.abs(x) <= bound
-                    words = SENTENCES["value-clipped"].format(low=-bound, high=bound)
                     changes = {p: (lambda it, inside=inside: it * inside)}
-                    found = self.fit(back, t, p, -back.made[p] * ~inside, 0 * x, "names")
-                    del found
+                    words = SENTENCES["value-clipped"].format(low=-bound, high=bound)
                     yield from self.whole(back, t, Spot(p), changes, "value-clipped", words)
 
     # ---- explaining
@@ -508,7 +522,11 @@ class Search:
                 chain = twice or self.chain(self.back, group, 1) or self.everywhere(group)
                 for depth in range(2, DEEPEST + 1):
                     chain = chain or self.chain(self.back, group, depth)
-                chain = chain or self.in_series(group) or self.bounded(group) or self.partly(group)
+                chain = chain or self.in_series(group)
+                if not chain:
+                    parts = self.partly(group)
+                    told = {t for _, guesses in parts for t in guesses[0].explained}
+                    chain = parts if told >= set(group) else self.bounded(group) or parts
                 for t, guesses in chain:
                     also = tuple(u for u in group if u is not t and u in guesses[0].explained)
                     found[t] = self.told(t, guesses, also)
@@ -529,7 +547,8 @@ class Search:
     def classes(self, back: Backward, wrong: list[Tensor]) -> list[list[Guess]]:
         """The guesses for the first wrong tensor, those that do the same together, the ones that
         explain most first."""
-        among, found = set(wrong), {}
+        among = set(wrong)
+        found: dict[Any, list[Guess]] = {}
         for guess in self.guesses(back, wrong[0]):
             if guess.spoilt <= among:
                 found.setdefault((guess.explained, guess.spoilt), []).append(guess)
@@ -594,7 +613,9 @@ class Search:
                 if rest:
                     sentence = row.sentence.format(op=e.node.op.name)
                     names = ((row.slug, sentence), *rest[0][1][0].names)
-                    guess = Guess(names, Spot(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row)
+                    guess = Guess(
+                        names, Spot(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row
+                    )
                     return [(t, [guess])]
         return None
 
@@ -652,12 +673,21 @@ class Search:
         p, e = guess.spot.p, guess.edge
         if p is t or p in self.target:
             return ""
-        return f" (in {self.label(e.node)})" if e and guess.wrong else f" (at {self.label(p)})"
+        inside = e is not None and guess.wrong is not None and guess.spot.edges
+        return f" (in {self.label(e.node)})" if e and inside else f" (at {self.label(p)})"
 
     def label(self, t: Tensor) -> str:
-        if t in self.labels:
-            return self.labels[t]
-        return f"{t.op.name} of shape {t.shape}" if t.op is not None else f"leaf {t.shape}"
+        """The name of a tensor; without one, its operation and the nearest named inputs."""
+        if t in self.labels or t.op is None:
+            return self.labels.get(t, f"a leaf of shape {t.shape}")
+        names: list[str] = []
+        near = [t]
+        while near and not names:
+            above = [p for q in near if q.op is not None for p in q.parents if p is not None]
+            names = list(dict.fromkeys(self.labels[p] for p in above if p in self.labels))
+            near = above
+        made_from = f" of {', '.join(names[:2])}" if names else ""
+        return f"{t.op.name}{made_from}, shape {t.shape}"
 
     def formula(self, guess: Guess) -> str:
         """Yours and the right formula, read from both rules."""
@@ -681,14 +711,17 @@ class Search:
         return f"yours {yours}, right {right}" if yours else ""
 
 
-def named_factors(n: int, k: int) -> dict[float, list[Names]]:
+def named_factors(n: int, ks: tuple[int, ...]) -> dict[float, list[Names]]:
     """Every factor that has a name, alone or as a product of few, with its names."""
     groups: dict[str, list[tuple[float, tuple[str, str]]]] = {"": [], "2": [], "n": []}
-    for slug, text, sentence in CONSTANTS:
-        value = float(eval(text, {}, {"n": n, "k": k}))
-        if value != 1:
-            kind = "n" if set(text) & set("nk") else "2" if "2" in text else ""
-            groups[kind].append((value, (slug, sentence.format(n=n, k=k, nk=n * k))))
+    for slug, factor, sentence in CONSTANTS:
+        for k in ks if "k" in inspect.signature(factor).parameters else (1,):
+            value = float(
+                factor(**{x: {"n": n, "k": k}[x] for x in inspect.signature(factor).parameters})
+            )
+            kind = "n" if inspect.signature(factor).parameters else "2" if value in (2, 0.5) else ""
+            if value != 1:
+                groups[kind].append((value, (slug, sentence.format(n=n, k=k, nk=n * k))))
     singles = [(v, (name,)) for kind in groups.values() for v, name in kind]
     pairs = [
         (u * v, (one, two))
@@ -714,8 +747,8 @@ def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozen
     none: frozenset[Tensor] = frozenset()
     below: dict[Tensor, frozenset[Tensor]] = {}
     for node in reversed(back.nodes):
-        parts = [below.get(p, none) for p in outgoing.get(node, ())]
-        below[node] = frozenset([node]) if node in handed else none.union(*parts)
+        found = [below.get(p, none) for p in outgoing.get(node, ())]
+        below[node] = frozenset([node]) if node in handed else none.union(*found)
     return below
 
 
@@ -726,7 +759,19 @@ def spots_of(back: Backward, p: Tensor) -> list[Spot]:
     for e in arcs:
         kinds.setdefault(e.node.op.name, []).append(e)
     several = [Spot(p, tuple(same)) for same in kinds.values() if len(same) > 1]
+    uses = [
+        e
+        for e in arcs
+        if e.node.op.name in VIEWS or any(q is not None and q is not p for q in e.node.parents)
+    ]
+    if 1 < len(uses) < len(arcs) and len(kinds) > 2:  # all but a penalty on the weight itself
+        several.append(Spot(p, tuple(uses)))
     return [*(Spot(p, (e,)) for e in arcs[::-1]), *several, Spot(p)]
+
+
+def always(wrong: Array) -> Callable[[Any], Array]:
+    """A change that gives this gradient."""
+    return lambda it: wrong
 
 
 def first(spot: Spot) -> Edge | None:
@@ -757,8 +802,7 @@ def activation_above(back: Backward, node: Tensor) -> Edge | None:
             return None
         e = parts[0]
         if e.node.op.name != "add":
-            alone = len(e.node.args) == 1 and e.node.shape == e.p.shape
-            return e if alone and e.node.op.name not in VIEWS else None
+            return e if e.node.op.name in CURVES | RELUS else None
         node = e.node
     return None
 
@@ -883,16 +927,29 @@ def is_weight_side(node: Tensor) -> int:
     return 0 if left and not right else 1
 
 
-def sizes(nodes: list[Tensor]) -> tuple[int, int]:
-    """The batch size and the number of outputs: the axis that most intermediates share, and the
-    other axis of the one nearest to the loss."""
-    tables = [t for t in nodes if t.op is not None and t.ndim == 2 and not is_weight(t)]
-    if not tables:
-        rows = [t for t in nodes if t.ndim == 1 and t.op is not None]
-        return (rows[0].shape[0], 1) if rows else (1, 1)
+def sizes(nodes: list[Tensor]) -> tuple[int, tuple[int, ...]]:
+    """The batch size, and what may be the number of outputs: the axis that most matrices made from
+    data share, and the other axes of the two nearest to the loss."""
+    fed: set[Tensor] = set()  # by data
+    for node in reversed(nodes):
+        if node.op is None:
+            continue
+        constants = [
+            a
+            for p, a in zip(node.parents, node.args, strict=True)
+            if p is None or not p.requires_grad
+        ]
+        index = node.kw.get("index")
+        if any(
+            np.size(a) > 1 for a in [*constants, index if isinstance(index, np.ndarray) else 0]
+        ) or any(p in fed for p in node.parents if p is not None):
+            fed.add(node)
+    tables = [t for t in nodes if t in fed and t.ndim == 2]
+    shared = [(a, t.shape[a]) for a in (0, 1) for t in tables if 1 not in t.shape]
+    if not shared:
+        rows = [t.shape[0] for t in nodes if t in fed and t.ndim == 1]
+        return (rows[0] if rows else 1), ()
     axis, n = max(
-        ((axis, t.shape[axis]) for axis in (0, 1) for t in tables),
-        key=lambda pair: sum(t.shape[pair[0]] == pair[1] for t in tables) - pair[0] / 2,
+        shared, key=lambda pair: sum(t.shape[pair[0]] == pair[1] for t in tables) - pair[0] / 2
     )
-    top = next((t for t in tables if t.shape[axis] == n and t.data.size > n), tables[0])
-    return n, top.shape[1 - axis]
+    return n, tuple(dict.fromkeys(t.shape[1 - axis] for t in tables))[:2]

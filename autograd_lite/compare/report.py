@@ -177,7 +177,11 @@ def _cells(row: Row) -> tuple[str, ...]:
 def told(row: Row) -> str:
     """The diagnoses of a row, or its note."""
     words = " or: ".join(d.sentence for d in row.diagnoses)
-    return "; ".join(filter(None, (words, row.note if not row.diagnoses or not row.note.startswith("norm") else "")))
+    return "; ".join(
+        filter(
+            None, (words, row.note if not row.diagnoses or not row.note.startswith("norm") else "")
+        )
+    )
 
 
 def error(x: float) -> str:

@@ -1,0 +1,660 @@
+"""Classes with forward and backward, that may update themselves, against autodiff."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from ..calculus import grad_or_zeros
+from ..modes import enable_grad
+from ..tape import Array
+from ..tensor import Tensor
+from .doors import witness
+from .judge import FINE, WRONG, Diagnosis, Row, contrast, distance, fitted
+from .probe import IN, N, fault, hides, noted, raised, reported
+from .report import Report
+
+RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
+VALUES = ("loss", "forward", "__call__")  # what a loss object may call its value
+SLOPES = ("gradient", "grad", "diff_loss", "derivative", "prime", "backward")
+KEPT = ("d{}", "grad_{}", "{}_grad", "d_{}")  # and the gradient of a parameter
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+
+ASCENT = "update-ascent"
+RATE = "update-rate"
+UPDATED = "updated-weights"
+
+
+def compare_layers(
+    layers: Any,
+    loss: Any,
+    loss_grad: Callable[..., Any] | None,
+    x: Any,
+    y: Any,
+    lr: float | None = None,
+    params: Sequence[str] = ("W", "b"),
+    grads: Sequence[str] | None = None,
+) -> Report:
+    """Layers with a backward by hand against autodiff, and their updates too.
+
+    `layers` are objects with `forward(x)` and `backward(upstream)` or `backward(upstream, lr)`,
+    which returns the gradient of the input: a list, a dictionary by name, or an object with such
+    `layers`. `params` are the attributes to train, the weight first. A layer that updates itself
+    hands in -(change)/lr; one that keeps its gradients in attributes hands in those, called dW,
+    grad_W or W_grad, or as `grads` says. `lr` is the rate that the layers should step with: by default the one that
+    most of them have as an attribute, or 0.1.
+
+    `loss(prediction, y)` and `loss_grad(prediction, y)` are functions (target first if their
+    parameters' names say so, as in `mse(y_true, y_pred)`), or `loss` is an object with both and
+    `loss_grad` is None.
+
+    Everything runs in float64 on deep copies. The forward is run on Tensors too, so it must be made
+    of operators and NumPy functions. Where the data are of a kind that hides mistakes (a batch of
+    1, square weights, zeros) and agree, other sizes are tried too. The rows are called
+    "layers[0].W", "layers[0] output" and "x". A backward that raises is a row; TypeError for a
+    forward that does not run on Tensors; ValueError for attributes that no layer has.
+
+    >>> class Linear:
+    ...     def __init__(self, n, m):
+    ...         self.W, self.b = np.full((n, m), 0.5), np.full((1, m), 0.1)
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x @ self.W + self.b
+    ...     def backward(self, g, lr):
+    ...         dx = g @ self.W.T
+    ...         self.W -= lr * self.x.T @ g
+    ...         self.b += lr * g.sum(0, keepdims=True)
+    ...         return dx
+    >>> x, y = np.array([[1.0, 2.0, 3.0], [0.5, 0.0, 1.0]]), np.zeros((2, 4))
+    >>> half = lambda p, y: ((p - y) ** 2).sum() / 2
+    >>> report = compare_layers([Linear(3, 4)], half, lambda p, y: p - y, x, y)
+    >>> print(report.first_wrong.name, report.first_wrong.diagnoses[0].sentence, sep=": ")
+    layers[0].b: the step goes up the gradient: b += lr * db
+    """
+    named = with_names(layers)
+    names, objects = tuple(named), tuple(named.values())
+    criterion = Criterion(loss, loss_grad)
+    rate = rate_of(objects, params) if lr is None else float(lr)
+    if not rate:
+        raise ValueError("compare_layers: lr is 0, so no update can be seen; give another rate")
+    check_params(objects, params)
+    if grads is not None and len(grads) != len(params):
+        raise ValueError(f"compare_layers: {len(params)} params, but {len(grads)} grads")
+    a, b = as_floats(x), np.asarray(y)
+    keeps = {} if grads is None else dict(zip(params, grads, strict=True))
+    trial = Trial(names, clean(objects, params), a, b, criterion, rate, tuple(params), keeps)
+    report = trial.report()
+    first = report.first_wrong
+    if hides(trial.arrays()) if report.ok else first and first.name == f"{names[-1]} output":
+        for other in trial.resized():
+            return report_of_both(report, other.report(), f"x {other.x.shape}, all random")
+    return report
+
+
+def report_of_both(report: Report, probed: Report, data: str) -> Report:
+    """The report to show of those on the data given and on random data."""
+    if not report.ok:
+        if report.first_wrong is None or not probed.ok:
+            return report
+        note = f"right on {data}; here the loss may be flat, as log(p + 1e-15) is where p is near 0"
+        return noted(report, report.first_wrong.name, note)
+    first = probed.first_wrong
+    if first is None or any(row.name.endswith("()") for row in probed.rows):
+        return report  # a backward that raises there may be made for one size
+    return noted(probed, first.name, f"hidden by the data given; seen with {data}")
+
+
+# ---- what was handed in ----------------------------------------------------------------------
+
+
+def with_names(layers: Any) -> dict[str, Any]:
+    """The layers by name."""
+    layers = getattr(layers, "layers", layers)
+    if isinstance(layers, Mapping):
+        named = {str(name): layer for name, layer in layers.items()}
+    else:
+        objects = list(layers)
+        own = [getattr(layer, "name", None) for layer in objects]
+        names = [
+            name if isinstance(name, str) and name and own.count(name) == 1 else f"layers[{i}]"
+            for i, name in enumerate(own)
+        ]
+        named = dict(zip(names, objects, strict=True))
+    if not named:
+        raise ValueError("compare_layers: there are no layers")
+    for name, layer in named.items():
+        for method in ("forward", "backward"):
+            if not callable(getattr(layer, method, None)):
+                raise TypeError(
+                    f"compare_layers: {name} is a {type(layer).__name__} without {method}(); a "
+                    "layer has forward(x) and backward(upstream) or backward(upstream, lr)"
+                )
+    return named
+
+
+def check_params(layers: Sequence[Any], params: Sequence[str]) -> None:
+    """Raise if no layer has any of the attributes."""
+    if any(hasattr(layer, p) for layer in layers for p in params):
+        return
+    seen = {
+        name
+        for layer in layers
+        for name, value in getattr(layer, "__dict__", {}).items()
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    }
+    raise ValueError(
+        f"compare_layers: no layer has an attribute {' or '.join(params)}; say what the parameters "
+        f"are called, as in params=('weights', 'bias'); arrays are {', '.join(sorted(seen))}"
+    )
+
+
+def rate_of(layers: Sequence[Any], params: Sequence[str]) -> float:
+    """The rate that most of the layers with parameters have, the first of several; or 0.1."""
+    rates = Counter(
+        float(getattr(layer, name))
+        for layer in layers
+        for name in RATES
+        if isinstance(getattr(layer, name, None), int | float)
+        and any(hasattr(layer, p) for p in params)
+    )
+    return rates.most_common(1)[0][0] if rates else 0.1
+
+
+def as_floats(x: Any) -> Array:
+    return np.asarray(x.data if isinstance(x, Tensor) else x).astype(np.float64)
+
+
+def clean(layers: Sequence[Any], params: Sequence[str]) -> tuple[Any, ...]:
+    """Copies of the layers, one for one, with their parameters in float64."""
+    try:
+        copies = deepcopy(tuple(layers))
+    except Exception as error:
+        raise TypeError(f"compare_layers: the layers cannot be copied: {error}") from error
+    for layer in copies:
+        for p in params:
+            if hasattr(layer, p):
+                setattr(layer, p, as_floats(getattr(layer, p)))
+    return copies
+
+
+def positional(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters that can be given by position; [] where they are not known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return []
+    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def takes_rate(backward: Callable[..., Any]) -> bool:
+    """Whether a backward has the learning rate as its second argument."""
+    second = positional(backward)[1:2]
+    return any(p.default is p.empty or p.name in RATES for p in second)
+
+
+class Criterion:
+    """The loss by hand and its gradient, as functions of (prediction, target)."""
+
+    def __init__(self, loss: Any, loss_grad: Any) -> None:
+        self.value, self.slope = deepcopy((loss, loss_grad))  # together: they may share an object
+        if loss_grad is None:
+            self.value, self.slope = method(self.value, VALUES), method(self.value, SLOPES)
+            if self.slope is None:
+                raise TypeError(
+                    f"compare_layers: the gradient of the loss is missing; give loss_grad, or an "
+                    f"object with {', '.join(SLOPES[:3])} or backward as the loss"
+                )
+        if not callable(self.value) or not callable(self.slope):
+            raise TypeError("compare_layers: loss and loss_grad must be functions")
+
+    def loss(self, prediction: Any, y: Array) -> Any:
+        return self.value(*ordered(self.value, prediction, y))
+
+    def gradient(self, prediction: Array, y: Array) -> Any:
+        self.loss(prediction, y)  # some keep what their backward() needs
+        if not positional(self.slope) and inspect.ismethod(self.slope):
+            return self.slope()
+        return self.slope(*ordered(self.slope, prediction, y))
+
+
+def method(owner: Any, names: Sequence[str]) -> Any:
+    """The first of the methods that an object has."""
+    return next((getattr(owner, n) for n in names if callable(getattr(owner, n, None))), None)
+
+
+def ordered(function: Callable[..., Any], prediction: Any, y: Array) -> tuple[Any, Any]:
+    """Prediction and target in the order that the names of the parameters ask for.
+
+    >>> ordered(lambda y_true, y_pred: 0, "prediction", "target")
+    ('target', 'prediction')
+    """
+    first, second = ([p.name.lower() for p in positional(function)] + ["", ""])[:2]
+    swapped = (
+        any(word in first for word in ("true", "target", "label", "truth"))
+        or any(word in second for word in ("pred", "hat", "out", "logit", "score", "prob"))
+        or first == "t"
+        or (first == "y" and second != "t")
+    )
+    return (y, prediction) if swapped else (prediction, y)
+
+
+# ---- one trial -------------------------------------------------------------------------------
+
+
+@dataclass
+class Step:
+    """What one layer computed on Tensors."""
+
+    name: str
+    x: Tensor
+    y: Tensor
+    params: dict[str, Tensor]
+
+
+@dataclass
+class Pulled:
+    """What the backward of one layer did: with which upstream, giving what, changing what."""
+
+    upstream: Array
+    given: Any
+    before: dict[str, Array]
+    after: dict[str, Array]
+    kept: dict[str, Any]
+
+
+@dataclass
+class Move:
+    """The change of a parameter by -lr, the gradient that it should be, and how many of those it
+    is, if it is a multiple."""
+
+    layer: str
+    name: str
+    p: str
+    stepped: Array
+    basis: Array
+    factor: float | None
+
+
+@dataclass
+class Trial:
+    """Layers, data and a rate: what one report is about."""
+
+    names: tuple[str, ...]
+    layers: tuple[Any, ...]
+    x: Array
+    y: Array
+    criterion: Criterion
+    rate: float
+    params: tuple[str, ...]
+    keeps: dict[str, str]
+
+    def arrays(self) -> dict[str, Array]:
+        """What is looked at for sizes and values that hide mistakes."""
+        found = {"x": self.x}
+        for name, layer in zip(self.names, self.layers, strict=True):
+            for i, p in enumerate(self.params):
+                if hasattr(layer, p):
+                    found[f"{name}.{p}"] = (
+                        getattr(layer, p) if i == 0 else getattr(layer, p).ravel()
+                    )
+        return found
+
+    def report(self) -> Report:
+        """Autodiff's gradients and those by hand, compared."""
+        prediction = forward(self.names, clean(self.layers, self.params), self.x)
+        steps, loss = self.record()
+        pulled, grads, rows = self.pull()
+        wanted = {"x": steps[0].x} | {f"{step.name} output": step.y for step in steps}
+        for step in steps:
+            wanted |= {t.name: t for t in step.params.values()}
+        moving = any(
+            not np.array_equal(did.before[p], did.after[p], equal_nan=True)
+            for did in pulled.values()
+            for p in did.before
+        )
+        told: dict[str, list[Diagnosis]] = {}
+        moves: list[Move] = []
+        updates: list[Row] = []
+        for step, layer in reversed([*zip(steps, self.layers, strict=True)]):
+            if step.name in pulled:
+                updates += self.take(step, layer, pulled[step.name], moving, grads, told, moves)
+        taken = self.judge_moves(moves, grads, told)
+        value = float(as_floats(self.criterion.loss(prediction, self.y)))
+        if not abs(value - loss.item()) <= 1e-9 * max(1, abs(value)):
+            rows.append(fault("loss", f"{value:.6g} on arrays, {loss.item():.6g} on Tensors"))
+        report = reported(loss, grads, wanted, rows)
+        report = stepped_wrong(loss, report, wanted, taken, told)
+        report = replace(report, rows=(*report.rows, *updates))
+        last = f"{steps[-1].name} output"
+        given, shapes = np.shape(grads.get(last, 0.0)), (prediction.shape, self.y.shape)
+        if given != prediction.shape and all(spreads(shape, given) for shape in shapes):
+            note = f"prediction {shapes[0]} and target {shapes[1]} were broadcast"
+            report = noted(report, last, note)
+        return report
+
+    def record(self) -> tuple[list[Step], Tensor]:
+        """The forward on Tensors."""
+        layers = clean(self.layers, self.params)
+        tensors: dict[int, dict[str, Tensor]] = {}  # a layer that is used twice has one W
+        for name, layer in zip(self.names, layers, strict=True):
+            if id(layer) not in tensors:
+                tensors[id(layer)] = {
+                    p: Tensor(getattr(layer, p), requires_grad=True, name=f"{name}.{p}")
+                    for p in self.params
+                    if hasattr(layer, p)
+                }
+                for p, t in tensors[id(layer)].items():
+                    setattr(layer, p, t)
+        h = Tensor(self.x.copy(), requires_grad=True, name="x")
+        steps = []
+        for name, layer in zip(self.names, layers, strict=True):
+            given, h = h, on_tensors(f"{name}.forward", layer, layer.forward, h)
+            if h is given:
+                h = h.clone()
+            h.name = f"{name} output"
+            steps.append(Step(name, given, h, tensors[id(layer)]))
+        criterion = deepcopy(self.criterion)
+        return steps, on_tensors("loss", self.criterion.value, criterion.loss, h, self.y)
+
+    def pull(self) -> tuple[dict[str, Pulled], dict[str, Any], list[Row]]:
+        """The backward by hand: what each layer did, the gradients it gave, and what failed."""
+        layers = clean(self.layers, self.params)
+        prediction = forward(self.names, layers, self.x)
+        pulled: dict[str, Pulled] = {}
+        try:
+            g = deepcopy(self.criterion).gradient(prediction, self.y)
+        except Exception as error:  # noqa: BLE001  (the learner's own, whatever it is)
+            return {}, {}, [fault("loss_grad()", raised(error))]
+        grads = {f"{self.names[-1]} output": g}
+        for i in reversed(range(len(layers))):
+            layer, title = layers[i], f"{self.names[i]}.backward()"
+            try:
+                upstream = as_floats(g)
+                before = self.values(layer)
+                rate = (self.rate,) if takes_rate(layer.backward) else ()
+                with np.errstate(all="ignore"):
+                    g = layer.backward(upstream.copy(), *rate)
+            except Exception as error:  # noqa: BLE001  (the learner's own, whatever it is)
+                return pulled, grads, [fault(title, raised(error))]
+            kept = {p: self.gradient_of(layer, p) for p in self.params}
+            pulled[self.names[i]] = Pulled(upstream, g, before, self.values(layer), kept)
+            if g is not None:
+                grads[f"{self.names[i - 1]} output" if i else "x"] = g
+            elif i:
+                return pulled, grads, [fault(title, "returned None; return the input's gradient")]
+        return pulled, grads, []
+
+    def gradient_of(self, layer: Any, p: str) -> Any:
+        """The gradient that a layer keeps of its parameter `p`, or None."""
+        names = [self.keeps[p]] if p in self.keeps else [text.format(p) for text in KEPT]
+        return next((getattr(layer, n) for n in names if hasattr(layer, n)), None)
+
+    def values(self, layer: Any) -> dict[str, Array]:
+        """Copies of the parameters of a layer, as they are now."""
+        return {p: as_floats(getattr(layer, p)) for p in self.params if hasattr(layer, p)}
+
+    def take(
+        self,
+        step: Step,
+        layer: Any,
+        did: Pulled,
+        moving: bool,
+        grads: dict[str, Any],
+        told: dict[str, list[Diagnosis]],
+        moves: list[Move],
+    ) -> list[Row]:
+        """Put what a layer kept of gradients into `grads`, its steps into `moves`, and a gradient
+        of its input that came too late into `told`; the rows are steps that do not follow from the
+        gradient that was kept. `moving` says that the layers update themselves."""
+        upstream = fitted(did.upstream, step.y.shape)
+        inputs = (step.x, *step.params.values())
+        if upstream is None:  # as the row of the output says: nothing follows from it
+            right = tuple(Tensor(np.zeros(t.shape)) for t in inputs)
+        else:
+            right = grad_or_zeros((step.y,), inputs, (upstream,), False, True)
+            if moving and updated_too_soon(layer, step, did, upstream, right[0].data):
+                told.setdefault(step.x.name, []).append(Diagnosis(UPDATED, SENTENCE, True))
+        rows: list[Row] = []
+        for (p, t), local in zip(step.params.items(), right[1:], strict=True):
+            before, after = did.before[p], did.after[p]
+            kept = did.kept.get(p)
+            if kept is not None:
+                grads[t.name] = kept  # of a layer that is used twice, what it has in the end
+            if not moving and (kept is not None or local.data.any()):
+                continue
+            if before.shape != after.shape:
+                rows.append(fault(f"{t.name} update", f"gives it the shape {after.shape}", t.shape))
+                if kept is None and spreads(before.shape, after.shape):
+                    grads[t.name] = (before - after) / self.rate  # such as a bias without its sum
+                continue
+            stepped = (before - after) / self.rate
+            noise = ROUNDING * (np.abs(before) + np.abs(after)) / abs(self.rate)
+            basis = local.data if kept is None else fitted(as_floats(kept), t.shape)
+            if basis is None:
+                continue
+            factor = multiple(stepped, basis, noise)
+            if kept is None:
+                moves.append(Move(step.name, t.name, p, stepped, basis, factor))
+            elif factor != 1:
+                said = () if factor is None else (self.update(p, factor, True),)
+                most, error = distance(stepped, basis)
+                note = "the step does not follow from the gradient"
+                rows.append(Row(f"{t.name} update", t.shape, most, error, WRONG, note, said))
+        return rows
+
+    def judge_moves(
+        self, moves: Sequence[Move], grads: dict[str, Any], told: dict[str, list[Diagnosis]]
+    ) -> dict[str, Move]:
+        """Put the steps into `grads` as gradients, and what is to be said of them into `told`;
+        the moves whose gradient is right for sure, and the step is not, by name.
+
+        A step of -1 or 0 gradients is a mistake of the update, and so is a rate of one layer that
+        the others have not; any other factor is a mistake of the gradient first.
+        """
+        everywhere = same([move.factor for move in moves])
+        taken = {}
+        for move in moves:
+            layer = [other.factor for other in moves if other.layer == move.layer]
+            own_rate = len(layer) > 1 and same(layer) and not everywhere
+            sure = move.factor is not None and (own_rate or move.factor <= 0)
+            # what rounding does to W - lr dW is no mistake of dW
+            handed = move.basis if move.factor == 1 or sure else move.stepped
+            grads[move.name] = grads.get(move.name, 0.0) + handed
+            if move.factor is not None and move.factor != 1:
+                told.setdefault(move.name, []).append(self.update(move.p, move.factor, sure))
+                if sure:
+                    taken[move.name] = move
+        return taken
+
+    def update(self, p: str, factor: float, sure: bool) -> Diagnosis:
+        """What is wrong with a step of `factor` times the gradient."""
+        rate = f"{abs(factor) * self.rate:.4g} where lr is {self.rate:.4g}"
+        if factor == -1:
+            return Diagnosis(ASCENT, f"the step goes up the gradient: {p} += lr * d{p}", sure)
+        if factor < 0:
+            return Diagnosis(ASCENT, f"the step goes up the gradient, with a rate of {rate}", sure)
+        if factor == 0:
+            return Diagnosis(RATE, f"{p} is never updated", sure)
+        return Diagnosis(RATE, f"the layer steps with a rate of {rate}", sure)
+
+    def resized(self) -> Iterator[Trial]:
+        """The same layers with random parameters and data of all different sizes, in each layout
+        (rows or columns, weights (in, out) or (out, in)) that fits the sizes here."""
+        if self.x.ndim != 2:
+            return
+        for features in (1, 0):
+            for in_first in (True, False):
+                layers = clean(self.layers, self.params)
+                rng = np.random.default_rng(2)
+                enlarge(layers, self.params, features, in_first, rng)
+                x = rng.standard_normal((N, IN) if features else (IN, N))
+                try:
+                    with np.errstate(all="ignore"):
+                        prediction = forward(self.names, clean(layers, self.params), x)
+                except ValueError:
+                    continue
+                y = like_target(self.y, prediction.shape, features, rng)
+                if np.isfinite(prediction).all() and y is not None:
+                    yield replace(self, layers=layers, x=x, y=y)
+
+
+SENTENCE = (
+    "the input's gradient is taken with the weights that this step has changed: compute it before "
+    "the update"
+)
+
+
+def spreads(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether the one broadcasts to the other."""
+    try:
+        return np.broadcast_shapes(shape, other) == other
+    except ValueError:
+        return False
+
+
+def same(factors: Sequence[float | None]) -> bool:
+    """Whether these are one number, up to rounding."""
+    numbers = [f for f in factors if f is not None]
+    return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6
+
+
+def multiple(stepped: Array, basis: Array, noise: Array) -> float | None:
+    """The number that `stepped` is of `basis`, up to rounding; None if it is no multiple."""
+    top = float(np.abs(basis).max(initial=0))
+    if not (top and np.isfinite(basis).all() and np.isfinite(stepped).all()):
+        return None
+    factor = float((stepped * (basis / top)).sum() / (basis * (basis / top)).sum())
+    for f in (1.0, -1.0, 0.0, factor):
+        allowed = noise + FINE * max(abs(f), 1) * top
+        if (np.abs(stepped - f * basis) <= allowed).all():
+            return f
+    return None
+
+
+def updated_too_soon(layer: Any, step: Step, did: Pulled, upstream: Array, right: Array) -> bool:
+    """Whether the gradient of the input is wrong, and right for the weights after the update."""
+    try:
+        given = fitted(as_floats(did.given), step.x.shape)
+    except (TypeError, ValueError):
+        return False
+    if given is None or distance(given, right)[1] <= FINE:
+        return False
+    (twin,) = clean((layer,), tuple(did.after))
+    for p, a in did.after.items():
+        setattr(twin, p, Tensor(a))
+    x = Tensor(step.x.data.copy(), requires_grad=True)
+    with enable_grad():
+        y = twin.forward(x)
+    return distance(given, grad_or_zeros((y,), (x,), (upstream,), False)[0].data)[1] <= FINE
+
+
+def forward(names: Sequence[str], layers: Sequence[Any], x: Array) -> Array:
+    """The prediction on arrays."""
+    h: Any = x.copy()
+    for name, layer in zip(names, layers, strict=True):
+        try:
+            h = layer.forward(h)
+        except Exception as error:
+            raise ValueError(f"compare_layers: {name}.forward {raised(error)}") from error
+    return as_floats(h)
+
+
+def on_tensors(title: str, owner: Any, function: Callable[..., Any], *inputs: Any) -> Tensor:
+    """What a forward gives on Tensors; TypeError if it cannot, or loses the tape."""
+    advice = "write it with operators and NumPy functions, without float(), math or np.asarray"
+    try:
+        with enable_grad(), np.errstate(all="ignore"):
+            y = function(*inputs)
+    except Exception as error:
+        raise TypeError(
+            f"compare_layers: {title} ({type(owner).__name__}) does not run on Tensors: it "
+            f"{raised(error)}; {advice}"
+        ) from error
+    if not isinstance(y, Tensor) or not y.requires_grad:
+        raise TypeError(
+            f"compare_layers: {title} ({type(owner).__name__}) returned a {type(y).__name__} that "
+            f"was not recorded; {advice}"
+        )
+    return y
+
+
+def stepped_wrong(
+    loss: Tensor,
+    report: Report,
+    wanted: Mapping[str, Tensor],
+    taken: Mapping[str, Move],
+    told: Mapping[str, Sequence[Diagnosis]],
+) -> Report:
+    """The report with what is said about the updates: before the rest if it is sure, else after."""
+    rows = []
+    for row in report.rows:
+        sure = [d for d in told.get(row.name, ()) if d.exact]
+        unsure = [d for d in told.get(row.name, ()) if not d.exact]
+        if row.name in taken:
+            move = taken[row.name]
+            most, error = distance(move.stepped, move.basis)
+            row = replace(row, max_abs_err=most, rel_err=error, verdict=WRONG)
+            row = replace(row, note=contrast(move.stepped, move.basis))
+        if row.verdict == WRONG:
+            row = replace(row, diagnoses=(*sure, *row.diagnoses, *unsure))
+        rows.append(row)
+    report = replace(report, rows=tuple(rows))
+    first = report.first_wrong
+    if first is not None and first.name in taken:
+        t, move = wanted[first.name], taken[first.name]
+        found = witness(loss, {t: first}, {t: move.stepped}, {t: move.basis})
+        report = replace(report, witness=found)
+    return report
+
+
+def enlarge(
+    layers: Sequence[Any],
+    params: Sequence[str],
+    features: int,
+    in_first: bool,
+    rng: np.random.Generator,
+) -> None:
+    """Give the layers random parameters for IN inputs and outputs of all different numbers.
+
+    `features` is the axis of the features of the data; `in_first` says that weights are (in, out).
+    """
+    sizes = (n for n in count(IN + 1) if n != N)
+    now = IN
+    for layer in dict.fromkeys(layers):
+        if getattr(layer, params[0], np.zeros(0)).ndim != 2:
+            continue
+        before, now = now, next(sizes)
+        shape = (before, now) if in_first else (now, before)
+        setattr(layer, params[0], rng.standard_normal(shape) / np.sqrt(before))
+        for p in params[1:]:
+            if hasattr(layer, p):
+                other = list(getattr(layer, p).shape)
+                if other:
+                    other[-1 if features else 0] = now
+                setattr(layer, p, rng.standard_normal(other))
+
+
+def like_target(
+    y: Array, shape: tuple[int, ...], features: int, rng: np.random.Generator
+) -> Array | None:
+    """A random target of the kind of `y` (classes, one-hot, shares, 0 or 1, in [0, 1], any) for predictions of
+    `shape`; None if `y` is of no such kind."""
+    n, k = shape[1 - features], shape[features]
+    if y.ndim == 1:
+        return rng.integers(k, size=n) if y.dtype.kind in "iu" else None
+    binary = set(np.unique(y)) <= {0, 1}
+    if np.allclose(y.sum(features), 1):
+        t = np.eye(k)[rng.integers(k, size=n)] if binary else rng.dirichlet(np.ones(k), n)
+        return t if features else t.T
+    if binary:
+        return rng.integers(2, size=shape).astype(np.float64)
+    if y.min(initial=0) >= 0 and y.max(initial=0) <= 1:
+        return rng.uniform(0.1, 0.9, shape)
+    return rng.standard_normal(shape)

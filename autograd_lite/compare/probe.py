@@ -1,0 +1,354 @@
+"""One backward function by hand, alone: probed with random inputs and a random upstream gradient."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ..modes import enable_grad
+from ..tape import Array, tape
+from ..tensor import Tensor
+from .doors import as_gradient, compare
+from .judge import ABSENT, WRONG, Row
+from .report import Report
+
+Shape = tuple[int, ...]
+
+# All different, and no two classes: equal sizes let a transpose or a wrong axis pass. Two layers
+# have 3 inputs, 4 hidden and 3 outputs, in batches of 5.
+N, IN, HIDDEN, OUT = 5, 3, 4, 6
+
+# What an input may be, the most typical first.
+VALUES: list[Shape] = [
+    (N, IN), (IN, N), (IN, HIDDEN), (HIDDEN, IN), (HIDDEN, N), (IN,), (N,), (), (N, IN, HIDDEN),
+]  # fmt: skip
+WEIGHTS: list[Shape] = [
+    (IN, HIDDEN), (HIDDEN, IN), (HIDDEN, OUT), (OUT, HIDDEN), (IN,), (HIDDEN,),
+]  # fmt: skip
+BIASES: list[Shape] = [
+    (HIDDEN,), (IN,), (OUT,), (1, HIDDEN), (HIDDEN, 1), (1, OUT), (OUT, 1), (1, IN), (),
+]  # fmt: skip
+MOST_TRIALS = 50_000  # x, w1, b1, w2, b2 make 26,244: 2 s if none fits, and the 13th does
+
+
+def check_backward(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: Sequence[Any] | Mapping[str, Any] | None = None,
+) -> Report:
+    """A backward function by hand against the derivative of its forward function.
+
+    `forward(x, w, b)` is made of operators, NumPy functions or ours, or is a Module; its
+    parameters without a default are its inputs, and the rows of the report have their names.
+    `backward(g, x, w, b)` gets the upstream gradient and the same arrays (of a Module also its
+    parameters) and returns a gradient for each: a tuple, or a dictionary by name. None, or a name
+    left out, is "not handed in". The upstream is random with a fixed seed.
+
+    The inputs are random float64, their shapes found by trying. `inputs` sets some or all of them,
+    in order or by name: an array, or a shape (a tuple of ints); integers are indices, which have no
+    gradient. Where those given are of a kind that hides mistakes (an axis of 1 or 2, two equal
+    sizes, zeros) and agree, other sizes are tried too.
+
+    A backward that raises, changes its arguments, or returns something else is a row of the report.
+    ValueError if no shapes fit; TypeError if the forward does not give one Tensor.
+
+    >>> def linear(g, x, w, b):
+    ...     return g @ w, g.T @ x, g.mean(0)
+    >>> print(check_backward(lambda x, w, b: x @ w.T + b, linear).first_wrong.name)
+    b
+    """
+    function = Function(forward)
+    given = function.given(inputs)
+    arrays = function.fitting(given)
+    report = judged(function, backward, arrays)
+    if report.ok and any(v is not None for v in given.values()) and hides(arrays):
+        fresh = {name: function.again(name, v) for name, v in given.items()}
+        try:
+            other = function.fitting(fresh)
+        except ValueError:
+            return report
+        probed = judged(function, backward, other)
+        first = probed.first_wrong
+        if first is not None and first.name in other:
+            sizes = ", ".join(f"{name} {a.shape}" for name, a in other.items())
+            return noted(probed, first.name, f"hidden by the inputs given; seen with {sizes}")
+    return report
+
+
+class Function:
+    """What `forward` computes, as a function of named arrays."""
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        self.forward, self.names = forward, names_of(forward)
+        self.parameters: dict[str, Any] = {}
+        if hasattr(forward, "named_parameters"):
+            self.forward = deepcopy(forward)  # its parameters get other values
+            self.parameters = dict(self.forward.named_parameters())
+
+    def given(self, inputs: Sequence[Any] | Mapping[str, Any] | None) -> dict[str, Any]:
+        """For every name an array, a shape, or None."""
+        if inputs is None:
+            inputs = {}
+        if not isinstance(inputs, Mapping):
+            if not self.names:
+                self.names = [f"x{i}" for i in range(len(inputs))]
+            if len(inputs) > len(self.names):
+                raise ValueError(
+                    f"check_backward: {len(inputs)} inputs, but the forward takes "
+                    f"{len(self.names)} ({', '.join(self.names)})"
+                )
+            inputs = dict(zip(self.names, inputs, strict=False))
+        if not self.names:
+            raise ValueError(
+                "check_backward: the inputs of the forward are not known by name; write it as "
+                "lambda x, w: ..., or give inputs=(...) in order"
+            )
+        for name in inputs:
+            if name not in self.names:
+                raise ValueError(
+                    f"check_backward: the forward has no input called {name!r}; it has "
+                    f"{', '.join(self.names)}"
+                )
+        own = {name: as_input(p) for name, p in self.parameters.items()}
+        return {name: as_input(inputs.get(name)) for name in self.names} | own
+
+    def again(self, name: str, value: Any) -> Any:
+        """What takes the place of a value given: integers stay, parameters keep their shape."""
+        if name in self.parameters:
+            return value.shape
+        return value if isinstance(value, np.ndarray) and value.dtype.kind != "f" else None
+
+    def __call__(self, arrays: Mapping[str, Array]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The output, and the tensors by name that it was computed from."""
+        tensors = {
+            name: Tensor(a, requires_grad=a.dtype.kind == "f", name=name)
+            for name, a in arrays.items()
+            if name not in self.parameters
+        }
+        for name, p in self.parameters.items():
+            p.data = arrays[name]
+        with enable_grad(), np.errstate(all="ignore"):
+            y = self.forward(*tensors.values())
+        return y, tensors | self.parameters
+
+    def fitting(self, given: Mapping[str, Any]) -> dict[str, Array]:
+        """An array for every name: those given, and random ones of the first shapes that run."""
+        shapes = [v if isinstance(v, tuple) else v.shape for v in given.values() if v is not None]
+        sizes = sorted({n for shape in shapes for n in shape})
+        choices = [
+            typical(name, self.names, sizes) if v is None else [v] for name, v in given.items()
+        ]
+        if math.prod(map(len, choices)) > MOST_TRIALS:
+            raise ValueError(
+                f"check_backward: the shapes of {len(choices)} inputs are too many to try; give "
+                "them, as in inputs=((5, 3), (4, 3), (4,))"
+            )
+        trials = sorted(product(*(range(len(c)) for c in choices)), key=sum)
+        error: Exception | None = None
+        square = None
+        for ranks in trials:
+            picked = [c[i] for c, i in zip(choices, ranks, strict=True)]
+            for positive in (False, True):  # as logarithms and roots need
+                rng = np.random.default_rng(1)
+                arrays = {
+                    name: drawn(rng, v, positive) if isinstance(v, tuple) else v
+                    for name, v in zip(given, picked, strict=True)
+                }
+                try:
+                    y, _ = self({name: a.copy() for name, a in arrays.items()})
+                except Exception as e:  # noqa: BLE001  (a shape that does not fit fails in any way)
+                    error = error or e
+                    break
+                check_output(y)
+                if np.isfinite(y.data).all():
+                    if not any(len(set(t.shape)) < t.ndim for t in tape(y)):
+                        return arrays
+                    square = square or arrays  # such as x.T @ x, where it cannot be avoided
+                    break
+        if square is not None:
+            return square
+        raise ValueError(
+            "check_backward: the forward runs with no shapes that were tried; give some that fit, "
+            "as in inputs=((5, 3), (4, 3), (4,)). The most typical gave "
+            + (f"{type(error).__name__}: {error}" if error else "infinities or NaN")
+        ) from error
+
+
+def names_of(forward: Any) -> list[str]:
+    """The parameters without a default; [] where they are not known."""
+    if isinstance(forward, np.ufunc):
+        return ["x", "y"][: forward.nin]
+    try:
+        parameters = inspect.signature(getattr(forward, "forward", forward)).parameters.values()
+    except (ValueError, TypeError):
+        return []
+    return [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+
+
+def as_input(value: Any) -> Array | Shape | None:
+    """A float64 or integer array, a shape, or None for what is to be found."""
+    if value is None:
+        return None
+    if isinstance(value, tuple) and all(isinstance(n, int) for n in value):
+        return value
+    a = np.array(value.data if isinstance(value, Tensor) else value)
+    if a.dtype.kind not in "fiub":
+        raise TypeError(
+            f"check_backward: an input is a {type(value).__name__}; give arrays of numbers, or "
+            "shapes as tuples of ints"
+        )
+    return a.astype(np.float64) if a.dtype.kind == "f" else a
+
+
+def typical(name: str, names: Sequence[str], sizes: Sequence[int]) -> list[Shape]:
+    """The shapes that an input of this name may have, the most likely first: those that go with
+    the sizes of the inputs given, then the usual ones."""
+    weights = [n for n in names if n[0] in "wW"]
+    if name in weights:
+        return [shape for n in sizes for shape in ((n, HIDDEN), (HIDDEN, n))] + WEIGHTS
+    if name in ("bias", "gamma", "beta", "scale", "shift") or (weights and name[0] in "bB"):
+        return [(n,) for n in sizes] + BIASES
+    return [shape for n in sizes for shape in ((N, n), (n, IN))] + VALUES
+
+
+def drawn(rng: np.random.Generator, shape: Shape, positive: bool) -> Array:
+    return rng.uniform(0.5, 2.0, shape) if positive else rng.standard_normal(shape)
+
+
+def check_output(y: Any) -> None:
+    """Raise unless the forward gave a Tensor that was recorded."""
+    if not isinstance(y, Tensor):
+        raise TypeError(
+            f"check_backward: the forward returned a {type(y).__name__}; it must return one Tensor: "
+            "use operators and NumPy functions, no float() or np.asarray()"
+        )
+    if not y.requires_grad:
+        raise ValueError(
+            "check_backward: the output of the forward does not depend on its inputs by recorded "
+            "operations; give floats, and use no detach() or no_grad()"
+        )
+
+
+def hides(arrays: Mapping[str, Array]) -> bool:
+    """Whether these inputs let some mistakes pass: an axis of 1 or 2, two equal sizes, zeros."""
+    floats = [a for a in arrays.values() if a.dtype.kind == "f"]
+    return any(
+        not a.any() or min(a.shape, default=3) < 3 or len(set(a.shape)) < a.ndim for a in floats
+    )
+
+
+def judged(function: Function, backward: Callable[..., Any], arrays: Mapping[str, Array]) -> Report:
+    """The report on one run of the backward."""
+    y, tensors = function({name: a.copy() for name, a in arrays.items()})
+    y.name = "output" if "y" in tensors else "y"
+    g = np.random.default_rng(0).standard_normal(y.shape)
+    wanted = {name: t for name, t in tensors.items() if t.requires_grad}
+    grads, problems = handed_in(backward, g, arrays, list(wanted))
+    return reported((y * g).sum(), grads, wanted, problems)
+
+
+def handed_in(
+    backward: Callable[..., Any], g: Array, arrays: Mapping[str, Array], wanted: list[str]
+) -> tuple[dict[str, Any], list[Row]]:
+    """The gradients that a backward returns, by name, and a row for whatever else it does."""
+    own = g.copy(), *(a.copy() for a in arrays.values())
+    title = getattr(backward, "__name__", "<lambda>").replace("<lambda>", "backward") + "()"
+    try:
+        with np.errstate(all="ignore"):
+            result = backward(*own)
+    except Exception as error:  # noqa: BLE001  (the learner's own, whatever it is)
+        return {}, [fault(title, raised(error))]
+    faults = [
+        f"changes {label} in place: work on a copy"
+        for label, before, after in zip(("g", *arrays), (g, *arrays.values()), own, strict=True)
+        if not np.array_equal(before, after, equal_nan=True)
+    ]
+    grads = by_name(result, list(arrays), wanted)
+    if grads is None:
+        n = len(result) if isinstance(result, tuple | list) else 1
+        count = f"{n} gradient" + "s" * (n != 1)
+        faults.append(f"returns {count} for {len(wanted)} inputs ({', '.join(wanted)})")
+        grads = {}
+    for name, value in grads.items():
+        if name not in wanted and value is not None:
+            what = "holds integers" if name in arrays else "is no input"
+            faults.append(f"returns a gradient of {name!r}, which {what}")
+    rows = [fault(title, "; ".join(faults))] if faults else []
+    return {n: grads[n] for n in wanted if grads.get(n) is not None}, rows
+
+
+def by_name(result: Any, names: list[str], wanted: list[str]) -> Mapping[str, Any] | None:
+    """What a backward returned, by the names of the inputs; None if their number does not fit."""
+    if isinstance(result, Mapping):
+        return result
+    if not isinstance(result, tuple | list):
+        result = (result,)
+    for some in (names, wanted):  # with None for the integers, or without
+        if len(result) == len(some):
+            return dict(zip(some, result, strict=True))
+    return None
+
+
+def fault(name: str, note: str, shape: Shape = ()) -> Row:
+    """The row of something that cannot be compared."""
+    return Row(name, shape, math.nan, math.nan, WRONG, note)
+
+
+def raised(error: Exception) -> str:
+    """What a function raised, in one line."""
+    return f"raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+
+
+class Named:
+    """Tensors under names, as `compare` reads them from a model."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.tensors = tensors
+
+    def named_parameters(self, remove_duplicate: bool = True) -> list[tuple[str, Tensor]]:
+        return list(self.tensors.items())
+
+
+def reported(
+    loss: Tensor, grads: Mapping[str, Any], wanted: Mapping[str, Tensor], problems: Sequence[Row]
+) -> Report:
+    """The report of `compare`, with rows for what is no gradient; `wanted` gets a row each."""
+    problems, fine = list(problems), {}
+    for name, value in grads.items():
+        try:
+            fine[name] = as_gradient(name, value)
+        except TypeError as error:
+            text = str(error).removeprefix("compare: ")
+            problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
+    if fine:
+        report = compare(loss, fine, Named(wanted))
+    else:
+        rows = [Row(name, t.shape, math.nan, math.nan, ABSENT, "") for name, t in wanted.items()]
+        report = Report(loss=float(loss.data.item()), rows=tuple(rows), witness=None)
+    told = {row.name for row in problems}
+    kept = (row for row in report.rows if not (row.verdict == ABSENT and row.name in told))
+    return replace(report, rows=(*problems, *kept))
+
+
+def noted(report: Report, name: str, note: str) -> Report:
+    """The report with a remark on one row."""
+    return replace(
+        report,
+        rows=tuple(
+            replace(row, note="; ".join(filter(None, (note, row.note))))
+            if row.name == name
+            else row
+            for row in report.rows
+        ),
+    )

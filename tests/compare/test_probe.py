@@ -1,0 +1,319 @@
+"""`check_backward`: one backward by hand, alone, on random inputs of all different sizes."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+import nn
+from autograd_lite import check_backward, tensor
+from autograd_lite.compare.probe import Function
+
+Array = Any
+
+
+def linear(x: Any, w: Any, b: Any) -> Any:
+    return x @ w.T + b
+
+
+def linear_backward(g: Array, x: Array, w: Array, b: Array) -> Any:
+    return g @ w, g.T @ x, g.sum(0)
+
+
+def softmax_backward(g: Array, x: Array) -> Array:
+    p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    return p * (g - (g * p).sum(1, keepdims=True))
+
+
+def two_layers(x: Any, w1: Any, b1: Any, w2: Any, b2: Any) -> Any:
+    return np.tanh(x @ w1.T + b1) @ w2.T + b2
+
+
+def two_layers_backward(g: Array, x: Array, w1: Array, b1: Array, w2: Array, b2: Array) -> Any:
+    h = np.tanh(x @ w1.T + b1)
+    d = (g @ w2) * (1 - h * h)
+    return d @ w1, d.T @ x, d.sum(0), g.T @ h, g.sum(0)
+
+
+def verdicts(report: Any) -> dict[str, str]:
+    return {row.name: row.verdict for row in report.rows}
+
+
+def note_of(report: Any, name: str) -> str:
+    return next(row.note for row in report.rows if row.name == name)
+
+
+# ---- right and wrong -------------------------------------------------------------------------
+
+RIGHT: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
+    (linear, linear_backward),
+    (two_layers, two_layers_backward),
+    (lambda x, W, b: x @ W + b, lambda g, x, W, b: (g @ W.T, x.T @ g, g.sum(0))),
+    (
+        lambda W, a, b: W @ a + b,  # columns
+        lambda g, W, a, b: (g @ a.T, W.T @ g, g.sum(1, keepdims=True)),
+    ),
+    (lambda a, b: a @ b, lambda g, a, b: (g @ b.T, a.T @ g)),
+    (lambda a, b: a * b, lambda g, a, b: (g * b, g * a)),
+    (lambda x: ag.softmax(x, 1), softmax_backward),
+    (lambda x: np.log(x), lambda g, x: g / x),
+    (np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2)),
+    (lambda x: x, lambda g, x: g),
+    (lambda x, y: ((x - y) ** 2).mean(), lambda g, x, y: (2 * g * (x - y) / 15, 2 * g * (y - x) / 15)),
+    (lambda x, eps=1e-5: x / (x * x + eps), lambda g, x: g * (1e-5 - x * x) / (x * x + 1e-5) ** 2),
+    (
+        lambda x, gamma, beta: x * gamma + beta,
+        lambda g, x, gamma, beta: (g * gamma, (g * x).sum(0), g.sum(0)),
+    ),
+    (nn.Tanh(), lambda g, x: g * (1 - np.tanh(x) ** 2)),
+    (nn.Linear(3, 4), linear_backward),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("i", range(len(RIGHT)))
+def test_a_right_backward_is_ok(i: int) -> None:
+    report = check_backward(*RIGHT[i])
+    assert report.ok
+    assert set(verdicts(report).values()) == {"ok"}
+
+
+@pytest.mark.parametrize("i", range(len(RIGHT)))
+def test_each_gradient_with_a_planted_error_is_wrong(i: int) -> None:
+    forward, backward = RIGHT[i]
+    for k in range(check_backward(forward, backward).to_dict()["rows"].__len__()):
+
+        def planted(g: Array, *xs: Array, k: int = k) -> Any:
+            found = backward(g, *xs)
+            found = list(found) if isinstance(found, tuple) else [found]
+            found[k] = found[k] * 1.001
+            return found
+
+        report = check_backward(forward, planted)
+        assert sorted(verdicts(report).values()).count("wrong here") == 1
+        assert not report.ok
+
+
+def test_the_rows_have_the_names_of_the_parameters() -> None:
+    assert list(verdicts(check_backward(linear, linear_backward))) == ["b", "x", "w"]
+    found = verdicts(check_backward(nn.Linear(3, 4), linear_backward))
+    assert sorted(found) == ["bias", "input", "weight"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda g, x: g * np.exp(x) / np.exp(x).sum(1, keepdims=True),  # diagonal only
+        lambda g, x: x * (g - (g * x).sum(1, keepdims=True)),  # from the logits
+        lambda g, x: np.zeros_like(g),  # right for an upstream of ones
+    ],
+)
+def test_the_upstream_is_random_so_that_a_wrong_softmax_shows(wrong: Any) -> None:
+    assert not check_backward(lambda x: ag.softmax(x, 1), wrong).ok
+
+
+def test_shapes_are_not_broadcast() -> None:
+    def summed_by_nobody(g: Array, x: Array, w: Array, b: Array) -> Any:
+        return g @ w, x.T @ g, g
+
+    report = check_backward(linear, summed_by_nobody)
+    assert verdicts(report) == {"b": "wrong here", "x": "ok", "w": "wrong here"}
+    assert note_of(report, "b") == "yours has shape (5, 4)"
+
+
+def test_results_by_name_and_not_handed_in() -> None:
+    report = check_backward(linear, lambda g, x, w, b: {"w": g.T @ x, "b": None})
+    assert verdicts(report) == {"w": "ok", "b": "not handed in", "x": "not handed in"}
+    assert report.ok
+    report = check_backward(linear, lambda g, x, w, b: (g @ w, None, g.sum(0)))
+    assert verdicts(report) == {"b": "ok", "x": "ok", "w": "not handed in"}
+
+
+def test_nothing_handed_in_is_not_ok() -> None:
+    report = check_backward(linear, lambda g, x, w, b: {})
+    assert set(verdicts(report).values()) == {"not handed in"}
+    assert not report.ok
+
+
+# ---- shapes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("forward", "shapes"),
+    [
+        (linear, [(5, 3), (4, 3), (4,)]),
+        (lambda x, w: x @ w, [(5, 3), (3, 4)]),
+        (lambda W, a, b: W @ a + b, [(4, 3), (3, 5), (4, 1)]),
+        (lambda q, k, v: ag.softmax(q @ k.T, 1) @ v, [(4, 3), (5, 3), (5, 3)]),
+        (lambda x: x.T @ x, [(5, 3)]),
+        (lambda x: ag.transpose(x, 1, 2), [(5, 3, 4)]),
+        (lambda x: np.log(x), [(5, 3)]),
+    ],
+)
+def test_shapes_are_found_by_trying(forward: Any, shapes: Any) -> None:
+    function = Function(forward)
+    assert [a.shape for a in function.fitting(function.given(None)).values()] == shapes
+
+
+def test_inputs_may_be_given_in_order_or_by_name_as_arrays_or_shapes() -> None:
+    seen: list[Any] = []
+
+    def spy(g: Array, x: Array, w: Array, b: Array) -> Any:
+        seen.append((x.shape, w.shape, b.shape))
+        assert x.dtype == w.dtype == g.dtype == np.float64
+        return linear_backward(g, x, w, b)
+
+    x = np.full((7, 6), 2.0, np.float32)
+    assert check_backward(linear, spy, inputs=(x, (8, 6), (8,))).ok
+    assert check_backward(linear, spy, inputs={"w": tensor(np.ones((8, 3)))}).ok
+    assert seen[0] == ((7, 6), (8, 6), (8,))
+    assert seen[1] == ((5, 3), (8, 3), (8,))
+    assert x.max() == 2
+
+
+def test_integers_are_indices_and_have_no_gradient() -> None:
+    index = np.array([0, 2, 2])
+
+    def take_backward(g: Array, t: Array, i: Array) -> Array:
+        d = np.zeros_like(t)
+        np.add.at(d, i, g)
+        return d
+
+    def overwriting(g: Array, t: Array, i: Array) -> Any:
+        d = np.zeros_like(t)
+        d[i] = g
+        return d, None
+
+    inputs = {"i": index}
+    assert verdicts(check_backward(lambda t, i: t[i], take_backward, inputs)) == {"t": "ok"}
+    assert not check_backward(lambda t, i: t[i], overwriting, inputs).ok
+    report = check_backward(lambda t, i: t[i], lambda g, t, i: (take_backward(g, t, i), i), inputs)
+    assert "returns a gradient of 'i', which holds integers" in report.rows[0].note
+
+
+HIDING: list[tuple[Any, Any]] = [
+    ([(1, 3), (4, 3), (4,)], lambda g, x, w, b: (g @ w, g.T @ x, g.mean(0))),
+    ([(1, 3), (1, 3), (1,)], lambda g, x, w, b: (g @ w, g.T @ x, g.mean(0))),
+    ([(5, 3), (4, 3), np.zeros(4)], lambda g, x, w, b: (g @ w, g.T @ x, g.sum(0) + b)),
+]
+
+
+@pytest.mark.parametrize(("inputs", "wrong"), HIDING)
+def test_a_mistake_that_the_inputs_hide_is_found_on_other_sizes(inputs: Any, wrong: Any) -> None:
+    report = check_backward(linear, wrong, inputs)
+    assert verdicts(report)["b"] == "wrong here"
+    assert "hidden by the inputs given; seen with x (5, 3), w (4, 3), b (4,)" in note_of(
+        report, "b"
+    )
+    assert check_backward(linear, linear_backward, inputs).ok
+
+
+def test_a_mistake_that_the_inputs_show_is_shown_on_them() -> None:
+    report = check_backward(linear, lambda g, x, w, b: (-g @ w, g.T @ x, g.sum(0)), [(1, 2)])
+    assert [row.shape for row in report.rows if row.name == "x"] == [(1, 2)]
+    assert "hidden" not in str(report)
+
+
+def test_a_backward_for_one_size_only_is_judged_on_that_size() -> None:
+    def fixed(g: Array, x: Array) -> Array:
+        return g * 2 * x.reshape(1, 2)
+
+    assert check_backward(lambda x: x * x, fixed, [(1, 2)]).ok
+
+
+def test_a_modules_own_parameters_are_used_and_left_alone() -> None:
+    layer = nn.Linear(3, 4)
+    layer.bias.data[:] = 0  # zeros hide that the bias is added to its own gradient
+    before = [p.data.copy() for p in layer.parameters()]
+    report = check_backward(layer, lambda g, x, w, b: (g @ w, g.T @ x, g.sum(0) + b))
+    assert verdicts(report)["bias"] == "wrong here"
+    assert all((p.data == b).all() for p, b in zip(layer.parameters(), before, strict=True))
+    assert [p.dtype for p in layer.parameters()] == [np.float32] * 2
+
+
+# ---- a backward that does something else -----------------------------------------------------
+
+
+def test_a_backward_that_raises_is_a_row_with_its_message() -> None:
+    def broken(g: Array, x: Array, w: Array, b: Array) -> Any:
+        raise KeyError("cache\nis gone")
+
+    report = check_backward(linear, broken)
+    assert verdicts(report) == {"broken()": "wrong here"} | dict.fromkeys("xwb", "not handed in")
+    assert report.first_wrong is not None
+    assert report.first_wrong.note == r"raised KeyError: 'cache\nis gone'"
+    assert not report.ok
+    assert json.loads(json.dumps(report.to_dict()))["first_wrong"] == "broken()"
+    assert max(map(len, str(report).splitlines())) <= 100
+    report = check_backward(linear, lambda g, x, w, b: g @ w.T)
+    assert "raised ValueError: matmul" in note_of(report, "backward()")
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        ((1.0, 2.0), r"returns 2 gradients for 3 inputs (x, w, b)"),
+        (np.ones(3), r"returns 1 gradient for 3 inputs (x, w, b)"),
+        (None, r"returns 1 gradient for 3 inputs (x, w, b)"),
+        ({"q": 1.0}, r"returns a gradient of 'q', which is no input"),
+    ],
+)
+def test_a_wrong_number_of_gradients_is_a_row(result: Any, text: str) -> None:
+    report = check_backward(linear, lambda g, x, w, b: result)
+    assert note_of(report, "backward()") == text
+    assert not report.ok
+
+
+def test_what_is_no_array_is_a_row_and_the_others_are_compared() -> None:
+    report = check_backward(linear, lambda g, x, w, b: (g @ w, "dw", [[1.0], [2.0, 3.0]]))
+    assert verdicts(report) == {"w": "wrong here", "b": "wrong here", "x": "ok"}
+    assert note_of(report, "w").startswith("the gradient of 'w' is a str, not an array")
+    assert note_of(report, "b").startswith("the gradient of 'b' is not an array")
+
+
+def test_changes_in_place_are_detected() -> None:
+    def in_place(g: Array, x: Array) -> Array:
+        g[x < 0] = 0
+        return g
+
+    report = check_backward(lambda x: ag.relu(x), in_place)
+    assert verdicts(report) == {"in_place()": "wrong here", "x": "ok"}
+    assert note_of(report, "in_place()") == "changes g in place: work on a copy"
+
+    def updates(g: Array, x: Array, w: Array, b: Array) -> Any:
+        w -= 0.1 * g.T @ x
+        return g @ w, g.T @ x, g.sum(0)
+
+    assert (
+        note_of(check_backward(linear, updates), "updates()")
+        == "changes w in place: work on a copy"
+    )
+
+
+# ---- bad calls -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("forward", "inputs", "error", "text"),
+    [
+        (lambda x: 1.0, None, TypeError, "the forward returned a float; it must return one Tensor"),
+        (lambda x: (x, x), None, TypeError, "the forward returned a tuple"),
+        (lambda x: x.detach() * 2, None, ValueError, "does not depend on its inputs"),
+        (lambda x: x @ np.ones((17, 2)), None, ValueError, r"runs with no shapes that were tried.*17"),
+        (lambda *a: a[0], None, ValueError, "the inputs of the forward are not known by name"),
+        (linear, [(5, 3)] * 4, ValueError, r"4 inputs, but the forward takes 3 \(x, w, b\)"),
+        (linear, {"z": (3,)}, ValueError, "has no input called 'z'; it has x, w, b"),
+        (linear, ["abc"], TypeError, "an input is a str; give arrays of numbers, or shapes"),
+        (lambda a, b, c, d, e, f: a, None, ValueError, "the shapes of 6 inputs are too many to try"),
+    ],
+)  # fmt: skip
+def test_bad_calls(forward: Any, inputs: Any, error: Any, text: str) -> None:
+    with pytest.raises(error, match=text):
+        check_backward(forward, lambda g, *xs: xs, inputs)
+
+
+def test_inputs_without_names_are_numbered() -> None:
+    report = check_backward(lambda *a: a[0] * a[1], lambda g, a, b: (g * b, g * a), [(2, 3), (3,)])
+    assert verdicts(report) == {"x0": "ok", "x1": "wrong here"}
