@@ -411,10 +411,8 @@
     for (const go of ["forward", "last"]) control(go).disabled = now === steps.length - 1;
     paint();
     tell();
-    if (step.card) {
-      rove(step.card);
-      reveal(step.card);
-    }
+    if (step.card) rove(step.card);
+    reveal(step.card || keys[0]);
   }
 
   const control = (go) => document.querySelector(`[data-go="${go}"]`);

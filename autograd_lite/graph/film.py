@@ -295,7 +295,8 @@ def steps(drawing: Drawing) -> list[dict[str, str]]:
         found.append({"way": "forward", "card": node.key, "say": say})
     if back:
         result = next(n for n in drawing.nodes if n.kind == "result")
-        seed = f"The backward pass begins at {result.title}: its own gradient is 1."
+        where = " in every element" if result.shape else ""
+        seed = f"The backward pass begins at {result.title}: its own gradient is 1{where}."
         found.append({"way": "seed", "card": result.key, "say": seed})
     for i, node in enumerate(back, 1):
         say = f"Backward {i} of {len(back)}: {backward_sentence(node, drawing)}"

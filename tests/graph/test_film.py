@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, randn, record_lines, tensor
+from autograd_lite import manual_seed, no_grad, randn, record_lines, tensor
 from autograd_lite.graph import GraphRenderError, draw, film
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.theme import DARK, LIGHT
@@ -249,6 +249,17 @@ def test_what_was_not_recorded_has_no_steps():
     _, y = reused()
     y.backward()
     assert "released" in draw(y).to_html()
+
+
+def test_a_gradient_that_breaks_off_tells_no_half_total():
+    x = tensor([1.0, 2.0], requires_grad=True, name="x")
+    h = x * 1
+    y = (h * h + x).sum()
+    with no_grad():
+        h += 1
+    story = story_of(draw(y).to_html())
+    assert "Gradients are missing" in json.dumps(story)
+    assert not any("total" in card for card in story["cards"].values())
 
 
 def test_folded_modules_are_steps_too():
