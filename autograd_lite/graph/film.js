@@ -12,8 +12,10 @@
   const keys = Object.keys(cards).filter((key) => byId(key));
   let now = 0, picked = null, timer = 0, scale = 1, focused = keys[0];
 
-  for (const card of Object.values(cards))
-    if (card.parts !== undefined) card.parts = story.sums[card.parts];
+  for (const card of Object.values(cards)) { // what is empty was left out
+    for (const list of ["lines", "mistakes", "arrays", "leaving"]) card[list] ??= [];
+    card.parts = story.sums[card.parts] || [];
+  }
   root.classList.add("js");
   canvas.classList.add("film");
 
@@ -44,12 +46,12 @@
   function under(name, card, out) {
     const turned = name.endsWith("ᵀ");
     const base = turned ? name.slice(0, -1) : name;
-    const known = (wanted) => (card.arrays || []).find(([n]) => n === wanted);
+    const known = (wanted) => card.arrays.find(([n]) => n === wanted);
     let at = known(base);
     if (at) at = at[1];
     else if (base.startsWith("d") && base.slice(1) === card.name) at = card.total;
     else {
-      const gift = (card.leaving || []).find((g) => g.name === name.slice(1));
+      const gift = card.leaving.find((g) => g.name === name.slice(1));
       at = gift ? gift.numbers : undefined;
       if (gift && at !== undefined && !single(numbers[at])) return shaped(numbers[at].shape);
     }
@@ -199,7 +201,7 @@
 
   function forward(card) {
     const found = [];
-    const arrays = card.arrays || [];
+    const arrays = card.arrays;
     if (card.forward) found.push(section("Forward"), formula(card.forward, card));
     if (arrays.length) {
       const [name, at] = arrays[arrays.length - 1];
@@ -214,9 +216,9 @@
 
   function arriving(card) {
     const found = [];
-    if (card.total === undefined && !card.parts) return found;
+    if (card.total === undefined && !card.parts.length) return found;
     const name = `d${card.name}`;
-    const several = card.parts && card.parts.length;
+    const several = card.parts.length;
     const parts = several ? ` in ${several} parts, which add up` : "";
     found.push(section(`Gradient that arrives${parts}`, "gradient"));
     if (several) {
@@ -234,12 +236,12 @@
 
   function backward(card) {
     const found = arriving(card);
-    const leaving = card.leaving || [];
+    const leaving = card.leaving;
     if (leaving.length) found.push(section("Gradients that leave", "gradient"));
     for (const gift of leaving) {
       if (gift.formula) found.push(formula(gift.formula, card, "gradient"));
       const target = cards[gift.card];
-      const parts = target && target.parts ? `, one of ${target.parts.length} parts` : "";
+      const parts = target && target.parts.length ? `, one of ${target.parts.length} parts` : "";
       found.push(array(`d${gift.name}${parts}`, gift.numbers, "gradient"));
     }
     if (card.saved) found.push(make("p", `Needs from the forward pass: ${card.saved.join(", ")}`, "plain"));
@@ -284,10 +286,10 @@
     if (card) {
       found.push(heading(card));
       const leaf = card.kind === "parameter" || card.kind === "input";
-      for (const line of leaf ? [card.lines.join(" · ")] : card.lines || [])
+      for (const line of leaf ? [card.lines.join(" · ")] : card.lines)
         found.push(make("p", line, "plain"));
       if (card.verdict) found.push(make("p", card.verdict, "verdict", card.tone));
-      for (const line of card.mistakes || []) found.push(make("p", line, "plain"));
+      for (const line of card.mistakes) found.push(make("p", line, "plain"));
       if (picked) found.push(...goto(key));
       if (picked || step.way === "forward") found.push(...forward(card));
       if (picked || step.way !== "forward") found.push(...backward(card));
@@ -411,10 +413,8 @@
     for (const go of ["forward", "last"]) control(go).disabled = now === steps.length - 1;
     paint();
     tell();
-    if (step.card) {
-      rove(step.card);
-      reveal(step.card);
-    }
+    if (step.card) rove(step.card);
+    reveal(step.card || keys[0]);
   }
 
   const control = (go) => document.querySelector(`[data-go="${go}"]`);

@@ -89,14 +89,14 @@ def still(drawing: Drawing, direction: str, backend: str | None, timeout: float)
     source = "digraph autograd_lite {\n" + "".join(lines) + "}\n"
     size = len(drawing.nodes)
     svg = render.picture(source, "svg", size, backend=backend, timeout=timeout).decode()
-    opening = re.search(r"<svg [^>]*>", svg)
-    extent = re.findall(r'(?:width|height)="([\d.]+)', opening[0] if opening else "")
-    if opening is None or len(extent) != 2:
+    start = re.search(r"<svg [^>]*>", svg)
+    extent = re.findall(r'(?:width|height)="([\d.]+)', start[0] if start else "")
+    if start is None or len(extent) != 2:
         raise render.GraphRenderError(
             "Cannot put the graph into a page: the renderer gave no SVG with a width and a height. "
             "Give another backend=."
         )
-    body = svg[opening.end() :]
+    body = svg[start.end() :]
     body = re.sub(
         r"<!--.*?-->\n?|<title>.*?</title>\n?| xml:space=\"preserve\"", "", body, flags=re.DOTALL
     )
@@ -265,21 +265,22 @@ def flows(node: Node, drawing: Drawing) -> list[str]:
 
 
 def gift(g: Gift, put: Any, values: bool) -> dict[str, Any]:
-    return {
+    found = {
         "name": typeset(g.name),
         "card": g.key,
         "numbers": put(g.facts, values),
         "formula": typeset(g.formula),
     }
+    return {key: value for key, value in found.items() if value not in ("", None)}
 
 
 def spoken_name(node: Node) -> list[str]:
     """The words by which a screen reader calls a card."""
-    kinds = {"parameter": "parameter", "input": "input", "result": "result", "module": "module"}
+    kind = node.kind if node.kind in ("parameter", "input", "result", "module") else ""
     name = f"{node.title} {node.symbol}" if node.symbol != node.title else node.title
     shape = f"shape {node.shape}" if node.shape and node.kind != "module" else ""
     judged = f"compared: {node.verdict}" if node.verdict else ""
-    facts = [kinds.get(node.kind, ""), name, shape, judged]
+    facts = [kind, name, shape, judged]
     return [words(fact) for fact in facts if fact.strip()]
 
 
@@ -295,7 +296,8 @@ def steps(drawing: Drawing) -> list[dict[str, str]]:
         found.append({"way": "forward", "card": node.key, "say": say})
     if back:
         result = next(n for n in drawing.nodes if n.kind == "result")
-        seed = f"The backward pass begins at {result.title}: its own gradient is 1."
+        where = " in every element" if result.shape else ""
+        seed = f"The backward pass begins at {result.title}: its own gradient is 1{where}."
         found.append({"way": "seed", "card": result.key, "say": seed})
     for i, node in enumerate(back, 1):
         say = f"Backward {i} of {len(back)}: {backward_sentence(node, drawing)}"

@@ -41,6 +41,7 @@ class Gradients:
     def __init__(self, root: Tensor, tape: list[Tensor], wanted: bool) -> None:
         self.along: dict[tuple[int, int], list[Facts]] = {}
         self.totals: dict[int, Facts] = {}
+        self.several: set[int] = set()  # what gets its gradient in parts
         self.into: dict[int, float] = {}  # the sizes of the totals
         self.error = ""
         if not (wanted and root.requires_grad and root.parents):
@@ -52,14 +53,24 @@ class Gradients:
                 leaves = pull(seeds, keep=True, wanted=whole, watch=self.watch, hooks=False)
         except RuntimeError as error:  # an input was changed in place: the error says which
             self.error = str(error)
+            self.totals.clear()  # parts of them may not have come
         else:
-            self.totals |= {leaf.serial: Facts(np.asarray(g)) for leaf, g in leaves.items()}
+            for leaf, g in leaves.items():
+                self.arrive(leaf.serial, g)
         self.into = {serial: facts.size for serial, facts in self.totals.items()}
 
     def watch(self, node: Tensor, source: Tensor, arrived: Any, g: Any) -> None:
-        if node.serial not in self.totals:
-            self.totals[node.serial] = Facts(np.asarray(arrived))
-        self.along.setdefault((node.serial, source.serial), []).append(Facts(np.asarray(g)))
+        self.arrive(node.serial, arrived)
+        facts = Facts(np.asarray(g))
+        self.along.setdefault((node.serial, source.serial), []).append(facts)
+        if self.totals.setdefault(source.serial, facts) is not facts:
+            self.several.add(source.serial)
+
+    def arrive(self, serial: int, total: Any) -> None:
+        """Note the whole gradient of a tensor, unless it is the one part that is known."""
+        if serial in self.several or serial not in self.totals:
+            self.several.discard(serial)
+            self.totals[serial] = Facts(np.asarray(total))
 
 
 class Reader:

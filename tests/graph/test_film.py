@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, randn, record_lines, tensor
+from autograd_lite import grad, manual_seed, no_grad, randn, record_lines, tensor
 from autograd_lite.graph import GraphRenderError, draw, film
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.theme import DARK, LIGHT
@@ -251,6 +251,17 @@ def test_what_was_not_recorded_has_no_steps():
     assert "released" in draw(y).to_html()
 
 
+def test_a_gradient_that_breaks_off_tells_no_half_total():
+    x = tensor([1.0, 2.0], requires_grad=True, name="x")
+    h = x * 1
+    y = (h * h + x).sum()
+    with no_grad():
+        h += 1
+    story = story_of(draw(y).to_html())
+    assert "Gradients are missing" in json.dumps(story)
+    assert not any("total" in card for card in story["cards"].values())
+
+
 def test_folded_modules_are_steps_too():
     model, loss = network()
     story = story_of(draw(loss, model=model, depth=0).to_html())
@@ -311,6 +322,13 @@ def test_without_a_renderer_the_cards_are_text_and_the_page_says_what_is_missing
     assert len(story_of(html)["steps"]) == 16
 
 
+def test_what_is_no_svg_is_told_and_replaced_by_text(monkeypatch):
+    monkeypatch.setattr(renderers, "picture", lambda *given, **known: b"<svg >")
+    _, y = reused()
+    html = draw(y).to_html()
+    assert "no SVG with a width and a height" in html and '<ol class="cards">' in html
+
+
 def test_a_renderer_that_was_asked_for_must_be_there():
     _, y = reused()
     with pytest.raises(GraphRenderError, match="backend='nowhere' was asked for"):
@@ -361,7 +379,10 @@ def chromium():
         pytest.skip("needs chromium and chromedriver (apt install chromium chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        "--disable-background-networking", "--no-first-run",
+    ):  # fmt: skip
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
@@ -850,6 +871,53 @@ def test_printed_it_is_the_whole_picture_on_white(screen):
     assert {screen.style(f"#{key}", "opacity") for key in story["cards"]} == {"1"}
     assert not screen.one("#film-controls").is_displayed()
     assert not screen.one("#film-panel").is_displayed()
+
+
+def chain():
+    x = tensor([1.0, 2.0], requires_grad=True, name="x")
+    y = x
+    for _ in range(500):
+        y = y * 1.001
+    return y
+
+
+def second_derivative():
+    x = tensor(2.0, requires_grad=True, name="x")
+    return grad(lambda x: x.tanh() * x, create_graph=True)(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "steps"),
+    [
+        (network, {"view": "forward"}, 7),
+        (network, {"view": "backward"}, 8),
+        (network, {"grads": False}, 15),
+        (network, {"formulas": False}, 15),
+        (network, {"depth": 0}, 9),
+        (network, {"direction": "LR"}, 15),
+        (network, {"compare": {"0.weight": np.ones((4, 3), "float32")}}, 15),
+        (reused, {"constants": True}, 9),
+        (chain, {}, 163),
+        (second_derivative, {}, None),
+        (lambda: tensor(1.0), {}, 0),
+    ],
+)
+def test_every_kind_of_drawing_is_a_film(screen, make, options, steps):
+    made = make()
+    model, t = made if make is network else (None, made[1] if make is reused else made)
+    story = screen.open(draw(t, model=model, **options))
+    assert steps in (None, len(story["steps"]) - 1)
+    for step in story["steps"][:20]:
+        assert screen.say() == step["say"]
+        assert screen.lit() == ([step["card"]] if "card" in step else [])
+        screen.press("\ue014")
+    screen.press("\ue010")
+    assert screen.say() == story["steps"][-1]["say"]
+    for key in list(story["cards"])[:12]:
+        screen.js("document.getElementById(arguments[0]).focus()", key)
+        screen.press("\ue007")
+        assert screen.say().startswith("Selected: ")
+        assert "undefined" not in screen.one("#film-panel").text
 
 
 def test_without_a_renderer_the_film_runs_all_the_same(screen, monkeypatch):
