@@ -327,6 +327,8 @@ class Writer:
                 node.mistakes.append(worst.note)
             for d in worst.diagnoses:
                 node.mistakes.append(d.sentence if d.exact else f"perhaps: {d.sentence}")
+            if worst is self.report.first_wrong and self.report.formula:
+                node.mistakes.append(self.report.formula.partition(": ")[2])
 
     # ---- edges
 

@@ -92,6 +92,21 @@ def test_what_is_inherited_and_what_is_an_operation_is_judged_too():
     assert "classDef wrong" in g.to_mermaid() and "classDef doubt" in g.to_mermaid()
 
 
+def test_the_first_wrong_card_has_both_formulas():
+    x = tensor([[0.5, -1.0]], dtype="float64")
+    w = tensor([[1.0], [2.0]], dtype="float64", requires_grad=True, name="w")
+    z = x @ w
+    z.name = "z"
+    y = z.tanh()
+    loss = (y * y).sum()
+    report = compare(loss, {"z": 2 * y.data * (1 - y.data)})
+    assert report.formula == "z: yours g * (1 - y), right g * (1 - y * y)."
+    g = draw(loss, compare=report)
+    (z_card,) = [n for n in g.drawing.nodes if n.symbol == "z"]
+    assert z_card.mistakes[-1] == "yours g * (1 - y), right g * (1 - y * y)."
+    assert "yours g * (1 - y), right g * (1 - y * y)." in g.to_text()
+
+
 def test_a_folded_module_has_the_worst_verdict_inside(setting):
     model, loss, grads = setting
     grads["0.weight"] = grads["0.weight"] * 2
