@@ -153,29 +153,27 @@ def pull(
     `watch(node, input, g, gradient)` sees every new gradient. Without `hooks`, those of the tensors
     are not run and no `grad` is kept.
     """
-    pending: dict[int, tuple[Any, Any]] = {}  # nodes whose gradient is not complete yet
-    heap: list[int] = []
-    leaves: dict[Any, Any] = {}
+    grads: dict[Any, Any] = {}  # of leaves, and of nodes whose gradient is not complete yet
+    heap: list[tuple[int, Any]] = []  # those nodes, newest first
     for p, g in seeds:
-        if p.op is None:
-            leaves[p] = leaves[p] + g if p in leaves else g
-        elif -p.serial in pending:
-            pending[-p.serial] = p, pending[-p.serial][1] + g
+        if p in grads:
+            grads[p] = grads[p] + g
         else:
-            pending[-p.serial] = p, g
-            heappush(heap, -p.serial)
+            grads[p] = g
+            if p.op is not None:
+                heappush(heap, (-p.serial, p))
     while heap:
-        node, g = pending.pop(heappop(heap))
+        node = heappop(heap)[1]
+        g = grads.pop(node)
         if node.extra is not None and hooks:
             g = node.extra.arrive(node, g)
         if found is not None:
             found[node] = g
         sources = node.sources
-        if sources is None:
-            released_is_error(node)
         if sources.__class__ is not tuple:
+            if sources is None:
+                released_is_error(node)
             sources = (sources,)
-        op = node.op
         y = node.data
         args = node.args
         kw = node.kw
@@ -188,7 +186,7 @@ def pull(
                 a if p is None or not p.requires_grad else boxed_input(node, p, a)
                 for p, a in zip(node.parents, args, strict=True)
             ]
-        for p, rule in zip(sources, op.rules):  # noqa: B905  (rules of `each` have no end)
+        for p, rule in zip(sources, node.op.rules):  # noqa: B905  (rules of `each` have no end)
             if p is None:
                 continue
             version = p.version
@@ -204,19 +202,18 @@ def pull(
                 gp = fit(gp, like)
             if watch is not None:
                 watch(node, p, g, gp)
-            if p.op is None:
-                leaves[p] = leaves[p] + gp if p in leaves else gp
-                continue
-            k = -p.serial
-            if k in pending:
-                pending[k] = p, pending[k][1] + gp
+            if p in grads:
+                grads[p] = grads[p] + gp
             else:
-                pending[k] = p, gp
-                heappush(heap, k)
+                grads[p] = gp
+                if p.op is not None:
+                    heappush(heap, (-p.serial, p))
         if not keep:
             node.sources = node.args = None
     if hooks:
-        leaves = {p: g if p.extra is None else p.extra.arrive(p, g) for p, g in leaves.items()}
+        for p, g in grads.items():
+            if p.extra is not None:
+                grads[p] = p.extra.arrive(p, g)
     if found is not None:
-        found.update(leaves)
-    return leaves
+        found.update(grads)
+    return grads

@@ -28,7 +28,7 @@ from autograd_lite.functions import (
     tanh,
 )
 from autograd_lite.ops import Op
-from autograd_lite.tensor import as_tensor, changed
+from autograd_lite.tensor import as_tensor, changed, record
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
@@ -441,8 +441,9 @@ def cross_entropy(
         and label_smoothing == 0
         and _is_plain(input, target, ignore_index, reduction)
     ):
-        log_p = ops.log_softmax(input, axis=1)
-        return ops.nll(log_p, target, n=len(log_p.data) if reduction == "mean" else 1)
+        log_p = record(ops.log_softmax, (input,), {"axis": 1})
+        n = len(log_p.data) if reduction == "mean" else 1
+        return record(ops.nll, (log_p, target), {"n": n})
     x, t = as_tensor(input), as_tensor(target)
     check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:

@@ -92,7 +92,7 @@ class Module:
         if self._forward_pre_hooks or self._forward_hooks:
             output = self._call_with_hooks(args, kw)
         else:
-            output = self.forward(*args, **kw)
+            output = self.forward(*args, **kw) if kw else self.forward(*args)
         calls.append((before, tick(), ref(self), self.__class__))
         return output
 

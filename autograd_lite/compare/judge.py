@@ -134,4 +134,22 @@ def contrast(yours: Array, true: Array) -> str:
     u, v = (a.astype(np.float64) / top for a, top in zip((yours, true), tops, strict=True))
     lengths = float(np.linalg.norm(u)), float(np.linalg.norm(v))
     ratio = tops[0] / tops[1] * lengths[0] / lengths[1]
-    return f"norm ratio {ratio:.4g}, cosine {(u * v).sum() / math.prod(lengths):.4g}"
+    text = f"norm ratio {ratio:.4g}, cosine {(u * v).sum() / math.prod(lengths):.4g}"
+    return text + part_that_differs(yours, true)
+
+
+def part_that_differs(yours: Array, true: Array) -> str:
+    """The rows or columns of two matrices that differ, if others agree.
+
+    >>> part_that_differs(np.eye(3), np.diag([1.0, 2.0, 1.0]))
+    ', row 1 differs'
+    """
+    differ = np.abs(yours - true) > 1e-6 * largest(true)
+    if differ.ndim != 2:
+        return ""
+    for kind, axis in (("row", 1), ("column", 0)):
+        found = np.flatnonzero(differ.any(axis=axis))
+        if 0 < len(found) <= differ.shape[1 - axis] // 2:
+            shown = ", ".join(map(str, found[:6])) + ", ..." * (len(found) > 6)
+            return f", {kind}{'s' * (len(found) > 1)} {shown} differ{'s' * (len(found) == 1)}"
+    return ""

@@ -945,7 +945,8 @@ def sizes(nodes: list[Tensor]) -> tuple[int, tuple[int, ...]]:
         ) or any(p in fed for p in node.parents if p is not None):
             fed.add(node)
     tables = [t for t in nodes if t in fed and t.ndim == 2]
-    shared = [(a, t.shape[a]) for a in (0, 1) for t in tables if 1 not in t.shape]
+    full = [t for t in tables if 1 not in t.shape] or tables
+    shared = [(a, t.shape[a]) for a in (0, 1) for t in full if t.shape[a] > 1]
     if not shared:
         rows = [t.shape[0] for t in nodes if t in fed and t.ndim == 1]
         return (rows[0] if rows else 1), ()

@@ -11,8 +11,16 @@ from typing import Any, TextIO
 from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row
 
 WIDTH = 100
-HEAD = ("tensor", "shape", "max abs err", "rel err", "verdict", "note")
+HEAD = ("tensor", "shape", "max abs err", "rel err", "verdict", "diagnosis")
 COLOURS = {OK: 32, OTHER: 32, WRONG: 31, INHERITED: 33, SMALL: 33, ABSENT: 2}  # ANSI
+INK = {
+    OK: "#1a7f37",
+    OTHER: "#1a7f37",
+    WRONG: "#cf222e",
+    INHERITED: "#9a6700",
+    SMALL: "#9a6700",
+    ABSENT: "#6e7781",
+}
 
 
 @dataclass(frozen=True)
@@ -138,8 +146,29 @@ class Report:
             if colour and verdict:
                 block = [f"\033[{COLOURS[verdict]}m{part}\033[0m" for part in block]
             lines += block
-        ends = [self.summary, self.formula, str(self.witness or "")]
-        return "\n".join([*lines, *(part for end in ends for part in textwrap.wrap(end, WIDTH))])
+        return "\n".join(
+            [*lines, *(part for end in self.ends for part in textwrap.wrap(end, WIDTH))]
+        )
+
+    def _repr_html_(self) -> str:
+        """The table of a notebook."""
+        from html import escape
+
+        cells = [[escape(cell) for cell in _cells(row)] for row in self.rows]
+        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in HEAD)
+        body = "".join(
+            f"<tr style='color:{INK[row.verdict]}'>"
+            + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in line)
+            + "</tr>"
+            for row, line in zip(self.rows, cells, strict=True)
+        )
+        ends = "<br>".join(escape(end) for end in self.ends)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{ends}</p>"
+
+    @property
+    def ends(self) -> list[str]:
+        """The lines below the table."""
+        return [line for line in (self.summary, self.formula, str(self.witness or "")) if line]
 
     @property
     def summary(self) -> str:
@@ -175,13 +204,15 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def told(row: Row) -> str:
-    """The diagnoses of a row, or its note."""
-    words = " or: ".join(d.sentence for d in row.diagnoses)
-    return "; ".join(
-        filter(
-            None, (words, row.note if not row.diagnoses or not row.note.startswith("norm") else "")
+    """The last column of a row: its diagnoses, all that fit, or what is known without one."""
+    if row.diagnoses:
+        words = "; or ".join(d.sentence for d in row.diagnoses)
+        return (
+            words
+            if row.note.startswith("norm ratio")
+            else "; ".join(filter(None, (words, row.note)))
         )
-    )
+    return f"unexplained: {row.note}" if row.verdict == WRONG else row.note
 
 
 def error(x: float) -> str:

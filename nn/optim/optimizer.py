@@ -12,7 +12,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable
 from contextvars import Context
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -45,11 +45,14 @@ class Quiet(threading.local):
 quiet = Quiet()
 
 
-class Plan(NamedTuple):
+class Plan:
     """How one array is updated: which parts, each with its scratch memory."""
 
-    data: Array  # the array that this is a plan for
-    parts: list[tuple[Any, list[Array]]]  # (index, scratch); one index None is the whole array
+    __slots__ = ("data", "shape", "dtype", "parts")
+
+    def __init__(self, data: Array, parts: list[tuple[Any, list[Array]]]) -> None:
+        self.data, self.shape, self.dtype = data, data.shape, data.dtype
+        self.parts = parts  # (index, scratch); one index None is the whole array
 
 
 class Optimizer:
@@ -214,11 +217,12 @@ class Optimizer:
     def _apply(self, work: list[tuple[Any, ...]]) -> None:
         """Do it; nothing here may raise, or half a step would remain."""
         update = self._update
-        for p, g, (data, parts), state, buffers, k in work:
+        for p, g, plan, state, buffers, k in work:
+            data = plan.data
             n = 0
             if buffers:
                 n = state["step"] = state["step"] + 1
-            for index, t in parts:
+            for index, t in plan.parts:
                 if index is None:
                     update(data, g, t, buffers, k, n)
                 else:
@@ -238,26 +242,25 @@ class Optimizer:
                 grad = p.grad
                 if grad is None:
                     continue
-                data = p.data
-                try:
-                    g = grad.data
-                    if g.shape != data.shape or g.dtype != data.dtype:
-                        raise self._misfit(p)
-                except AttributeError:
-                    raise self._misfit(p) from None
                 plan = plans.get(p)
-                if plan is None or plan[0] is not data:
+                if plan is None or plan.data is not p.data:
                     plan = self._plan(p)
+                if not isinstance(grad, Tensor):
+                    raise self._misfit(p)
+                g = grad.data
+                if g.shape != plan.shape or (g.dtype is not plan.dtype and g.dtype != plan.dtype):
+                    raise self._misfit(p)
                 if not names:
                     work.append((p, g, plan, nothing, (), k))
                     continue
                 state = self.state.get(p, nothing)
                 if not state.keys() >= set(names):
                     fill = self._initial(group)
-                    new = {name: np.full_like(data, fill) for name in names if name not in state}
+                    new = {name: np.full_like(p.data, fill) for name in names if name not in state}
                     state = new_states[p] = {"step": 0, **state, **new}
                 work.append((p, g, plan, state, [state[name] for name in names], k))
-        self.state.update(new_states)
+        if new_states:
+            self.state.update(new_states)
         return work
 
     def _plan(self, p: Tensor) -> Plan:

@@ -386,9 +386,16 @@ def test_a_mistake_inherited_from_two() -> None:
     report = compare(loss, {"a": -b.data, "later": -a.data, "w": -12 * w.data})
     assert [(row.name, row.note) for row in report.rows] == [
         ("later", "norm ratio 1, cosine -1"),
-        ("a", "norm ratio 1, cosine -1"),
-        ("w", "from later, a"),
+        ("a", "the mistake of later"),  # one sign, above both, explains them
+        ("w", "from later"),
     ]
+    report = compare(loss, {"a": -b.data, "later": 2 * a.data, "w": 3 * w.data})
+    assert [(row.name, row.verdict, row.note) for row in report.rows] == [
+        ("later", "wrong here", "norm ratio 2, cosine 1"),
+        ("a", "wrong here", "norm ratio 1, cosine -1"),
+        ("w", "wrong here", "norm ratio 0.25, cosine 1"),
+    ]
+    assert [row.diagnoses[0].slug for row in report.rows[:2]] == ["factor-2", "sign"]
     report = compare(loss, {"later": -a.data, "w": [[0.0, 0.0]]})
     assert report.rows[1].note == "from later; yours has shape (1, 2)"
 
@@ -585,7 +592,10 @@ def test_the_dictionary_is_json() -> None:
     row = next(r for r in told["rows"] if r["name"] == "z1")
     assert row == {
         "name": "z1", "shape": [N, HIDDEN], "max_abs_err": pytest.approx(row["max_abs_err"]),
-        "rel_err": pytest.approx(0.5), "verdict": "wrong here", "note": "norm ratio 2, cosine 1", "diagnoses": [],
+        "rel_err": pytest.approx(0.5), "verdict": "wrong here", "note": "norm ratio 2, cosine 1",
+        "diagnoses": [
+            {"slug": "factor-2", "sentence": row["diagnoses"][0]["sentence"], "exact": True}
+        ],
     }  # fmt: skip
     assert told["witness"]["name"] == "z1"
     net, x, loss, labels = problem()
