@@ -17,7 +17,9 @@ __all__ = ["Place", "place", "record_lines"]
 counting = threading.Lock()
 
 # The last calls of modules: the serial numbers given out before and after, the module and its type.
-# What an operation's number lies between is the module that it ran in; it costs 0.12 us a call.
+# What an operation's number lies between is the module that it ran in. They are noted from when
+# autograd_lite.graph is imported, as that takes 3 % of a step of a 784-64-10 network at batch 16.
+noting = False
 calls: deque[tuple[int, int, ref[Any], type]] = deque(maxlen=10_000)
 
 

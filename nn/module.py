@@ -8,9 +8,8 @@ from weakref import ref
 
 import numpy as np
 
-from autograd_lite import Tensor
+from autograd_lite import Tensor, origin
 from autograd_lite.convert import as_array
-from autograd_lite.origin import calls
 from autograd_lite.tensor import Handle, changed, tick
 
 __all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
@@ -88,15 +87,12 @@ class Module:
     # ---- calling
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
-        before = tick()
-        if self._forward_pre_hooks or self._forward_hooks:
-            output = self._call_with_hooks(args, kw)
-        else:
-            output = self.forward(*args, **kw) if kw else self.forward(*args)
-        calls.append((before, tick(), ref(self), self.__class__))
-        return output
+        if self._forward_pre_hooks or self._forward_hooks or origin.noting:
+            return self._call_in_full(args, kw)
+        return self.forward(*args, **kw) if kw else self.forward(*args)
 
-    def _call_with_hooks(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    def _call_in_full(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        before = tick()
         for hook in list(self._forward_pre_hooks.values()):
             result = hook(self, args)
             if result is not None:
@@ -106,6 +102,7 @@ class Module:
             result = hook(self, args, output)
             if result is not None:
                 output = result
+        origin.calls.append((before, tick(), ref(self), self.__class__))
         return output
 
     def register_forward_hook(self, hook: Callable[[Any, tuple[Any, ...], Any], Any]) -> Handle:

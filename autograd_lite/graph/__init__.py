@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import origin
 from ..creation import default_generator
 from ..modes import enable_grad
 from ..origin import record_lines
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import graphviz
 
 __all__ = ["Graph", "GraphRenderError", "draw"]
+
+origin.noting = True  # from here on modules note their calls, which are the frames of drawings
 
 IMAGES = ("svg", "png", "pdf")
 TEXTS = {"gv": "to_dot", "mmd": "to_mermaid", "txt": "to_text"}
@@ -56,7 +59,7 @@ def draw(
     """The computation graph of a tensor as a picture: shown in a notebook, printed, or saved.
 
     The modules that ran are framed, and their parameters have dotted names, if they are nn.Modules
-    or `model` is given. `draw(model, x)` calls the model first, with `x` or a tuple of inputs,
+    called after `draw` was imported, or `model` is given. `draw(model, x)` calls the model first, with `x` or a tuple of inputs,
     arrays or Tensors, and leaves its buffers and the random numbers as they were. Equal modules in
     a row are drawn once.
 

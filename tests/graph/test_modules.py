@@ -2,6 +2,8 @@
 
 import gc
 import pickle
+import subprocess
+import sys
 import threading
 from collections import deque
 
@@ -195,6 +197,23 @@ def test_a_call_keeps_no_module_and_no_trace_in_it():
     del model
     gc.collect()
     assert kept() is None
+
+
+def test_calls_are_noted_only_where_draw_is_imported():
+    code = """
+import autograd_lite, nn
+from autograd_lite import origin, rand
+layer = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+y = layer(rand(1, 2)).sum()
+assert len(origin.calls) == 0
+from autograd_lite import draw
+print(*(n.path for n in draw(y, layer).drawing.nodes if n.kind == "op"), sep=",")
+layer(rand(1, 2))
+assert len(origin.calls) == 3
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0,0,,"  # by the parameters that they use
 
 
 def test_a_call_that_fails_leaves_no_trace():
