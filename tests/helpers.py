@@ -1,7 +1,21 @@
 """What several test modules share."""
 
 import os
+import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+
+SYSTEMS = Path(__file__).resolve().parents[1] / "examples" / "systems"
+
+
+def system_example(name: str) -> ModuleType:
+    """Import a script of examples/systems, whose folder it finds its siblings in."""
+    sys.path.insert(0, str(SYSTEMS))
+    try:
+        return import_module(name)
+    finally:
+        sys.path.remove(str(SYSTEMS))
 
 
 def mnist_folder() -> Path | None:

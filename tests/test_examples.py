@@ -139,7 +139,7 @@ def test_quickstart_learns_in_time_agrees_with_the_formulas_and_names_the_mistak
     for name in ("0.weight", "0.bias", "2.weight", "2.bias"):
         assert re.search(rf"^{re.escape(name)}\b.* ok\b", right, re.MULTILINE), right
     assert "wrong" not in right
-    for name, verdict in (("2.weight", "ok"), ("0.weight", "wrong here")):
+    for name, verdict in (("2.weight", "ok"), ("0.bias", "wrong here"), ("0.weight", "inherited")):
         assert re.search(rf"^{re.escape(name)}\b.* {verdict}\b", wrong, re.MULTILINE), wrong
 
     assert files(tmp_path) == ["out/quickstart.svg"]

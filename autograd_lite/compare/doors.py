@@ -42,33 +42,42 @@ def compare(
     scale: float = 1.0,
     transposed: bool | None = None,
 ) -> Report:
-    """Gradients by hand against autodiff's, tensor by tensor.
+    """Gradients by hand against autodiff's, tensor by tensor, and which mistakes explain them.
 
     `grads` maps names to gradients: arrays, Tensors, nested lists or numbers. A name is the
     `name` of a tensor that `loss` was computed from, intermediate or input, or a parameter's dotted
     path in `model`; any subset will do. Shapes are never broadcast. Two gradients are the same if
     the norm of their difference is up to 1e-9 of theirs, 1e-4 if either is float32. What follows
-    from a wrong gradient above by the right rule is "inherited", not wrong.
+    from a wrong gradient above by the right rule is "inherited", not wrong. For the wrong ones the
+    mistakes of `mistakes.py` are made on purpose, until the gradients come out as handed in: up to
+    five in a chain, for at most 6 seconds.
+
+    Conventions: `scale` is the loss by hand over `loss`, such as n for a sum where `loss` is a mean;
+    `transposed` says whether matrices are handed in as transposes. If it is None, it is found out
+    from shapes, as are lost axes of size 1; so is a 1/n that parameters have and intermediates do
+    not. The verdict is then "ok, other convention".
 
     The tape stays, no `.grad` changes and no hook runs; it works before `backward()` and after
     `backward(retain_graph=True)`. RuntimeError for a tape that was released and a loss of several
     elements; ValueError for a name that is unknown, ambiguous, or of a tensor that needs no
-    gradient; TypeError for what is not numbers.
+    gradient, and for a scale of 0; TypeError for what is not numbers.
 
     >>> x = tensor([[1.0, 2.0]]); w = tensor([[3.0], [4.0]], requires_grad=True, name="w")
     >>> z = x @ w
     >>> z.name = "z"
     >>> loss = (z * z).sum()
     >>> report = compare(loss, {"z": 2 * z.data, "w": x.data.T @ z.data})
-    >>> report.ok, report.first_wrong.name
-    (False, 'w')
+    >>> report.ok, report.first_wrong.name, report.first_wrong.diagnoses[0].slug
+    (False, 'w', 'factor-half')
     >>> print(report)
-    tensor  shape   max abs err  rel err  verdict     note
+    tensor  shape   max abs err  rel err  verdict     diagnosis
     z       (1, 1)  0.0e+00      0.0e+00  ok
-    w       (2, 1)  2.2e+01      5.0e-01  wrong here  norm ratio 0.5, cosine 1
+    w       (2, 1)  2.2e+01      5.0e-01  wrong here  the 2 of a square forgotten, or a 1/2 too many
     1 gradient agrees, 1 is wrong on its own. Fix w first.
     w: element (1, 0): yours 22, autodiff 44, finite difference 44.
     """
+    if not (np.isfinite(scale) and scale):
+        raise ValueError(f"compare: scale is {scale}; give the loss by hand over this loss")
     check_loss(loss)
     if not isinstance(grads, Mapping):
         raise TypeError(
@@ -191,13 +200,20 @@ def named(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], s
     return rows, formula
 
 
-def assert_same(loss: Tensor, grads: Mapping[str, Any], model: Any = None) -> None:
+def assert_same(
+    loss: Tensor,
+    grads: Mapping[str, Any],
+    model: Any = None,
+    *,
+    scale: float = 1.0,
+    transposed: bool | None = None,
+) -> None:
     """Raise AssertionError with the table of `compare`, unless its report is ok.
 
     >>> x = tensor(3.0, requires_grad=True, name="x")
     >>> assert_same(x * x, {"x": 6.0})
     """
-    report = compare(loss, grads, model)
+    report = compare(loss, grads, model, scale=scale, transposed=transposed)
     if not report.ok:
         raise AssertionError(f"gradients differ from autodiff\n{report}")
 

@@ -659,14 +659,13 @@ class Search:
         for guess in guesses:
             shown.setdefault(tuple(slug for slug, _ in guess.names), guess)
         fewest = min(map(len, shown))
+        simple = [guess for slugs, guess in shown.items() if len(slugs) == fewest]
         diagnoses: dict[str, Diagnosis] = {}
-        for slugs, guess in shown.items():
-            if len(slugs) == fewest:
-                for i, (slug, sentence) in enumerate(guess.names):
-                    text = sentence if i else sentence + self.where(t, guess)
-                    diagnoses.setdefault(slug, Diagnosis(slug, text, True))
-        texts = map(self.formula, guesses[:1])
-        return Finding(tuple(diagnoses.values()), also, next(filter(None, texts), ""))
+        for guess in simple:
+            for i, (slug, sentence) in enumerate(guess.names):
+                text = sentence if i else sentence + self.where(t, guess)
+                diagnoses.setdefault(slug, Diagnosis(slug, text, True))
+        return Finding(tuple(diagnoses.values()), also, self.formula(simple[0]))
 
     def where(self, t: Tensor, guess: Guess) -> str:
         """The place in words, unless it is the tensor itself."""
@@ -677,7 +676,7 @@ class Search:
         return f" (in {self.label(e.node)})" if e and inside else f" (at {self.label(p)})"
 
     def label(self, t: Tensor) -> str:
-        """The name of a tensor; without one, its operation and the nearest named inputs."""
+        """The name of a tensor; without one, its operation and the nearest inputs that have one."""
         if t in self.labels or t.op is None:
             return self.labels.get(t, f"a leaf of shape {t.shape}")
         names: list[str] = []
@@ -686,8 +685,8 @@ class Search:
             above = [p for q in near if q.op is not None for p in q.parents if p is not None]
             names = list(dict.fromkeys(self.labels[p] for p in above if p in self.labels))
             near = above
-        made_from = f" of {', '.join(names[:2])}" if names else ""
-        return f"{t.op.name}{made_from}, shape {t.shape}"
+        after = f", after {', '.join(names[:2])}" if names else ""
+        return f"{t.op.name} of shape {t.shape}{after}"
 
     def formula(self, guess: Guess) -> str:
         """Yours and the right formula, read from both rules."""

@@ -531,7 +531,7 @@ def table(name: str = "z1") -> Any:
 def test_the_table_is_aligned() -> None:
     lines = str(table()).splitlines()
     assert re.split("  +", lines[0]) == [
-        "tensor", "shape", "max abs err", "rel err", "verdict", "note",
+        "tensor", "shape", "max abs err", "rel err", "verdict", "diagnosis",
     ]  # fmt: skip
     starts = [lines[0].index(head) for head in ("shape", "max", "rel", "verdict")]
     for line in lines[1:9]:
@@ -555,13 +555,13 @@ def test_the_table_keeps_to_100_columns_of_ascii(name: str) -> None:
     assert all(c.isprintable() for c in text.replace("\n", ""))
     assert max(map(len, text.splitlines())) <= 100
     assert "1 of 1 elements of yours NaN or infinite" in " ".join(text.split())
-    below = "\n    yours has shape" in text  # where there is no room beside
+    below = "\n    unexplained: yours has shape" in text  # where there is no room beside
     assert below == (name != "w")
 
 
 def test_a_table_without_notes_has_no_column_for_them() -> None:
     net, x, loss, labels = problem()
-    assert "note" not in str(compare(loss, by_hand(net, x, labels), net))
+    assert "diagnosis" not in str(compare(loss, by_hand(net, x, labels), net))
 
 
 class Terminal(io.StringIO):

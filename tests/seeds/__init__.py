@@ -38,7 +38,7 @@ def nudged(nudge: Nudge, name: str, value: Array) -> Array:
     return value + nudge[name] if name in nudge else value
 
 
-def depth(params: Arrays) -> int:
+def depth(params: Mapping[str, object]) -> int:
     """The number of linear layers: each has one weight and one bias."""
     return len(params) // 2
 

@@ -29,17 +29,20 @@ from . import (
     s3_mnist,
     s4_columns,
 )
+from .autodiff import (
+    ACTIVATIONS,
+    TOLERANCE,
+    Values,
+    error,
+    tensors_s0,
+    tensors_s1,
+    tensors_s2,
+    tensors_s3,
+    tensors_s4,
+)
 
-TOLERANCE = 1e-12
 N, SIZES, LAYERS = 5, (3, 6, 4, 2), 3
 STEPS = 4
-
-
-def error(actual: Array, expected: Array) -> float:
-    """The norm of the difference, relative to that of the expected; infinite for a wrong shape."""
-    if actual.shape != expected.shape:
-        return float("inf")
-    return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
 
 
 def planted(g: Array) -> list[Array]:
@@ -48,79 +51,6 @@ def planted(g: Array) -> list[Array]:
     one.flat[np.abs(g).argmax()] *= 1 + 2e-11  # a single entry
     wrong = [-g, 2 * g, g / N, np.zeros_like(g), one, g[None]]
     return wrong if g.size == 1 else [*wrong, g.T if g.ndim == 2 else g[:-1]]
-
-
-# ---- from Tensors, as the write-ups compute --------------------------------------------------
-
-Values = dict[str, Tensor]
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x,
-    "relu": ag.relu,
-    "tanh": ag.tanh,
-    "sigmoid": ag.sigmoid,
-}
-
-
-def tensors_s0(p: Values, x: Tensor, y: Array, *, activation: str) -> tuple[Tensor, Values]:
-    values, h = {"X": x}, x
-    for i in range(1, LAYERS + 1):
-        h = values[f"Y{i}"] = h @ p[f"W{i}"] + p[f"b{i}"]
-        if i < LAYERS:
-            h = values[f"A{i}"] = ACTIVATIONS[activation](h)
-    return ((h - y) ** 2).mean(), values
-
-
-def tensors_s1(p: Values, x: Tensor, y: Array, *, slope: float = 0.01) -> tuple[Tensor, Values]:
-    values, h = {"X": x}, x
-    for i in range(1, LAYERS + 1):
-        h = values[f"z{i}"] = h @ p[f"W{i}"].T + p[f"b{i}"]
-        if i < LAYERS:
-            h = values[f"a{i}"] = ag.leaky_relu(h, slope)
-    return ((h - y) ** 2).sum() / N, values
-
-
-def tensors_s2(
-    p: Values, x: Tensor, y: Array, *, hidden: str = "sigmoid", criterion: str = "cross_entropy"
-) -> tuple[Tensor, Values]:
-    """One column after the other: the intermediates of sample k are called z1[k], a1[k], ..."""
-    columns: dict[str, list[Tensor]] = {}
-    total: Any = 0.0
-    values = {"X": x}
-    names = [f"{c}{i}" for i in range(1, LAYERS + 1) for c in "za"]
-    for k in range(N):
-        h = x[k]
-        for i in range(1, LAYERS + 1):
-            z = p[f"W{i}"] @ h + p[f"b{i}"]
-            h = ACTIVATIONS[hidden](z) if i < LAYERS else ag.softmax(z, 0)
-            columns.setdefault(f"z{i}", []).append(z)
-            columns.setdefault(f"a{i}", []).append(h)
-        log_loss = criterion == "cross_entropy"
-        total = total + (-(y[k] * ag.log(h)).sum() if log_loss else ((h - y[k]) ** 2).sum())
-    values |= {f"{name}[{k}]": columns[name][k] for name in names for k in range(N)}
-    return total, values
-
-
-def tensors_s3(
-    p: Values, x: Tensor, y: Array, *, activations: Sequence[str], criterion: str = "cross_entropy"
-) -> tuple[Tensor, Values]:
-    values, h = {"X": x}, x
-    for i, name in enumerate([*activations, None], 1):
-        h = values[f"U{i}"] = h @ p[f"W{i}"] + p[f"b{i}"]
-        if name not in (None, "identity"):
-            h = values[f"H{i}"] = ACTIVATIONS[name](h)
-        elif name is not None:
-            h = values[f"H{i}"] = h.clone()
-    if criterion == "cross_entropy":
-        return -(y * ag.log_softmax(h, 1)).sum(), values
-    return ((h - y) ** 2).sum() / (2 * N), values
-
-
-def tensors_s4(p: Values, x: Tensor, y: Array) -> tuple[Tensor, Values]:
-    values, a = {"X": x}, x
-    for i in range(1, LAYERS + 1):
-        z = values[f"Z{i}"] = p[f"W{i}"] @ a + p[f"B{i}"]
-        a = values[f"A{i}"] = ag.relu(z) if i < LAYERS else ag.softmax(z, 0)
-    return -(y * ag.log(a)).sum() / N, values
 
 
 # ---- from modules ----------------------------------------------------------------------------

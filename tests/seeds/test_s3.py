@@ -1,37 +1,30 @@
 """S3 on real input, through `nn` and `nn.optim`: the figures that its write-up prints.
 
-The table of MNIST has ten epochs; here the first is run, and `examples/mnist.py --replay` runs all.
+Run are `examples/systems/s3_mnist.py` and `s3_toy.py`, as modules; `test_systems` runs the scripts.
 """
 
-import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import mnist_folder
+from helpers import mnist_folder, system_example
 
 import nn
-from autograd_lite import Tensor
 from nn.datasets import mnist
 
-from . import Array, s0_univariate, s3_mnist
-
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "examples" / "mnist.py"
+from . import s0_univariate, s3_mnist
 
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("example_mnist", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return system_example("s3_mnist")
+
+
+@pytest.fixture(scope="module")
+def toy() -> ModuleType:
+    return system_example("s3_toy")
 
 
 @pytest.fixture(scope="module")
@@ -100,48 +93,50 @@ def test_the_mean_in_place_of_the_sum_gives_other_figures(
     assert example.replay(train, test, epochs=1)["printed"] != pytest.approx(right, rel=1e-2)
 
 
-def test_the_ordinary_way_learns(example: ModuleType, data: Any) -> None:
-    train, test = small(data, 4000, 1000)
-    first, *_, last = example.learn(train, test, epochs=3, seed=1).rows
-    assert last["val_accuracy"] > 0.8
+def test_the_recipe_of_today_learns(example: ModuleType, data: Any) -> None:
+    train, test = small(data, 2000, 500)
+    _, history = example.learn(train, test, epochs=4, seed=1)
+    first, *_, last = history.rows
+    assert last["val_accuracy"] > 0.8 > example.nearest_mean(train, test)
     assert last["loss"] < 0.5 * first["loss"]
-    again = example.learn(train, test, epochs=1, seed=1)
-    assert again["loss"] == [first["loss"]]
+    rates = history["lr"]
+    assert max(rates[0], rates[-1]) < max(rates) < 2.1e-3  # up and down again
+    few = small(data, 200, 100)
+    one, again, other = (example.learn(*few, epochs=1, seed=seed)[1]["loss"] for seed in (2, 2, 3))
+    assert one == again != other
 
 
-# ---- the script ------------------------------------------------------------------------------
+def test_pictures_are_moved_by_up_to_two_pixels_and_keep_their_labels(
+    example: ModuleType, data: Any
+) -> None:
+    (images, labels), _ = small(data, 64)
+    batches = example.Moved((images, labels), np.random.default_rng(0), size=48)
+    pairs = list(batches)
+    assert [len(x) for x, _ in pairs] == [48, 16] and len(batches) == 2
+    found = np.concatenate([x for x, _ in pairs])
+    classes = np.concatenate([y for _, y in pairs])
+    seen: dict[int, set[tuple[int, int]]] = {}
+    for row, label in zip(found, classes, strict=True):
+        matches = [
+            (i, down, right)
+            for i in np.flatnonzero(labels == label)
+            for down in range(5)
+            for right in range(5)
+            if np.array_equal(
+                row, example.standardised(
+                    np.pad(images[i : i + 1], ((0, 0), (2, 2), (2, 2)))[
+                        :, down : down + 28, right : right + 28
+                    ]
+                )[0],
+            )
+        ]  # fmt: skip
+        assert matches
+        seen.setdefault(matches[0][0], set()).add(matches[0][1:])
+    assert len(seen) == 64  # every picture once
+    assert len(set.union(*seen.values())) > 15  # of the 25 places
 
 
-def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={"PYTHONPATH": str(ROOT), "PATH": "", **env},
-    )
-
-
-def test_help() -> None:
-    result = run("--help")
-    assert result.returncode == 0
-    assert all(f"--{name}" in result.stdout for name in ("data", "epochs", "replay", "seed"))
-
-
-def test_missing_files_are_listed(tmp_path: Path) -> None:
-    for arguments in (["--data", str(tmp_path)], []):
-        result = run(*arguments)
-        assert result.returncode == 1
-        assert "train-images-idx3-ubyte.gz" in result.stderr
-        assert "--data FOLDER" in result.stderr
-        assert "Traceback" not in result.stderr
-
-
-def test_a_bad_number_of_epochs() -> None:
-    result = run("--epochs", "0")
-    assert result.returncode == 2
-    assert "--epochs is 0; it must be at least 1" in result.stderr
+# ---- the scripts -----------------------------------------------------------------------------
 
 
 def test_replay_trains_from_both_starts(
@@ -149,75 +144,67 @@ def test_replay_trains_from_both_starts(
     data: Any,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     train_data, test_data = small(data)
     files = {True: train_data, False: test_data}
     monkeypatch.setattr(example, "mnist", lambda folder, train=True: files[train])
-    assert example.main(["--replay", "--epochs", "2", "--seed", "3"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    plot = tmp_path / "replay.svg"
+    assert example.main(["--replay", "--epochs", "2", "--seed", "3", "--plot", str(plot)]) == 0
+    first, *lines, last = capsys.readouterr().out.splitlines()
     head = "epoch  loss     test accuracy"
+    assert first.startswith("nearest mean picture, test accuracy 0.")
     assert [lines[0], lines[1], lines[4], lines[5]] == [
         "N(0, 1) weights and biases", head, "Kaiming weights, zero biases", head,
     ]  # fmt: skip
     assert [line.split()[0] for line in (*lines[2:4], *lines[6:8])] == ["1", "2", "1", "2"]
     assert len(lines) == 8
-    assert example.main(["--epochs", "1"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == head
+    assert last == f"saved {plot}"
+    assert "cross-entropy per digit" in plot.read_text()
+
+
+def test_the_digits_that_are_wrong_are_drawn(
+    example: ModuleType,
+    data: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    train_data, test_data = small(data, 300, 100)
+    files = {True: train_data, False: test_data}
+    monkeypatch.setattr(example, "mnist", lambda folder, train=True: files[train])
+    plot = tmp_path / "wrong.svg"
+    assert example.main(["--epochs", "1", "--plot", str(plot)]) == 0
+    accuracy = float(capsys.readouterr().out.splitlines()[2].split()[2])
+    assert f"{round(100 * (1 - accuracy))} of 100 test digits are wrong" in plot.read_text()
 
 
 # ---- the toy regression ----------------------------------------------------------------------
 
 
-def drawn(random: np.random.RandomState, m: int, k: int) -> nn.Linear:
-    """A linear layer with N(0, 1) weights, drawn as (in, out), and then biases."""
-    layer = nn.Linear(m, k, dtype="float64")
-    layer.weight.data[...] = random.randn(m, k).T
-    layer.bias.data[...] = random.randn(1, k)[0]
-    return layer
-
-
-def running_losses(
-    model: nn.Module, x: Array, y: Array, random: np.random.RandomState, epochs: int = 300
-) -> list[float]:
-    """The running half-MSE of each epoch of plain descent, the data permuted as in `s3_mnist`."""
-    mse, optimizer = nn.MSELoss(), nn.optim.SGD(model.parameters(), lr=0.001)
-    indices = order = np.arange(len(x))
-    losses = []
-    for _ in range(epochs):
-        indices = random.permutation(indices)
-        order = order[indices]
-        running = 0.0
-        for k in range(0, len(x), 16):
-            rows = order[k : k + 16]
-            optimizer.zero_grad()
-            loss = mse(model(Tensor(x[rows])), y[rows]) / 2
-            loss.backward()
-            optimizer.step()
-            running += loss.item() * len(rows) / len(x)
-        losses.append(running)
-    return losses
-
-
-def test_the_toy_regression_reaches_all_four_figures() -> None:
+def test_the_toy_regression_reaches_all_four_figures(toy: ModuleType) -> None:
     """One stream of draws: the data, then all of (a), then all of (b). 75,000 steps, about 7 s."""
     random = np.random.RandomState(1)
-    x, y = s3_mnist.toy_data(random)
-    sizes = ((1, 16), (16, 16), (16, 1))
-    linear = nn.Sequential(*(drawn(random, *size) for size in sizes))
-    a = running_losses(linear, x, y, random)
-    first, second, last = (drawn(random, *size) for size in sizes)
-    bent = nn.Sequential(first, nn.ReLU(), second, nn.Sigmoid(), last)
-    b = running_losses(bent, x, y, random)
-    assert f"{a[-1]:.5f}" == "0.04555"
-    assert (f"{b[3]:.4f}", f"{b[4]:.5f}", f"{b[-1]:.5f}") == ("0.0152", "0.01225", "0.00254")
-    assert a[-1] > s0_univariate.best_line(x, y) / 2 > 10 * b[-1]
+    x, y = toy.bump(random)
+    by_hand = s3_mnist.toy_data(np.random.RandomState(1))
+    assert np.allclose(x, by_hand[0], rtol=1e-14) and np.allclose(y, by_hand[1], rtol=1e-13)
+    a = toy.train(toy.network(random, ()), x, y, random, 300, "a")
+    b = toy.train(toy.network(random, (nn.ReLU, nn.Sigmoid)), x, y, random, 300, "b")
+    losses = b.losses
+    assert f"{a.losses[-1]:.5f}" == "0.04555"
+    assert (f"{losses[3]:.4f}", f"{losses[4]:.5f}", f"{losses[-1]:.5f}") == (
+        "0.0152", "0.01225", "0.00254",
+    )  # fmt: skip
+    line = s0_univariate.best_line(x, y) / 2
+    assert line == pytest.approx(0.0422, abs=5e-5)
+    assert a.loss > line > 10 * b.loss  # over all points
+    design = np.hstack([x, np.ones_like(x)])
+    assert np.linalg.lstsq(design, a.prediction)[1] < 1e-20  # (a) is a straight line
 
 
-def test_other_draws_give_other_figures() -> None:
+def test_other_draws_give_other_figures(toy: ModuleType) -> None:
     """The seed set after the data, not before them: the figures depend on all of the stream."""
-    x, y = s3_mnist.toy_data(np.random.RandomState(1))
+    x, y = toy.bump(np.random.RandomState(1))
     random = np.random.RandomState(1)
-    first, second, last = (drawn(random, *size) for size in ((1, 16), (16, 16), (16, 1)))
-    bent = nn.Sequential(first, nn.ReLU(), second, nn.Sigmoid(), last)
-    b = running_losses(bent, x, y, random, epochs=5)
-    assert abs(b[4] - 0.01225) > 1e-3
+    b = toy.train(toy.network(random, (nn.ReLU, nn.Sigmoid)), x, y, random, 5, "b")
+    assert abs(b.losses[4] - 0.01225) > 1e-3
