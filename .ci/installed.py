@@ -50,6 +50,8 @@ assert not compare(loss, {"weight": -right}, model=model).ok
 with TemporaryDirectory() as name:
     picture = draw(loss).save(Path(name) / "net.svg")
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+    film = draw(loss).save(Path(name) / "net.html").read_text("utf-8")
+    assert "film-story" in film and "{{" not in film
 
 print(
     f"Python {sys.version.split()[0]}, NumPy {np.__version__}: trained to "

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from types import FrameType
 from typing import Any, NamedTuple, Self
+from weakref import ref
 
 from . import modes
 from .modes import mode
@@ -13,6 +15,12 @@ from .modes import mode
 __all__ = ["Place", "place", "record_lines"]
 
 counting = threading.Lock()
+
+# The last calls of modules: the serial numbers given out before and after, the module and its type.
+# What an operation's number lies between is the module that it ran in. They are noted from when
+# autograd_lite.graph is imported, as that takes 3 % of a step of a 784-64-10 network at batch 16.
+noting = False
+calls: deque[tuple[int, int, ref[Any], type]] = deque(maxlen=10_000)
 
 
 class Place(NamedTuple):

@@ -70,5 +70,6 @@ print(compare(loss, wrong, model=model))
 
 # 4. The picture.
 args.out.mkdir(parents=True, exist_ok=True)
-print("\nsaved", draw(loss, model=model).save(args.out / "quickstart.svg"))
+graph = draw(loss, model=model, theme="auto")  # dark where the reader's system is
+print("\nsaved", graph.save(args.out / "quickstart.svg"))
 raise SystemExit(not report.ok)

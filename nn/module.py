@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Self, overload
+from weakref import ref
 
 import numpy as np
 
-from autograd_lite import Tensor
+from autograd_lite import Tensor, origin
 from autograd_lite.convert import as_array
-from autograd_lite.tensor import Handle, changed
+from autograd_lite.tensor import Handle, changed, tick
 
 __all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
 
@@ -86,11 +87,12 @@ class Module:
     # ---- calling
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
-        if self._forward_pre_hooks or self._forward_hooks:
-            return self._call_with_hooks(args, kw)
+        if self._forward_pre_hooks or self._forward_hooks or origin.noting:
+            return self._call_in_full(args, kw)
         return self.forward(*args, **kw) if kw else self.forward(*args)
 
-    def _call_with_hooks(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    def _call_in_full(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        before = tick()
         for hook in list(self._forward_pre_hooks.values()):
             result = hook(self, args)
             if result is not None:
@@ -100,6 +102,7 @@ class Module:
             result = hook(self, args, output)
             if result is not None:
                 output = result
+        origin.calls.append((before, tick(), ref(self), self.__class__))
         return output
 
     def register_forward_hook(self, hook: Callable[[Any, tuple[Any, ...], Any], Any]) -> Handle:

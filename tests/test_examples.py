@@ -1,5 +1,6 @@
 """Every small example runs as a reader runs it, and what it claims is true."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "quickstart")
+EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "04_graphs", "film", "quickstart")
 
 
 def run(name: str, *arguments: str, folder: Path) -> str:
@@ -70,12 +71,62 @@ def test_tensor_prints_its_graph_and_saves_it(tmp_path):
     assert is_picture(tmp_path / "here/there/02_tensor.svg")
 
 
+def test_film_shows_the_step_that_is_printed(tmp_path):
+    output = run("film", "--out", "here", folder=tmp_path)
+    before, after = map(float, re.findall(r"loss (\S+), after the step (\S+)", output)[0])
+    assert after < before
+    assert files(tmp_path) == ["here/film.html"]
+    html = (tmp_path / "here/film.html").read_text("utf-8")
+    told = json.loads(re.search(r'id="film-story">(.*?)</script>', html, re.DOTALL)[1])
+    assert [step["way"] for step in told["steps"]].count("forward") == 7
+    norms = dict(re.findall(r"^(\S+) +gradient norm (\S+)$", output, re.MULTILINE))
+    shown = {
+        card["title"]: f"{told['numbers'][card['total']]['norm']:.4f}"
+        for card in told["cards"].values()
+        if card["kind"] == "parameter"
+    }
+    assert shown == norms and len(norms) == 4
+    lines = {card["place"]["text"] for card in told["cards"].values() if "place" in card}
+    assert lines == {"scores = model(x)", "loss = nn.functional.cross_entropy(scores, target)"}
+
+
 def test_iris_learns(tmp_path):
     output = run("03_iris", folder=tmp_path)
     assert accuracy(output) >= 0.93
     assert accuracy(run("03_iris", "--epochs=0", folder=tmp_path)) < 0.8  # not without training
     assert run("03_iris", folder=tmp_path) == output
     assert files(tmp_path) == []
+
+
+def test_graphs_shows_what_it_says(tmp_path):
+    output = run("04_graphs", "--out", "here", folder=tmp_path)
+    names = ("deep_relu", "deep_sigmoid", "network", "scalar", "wrong")
+    assert files(tmp_path) == [f"here/04_{name}.svg" for name in names]
+    assert all(is_picture(tmp_path / f"here/04_{name}.svg") for name in names)
+    assert "n: add  ()  = 0.88  dn = 0.5" in output  # the derivative of tanh is a half there
+    norms = {
+        name: [float(x) for x in numbers]
+        for name, *numbers in re.findall(
+            r"^(\w+): gradient norm (\S+) in .*, (\S+) in", output, re.MULTILINE
+        )
+    }
+    assert norms["sigmoid"][0] < 1e-7
+    assert min(norms["sigmoid"][1], *norms["relu"]) > 0.01
+    pictures = {name: (tmp_path / f"here/04_{name}.svg").read_text("utf-8") for name in names}
+    assert "tracked vanishing" in pictures["deep_sigmoid"]
+    assert "tracked vanishing" not in pictures["deep_relu"]
+    assert all(text in pictures["wrong"] for text in ("wrong here", "the mask of relu"))
+    assert "prefers-color-scheme" in pictures["wrong"]
+    verdicts = output.splitlines()[-1]
+    assert all(f"'{v}'" in verdicts for v in ("0.bias: wrong here", "2.weight: ok", "2.bias: ok"))
+    run("04_graphs", "--out=there", "--format=txt", "--theme=dark", folder=tmp_path)
+    assert "compared  wrong here" in (tmp_path / "there/04_wrong.txt").read_text("utf-8")
+
+
+def said(path: Path) -> list[str]:
+    """The words of a picture, without its numbers."""
+    text = "".join(ElementTree.parse(path).getroot().itertext())
+    return sorted(re.sub(r"[-−]?\d[\d.e-]*", "", text).split())
 
 
 def test_quickstart_learns_in_time_agrees_with_the_formulas_and_names_the_mistake(tmp_path):
@@ -93,6 +144,8 @@ def test_quickstart_learns_in_time_agrees_with_the_formulas_and_names_the_mistak
 
     assert files(tmp_path) == ["out/quickstart.svg"]
     assert is_picture(tmp_path / "out/quickstart.svg")
+    shown = ROOT / "examples/quickstart.svg"  # in the README
+    assert said(tmp_path / "out/quickstart.svg") == said(shown), "copy out/quickstart.svg there"
 
 
 def test_quickstart_repeats_itself(tmp_path):

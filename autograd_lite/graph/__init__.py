@@ -4,38 +4,53 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from .. import origin
+from ..creation import default_generator
+from ..modes import enable_grad
+from ..origin import record_lines
 from ..tensor import Tensor
-from . import dot, mermaid, render, text
-from .model import Drawing, build
+from . import dot, film, mermaid, render, text
+from .cards import Writer
+from .fold import fold
+from .model import Drawing
+from .read import Reader
 from .render import GraphRenderError
+from .theme import THEMES, follow_system
 
 if TYPE_CHECKING:
     import graphviz
 
 __all__ = ["Graph", "GraphRenderError", "draw"]
 
+origin.noting = True  # from here on modules note their calls, which are the frames of drawings
+
 IMAGES = ("svg", "png", "pdf")
 TEXTS = {"gv": "to_dot", "mmd": "to_mermaid", "txt": "to_text"}
 CHOICES = {
     "view": ("both", "forward", "backward"),
-    "theme": tuple(dot.THEMES),
+    "theme": tuple(THEMES),
     "direction": ("TB", "LR"),
 }
 
 
 def draw(
-    loss: Tensor,
+    loss: Any,
     model: Any = None,
     *,
     view: str = "both",
     depth: int | None = None,
     grads: bool = True,
     formulas: bool = True,
+    constants: bool = False,
     collapse: bool | None = None,
+    compare: Any = None,
     theme: str = "light",
     direction: str = "TB",
     backend: str | None = None,
@@ -43,15 +58,24 @@ def draw(
 ) -> Graph:
     """The computation graph of a tensor as a picture: shown in a notebook, printed, or saved.
 
-    `model` gives parameters their dotted names and frames its modules; `view` is "both",
-    "forward" or "backward"; `depth` is how many levels of modules are opened, the others being one
-    card each. `grads` puts on every edge the norm of the gradient that a backward pass from `loss`
-    sends along it; `formulas` prints the rules that it runs. `collapse` folds modules, and cuts out
-    the middle of what is still too long: by default above 400 cards, never with False.
+    The modules that ran are framed, and their parameters have dotted names, if they are nn.Modules
+    called after `draw` was imported, or `model` is given. `draw(model, x)` calls the model first, with `x` or a tuple of inputs,
+    arrays or Tensors, and leaves its buffers and the random numbers as they were. Equal modules in
+    a row are drawn once.
+
+    `view` is "both", "forward" or "backward"; `depth` is how many levels of modules are opened, the
+    others being one card each. `grads` puts on every edge the norm of the gradient that a backward
+    pass from `loss` sends along it, of `loss.sum()` if it has several elements; `formulas` prints
+    the rules that it runs; `constants` gives a card to inputs that are no tensors. `collapse` folds
+    modules, and cuts out the middle of what is still too long: by default above 400 cards, never
+    with False, which also draws equal modules one by one.
+    `compare` is a dictionary of gradients by hand, or a report of `compare`: cards get verdicts.
+    `theme` is "light", "dark" or "auto", an SVG that follows the reader's system; `direction` is
+    "TB" (down) or "LR" (to the right). `backend` and `timeout` are for pictures: see `Graph.render`.
 
     The tape stays as it is and no `.grad` changes, so draw works before and after
-    `backward(retain_graph=True)`. TypeError if `loss` is not a Tensor, ValueError for an option
-    that does not exist.
+    `backward(retain_graph=True)`. TypeError if `loss` is no Tensor and no module, ValueError for an
+    option that does not exist.
 
     >>> from autograd_lite import tensor
     >>> x = tensor(3.0, requires_grad=True, name="x")
@@ -60,12 +84,12 @@ def draw(
     y 12, float32, 1 parameter, 2 operations
     <BLANKLINE>
     x  ()  value 3  grad 7
-    u: mul  ()  = 9
+    u: mul  ()  = 9  du = 1
         forward   u = x * x
         backward  dx += du * x
                   dx += du * x
         gradient to  x 3, x 3
-    y: add  ()  = 12
+    y: add  ()  = 12  dy = 1
         forward   y = u + x
         backward  du = dy
                   dx += dy
@@ -74,8 +98,6 @@ def draw(
         gradient to  y 1
     <BLANKLINE>
     """
-    if not isinstance(loss, Tensor):
-        raise TypeError(f"draw: needs the Tensor that was computed, not a {type(loss).__name__}")
     for option, value in (("view", view), ("theme", theme), ("direction", direction)):
         if value not in CHOICES[option]:
             known = ", ".join(map(repr, CHOICES[option]))
@@ -84,16 +106,63 @@ def draw(
         raise ValueError(
             f"draw: depth={depth!r} must be a number of levels, from 0, or None for all"
         )
-    drawing = build(
-        loss,
-        model=model,
-        view=view,
-        depth=depth,
-        grads=grads,
-        formulas=formulas,
-        collapse=collapse,
-    )
-    return Graph(drawing, theme, direction, backend, timeout)
+    if not isinstance(loss, Tensor):
+        loss, model = output_of(loss, model), loss
+    if model is not None and not hasattr(model, "named_parameters"):
+        raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
+    read = Reader(loss, model, grads and view != "forward")
+    report = compared(loss, compare, read.modules.model)
+    folded = fold(read, depth, collapse)
+    writer = Writer(read, folded, view=view, formulas=formulas, constants=constants, report=report)
+    return Graph(writer.write(), theme, direction, backend, timeout)
+
+
+def output_of(model: Any, inputs: Any) -> Tensor:
+    """What a model gives for some inputs; its buffers and the generator of random numbers stay."""
+    if not (callable(model) and hasattr(model, "named_parameters")):
+        raise TypeError(
+            f"draw: needs the Tensor that was computed, or a model and its input, not a "
+            f"{type(model).__name__}"
+        )
+    if inputs is None:
+        raise TypeError(
+            f"draw: needs an input to call the {type(model).__name__} with: draw(model, x)"
+        )
+    generator = default_generator()
+    state = generator.bit_generator.state
+    buffers = [(b, b.data.copy()) for _, b in getattr(model, "named_buffers", tuple)()]
+    several = isinstance(inputs, tuple)
+    given = [
+        x if isinstance(x, Tensor) else Tensor(np.asarray(x), name="x" if not several else f"x{i}")
+        for i, x in enumerate(inputs if several else (inputs,), 1)
+    ]
+    try:
+        with enable_grad(), record_lines():
+            output = model(*given)
+    finally:
+        generator.bit_generator.state = state
+        for b, kept in buffers:
+            b.data[...] = kept
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"draw: the {type(model).__name__} gave a {type(output).__name__}; compute one Tensor "
+            "from it and draw that"
+        )
+    return output
+
+
+def compared(loss: Tensor, compare: Any, model: Any) -> Any:
+    """The report on gradients by hand, or the one that was given."""
+    if compare is None or hasattr(compare, "rows"):
+        return compare
+    if not isinstance(compare, Mapping):
+        raise TypeError(
+            f"draw: compare is a {type(compare).__name__}; give a dictionary of gradients, such as "
+            '{"fc1.weight": dW}, or a report of compare()'
+        )
+    from ..compare import compare as judge
+
+    return judge(loss, compare, model)
 
 
 class Graph:
@@ -121,11 +190,32 @@ class Graph:
 
     def to_mermaid(self) -> str:
         """The drawing as a Mermaid flowchart."""
-        return mermaid.source(self.drawing, self.direction)
+        return mermaid.source(self.drawing, self.theme, self.direction)
 
     def to_text(self) -> str:
         """The drawing as lines of text, which `print` shows."""
         return text.source(self.drawing)
+
+    def to_html(self, *, backend: str | None = None, timeout: float | None = None) -> str:
+        """The drawing as a film: a page that steps through the forward and the backward pass.
+
+        It needs no network, and no script to be a complete picture. It has the numbers of arrays
+        up to 64 elements, statistics of larger ones, and the lines of operations that ran inside
+        `record_lines()`. It is as light or dark as the reader's system, with the theme "dark"
+        always dark. Without a renderer the cards are text; GraphRenderError if the `backend` that
+        was asked for is not there.
+
+        >>> x = tensor(3.0, requires_grad=True, name="x")
+        >>> "Forward 1 of 1: mul makes y = 9." in draw(x * x).to_html()
+        True
+        """
+        return film.page(
+            self.drawing,
+            self.direction,
+            dark=self.theme == "dark",
+            backend=backend or self.backend,
+            timeout=self.timeout if timeout is None else timeout,
+        )
 
     @property
     def digraph(self) -> graphviz.Digraph:
@@ -141,13 +231,14 @@ class Graph:
         """The picture as "svg", "png" or "pdf"; GraphRenderError if there is no way to make it."""
         if format not in IMAGES:
             raise ValueError(f"render: {format!r} is no picture; there are {', '.join(IMAGES)}")
-        return render.picture(
+        image = render.picture(
             self.to_dot(),
             format,
             len(self.drawing.nodes),
             backend=backend or self.backend,
             timeout=self.timeout if timeout is None else timeout,
         )
+        return follow_system(image) if format == "svg" and self.theme == "auto" else image
 
     def save(
         self,
@@ -156,7 +247,9 @@ class Graph:
         backend: str | None = None,
         timeout: float | None = None,
     ) -> Path:
-        """Write a file in the format of its suffix: .svg .png .pdf .gv .mmd .txt; returns its path.
+        """Write a file in the format of its suffix; returns its path.
+
+        .svg .png .pdf are pictures, .html is the film (see `to_html`), .gv .mmd .txt are texts.
 
         The file is there whole or not at all. ValueError for another suffix, GraphRenderError if
         a picture cannot be made.
@@ -165,10 +258,12 @@ class Graph:
         suffix = path.suffix.lower()[1:]
         if suffix in IMAGES:
             content = self.render(suffix, backend=backend, timeout=timeout)
+        elif suffix == "html":
+            content = self.to_html(backend=backend, timeout=timeout).encode()
         elif suffix in TEXTS:
             content = getattr(self, TEXTS[suffix])().encode()
         else:
-            known = " ".join(f".{s}" for s in (*IMAGES, *TEXTS))
+            known = " ".join(f".{s}" for s in (*IMAGES, "html", *TEXTS))
             raise ValueError(f"save: {path.name!r} has no known suffix; there are {known}")
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:

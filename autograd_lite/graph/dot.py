@@ -13,29 +13,18 @@ from collections.abc import Iterable
 
 from .model import Drawing, Edge, Node
 from .names import number, typeset, words
+from .theme import THEMES
 
 SANS, MONO = "Arial", "Courier New"
 WIDE = 36  # characters of a formula on one line
 HEAD, TAIL = 84, 240  # widths of the two columns of a card
 VANISHING = 1e-7
-
-# for every family and kind: the colour of the frame and title, and of the ground
-LIGHT = {
-    "paper": "#FFFFFF", "ink": "#1B2333", "quiet": "#6B7589", "card": "#FFFFFF",
-    "data": "#5C6B85", "gradient": "#D9480F", "faint": "#ADB5BD",
-    "pale data": "#CBD2DE", "pale gradient": "#F0B594", "alarm": "#E03131",
-    "module frame": "#C9D3E6", "module ground": "#F6F8FC",
-    "product": "#3B5BDB", "product ground": "#EEF2FF",
-    "arithmetic": "#0C8599", "arithmetic ground": "#E8F8FA",
-    "activation": "#2B8A3E", "activation ground": "#EBF8EE",
-    "reduction": "#9C36B5", "reduction ground": "#F9EEFC",
-    "shape": "#5C6B85", "shape ground": "#F1F3F7",
-    "parameter": "#E8A317", "parameter ground": "#FFFBF0", "parameter ink": "#8A5A00",
-    "input": "#868E96", "input ground": "#F8F9FA", "input ink": "#1B2333",
-    "result ground": "#1B2333", "result ink": "#FFFFFF", "result gradient": "#FFB08A",
-    "note": "#C9A227", "note ground": "#FFF9DB", "note ink": "#5C4A00",
+# a sign besides the colour, and the colour, of every verdict of `compare`
+SIGNS = {
+    "ok": ("●", "right"), "ok, other convention": ("●", "right"), "wrong here": ("■", "wrong"),
+    "inherited": ("▲", "doubt"), "too small to judge": ("○", "doubt"),
+    "not handed in": ("○", "quiet"),
 }  # fmt: skip
-THEMES = {"light": LIGHT}
 
 
 def escape(text: str) -> str:
@@ -61,7 +50,9 @@ def escape(text: str) -> str:
 
 
 def quoted(text: object) -> str:
-    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
+    """Text as an attribute or a name; characters that no file can hold become "?"."""
+    text = "".join(c if c.isprintable() or c.isspace() else "?" for c in str(text))
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
 def attributes(known: dict[str, object]) -> str:
@@ -85,6 +76,7 @@ class Page:
 
     def __init__(self, drawing: Drawing, palette: dict[str, str], direction: str) -> None:
         self.drawing, self.colour, self.direction = drawing, palette, direction
+        self.formulas = any(node.forward for node in drawing.nodes)
         self.beside = {node.key: node.beside for node in drawing.nodes}
         self.held: dict[str, list[Node]] = {}
         for node in drawing.nodes:
@@ -106,12 +98,15 @@ class Page:
     def lines(self) -> list[str]:
         drawing = self.drawing
         graph: dict[str, object] = {
-            "bgcolor": self.colour["paper"], "dpi": 112, "fontname": SANS, "label": self.heading(),
+            "bgcolor": self.colour["paper"], "fontname": SANS, "label": self.heading(),
             "labeljust": "l", "labelloc": "t", "nodesep": 0.6, "pad": 0.35,
             "rankdir": self.direction, "ranksep": 0.44, "splines": "spline",
         }  # fmt: skip
-        if len(drawing.nodes) > 150:
-            graph["nslimit"] = 2  # 300 nodes that share 3 leaves: 40 s without, 3 s with it
+        n = len(drawing.nodes)
+        if n > 150:
+            # 300 nodes that share 3 leaves: 40 s without, 3 s with it; 2,000 with skips: 6.4 s at
+            # 2, and 2.5 s at 0.5
+            graph["nslimit"] = round(min(2, 1000 / n), 2)
         lines = [
             f"  graph {attributes(graph)}",
             f"  node {attributes({'fontname': SANS, 'fontsize': 11, 'shape': 'plain'})}",
@@ -142,9 +137,18 @@ class Page:
 
     def module(self, path: str, level: int) -> list[str]:
         indent = "  " * level
-        title = font(path, SANS, 13, self.colour["ink"], bold=True)
-        if self.drawing.modules[path]:
-            title += font("   " + self.drawing.modules[path], SANS, 11, self.colour["quiet"])
+        name, what = self.drawing.modules[path]
+        inside = [
+            node
+            for p, nodes in self.held.items()
+            if f"{p}.".startswith(f"{path}.")
+            for node in nodes
+        ]
+        if 2 * len(name) + len(what) > 30 and not any(node.beside for node in inside):
+            what = what.partition("(")[0]  # else the arrow into a narrow frame crosses its title
+        title = font(name, SANS, 13, self.colour["ink"], bold=True)
+        if what:
+            title += font("   " + what, SANS, 11, self.colour["quiet"])
         frame = {
             "class": "module", "color": self.colour["module frame"],
             "fillcolor": self.colour["module ground"], "id": f"module {path}",
@@ -179,13 +183,17 @@ class Page:
             legend.append(("pale and dashed: below 1e-7", "quiet"))
         rows = [
             f'<tr><td align="left">{font(drawing.title, SANS, 20, colour["ink"], bold=True)}</td></tr>',
-            f'<tr><td align="left">{font(" · ".join(drawing.facts), SANS, 11, colour["quiet"])}</td></tr>',
+            f'<tr><td align="left">{font(typeset(" · ".join(drawing.facts)), SANS, 11, colour["quiet"])}</td></tr>',
         ]
         if legend:
             spoken = font("    ", SANS, 11, colour["ink"]).join(
                 font(text, SANS, 11, colour[tone], bold=True) for text, tone in legend
             )
             rows.append(f'<tr><td align="left">{spoken}</td></tr>')
+        if drawing.judgement:
+            rows.append(
+                f'<tr><td align="left">{font(drawing.judgement, SANS, 11, colour["ink"], bold=True)}</td></tr>'
+            )
         rows.append('<tr><td height="4"></td></tr>')
         return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="4">{"".join(rows)}</table>>'
 
@@ -203,12 +211,16 @@ class Page:
     def op_card(self, node: Node) -> str:
         colour = self.colour
         tone, ground = colour[node.family], colour[f"{node.family} ground"]
-        right = typeset(f"= {node.value}") if node.value else node.shape
+        right = font(
+            typeset(f"= {node.value}") if node.value else node.shape, MONO, 10, colour["quiet"]
+        )
+        if node.grad and self.drawing.view != "forward":
+            right += font("  ", MONO, 10, tone) + self.gradient(node)
         # a rounded band of its own: a coloured cell would stick out of the frame's corners
         band = table(
             [
                 cell(font(node.title, SANS, 13, tone, bold=True), width=HEAD)
-                + cell(font(right, MONO, 10, colour["quiet"]), align="right", width=TAIL)
+                + cell(right, align="right", width=TAIL)
             ],
             border=0,
             padding=4,
@@ -219,12 +231,34 @@ class Page:
             rows.append(self.formula("forward", node.forward, "quiet", "ink"))
         if node.backward and self.drawing.view != "forward":
             for i, rule in enumerate(node.backward):
-                head = f"backward · {node.step}" if i == 0 else " "
+                when = f"× {node.times}" if node.times > 1 else f"· {node.step}"
+                head = f"backward {when}" if i == 0 else " "
                 rows.append(self.formula(head, rule, "gradient", "gradient"))
             if node.saved:
                 rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 9.5))
         rows += [cell(font(line, SANS, 10, colour["quiet"]), colspan=2) for line in node.lines]
-        return table(rows, color=tone, bgcolor=colour["card"])
+        return self.judged(node, rows, tone, colour["card"], 58)
+
+    def judged(self, node: Node, rows: list[str], tone: str, ground: str, wide: int) -> str:
+        """A card as `compare` has judged its tensor: a sign, the verdict, what explains it."""
+        if not node.verdict:
+            return table(rows, color=tone, bgcolor=ground)
+        sign, kind = SIGNS[node.verdict]
+        shade = f"{kind} ink" if kind in ("wrong", "doubt") else kind
+        says = font(f"{sign} {node.verdict}", SANS, 10.5, self.colour[shade], bold=True)
+        said, *why = [*node.mistakes, ""]
+        says += font(f"   {said}" if said else "", SANS, 10, self.colour["quiet"]) if said else ""
+        rows = [*rows, cell(says, colspan=2)]
+        lines = [line for text in why for line in textwrap.wrap(words(text, 240), wide)]
+        if lines:
+            text = font(lines, SANS, 10, self.colour[shade])
+            rows.append(cell(text, colspan=2, balign="left"))
+        if kind not in ("wrong", "doubt"):
+            return table(rows, color=tone, bgcolor=ground)
+        border = 3 if kind == "wrong" else 2
+        return table(
+            rows, border=border, color=self.colour[kind], bgcolor=self.colour[f"{kind} ground"]
+        )
 
     def formula(self, head: str, text: str, head_tone: str, tone: str, points: float = 11) -> str:
         """A row with a word on the left and a formula, folded into at most four lines."""
@@ -233,6 +267,12 @@ class Page:
         right = font(lines, MONO, points, self.colour[tone])
         top = {"valign": "top"} if len(lines) > 1 else {}
         return cell(left, width=HEAD, **top) + cell(right, width=TAIL, balign="left")
+
+    def gradient(self, node: Node) -> str:
+        """What a card says about its gradient, in red where it is no number."""
+        bad = re.search(r"\b(NaN|inf)\b", node.grad)
+        tone = self.colour["alarm" if bad else "gradient"]
+        return font(typeset(node.grad) or " ", MONO, 10, tone)
 
     def parameter_card(self, node: Node) -> str:
         return self.leaf_card(node, "parameter")
@@ -249,15 +289,14 @@ class Page:
         if node.value or node.grad:
             rows.append(
                 cell(font(typeset(node.value) or " ", MONO, 10, colour["quiet"]))
-                + cell(font(node.grad or " ", MONO, 10, colour["gradient"]), align="right")
+                + cell(self.gradient(node), align="right")
             )
-        named = f"{node.symbol} in formulas · " if node.symbol != node.title else ""
-        rows += [
-            cell(font((named if i == 0 else "") + line, SANS, 10, colour["quiet"]), colspan=2)
-            for i, line in enumerate(node.lines or [""])
-            if line or named
-        ]
-        return table(rows, color=colour[kind], bgcolor=colour[f"{kind} ground"])
+        facts = " · ".join(node.lines)
+        if self.formulas and node.symbol != node.title:
+            facts = f"{node.symbol} in formulas · {facts}".removesuffix(" · ")
+        if facts:
+            rows.append(cell(font(facts, SANS, 10, colour["quiet"]), colspan=2))
+        return self.judged(node, rows, colour[kind], colour[f"{kind} ground"], 46)
 
     def module_card(self, node: Node) -> str:
         colour = self.colour
@@ -265,9 +304,9 @@ class Page:
             cell(font(node.title, SANS, 13, colour["ink"], bold=True), width=128)
             + cell(font(node.shape or " ", SANS, 10, colour["quiet"]), align="right", width=168),
             cell(font(node.lines[0], SANS, 10, colour["quiet"]))
-            + cell(font(node.grad or " ", MONO, 10, colour["gradient"]), align="right"),
+            + cell(self.gradient(node), align="right"),
         ]
-        return table(rows, color=colour["module frame"], bgcolor=colour["module ground"], border=2)
+        return self.judged(node, rows, colour["module frame"], colour["module ground"], 52)
 
     def hidden_card(self, node: Node) -> str:
         text = font(node.title, SANS, 12, self.colour["data"], bold=True)
@@ -299,10 +338,13 @@ class Page:
             # a card beside its operation may be laid out on either side of it: no sign fits both
             arrow = "" if beside else "▲ " if self.direction == "TB" else "◄ "
             tone = str(style.pop("label tone"))
-            run = font(f" {arrow}{label} ", MONO, 10.5, tone)
-            rows = [cell(run)]
-            if self.direction == "LR" and not beside:
-                rows.append(cell("", height=8))  # else the number sits on its arrow
+            run = cell(font(f" {arrow}{label} ", MONO, 10.5, tone))
+            rows = [run]
+            if self.direction == "LR":  # else the number sits on its arrow
+                if beside:
+                    rows = [cell("", width=42 + 7 * len(label)) + run]
+                else:
+                    rows.append(cell("", height=8))
             style["label"] = f"<{table(rows, border=0, padding=1)}>"
         style["id"] = f"e{i}"
         ends = (edge.target, edge.source) if flipped else (edge.source, edge.target)
@@ -333,7 +375,7 @@ class Page:
                 style |= {"class": "tracked vanishing", "penwidth": 1.0, "style": "dashed"}
             else:
                 style["penwidth"] = round(min(max(2.3 + 0.7 * math.log10(top), 0.8), 5.0), 2)
-            style["label tone"] = colour[gradient]
+            style["label tone"] = colour["alarm" if gradient == "alarm" else "gradient"]
         if view == "backward":
             return style | {"color": colour[gradient], "dir": back}, label
         pair = [colour[data], colour[gradient]]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from .dot import LIGHT, VANISHING, spoken
+from .dot import SIGNS, VANISHING, spoken
 from .model import Drawing, Node
 from .names import typeset, words
+from .theme import THEMES
 
 CLASSES = ("product", "arithmetic", "activation", "reduction", "shape", "parameter", "input")
 
@@ -21,8 +22,9 @@ def escape(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def source(drawing: Drawing, direction: str = "TB") -> str:
+def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str:
     """The flowchart, with the same cards, clusters and gradients as the DOT text."""
+    colour = THEMES[theme]
     lines = [f"flowchart {direction}"]
     held: dict[str, list[Node]] = {}
     for node in drawing.nodes:
@@ -40,21 +42,26 @@ def source(drawing: Drawing, direction: str = "TB") -> str:
     for name in CLASSES:
         keys = [n.key for n in drawing.nodes if name in (n.family, n.kind)]
         if keys:
-            frame = f"fill:{LIGHT[f'{name} ground']},stroke:{LIGHT[name]},color:{LIGHT['ink']}"
+            frame = f"fill:{colour[f'{name} ground']},stroke:{colour[name]},color:{colour['ink']}"
+            lines += [f"  classDef {name} {frame}", f"  class {','.join(keys)} {name}"]
+    for name in ("wrong", "doubt"):
+        keys = [n.key for n in drawing.nodes if n.verdict and SIGNS[n.verdict][1] == name]
+        if keys:
+            frame = f"fill:{colour[f'{name} ground']},stroke:{colour[name]},stroke-width:3px"
             lines += [f"  classDef {name} {frame}", f"  class {','.join(keys)} {name}"]
     if dashed:
-        lines.append(f"  linkStyle {','.join(dashed)} stroke-dasharray:4,stroke:{LIGHT['faint']}")
+        lines.append(f"  linkStyle {','.join(dashed)} stroke-dasharray:4,stroke:{colour['faint']}")
     if red:
-        lines.append(f"  linkStyle {','.join(red)} stroke:{LIGHT['alarm']}")
+        lines.append(f"  linkStyle {','.join(red)} stroke:{colour['alarm']}")
     return "\n".join(lines) + "\n"
 
 
 def inside(drawing: Drawing, held: dict[str, list[Node]], path: str, level: int) -> list[str]:
     indent = "  " * level
     lines = [f"{indent}{card(n, drawing)}" for n in held.get(path, ())]
-    for i, (inner, what) in enumerate(drawing.modules.items(), 1):
+    for i, (inner, (name, what)) in enumerate(drawing.modules.items(), 1):
         if inner.rpartition(".")[0] == path:
-            title = escape(words(f"{inner}  {what}".strip()))
+            title = escape(words(f"{name}  {what}".strip()))
             lines.append(f'{indent}subgraph module{i}["{title}"]')
             lines += [*inside(drawing, held, inner, level + 1), f"{indent}end"]
     return lines
@@ -68,5 +75,7 @@ def card(node: Node, drawing: Drawing) -> str:
         facts += [typeset(rule) for rule in node.backward]
     if node.kind != "op":
         facts += [part for part in (*node.lines, node.grad) if part]
+    if node.verdict:
+        facts.append(f"{SIGNS[node.verdict][0]} {'; '.join([node.verdict, *node.mistakes])}")
     opening, closing = ("([", "])") if node.kind == "result" else ("[", "]")
     return f'{node.key}{opening}"{"<br/>".join(map(escape, facts))}"{closing}'

@@ -72,20 +72,11 @@ def constant(a: Any) -> str:
     return "const" + "x".join(map(str, np.shape(a)))
 
 
-def module_of(label: str) -> str:
-    """The module that a dotted name lies in.
-
-    >>> module_of("layers.0.weight")
-    'layers.0'
-    """
-    return label.rpartition(".")[0]
-
-
-def words(text: str) -> str:
-    """A label on one line, of at most 60 characters, all of which XML may contain."""
+def words(text: str, longest: int = 60) -> str:
+    """A label on one line and no longer than that, of characters that XML may contain."""
     text = "".join(c if c.isprintable() else " " for c in text)
     text = " ".join(text.split())
-    return text if len(text) <= 60 else text[:59] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def number(x: Any, digits: int = 2) -> str:

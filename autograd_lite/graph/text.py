@@ -9,6 +9,8 @@ from .model import Drawing, Edge, Node
 def source(drawing: Drawing) -> str:
     """Lines in tape order, indented by module; formulas are NumPy as it is run."""
     lines = [drawing.title, plain(", ".join(drawing.facts)), ""]
+    if drawing.judgement:
+        lines.insert(2, drawing.judgement)
     into: dict[str, list[Edge]] = {}
     for edge in drawing.edges:
         into.setdefault(edge.target, []).append(edge)
@@ -21,7 +23,8 @@ def source(drawing: Drawing) -> str:
             same += 1
         for i in range(same, len(parts)):
             path = ".".join(parts[: i + 1])
-            lines.append("  " * i + f"[{path}] {drawing.modules[path]}".rstrip())
+            title, what = drawing.modules[path]
+            lines.append("  " * i + f"[{title}] {what}".rstrip())
         shown = parts
         lines += [
             "  " * len(parts) + line for line in entry(node, into.get(node.key, []), nodes, drawing)
@@ -43,6 +46,9 @@ def entry(node: Node, edges: list[Edge], nodes: dict[str, Node], drawing: Drawin
     if node.backward and drawing.view != "forward":
         for i, rule in enumerate(node.backward):
             lines.append(f"    {'backward' if i == 0 else '        '}  {rule}")
+    if node.verdict:
+        said = "; ".join(part for part in node.mistakes if part)
+        lines.append(f"    compared  {node.verdict}" + f": {said}" * bool(said))
     flows = []
     for e in edges:
         origin = nodes[e.source]

@@ -1,7 +1,6 @@
 """What a drawing says: nodes, edges, gradients, formulas, modules, notes."""
 
 import gc
-import time
 import weakref
 
 import numpy as np
@@ -10,8 +9,10 @@ import pytest
 from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, ops, rand, randn, tensor
 from autograd_lite import functions as F
 from autograd_lite.graph import draw
-from autograd_lite.graph.model import LIMIT, Node
+from autograd_lite.graph.fold import LIMIT
+from autograd_lite.graph.model import Node
 from autograd_lite.graph.names import number
+from autograd_lite.graph.theme import LIGHT
 
 
 class Linear:
@@ -112,6 +113,13 @@ def test_gradients_on_edges_are_those_of_backward():
     assert card(g, "X").grad == f"grad norm {number(np.linalg.norm(a.grad.data))}"
 
 
+def test_a_result_of_several_elements_gets_ones():
+    x = Tensor(np.ones(9), requires_grad=True)
+    g = draw(x * 2)
+    assert g.drawing.edges[-1].grads == [3.0] and g.drawing.edges[0].grads == [6.0]
+    assert g.drawing.facts[-1] == "gradients of sum(y)"
+
+
 def test_norms_neither_overflow_nor_lose_small_numbers():
     for size in (1e200, 1e-200):
         x = Tensor(np.ones(4), requires_grad=True)
@@ -191,6 +199,9 @@ def test_without_gradients_and_without_formulas():
     assert not any(e.grads for e in plain.drawing.edges)
     assert not any(n.forward or n.backward for n in plain.drawing.nodes)
     assert all(e.tracked for e in plain.drawing.edges)
+    unnamed = tensor([[1.0], [2.0]], requires_grad=True, name="not a name")
+    assert "X in formulas" in draw(unnamed * 2).to_dot()
+    assert "in formulas" not in draw(unnamed * 2, formulas=False).to_dot()
 
 
 def test_the_trunk_is_the_longest_chain_and_only_its_parameters_stand_beside_it():
@@ -214,7 +225,8 @@ def test_cards_on_both_sides_of_an_operation():
     (row,) = [line for line in g.to_dot().splitlines() if "rank=same" in line]
     left, right = card(g, "t").key, card(g, "other").key
     assert f"{left} -> {target}" in row and f"{target} -> {right}" in row
-    assert 'color="#D9480F:#5C6B85"' in row  # turned round with its edge
+    turned = f'color="{LIGHT["gradient"]}:{LIGHT["data"]}"'
+    assert turned in row  # as its edge is
 
 
 # ---- what must not happen
@@ -264,7 +276,8 @@ def test_drawing_records_nothing_and_a_drawing_holds_no_tensors():
 def test_errors_say_what_there_is():
     _, y = scalar()
     with pytest.raises(
-        TypeError, match=r"^draw: needs the Tensor that was computed, not a ndarray"
+        TypeError,
+        match=r"^draw: needs the Tensor that was computed, or a model and its input, not a ndarray",
     ):
         draw(y.data)
     with pytest.raises(ValueError, match=r"view='up' does not exist; there are 'both', 'forward'"):
@@ -352,8 +365,10 @@ def test_nan_infinite_and_vanishing_gradients_show():
     with np.errstate(invalid="ignore"):
         source = draw(F.sqrt(x).sum()).to_dot()
     assert '"tracked alarm"' in source and "NaN or infinite" in source
+    assert f'color="{LIGHT["alarm"]}">grad norm NaN<' in source
     source = draw((x * 1e-9).sum()).to_dot()
     assert '"tracked vanishing"' in source and "below 1e-7" in source
+    assert f'color="{LIGHT["gradient"]}">&#160;▲ 1.4e-9' in source  # pale, but for the number
     assert '"tracked alarm"' not in source
 
 
@@ -373,7 +388,8 @@ def test_the_gradient_sets_the_thickness():
 def test_modules_frame_what_uses_their_parameters():
     net, loss = mlp()
     g = draw(loss, net)
-    assert g.drawing.modules == {"0": "Linear(5, 4)", "2": "Linear(4, 3)"}
+    frames = {path: tuple(frame) for path, frame in g.drawing.modules.items()}
+    assert frames == {"0": ("0", "Linear(5, 4)"), "2": ("2", "Linear(4, 3)")}
     where = {n.title: n.path for n in g.drawing.nodes if n.title in ("relu", "0.bias", "2.bias")}
     assert where == {"relu": "", "0.bias": "0", "2.bias": "2"}
     assert [n.path for n in g.drawing.nodes if n.title == "matmul"] == ["0", "2"]
@@ -415,34 +431,6 @@ def test_a_leaf_used_often_has_a_copy_at_every_use():
     assert draw(w * w * w * w).to_dot().count('id="n1"') == 1
 
 
-def test_every_node_is_drawn_once_however_many_paths_lead_to_it():
-    start = time.perf_counter()
-    y = tensor(1.0, requires_grad=True)
-    for _ in range(60):
-        y = y + y
-    g = draw(y)
-    g.to_dot(), g.to_text(), g.to_mermaid()
-    assert time.perf_counter() - start < 1
-    assert len(g.drawing.nodes) == 62 and card(g, "x").grad == "grad 1.2e18"
-
-
-def test_100_000_operations():
-    x = tensor(1.0, requires_grad=True)
-    y = x
-    for _ in range(100_000):
-        y = -y
-    g = draw(y)
-    assert len(g.drawing.nodes) < LIMIT
-    assert card(g, "99 920 operations not drawn").kind == "hidden"
-    assert "99 920 operations not drawn" in g.to_text() and len(g.to_dot()) < 200_000
-    assert g.drawing.edges[-1].source == "n100001"
-    for _ in range(98_000):
-        y = y.grad_fn.tensor.parents[0]
-    whole = draw(y, collapse=False)
-    assert whole.to_dot().count("-> n") == whole.to_mermaid().count('"| n') == 2000
-    assert whole.to_text().count(": neg") == 2000
-
-
 def test_the_cut_keeps_both_ends_connected():
     x = tensor(1.0, requires_grad=True, name="x")
     y = x
@@ -456,7 +444,8 @@ def test_the_cut_keeps_both_ends_connected():
 
 
 def test_large_models_fold_their_modules_first():
-    net = Net(*(Net(Linear(2, 2), F.tanh, Linear(2, 2)) for _ in range(60)))
+    blocks = (Net(Linear(2, 2), F.tanh, Linear(2, 2)) for _ in range(60))
+    net = Net(*(layer for block in blocks for layer in (block, F.relu)))  # no two in a row
     g = draw(net(rand(1, 2)).sum(), net)
     assert len(g.drawing.nodes) <= LIMIT
     assert {n.kind for n in g.drawing.nodes} == {"input", "module", "op", "result"}

@@ -1,6 +1,7 @@
 """The files and texts that a drawing becomes, and the programs that make pictures of it."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from autograd_lite import tensor
 from autograd_lite.graph import GraphRenderError, dot, draw
 from autograd_lite.graph import render as renderers
+from autograd_lite.graph.theme import DARK, LIGHT
 
 PURE = renderers.find_pure()
 SCRIPT = """
@@ -23,6 +25,12 @@ manual_seed(0)
 w = randn(4, 3, requires_grad=True)
 y = F.softmax(F.tanh(randn(2, 4) @ w)).sum()
 g = draw(y)
+print(g.to_dot(), g.to_text(), g.to_mermaid())
+import nn
+blocks = [nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(5)]
+model = nn.Sequential(*blocks, nn.BatchNorm1d(3), nn.Linear(3, 1))
+loss = nn.MSELoss()(model(randn(4, 3)), randn(4, 1))
+g = draw(loss, compare={p: 0 * t.data for p, t in model.named_parameters()})
 print(g.to_dot(), g.to_text(), g.to_mermaid())
 """
 
@@ -49,6 +57,13 @@ def program(folder, name, text):
     return str(path)
 
 
+BOTH = pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(not found, reason=f"needs {name}"))
+        for name, found in (("dot", renderers.shutil.which("dot")), ("graphviz-pure", PURE))
+    ],
+)
 posix = pytest.mark.skipif(os.name != "posix", reason="stands in for a program with a script")
 
 
@@ -71,7 +86,7 @@ def test_the_same_computation_gives_the_same_text_in_another_interpreter():
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(texts) == 1 and b"dL" not in texts.pop()
+    assert len(texts) == 1 and "Sequential × 4" in texts.pop().decode()
 
 
 def test_labels_are_escaped_everywhere():
@@ -125,7 +140,7 @@ def test_text():
         "    backward  dx += du * x",
         "              dx += du * x",
         "    gradient to  |x| 3.2, |x| 3.2",
-        "y: sum  ()  = 10",
+        "y: sum  ()  = 10  dy = 1",
         "    forward   y = sum(u)",
         "    backward  du = broadcast_to(dy, (2,))",
         "    gradient to  |u| 1.4",
@@ -170,7 +185,7 @@ def test_save_texts_needs_no_renderer(nothing, suffix, begins):
 
 def test_save_names_the_suffixes_it_knows(tmp_path):
     with pytest.raises(
-        ValueError, match=r"'net.bmp' has no known suffix; there are .svg .png .pdf .gv"
+        ValueError, match=r"'net.bmp' has no known suffix; there are .svg .png .pdf .html .gv"
     ):
         picture().save(tmp_path / "net.bmp")
     with pytest.raises(ValueError, match=r"'gif' is no picture; there are svg, png, pdf"):
@@ -206,6 +221,15 @@ def test_notebooks_get_an_svg_or_the_text_and_a_hint(nothing, monkeypatch):
     assert bundle["text/plain"] == repr(picture())
 
 
+def test_a_path_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"save: No such file or directory: '.*net\.gv'"):
+        picture().save(tmp_path / "nowhere" / "net.gv")
+    (tmp_path / "net.gv").mkdir()
+    with pytest.raises(OSError, match=r"save: .*: '.*net\.gv'"):
+        picture().save(tmp_path / "net.gv")
+    assert [p.name for p in tmp_path.iterdir()] == ["net.gv"]
+
+
 # ---- pictures
 
 
@@ -223,6 +247,32 @@ def test_graphviz_pure_draws_svg_and_png(tmp_path):
         renderers.FONTS.values()
     )
     assert g.save(tmp_path / "net.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@BOTH
+def test_numbers_are_not_on_their_arrows(backend):
+    w = tensor([[3.0, 1.0]], requires_grad=True, name="w")
+    x = tensor([[1.0, 2.0]], name="x")
+    g = draw((x @ w.mT).sum(), direction="LR", backend=backend)
+    (key,) = [node.key for node in g.drawing.nodes if node.title == "w"]
+    (number,) = [i for i, e in enumerate(g.drawing.edges, 1) if e.source == key]
+    (edge,) = [e for e in ET.fromstring(g.render("svg")).iter() if e.get("id") == f"e{number}"]
+    line = [
+        float(x) for e in edge.iter() for x in re.findall(r"[MC ](-?[\d.]+),", e.get("d") or "")
+    ]
+    (text,) = [float(e.get("x")) for e in edge.iter() if e.tag.endswith("text")]
+    assert max(line) - min(line) < 5 and max(line) - 2 < text < max(line) + 30  # with a blank
+
+
+@BOTH
+def test_the_svg_shows_the_whole_picture(backend):
+    """Graphviz 2 cuts an SVG off if the DOT text has a dpi."""
+    svg = picture(backend=backend).render("svg").decode()
+    size = re.search(r'width="(\d+)pt" height="(\d+)pt"\s+viewBox="0.00 0.00 (\S+) (\S+)"', svg)
+    width, height, seen_width, seen_height = map(float, size.groups())
+    assert abs(width - seen_width) <= 1 and abs(height - seen_height) <= 1
+    png = picture(backend=backend).render("png")
+    assert int.from_bytes(png[16:20], "big") == pytest.approx(width * 112 / 72, rel=0.02)
 
 
 @pytest.mark.skipif(renderers.shutil.which("dot") is None, reason="needs Graphviz")
@@ -246,6 +296,63 @@ def test_every_view_is_drawn_without_complaint(direction):
             line for line in done.stderr.decode().splitlines() if "no value for width" not in line
         ]
         assert said == []
+
+
+# ---- themes
+
+
+def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_text_can_be_read_on_its_ground(palette):
+    pairs = [(ink, ground) for ink in ("ink", "quiet", "gradient") for ground in ("paper", "card")]
+    for family in ("product", "arithmetic", "activation", "reduction", "shape"):
+        pairs += [(family, f"{family} ground"), ("gradient", f"{family} ground")]
+    for kind in ("parameter", "input", "note", "wrong", "doubt"):
+        pairs += [(f"{kind} ink", f"{kind} ground"), ("quiet", f"{kind} ground")]
+    pairs += [("result ink", "result ground"), ("result gradient", "result ground")]
+    pairs += [("right", "parameter ground"), ("alarm", "card"), ("data", "paper")]
+    weak = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in pairs}
+    assert {pair: round(ratio, 2) for pair, ratio in weak.items() if ratio < 4.5} == {}
+
+
+def test_palettes_have_the_same_names_and_can_be_told_apart():
+    assert list(LIGHT) == list(DARK)
+    darks = {}
+    for name, light in LIGHT.items():
+        assert darks.setdefault(light, DARK[name]) == DARK[name], name
+
+
+def test_a_theme_changes_the_colours_alone():
+    light, dark = picture().to_dot(), picture(theme="dark").to_dot()
+    assert DARK["paper"] in dark and LIGHT["paper"] not in dark
+    assert re.sub("#[0-9A-F]{6}", "", light) == re.sub("#[0-9A-F]{6}", "", dark)
+    assert picture(theme="auto").to_dot() == picture().to_dot()
+    assert DARK["parameter ground"] in picture(theme="dark").to_mermaid()
+
+
+@BOTH
+def test_auto_is_a_style_sheet_for_every_colour_in_the_svg(backend):
+    g = picture(theme="auto", backend=backend)
+    svg = g.render("svg").decode()
+    root = ET.fromstring(svg)
+    style = root.find("{http://www.w3.org/2000/svg}style").text
+    assert style.startswith("@media(prefers-color-scheme:dark){")
+    used = {e.get(k) for e in root.iter() for k in ("fill", "stroke") if e.get(k)}
+    for colour in used - {"none", "transparent"}:
+        assert f'.follows [fill="{colour.lower()}" i]' in style, colour
+    plain = picture(backend=backend).render("svg").decode()
+    assert svg.replace(f"<style>{style}</style>", "").replace('class="follows" ', "") == plain
+    assert g.render("png") == picture(backend=backend).render("png")
 
 
 # ---- finding a renderer

@@ -1,0 +1,339 @@
+"""A drawing as a film: one HTML file that steps through the forward and the backward pass.
+
+The page is `film.html` with the SVG, `film.css`, `film.js` and the numbers of every card in it. It
+asks nobody for anything, and forbids itself to.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from . import dot, render, text
+from .frames import Facts, Frame, Gift
+from .model import Drawing, Edge, Node
+from .names import number, typeset, words
+from .theme import DARK, LIGHT
+
+MANY = 8  # parts of one gradient; of more the norms are told, not the values
+
+WARM = ("gradient", "pale gradient", "result gradient", "alarm")  # pale until the gradient is there
+COLOURS = {tone.lower(): i for i, tone in enumerate(LIGHT.values())} | {"white": 0}
+
+
+def page(
+    drawing: Drawing, direction: str, *, dark: bool, backend: str | None, timeout: float
+) -> str:
+    """The HTML of the film.
+
+    Without a renderer the cards are text, with the same steps, and the page says what is missing;
+    GraphRenderError only if `backend` was asked for.
+    """
+    try:
+        picture = still(drawing, direction, backend, timeout)
+    except render.GraphRenderError as error:
+        if backend is not None:
+            raise
+        picture = listing(drawing, str(error))
+    told = story(drawing)
+    down, up = ("▼", "▲") if direction == "TB" else ("►", "◄")
+    legend = []
+    if drawing.view != "backward":
+        legend.append(f'<span class="data">{down} data</span>')
+    if any(step["way"] in ("seed", "backward") for step in told["steps"]):
+        legend.append(f'<span class="gradient">{up} gradient, with its norm</span>')
+    folder = Path(__file__).parent
+    holes = {
+        "title": escape(drawing.title),
+        "facts": escape(typeset(" · ".join(drawing.facts))),
+        "judgement": escape(drawing.judgement),
+        "legend": " ".join(legend),
+        "theme": "dark" if dark else "",
+        "css": recoloured() + folder.joinpath("film.css").read_text("utf-8"),
+        "js": folder.joinpath("film.js").read_text("utf-8"),
+        "picture": picture,
+        "text": escape(text.source(drawing)),
+        "story": embedded(told),
+    }
+    template = folder.joinpath("film.html").read_text("utf-8")
+    # characters that no file can hold, such as half of a pair, become "?"
+    whole = re.sub(r"\{\{(\w+)\}\}", lambda hole: holes[hole[1]], template)
+    return whole.encode(errors="replace").decode()
+
+
+def embedded(data: Any) -> str:
+    """JSON that no HTML parser can mistake for the end of its element."""
+    dense = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&":
+        dense = dense.replace(sign, f"\\u{ord(sign):04x}")
+    return dense
+
+
+# ---- the picture
+
+
+class Still(dot.Page):
+    """The drawing without its heading, which the page has in HTML."""
+
+    def heading(self) -> str:
+        return ""
+
+
+def still(drawing: Drawing, direction: str, backend: str | None, timeout: float) -> str:
+    """The SVG as an element of the page: no prologue, no tooltips, fonts by class."""
+    lines = Still(drawing, LIGHT, direction).lines()
+    source = "digraph autograd_lite {\n" + "".join(lines) + "}\n"
+    size = len(drawing.nodes)
+    svg = render.picture(source, "svg", size, backend=backend, timeout=timeout).decode()
+    start = re.search(r"<svg [^>]*>", svg)
+    extent = re.findall(r'(?:width|height)="([\d.]+)', start[0] if start else "")
+    if start is None or len(extent) != 2:
+        raise render.GraphRenderError(
+            "Cannot put the graph into a page: the renderer gave no SVG with a width and a height. "
+            "Give another backend=."
+        )
+    body = svg[start.end() :]
+    body = re.sub(
+        r"<!--.*?-->\n?|<title>.*?</title>\n?| xml:space=\"preserve\"", "", body, flags=re.DOTALL
+    )
+    body = re.sub(r' xlink:title="[^"]*"| text-anchor="start"', "", body)
+    body = re.sub(r'(="[\d.]*?)\.0+(?=")', r"\1", body)
+    body = re.sub(r"<(?:path|polygon|polyline|ellipse|text)\b[^>]*", dressed, body)
+    width, height = extent
+    return (
+        f'<svg id="film-picture" width="{width}pt" height="{height}pt" viewBox="0 0 {width} '
+        f'{height}" role="img" aria-label="{escape(words(drawing.title))}: the graph, whose text '
+        f'is below">\n{body}'
+    )
+
+
+def dressed(tag: re.Match[str]) -> str:
+    """A tag with its colours and font as classes, by which a browser finds rules at once.
+
+    2000 cards are 60,000 elements: rules for attributes took 12 s, these take 5.
+    """
+    classes = []
+    whole = tag[0]
+    for attribute, letter in (("fill", "f"), ("stroke", "s")):
+        found = re.search(rf' {attribute}="(#\w{{6}}|white)"', whole)
+        if found and found[1].lower() in COLOURS:
+            classes.append(f"{letter}{COLOURS[found[1].lower()]}")
+            whole = whole.replace(found[0], "")
+    found = re.search(r' font-family="([^"]*)"', whole)
+    if found:
+        classes += ["mono"] if "Courier" in found[1] else []
+        whole = whole.replace(found[0], "")
+    return whole.replace(" ", f' class="{" ".join(classes)}" ', 1) if classes else whole
+
+
+def recoloured() -> str:
+    """Rules that give every colour of the picture its dark counterpart."""
+    style = []
+    for i, (key, light) in enumerate(LIGHT.items()):
+        name = f"--{key.replace(' ', '-')}"
+        style.append(f":root{{{name}:light-dark({light},{DARK[key]})}}")
+        style.append(f".f{i}{{fill:var({name})}}.s{i}{{stroke:var({name})}}")
+    warm = [COLOURS[LIGHT[key].lower()] for key in WARM]
+    style.append(f".film :is({','.join(f'.f{i},.s{i}' for i in warm)}){{opacity:var(--back)}}")
+    return "\n".join(style) + "\n"
+
+
+def listing(drawing: Drawing, why: str) -> str:
+    """The cards as text, where there is no renderer."""
+    nodes = {node.key: node for node in drawing.nodes}
+    into: dict[str, list[Edge]] = {}
+    for edge in drawing.edges:
+        into.setdefault(edge.target, []).append(edge)
+    cards = []
+    for node in drawing.nodes:
+        lines = "\n".join(text.entry(node, into.get(node.key, []), nodes, drawing))
+        kind = f"node {node.kind} {node.family}".strip()
+        cards.append(f'<li id="{node.key}" class="{kind}"><pre>{escape(lines)}</pre></li>')
+    return f'<p class="hint">{escape(why)}</p>\n<ol class="cards">{"".join(cards)}</ol>'
+
+
+# ---- the story: steps, cards and numbers as JSON
+
+
+def story(drawing: Drawing) -> dict[str, Any]:
+    """All that the script knows: numbers, cards, edges and steps."""
+    numbers: list[dict[str, Any]] = []
+    sums: list[list[dict[str, Any]]] = []
+    index: dict[int, int] = {}
+
+    def put(facts: Facts | None, values: bool = True) -> int | None:
+        if facts is None:
+            return None
+        key = id(facts) if values else -id(facts)
+        if key not in index:
+            index[key] = len(numbers)
+            numbers.append(told(facts, values))
+        return index[key]
+
+    def add(parts: list[Gift]) -> int | None:
+        """The copies of a leaf that is used often share the list of its parts."""
+        if len(parts) < 2:
+            return None
+        if id(parts) not in index:
+            index[id(parts)] = len(sums)
+            sums.append([gift(g, put, len(parts) <= MANY) for g in parts])
+        return index[id(parts)]
+
+    cards = {node.key: card(node, drawing, put, add) for node in drawing.nodes}
+    return {
+        "numbers": numbers,
+        "sums": sums,
+        "cards": cards,
+        "edges": [[e.source, e.target, e.tracked] for e in drawing.edges],
+        "steps": steps(drawing),
+    }
+
+
+def told(facts: Facts, values: bool) -> dict[str, Any]:
+    """One array for the script; numbers that JSON lacks are words."""
+    found: dict[str, Any] = {"shape": list(facts.shape), "dtype": str(facts.dtype)}
+    found |= {name: plain(x) for name, x in facts.statistics().items()}
+    if values and facts.values is not None:
+        # str() of a NumPy scalar is the shortest text that is that number again
+        exact = facts.values.dtype.kind == "f"
+        found["values"] = [
+            plain(float(str(x)) if exact else x.item()) for x in facts.values.ravel()
+        ]
+    return found
+
+
+def plain(x: Any) -> Any:
+    return number(x) if isinstance(x, float) and not math.isfinite(x) else x
+
+
+def card(node: Node, drawing: Drawing, put: Any, add: Any) -> dict[str, Any]:
+    """What the panel shows of a card; what is empty is left out."""
+    frame = drawing.frames.get(node.key, Frame())
+    facts = node.lines if node.kind == "op" else [*node.lines, node.value, node.grad]
+    if node.kind in ("module", "hidden"):
+        facts = [*facts, *flows(node, drawing)]
+    if frame.times > 1:
+        facts = [*facts, f"One card for {frame.times} alike; these are the numbers of the first."]
+    shown = {
+        "kind": node.kind,
+        "family": node.family,
+        "title": node.title,
+        "name": node.symbol,
+        "shape": node.shape,
+        "label": ", ".join(spoken_name(node)),
+        "lines": [typeset(fact) for fact in facts if fact],
+        "verdict": " ".join([dot.SIGNS[node.verdict][0], node.verdict]) if node.verdict else "",
+        "tone": dot.SIGNS[node.verdict][1] if node.verdict else "",
+        "mistakes": [mistake for mistake in node.mistakes if mistake],
+        "forward": typeset(node.forward) if drawing.view != "backward" else "",
+        "saved": node.saved,
+        "arrays": [[name, put(facts)] for name, facts in frame.arrays.items()],
+        "total": put(frame.total),
+        "parts": add(frame.parts),
+        "leaving": [gift(g, put, True) for g in frame.leaving] if drawing.view != "forward" else [],
+    }
+    if frame.place is not None:
+        at = frame.place
+        shown["place"] = {
+            "file": re.split(r"[\\/]", at.file)[-1],
+            "line": at.line,
+            "function": at.function,
+            "module": " ".join(filter(None, (at.module, at.kind and f"({at.kind})"))),
+            "text": frame.line,
+        }
+    return {key: value for key, value in shown.items() if value not in ("", [], None)}
+
+
+def flows(node: Node, drawing: Drawing) -> list[str]:
+    """The gradients at a card that stands for several operations, and how to open it."""
+    titles = {n.key: n.title for n in drawing.nodes}
+    arriving = [
+        f"gradient from {titles[e.target]}: {dot.spoken(e)}"
+        for e in drawing.edges
+        if e.source == node.key and e.grads
+    ]
+    leaving = [
+        f"gradient to {titles[e.source]}: {dot.spoken(e)}"
+        for e in drawing.edges
+        if e.target == node.key and e.grads
+    ]
+    return [*arriving, *leaving, "Folded; draw with a greater depth or with collapse=False."]
+
+
+def gift(g: Gift, put: Any, values: bool) -> dict[str, Any]:
+    found = {
+        "name": typeset(g.name),
+        "card": g.key,
+        "numbers": put(g.facts, values),
+        "formula": typeset(g.formula),
+    }
+    return {key: value for key, value in found.items() if value not in ("", None)}
+
+
+def spoken_name(node: Node) -> list[str]:
+    """The words by which a screen reader calls a card."""
+    kind = node.kind if node.kind in ("parameter", "input", "result", "module") else ""
+    name = f"{node.title} {node.symbol}" if node.symbol != node.title else node.title
+    shape = f"shape {node.shape}" if node.shape and node.kind != "module" else ""
+    judged = f"compared: {node.verdict}" if node.verdict else ""
+    facts = [kind, name, shape, judged]
+    return [words(fact) for fact in facts if fact.strip()]
+
+
+def steps(drawing: Drawing) -> list[dict[str, str]]:
+    """Nothing, then forward from card to card, then backward; each with the sentence that tells it."""
+    moving = [n for n in drawing.nodes if n.kind in ("op", "module", "hidden")]
+    tracked = {e.source for e in drawing.edges if e.tracked}
+    forth = moving if drawing.view != "backward" else []
+    back = [n for n in reversed(moving) if n.key in tracked] if drawing.view != "forward" else []
+    found = [{"way": "start", "say": opening(drawing, len(forth), len(back))}]
+    for i, node in enumerate(forth, 1):
+        say = f"Forward {i} of {len(forth)}: {forward_sentence(node)}"
+        found.append({"way": "forward", "card": node.key, "say": say})
+    if back:
+        result = next(n for n in drawing.nodes if n.kind == "result")
+        where = " in every element" if result.shape else ""
+        seed = f"The backward pass begins at {result.title}: its own gradient is 1{where}."
+        found.append({"way": "seed", "card": result.key, "say": seed})
+    for i, node in enumerate(back, 1):
+        say = f"Backward {i} of {len(back)}: {backward_sentence(node, drawing)}"
+        found.append({"way": "backward", "card": node.key, "say": say})
+    return found
+
+
+def opening(drawing: Drawing, forth: int, back: int) -> str:
+    ways = [
+        f"{n} step{'s' * (n > 1)} {way}" for n, way in ((forth, "forward"), (back, "backward")) if n
+    ]
+    told_of = " and ".join(ways) if ways else "nothing was recorded, so there are no steps"
+    return f"{drawing.title}: the whole graph; {told_of}."
+
+
+def forward_sentence(node: Node) -> str:
+    if node.kind != "op":
+        return f"{node.title}, {node.lines[0]}." if node.lines else f"{node.title}."
+    made = f"{node.symbol} = {node.value}" if node.value else f"{node.symbol} of shape {node.shape}"
+    return f"{node.title} makes {made}."
+
+
+def backward_sentence(node: Node, drawing: Drawing) -> str:
+    frame = drawing.frames.get(node.key)
+    if frame is None:
+        return f"{node.title}, {node.grad or 'folded'}."
+    arrives = f"d{node.symbol}{measured(frame.total)} arrives"
+    if len(frame.parts) > 1:
+        arrives += f" in {len(frame.parts)} parts"
+    leaves = " and ".join(f"d{typeset(g.name)}{measured(g.facts)}" for g in frame.leaving)
+    leave = "leave" if len(frame.leaving) > 1 else "leaves"
+    return f"{node.title}: {arrives}" + (f"; {leaves} {leave}." if leaves else ".")
+
+
+def measured(facts: Facts | None) -> str:
+    if facts is None:
+        return ""
+    size = number(facts.size, 3).replace("-", "−")  # a screen reader skips the hyphen
+    return f" = {size}" if math.prod(facts.shape) == 1 else f" of norm {size}"

@@ -1,0 +1,133 @@
+"""`draw(loss, compare=...)`: verdicts and named mistakes on the cards."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import nn
+from autograd_lite import manual_seed, rand, tensor
+from autograd_lite.compare import Diagnosis, compare
+from autograd_lite.compare.report import COLOURS
+from autograd_lite.graph import draw
+from autograd_lite.graph.cards import VERDICTS
+from autograd_lite.graph.dot import SIGNS
+from autograd_lite.graph.theme import DARK, LIGHT
+
+EXACT = Diagnosis("mean-for-sum", "yours × 4 is autodiff's: mean for sum", True)
+GUESS = Diagnosis("sign", "the sign & <b>more</b>", False)
+
+
+@pytest.fixture
+def setting():
+    """A network, its loss, and its gradients, which are right."""
+    manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1)).double()
+    loss = (model(rand(4, 3, dtype="float64")) ** 2).mean()
+    loss.backward(retain_graph=True)
+    return model, loss, {name: p.grad.data.copy() for name, p in model.named_parameters()}
+
+
+def card(g, title):
+    (node,) = [n for n in g.drawing.nodes if n.title == title]
+    return node
+
+
+def test_every_verdict_has_a_sign_a_colour_and_a_rank():
+    assert set(SIGNS) == set(VERDICTS) == set(COLOURS)
+    assert len({(sign, verdict) for verdict, (sign, _) in SIGNS.items()}) == 6
+    for _, tone in SIGNS.values():
+        assert tone in LIGHT and tone in DARK
+
+
+def test_cards_say_what_compare_says(setting):
+    model, loss, grads = setting
+    grads["2.bias"] = grads["2.bias"] / 4
+    del grads["0.bias"]
+    g = draw(loss, compare=grads)
+    report = compare(loss, grads, model)
+    assert {row.name: row.verdict for row in report.rows} == {
+        n.title: n.verdict for n in g.drawing.nodes if n.verdict
+    }
+    assert card(g, "2.bias").verdict == "wrong here"
+    named = [d.sentence for row in report.rows if row.name == "2.bias" for d in row.diagnoses]
+    assert card(g, "2.bias").mistakes == ["rel err 7.5e-01", *named] and named
+    assert card(g, "0.weight").mistakes == ["rel err 0.0e+00"]
+    assert card(g, "0.bias").verdict == "not handed in" and card(g, "0.bias").mistakes == []
+    assert g.drawing.judgement == report.summary
+    for text in (g.to_dot(), g.to_text(), g.to_mermaid()):
+        assert "wrong here" in text and named[0][:40] in text
+    assert report.summary in g.to_dot() and report.summary in g.to_text()
+    assert draw(loss, compare=report).to_dot() == g.to_dot()
+
+
+def test_the_mistakes_that_were_found_are_named(setting):
+    model, loss, grads = setting
+    grads["2.bias"] = grads["2.bias"] / 4
+    report = compare(loss, grads, model)
+    rows = tuple(
+        replace(row, diagnoses=(EXACT, GUESS)) if row.verdict == "wrong here" else row
+        for row in report.rows
+    )
+    none = tuple(replace(row, diagnoses=()) for row in report.rows)
+    bare = draw(loss, compare=replace(report, rows=none))
+    assert card(bare, "2.bias").mistakes[1:] == ["norm ratio 0.25, cosine 1"]
+    g = draw(loss, compare=replace(report, rows=rows))
+    assert card(g, "2.bias").mistakes[1:] == [EXACT.sentence, f"perhaps: {GUESS.sentence}"]
+    assert "the sign &amp; &lt;b&gt;more&lt;/b&gt;" in g.to_dot()
+    assert EXACT.sentence in g.to_text() and EXACT.sentence in g.to_mermaid()
+
+
+def test_what_is_inherited_and_what_is_an_operation_is_judged_too():
+    x = tensor([[1.0, 2.0]], dtype="float64")
+    w = tensor([[3.0], [4.0]], dtype="float64", requires_grad=True, name="w")
+    z = x @ w
+    z.name = "z"
+    loss = (z * z).sum()
+    g = draw(loss, compare={"z": z.data, "w": x.data.T @ z.data})
+    verdicts = {n.symbol: n.verdict for n in g.drawing.nodes if n.verdict}
+    assert verdicts == {"z": "wrong here", "w": "inherited"}
+    assert "from z" in card(g, "w").mistakes
+    assert LIGHT["wrong"] in g.to_dot() and LIGHT["doubt"] in g.to_dot()
+    assert "classDef wrong" in g.to_mermaid() and "classDef doubt" in g.to_mermaid()
+
+
+def test_the_first_wrong_card_has_both_formulas():
+    x = tensor([[0.5, -1.0]], dtype="float64")
+    w = tensor([[1.0], [2.0]], dtype="float64", requires_grad=True, name="w")
+    z = x @ w
+    z.name = "z"
+    y = z.tanh()
+    loss = (y * y).sum()
+    report = compare(loss, {"z": 2 * y.data * (1 - y.data)})
+    assert report.formula == "z: yours g * (1 - y), right g * (1 - y * y)."
+    g = draw(loss, compare=report)
+    (z_card,) = [n for n in g.drawing.nodes if n.symbol == "z"]
+    assert z_card.mistakes[-1] == "yours g * (1 - y), right g * (1 - y * y)."
+    assert "yours g * (1 - y), right g * (1 - y * y)." in g.to_text()
+
+
+def test_a_folded_module_has_the_worst_verdict_inside(setting):
+    model, loss, grads = setting
+    grads["0.weight"] = grads["0.weight"] * 2
+    g = draw(loss, model, compare=grads, depth=0)
+    assert card(g, "0").verdict == "wrong here" and card(g, "0").mistakes[0] == "0.weight"
+    assert card(g, "2").verdict == "ok" and card(g, "1").verdict == ""
+
+
+def test_rows_about_tensors_of_another_graph_are_a_note(setting):
+    model, loss, grads = setting
+    report = compare(loss, grads, model)
+    other = tensor(1.0, requires_grad=True, name="other")
+    g = draw(other * 2, compare=report)
+    assert g.drawing.notes == [
+        "Compared, but not in this graph: 2.bias, 2.weight, 0.bias and 1 more."
+    ]
+
+
+def test_what_compare_is_not(setting):
+    _, loss, _ = setting
+    with pytest.raises(TypeError, match="compare is a ndarray; give a dictionary of gradients"):
+        draw(loss, compare=np.ones(3))
+    with pytest.raises(ValueError, match=r"no tensor is called '2\.wieght'"):
+        draw(loss, compare={"2.wieght": np.ones(3)})
