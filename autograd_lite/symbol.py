@@ -154,7 +154,7 @@ class Writer:
 
     def operation(self, s: Symbol) -> tuple[str, int]:
         kw: dict[str, Any] = s.kw or {}
-        x = s.inputs[0]
+        x = s.inputs[0] if s.inputs else None
         match s.name:
             case "neg":
                 return "-" + self.bracketed(x, UNARY), UNARY
@@ -178,11 +178,19 @@ class Writer:
         return self.call(s), ATOM
 
     def call(self, s: Symbol) -> str:
+        function, words = self.called(s)
+        return f"{function}({', '.join(words)})"
+
+    def called(self, s: Symbol) -> tuple[str, list[str]]:
+        """The function of a call and the texts of its arguments."""
         kw: dict[str, Any] = s.kw or {}
+        name = s.name
         words = [self.text(i) for i in s.inputs]
-        match s.name:
+        match name:
             case "expand":
-                return f"{self.function('broadcast_to')}({words[0]}, {self.text(kw['shape'])})"
+                name = "broadcast_to"
+                words.append(self.text(kw["shape"]))
+                kw = {}
             case "clip":
                 words += [self.text(kw["low"]), self.text(kw["high"])]
                 kw = {}
@@ -199,7 +207,7 @@ class Writer:
         words += [
             f"{k}={self.text(v)}" for k, v in kw.items() if k not in SILENT or v is not SILENT[k]
         ]
-        return f"{self.function(s.name)}({', '.join(words)})"
+        return self.function(name), words
 
     def text(self, x: Any) -> str:
         return self.written(x)[0]
@@ -335,16 +343,14 @@ def gradients(
         if rule is None or not isinstance(s, Symbol) or s.dtype.kind != "f":
             results.append(None)
         else:
-            results.append(gradient(rule, top, result, symbols, kw, s))
+            results.append(fit(ruled(rule, top, result, symbols, kw), s.value))
     return results + [None] * (len(symbols) - len(results))
 
 
-def gradient(
-    rule: Any, g: Symbol, y: Symbol, symbols: Sequence[Any], kw: dict[str, Any], s: Symbol
-) -> Any:
-    """One rule run on Symbols, fitted to its input `s`."""
+def ruled(rule: Any, g: Symbol, y: Symbol, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
+    """One rule run on Symbols, before it is fitted to its input."""
     with np.errstate(all="ignore"):
-        return fit(rule(g, y, *symbols, **kw), s.value)
+        return rule(g, y, *symbols, **kw)
 
 
 def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool], i: int) -> bool:
