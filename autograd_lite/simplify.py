@@ -161,6 +161,8 @@ class Maker:
             case "erf" if value.dtype != np.float64:
                 wide = self.make("erf", value.astype(np.float64), inputs, kw)
                 return self.make("cast", value, (wide,), {"dtype": value.dtype.name})
+            case "not_equal" if x is inputs[1]:
+                return self.make("isnan", value, (x,), {})
             case "neg" if inner == "neg":
                 return x.inputs[0]
             case "sum" | "max" | "min" | "mean" if value.ndim == 0 and kw["axis"] is not None:

@@ -14,8 +14,7 @@ __all__ = ["Derivation", "derive"]
 
 def derive(loss: Any, model: Any = None) -> Derivation:
     program = simplify(trace(loss, model))
-    name_program(program)
-    shorten(program)
+    shorten(program, name_program(program))
     return Derivation(program)
 
 

@@ -41,8 +41,8 @@ def identifier(name: str) -> str:
     return f"{text}_" if text in TAKEN else text
 
 
-def name_program(program: Program) -> None:
-    """Give every name of a program its text; no two are the same."""
+def name_program(program: Program) -> set[str]:
+    """Give every name of a program its text; no two are the same. The names that are taken."""
     taken: set[str] = set()
     forward = [s for s in program.statements if s.kind == "forward"]
     for a in program.arguments:
@@ -63,7 +63,7 @@ def name_program(program: Program) -> None:
         if s.kind == "forward" and not s.target.name:
             letters.append((s.target, letter_of(s)))
         elif s.kind == "local":
-            letters.append((s.target, LOCAL.get(s.expr.name, "u")))
+            letters.append((s.target, local_letter(s.expr)))
     number(letters, taken)
     visible = {id(a.symbol): a.symbol for a in program.arguments}
     visible |= {id(s.target): s.target for s in forward}
@@ -72,6 +72,7 @@ def name_program(program: Program) -> None:
         if s.kind in ("gradient", "sum", "hook"):
             of = next((visible[id(x)].name for x in s.of if id(x) in visible), "")
             give(s.target, f"d_{of}" if of else hidden, taken)
+    return taken
 
 
 OWN_LOSSES = ("binary_cross_entropy",)
@@ -117,6 +118,11 @@ def guess(a: Argument) -> str:
     if a.use == "mul" and a.kind == "constant" and v.size and len(set(v.ravel()[:99])) <= 2:
         return "mask" if 0 in v else "x"
     return "t" if a.use in OWN_LOSSES or (a.use == "sub" and a.place == 1) else "x"
+
+
+def local_letter(e: Any) -> str:
+    """The letter of a common subexpression."""
+    return LOCAL.get(e.name, "u")
 
 
 def letter_of(s: Statement) -> str:

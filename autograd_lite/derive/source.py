@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..ops import is_basic
-from ..program import Program, Statement, is_leaf, is_range, leaf, named, parts
+from ..program import Program, Statement, is_leaf, is_number, is_range, leaf, named, parts
 from ..simplify import BLOCKS, VIEWS, Maker, cost, rebuilt
-from ..symbol import ATOM, INFIX, PLUS, Symbol, Writer
+from ..symbol import ATOM, INFIX, PLUS, POWER, UNARY, Symbol, Writer
+from .naming import give, local_letter
 
 WIDTH = 88
 INDENT = " " * 4
+SIMPLE = {"neg", "invert", "mT", "reshape", "permute", "getitem", "cast", "copy"}
 METHODS = {"sum", "mean", "max", "min"}
 PLAIN_OPERAND = re.compile(r"-?[\d.]+(e-?\d+)?|\w+(\.\w+)*")
 
@@ -70,9 +72,17 @@ class NumPy(Writer):
         dtype = dtype if a.dtype.kind not in "ib" or not a.size else ""
         return f"{self.function('array')}({a.tolist()}{dtype})"
 
+    def infix(self, s: Symbol) -> tuple[str, int]:
+        if s.name == "pow" and is_number(s.inputs[1]):
+            base = self.bracketed(s.inputs[0], ATOM)
+            return self.joined(base, "**", self.text(s.inputs[1])), POWER
+        return super().infix(s)
+
     def operation(self, s: Symbol) -> tuple[str, int]:
         kw: dict[str, Any] = s.kw or {}
         match s.name:
+            case "neg" if named(s.inputs[0], "pow"):
+                return f"-({self.text(s.inputs[0])})", UNARY
             case "total":
                 return " + ".join(self.bracketed(i, PLUS) for i in s.inputs), PLUS
             case "full":
@@ -134,7 +144,9 @@ def assigned(target: str, e: Any, write: NumPy = numpy, end: str = "") -> list[s
 
 def is_call(e: Any) -> bool:
     """Whether the text of an expression is one call of a function."""
-    return isinstance(e, Symbol) and e.kw is not None and numpy.text(e).endswith(")")
+    if not isinstance(e, Symbol) or e.kw is None or e.name in {*INFIX, *SIMPLE, "total", "full"}:
+        return False
+    return not (e.name in METHODS and is_leaf(e.inputs[0]))
 
 
 def call_lines(
@@ -154,38 +166,34 @@ def call_lines(
     return [*lines, f"{INDENT})"]
 
 
-def shorten(program: Program) -> None:
+def shorten(program: Program, taken: set[str]) -> None:
     """Give parts of expressions that are too long for a line a name of their own."""
     maker = Maker()
     out: list[Statement] = []
-    count = 0
-    taken = {s.target.name for s in program.statements}
-    taken |= {a.symbol.name for a in program.arguments}
-    for s in program.statements:
-        while (
-            isinstance(s.expr, Symbol)
-            and s.expr.name not in BLOCKS
-            and not all(
-                fits(line)
-                for line in assigned(s.target.name, s.expr, end=".copy()" * returned_alias(s))
-            )
-        ):
+
+    def place(s: Statement) -> None:
+        while not fit_lines(s):
             inner = [x for x in parts(s.expr) if cost(x) and x.name != "full"]
             if not inner:
                 break
-            longest = max(inner, key=lambda x: len(numpy.text(x)))
-            local = Statement(leaf(longest.value), longest, "local", list(s.nodes))
-            while not local.target.name or local.target.name in taken:
-                count += 1
-                local.target.name = f"part{count}"
-            taken.add(local.target.name)
-            pending = [local]
-            while pending:  # the part may be too long itself
-                out.append(pending.pop())
-            change = swap(longest, local.target, maker)
-            s.expr = change(s.expr)
+            part = max(inner, key=lambda x: len(numpy.text(x)))
+            local = Statement(leaf(part.value), part, "local", list(s.nodes))
+            give(local.target, local_letter(part), taken)
+            place(local)
+            s.expr = swap(part, local.target, maker)(s.expr)
         out.append(s)
+
+    for s in program.statements:
+        place(s)
     program.statements = out
+
+
+def fit_lines(s: Statement) -> bool:
+    """Whether the lines of a statement are short enough."""
+    if not isinstance(s.expr, Symbol) or s.expr.name in BLOCKS:
+        return True
+    end = ".copy()" if returned_alias(s) else ""
+    return all(fits(line) for line in assigned(s.target.name, s.expr, end=end))
 
 
 def swap(old: Symbol, new: Symbol, maker: Maker) -> Any:
@@ -204,9 +212,9 @@ def returned_alias(s: Statement) -> bool:
     if s.argument is None:
         return False
     e = s.expr
-    while isinstance(e, Symbol) and e.kw is not None and e.name in VIEWS:
+    while isinstance(e, Symbol) and e.kw is not None and e.name in VIEWS - {"cast", "expand"}:
         e = e.inputs[0]
-    return is_leaf(e) and not named(s.expr, "cast")
+    return is_leaf(e) or named(e, "expand")
 
 
 # ---- the function ---------------------------------------------------------------------------
@@ -252,7 +260,8 @@ class Source:
     def head(self) -> None:
         program = self.program
         self.add(["import math", ""] * ("erf" in self.words))
-        self.add(["import numpy as np", "", ""])
+        if self.words & {"np", "erf"} or program.quiet:
+            self.add(["import numpy as np", "", ""])
         if program.quiet:
             words = ", ".join(f'{kind}="ignore"' for kind in program.quiet)
             self.add([f"@np.errstate({words})"])
