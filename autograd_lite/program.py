@@ -58,6 +58,8 @@ class Statement:
     of: list[Symbol] = field(default_factory=list)
     summed: tuple[int, ...] = ()
     argument: Argument | None = None
+    through: Symbol | None = None  # the output of the operation that a gradient passes
+    twin: bool = False  # stands for several equal values of the tape, each with its own gradient
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -295,7 +297,7 @@ class Tracer:
                         f"derive: the rule of {node.op.name} cannot be written in NumPy: {error}"
                     ) from error
                 target = leaf(expr.value)
-                s = Statement(target, expr, "gradient", [node], of=[given[i]])
+                s = Statement(target, expr, "gradient", [node], of=[given[i]], through=y)
                 s.summed = stretched(raw.shape, p.shape)
                 self.statements.append(s)
                 arrived.setdefault(p.serial, []).append(target)
@@ -315,7 +317,7 @@ class Tracer:
         for hook in list(t.extra.hooks.values()) if t.extra is not None else ():
             key = ("hook", id(hook))
             if key not in self.arguments:
-                label = getattr(hook, "__name__", type(hook).__name__)
+                label = getattr(hook, "__name__", type(hook).__name__).replace("<lambda>", "")
                 self.arguments[key] = Argument("hook", leaf(0.0), label, hook)
             before_hook, g = g, leaf(g.value)
             call = Symbol("call", g.value, (self.arguments[key].symbol, before_hook), {})

@@ -7,7 +7,7 @@ constants that a loss starts with. Nothing here knows a derivative.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,12 @@ class Maker:
             if name == "neg":
                 return self.full(value, -n, by)
             return self.full(value, n * (x.size // max(value.size, 1)) if name == "sum" else n, by)
+        axis = kw.get("axis")
+        if name in REDUCTIONS and axis is not None:
+            if value.ndim == 0:
+                kw = kw | {"axis": None}
+            elif isinstance(axis, tuple) and len(axis) == 1:
+                kw = kw | {"axis": axis[0]}
         match name:
             case "mT" if inner == "mT":
                 return x.inputs[0]
@@ -141,6 +147,8 @@ class Maker:
                 return self.make("matmul", value, (self.mT(b), self.mT(a)), {})
             case "reshape" | "expand" if isinstance(x, Symbol) and x.shape == value.shape:
                 return x
+            case "reshape" if inner in REDUCTIONS and value.shape == squeezed(x):
+                return self.rewrite(inner, value, x.inputs, x.kw | {"keepdims": False})
             case "reshape":
                 return self.make(name, value, x.inputs if inner == name else inputs, kw)
             case "permute" if kw["axes"] == tuple(range(value.ndim)):
@@ -165,11 +173,13 @@ class Maker:
                 return self.make("isnan", value, (x,), {})
             case "neg" if inner == "neg":
                 return x.inputs[0]
-            case "sum" | "max" | "min" | "mean" if value.ndim == 0 and kw["axis"] is not None:
-                return self.make(name, value, inputs, kw | {"axis": None})
+            case "sum" if inner == "neg":
+                return self.rewrite("neg", value, (self.rewrite(name, -value, x.inputs, kw),), {})
+            case "total" if all(i is x for i in inputs):
+                return self.scaled(x, len(inputs), 1)
             case "getitem" if isinstance(kw["index"], tuple) and len(kw["index"]) == 1:
                 return self.make(name, value, inputs, {"index": kw["index"][0]})
-        if name in ELEMENTWISE:
+        if name in ELEMENTWISE | {"total"}:
             return self.elementwise(name, value, inputs, kw)
         return self.make(name, value, inputs, kw)
 
@@ -190,8 +200,14 @@ class Maker:
 
         given = list(inputs)
         for i, x in enumerate(inputs):
-            if named(x, "expand") and carries(i):
-                given[i] = x.inputs[0]
+            inner = x.inputs[0] if isinstance(x, Symbol) and x.inputs else None
+            widened = (
+                named(x, "expand")
+                or (named(x, "reshape") and x.shape == (1,) * (x.ndim - inner.ndim) + inner.shape)
+                or (named(x, "cast") and x.dtype == np.float64 and inner.dtype.kind in "iu")
+            )
+            if widened and carries(i):
+                given[i] = inner
         inputs = tuple(given)
         full = [i for i, x in enumerate(inputs) if named(x, "full")]
         if full and name in ("mul", "div"):
@@ -221,6 +237,15 @@ class Maker:
         if name == "mul" and is_one(inputs[0]) and same_dtype(inputs[1], value):
             return inputs[1]
         return self.make(name, value, inputs, kw)
+
+
+def squeezed(s: Symbol) -> tuple[int, ...] | None:
+    """The shape that a reduction with keepdims would have without."""
+    kw = s.kw or {}
+    if not kw.get("keepdims"):
+        return None
+    axes = ops.axes_of(s.inputs[0], kw["axis"])
+    return tuple(n for i, n in enumerate(s.shape) if i not in axes)
 
 
 def is_one(x: Any) -> bool:
@@ -267,7 +292,10 @@ def fold(program: Program, maker: Maker) -> None:
     times = users(program)
     kept: list[Statement] = []
     by_target: dict[int, Statement] = {}
+    absorbed: dict[int, list[Any]] = {}
     for s in program.statements:
+        for x in leaves(s.expr):
+            s.nodes = merged(s.nodes, absorbed.get(id(x), ()))
         s.expr = maker.simple(s.expr)
         if not fixed(program, s):
             hidden = s.kind in ("gradient", "sum") and all(id(x) in maker.names for x in s.of)
@@ -277,10 +305,18 @@ def fold(program: Program, maker: Maker) -> None:
                 maker.names[id(s.target)] = s.expr
                 if id(s.expr) in by_target:
                     by_target[id(s.expr)].of += s.of
+                if s.kind == "forward" or not is_leaf(s.expr):
+                    absorbed[id(s.target)] = s.nodes
                 continue
         by_target[id(s.target)] = s
         kept.append(s)
     program.statements = kept
+
+
+def merged(nodes: Iterable[Any], more: Iterable[Any]) -> list[Any]:
+    """Two lists of records as one, in the order they were made."""
+    by_serial = {n.serial: n for n in (*nodes, *more)}
+    return [by_serial[k] for k in sorted(by_serial)]
 
 
 def trivial(e: Any) -> bool:
@@ -301,6 +337,7 @@ def share(program: Program, maker: Maker) -> None:
                     stack += parts(e)
     known: dict[int, Symbol] = {}
     standing: dict[int, Any] = {}
+    twins: set[int] = set()
     out: list[Statement] = []
 
     def shared(e: Symbol) -> Any:
@@ -322,21 +359,23 @@ def share(program: Program, maker: Maker) -> None:
             s.expr = shared(e)
             if not fixed(program, s):
                 standing[id(s.target)] = s.expr
+                twins.add(id(s.expr))
                 continue
         else:
             s.expr = rebuilt(e, shared, maker)
             if not trivial(e):
                 known[id(e)] = s.target
         out.append(s)
+    for s in out:
+        s.twin = s.kind == "forward" and id(s.target) in twins
     program.statements = out
 
 
-def rebuilt(e: Symbol, change: Callable[[Any], Any], maker: Maker) -> Symbol:
-    """The expression with `change` applied to its parts."""
+def rebuilt(e: Symbol, change: Callable[[Any], Any], maker: Maker) -> Any:
+    """The expression with `change` applied to its parts, in its simplest form."""
     inputs = replaced(e.inputs, change)
-    return maker.make(
-        e.name, e.value, inputs, {k: replaced(v, change) for k, v in (e.kw or {}).items()}
-    )
+    kw = {k: replaced(v, change) for k, v in (e.kw or {}).items()}
+    return maker.rewrite(e.name, e.value, inputs, kw)
 
 
 class Joiner:
@@ -403,8 +442,7 @@ class Joiner:
             return e if e.kw is None else rebuilt(e, change, self.maker)
 
         user.expr = change(user.expr)
-        nodes = {n.serial: n for n in (*s.nodes, *user.nodes)}
-        user.nodes = [nodes[k] for k in sorted(nodes)]
+        user.nodes = merged(s.nodes, user.nodes)
         user.summed = user.summed or s.summed
         for x in leaves(s.expr):
             self.user[id(x)] = user
@@ -422,14 +460,23 @@ def fits(inner: Any, outer: Symbol, target: Symbol) -> bool:
     if a in VIEWS:
         return cost(inner) == 0 or (cost(inner) <= 2 and total <= 4)
     if a in PRODUCTS:
-        return direct and b in ("add", "sub") and cost(inner) == 1
+        return direct and b == "add" and cost(inner) == 1
     if b in ARITHMETIC:
-        if a in ARITHMETIC | REDUCTIONS | SHORT:
-            return total <= (5 if any(named(x, "matmul") for x in outer.inputs) else 4)
-        return False
+        if has_product(inner) and b != "add":
+            return False  # an error or an activation of what a layer gives has a name of its own
+        return a in ARITHMETIC | REDUCTIONS | SHORT and total <= 5
     if b in REDUCTIONS:
         return a in ARITHMETIC | SHORT and cost(inner) <= 2
     return b in SHORT and a in ARITHMETIC and cost(inner) == 1
+
+
+def has_product(e: Any) -> bool:
+    """Whether a matrix product is part of an expression."""
+    return (
+        isinstance(e, Symbol)
+        and e.kw is not None
+        and (e.name in PRODUCTS or any(map(has_product, parts(e))))
+    )
 
 
 def separate_blocks(program: Program, maker: Maker) -> None:

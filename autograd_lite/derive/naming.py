@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..graph.names import LETTER
-from ..program import Argument, Program, Statement
+from ..program import Argument, Program, Statement, named
 from ..simplify import PRODUCTS
 
 LONGEST = 28  # characters of a name: three of them still fit on a line
@@ -20,6 +20,7 @@ TAKEN = {
     *keyword.kwlist, *dir(builtins), "np", "math", "erf", "parameters", "gradients", "backprop",
     "l", "O", "I",  # which look like 1 and 0
 }  # fmt: skip
+WORDS = {"log_softmax": "log_p", "std": "sd", "var": "v", "sqrt": "s", "exp": "e"}
 LOCAL = {"exp": "e", "sub": "c", "sum": "s", "max": "m", "sqrt": "r", "log": "q", "div": "q"}
 
 
@@ -56,7 +57,7 @@ def name_program(program: Program) -> set[str]:
     for a in program.arguments:
         if not a.symbol.name:
             letter = guess(a)
-            if letter == "x" and a is not data and a.use in ("sub", "mul", "div", *OWN_LOSSES):
+            if letter == "x" and a is not data and a.use in ("sub", "mul"):
                 letter = "t"
             letters.append((a.symbol, letter))
     for s in program.statements:
@@ -67,11 +68,16 @@ def name_program(program: Program) -> set[str]:
     number(letters, taken)
     visible = {id(a.symbol): a.symbol for a in program.arguments}
     visible |= {id(s.target): s.target for s in forward}
-    hidden = "d_u"
-    for s in program.statements:
-        if s.kind in ("gradient", "sum", "hook"):
-            of = next((visible[id(x)].name for x in s.of if id(x) in visible), "")
-            give(s.target, f"d_{of}" if of else hidden, taken)
+    gradients = [s for s in program.statements if s.kind in ("gradient", "sum", "hook")]
+    whole = {id(x): s for s in gradients for x in s.of if id(x) in visible}
+    for s in (*whole.values(), *gradients):  # the whole gradient gets the plain name
+        if not s.target.name:
+            of = next((visible[id(x)].name for x in s.of if id(x) in visible), "u")
+            partial = all(s is not w for w in whole.values())
+            through = visible.get(id(s.through)) if partial else None
+            give(
+                s.target, f"d_{of}_from_{through.name}" if through is not None else f"d_{of}", taken
+            )
     return taken
 
 
@@ -117,6 +123,8 @@ def guess(a: Argument) -> str:
         return "t" if a.use == "nll" else "index"
     if a.use == "mul" and a.kind == "constant" and v.size and len(set(v.ravel()[:99])) <= 2:
         return "mask" if 0 in v else "x"
+    if a.use == "div":
+        return "k"
     return "t" if a.use in OWN_LOSSES or (a.use == "sub" and a.place == 1) else "x"
 
 
@@ -128,8 +136,13 @@ def local_letter(e: Any) -> str:
 def letter_of(s: Statement) -> str:
     """z for a product and what is added to it, h for an activation, and so on."""
     names = [n.op.name for n in s.nodes]
+    e = s.expr
     if any(n in PRODUCTS for n in names):
         return "z"
-    return {"log_softmax": "log_p", "std": "sd", "var": "var"}.get(
-        names[-1], LETTER.get(names[-1], "u")
-    )
+    if names[-1] in WORDS:
+        return WORDS[names[-1]]
+    if named(e, "sub"):  # centred, or a residual
+        return "c" if any(named(x, "mean") for x in e.inputs) else "r"
+    if "mean" in names and any(n in ("pow", "power") for n in names):
+        return "v"
+    return LETTER.get(names[-1], "u")

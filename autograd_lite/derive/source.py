@@ -84,7 +84,7 @@ class NumPy(Writer):
             case "neg" if named(s.inputs[0], "pow"):
                 return f"-({self.text(s.inputs[0])})", UNARY
             case "total":
-                return " + ".join(self.bracketed(i, PLUS) for i in s.inputs), PLUS
+                return " ".join(self.terms(s)), PLUS
             case "full":
                 return self.full(s.shape, kw["n"], kw["by"], kw["dtype"]), ATOM
             case "getitem" if self.index_text(kw["index"]) in ("...", "()"):
@@ -93,6 +93,11 @@ class NumPy(Writer):
             words = self.called(s)[1][1:]
             return f"{s.inputs[0].name}.{s.name}({', '.join(words)})", ATOM
         return super().operation(s)
+
+    def terms(self, s: Symbol) -> list[str]:
+        """The terms of a sum, each but the first with its sign."""
+        first, *more = (self.bracketed(i, PLUS) for i in s.inputs)
+        return [first, *(f"- {t[1:]}" if t[0] == "-" else f"+ {t}" for t in more)]
 
     def called(self, s: Symbol) -> tuple[str, list[str]]:
         if s.name == "erf":
@@ -134,8 +139,7 @@ def assigned(target: str, e: Any, write: NumPy = numpy, end: str = "") -> list[s
         if fits(inside):
             return [f"{INDENT}{target} = (", inside, f"{INDENT})"]
         if named(e, "total") and not end:
-            first, *more = (write.bracketed(i, PLUS) for i in e.inputs)
-            terms = [INDENT * 2 + first, *(f"{INDENT * 2}+ {t}" for t in more)]
+            terms = [INDENT * 2 + term for term in write.terms(e)]
             return [f"{INDENT}{target} = (", *terms, f"{INDENT})"]
     elif is_call(e):
         return call_lines(f"{INDENT}{target} = ", *write.called(e), e, write)
@@ -274,6 +278,9 @@ class Source:
         else:
             self.add(["def backprop(", *(f"{INDENT}{n}," for n in names), "):"])
         self.add(self.docstring())
+        for a in program.of_kind("input", "constant"):
+            line = f"{INDENT}assert {a.symbol.name}.shape == {shape_text(a.symbol.shape)}"
+            self.add([f"{line}  # {a.symbol.dtype}"])
         for a in program.of_kind("parameter"):
             if a.symbol.name in self.words:
                 key = numpy.quoted(key_of(a, program))
@@ -284,12 +291,9 @@ class Source:
     def docstring(self) -> list[str]:
         program = self.program
         lines = [f'{INDENT}"""Return the loss and its gradients, by name.']
-        given = program.of_kind("input", "constant")
         hooks = program.of_kind("hook")
-        if given or hooks:
+        if hooks:
             lines.append("")
-        for a in given:
-            lines.append(f"{INDENT}{a.symbol.name}: {shape_text(a.symbol.shape)} {a.symbol.dtype}")
         for a in hooks:
             lines.append(
                 f"{INDENT}{a.symbol.name}: takes a gradient, returns the one to go on with"
