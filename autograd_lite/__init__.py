@@ -24,6 +24,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
+from .derive import derive
 from .functions import (
     abs,
     all,
@@ -165,6 +166,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "default_generator",
+    "derive",
     "detect_anomaly",
     "draw",
     "einsum",

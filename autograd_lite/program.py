@@ -88,9 +88,36 @@ class Program:
         """The statements after the loss."""
         return self.statements[len(self.forward) :]
 
+    def visible(self) -> dict[int, Symbol]:
+        """The arguments and forward values that have a name, by identity."""
+        made = [s.target for s in self.statements if s.kind == "forward"]
+        return {id(x): x for x in (*(a.symbol for a in self.arguments), *made)}
+
+    def whole_gradients(self) -> dict[int, Statement]:
+        """For every visible value the statement that completes its gradient."""
+        visible = self.visible()
+        return {
+            id(x): s
+            for s in self.statements
+            if s.kind in ("gradient", "sum", "hook")
+            for x in s.of
+            if id(x) in visible
+        }
+
+    def homes(self) -> dict[int, Statement]:
+        """The forward statement that every record went into, by serial number."""
+        forward = (s for s in self.statements if s.kind == "forward")
+        return {n.serial: s for s in forward for n in s.nodes}
+
+    def passed(self, s: Statement, homes: dict[int, Statement]) -> Statement | None:
+        """The forward statement that a backward one passes through; None for a sum."""
+        if s.kind == "sum":
+            return None
+        return next((homes[n.serial] for n in s.nodes if n.serial in homes), None)
+
     def of_kind(self, *kinds: str) -> list[Argument]:
-        """The arguments of some kinds."""
-        return [a for a in self.arguments if a.kind in kinds]
+        """The arguments of some kinds, kind by kind."""
+        return [a for kind in kinds for a in self.arguments if a.kind == kind]
 
 
 # ---- expressions ----------------------------------------------------------------------------
@@ -184,6 +211,8 @@ class Tracer:
                 self.memory[spot(b.data)[0]] = name
         self.model = model
         self.arguments: dict[Any, Argument] = {}
+        self.of_symbol: dict[int, Argument] = {}
+        self.made: dict[int, Statement] = {}  # by the identity of the target
         self.symbols: dict[int, Symbol] = {}
         self.statements: list[Statement] = []
         for node in self.nodes:
@@ -212,8 +241,12 @@ class Tracer:
             kind = "parameter" if id(t) in self.trained else "input"
         key: Any = t.serial if t.requires_grad else spot(t.data)
         if key not in self.arguments:
-            self.arguments[key] = Argument(kind, leaf(t.data), label, t.data)
+            self.add(key, Argument(kind, leaf(t.data), label, t.data))
         return self.arguments[key]
+
+    def add(self, key: Any, argument: Argument) -> None:
+        self.arguments[key] = argument
+        self.of_symbol[id(argument.symbol)] = argument
 
     def constant(self, a: Any, index: bool = False) -> Any:
         """An array that is no Tensor: an argument, but numbers and plain ranges stay what they
@@ -225,7 +258,7 @@ class Tracer:
         key = spot(a)
         if key not in self.arguments:
             label = self.memory.get(key[0], "")
-            self.arguments[key] = Argument("constant", leaf(a), label, a)
+            self.add(key, Argument("constant", leaf(a), label, a))
         return self.arguments[key].symbol
 
     def inputs(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -239,13 +272,10 @@ class Tracer:
             else:
                 s = self.constant(a)
             given.append(s)
-            for argument in self.arguments.values():
-                if argument.symbol is s and not argument.use:
-                    argument.use, argument.place = node.op.name, i
-        kw = {k: self.constant(v, index=True) for k, v in (node.kw or {}).items()}
-        for argument in self.arguments.values():
-            argument.use = argument.use or node.op.name
-        return given, kw
+            argument = self.of_symbol.get(id(s))
+            if argument is not None and not argument.use:
+                argument.use, argument.place = node.op.name, i
+        return given, {k: self.constant(v, index=True) for k, v in (node.kw or {}).items()}
 
     def forward(self, node: Any) -> None:
         given, kw = self.inputs(node)
@@ -259,6 +289,10 @@ class Tracer:
         self.symbols[node.serial] = target
         self.statements.append(Statement(target, expr, "forward", [node], node.name))
 
+    def state(self, s: Statement) -> None:
+        self.statements.append(s)
+        self.made[id(s.target)] = s
+
     def backward(self) -> None:
         """One statement for each gradient that a rule gives, and one for each sum of them."""
         shape = self.root.data
@@ -267,7 +301,7 @@ class Tracer:
         first = leaf(np.ones(shape.shape, shape.dtype))
         one = Symbol("full", first.value, (), full_of_ones(shape))
         start = Statement(first, one, "gradient", [], of=[self.symbols[self.root.serial]])
-        self.statements.append(start)
+        self.state(start)
         arrived[self.root.serial] = [first]
         for node in reversed(self.nodes):
             if node.serial not in arrived:
@@ -299,7 +333,7 @@ class Tracer:
                 target = leaf(expr.value)
                 s = Statement(target, expr, "gradient", [node], of=[given[i]], through=y)
                 s.summed = stretched(raw.shape, p.shape)
-                self.statements.append(s)
+                self.state(s)
                 arrived.setdefault(p.serial, []).append(target)
         for t in leaves.values():
             self.total(t, arrived[t.serial])
@@ -308,23 +342,24 @@ class Tracer:
         """The whole gradient of a tensor: what arrived, added up, and through its hooks."""
         of = self.symbols[t.serial]
         g = targets[0]
-        last = next(s for s in reversed(self.statements) if s.target is g)
+        last = self.made[id(g)]
         if len(targets) > 1:
             g = leaf(targets[0].value)
             expr = Symbol("total", g.value, tuple(targets), {})
-            last = Statement(g, expr, "sum", [t], of=[of])
-            self.statements.append(last)
+            nodes = [n for x in targets for n in self.made[id(x)].nodes]
+            last = Statement(g, expr, "sum", nodes, of=[of])
+            self.state(last)
         for hook in list(t.extra.hooks.values()) if t.extra is not None else ():
             key = ("hook", id(hook))
             if key not in self.arguments:
                 label = getattr(hook, "__name__", type(hook).__name__).replace("<lambda>", "")
-                self.arguments[key] = Argument("hook", leaf(0.0), label, hook)
+                self.add(key, Argument("hook", leaf(0.0), label, hook))
             before_hook, g = g, leaf(g.value)
             call = Symbol("call", g.value, (self.arguments[key].symbol, before_hook), {})
-            last = Statement(g, call, "hook", [t], of=[of])
-            self.statements.append(last)
+            last = Statement(g, call, "hook", list(last.nodes), of=[of])
+            self.state(last)
         if t.op is None:
-            last.argument = next(a for a in self.arguments.values() if a.symbol is of)
+            last.argument = self.of_symbol[id(of)]
         return g
 
 

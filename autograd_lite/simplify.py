@@ -102,8 +102,8 @@ class Maker:
     def scaled(self, x: Any, n: float, by: float) -> Any:
         """n * x / by, with the factors that x has already."""
         while isinstance(x, Symbol) and x.kw is not None:
-            left = x.inputs[0] if x.inputs else None
-            right = x.inputs[1] if len(x.inputs) > 1 else None
+            left: Any = x.inputs[0] if x.inputs else None
+            right: Any = x.inputs[1] if len(x.inputs) > 1 else None
             if x.name == "neg":
                 n, x = -n, left
             elif x.name == "mul" and is_number(left):
@@ -124,7 +124,7 @@ class Maker:
 
     def rewrite(self, name: str, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """An operation on simple inputs in its simplest form."""
-        x = inputs[0] if inputs else None
+        x: Any = inputs[0] if inputs else None
         inner = x.name if isinstance(x, Symbol) and x.kw is not None else ""
         if inner == "full" and name in VIEWS | {"neg", "sum"}:
             n, by = x.kw["n"], x.kw["by"]
@@ -200,7 +200,7 @@ class Maker:
 
         given = list(inputs)
         for i, x in enumerate(inputs):
-            inner = x.inputs[0] if isinstance(x, Symbol) and x.inputs else None
+            inner: Any = x.inputs[0] if isinstance(x, Symbol) and x.inputs else None
             widened = (
                 named(x, "expand")
                 or (named(x, "reshape") and x.shape == (1,) * (x.ndim - inner.ndim) + inner.shape)
@@ -268,6 +268,7 @@ def simplify(program: Program) -> Program:
     Joiner(program, maker).run()
     separate_blocks(program, maker)
     drop_unused(program)
+    regroup(program)
     return program
 
 
@@ -512,3 +513,21 @@ def drop_unused(program: Program) -> None:
     program.arguments = [
         a for a in program.arguments if a.kind == "parameter" or id(a.symbol) in needed
     ]
+
+
+def regroup(program: Program) -> None:
+    """What passes back through one forward statement stands together, where values allow it."""
+    home = program.homes()
+    groups: list[list[Statement]] = []
+    group_of: dict[int, int] = {}  # the group that a name is made in
+    last: dict[int, int] = {}  # the group of a forward statement
+    for s in program.backward:
+        through = program.passed(s, home)
+        needed = max((group_of.get(id(x), 0) for x in leaves(s.expr)), default=0)
+        k = last.get(id(through), -1) if through is not None else -1
+        if k < needed:
+            k = len(groups)
+            groups.append([])
+        groups[k].append(s)
+        last[id(through)] = group_of[id(s.target)] = k
+    program.statements = program.forward + [s for group in groups for s in group]

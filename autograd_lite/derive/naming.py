@@ -20,7 +20,7 @@ TAKEN = {
     *keyword.kwlist, *dir(builtins), "np", "math", "erf", "parameters", "gradients", "backprop",
     "l", "O", "I",  # which look like 1 and 0
 }  # fmt: skip
-WORDS = {"log_softmax": "log_p", "std": "sd", "var": "v", "sqrt": "s", "exp": "e"}
+WORDS = {"log_softmax": "log_p", "std": "sd", "var": "var", "sqrt": "s", "exp": "e"}
 LOCAL = {"exp": "e", "sub": "c", "sum": "s", "max": "m", "sqrt": "r", "log": "q", "div": "q"}
 
 
@@ -66,18 +66,16 @@ def name_program(program: Program) -> set[str]:
         elif s.kind == "local":
             letters.append((s.target, local_letter(s.expr)))
     number(letters, taken)
-    visible = {id(a.symbol): a.symbol for a in program.arguments}
-    visible |= {id(s.target): s.target for s in forward}
+    visible = program.visible()
     gradients = [s for s in program.statements if s.kind in ("gradient", "sum", "hook")]
-    whole = {id(x): s for s in gradients for x in s.of if id(x) in visible}
+    whole = program.whole_gradients()
     for s in (*whole.values(), *gradients):  # the whole gradient gets the plain name
         if not s.target.name:
-            of = next((visible[id(x)].name for x in s.of if id(x) in visible), "u")
-            partial = all(s is not w for w in whole.values())
-            through = visible.get(id(s.through)) if partial else None
-            give(
-                s.target, f"d_{of}_from_{through.name}" if through is not None else f"d_{of}", taken
-            )
+            name = "d_" + next((visible[id(x)].name for x in s.of if id(x) in visible), "u")
+            if all(s is not w for w in whole.values()):
+                through = visible.get(id(s.through))
+                name += f"_from_{through.name}" if through is not None else "_part"
+            give(s.target, name, taken)
     return taken
 
 
@@ -144,5 +142,5 @@ def letter_of(s: Statement) -> str:
     if named(e, "sub"):  # centred, or a residual
         return "c" if any(named(x, "mean") for x in e.inputs) else "r"
     if "mean" in names and any(n in ("pow", "power") for n in names):
-        return "v"
+        return "var"
     return LETTER.get(names[-1], "u")

@@ -231,9 +231,7 @@ class Source:
         self.program = program
         self.lines: list[str] = []
         self.owner: dict[int, Statement] = {}
-        self.visible = {
-            id(s.target): s.target for s in program.statements if s.kind == "forward"
-        } | {id(a.symbol): a.symbol for a in program.of_kind("parameter", "input")}
+        self.visible = program.visible()
         body: list[tuple[list[str], Statement | None]] = []
         last_forward = program.forward[-1] if program.forward else None
         if program.forward:
@@ -242,13 +240,19 @@ class Source:
             body.append((self.statement(s), s))
             if s is last_forward:
                 body.append(
-                    (["", f"{INDENT}# backward: d_v is the derivative of the loss by v"], None)
+                    (
+                        [
+                            "",
+                            f"{INDENT}# backward: d_ stands for the derivative of the loss by what follows",
+                        ],
+                        None,
+                    )
                 )
         text = "\n".join(line for lines, _ in body for line in lines)
         self.words = set(re.findall(r"\w+", text))
         self.head()
-        for lines, s in body:
-            self.add(lines, s)
+        for lines, owner in body:
+            self.add(lines, owner)
         self.tail()
 
     def add(self, lines: Iterable[str], s: Statement | None = None) -> None:
@@ -325,7 +329,7 @@ class Source:
         if not isinstance(s.expr, Symbol):
             lines = [f"{INDENT}{name} = np.asarray({numpy.text(s.expr)})"]
         elif s.expr.name in BLOCKS and s.expr.kw is not None:
-            lines = [INDENT + line for line in block(s, self.visible)]
+            lines = [INDENT + line for line in block(s, self.visible, numpy)]
         else:
             lines = assigned(name, s.expr, end=".copy()" if returned_alias(s) else "")
         return with_comment(lines, shape_text(s.shape))
@@ -341,37 +345,38 @@ def with_comment(lines: list[str], comment: str) -> list[str]:
     return [f"{INDENT}# {comment}", *lines]
 
 
-def block(s: Statement, visible: dict[int, Symbol]) -> list[str]:
+def block(s: Statement, visible: dict[int, Symbol], write: NumPy) -> list[str]:
     """The lines of an assignment to a part of an array."""
+    np = write.prefix
     name, e = s.target.name, s.expr
     x, index = e.inputs[0], e.kw["index"]
     if e.name == "put":
-        copy = f"{x.name}.copy()" if is_leaf(x) and x.ndim else f"np.array({numpy.text(x)})"
+        copy = f"{x.name}.copy()" if is_leaf(x) and x.ndim else f"{np}array({write.text(x)})"
         return [
             f"{name} = {copy}",
-            f"{name}[{numpy.index_text(index)}] = {numpy.text(e.inputs[1])}",
+            f"{name}[{write.index_text(index)}] = {write.text(e.inputs[1])}",
         ]
     like = next((visible[id(o)] for o in s.of if id(o) in visible), None)
     if like is not None and like.shape == s.shape and like.dtype == e.dtype and like.ndim:
-        zeros = f"np.zeros_like({like.name})"
+        zeros = f"{np}zeros_like({like.name})"
     else:
-        dtype = "" if e.dtype == np.float64 else f", dtype={numpy.dtype_text(e.dtype)}"
-        zeros = f"np.zeros({numpy.text(s.shape)}{dtype})"
-    value = part_text(x)
+        dtype = "" if e.dtype == "float64" else f", dtype={write.dtype_text(e.dtype)}"
+        zeros = f"{np}zeros({write.text(s.shape)}{dtype})"
+    value = part_text(x, write)
     if reads_each_once(index, s.shape):
-        return [f"{name} = {zeros}", f"{name}[{numpy.index_text(index)}] = {value}"]
-    words = numpy.index_text(index)
+        return [f"{name} = {zeros}", f"{name}[{write.index_text(index)}] = {value}"]
+    words = write.index_text(index)
     if isinstance(index, tuple):
-        words = f"np.s_[{words}]" if any(isinstance(i, slice) for i in index) else f"({words})"
-    return [f"{name} = {zeros}", f"np.add.at({name}, {words}, {value})"]
+        words = f"{np}s_[{words}]" if any(isinstance(i, slice) for i in index) else f"({words})"
+    return [f"{name} = {zeros}", f"{np}add.at({name}, {words}, {value})"]
 
 
-def part_text(x: Any) -> str:
+def part_text(x: Any, write: Writer) -> str:
     """The text of what is assigned: a constant array is one number there."""
     if named(x, "full"):
         n, by = x.kw["n"], x.kw["by"]
-        return numpy.text(n) if by == 1 else f"{numpy.text(n)} / {numpy.text(by)}"
-    return numpy.text(x)
+        return write.text(n) if by == 1 else f"{write.text(n)} / {write.text(by)}"
+    return write.text(x)
 
 
 def reads_each_once(index: Any, shape: tuple[int, ...]) -> bool:
@@ -402,6 +407,12 @@ def gradients(program: Program) -> Iterable[tuple[Any, Statement]]:
     """Every argument that has a gradient, with the statement that completes it."""
     done = {id(s.argument): s for s in program.statements if s.argument is not None}
     return [(a, done[id(a)]) for a in program.arguments if id(a) in done]
+
+
+def execute(code: Any, names: dict[str, Any]) -> dict[str, Any]:
+    """Run compiled lines of a program, which hold its formulas and no foreign text."""
+    exec(code, names)  # noqa: S102
+    return names
 
 
 def key_of(a: Any, program: Program) -> str:
