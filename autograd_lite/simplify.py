@@ -401,9 +401,12 @@ class Joiner:
 
     def run(self) -> None:
         for s in self.program.statements:
-            if fixed(self.program, s) or self.times[id(s.target)] != 1:
+            if self.times[id(s.target)] != 1:
                 continue
-            if s.kind in ("forward", "local"):
+            if fixed(self.program, s):
+                if s.kind == self.user[id(s.target)].kind == "hook":
+                    self.join(s)
+            elif s.kind in ("forward", "local"):
                 self.join_forward(s)
             elif self.user[id(s.target)].kind in ("sum", "hook"):
                 self.join_term(s)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..program import Program, Statement, is_leaf, named
-from ..symbol import ATOM, PLUS, POWER, TIMES, UNARY, Symbol, Writer
+from ..symbol import ATOM, COMPARE, PLUS, POWER, TIMES, UNARY, Symbol, Writer
 from .source import NumPy, block, key_of, part_text, shape_text
 
 COLUMNS = 72  # of a formula; longer ones do not move the shapes of the others
@@ -136,8 +136,8 @@ GREEK = {
 LETTERS = {"weight": "W", "bias": "b"}
 KNOWN = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "max", "min"}
 RELATIONS = {
-    "equal": "=", "not_equal": r"\ne", "less": "<", "less_equal": r"\le", "greater": ">",
-    "greater_equal": r"\ge", "bitwise_and": r"\wedge", "bitwise_or": r"\vee",
+    "equal": "=", "not_equal": r"\neq", "less": "<", "less_equal": r"\leq", "greater": ">",
+    "greater_equal": r"\geq", "bitwise_and": r"\wedge", "bitwise_or": r"\vee",
 }  # fmt: skip
 
 
@@ -193,6 +193,8 @@ class Latex(Writer):
             case "add" | "sub":
                 sign, level = ("+", PLUS) if s.name == "add" else ("-", TIMES)
                 return f"{self.bracketed(a, PLUS)} {sign} {self.bracketed(b, level)}", PLUS
+            case "bitwise_and" | "bitwise_or":
+                return rf"{self.text(a)} {RELATIONS[s.name]} {self.text(b)}", COMPARE
         relation = f"{self.bracketed(a, PLUS)} {RELATIONS[s.name]} {self.bracketed(b, PLUS)}"
         return rf"\left[{relation}\right]", ATOM
 
@@ -213,6 +215,11 @@ class Latex(Writer):
                 return rf"\sqrt{{{self.text(s.inputs[0])}}}", ATOM
             case "abs":
                 return rf"\left|{self.text(s.inputs[0])}\right|", ATOM
+            case "cast" | "copy":
+                return self.written(s.inputs[0])
+            case "reshape" | "permute":
+                how = self.text(next(iter(kw.values())))
+                return rf"\operatorname{{{s.name}}}_{{{how}}}({self.text(s.inputs[0])})", ATOM
             case "exp":
                 return f"e^{{{self.text(s.inputs[0])}}}", POWER
         return super().operation(s)

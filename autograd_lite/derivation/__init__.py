@@ -35,25 +35,25 @@ def derive(loss: Tensor, model: Any = None) -> Derivation:
     >>> w = tensor([[1.0, 2.0]], requires_grad=True, name="w")
     >>> x = tensor([[3.0], [4.0]], name="x")
     >>> print(derive(((x @ w).tanh() ** 2).sum()))
-    loss = 3.99988, float32
+    loss = 3.988768, float32
     d_ stands for the derivative of loss by what follows, so d_loss = 1.
     <BLANKLINE>
     Given
-      w  (1, 2)  float32 parameter
       x  (2, 1)  float32 input
+      w  (1, 2)  float32 parameter
     <BLANKLINE>
     Forward
-      z = x @ w          (2, 2)  matmul
-      h = tanh(z)        (2, 2)  tanh
-      loss = sum(h**2)   ()      power, sum
+      z = x @ w         (2, 2)  matmul
+      h = tanh(z)       (2, 2)  tanh
+      loss = sum(h**2)  ()      power, sum
     <BLANKLINE>
     Backward
       through loss = sum(h**2)           power, sum
-        d_h = 2 * h               (2, 2)
-      through h = tanh(z)                 tanh
-        d_z = d_h * (1 - h * h)   (2, 2)
-      through z = x @ w                   matmul
-        d_w = x.T @ d_z           (1, 2)
+        d_h = 2 * h              (2, 2)
+      through h = tanh(z)                tanh
+        d_z = d_h * (1 - h * h)  (2, 2)
+      through z = x @ w                  matmul
+        d_w = x.T @ d_z          (1, 2)
     """
     if not isinstance(loss, Tensor):
         raise TypeError(f"derive: needs the Tensor that was computed, not a {type(loss).__name__}")

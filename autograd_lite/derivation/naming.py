@@ -69,10 +69,11 @@ def name_program(program: Program) -> set[str]:
     visible = program.visible()
     gradients = [s for s in program.statements if s.kind in ("gradient", "sum", "hook")]
     whole = program.whole_gradients()
+    complete = {id(s) for s in whole.values()}
     for s in (*whole.values(), *gradients):  # the whole gradient gets the plain name
         if not s.target.name:
             name = "d_" + next((visible[id(x)].name for x in s.of if id(x) in visible), "u")
-            if all(s is not w for w in whole.values()):
+            if id(s) not in complete:
                 through = visible.get(id(s.through))
                 name += f"_from_{through.name}" if through is not None else "_part"
             give(s.target, name, taken)

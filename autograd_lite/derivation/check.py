@@ -81,9 +81,8 @@ def check(program: Program, source: Source, step: float, rel: float) -> Check:
     twins = {id(s.target) for s in program.forward if s.twin}
     rng = np.random.default_rng(0)
     rows: list[Row] = []
-    for key, s in sorted(
-        program.whole_gradients().items(), key=lambda pair: program.statements.index(pair[1])
-    ):
+    order = {id(s): i for i, s in enumerate(program.statements)}
+    for key, s in sorted(program.whole_gradients().items(), key=lambda pair: order[id(pair[1])]):
         if key in twins:
             continue
         x = visible[key]
