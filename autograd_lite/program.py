@@ -282,7 +282,7 @@ class Tracer:
         target = leaf(node.data)
         try:
             expr = run(node.op, tuple(given), kw)
-        except TypeError as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise RuntimeError(
                 f"derive: {node.op.name} cannot be written in NumPy: {error}"
             ) from error
@@ -326,7 +326,7 @@ class Tracer:
                 try:
                     raw = ruled(rule, g, y, given, kw)
                     expr = fit(raw, given[i].value)
-                except TypeError as error:
+                except (AttributeError, TypeError, ValueError) as error:
                     raise RuntimeError(
                         f"derive: the rule of {node.op.name} cannot be written in NumPy: {error}"
                     ) from error

@@ -17,7 +17,7 @@ from .ops import is_basic
 from .program import KEPT, Program, Statement, is_leaf, is_number, leaf, leaves, named, parts, run
 from .symbol import INFIX, Symbol
 
-__all__ = ["Maker", "simplify"]
+__all__ = ["Maker", "simplify", "spell_out"]
 
 VIEWS = {"mT", "reshape", "permute", "getitem", "flip", "expand", "copy", "cast"}
 ARITHMETIC = {"add", "sub", "mul", "div", "neg", "pow", "total"}
@@ -218,7 +218,10 @@ class Maker:
                     return self.full(value, n * other, by)
                 if i == 0:
                     return self.full(value, n, by * other)
-            elif other.shape == value.shape:
+            else:
+                if other.shape != value.shape:
+                    wide = np.broadcast_to(other.value, value.shape)
+                    other = self.make("expand", wide, (other,), {"shape": value.shape})
                 if other.dtype.kind == "b" and name == "mul":
                     other = self.make("cast", value, (other,), {"dtype": value.dtype.name})
                 if other.dtype == value.dtype:
@@ -269,6 +272,15 @@ def simplify(program: Program) -> Program:
     separate_blocks(program, maker)
     drop_unused(program)
     regroup(program)
+    return program
+
+
+def spell_out(program: Program) -> Program:
+    """The program with one statement for every operation, written with what NumPy has."""
+    maker = Maker()
+    for s in program.statements:
+        s.expr = maker.simple(s.expr)
+    separate_blocks(program, maker)
     return program
 
 

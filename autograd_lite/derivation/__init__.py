@@ -12,7 +12,7 @@ import numpy as np
 
 from ..origin import Place, origin_of
 from ..program import Program, trace
-from ..simplify import simplify
+from ..simplify import simplify, spell_out
 from ..tensor import Tensor
 from .check import Check, check
 from .naming import name_program
@@ -59,7 +59,7 @@ def derive(loss: Tensor, model: Any = None) -> Derivation:
         raise TypeError(f"derive: needs the Tensor that was computed, not a {type(loss).__name__}")
     program = simplify(trace(loss, model))
     shorten(program, name_program(program))
-    return Derivation(program)
+    return Derivation(program, loss, model)
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ class Line:
 class Derivation:
     """What `derive` returns: a program that writes itself."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, loss: Tensor, model: Any = None) -> None:
         self.program = program
+        self._loss, self._model = loss, model
         self._source = Source(program)
 
     def __str__(self) -> str:
@@ -155,8 +156,15 @@ class Derivation:
 
         All is computed in float64, along one random direction for each value, with the hooks left
         out. A value next to a kink, closer than `step`, can differ without a mistake.
+        RuntimeError if they differ and the tape was released meanwhile.
         """
-        return check(self.program, self._source, step, rel)
+
+        def single() -> Program:
+            program = spell_out(trace(self._loss, self._model))
+            name_program(program)
+            return program
+
+        return check(self.program, single, step, rel)
 
 
 def on_arrays(hook: Callable[[Tensor], Any]) -> Callable[[Any], Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,24 @@ class Check:
         return "\n".join(out)
 
 
-def check(program: Program, source: Source, step: float, rel: float) -> Check:
-    """The slope of every visible value: by the source's gradient, by moving the value."""
+def check(program: Program, single: Callable[[], Program], step: float, rel: float) -> Check:
+    """The slope of every visible value: by the source's gradient, by moving the value.
+
+    Where they part in a line of several operations, `single` gives the program that has one
+    operation a line, and tells which it is.
+    """
+    rows = compared(program, step, rel)
+    for i, row in enumerate(rows):
+        if not row.ok:
+            blamed = next((r for r in compared(single(), step, rel) if not r.ok), row)
+            rows[i] = replace(row, operations=blamed.operations)
+            break
+    return Check(tuple(rows), tuple(program.unused))
+
+
+def compared(program: Program, step: float, rel: float) -> list[Row]:
+    """The rows of a check, in backward order."""
+    source = Source(program)
     lines = ["\n".join(source.statement(s)) for s in program.statements]
     codes = [compile(textwrap.dedent(text), "<check>", "exec") for text in lines]
     n = len(program.forward)
@@ -99,7 +116,7 @@ def check(program: Program, source: Source, step: float, rel: float) -> Check:
         scale = max(abs(gradient), abs(difference), abs(high) * 1e-4, 1e-8)
         ok = abs(gradient - difference) <= rel * scale
         rows.append(Row(x.name, x.shape, gradient, difference, ok, operations(s)))
-    return Check(tuple(rows), tuple(program.unused))
+    return rows
 
 
 def wide(x: Any) -> Any:

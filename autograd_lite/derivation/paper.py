@@ -89,7 +89,8 @@ def as_text(program: Program) -> str:
     for a in program.of_kind("input", "constant", "parameter", "hook"):
         if a.kind != "hook":
             label = key_of(a, program)
-            words = [str(a.symbol.dtype), a.kind] + [label] * (label != a.symbol.name)
+            kind = "data" if a.kind == "constant" else a.kind
+            words = [str(a.symbol.dtype), kind] + [label] * (label != a.symbol.name)
             given.append((a.symbol.name, shape_text(a.symbol.shape), " ".join(words)))
         else:
             given.append((a.symbol.name, "", "hook, takes a gradient and returns one"))

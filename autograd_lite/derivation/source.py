@@ -249,7 +249,7 @@ class Source:
                     )
                 )
         text = "\n".join(line for lines, _ in body for line in lines)
-        self.words = set(re.findall(r"\w+", text))
+        self.words = {*re.findall(r"\w+", text), program.loss.name}
         self.head()
         for lines, owner in body:
             self.add(lines, owner)
