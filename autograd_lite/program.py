@@ -56,6 +56,7 @@ class Statement:
     nodes: list[Any]
     label: str = ""
     of: list[Symbol] = field(default_factory=list)
+    whole: list[Symbol] = field(default_factory=list)  # those of them whose gradient this completes
     summed: tuple[int, ...] = ()
     argument: Argument | None = None
     through: Symbol | None = None  # the output of the operation that a gradient passes
@@ -96,13 +97,7 @@ class Program:
     def whole_gradients(self) -> dict[int, Statement]:
         """For every visible value the statement that completes its gradient."""
         visible = self.visible()
-        return {
-            id(x): s
-            for s in self.statements
-            if s.kind in ("gradient", "sum", "hook")
-            for x in s.of
-            if id(x) in visible
-        }
+        return {id(x): s for s in self.statements for x in s.whole if id(x) in visible}
 
     def homes(self) -> dict[int, Statement]:
         """The forward statement that every record went into, by serial number."""
@@ -358,6 +353,7 @@ class Tracer:
             call = Symbol("call", g.value, (self.arguments[key].symbol, before_hook), {})
             last = Statement(g, call, "hook", list(last.nodes), of=[of])
             self.state(last)
+        last.whole.append(of)
         if t.op is None:
             last.argument = self.of_symbol[id(of)]
         return g

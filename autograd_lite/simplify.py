@@ -318,6 +318,7 @@ def fold(program: Program, maker: Maker) -> None:
                 maker.names[id(s.target)] = s.expr
                 if id(s.expr) in by_target:
                     by_target[id(s.expr)].of += s.of
+                    by_target[id(s.expr)].whole += s.whole
                 if s.kind == "forward" or not is_leaf(s.expr):
                     absorbed[id(s.target)] = s.nodes
                 continue
@@ -370,9 +371,9 @@ def share(program: Program, maker: Maker) -> None:
         e = s.expr
         if not isinstance(e, Symbol) or e.kw is None or id(e) in known:
             s.expr = shared(e)
+            twins.add(id(s.expr))
             if not fixed(program, s):
                 standing[id(s.target)] = s.expr
-                twins.add(id(s.expr))
                 continue
         else:
             s.expr = rebuilt(e, shared, maker)
@@ -424,8 +425,12 @@ class Joiner:
                 self.join_term(s)
         self.program.statements = [s for s in self.program.statements if id(s) not in self.gone]
 
+    def visible(self, x: Symbol) -> bool:
+        return id(x) in self.made and id(x) not in self.hidden
+
     def join_term(self, s: Statement) -> None:
-        if s.expr.name not in BLOCKS and cost(s.expr) <= 4:
+        partial = not any(map(self.visible, s.whole))
+        if partial and s.expr.name not in BLOCKS and cost(s.expr) <= 4:
             self.join(s)
 
     def join_forward(self, s: Statement) -> None:
@@ -433,7 +438,7 @@ class Joiner:
             return
         passing = []
         for d in self.gradients.get(id(s.target), ()):
-            if any(id(x) in self.made - self.hidden - {id(s.target)} for x in d.of):
+            if any(self.visible(x) and x is not s.target for x in d.whole):
                 continue
             if (
                 d.kind != "gradient"

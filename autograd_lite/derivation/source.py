@@ -11,7 +11,7 @@ import numpy as np
 from ..ops import is_basic
 from ..program import Program, Statement, is_leaf, is_number, is_range, leaf, named, parts
 from ..simplify import BLOCKS, VIEWS, Maker, cost, rebuilt
-from ..symbol import ATOM, INFIX, PLUS, POWER, UNARY, Symbol, Writer
+from ..symbol import ATOM, INFIX, PLUS, POWER, TIMES, UNARY, Symbol, Writer
 from .naming import give, local_letter
 
 WIDTH = 88
@@ -96,8 +96,21 @@ class NumPy(Writer):
 
     def terms(self, s: Symbol) -> list[str]:
         """The terms of a sum, each but the first with its sign."""
-        first, *more = (self.bracketed(i, PLUS) for i in s.inputs)
-        return [first, *(f"- {t[1:]}" if t[0] == "-" else f"+ {t}" for t in more)]
+        signed = []
+        stack: list[tuple[Any, bool]] = [(s, True)]
+        while stack:
+            x, plus = stack.pop()
+            if named(x, "total"):
+                stack += [(i, plus) for i in reversed(x.inputs)]
+            elif named(x, "add") or named(x, "sub"):
+                stack += [(x.inputs[1], plus == (x.name == "add")), (x.inputs[0], plus)]
+            else:
+                text = self.bracketed(x, TIMES)
+                if text[0] == "-":
+                    text, plus = text[1:], not plus
+                signed.append(("+ " if plus else "- ") + text)
+        first = signed[0].removeprefix("+ ")
+        return [first.replace("- ", "-", 1) if first[0] == "-" else first, *signed[1:]]
 
     def called(self, s: Symbol) -> tuple[str, list[str]]:
         if s.name == "erf":

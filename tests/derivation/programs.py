@@ -223,3 +223,52 @@ def losses() -> dict[str, Callable[[Tensor], Tensor]]:
         "std": lambda x: x.std(dim=0).sum() + x.var(dim=1).mean(),
         "cumprod": lambda x: x.cumprod(1).sum(),
     }
+
+
+# ---- random programs ------------------------------------------------------------------------
+
+KINDS: list[Callable[..., Any]] = [
+    lambda a, b, W, v: a + b,
+    lambda a, b, W, v: a - b,
+    lambda a, b, W, v: a * b * 0.5,
+    lambda a, b, W, v: a.tanh(),
+    lambda a, b, W, v: b.sin(),
+    lambda a, b, W, v: a * 0.5 + 1,
+    lambda a, b, W, v: a @ W + v,
+    lambda a, b, W, v: (a @ W.mT).tanh(),
+    lambda a, b, W, v: a @ (a.mT @ b) * 0.1,
+    lambda a, b, W, v: a * v - b,
+    lambda a, b, W, v: a - a.mean(axis=0, keepdims=True),
+    lambda a, b, W, v: F.softmax(a, dim=1) * b,
+    lambda a, b, W, v: a.clone(),
+    lambda a, b, W, v: ag.concatenate([a[1:], b[:1]]),
+    lambda a, b, W, v: a.mT.reshape(2, 3).mT,
+    lambda a, b, W, v: a / (1 + (b * b).sum()),
+    lambda a, b, W, v: -a,
+    lambda a, b, W, v: a.mT.mT + a,
+    lambda a, b, W, v: a.relu() + b,
+    lambda a, b, W, v: a[np.array([0, 2, 0])] * b,
+    lambda a, b, W, v: (a * W[0]).exp() * 0.1,
+    lambda a, b, W, v: ag.where(a.data > 0, a, b * 2),
+    lambda a, b, W, v: (a**2 + 1).sqrt() / 2,
+    lambda a, b, W, v: a.sum(axis=1, keepdims=True) + b,
+]
+
+
+def random_program(steps: list[tuple[int, int, int, bool]]) -> Tensor:
+    """Each step makes a matrix of two that were there before; some get names."""
+    rng = np.random.default_rng(len(steps))
+    x, W, v = (Tensor(rng.uniform(-1, 1, s), True, n) for n, s in zip("xWv", SHAPES, strict=True))
+    values = [x, x * v]
+    for kind, i, j, is_named in steps:
+        a, b = values[i % len(values)], values[j % len(values)]
+        y = KINDS[kind % len(KINDS)](a, b, W, v)
+        if np.abs(y.data).max() > 10:
+            y = y.tanh()
+        if is_named:
+            y.name = f"y{kind}"
+        values.append(y)
+    return (values[-1] * values[-2 % len(values)]).mean()
+
+
+SHAPES = [(3, 2), (2, 2), (2,)]

@@ -8,13 +8,15 @@ import traceback
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import autograd_lite as ag
 from autograd_lite import Tensor, derive, origin_of, record_lines
 from autograd_lite.ops import Op
 from autograd_lite.tape import tape
 from tests.cases import CASES
-from tests.derivation.programs import PROGRAMS, losses, named, normal
+from tests.derivation.programs import PROGRAMS, losses, named, normal, random_program
 
 TOLERANCE = {8: 1e-12, 4: 2e-6}
 
@@ -83,6 +85,28 @@ def test_losses(name):
     agrees(losses()[name](x @ w))
 
 
+STEPS = st.lists(
+    st.tuples(st.integers(0, 23), st.integers(0, 9), st.integers(0, 9), st.booleans()), max_size=16
+)
+
+
+@given(STEPS)
+def test_random_programs(steps):
+    loss = random_program(steps)
+    derivation = derive(loss)
+    value, gradients = derivation.function()(**derivation.arguments)
+    leaves = [t for t in tape(loss) if t.is_leaf and t.requires_grad]
+    agreed = derivation.check(rel=1e-4)
+    loss.backward()
+    np.testing.assert_allclose(value, loss.data, rtol=1e-12, atol=1e-12)
+    for t in leaves:
+        scale = 1 + np.abs(t.grad.data).max()
+        np.testing.assert_allclose(gradients[t.name], t.grad.data, rtol=1e-11, atol=1e-11 * scale)
+    assert agreed or any("relu" in r.operations for r in agreed.rows), f"{agreed}\n{derivation}"
+    str(derivation)
+    derivation.to_markdown()
+
+
 def test_a_rule_that_is_read_wrong_is_found():
     wrong = Op(
         "wrong", np.tanh, lambda g, y, x: g * (1 - y * y if isinstance(y, np.ndarray) else 1 + y)
@@ -102,6 +126,11 @@ def test_every_text_is_formatted_and_clean(tmp_path):
         (tmp_path / f"case{i}.py").write_text(derive(loss_of(case)).source(), encoding="utf-8")
     for name, make in PROGRAMS.items():
         (tmp_path / f"{name}.py").write_text(derive(*make()).source(), encoding="utf-8")
+    rng = np.random.default_rng(0)
+    for i in range(100):
+        steps = [(*rng.integers(0, 24, 3).tolist(), rng.random() < 0.2) for _ in range(i // 4)]
+        text = derive(random_program(steps)).source()
+        (tmp_path / f"random{i}.py").write_text(text, encoding="utf-8")
     for command in (["format", "--diff"], ["check", "--extend-select", "I,B,UP"]):
         done = subprocess.run(
             [ruff, *command, "--isolated", "--no-cache", tmp_path],
