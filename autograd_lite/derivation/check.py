@@ -113,8 +113,10 @@ def compared(program: Program, step: float, rel: float) -> list[Row]:
         high, low = loss_at(value + step * u), loss_at(value - step * u)
         difference = (high - low) / (2 * step)
         gradient = float(np.sum(found[s.target.name] * u))
-        scale = max(abs(gradient), abs(difference), abs(high) * 1e-4, 1e-8)
-        ok = abs(gradient - difference) <= rel * scale
+        rounding = 16 * np.finfo(float).eps / step * max(1.0, abs(high))
+        ok = bool(
+            abs(gradient - difference) <= rel * max(abs(gradient), abs(difference)) + rounding
+        )
         rows.append(Row(x.name, x.shape, gradient, difference, ok, operations(s)))
     return rows
 

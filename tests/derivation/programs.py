@@ -150,6 +150,12 @@ def one_value_twice() -> tuple[Tensor, Any]:
 
 
 @program
+def differences_that_add_up() -> tuple[Tensor, Any]:
+    z = named("z", 4, 3)
+    return (z * z * 0.3 - F.log_softmax(z, dim=1) * normal(4, 3)).sum(), None
+
+
+@program
 def many_long_names() -> tuple[Tensor, Any]:
     xs = [named(f"one_of_the_rather_long_names_{i}", 2, 3) for i in range(12)]
     y = ag.concatenate(xs, 0)
