@@ -27,7 +27,8 @@ def derive(loss: Tensor, model: Any = None) -> Derivation:
     `source()`, a NumPy function.
 
     `model` gives parameters their dotted names and tells them from other inputs; other tensors go
-    by their `name`. The tape stays as it is and no hook is called. RuntimeError if the tape was
+    by their `name`. The tape stays as it is, in memory as long as the derivation, and no hook is
+    called. RuntimeError if the tape was
     released, if the loss is no scalar or depends on nothing that requires grad, or if an operation
     has no derivative or no form in NumPy; TypeError if `loss` is no Tensor.
 
@@ -155,8 +156,8 @@ class Derivation:
         """Every gradient of the source, of values in between too, against central differences.
 
         All is computed in float64, along one random direction for each value, with the hooks left
-        out. A value next to a kink, closer than `step`, can differ without a mistake.
-        RuntimeError if they differ and the tape was released meanwhile.
+        out; `step` is relative. A value next to a kink, closer than a step, can differ without a
+        mistake. RuntimeError if they differ and the tape was released meanwhile.
         """
 
         def single() -> Program:

@@ -104,7 +104,7 @@ def compared(program: Program, step: float, rel: float) -> list[Row]:
             continue
         x = visible[key]
         value = np.asarray(forward[x.name])
-        u = rng.standard_normal(value.shape)
+        u = rng.standard_normal(value.shape) * np.where(value == 0, 1, np.abs(value))
 
         def loss_at(moved: Any, x: Any = x, key: int = key) -> float:
             end = run(forward | {x.name: moved}, made.get(key, -1) + 1, n)
