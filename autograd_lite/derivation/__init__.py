@@ -28,9 +28,9 @@ def derive(loss: Tensor, model: Any = None) -> Derivation:
 
     `model` gives parameters their dotted names and tells them from other inputs; other tensors go
     by their `name`. The tape stays as it is, in memory as long as the derivation, and no hook is
-    called. RuntimeError if the tape was
-    released, if the loss is no scalar or depends on nothing that requires grad, or if an operation
-    has no derivative or no form in NumPy; TypeError if `loss` is no Tensor.
+    called. RuntimeError if the tape was released, if the loss is no scalar or depends on nothing
+    that requires grad, or if an operation has no derivative or no form in NumPy; TypeError if
+    `loss` is no Tensor.
 
     >>> from autograd_lite import tensor
     >>> w = tensor([[1.0, 2.0]], requires_grad=True, name="w")

@@ -20,6 +20,7 @@ TAKEN = {
     *keyword.kwlist, *dir(builtins), "np", "math", "erf", "parameters", "gradients", "backprop",
     "l", "O", "I",  # which look like 1 and 0
 }  # fmt: skip
+OWN_LOSSES = ("binary_cross_entropy",)  # operations whose second input is a target
 WORDS = {"log_softmax": "log_p", "std": "sd", "var": "var", "sqrt": "s", "exp": "e"}
 LOCAL = {"exp": "e", "sub": "c", "sum": "s", "max": "m", "sqrt": "r", "log": "q", "div": "q"}
 
@@ -80,20 +81,16 @@ def name_program(program: Program) -> set[str]:
     return taken
 
 
-OWN_LOSSES = ("binary_cross_entropy",)
-
-
-def give(symbol: Any, name: str, taken: set[str]) -> bool:
-    """Name a symbol, with a number where the name is taken; False for an empty name."""
+def give(symbol: Any, name: str, taken: set[str]) -> None:
+    """Name a symbol, with a number where the name is taken; nothing for an empty name."""
     if not name:
-        return False
+        return
     symbol.name = name
     i = 1
     while symbol.name in taken:
         i += 1
         symbol.name = f"{name}_{i}"
     taken.add(symbol.name)
-    return True
 
 
 def number(letters: Iterable[tuple[Any, str]], taken: set[str]) -> None:

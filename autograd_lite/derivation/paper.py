@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..graph.names import words
 from ..program import Program, Statement, is_leaf, named
 from ..symbol import ATOM, COMPARE, PLUS, POWER, TIMES, UNARY, Symbol, Writer
 from .source import NumPy, block, key_of, part_text, shape_text
@@ -54,19 +55,19 @@ def operations(s: Statement) -> str:
 
 def notes(s: Statement, visible: dict[int, Symbol]) -> str:
     """What is worth a word about a statement."""
-    words = []
+    said = []
     of = next((visible[id(x)].name for x in s.of if id(x) in visible), "it")
     if s.kind == "sum":
         n = len(s.expr.inputs) if named(s.expr, "total") else 2
         summed = ", each summed over what was broadcast" if s.summed else ""
-        words.append(f"{n} paths lead from {of} to the loss: they add up{summed}")
+        said.append(f"{n} paths lead from {of} to the loss: they add up{summed}")
     if s.kind == "hook":
-        words.append(f"through the hook {s.expr.inputs[0].name} of {of}")
+        said.append(f"through the hook {s.expr.inputs[0].name} of {of}")
     if s.summed and s.kind != "sum":
         axes = ", ".join(map(str, s.summed))
         axis = "axis" if len(s.summed) == 1 else "axes"
-        words.append(f"summed over {axis} {axes}, along which {of} was broadcast")
-    return "; ".join(words)
+        said.append(f"summed over {axis} {axes}, along which {of} was broadcast")
+    return "; ".join(said)
 
 
 def lines_of(s: Statement, visible: dict[int, Symbol]) -> list[str]:
@@ -88,10 +89,10 @@ def as_text(program: Program) -> str:
     given: list[tuple[str, ...]] = []
     for a in program.of_kind("input", "constant", "parameter", "hook"):
         if a.kind != "hook":
-            label = key_of(a, program)
+            label = words(key_of(a, program))
             kind = "data" if a.kind == "constant" else a.kind
-            words = [str(a.symbol.dtype), kind] + [label] * (label != a.symbol.name)
-            given.append((a.symbol.name, shape_text(a.symbol.shape), " ".join(words)))
+            facts = [str(a.symbol.dtype), kind] + [label] * (label != a.symbol.name)
+            given.append((a.symbol.name, shape_text(a.symbol.shape), " ".join(facts)))
         else:
             given.append((a.symbol.name, "", "hook, takes a gradient and returns one"))
     out += table(given)
@@ -110,7 +111,7 @@ def as_text(program: Program) -> str:
             body += [(indent + text, *more) for text, *more in rows(s, visible, notes(s, visible))]
     out += table(body)
     if program.unused:
-        out += ["", f"{name} does not depend on", *(f"  {n}" for n in program.unused)]
+        out += ["", f"{name} does not depend on", *(f"  {words(n)}" for n in program.unused)]
     return "\n".join(out)
 
 
@@ -286,10 +287,8 @@ def aligned(statements: list[Statement]) -> str:
 def as_latex(program: Program) -> str:
     """Forward and backward as two aligned blocks, to stand inside of displayed mathematics."""
     blocks = [aligned(part) for part in (program.forward, program.backward) if part]
-    return "\n\\\\[1ex]\n".join(blocks) if len(blocks) == 1 else gathered(blocks)
-
-
-def gathered(blocks: list[str]) -> str:
+    if len(blocks) == 1:
+        return blocks[0]
     return "\\begin{gathered}\n" + "\n\\\\[2ex]\n".join(blocks) + "\n\\end{gathered}"
 
 
@@ -313,6 +312,8 @@ def as_markdown(program: Program) -> str:
         out.append(f"{i}. {title}\n\n   $$\n{block}\n   $$" + text)
     if program.unused:
         out.append(
-            "The loss does not depend on " + ", ".join(f"`{n}`" for n in program.unused) + "."
+            "The loss does not depend on "
+            + ", ".join(f"`{words(n)}`" for n in program.unused)
+            + "."
         )
     return "\n\n".join(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -16,6 +17,7 @@ from .naming import give, local_letter
 
 WIDTH = 88
 INDENT = " " * 4
+BACKWARD = "# backward: d_ stands for the derivative of the loss by what follows"
 SIMPLE = {"neg", "invert", "mT", "reshape", "permute", "getitem", "cast", "copy"}
 METHODS = {"sum", "mean", "max", "min"}
 PLAIN_OPERAND = re.compile(r"-?[\d.]+(e-?\d+)?|\w+(\.\w+)*")
@@ -43,7 +45,7 @@ class NumPy(Writer):
         return self.prefix + name
 
     def quoted(self, word: str) -> str:
-        return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return repr(word) if '"' in word else json.dumps(word, ensure_ascii=False)
 
     def dtype_text(self, dtype: Any) -> str:
         name = np.dtype(dtype).name
@@ -252,15 +254,7 @@ class Source:
         for s in program.statements:
             body.append((self.statement(s), s))
             if s is last_forward:
-                body.append(
-                    (
-                        [
-                            "",
-                            f"{INDENT}# backward: d_ stands for the derivative of the loss by what follows",
-                        ],
-                        None,
-                    )
-                )
+                body.append((["", INDENT + BACKWARD], None))
         text = "\n".join(line for lines, _ in body for line in lines)
         self.words = {*re.findall(r"\w+", text), program.loss.name}
         self.head()
@@ -301,7 +295,8 @@ class Source:
         for a in program.of_kind("parameter"):
             if a.symbol.name in self.words:
                 key = numpy.quoted(key_of(a, program))
-                self.commented([f"{INDENT}{a.symbol.name} = parameters[{key}]"], a.symbol.shape)
+                line = f"{INDENT}{a.symbol.name} = parameters[{key}]"
+                self.add(with_comment([line], shape_text(a.symbol.shape)))
         if "erf" in self.words:
             self.add([f"{INDENT}erf = np.vectorize(math.erf, otypes=[float])"])
 
@@ -317,7 +312,7 @@ class Source:
             )
         if program.unused:
             lines += ["", f"{INDENT}The loss does not depend on:"]
-            lines += [f"{INDENT}- {name}" for name in program.unused]
+            lines += [f"{INDENT}- {numpy.quoted(name)[1:-1]}" for name in program.unused]
         if len(lines) == 1:
             return [lines[0] + '"""']
         return [*lines, f'{INDENT}"""']
@@ -330,11 +325,6 @@ class Source:
             key = numpy.quoted(key_of(a, program))
             self.add([f"{INDENT * 2}{key}: {s.target.name},"], s)
         self.add([f"{INDENT}}}"])
-
-    def commented(self, lines: list[str], shape: tuple[int, ...]) -> list[str]:
-        lines = with_comment(lines, shape_text(shape))
-        self.add(lines)
-        return lines
 
     def statement(self, s: Statement) -> list[str]:
         """The lines of a statement, with its shape as a comment."""

@@ -111,6 +111,14 @@ def test_names_that_clash_stay_apart():
     np.testing.assert_allclose(value, product.sum(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ['a"b', "a\nb", "back\\slash", "it's", "both ' and \"", "tab\t"])
+def test_any_text_is_a_name(name):
+    derivation = derive((Tensor([1.0, 2.0], True, name) ** 2).sum())
+    _, gradients = derivation.function()(**derivation.arguments)
+    assert gradients[name].tolist() == [2.0, 4.0]
+    assert str(derivation) and derivation.to_markdown()
+
+
 def test_what_has_no_name_is_numbered():
     x = Tensor(normal(2, 3))
     w = named("w", 3, 3)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autograd_lite as ag
+import nn
 from autograd_lite import Tensor, derive, origin_of, record_lines
 from autograd_lite.ops import Op
 from autograd_lite.tape import tape
@@ -167,6 +168,14 @@ def test_another_shape_than_the_recorded_one_is_refused():
     arguments = derivation.arguments | {"x": normal(4, 3)}
     with pytest.raises(AssertionError):
         derivation.function()(**arguments)
+
+
+def test_exact_limits_come_without_warnings():
+    x = Tensor([-1000.0, 0.0, 1000.0], True, "x")
+    derivation = agrees(x.astype("float64").sigmoid().sum())
+    assert '@np.errstate(over="ignore")\ndef backprop(' in derivation.source()
+    x.grad = None
+    agrees(nn.functional.binary_cross_entropy(x.astype("float64").sigmoid(), [0.0, 1.0, 1.0]))
 
 
 def test_the_source_is_seen_by_inspect_and_in_tracebacks():
