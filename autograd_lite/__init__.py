@@ -119,20 +119,26 @@ clamp = clip
 
 
 def __getattr__(name: str) -> Any:
-    """`draw` and its like, imported at first use to keep `import autograd_lite` fast."""
+    """`draw`, `derive` and their like, imported at first use to keep `import autograd_lite` fast."""
     if name in ("Graph", "GraphRenderError", "draw"):
         from . import graph
 
         return getattr(graph, name)
+    if name in ("Derivation", "derive"):
+        from . import derivation
+
+        return getattr(derivation, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 if TYPE_CHECKING:
+    from .derivation import Derivation, derive
     from .graph import Graph, GraphRenderError, draw
 
 __version__ = "0.1.0"
 __all__ = [
     "AnomalyError",
+    "Derivation",
     "GradcheckError",
     "Graph",
     "GraphRenderError",
@@ -165,6 +171,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "default_generator",
+    "derive",
     "detect_anomaly",
     "draw",
     "einsum",

@@ -84,6 +84,8 @@ class Symbol(NDArrayOperatorsMixin):
         return Symbol(function.__name__, value, tuple(inputs), kw)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
+        if (ufunc, method) == (np.multiply, "accumulate"):  # no row: the derivative needs none
+            return Symbol("cumprod", ufunc.accumulate(*values(inputs), **kw), inputs, kw)
         return protocols.apply_ufunc(Symbol, ufunc, method, inputs, kw)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kw: Any) -> Any:
@@ -95,7 +97,7 @@ class Symbol(NDArrayOperatorsMixin):
         return bool(self.value)
 
     def __str__(self) -> str:
-        return written(self)[0]
+        return text(self)
 
     def __repr__(self) -> str:
         return f"Symbol({self})"
@@ -128,115 +130,160 @@ def values(x: Any) -> Any:
 # ---- writing --------------------------------------------------------------------------------
 
 
-def written(s: Any) -> tuple[str, int]:
-    """The text of an expression, and how tightly its outermost operator binds."""
-    if not isinstance(s, Symbol):
-        return constant(s)
-    if s.kw is None:
-        return s.name, ATOM
-    if s.name in INFIX:
+class Writer:
+    """Expressions as text: this one writes the formulas, a subclass another notation."""
+
+    def written(self, s: Any) -> tuple[str, int]:
+        """The text of an expression, and how tightly its outermost operator binds."""
+        if not isinstance(s, Symbol):
+            return self.constant(s)
+        if s.kw is None:
+            return s.name, ATOM
+        if s.name in INFIX:
+            return self.infix(s)
+        return self.operation(s)
+
+    def infix(self, s: Symbol) -> tuple[str, int]:
         sign, level = INFIX[s.name]
         left, right = s.inputs
         # a - (b - c) keeps its brackets; so does (a ** b) ** c
         tight = COMPARE + 1 if level == COMPARE else level
-        a = bracketed(left, tight if sign != "**" else level + 1)
-        b = bracketed(right, tight if sign in ("+", "&", "|") else level + (sign != "**"))
-        return f"{a} {sign} {b}", level
-    x = s.inputs[0]
-    match s.name:
-        case "neg":
-            return "-" + bracketed(x, UNARY), UNARY
-        case "invert":
-            return "~" + bracketed(x, UNARY), UNARY
-        case "power":
-            return f"{bracketed(x, ATOM)} ** {bracketed(s.kw['p'], POWER)}", POWER
-        case "getitem":
-            return f"{bracketed(x, ATOM)}[{index_text(s.kw['index'])}]", ATOM
-        case "mT":
-            return bracketed(x, ATOM) + ".mT", ATOM
-        case "reshape":
-            return f"{bracketed(x, ATOM)}.reshape({text(s.kw['shape'])})", ATOM
-        case "permute":
-            return f"{bracketed(x, ATOM)}.transpose({text(s.kw['axes'])})", ATOM
-        case "cast":
-            return f"{bracketed(x, ATOM)}.astype({np.dtype(s.kw['dtype']).name!r})", ATOM
-        case "copy":
-            return bracketed(x, ATOM) + ".copy()", ATOM
-        case "expand":
-            return f"broadcast_to({text(x)}, {text(s.kw['shape'])})", ATOM
-        case "clip":
-            return f"clip({text(x)}, {text(s.kw['low'])}, {text(s.kw['high'])})", ATOM
-        case "prod":
-            return f"prod({text(x)}, axis=-1)", ATOM
-        case "concatenate" | "stack":
-            parts = ", ".join(text(i) for i in s.inputs)
-            return f"{s.name}([{parts}], axis={s.kw['axis']})", ATOM
-        case "einsum":
-            return f"einsum({', '.join([repr(s.kw['spec']), *map(text, s.inputs)])})", ATOM
-        case "pad":
-            return (
-                f"pad({text(x)}, {s.kw['width'] or 0}, constant_values={text(s.kw['value'])})",
-                ATOM,
-            )
-    words = [text(i) for i in s.inputs]
-    words += [f"{k}={text(v)}" for k, v in s.kw.items() if k not in SILENT or v is not SILENT[k]]
-    return f"{s.name}({', '.join(words)})", ATOM
+        a = self.bracketed(left, tight if sign != "**" else level + 1)
+        b = self.bracketed(right, tight if sign in ("+", "&", "|") else level + (sign != "**"))
+        return self.joined(a, sign, b), level
+
+    def operation(self, s: Symbol) -> tuple[str, int]:
+        kw: dict[str, Any] = s.kw or {}
+        x = s.inputs[0] if s.inputs else None
+        match s.name:
+            case "neg":
+                return "-" + self.bracketed(x, UNARY), UNARY
+            case "invert":
+                return "~" + self.bracketed(x, UNARY), UNARY
+            case "power":
+                base, p = self.bracketed(x, ATOM), self.bracketed(kw["p"], POWER)
+                return self.joined(base, "**", p), POWER
+            case "getitem":
+                return f"{self.bracketed(x, ATOM)}[{self.index_text(kw['index'])}]", ATOM
+            case "mT":
+                return self.transposed(x), ATOM
+            case "reshape":
+                return f"{self.bracketed(x, ATOM)}.reshape({self.text(kw['shape'])})", ATOM
+            case "permute":
+                return f"{self.bracketed(x, ATOM)}.transpose({self.text(kw['axes'])})", ATOM
+            case "cast":
+                return f"{self.bracketed(x, ATOM)}.astype({self.dtype_text(kw['dtype'])})", ATOM
+            case "copy":
+                return self.bracketed(x, ATOM) + ".copy()", ATOM
+        return self.call(s), ATOM
+
+    def call(self, s: Symbol) -> str:
+        function, words = self.called(s)
+        return f"{function}({', '.join(words)})"
+
+    def called(self, s: Symbol) -> tuple[str, list[str]]:
+        """The function of a call and the texts of its arguments."""
+        kw: dict[str, Any] = s.kw or {}
+        name = s.name
+        words = [self.text(i) for i in s.inputs]
+        match name:
+            case "expand":
+                name = "broadcast_to"
+                words.append(self.text(kw["shape"]))
+                kw = {}
+            case "clip":
+                words += [self.text(kw["low"]), self.text(kw["high"])]
+                kw = {}
+            case "prod":
+                kw = {"axis": -1}
+            case "concatenate" | "stack":
+                words = [f"[{', '.join(words)}]"]
+            case "einsum":
+                words.insert(0, self.quoted(kw["spec"]))
+                kw = {}
+            case "pad":
+                words.append(str(kw["width"] or 0))
+                kw = {"constant_values": kw["value"]}
+        words += [
+            f"{k}={self.text(v)}" for k, v in kw.items() if k not in SILENT or v is not SILENT[k]
+        ]
+        return self.function(name), words
+
+    def text(self, x: Any) -> str:
+        return self.written(x)[0]
+
+    def bracketed(self, x: Any, level: int) -> str:
+        inner, binds = self.written(x)
+        return inner if binds >= level else f"({inner})"
+
+    # ---- what notations differ in
+
+    def joined(self, a: str, sign: str, b: str) -> str:
+        return f"{a} {sign} {b}"
+
+    def transposed(self, x: Any) -> str:
+        return self.bracketed(x, ATOM) + ".mT"
+
+    def function(self, name: str) -> str:
+        return name
+
+    def quoted(self, word: str) -> str:
+        return repr(word)
+
+    def dtype_text(self, dtype: Any) -> str:
+        return repr(np.dtype(dtype).name)
+
+    def number(self, x: Any) -> str:
+        return str(x)
+
+    # ---- constants
+
+    def constant(self, x: Any) -> tuple[str, int]:
+        """The text of a number, a tuple, an array."""
+        if isinstance(x, np.ndarray):
+            return self.array_text(x), ATOM
+        if isinstance(x, np.generic):
+            x = x.item()
+        if isinstance(x, tuple):
+            return f"({', '.join(self.text(i) for i in x)}{',' * (len(x) == 1)})", ATOM
+        if isinstance(x, float | int) and not isinstance(x, bool):
+            negative = x < 0 or (isinstance(x, float) and math.copysign(1, x) < 0)
+            return self.number(x), UNARY if negative else ATOM
+        return ("..." if x is ... else repr(x)), ATOM
+
+    def array_text(self, a: np.ndarray[Any, Any]) -> str:
+        dtype = self.dtype_text(a.dtype)
+        if a.ndim == 1 and a.dtype.kind == "i" and (a == np.arange(len(a))).all():
+            return f"{self.function('arange')}({len(a)})"
+        if a.ndim == 2 and a.shape[0] == a.shape[1] and (a == np.eye(len(a))).all():
+            return f"{self.function('eye')}({len(a)}, dtype={dtype})"
+        for word, number in (("zeros", 0), ("ones", 1)):
+            if (a == number).all():
+                return f"{self.function(word)}({a.shape}, dtype={dtype})"
+        return f"{self.function('array')}({a.tolist()}, dtype={dtype})"
+
+    def index_text(self, index: Any) -> str:
+        parts = index if isinstance(index, tuple) else (index,)
+        words = []
+        for part in parts:
+            if isinstance(part, slice):
+                start, stop, step = (
+                    "" if v is None else str(v) for v in (part.start, part.stop, part.step)
+                )
+                words.append(f"{start}:{stop}" + f":{step}" * bool(step))
+            else:
+                words.append(self.text(part))
+        return ", ".join(words) + "," * (isinstance(index, tuple) and len(parts) == 1) or "()"
 
 
-def text(x: Any) -> str:
-    return written(x)[0]
-
-
-def bracketed(x: Any, level: int) -> str:
-    inner, binds = written(x)
-    return inner if binds >= level else f"({inner})"
-
-
-def constant(x: Any) -> tuple[str, int]:
-    """The text of a number, a tuple, an array."""
-    if isinstance(x, np.ndarray):
-        return array_text(x), ATOM
-    if isinstance(x, np.generic):
-        x = x.item()
-    if isinstance(x, tuple):
-        return f"({', '.join(text(i) for i in x)}{',' * (len(x) == 1)})", ATOM
-    if isinstance(x, float | int) and not isinstance(x, bool):
-        return str(x), UNARY if x < 0 or (
-            isinstance(x, float) and math.copysign(1, x) < 0
-        ) else ATOM
-    return ("..." if x is ... else repr(x)), ATOM
-
-
-def array_text(a: np.ndarray[Any, Any]) -> str:
-    if a.ndim == 1 and a.dtype.kind == "i" and (a == np.arange(len(a))).all():
-        return f"arange({len(a)})"
-    if a.ndim == 2 and a.shape[0] == a.shape[1] and (a == np.eye(len(a))).all():
-        return f"eye({len(a)}, dtype={a.dtype.name!r})"
-    for word, number in (("zeros", 0), ("ones", 1)):
-        if (a == number).all():
-            return f"{word}({a.shape}, dtype={a.dtype.name!r})"
-    return f"array({a.tolist()}, dtype={a.dtype.name!r})"
-
-
-def index_text(index: Any) -> str:
-    parts = index if isinstance(index, tuple) else (index,)
-    words = []
-    for part in parts:
-        if isinstance(part, slice):
-            start, stop, step = (
-                "" if v is None else str(v) for v in (part.start, part.stop, part.step)
-            )
-            words.append(f"{start}:{stop}" + f":{step}" * bool(step))
-        else:
-            words.append(text(part))
-    return ", ".join(words) + "," * (isinstance(index, tuple) and len(parts) == 1) or "()"
+text = Writer().text
 
 
 def namespace() -> dict[str, Any]:
     """What the names in a formula stand for: NumPy's functions, and rows where NumPy has none."""
     names: dict[str, Any] = dict(ops.table)
     for name in (
-        "sum", "mean", "prod", "max", "min", "cumsum", "abs", "where", "clip", "flip", "pad",
+        "sum", "mean", "prod", "max", "min", "cumsum", "cumprod", "abs", "where", "clip", "flip", "pad",
         "concatenate", "stack", "einsum", "sqrt", "broadcast_to", "array", "arange", "eye", "ones",
         "zeros", "argmax", "isfinite",
     ):  # fmt: skip
@@ -296,9 +343,14 @@ def gradients(
         if rule is None or not isinstance(s, Symbol) or s.dtype.kind != "f":
             results.append(None)
         else:
-            with np.errstate(all="ignore"):
-                results.append(fit(rule(top, result, *symbols, **kw), s.value))
+            results.append(fit(ruled(rule, top, result, symbols, kw), s.value))
     return results + [None] * (len(symbols) - len(results))
+
+
+def ruled(rule: Any, g: Symbol, y: Symbol, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
+    """One rule run on Symbols, before it is fitted to its input."""
+    with np.errstate(all="ignore"):
+        return rule(g, y, *symbols, **kw)
 
 
 def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool], i: int) -> bool:

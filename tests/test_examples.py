@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "04_graphs", "film", "quickstart")
+EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "04_graphs", "05_derive", "film", "quickstart")
 
 
 def run(name: str, *arguments: str, folder: Path) -> str:
@@ -127,6 +127,14 @@ def said(path: Path) -> list[str]:
     """The words of a picture, without its numbers."""
     text = "".join(ElementTree.parse(path).getroot().itertext())
     return sorted(re.sub(r"[-−]?\d[\d.e-]*", "", text).split())
+
+
+def test_derive_prints_the_derivation_and_trains_with_the_file_it_writes(tmp_path):
+    output = run("05_derive", "--epochs=10", folder=tmp_path)
+    assert "d_fc1_weight = d_z1.T @ x" in output
+    assert accuracy(output) >= 0.93
+    assert accuracy(run("05_derive", "--epochs=0", folder=tmp_path)) < 0.5
+    assert files(tmp_path) == ["out/backprop.py"]
 
 
 def test_quickstart_learns_in_time_agrees_with_the_formulas_and_names_the_mistake(tmp_path):

@@ -28,8 +28,13 @@ CORE = {
     "creation": {"convert", "functions", "tensor", "modes"},
     "symbol": {"ops", "functions", "protocols", "tape"},
     "origin": {"modes"},
+    "program": {"ops", "symbol", "tape"},
+    "simplify": {"ops", "program", "symbol"},
 }
-READERS = {"calculus", "check", "symbol", "derive", "compile", "compare", "graph", "anomaly"}
+READERS = {
+    "calculus", "check", "symbol", "program", "simplify", "derivation", "compile", "compare",
+    "graph", "anomaly",
+}  # fmt: skip
 HEAVY = {
     "pygraphviz",
     "graphviz",

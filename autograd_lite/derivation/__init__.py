@@ -1,0 +1,178 @@
+"""The hand derivation of a tape: as text and LaTeX, and as a NumPy function of its own."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from ..origin import Place, origin_of
+from ..program import Program, trace
+from ..simplify import simplify, spell_out
+from ..tensor import Tensor
+from .check import Check, check
+from .naming import name_program
+from .paper import as_latex, as_markdown, as_text
+from .source import Source, execute, key_of, shorten
+
+__all__ = ["Check", "Derivation", "Line", "derive"]
+
+
+def derive(loss: Tensor, model: Any = None) -> Derivation:
+    """The derivation by hand of a scalar's gradients, read from its tape: print it, or take its
+    `source()`, a NumPy function.
+
+    `model` gives parameters their dotted names and tells them from other inputs; other tensors go
+    by their `name`. The tape stays as it is, in memory as long as the derivation, and no hook is
+    called. RuntimeError if the tape was released, if the loss is no scalar or depends on nothing
+    that requires grad, or if an operation has no derivative or no form in NumPy; TypeError if
+    `loss` is no Tensor.
+
+    >>> from autograd_lite import tensor
+    >>> w = tensor([[1.0, 2.0]], requires_grad=True, name="w")
+    >>> x = tensor([[3.0], [4.0]], name="x")
+    >>> print(derive(((x @ w).tanh() ** 2).sum()))
+    loss = 3.988768, float32
+    d_ stands for the derivative of loss by what follows, so d_loss = 1.
+    <BLANKLINE>
+    Given
+      x  (2, 1)  float32 input
+      w  (1, 2)  float32 parameter
+    <BLANKLINE>
+    Forward
+      z = x @ w         (2, 2)  matmul
+      h = tanh(z)       (2, 2)  tanh
+      loss = sum(h**2)  ()      power, sum
+    <BLANKLINE>
+    Backward
+      through loss = sum(h**2)           power, sum
+        d_h = 2 * h              (2, 2)
+      through h = tanh(z)                tanh
+        d_z = d_h * (1 - h * h)  (2, 2)
+      through z = x @ w                  matmul
+        d_w = x.T @ d_z          (1, 2)
+    """
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"derive: needs the Tensor that was computed, not a {type(loss).__name__}")
+    program = simplify(trace(loss, model))
+    shorten(program, name_program(program))
+    return Derivation(program, loss, model)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where a line of the source comes from: the operations, and the user's line and module.
+
+    `place` is None unless the operations were recorded inside `record_lines()`.
+    """
+
+    operations: tuple[str, ...]
+    place: Place | None
+
+
+class Derivation:
+    """What `derive` returns: a program that writes itself."""
+
+    def __init__(self, program: Program, loss: Tensor, model: Any = None) -> None:
+        self.program = program
+        self._loss, self._model = loss, model
+        self._source = Source(program)
+
+    def __str__(self) -> str:
+        return as_text(self.program)
+
+    def __repr__(self) -> str:
+        n = len(self.program.backward)
+        return f"<Derivation of {self.program.loss.name} in {n} steps; print it, or its source()>"
+
+    def to_latex(self) -> str:
+        """Forward and backward in LaTeX, to stand in a displayed formula."""
+        return as_latex(self.program)
+
+    def to_markdown(self) -> str:
+        """The steps as Markdown, with formulas between dollar signs."""
+        return as_markdown(self.program)
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.to_latex()}\n$$"
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    @property
+    def unused(self) -> list[str]:
+        """The parameters of the model that the loss does not depend on."""
+        return list(self.program.unused)
+
+    # ---- the function
+
+    def source(self) -> str:
+        """The text of a module with one function in plain NumPy: `backprop`.
+
+        It takes the inputs in the order of `arguments`, then `parameters`, a dictionary of arrays
+        by name, then one function for every hook; it returns the loss and a dictionary of
+        gradients, arrays of their own. It holds for the shapes of the tape.
+        """
+        return self._source.text
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `backprop` is called with to repeat the recorded run: `backprop(**arguments)`.
+
+        The arrays are those of the tensors, not copies.
+        """
+        p = self.program
+        given = {a.symbol.name: a.value for a in p.of_kind("input", "constant")}
+        if p.of_kind("parameter"):
+            given["parameters"] = {key_of(a, p): a.value for a in p.of_kind("parameter")}
+        return given | {a.symbol.name: on_arrays(a.value) for a in p.of_kind("hook")}
+
+    def function(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
+        """The function of `source()`, compiled; tracebacks and `inspect.getsource` show its text."""
+        text = self.source()
+        file = f"<backprop {crc32(text.encode()):08x}>"
+        linecache.cache[file] = len(text), None, text.splitlines(True), file
+        names: dict[str, Any] = {"__name__": "backprop"}
+        return execute(compile(text, file, "exec"), names)["backprop"]
+
+    def source_map(self) -> dict[int, Line]:
+        """For every line of `source()` that an operation gave, from 1, where it comes from."""
+        found: dict[int, Line] = {}
+        for number, s in self._source.owner.items():
+            nodes = [n for n in s.nodes if n.op is not None]
+            places = [p for n in nodes if (p := origin_of(n)) is not None]
+            names = tuple(n.op.name for n in nodes)
+            if names:
+                found[number] = Line(names, places[0] if places else None)
+        return found
+
+    # ---- the check
+
+    def check(self, step: float = 1e-6, rel: float = 1e-5) -> Check:
+        """Every gradient of the source, of values in between too, against central differences.
+
+        All is computed in float64, along one random direction for each value, with the hooks left
+        out; `step` is relative. A value next to a kink, closer than a step, can differ without a
+        mistake. RuntimeError if they differ and the tape was released meanwhile.
+        """
+
+        def single() -> Program:
+            program = spell_out(trace(self._loss, self._model))
+            name_program(program)
+            return program
+
+        return check(self.program, single, step, rel)
+
+
+def on_arrays(hook: Callable[[Tensor], Any]) -> Callable[[Any], Any]:
+    """A hook of a Tensor as a function of arrays."""
+
+    def apply(g: Any) -> Any:
+        result = hook(Tensor(np.array(g)))
+        return g if result is None else result.data
+
+    return apply

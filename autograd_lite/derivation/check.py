@@ -1,0 +1,132 @@
+"""The gradients of a source against finite differences, value by value."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..program import Program
+from .paper import operations
+from .source import Source, execute
+
+
+@dataclass(frozen=True)
+class Row:
+    """The slope of the loss in one value, along a random direction: by the source, by differences."""
+
+    name: str
+    shape: tuple[int, ...]
+    gradient: float
+    difference: float
+    ok: bool
+    operations: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """Every gradient of a derivation against a finite difference, in backward order.
+
+    True if all agree. `first` is the row where they part, whose operations are to blame: what
+    follows inherits the error.
+    """
+
+    rows: tuple[Row, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def first(self) -> Row | None:
+        return next((r for r in self.rows if not r.ok), None)
+
+    def __bool__(self) -> bool:
+        return self.first is None
+
+    def __str__(self) -> str:
+        width = max((len(r.name) for r in self.rows), default=0)
+        out = [
+            f"d_{r.name:<{width}}  {r.gradient:< 13.6g} {r.difference:< 13.6g} "
+            f"{'ok' if r.ok else 'differs':<7}  {r.operations}"
+            for r in self.rows
+        ]
+        out.insert(0, f"{'':<{width + 2}}   derivation    difference")
+        if self.first is not None:
+            out.append(f"They part at d_{self.first.name}: {self.first.operations}.")
+        out += [f"No influence on the loss: {name}" for name in self.unused]
+        return "\n".join(out)
+
+
+def check(program: Program, single: Callable[[], Program], step: float, rel: float) -> Check:
+    """The slope of every visible value: by the source's gradient, by moving the value.
+
+    Where they part in a line of several operations, `single` gives the program that has one
+    operation a line, and tells which it is.
+    """
+    rows = compared(program, step, rel)
+    for i, row in enumerate(rows):
+        if not row.ok:
+            blamed = next((r for r in compared(single(), step, rel) if not r.ok), row)
+            rows[i] = replace(row, operations=blamed.operations)
+            break
+    return Check(tuple(rows), tuple(program.unused))
+
+
+def compared(program: Program, step: float, rel: float) -> list[Row]:
+    """The rows of a check, in backward order."""
+    source = Source(program)
+    lines = ["\n".join(source.statement(s)) for s in program.statements]
+    codes = [compile(textwrap.dedent(text), "<check>", "exec") for text in lines]
+    n = len(program.forward)
+    erf = np.vectorize(math.erf, otypes=[float])
+    names: dict[str, Any] = {"np": np, "math": math, "erf": erf}
+    for a in program.arguments:
+        names[a.symbol.name] = same if a.kind == "hook" else wide(a.value)
+
+    def run(names: dict[str, Any], first: int, last: int) -> dict[str, Any]:
+        with np.errstate(all="ignore"):
+            for code in codes[first:last]:
+                execute(code, names)
+        return names
+
+    forward = run(names, 0, n)
+    found = run(dict(forward), n, len(codes))
+    made = {id(s.target): i for i, s in enumerate(program.forward)}
+    visible = program.visible()
+    twins = {id(s.target) for s in program.forward if s.twin}
+    rng = np.random.default_rng(0)
+    rows: list[Row] = []
+    order = {id(s): i for i, s in enumerate(program.statements)}
+    for key, s in sorted(program.whole_gradients().items(), key=lambda pair: order[id(pair[1])]):
+        if key in twins:
+            continue
+        x = visible[key]
+        value = np.asarray(forward[x.name])
+        u = rng.standard_normal(value.shape) * np.where(value == 0, 1, np.abs(value))
+
+        def loss_at(moved: Any, x: Any = x, key: int = key) -> float:
+            end = run(forward | {x.name: moved}, made.get(key, -1) + 1, n)
+            return float(np.asarray(end[program.loss.name]).item())
+
+        high, low = loss_at(value + step * u), loss_at(value - step * u)
+        difference = (high - low) / (2 * step)
+        gradient = float(np.sum(found[s.target.name] * u))
+        rounding = 16 * np.finfo(float).eps / step * max(1.0, abs(high))
+        ok = bool(
+            abs(gradient - difference) <= rel * max(abs(gradient), abs(difference)) + rounding
+        )
+        rows.append(Row(x.name, x.shape, gradient, difference, ok, operations(s)))
+    return rows
+
+
+def wide(x: Any) -> Any:
+    """An array, its floats in float64."""
+    a = np.asarray(x)
+    return a.astype(np.float64) if a.dtype.kind == "f" else a
+
+
+def same(g: Any) -> Any:
+    """In place of a hook."""
+    return g

@@ -1,0 +1,424 @@
+"""A program as a Python function in plain NumPy, laid out as ruff and Black do it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..ops import is_basic
+from ..program import Program, Statement, is_leaf, is_number, is_range, leaf, named, parts
+from ..simplify import BLOCKS, VIEWS, Maker, cost, rebuilt
+from ..symbol import ATOM, INFIX, PLUS, POWER, TIMES, UNARY, Symbol, Writer
+from .naming import give, local_letter
+
+WIDTH = 88
+INDENT = " " * 4
+BACKWARD = "# backward: d_ stands for the derivative of the loss by what follows"
+SIMPLE = {"neg", "invert", "mT", "reshape", "permute", "getitem", "cast", "copy"}
+METHODS = {"sum", "mean", "max", "min"}
+PLAIN_OPERAND = re.compile(r"-?[\d.]+(e-?\d+)?|\w+(\.\w+)*")
+
+
+class NumPy(Writer):
+    """Expressions as NumPy text."""
+
+    prefix = "np."
+
+    def joined(self, a: str, sign: str, b: str) -> str:
+        if sign == "**" and PLAIN_OPERAND.fullmatch(a) and PLAIN_OPERAND.fullmatch(b):
+            return f"{a}**{b}"
+        return f"{a} {sign} {b}"
+
+    def transposed(self, x: Any) -> str:
+        return self.bracketed(x, ATOM) + (".T" if x.ndim == 2 else ".mT")
+
+    def function(self, name: str) -> str:
+        if not hasattr(np, name):
+            raise RuntimeError(
+                f"derive: {name} has no form in NumPy; write its forward function with operators, "
+                "methods and NumPy functions that have rows"
+            )
+        return self.prefix + name
+
+    def quoted(self, word: str) -> str:
+        return repr(word) if '"' in word else json.dumps(word, ensure_ascii=False)
+
+    def dtype_text(self, dtype: Any) -> str:
+        name = np.dtype(dtype).name
+        return name if name == "bool" else self.prefix + name
+
+    def number(self, x: Any) -> str:
+        if isinstance(x, float) and not np.isfinite(x):
+            return str(x).replace("inf", f"{self.prefix}inf").replace("nan", f"{self.prefix}nan")
+        return repr(x)
+
+    def constant(self, x: Any) -> tuple[str, int]:
+        if isinstance(x, np.generic):
+            return f"{self.prefix}{x.dtype.name}({self.number(x.item())})", ATOM
+        return super().constant(x)
+
+    def array_text(self, a: Any) -> str:
+        dtype = "" if a.dtype == np.float64 else f", dtype={self.dtype_text(a.dtype)}"
+        if is_range(a):
+            text = f"{self.function('arange')}({a.size})"
+            return text if a.ndim == 1 else f"{text}.reshape({self.text(a.shape)})"
+        if a.ndim == 2 and a.shape[0] == a.shape[1] and (a == np.eye(len(a))).all():
+            return f"{self.function('eye')}({len(a)}{dtype})"
+        for word, n in (("zeros", 0), ("ones", 1)):
+            if (a == n).all():
+                return f"{self.function(word)}({self.text(a.shape)}{dtype})"
+        dtype = dtype if a.dtype.kind not in "ib" or not a.size else ""
+        return f"{self.function('array')}({a.tolist()}{dtype})"
+
+    def infix(self, s: Symbol) -> tuple[str, int]:
+        if s.name == "pow" and is_number(s.inputs[1]):
+            base = self.bracketed(s.inputs[0], ATOM)
+            return self.joined(base, "**", self.text(s.inputs[1])), POWER
+        return super().infix(s)
+
+    def operation(self, s: Symbol) -> tuple[str, int]:
+        kw: dict[str, Any] = s.kw or {}
+        match s.name:
+            case "neg" if named(s.inputs[0], "pow"):
+                return f"-({self.text(s.inputs[0])})", UNARY
+            case "total":
+                return " ".join(self.terms(s)), PLUS
+            case "full":
+                return self.full(s.shape, kw["n"], kw["by"], kw["dtype"]), ATOM
+            case "getitem" if self.index_text(kw["index"]) in ("...", "()"):
+                return self.written(s.inputs[0])
+        if s.name in METHODS and is_leaf(s.inputs[0]):
+            words = self.called(s)[1][1:]
+            return f"{s.inputs[0].name}.{s.name}({', '.join(words)})", ATOM
+        return super().operation(s)
+
+    def terms(self, s: Symbol) -> list[str]:
+        """The terms of a sum, each but the first with its sign."""
+        signed = []
+        stack: list[tuple[Any, bool]] = [(s, True)]
+        while stack:
+            x, plus = stack.pop()
+            if named(x, "total"):
+                stack += [(i, plus) for i in reversed(x.inputs)]
+            elif named(x, "add") or named(x, "sub"):
+                stack += [(x.inputs[1], plus == (x.name == "add")), (x.inputs[0], plus)]
+            else:
+                text = self.bracketed(x, TIMES)
+                if text[0] == "-":
+                    text, plus = text[1:], not plus
+                signed.append(("+ " if plus else "- ") + text)
+        first = signed[0].removeprefix("+ ")
+        return [first.replace("- ", "-", 1) if first[0] == "-" else first, *signed[1:]]
+
+    def called(self, s: Symbol) -> tuple[str, list[str]]:
+        if s.name == "erf":
+            return "erf", [self.text(s.inputs[0])]
+        if s.name == "call":
+            return s.inputs[0].name, [self.text(s.inputs[1])]
+        return super().called(s)
+
+    def full(self, shape: tuple[int, ...], n: float, by: float, dtype: str) -> str:
+        end = "" if dtype == "float64" else f", dtype={self.prefix}{dtype}"
+        if n == by:
+            return f"{self.prefix}ones({self.text(shape)}{end})"
+        value = self.number(float(n)) if by == 1 else f"{self.text(n)} / {self.text(by)}"
+        return f"{self.prefix}full({self.text(shape)}, {value}{end})"
+
+
+numpy = NumPy()
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    return numpy.text(shape)
+
+
+# ---- layout ---------------------------------------------------------------------------------
+
+
+def fits(line: str) -> bool:
+    return len(line) <= WIDTH
+
+
+def assigned(target: str, e: Any, write: NumPy = numpy, end: str = "") -> list[str]:
+    """`target = e` as one line where it fits, else broken as Black breaks it."""
+    text = write.text(e) + end
+    line = f"{INDENT}{target} = {text}"
+    inside = INDENT * 2 + text
+    if fits(line):
+        return [line]
+    if named(e, "total") or (isinstance(e, Symbol) and e.name in INFIX) or end:
+        if fits(inside):
+            return [f"{INDENT}{target} = (", inside, f"{INDENT})"]
+        if named(e, "total") and not end:
+            terms = [INDENT * 2 + term for term in write.terms(e)]
+            return [f"{INDENT}{target} = (", *terms, f"{INDENT})"]
+    elif is_call(e):
+        return call_lines(f"{INDENT}{target} = ", *write.called(e), e, write)
+    return [line]
+
+
+def is_call(e: Any) -> bool:
+    """Whether the text of an expression is one call of a function."""
+    if not isinstance(e, Symbol) or e.kw is None or e.name in {*INFIX, *SIMPLE, "total", "full"}:
+        return False
+    return not (e.name in METHODS and is_leaf(e.inputs[0]))
+
+
+def call_lines(
+    start: str, function: str, words: list[str], e: Symbol, write: NumPy = numpy
+) -> list[str]:
+    """A call that is too long for one line."""
+    inside = INDENT * 2 + ", ".join(words)
+    if fits(inside):
+        return [f"{start}{function}(", inside, f"{INDENT})"]
+    lines = [f"{start}{function}("]
+    for word in words:
+        if fits(f"{INDENT * 2}{word},"):
+            lines.append(f"{INDENT * 2}{word},")
+        else:
+            items = [f"{INDENT * 3}{write.text(i)}," for i in e.inputs]
+            lines += [f"{INDENT * 2}[", *items, f"{INDENT * 2}],"]
+    return [*lines, f"{INDENT})"]
+
+
+def shorten(program: Program, taken: set[str]) -> None:
+    """Give parts of expressions that are too long for a line a name of their own."""
+    maker = Maker()
+    out: list[Statement] = []
+
+    def place(s: Statement) -> None:
+        while not fit_lines(s):
+            inner = [x for x in parts(s.expr) if cost(x) and x.name != "full"]
+            if not inner:
+                break
+            part = max(inner, key=lambda x: len(numpy.text(x)))
+            local = Statement(leaf(part.value), part, "local", list(s.nodes))
+            give(local.target, local_letter(part), taken)
+            place(local)
+            s.expr = swap(part, local.target, maker)(s.expr)
+        out.append(s)
+
+    for s in program.statements:
+        place(s)
+    program.statements = out
+
+
+def fit_lines(s: Statement) -> bool:
+    """Whether the lines of a statement are short enough."""
+    if not isinstance(s.expr, Symbol) or s.expr.name in BLOCKS:
+        return True
+    end = ".copy()" if returned_alias(s) else ""
+    return all(fits(line) for line in assigned(s.target.name, s.expr, end=end))
+
+
+def swap(old: Symbol, new: Symbol, maker: Maker) -> Any:
+    """A function that writes `new` for `old`."""
+
+    def change(e: Symbol) -> Any:
+        if e is old:
+            return new
+        return e if e.kw is None else rebuilt(e, change, maker)
+
+    return change
+
+
+def returned_alias(s: Statement) -> bool:
+    """Whether a gradient to be returned would share memory with another array."""
+    if s.argument is None:
+        return False
+    e = s.expr
+    while isinstance(e, Symbol) and e.kw is not None and e.name in VIEWS - {"cast", "expand"}:
+        e = e.inputs[0]
+    return is_leaf(e) or named(e, "expand")
+
+
+# ---- the function ---------------------------------------------------------------------------
+
+
+class Source:
+    """The text of a program's function, and which statement every line is from."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.lines: list[str] = []
+        self.owner: dict[int, Statement] = {}
+        self.visible = program.visible()
+        body: list[tuple[list[str], Statement | None]] = []
+        last_forward = program.forward[-1] if program.forward else None
+        if program.forward:
+            body.append((["", INDENT + "# forward"], None))
+        for s in program.statements:
+            body.append((self.statement(s), s))
+            if s is last_forward:
+                body.append((["", INDENT + BACKWARD], None))
+        text = "\n".join(line for lines, _ in body for line in lines)
+        self.words = {*re.findall(r"\w+", text), program.loss.name}
+        self.head()
+        for lines, owner in body:
+            self.add(lines, owner)
+        self.tail()
+
+    def add(self, lines: Iterable[str], s: Statement | None = None) -> None:
+        for line in lines:
+            self.lines.append(line)
+            if s is not None:
+                self.owner[len(self.lines)] = s
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+    def head(self) -> None:
+        program = self.program
+        self.add(["import math", ""] * ("erf" in self.words))
+        if self.words & {"np", "erf"} or program.quiet:
+            self.add(["import numpy as np", "", ""])
+        if program.quiet:
+            words = ", ".join(f'{kind}="ignore"' for kind in program.quiet)
+            self.add([f"@np.errstate({words})"])
+        names = signature(program)
+        line = f"def backprop({', '.join(names)}):"
+        if fits(line):
+            self.add([line])
+        elif fits(INDENT + ", ".join(names)):
+            self.add(["def backprop(", INDENT + ", ".join(names), "):"])
+        else:
+            self.add(["def backprop(", *(f"{INDENT}{n}," for n in names), "):"])
+        self.add(self.docstring())
+        for a in program.of_kind("input", "constant"):
+            line = f"{INDENT}assert {a.symbol.name}.shape == {shape_text(a.symbol.shape)}"
+            self.add([f"{line}  # {a.symbol.dtype}"])
+        for a in program.of_kind("parameter"):
+            if a.symbol.name in self.words:
+                key = numpy.quoted(key_of(a, program))
+                line = f"{INDENT}{a.symbol.name} = parameters[{key}]"
+                self.add(with_comment([line], shape_text(a.symbol.shape)))
+        if "erf" in self.words:
+            self.add([f"{INDENT}erf = np.vectorize(math.erf, otypes=[float])"])
+
+    def docstring(self) -> list[str]:
+        program = self.program
+        lines = [f'{INDENT}"""Return the loss and its gradients, by name.']
+        hooks = program.of_kind("hook")
+        if hooks:
+            lines.append("")
+        for a in hooks:
+            lines.append(
+                f"{INDENT}{a.symbol.name}: takes a gradient, returns the one to go on with"
+            )
+        if program.unused:
+            lines += ["", f"{INDENT}The loss does not depend on:"]
+            lines += [f"{INDENT}- {numpy.quoted(name)[1:-1]}" for name in program.unused]
+        if len(lines) == 1:
+            return [lines[0] + '"""']
+        return [*lines, f'{INDENT}"""']
+
+    def tail(self) -> None:
+        program = self.program
+        self.add([""])
+        self.add([f"{INDENT}return {program.loss.name}, {{"])
+        for a, s in gradients(program):
+            key = numpy.quoted(key_of(a, program))
+            self.add([f"{INDENT * 2}{key}: {s.target.name},"], s)
+        self.add([f"{INDENT}}}"])
+
+    def statement(self, s: Statement) -> list[str]:
+        """The lines of a statement, with its shape as a comment."""
+        name = s.target.name
+        if not isinstance(s.expr, Symbol):
+            lines = [f"{INDENT}{name} = np.asarray({numpy.text(s.expr)})"]
+        elif s.expr.name in BLOCKS and s.expr.kw is not None:
+            lines = [INDENT + line for line in block(s, self.visible, numpy)]
+        else:
+            lines = assigned(name, s.expr, end=".copy()" if returned_alias(s) else "")
+        return with_comment(lines, shape_text(s.shape))
+
+
+def with_comment(lines: list[str], comment: str) -> list[str]:
+    """The comment behind the first line where it fits, else above it."""
+    line = f"{lines[0]}  # {comment}"
+    if fits(line) and len(lines) == 1:
+        return [line]
+    if fits(line) and not lines[0].endswith("("):
+        return [line, *lines[1:]]
+    return [f"{INDENT}# {comment}", *lines]
+
+
+def block(s: Statement, visible: dict[int, Symbol], write: NumPy) -> list[str]:
+    """The lines of an assignment to a part of an array."""
+    np = write.prefix
+    name, e = s.target.name, s.expr
+    x, index = e.inputs[0], e.kw["index"]
+    if e.name == "put":
+        copy = f"{x.name}.copy()" if is_leaf(x) and x.ndim else f"{np}array({write.text(x)})"
+        return [
+            f"{name} = {copy}",
+            f"{name}[{write.index_text(index)}] = {write.text(e.inputs[1])}",
+        ]
+    like = next((visible[id(o)] for o in s.of if id(o) in visible), None)
+    if like is not None and like.shape == s.shape and like.dtype == e.dtype and like.ndim:
+        zeros = f"{np}zeros_like({like.name})"
+    else:
+        dtype = "" if e.dtype == "float64" else f", dtype={write.dtype_text(e.dtype)}"
+        zeros = f"{np}zeros({write.text(s.shape)}{dtype})"
+    value = part_text(x, write)
+    if reads_each_once(index, s.shape):
+        return [f"{name} = {zeros}", f"{name}[{write.index_text(index)}] = {value}"]
+    words = write.index_text(index)
+    if isinstance(index, tuple):
+        words = f"{np}s_[{words}]" if any(isinstance(i, slice) for i in index) else f"({words})"
+    return [f"{name} = {zeros}", f"{np}add.at({name}, {words}, {value})"]
+
+
+def part_text(x: Any, write: Writer) -> str:
+    """The text of what is assigned: a constant array is one number there."""
+    if named(x, "full"):
+        n, by = x.kw["n"], x.kw["by"]
+        return write.text(n) if by == 1 else f"{write.text(n)} / {write.text(by)}"
+    return write.text(x)
+
+
+def reads_each_once(index: Any, shape: tuple[int, ...]) -> bool:
+    """Whether an index cannot name an element twice: slices, a mask, or one pick of every row."""
+    if is_basic(index):
+        return True
+    if not isinstance(index, tuple):
+        return isinstance(index, Symbol | np.ndarray) and index.dtype.kind == "b"
+    first = index[0]
+    return (
+        isinstance(first, np.ndarray)
+        and first.ndim == 1
+        and is_range(first)
+        and len(index) == 2
+        and getattr(index[1], "shape", None) == first.shape
+    )
+
+
+def signature(program: Program) -> list[str]:
+    """The names of what the function takes."""
+    names = [a.symbol.name for a in program.of_kind("input", "constant")]
+    if program.of_kind("parameter"):
+        names.append("parameters")
+    return names + [a.symbol.name for a in program.of_kind("hook")]
+
+
+def gradients(program: Program) -> Iterable[tuple[Any, Statement]]:
+    """Every argument that has a gradient, with the statement that completes it."""
+    done = {id(s.argument): s for s in program.statements if s.argument is not None}
+    return [(a, done[id(a)]) for a in program.arguments if id(a) in done]
+
+
+def execute(code: Any, names: dict[str, Any]) -> dict[str, Any]:
+    """Run compiled lines of a program, which hold its formulas and no foreign text."""
+    exec(code, names)  # noqa: S102
+    return names
+
+
+def key_of(a: Any, program: Program) -> str:
+    """What an argument is called in the dictionaries: its label if no other has it."""
+    same = [b for b in program.arguments if b.label == a.label]
+    return a.label if a.label and len(same) == 1 else a.symbol.name
