@@ -902,6 +902,9 @@ def trials(net: str, seed: int, alone: bool) -> tuple[Trial, ...]:
         slugs = frozenset().union(*({m.slug, *ALIKE.get(m.slug, ())} for m in group))
         if alone and "counted-twice" in slugs:
             slugs |= {"factor-2"}  # of the loss itself
+        if alone and net == "huber" and "value-clipped" in slugs:
+            # the Huber loss is c * (e - c / 2) with c = clip(e): forgetting the part of e is the same
+            slugs |= {"overwritten", "weight-for-input"}
         alike = [{name} for name, grads in moved if same(given[group[0]], grads)]
         places = frozenset().union(*(cases[m] for m in group), *alike)
         found += [Trial(net, seed, m, slugs, places, alone) for m in group]
