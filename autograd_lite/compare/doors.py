@@ -10,7 +10,7 @@ import numpy as np
 
 from ..convert import unboxed
 from ..modes import no_grad
-from ..tape import Array, before, pull, walk
+from ..tape import Array, before, fit, pull, walk
 from ..tensor import Tensor
 from .judge import (
     ABSENT,
@@ -24,14 +24,16 @@ from .judge import (
     distance,
     fitted,
     judge,
+    largest,
     tolerance,
 )
 from .mistakes import SENTENCES
 from .naming import Search, sizes
-from .replay import Backward, slopes, sources
+from .replay import Backward, Edge, slopes, sources
 from .report import Report, Witness
 
 NAN = float("nan")
+SAME = "the mistake of"
 
 
 def compare(
@@ -108,7 +110,10 @@ def compare(
             if t in yours:
                 zero = np.zeros(t.shape, t.dtype)  # for a parameter that this loss does not use
                 right, follows = (np.asarray(g.get(t, zero)) for g in (true, back.made))
-                rows[t] = judge(asked[t], raw[t], own.get(t), right, follows, size, told.get(t, ""))
+                row = judge(asked[t], raw[t], own.get(t), right, follows, size, told.get(t, ""))
+                if row.verdict == WRONG and t in own and cancelled(back, t, own[t], right):
+                    row = replace(row, verdict=SMALL, note="all that is left is rounding")
+                rows[t] = row
             elif t in absent:
                 rows[t] = Row(absent[t], t.shape, NAN, NAN, ABSENT, "")
         if deferred != 1:
@@ -118,7 +123,24 @@ def compare(
         labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in nodes if t.name}
         rows, formula = named(Search(back, {t: own.get(t, raw[t]) for t in raw}, labels), rows)
         found = witness(loss, rows, own, true)
-        return Report(float(loss.data.item()), blamed(loss, rows), found, formula)
+        words = f"Yours are divided by scale, {scale:g}. " if scale != 1 else ""
+        return Report(float(loss.data.item()), blamed(loss, rows), found, words + formula)
+
+
+def cancelled(back: Backward, t: Tensor, mine: Array, right: Array) -> bool:
+    """Whether both gradients are no larger than the rounding of the sums that they are made by, as
+    before a batch normalisation, where the exact one is 0."""
+    precision = max(np.finfo(a.dtype).eps for a in (mine, right))
+    most = max(largest(mine), largest(right))
+    return most < np.inf and bool(most <= 8 * precision * sum(map(summands, back.into.get(t, ()))))
+
+
+def summands(e: Edge) -> float:
+    """The largest sum of magnitudes that an element of an edge's part is the sum of."""
+    if e.node.op.name == "matmul" and e.g.ndim == 2:
+        other, g = np.abs(e.node.args[1 - e.i]).mT, np.abs(e.g)
+        return largest(other @ g if e.i else g @ other)
+    return largest(fit(np.abs(e.raw), e.p.data))
 
 
 def laid_out(
@@ -137,12 +159,12 @@ def laid_out(
         turned = {a == b[::-1] for a, b in shapes if a[0] != a[1] and 1 not in a}
         turn = turned == {True} if transposed is None else transposed
         for t, g in group.items():
-            fit = fitted(g, t.shape)
+            fits = fitted(g, t.shape)
             if turn and g.ndim == t.ndim == 2 and g.shape == t.shape[::-1]:
                 own[t] = g.T
                 told[t] = "yours is the transpose"
-            elif fit is not None:
-                own[t] = fit
+            elif fits is not None:
+                own[t] = fits
     return own, told
 
 
@@ -196,7 +218,7 @@ def named(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], s
     for t, finding in found.items():
         rows[t] = replace(rows[t], diagnoses=finding.diagnoses)
         for u in finding.also:
-            rows[u] = replace(rows[u], verdict=INHERITED, note=f"the mistake of {rows[t].name}")
+            rows[u] = replace(rows[u], verdict=INHERITED, note=f"{SAME} {rows[t].name}")
     return rows, formula
 
 
@@ -323,16 +345,22 @@ def as_gradient(name: str, value: Any) -> Array:
     return a if a.dtype.kind == "f" else a.astype(np.float64)
 
 
+def named_above(row: Row) -> bool:
+    """Whether a mistake of another row explains this one, which is not made of that one."""
+    return row.verdict == INHERITED and row.note.startswith(SAME)
+
+
 def blamed(loss: Tensor, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
     """The rows, with the tensors that the inherited ones have their mistake from.
 
     If all above agree within the tolerance, it is their rounding that cancellation made visible.
     """
-    above = sources(loss, {t: row.name for t, row in rows.items() if row.verdict == WRONG})
+    wrong = {t: row.name for t, row in rows.items() if row.verdict == WRONG or named_above(row)}
+    above = sources(loss, wrong)
     names = [row.name for row in rows.values()]
     told = []
     for t, row in rows.items():
-        if row.verdict == INHERITED and not row.note.startswith("the mistake of"):
+        if row.verdict == INHERITED and not named_above(row):
             causes = sorted(above.get(t, ()), key=names.index)
             cause = "from " + ", ".join(causes) if causes else "the rounding above explains it"
             note = "; ".join(filter(None, (cause, row.note)))

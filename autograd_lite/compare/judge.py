@@ -24,11 +24,16 @@ SMALLEST = 1e-12  # of the scale of the loss
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A mistake that explains a gradient: exactly (to rel 1e-4), or merely consistent with it."""
+    """A mistake that explains a gradient: exactly (to rel 1e-4), or merely consistent with it.
+
+    Those with one number of `explanation` are made together; another number is another way to
+    explain the same.
+    """
 
     slug: str
     sentence: str
     exact: bool
+    explanation: int = 0
 
 
 @dataclass(frozen=True)

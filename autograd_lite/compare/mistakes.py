@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import ops
 
-__all__ = ["CONSTANTS", "FITS", "PRODUCTS", "RULES", "Mistake"]
+__all__ = ["CONSTANTS", "FITS", "PRODUCTS", "RULES", "SENTENCES", "VAGUE", "Mistake"]
 
 CURVES = frozenset(
     [
@@ -68,6 +68,7 @@ class Mistake:
 
 
 RULES: list[Mistake] = []
+VAGUE: list[Mistake] = []  # rules that come last, as they often look like another one
 PRODUCTS: list[Mistake] = []  # of data `x` (input 0) and weight `w` (input 1)
 FITS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = []
 CONSTANTS: list[tuple[str, Callable[..., float], str]] = []
@@ -157,11 +158,20 @@ for of, words, wrong in (
      lambda g, y, x: g * x * (1 - x)),
     ("leaky_relu elu", "the derivative of relu used for {op}",
      lambda g, y, x, **kw: g * (x > 0)),
+    ("tanh sigmoid softplus", "the derivative of relu used for {op}", lambda g, y, x: g * (x > 0)),
+    ("softmax", "softmax itself used for its Jacobian", lambda g, y, x, axis: g * y),
     ("relu elu softplus", "the derivative of sigmoid used for {op}",
      lambda g, y, x, **kw: g * y * (1 - y)),
 ):  # fmt: skip
     rule("activation-not-derived", words, of, wrong)
 
+
+rule(
+    "activation-twice",
+    "the derivative of {op} applied twice",
+    CURVES,
+    lambda g, y, x, op, **kw: op.rules[0](op.rules[0](g, y, x, **kw), y, x, **kw),
+)
 
 # ---- softmax and cross-entropy --------------------------------------------------------------
 
@@ -227,6 +237,24 @@ rule(
     "p - t sent through the Jacobian of softmax again",
     "log_softmax",
     lambda g, y, x, axis: jacobian(np.exp(y), g - np.exp(y) * along(g, axis), axis),
+)
+rule(
+    "softmax-twice",
+    "p - t multiplied by p (1 - p) again",
+    "log_softmax",
+    lambda g, y, x, axis: (g - np.exp(y) * along(g, axis)) * np.exp(y) * (1 - np.exp(y)),
+)
+rule(
+    "targets-missing",
+    "p used for p - t",
+    "log_softmax",
+    lambda g, y, x, axis: -np.exp(y) * along(g, axis),
+)
+rule(
+    "wrong-axis",
+    "softmax taken along another axis",
+    "log_softmax",
+    lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * along(g, axis),
 )
 rule(
     "bce-term",
@@ -301,6 +329,7 @@ for order in (
 ):
     product("operand-order", "the factors in the wrong order", 0, order)
 for order in (
+    lambda g, y, x, w: x.mT @ g.mT,
     lambda g, y, x, w: g @ x.mT,
     lambda g, y, x, w: x @ g.mT,
     lambda g, y, x, w: x @ g,
@@ -383,6 +412,42 @@ def masked(b: Any) -> Any:
     return b != 0
 
 
+def whole(a: Any, g: Any) -> Any:
+    """`g`, where `a` is more than a number."""
+    if np.size(getattr(a, "value", a)) < 2:
+        raise ValueError("factor-missing: a number")
+    return 0 * a + g
+
+
+for which in (0, 1):
+    VAGUE.append(
+        Mistake(
+            "factor-missing",
+            "the other factor left out",
+            frozenset({"mul"}),
+            which,
+            lambda g, y, a, b, which=which: whole((b, a)[which], g),
+        )
+    )
+VAGUE.append(
+    Mistake(
+        "factor-missing",
+        "the divisor left out",
+        frozenset({"div"}),
+        0,
+        lambda g, y, a, b: whole(b, g),
+    )
+)
+VAGUE.append(
+    Mistake(
+        "weight-for-input",
+        "multiplied by the output, not by the input",
+        frozenset({"mul"}),
+        None,
+        lambda g, y, a, b: g * y,
+    )
+)
+
 # ---- sums that undo broadcasting ------------------------------------------------------------
 
 
@@ -438,6 +503,7 @@ constant("placeholder", lambda: 0, "zero: never written, or detached")
 
 SENTENCES = {
     "partial-preactivation": "the derivative of {op} taken at the single products x * w, not at their sum",
+    "input-not-activated": "made with the input of {op}, not with its output",
     "bias-from-weight": "the column sums of the weight's gradient",
     "overwritten": "one use overwrites the others: 1 of {count} contributions is left",
     "detached": "one of {count} contributions is forgotten",

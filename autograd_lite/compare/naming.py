@@ -22,7 +22,7 @@ from ..symbol import Symbol, as_symbol, formulas, input_names
 from ..tape import Array, fit
 from ..tensor import Tensor
 from .judge import Diagnosis, distance, largest
-from .mistakes import CONSTANTS, CURVES, FITS, PRODUCTS, RELUS, RULES, SENTENCES, Mistake
+from .mistakes import CONSTANTS, CURVES, FITS, PRODUCTS, RELUS, RULES, SENTENCES, VAGUE, Mistake
 from .replay import Backward, Edge
 
 STATISTICS = frozenset({"mean", "var", "std"})
@@ -60,6 +60,7 @@ class Guess:
     spoilt: frozenset[Tensor] = frozenset()
     edge: Edge | None = None
     wrong: Mistake | None = None
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,14 @@ class Finding:
     diagnoses: tuple[Diagnosis, ...]
     also: tuple[Tensor, ...]
     formula: str
+
+
+class Step(NamedTuple):
+    """One mistake of a chain: the guesses that explain `t`, all alike, and what else they do."""
+
+    t: Tensor
+    guesses: list[Guess]
+    also: tuple[Tensor, ...]
 
 
 class Fit(NamedTuple):
@@ -99,7 +108,12 @@ class Search:
             t: 1e-4 if min(g.dtype.itemsize, t.dtype.itemsize) < 8 else 1e-7 for t, g in raw.items()
         }
         self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
-        self.factors = named_factors(*sizes(back.nodes))
+        counts = {
+            t.args[0].size // max(t.data.size, 1)
+            for t in back.nodes
+            if t.op is not None and t.op.name == "mean"
+        }
+        self.factors = named_factors(*sizes(back.nodes), sorted(counts))
         self.deadline = time.monotonic() + SECONDS
         self.below = reached(back, self.target)
 
@@ -128,7 +142,7 @@ class Search:
     ) -> Fit | None:
         """The factor c for which the gradient of `p` with `certain + c * free` added gives that of
         `t`; None if there is none. `want` is "names" for factors that have a name, "any" for all
-        but 0, "positive"."""
+        but 0, "positive". It must explain the difference, not only agree."""
         if self.late:
             return None
         try:
@@ -148,7 +162,11 @@ class Search:
             c = 1.0 if math.isnan(c) and self.agrees(t, still + slope) else c
         elif not abs(c) > 1e-12 or (want == "positive" and c < 0):
             return None
-        if math.isnan(c) or not self.agrees(t, still + c * slope):
+        few = mine.size < 3 and want != "names"
+        if math.isnan(c) or few or not self.agrees(t, still + c * slope):
+            return None
+        gap = mine - made(back, t) if made(back, t).shape == mine.shape else mine
+        if largest(mine - still - c * slope) > 1e-2 * largest(gap):  # it explains no difference
             return None
         explained: set[Tensor] = set()
         spoilt: set[Tensor] = set()
@@ -183,7 +201,7 @@ class Search:
         places = [p for p in back.made if t in self.below.get(p, ())]
         places = places[: -NEAREST - 1 : -1]
         spots = [spot for p in places for spot in spots_of(back, p)]
-        yield from self.rules(back, t, spots)
+        yield from self.rules(back, t, spots, [*RULES, *PRODUCTS])
         yield from self.unsummed(back, t, spots)
         yield from self.products(back, t, spots)
         yield from self.statistics(back, t, places)
@@ -192,6 +210,7 @@ class Search:
         yield from (guess for guess in scaled if guess.names[0][0] != "placeholder")
         yield from self.reuse(back, t, spots)
         yield from (guess for guess in scaled if guess.names[0][0] == "placeholder")
+        yield from self.rules(back, t, spots, VAGUE)
         yield from self.factor_of(back, t, [spot for spot in spots if spot.edges])
         yield from self.patterns(back, t)
 
@@ -265,7 +284,9 @@ class Search:
             names = (("bias-from-weight", SENTENCES["bias-from-weight"]),)
             yield from self.attempt(back, t, spot, sums, names, always(sums))
 
-    def rules(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+    def rules(
+        self, back: Backward, t: Tensor, spots: list[Spot], rows: list[Mistake]
+    ) -> Iterator[Guess]:
         """Wrong rules of the table."""
         by_op: dict[str, list[tuple[Spot, list[Edge]]]] = {}
         for spot in spots:
@@ -274,7 +295,7 @@ class Search:
             elif not spot.edges:
                 for e in softmax_by_hand(back, spot.p):
                     by_op.setdefault("softmax", []).append((spot, [e]))
-        for row in [*RULES, *PRODUCTS]:
+        for row in rows:
             for spot, arcs in [pair for op in row.ops for pair in by_op.get(op, ())]:
                 redos = [runner(row, e) for e in arcs]
                 if self.late or None in redos:
@@ -313,9 +334,18 @@ class Search:
             (e,) = spot.edges
             if e.node.op.name == "matmul" and e.g.ndim == 2:
                 yield from self.updated(back, t, spot)
+                yield from self.before_activation(back, t, spot)
                 above = activation_above(back, e.node)
                 if above is None:
                     continue
+                if is_weight(e.p):
+                    words = (
+                        f"the derivative of {above.node.op.name} left out, in this gradient alone"
+                    )
+                    alone = e.node.args[1 - e.i].mT
+                    wrong = above.g @ alone if e.i == 0 else alone @ above.g
+                    names = (("activation-missing", words),)
+                    yield from self.attempt(back, t, spot, wrong, names, always(wrong))
                 for x, w, s in single_slopes(above, e.node):
                     spec = "nj,nk,njk->jk" if e.i else "nk,njk,jk->nj"
                     g = above.g
@@ -326,6 +356,19 @@ class Search:
                     if activation_above(back, product) is e:
                         for _, _, s in single_slopes(e, product):
                             yield from self.partial(back, t, spot, e, e.g * s.sum(axis=1))
+
+    def before_activation(self, back: Backward, t: Tensor, spot: Spot) -> Iterator[Guess]:
+        """The weight's gradient is made with what went into the activation."""
+        (e,) = spot.edges
+        h = e.node.parents[1 - e.i]
+        if h is None or h.op is None or h.op.name not in CURVES | RELUS:
+            return
+        z = h.args[0].mT
+        wrong = z @ e.g if e.i else e.g @ z
+        words = SENTENCES["input-not-activated"].format(op=h.op.name)
+        yield from self.attempt(
+            back, t, spot, wrong, (("input-not-activated", words),), always(wrong)
+        )
 
     def partial(
         self, back: Backward, t: Tensor, spot: Spot, e: Edge, wrong: Array
@@ -412,10 +455,10 @@ class Search:
 
     def penalties(self, back: Backward, t: Tensor) -> Iterator[Guess]:
         """A multiple of the weight itself, or of its sign."""
-        if t.op is not None or t.data.size < 2 or self.target[t].shape != t.shape:
+        if t.op is not None or t.data.size < 3 or self.target[t].shape != t.shape:
             return
         for words, w in (("penalty", t.data), ("penalty-1", np.sign(t.data))):
-            if not (w == w.flat[0]).all():
+            if not (np.abs(w) == np.abs(w.flat[0])).all() or len(np.unique(w)) == 2 < w.size - 1:
                 found = self.fit(back, t, t, 0, w, "any")
                 if found:
                     names = (("penalty", SENTENCES[words].format(alpha=found.c)),)
@@ -451,7 +494,9 @@ class Search:
             mine = self.target[t] - rest
             for slug, sentence in self.seen(back, t, mine, right):
                 wrong = self.target[t]
-                yield Guess(((slug, sentence),), Spot(t), {t: always(wrong)}, frozenset([t]))
+                sure = slug not in ("value-clipped", "dropout-mask")
+                names = ((slug, sentence),)
+                yield Guess(names, Spot(t), {t: always(wrong)}, frozenset([t]), exact=sure)
 
     def seen(self, back: Backward, t: Tensor, mine: Array, right: Array) -> Iterator[Any]:
         """The slugs and sentences of patterns in a gradient."""
@@ -526,11 +571,9 @@ class Search:
                 chain = chain or self.in_series(group)
                 if not chain:
                     parts = self.partly(group)
-                    told = {t for _, guesses in parts for t in guesses[0].explained}
-                    chain = parts if told >= set(group) else self.bounded(group) or parts
-                for t, guesses in chain:
-                    also = tuple(u for u in group if u is not t and u in guesses[0].explained)
-                    found[t] = self.told(t, guesses, also)
+                    whole = len(group) == sum(1 + len(step.also) for step in parts)
+                    chain = parts if whole else self.bounded(group) or parts
+                found |= {step.t: self.told(step) for step in chain}
         return found
 
     def together(self, wrong: list[Tensor]) -> list[list[Tensor]]:
@@ -545,36 +588,46 @@ class Search:
         ordered = [sorted(g, key=place.__getitem__) for g in groups]
         return sorted(ordered, key=lambda g: place[g[0]])
 
-    def classes(self, back: Backward, wrong: list[Tensor]) -> list[list[Guess]]:
-        """The guesses for the first wrong tensor, those that do the same together, the ones that
+    def classes(self, back: Backward, wrong: list[Tensor], t: Tensor) -> list[list[Guess]]:
+        """The guesses for one of the wrong tensors, those that do the same together, the ones that
         explain most first."""
         among = set(wrong)
         found: dict[Any, list[Guess]] = {}
-        for guess in self.guesses(back, wrong[0]):
+        for guess in self.guesses(back, t):
             if guess.spoilt <= among:
-                found.setdefault((guess.explained, guess.spoilt), []).append(guess)
-        return sorted(found.values(), key=lambda c: (-len(c[0].explained), len(c[0].spoilt)))
+                found.setdefault((guess.explained & among, guess.spoilt), []).append(guess)
+        return [
+            sorted(found[key], key=lambda guess: len(guess.names))
+            for key in sorted(found, key=lambda key: (-len(key[0]), len(key[1])))
+        ]
 
-    def chain(
-        self, back: Backward, wrong: list[Tensor], depth: int
-    ) -> list[tuple[Tensor, list[Guess]]] | None:
-        """At most `depth` mistakes, one after the other, that explain all of `wrong`."""
-        t, among = wrong[0], set(wrong)
-        ranked = self.classes(back, wrong)
-        if ranked and ranked[0][0].explained >= among:
-            return [(t, ranked[0])]
-        for guesses in ranked[:WIDEST] if depth > 1 else ():
-            if self.late:
-                return None
-            then = Backward(back.nodes, back.yours, {**back.changes, **guesses[0].changes})
-            left = self.wrong(then, wrong)
-            if left and left[0] is not t and len(left) < len(wrong):
-                rest = self.chain(then, left, depth - 1)
-                if rest:
-                    return [(t, guesses), *rest]
-        return None
+    def chain(self, back: Backward, wrong: list[Tensor], depth: int) -> list[Step] | None:
+        """At most `depth` mistakes, one after the other, that explain all of `wrong`: those that
+        need the fewest names."""
+        best: list[Step] | None = None
+        for t in wrong[: 4 if depth == 2 else 1]:
+            for guesses in self.classes(back, wrong, t)[:WIDEST]:
+                try:
+                    then = Backward(back.nodes, back.yours, {**back.changes, **guesses[0].changes})
+                except ValueError:  # a gradient of that shape cannot be passed on
+                    then = back
+                left = [u for u in self.wrong(then, wrong) if u not in guesses[0].explained]
+                rest: list[Step] | None = []
+                if left:
+                    stuck = len(left) >= len(wrong) or any(u is t for u in left)
+                    rest = None if stuck or depth == 1 else self.chain(then, left, depth - 1)
+                if rest is None:
+                    continue
+                still = {t, *left}
+                step = Step(t, guesses, tuple(u for u in wrong if u not in still))
+                best = min([best or [step, *rest], [step, *rest]], key=names_of)
+                if names_of(best) == len(best):
+                    return best
+                if self.late:
+                    return best
+        return best
 
-    def everywhere(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+    def everywhere(self, wrong: list[Tensor]) -> list[Step] | None:
         """The same wrong rule in every operation of a kind."""
         arcs = [e for parts in self.back.into.values() for e in parts]
         found: list[Guess] = []
@@ -589,9 +642,9 @@ class Search:
                     spot = Spot(mine[0].p, (mine[0],))
                     found += self.whole(self.back, wrong[0], spot, changes, row.slug, words)
         good = [g for g in found if not g.spoilt and g.explained >= set(wrong)]
-        return [(wrong[0], good)] if good else None
+        return [Step(wrong[0], good, tuple(wrong[1:]))] if good else None
 
-    def in_series(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+    def in_series(self, wrong: list[Tensor]) -> list[Step] | None:
         """Two mistakes one above the other, with nothing handed in between; on small nets."""
         t, back = wrong[0], self.back
         if len(back.nodes) > 60:
@@ -613,22 +666,22 @@ class Search:
                 rest = self.chain(then, left, 1)
                 if rest:
                     sentence = row.sentence.format(op=e.node.op.name)
-                    names = ((row.slug, sentence), *rest[0][1][0].names)
+                    names = ((row.slug, sentence), *rest[0].guesses[0].names)
                     guess = Guess(
                         names, Spot(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row
                     )
-                    return [(t, [guess])]
+                    return [Step(t, [guess], tuple(wrong[1:]))]
         return None
 
-    def bounded(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+    def bounded(self, wrong: list[Tensor]) -> list[Step] | None:
         """A value that was clipped at an unknown bound."""
         good = (g for g in self.clipped(wrong[0]) if not g.spoilt and g.explained >= set(wrong))
         guess = next(good, None)
-        return [(wrong[0], [guess])] if guess else None
+        return [Step(wrong[0], [guess], tuple(wrong[1:]))] if guess else None
 
-    def partly(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]]:
+    def partly(self, wrong: list[Tensor]) -> list[Step]:
         """Where no chain explains all: what explains single tensors without spoiling others."""
-        found: list[tuple[Tensor, list[Guess]]] = []
+        found: list[Step] = []
         left = list(wrong)
         while left and not self.late:
             t = left.pop(0)
@@ -636,11 +689,12 @@ class Search:
             if good:
                 most = max(len(g.explained) for g in good)
                 good = [g for g in good if len(g.explained) == most]
-                found.append((t, good))
+                also = tuple(u for u in left if u in good[0].explained)
+                found.append(Step(t, good, also))
                 left = [u for u in left if u not in good[0].explained]
         return found
 
-    def twice(self, wrong: list[Tensor]) -> list[tuple[Tensor, list[Guess]]] | None:
+    def twice(self, wrong: list[Tensor]) -> list[Step] | None:
         """All leaves twice too large, and nothing else wrong."""
         leaves = {t for t in self.target if t.op is None}
         if len(leaves) < 2 or set(wrong) != leaves:
@@ -650,23 +704,23 @@ class Search:
         names = (("counted-twice", SENTENCES["counted-twice"]),)
         guess = Guess(names, Spot(wrong[0]), {}, frozenset(wrong))
         same = [g for g in self.guesses(self.back, wrong[0]) if g.explained >= set(wrong)]
-        return [(wrong[0], [*same, guess])]
+        return [Step(wrong[0], [*same, guess], tuple(wrong[1:]))]
 
     # ---- telling
 
-    def told(self, t: Tensor, guesses: list[Guess], also: tuple[Tensor, ...]) -> Finding:
-        """The diagnoses of guesses that explain the same."""
+    def told(self, step: Step) -> Finding:
+        """The diagnoses of guesses that explain the same, with the fewest names."""
         shown: dict[tuple[str, ...], Guess] = {}
-        for guess in guesses:
+        for guess in step.guesses:
             shown.setdefault(tuple(slug for slug, _ in guess.names), guess)
         fewest = min(map(len, shown))
         simple = [guess for slugs, guess in shown.items() if len(slugs) == fewest]
-        diagnoses: dict[str, Diagnosis] = {}
-        for guess in simple:
-            for i, (slug, sentence) in enumerate(guess.names):
-                text = sentence if i else sentence + self.where(t, guess)
-                diagnoses.setdefault(slug, Diagnosis(slug, text, True))
-        return Finding(tuple(diagnoses.values()), also, self.formula(simple[0]))
+        diagnoses = [
+            Diagnosis(slug, words if i else words + self.where(step.t, guess), guess.exact, n)
+            for n, guess in enumerate(simple)
+            for i, (slug, words) in enumerate(guess.names)
+        ]
+        return Finding(tuple(diagnoses), step.also, self.formula(simple[0]))
 
     def where(self, t: Tensor, guess: Guess) -> str:
         """The place in words, unless it is the tensor itself."""
@@ -681,11 +735,13 @@ class Search:
         if t in self.labels or t.op is None:
             return self.labels.get(t, f"a leaf of shape {t.shape}")
         names: list[str] = []
-        near = [t]
+        near = {t: None}
+        seen: set[Tensor] = set()
         while near and not names:
             above = [p for q in near if q.op is not None for p in q.parents if p is not None]
             names = list(dict.fromkeys(self.labels[p] for p in above if p in self.labels))
-            near = above
+            near = {p: None for p in above if p not in seen}
+            seen.update(near)
         after = f", after {', '.join(names[:2])}" if names else ""
         return f"{t.op.name} of shape {t.shape}{after}"
 
@@ -708,11 +764,20 @@ class Search:
             right = formulas(node.op, node.data, node.args, node.kw, names, out)[1][e.i]
         except (ValueError, TypeError, AttributeError, IndexError):
             return ""
-        return f"yours {yours}, right {right}" if yours else ""
+        text = f"yours {yours}, right {right}"
+        return text if yours and "array(" not in text else ""
 
 
-def named_factors(n: int, ks: tuple[int, ...]) -> dict[float, list[Names]]:
-    """Every factor that has a name, alone or as a product of few, with its names."""
+def names_of(chain: list[Step]) -> int:
+    """How many mistakes a chain says there are."""
+    return sum(len(step.guesses[0].names) for step in chain)
+
+
+def named_factors(n: int, ks: tuple[int, ...], means: list[int]) -> dict[float, list[Names]]:
+    """Every factor that has a name, alone or as a product of few, with its names.
+
+    `means` are how many elements the means of the tape are taken over.
+    """
     groups: dict[str, list[tuple[float, tuple[str, str]]]] = {"": [], "2": [], "n": []}
     for slug, factor, sentence in CONSTANTS:
         for k in ks if "k" in inspect.signature(factor).parameters else (1,):
@@ -722,6 +787,13 @@ def named_factors(n: int, ks: tuple[int, ...]) -> dict[float, list[Names]]:
             kind = "n" if inspect.signature(factor).parameters else "2" if value in (2, 0.5) else ""
             if value != 1:
                 groups[kind].append((value, (slug, sentence.format(n=n, k=k, nk=n * k))))
+    for count in means:
+        for slug, value, words in (
+            ("mean-missing", count, "not divided by"),
+            ("mean-twice", 1 / count, "divided once too often by"),
+        ):
+            if count > 1 and all(v != value for v, _ in groups["n"]):
+                groups["n"].append((value, (slug, f"{words} the {count} elements of a mean")))
     singles = [(v, (name,)) for kind in groups.values() for v, name in kind]
     pairs = [
         (u * v, (one, two))

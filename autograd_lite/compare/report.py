@@ -52,7 +52,7 @@ class Witness:
 
     def __str__(self) -> str:
         where = f"{shown(self.name)}: element {self.element}" if self.element else shown(self.name)
-        text = f"{where}: yours {self.yours:.4g}, autodiff {self.autodiff:.4g}"
+        text = f"{where}: yours {self.yours + 0:.4g}, autodiff {self.autodiff:.4g}"
         slope = self.finite_difference
         if slope is None:
             return f"{text}. The tape was overwritten in place: no finite difference."
@@ -168,7 +168,8 @@ class Report:
     @property
     def ends(self) -> list[str]:
         """The lines below the table."""
-        return [line for line in (self.summary, self.formula, str(self.witness or "")) if line]
+        lines = (self.summary, shown(self.formula, 400), str(self.witness or ""))
+        return [line for line in lines if line]
 
     @property
     def summary(self) -> str:
@@ -205,13 +206,13 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def told(row: Row) -> str:
     """The last column of a row: its diagnoses, all that fit, or what is known without one."""
-    if row.diagnoses:
-        words = "; or ".join(d.sentence for d in row.diagnoses)
-        return (
-            words
-            if row.note.startswith("norm ratio")
-            else "; ".join(filter(None, (words, row.note)))
+    ways: dict[int, list[str]] = {}
+    for d in row.diagnoses:
+        ways.setdefault(d.explanation, []).append(
+            d.sentence if d.exact else f"perhaps {d.sentence}"
         )
+    if ways:
+        return "; or ".join(" AND ".join(together) for together in ways.values())
     return f"unexplained: {row.note}" if row.verdict == WRONG else row.note
 
 

@@ -387,7 +387,7 @@ def test_a_mistake_inherited_from_two() -> None:
     assert [(row.name, row.note) for row in report.rows] == [
         ("later", "norm ratio 1, cosine -1"),
         ("a", "the mistake of later"),  # one sign, above both, explains them
-        ("w", "from later"),
+        ("w", "from later, a"),
     ]
     report = compare(loss, {"a": -b.data, "later": 2 * a.data, "w": 3 * w.data})
     assert [(row.name, row.verdict, row.note) for row in report.rows] == [
@@ -594,7 +594,7 @@ def test_the_dictionary_is_json() -> None:
         "name": "z1", "shape": [N, HIDDEN], "max_abs_err": pytest.approx(row["max_abs_err"]),
         "rel_err": pytest.approx(0.5), "verdict": "wrong here", "note": "norm ratio 2, cosine 1",
         "diagnoses": [
-            {"slug": "factor-2", "sentence": row["diagnoses"][0]["sentence"], "exact": True}
+            {"slug": "factor-2", "sentence": row["diagnoses"][0]["sentence"], "exact": True, "explanation": 0}
         ],
     }  # fmt: skip
     assert told["witness"]["name"] == "z1"
@@ -713,3 +713,49 @@ def test_a_long_tape_needs_no_recursion() -> None:
     report = compare(y.sum(), {"y": [1.0], "w": [2.0]})
     assert verdicts(report) == {"y": "ok", "w": "wrong here"}
     assert report.witness.finite_difference == pytest.approx(1.0)
+
+
+def test_mistakes_made_together_and_other_ways_to_explain_are_told_apart() -> None:
+    w = tensor(np.linspace(1, 2, 12), requires_grad=True, name="w")
+    both = compare((w * w * w).sum(), {"w": -6 * w.data**2})
+    ways = [(d.slug, d.explanation) for d in both.rows[0].diagnoses]
+    assert ways == [("sign", 0), ("factor-2", 0)]
+    assert "the sign is flipped AND a factor 2 too many" in " ".join(str(both).split())
+
+
+def test_what_explains_no_difference_is_no_mistake() -> None:
+    w = tensor(np.linspace(1, 2, 12), requires_grad=True, name="w")
+    loss = (w * w * w).sum()
+    noise = np.random.default_rng(0).standard_normal(12)
+    row = compare(loss, {"w": 3 * w.data**2 * (1 + 1e-8 * noise)}).rows[0]
+    assert (row.verdict, row.diagnoses) == ("wrong here", ())
+
+
+def test_a_gradient_that_cancels_to_rounding_is_not_judged() -> None:
+    ag.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 2))
+    x = np.random.default_rng(0).standard_normal((16, 4)).astype(np.float32)
+    loss = (net(Tensor(x)) ** 2).mean()
+    rounding = np.full(5, 1e-9, np.float32)
+    assert compare(loss, {"0.bias": rounding}, net).rows[-1].verdict != "wrong here"
+    rows = {r.name: r.verdict for r in compare(loss, {"0.bias": rounding}, net).rows}
+    assert rows["0.bias"] == "too small to judge"
+    rows = {r.name: r.verdict for r in compare(loss, {"0.bias": rounding * 1e4}, net).rows}
+    assert rows["0.bias"] == "wrong here"
+
+
+def test_a_long_chain_of_sums_has_a_label() -> None:
+    y = tensor(1.0, requires_grad=True, name="x")
+    for _ in range(60):
+        y = y + y
+    assert compare(y, {"x": -(2.0**60)}).first_wrong.diagnoses[0].slug == "sign"
+
+
+def test_a_scale_is_a_convention() -> None:
+    net, x, loss, labels = problem()
+    grads = {name: 7 * g for name, g in by_hand(net, x, labels).items()}
+    assert not compare(loss, grads, net).ok
+    report = compare(loss, grads, net, scale=7)
+    assert report.ok and "Yours are divided by scale, 7." in str(report)
+    with pytest.raises(ValueError, match="scale is 0; give the loss by hand over this loss"):
+        compare(loss, grads, net, scale=0)
