@@ -68,17 +68,22 @@ class record_lines:
         with counting:
             modes.watchers -= 1
 
+    @property
+    def around(self) -> Any:
+        """The watcher outside of this one, which may be entered twice."""
+        return next((w for w in reversed(self.outer) if w is not self), None)
+
     def made(self, op: Any, t: Any, parents: Any, args: Any, kw: Any) -> None:
         """Called for every result of an operation."""
         if t.op is not None:
             t._more().origin = place()
-        if self.outer[-1] is not None:
-            self.outer[-1].made(op, t, parents, args, kw)
+        if self.around is not None:
+            self.around.made(op, t, parents, args, kw)
 
     def pulled(self, node: Any, p: Any, g: Any, gradient: Any) -> None:
         """Called for every gradient that a rule gives."""
-        if self.outer[-1] is not None:
-            self.outer[-1].pulled(node, p, g, gradient)
+        if self.around is not None:
+            self.around.pulled(node, p, g, gradient)
 
 
 def origin_of(t: Any) -> Place | None:

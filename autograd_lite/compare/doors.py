@@ -78,8 +78,7 @@ def compare(
     1 gradient agrees, 1 is wrong on its own. Fix w first.
     w: element (1, 0): yours 22, autodiff 44, finite difference 44.
     """
-    if not (np.isfinite(scale) and scale):
-        raise ValueError(f"compare: scale is {scale}; give the loss by hand over this loss")
+    check_options(model, scale, transposed)
     check_loss(loss)
     if not isinstance(grads, Mapping):
         raise TypeError(
@@ -99,9 +98,8 @@ def compare(
         nodes = list(walk(loss))
         raw = {t: g / scale if scale != 1 else g for t, g in yours.items()}
         own, told = laid_out(raw, transposed)
-        deferred = deferral(nodes, own, true)
-        if deferred != 1:
-            own = {t: g / deferred if t.op is not None else g for t, g in own.items()}
+        n, late = deferral(nodes, own, true)
+        own = {t: g / n if t in late else g for t, g in own.items()}
         back = Backward(nodes, {t: g.astype(t.dtype) for t, g in own.items()}, {})
         size = scale_of(loss)
         absent = {p: name for name, p in reversed(parameters.items()) if p.requires_grad}
@@ -116,10 +114,7 @@ def compare(
                 rows[t] = row
             elif t in absent:
                 rows[t] = Row(absent[t], t.shape, NAN, NAN, ABSENT, "")
-        if deferred != 1:
-            rows = {
-                t: put_off(row, deferred) if t.op is not None else row for t, row in rows.items()
-            }
+        rows = {t: put_off(row, n) if t in late else row for t, row in rows.items()}
         labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in nodes if t.name}
         rows, formula = named(Search(back, {t: own.get(t, raw[t]) for t in raw}, labels), rows)
         found = witness(loss, rows, own, true)
@@ -168,33 +163,37 @@ def laid_out(
     return own, told
 
 
-def deferral(nodes: list[Tensor], own: Mapping[Tensor, Array], true: Mapping[Tensor, Any]) -> int:
-    """n if the gradients of intermediates lack their 1/n while those of leaves have it, else 1.
+def deferral(
+    nodes: list[Tensor], own: Mapping[Tensor, Array], true: Mapping[Tensor, Any]
+) -> tuple[int, set[Tensor]]:
+    """n, and the tensors whose gradients lack a 1/n that those of parameters have: intermediates
+    and inputs. Else 1.
 
     Where some are wrong, it is the convention that leaves fewer of them wrong on their own.
     """
     n, _ = sizes(nodes)
-    if n < 2 or len({t.op is None for t in own}) < 2:
-        return 1
 
-    zero = {t: np.zeros(t.shape) for t in own}
+    def near(t: Tensor, g: Array, right: Mapping[Tensor, Any]) -> bool:
+        return distance(g, np.asarray(right.get(t, 0 * g)))[1] <= tolerance(g, t.data)
+
+    late = {
+        t for t, g in own.items() if t.op is not None or (n in t.shape and near(t, g / n, true))
+    }
+    if n < 2 or all(t.op is None for t in late) or len(late) == len(own):
+        return 1, set()
 
     def result(factor: int) -> tuple[list[Tensor], int]:
         """The tensors that agree with autodiff, and how many neither do nor inherit."""
-        mine = {t: g / factor if t.op is not None else g for t, g in own.items()}
+        mine = {t: g / factor if t in late else g for t, g in own.items()}
         made = Backward(nodes, {t: g.astype(t.dtype) for t, g in mine.items()}, {}).made
-
-        def near(t: Tensor, right: Mapping[Tensor, Any]) -> bool:
-            a = np.asarray(right.get(t, zero[t]))
-            return distance(mine[t], a)[1] <= tolerance(mine[t], t.data)
-
-        good = [t for t in mine if near(t, true)]
-        return good, sum(not near(t, made) for t in mine) - sum(not near(t, made) for t in good)
+        good = [t for t, g in mine.items() if near(t, g, true)]
+        return good, sum(not near(t, g, made) for t, g in mine.items() if not near(t, g, true))
 
     (good, wrong), (better, left) = result(1), result(n)
     more = len(better) - len(good)
-    both = len({t.op is None for t in better}) == 2
-    return n if (left < wrong and more >= 0) or (left == wrong and more > 0 and both) else 1
+    both = len({t in late for t in better}) == 2
+    settled = (left < wrong and more >= 0) or (left == wrong and more > 0 and both)
+    return (n, late) if settled else (1, set())
 
 
 def put_off(row: Row, n: int) -> Row:
@@ -235,9 +234,24 @@ def assert_same(
     >>> x = tensor(3.0, requires_grad=True, name="x")
     >>> assert_same(x * x, {"x": 6.0})
     """
+    __tracebackhide__ = True  # pytest then shows the caller's line
     report = compare(loss, grads, model, scale=scale, transposed=transposed)
     if not report.ok:
         raise AssertionError(f"gradients differ from autodiff\n{report}")
+
+
+def check_options(model: Any, scale: Any, transposed: Any) -> None:
+    """Raise unless these are options of `compare`."""
+    if model is not None and (isinstance(model, type) or not hasattr(model, "named_parameters")):
+        raise TypeError(
+            f"compare: model is {model!r:.60}; give the Module whose parameters have the names"
+        )
+    if not isinstance(scale, int | float | np.number) or not np.isfinite(scale) or not scale:
+        raise ValueError(
+            f"compare: scale is {scale!r:.60}; give the loss by hand over this loss, a number"
+        )
+    if transposed not in (None, True, False):
+        raise ValueError(f"compare: transposed is {transposed!r:.60}; give True, False or None")
 
 
 def check_loss(loss: Any) -> None:
@@ -290,8 +304,9 @@ def find(
 ) -> dict[Tensor, str]:
     """The tensor of each name."""
     known: dict[str, dict[Tensor, None]] = {name: {p: None} for name, p in parameters.items()}
+    earlier = {t.extra.previous for t in order if t.extra is not None}
     for t in order:
-        if t.name:
+        if t.name and t not in earlier:  # a change in place takes the name along
             known.setdefault(t.name, {})[t] = None
     asked: dict[Tensor, str] = {}
     for name in names:
@@ -384,5 +399,6 @@ def witness(
             place = np.unravel_index(np.argmax(difference), t.shape)
             element = tuple(int(i) for i in place)
             sides = slopes(loss, t, element)
-            return Witness(row.name, element, float(mine[element]), float(right[element]), sides)
+            numbers = float(mine[element]), float(right[element])
+            return Witness(row.name, element, *numbers, sides, float(loss.data.item()))
     return None

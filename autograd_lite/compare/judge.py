@@ -48,6 +48,15 @@ class Row:
     note: str
     diagnoses: tuple[Diagnosis, ...] = ()
 
+    @property
+    def explanations(self) -> list[str]:
+        """Each way to explain this gradient, in words."""
+        ways: dict[int, list[str]] = {}
+        for d in self.diagnoses:
+            words = d.sentence if d.exact else f"perhaps {d.sentence}"
+            ways.setdefault(d.explanation, []).append(words)
+        return [" AND ".join(together) for together in ways.values()]
+
 
 def tolerance(yours: Array, true: Array) -> float:
     """The relative error up to which two gradients of these types are the same."""

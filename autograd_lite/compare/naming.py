@@ -21,7 +21,7 @@ from ..ops import table
 from ..symbol import Symbol, as_symbol, formulas, input_names
 from ..tape import Array, fit
 from ..tensor import Tensor
-from .judge import Diagnosis, distance, largest
+from .judge import Diagnosis, distance, largest, tolerance
 from .mistakes import CONSTANTS, CURVES, FITS, PRODUCTS, RELUS, RULES, SENTENCES, VAGUE, Mistake
 from .replay import Backward, Edge
 
@@ -104,9 +104,7 @@ class Search:
         self.back = back
         self.labels = labels
         self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
-        self.coarse = {
-            t: 1e-4 if min(g.dtype.itemsize, t.dtype.itemsize) < 8 else 1e-7 for t, g in raw.items()
-        }
+        self.coarse = {t: tolerance(g, t.data) for t, g in raw.items()}
         self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
         counts = {
             t.args[0].size // max(t.data.size, 1)
@@ -132,6 +130,16 @@ class Search:
         if max(largest(mine), largest(g)) <= self.floor[t]:
             return True
         return distance(mine, g.reshape(mine.shape))[1] <= self.coarse[t]
+
+    def explains(self, t: Tensor, g: Array) -> bool:
+        """Whether `g` is what was handed in for `t` and the right gradient is not, by far."""
+        mine, right = self.target[t], made(self.back, t)
+        if not self.agrees(t, g):
+            return False
+        if squeezed(g) != squeezed(right):
+            return True
+        gap = largest(mine - right.reshape(mine.shape))
+        return largest(mine - g.reshape(mine.shape)) <= 1e-2 * gap
 
     def wrong(self, back: Backward, among: list[Tensor]) -> list[Tensor]:
         """The tensors whose gradient is not what that pass gives, in backward order."""
@@ -165,8 +173,7 @@ class Search:
         few = mine.size < 3 and want != "names"
         if math.isnan(c) or few or not self.agrees(t, still + c * slope):
             return None
-        gap = mine - made(back, t) if made(back, t).shape == mine.shape else mine
-        if largest(mine - still - c * slope) > 1e-2 * largest(gap):  # it explains no difference
+        if not self.explains(t, still + c * slope):
             return None
         explained: set[Tensor] = set()
         spoilt: set[Tensor] = set()
@@ -424,7 +431,7 @@ class Search:
         except (ValueError, TypeError, IndexError):
             return
         was = {u for u in self.target if self.agrees(u, made(back, u))}
-        if t in set(good) - was:
+        if t in set(good) - was and self.explains(t, made(then, t)):
             explained = frozenset(good) - was
             yield Guess(
                 ((slug, sentence),),
@@ -505,9 +512,9 @@ class Search:
             right - right.flat[0]
         ):
             yield "placeholder", SENTENCES["placeholder"].format(value=float(mine.flat[0]))
-        zero = (mine == 0) & (right != 0)
+        zero = (mine == 0) & (np.abs(right) > 1e-9 * size)
         same = np.abs(mine - right) <= self.coarse[t] * size
-        if zero.any() and (same | zero).all() and not zero.all():
+        if zero.sum() > 2 and (same | zero).all() and not zero.all():
             for x in [t.data, *(e.node.data for e in back.into.get(t, ()))]:
                 inside = x[~zero & (right != 0)] if x.shape == zero.shape else x[:0]
                 low, high = inside.min(initial=np.inf), inside.max(initial=-np.inf)
@@ -538,7 +545,7 @@ class Search:
                 at = ", ".join(str(i) for i, f in enumerate(c) if f != 1)
                 for names in self.factors[others.pop()]:
                     slug, sentence = names[0]
-                    yield slug, f"{sentence}, in {kind} {at}"
+                    yield slug, f"{sentence}, in {kind if ',' in at else kind[:-1]} {at}"
 
     def clipped(self, t: Tensor) -> Iterator[Guess]:
         """A gradient that is zero where a value is larger than some bound: of small matrices, every
@@ -716,7 +723,7 @@ class Search:
         fewest = min(map(len, shown))
         simple = [guess for slugs, guess in shown.items() if len(slugs) == fewest]
         diagnoses = [
-            Diagnosis(slug, words if i else words + self.where(step.t, guess), guess.exact, n)
+            Diagnosis(slug, words if i else words + self.where(step.t, guess), sure(guess), n)
             for n, guess in enumerate(simple)
             for i, (slug, words) in enumerate(guess.names)
         ]
@@ -766,6 +773,13 @@ class Search:
             return ""
         text = f"yours {yours}, right {right}"
         return text if yours and "array(" not in text else ""
+
+
+def sure(guess: Guess) -> bool:
+    """Whether a guess is more than consistent: two factors that make a third may be another's."""
+    factors = {slug for slug, _, _ in CONSTANTS}
+    numbers = [slug for slug, _ in guess.names if slug in factors and slug != "sign"]
+    return guess.exact and len(numbers) < 2
 
 
 def names_of(chain: list[Step]) -> int:
@@ -1016,7 +1030,9 @@ def sizes(nodes: list[Tensor]) -> tuple[int, tuple[int, ...]]:
             np.size(a) > 1 for a in [*constants, index if isinstance(index, np.ndarray) else 0]
         ) or any(p in fed for p in node.parents if p is not None):
             fed.add(node)
-    tables = [t for t in nodes if t in fed and t.ndim == 2]
+    tables = [t for t in nodes if t in fed and t.ndim == 2] or [
+        t for t in nodes if t.op is not None and t.ndim == 2 and not is_weight(t)
+    ]
     full = [t for t in tables if 1 not in t.shape] or tables
     shared = [(a, t.shape[a]) for a in (0, 1) for t in full if t.shape[a] > 1]
     if not shared:

@@ -35,11 +35,17 @@ class Witness:
     yours: float
     autodiff: float
     slopes: tuple[float, float] | None
+    loss: float = 1.0
 
     @property
     def finite_difference(self) -> float | None:
         """The central difference: the mean of the slopes."""
         return None if self.slopes is None else (self.slopes[0] + self.slopes[1]) / 2
+
+    @property
+    def noise(self) -> float:
+        """What rounding of the loss makes of a finite difference, with a margin."""
+        return 1e-8 * max(1.0, abs(self.loss))
 
     @property
     def kink(self) -> bool:
@@ -55,12 +61,18 @@ class Witness:
         text = f"{where}: yours {self.yours + 0:.4g}, autodiff {self.autodiff:.4g}"
         slope = self.finite_difference
         if slope is None:
-            return f"{text}. The tape was overwritten in place: no finite difference."
+            why = (
+                "The tape was overwritten in place"
+                if math.isfinite(self.loss)
+                else "The loss is no number"
+            )
+            return f"{text}. {why}: no finite difference."
         text += f", finite difference {slope:.4g}."
         if self.kink and self.slopes is not None:
             left, right = self.slopes
             return f"{text} A kink: the slopes are {left:.4g} and {right:.4g}."
-        if abs(slope - self.yours) < abs(slope - self.autodiff):
+        dispute = abs(self.yours - self.autodiff)
+        if abs(slope - self.yours) < 0.1 * dispute and dispute > self.noise:
             text += " It agrees with yours: a rule of autodiff is wrong."
         return text
 
@@ -114,6 +126,9 @@ class Report:
                 "kink": w.kink,
             },
         }
+
+    def __bool__(self) -> bool:
+        return self.ok
 
     def __str__(self) -> str:
         return self._text(colour=False)
@@ -205,15 +220,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def told(row: Row) -> str:
-    """The last column of a row: its diagnoses, all that fit, or what is known without one."""
-    ways: dict[int, list[str]] = {}
-    for d in row.diagnoses:
-        ways.setdefault(d.explanation, []).append(
-            d.sentence if d.exact else f"perhaps {d.sentence}"
-        )
-    if ways:
-        return "; or ".join(" AND ".join(together) for together in ways.values())
-    return f"unexplained: {row.note}" if row.verdict == WRONG else row.note
+    """The last column of a row: what explains it, all that does, or what is known without."""
+    if row.diagnoses:
+        return "; or ".join(row.explanations)
+    return f"unexplained: {row.note}" if "norm ratio" in row.note else row.note
 
 
 def error(x: float) -> str:

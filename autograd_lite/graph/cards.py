@@ -325,8 +325,8 @@ class Writer:
         if worst.verdict not in ("ok", "not handed in"):
             if worst.note and not worst.diagnoses:
                 node.mistakes.append(worst.note)
-            for d in worst.diagnoses:
-                node.mistakes.append(d.sentence if d.exact else f"perhaps: {d.sentence}")
+            for i, words in enumerate(worst.explanations):
+                node.mistakes.append(f"or {words}" if i else words)
             if worst is self.report.first_wrong and self.report.formula:
                 node.mistakes.append(self.report.formula.partition(": ")[2])
 
