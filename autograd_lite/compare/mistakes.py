@@ -504,6 +504,7 @@ constant("placeholder", lambda: 0, "zero: never written, or detached")
 SENTENCES = {
     "partial-preactivation": "the derivative of {op} taken at the single products x * w, not at their sum",
     "input-not-activated": "made with the input of {op}, not with its output",
+    "upstream-missing": "the arriving gradient is not used, as if it were ones",
     "bias-from-weight": "the column sums of the weight's gradient",
     "overwritten": "one use overwrites the others: 1 of {count} contributions is left",
     "detached": "one of {count} contributions is forgotten",
@@ -518,6 +519,6 @@ SENTENCES = {
     "value-clipped": "0 where the value is outside of {low:.4g} to {high:.4g}: the value clipped, not the "
     "gradient",
     "placeholder": "all elements are {value:.4g}: a placeholder",
-    "transposed": "the transpose of the gradient",
+    "transposed": "the transpose of the gradient (transposed=True if all are)",
     "mean-deferred": "the 1/n comes later: intermediates are {n} times autodiff's",
 }

@@ -23,7 +23,7 @@ from ..tape import Array, fit
 from ..tensor import Tensor
 from .judge import Diagnosis, distance, largest, tolerance
 from .mistakes import CONSTANTS, CURVES, FITS, PRODUCTS, RELUS, RULES, SENTENCES, VAGUE, Mistake
-from .replay import Backward, Edge
+from .replay import Backward, Edge, edges
 
 STATISTICS = frozenset({"mean", "var", "std"})
 VIEWS = frozenset({"mT", "reshape", "permute"})
@@ -212,6 +212,7 @@ class Search:
         yield from self.unsummed(back, t, spots)
         yield from self.products(back, t, spots)
         yield from self.statistics(back, t, places)
+        yield from self.without_upstream(back, t, spots)
         yield from self.penalties(back, t)
         scaled = list(self.factor_of(back, t, [Spot(p) for p in places]))
         yield from (guess for guess in scaled if guess.names[0][0] != "placeholder")
@@ -459,6 +460,18 @@ class Search:
                     words = SENTENCES["detached"].format(count=count)
                     names = (("overwritten" if count == 2 else "placeholder", words),)
                 yield Guess(names, spot, changes, *found[1:], first(spot))
+
+    def without_upstream(self, back: Backward, t: Tensor, spots: list[Spot]) -> Iterator[Guess]:
+        """The arriving gradient is not used: as if it were ones."""
+        for spot in spots:
+            if len(spot.edges) != 1 or spot.edges[0].node.data.size < 2:
+                continue
+            (e,) = spot.edges
+            alike = (e.g == e.g.flat[0]).all()
+            again = [a for a in edges(e.node, np.ones_like(e.node.data)) if a.i == e.i]
+            if again and not alike and np.ptp(again[0].part):  # else it is a placeholder
+                names = (("upstream-missing", SENTENCES["upstream-missing"]),)
+                yield from self.attempt(back, t, spot, again[0].part, names, always(again[0].part))
 
     def penalties(self, back: Backward, t: Tensor) -> Iterator[Guess]:
         """A multiple of the weight itself, or of its sign."""

@@ -640,7 +640,7 @@ def test_the_witness_finds_a_wrong_rule() -> None:
 
 def test_the_witness_names_a_kink_and_takes_curvature_for_none() -> None:
     w = tensor(np.array([0.0, 2.0]), requires_grad=True, name="w")
-    report = compare(ag.relu(w).sum(), {"w": [1.0, 1.0]})
+    report = compare(ag.relu(w).sum(), {"w": [2.0, 1.0]})
     assert str(report).endswith("finite difference 0.5. A kink: the slopes are 0 and 1.")
     assert report.to_dict()["witness"]["kink"] is True
     report = compare((w * w).sum(), {"w": [1e-5, 4.0]})
@@ -760,3 +760,17 @@ def test_a_scale_is_a_convention() -> None:
     assert report.ok and "Yours are divided by scale, 7." in str(report)
     with pytest.raises(ValueError, match="scale is 0; give the loss by hand over this loss"):
         compare(loss, grads, net, scale=0)
+
+
+def test_another_slope_at_a_kink_is_a_convention() -> None:
+    x = tensor([0.0, 1.0, -2.0], dtype="float64", requires_grad=True, name="x")
+    loss = (x.relu() * tensor([3.0, 4.0, 5.0], dtype="float64")).sum()
+    right = compare(loss, {"x": [3.0, 4.0, 0.0]}).rows[0]
+    assert right.verdict == "ok, other convention" and "kinks" in right.note
+    assert compare(loss, {"x": [3.5, 4.0, 0.0]}).rows[0].verdict == "wrong here"
+    assert compare(loss, {"x": [3.0, 4.1, 0.0]}).rows[0].verdict == "wrong here"
+
+
+def test_an_upstream_that_is_not_used() -> None:
+    report = ag.check_backward(lambda x: x**2, lambda g, x: 2 * x, inputs=((5, 3),))
+    assert report.first_wrong.diagnoses[0].slug == "upstream-missing"
