@@ -94,6 +94,12 @@ class Reader:
         tracked = [t for t in self.ops if t.requires_grad]
         self.steps = {t.serial: len(tracked) - i for i, t in enumerate(tracked)}
 
+    def overwritten(self, t: Tensor) -> bool:
+        """Whether the values that were computed with are gone, by a change in place since."""
+        users = self.consumers.get(t.serial)
+        since = users[0].serial if t.op is None and users else t.serial
+        return t.version is not None and t.version[0] > since
+
     def label(self, t: Tensor) -> str:
         """The dotted path of a parameter or buffer, else the tensor's own name."""
         return self.modules.label(t) or t.name

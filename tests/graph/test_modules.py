@@ -360,6 +360,12 @@ def test_a_model_is_drawn_before_any_training_step():
     assert "dW" in draw(model, rand(4, 3), grads=False).to_text()
 
 
+def test_the_numbers_of_an_input_have_the_default_dtype():
+    model = nn.Linear(2, 1)
+    assert draw(model, [[1.0, 2.0]]).drawing.facts[1] == "float32"
+    assert draw(model, np.ones((1, 2))).drawing.facts[1] == "float64"
+
+
 def test_drawing_a_model_leaves_buffers_and_random_numbers_alone():
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5))
     before = {k: v.data.copy() for k, v in model.named_buffers()}
