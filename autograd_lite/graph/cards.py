@@ -353,7 +353,31 @@ class Writer:
 
     # ---- edges
 
+    def instance(self, t: Tensor) -> str:
+        """The one module, of those that a folded card stands for, that an operation ran in."""
+        group = self.group[self.drawn(t).serial]
+        parts = self.read.paths.get(t.serial, "").split(".")
+        return group if group == HIDDEN else ".".join(parts[: group.count(".") + 1])
+
+    def sums(self) -> tuple[dict[tuple[int, int], tuple[str, int]], dict[tuple[str, int], float]]:
+        """What a folded card sends back to a tensor that it uses more than once is one gradient:
+        which edges belong to it, and its size."""
+        edges: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        for first in self.ops:
+            for t in self.twins[first.serial] if first.serial in self.group else ():
+                for use in self.read.uses[t.serial]:
+                    if use is None or use.grad is None or use.mark:
+                        continue
+                    s = use.source
+                    inside = self.drawn(s).serial in self.group
+                    if not (inside and self.instance(s) == self.instance(t)):
+                        key = self.instance(t), s.serial
+                        edges.setdefault(key, []).append((t.serial, s.serial))
+        keys = {edge: key for key, several in edges.items() if len(several) > 1 for edge in several}
+        return keys, self.read.gradients.sums(keys)
+
     def connect(self) -> None:
+        keys, sums = self.sums()
         copies: dict[int, int] = {}
         for t in self.ops:
             target = self.key(t)
@@ -374,8 +398,15 @@ class Writer:
                 else:
                     continue
                 at[s.serial] = self.ends[t.serial, s.serial] = source
-                grads = [self.use(twin, i).grad for twin in self.twins[t.serial]]
-                self.edge(source, target, use, [g.size for g in grads if g is not None])
+                grads: list[float] = []
+                for twin in self.twins[t.serial]:
+                    u = self.use(twin, i)
+                    key = keys.get((twin.serial, u.source.serial))
+                    if key is None:
+                        grads += [] if u.grad is None else [u.grad.size]
+                    elif key in sums:
+                        grads.append(sums.pop(key))
+                self.edge(source, target, use, grads)
 
     def edge(self, source: str, target: str, use: Use, grads: list[float]) -> None:
         if source == target:
