@@ -471,3 +471,9 @@ def test_a_folded_card_sends_one_gradient_to_what_it_uses_twice():
     hidden = [n.key for n in draw(z).drawing.nodes if n.kind == "hidden"]
     sent = [e.grads for e in draw(z).drawing.edges if e.target in hidden and e.grads]
     assert [421.0] in sent
+
+
+def test_a_model_that_is_drawn_keeps_the_lines_that_made_it():
+    g = draw(nn.Linear(2, 1), np.ones((1, 2)))
+    places = {g.drawing.frames[n.key].place for n in g.drawing.nodes if n.kind == "op"}
+    assert None not in places and {p.file for p in places} == {__file__}
