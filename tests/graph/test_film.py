@@ -967,8 +967,11 @@ def test_what_is_saved_and_where_it_was_made_is_typeset():
 
 
 def test_the_parts_of_a_weight_have_its_shape():
-    w = tensor([[1.0, 2.0, 3.0]], requires_grad=True, name="w")
+    w = tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True, name="w")
     x = tensor([[1.0, 0.0, 2.0], [0.0, 5.0, 0.0]], name="x")
-    story = story_of(draw((x @ w.mT).sum() + w.sum()).to_html())
+    story = story_of(draw((x @ w.mT)[:, 0].sum() + w.sum()).to_html())
     parts = [numbers_of(story, p["numbers"]) for p in story["sums"][card_of(story, "w")["parts"]]]
-    assert sorted(p.tolist() for p in parts) == [[[1.0, 1.0, 1.0]], [[1.0, 5.0, 2.0]]]
+    assert sorted(p.tolist() for p in parts) == [
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]],
+        [[1.0, 5.0, 2.0], [0.0, 0.0, 0.0]],
+    ]
