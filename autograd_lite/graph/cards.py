@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from ..names import Names, constant, count, number, words
 from ..tensor import Tensor
 from .fold import COPIES, HIDDEN, Folded
 from .frames import frames_of, size_of
 from .layout import in_reading_order, lay_out
 from .model import Box, Drawing, Edge, Node, order
 from .modules import common, spoken_path
-from .names import Names, constant, count, number, words
 from .read import Reader, Use
 
 __all__ = ["Writer"]

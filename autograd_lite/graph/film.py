@@ -13,10 +13,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..names import number, typeset, words
 from . import dot, render, text
 from .frames import Facts, Frame, Gift
 from .model import Drawing, Edge, Node
-from .names import number, typeset, words
 from .theme import DARK, LIGHT
 
 MANY = 8  # parts of one gradient; of more the norms are told, not the values

@@ -11,8 +11,8 @@ from autograd_lite import functions as F
 from autograd_lite.graph import draw
 from autograd_lite.graph.fold import LIMIT
 from autograd_lite.graph.model import Node
-from autograd_lite.graph.names import number
 from autograd_lite.graph.theme import LIGHT
+from autograd_lite.names import number
 
 
 class Linear:

@@ -16,8 +16,8 @@ from autograd_lite.graph import GraphRenderError, dot, draw
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.dot import spoken
 from autograd_lite.graph.model import Edge
-from autograd_lite.graph.names import typeset
 from autograd_lite.graph.theme import DARK, LIGHT
+from autograd_lite.names import typeset
 
 PURE = renderers.find_pure()
 SCRIPT = """
