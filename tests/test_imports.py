@@ -27,6 +27,7 @@ CORE = {
     "protocols": {"functions", "ops"},
     "creation": {"convert", "functions", "tensor", "modes"},
     "symbol": {"ops", "functions", "protocols", "tape"},
+    "names": set(),
     "origin": {"modes"},
     "program": {"ops", "symbol", "tape"},
     "simplify": {"ops", "program", "symbol"},

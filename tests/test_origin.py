@@ -1,6 +1,8 @@
 """record_lines keeps the line and the module of every operation, and costs nothing when off."""
 
 import inspect
+import subprocess
+import sys
 
 import nn
 from autograd_lite import detect_anomaly, origin_of, record_lines, tensor
@@ -48,3 +50,14 @@ def test_watchers_nest():
             b = x * x
         c = x * x
         assert origin_of(a) and origin_of(b) and origin_of(c) is None
+
+
+def test_only_draw_makes_modules_note_their_calls():
+    code = """
+import autograd_lite.compare, autograd_lite.derivation, nn
+from autograd_lite import derive, origin
+assert not origin.noting
+from autograd_lite import draw
+assert origin.noting
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph.names import LETTER
+from ..names import LETTER
 from ..program import Argument, Program, Statement, named
 from ..simplify import PRODUCTS
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph.names import words
+from ..names import words
 from ..program import Program, Statement, is_leaf, named
 from ..symbol import ATOM, COMPARE, PLUS, POWER, TIMES, UNARY, Symbol, Writer
 from .source import NumPy, block, key_of, part_text, shape_text

@@ -9,13 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import origin
 from ..creation import default_generator
 from ..modes import enable_grad
 from ..origin import record_lines
-from ..tensor import Tensor
+from ..tensor import Tensor, tensor
 from . import dot, film, mermaid, render, text
 from .cards import Writer
 from .fold import fold
@@ -133,7 +131,7 @@ def output_of(model: Any, inputs: Any) -> Tensor:
     buffers = [(b, b.data.copy()) for _, b in getattr(model, "named_buffers", tuple)()]
     several = isinstance(inputs, tuple)
     given = [
-        x if isinstance(x, Tensor) else Tensor(np.asarray(x), name="x" if not several else f"x{i}")
+        x if isinstance(x, Tensor) else tensor(x, name="x" if not several else f"x{i}")
         for i, x in enumerate(inputs if several else (inputs,), 1)
     ]
     try:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from ..names import Names, constant, count, number, words
 from ..tensor import Tensor
 from .fold import COPIES, HIDDEN, Folded
 from .frames import frames_of, size_of
 from .layout import in_reading_order, lay_out
 from .model import Box, Drawing, Edge, Node, order
 from .modules import common, spoken_path
-from .names import Names, constant, count, number, words
 from .read import Reader, Use
 
 __all__ = ["Writer"]
@@ -26,6 +26,7 @@ FAMILIES = {
     "prod_others cumsum",
 }
 FAMILY = {op: family for family, ops in FAMILIES.items() for op in ops.split()}
+OVERWRITTEN = "changed in place since: the values are gone"
 # verdicts of `compare`, worst first
 VERDICTS = (
     "wrong here", "inherited", "too small to judge", "ok, other convention", "ok", "not handed in",
@@ -78,6 +79,7 @@ class Writer:
         ]
         self.names = Names()
         self.symbols: dict[int, str] = {}
+        self.arrays: dict[str, dict[int, int]] = {}  # constants of one shape, numbered by identity
         self.keys_of_groups: dict[str, str] = {}
         for t in self.ops:
             if t.serial in self.group:
@@ -157,6 +159,15 @@ class Writer:
     def symbol(self, t: Tensor) -> str:
         return self.symbols[self.drawn(t).serial]
 
+    def constant(self, a: Any) -> str:
+        """What formulas call an input that is no tensor; two arrays of one shape differ."""
+        name = constant(a)
+        if np.size(a) == 1:
+            return name
+        alike = self.arrays.setdefault(name, {})
+        n = alike.setdefault(id(a), len(alike) + 1)
+        return name if n == 1 else f"{name}_{n}"
+
     def key(self, t: Tensor) -> str:
         t = self.drawn(t)
         folded = self.group.get(t.serial)
@@ -176,13 +187,16 @@ class Writer:
             node.times = len(self.twins[t.serial])
             total = self.read.gradients.into.get(t.serial)
             if t.data.size == 1 and node.times == 1:
-                node.value = number(t.data.item(), 5)
+                if not self.read.overwritten(t):
+                    node.value = number(t.data.item(), 5)
                 if total is not None and t.requires_grad:
                     node.grad = f"d{node.symbol} = {number(total)}"
             if t.parents is None:
                 node.lines.append("record released by backward()")
             elif self.formulas:
                 self.put_formulas(node, t)
+            if self.read.overwritten(t):
+                node.lines.append(OVERWRITTEN)
             self.judge(node, [t.name])
             self.nodes[node.key] = node
 
@@ -192,7 +206,7 @@ class Writer:
 
         uses = self.read.uses[t.serial]
         names = [
-            constant(a) if u is None else self.symbol(u.source) + u.mark
+            self.constant(a) if u is None else self.symbol(u.source) + u.mark
             for u, a in zip(uses, t.args, strict=True)
         ]
         out = node.symbol
@@ -223,8 +237,13 @@ class Writer:
             if len(users) > COPIES:
                 for i, user in enumerate(users, 1):
                     node = self.leaf_card(t, f"{self.key(t)}_{i}")
-                    node.lines = [f"used {len(users)} times: copy {i}"]
-                    node.value = node.grad = ""
+                    times = len({c.serial for c in self.read.consumers[t.serial]})
+                    drawn = f", {len(users)} of them drawn" * (len(users) < times)
+                    node.lines = [f"used {times} times{drawn}: copy {i}"]
+                    if (
+                        i > 1
+                    ):  # the backward pass comes to the first use last: its gradient is whole
+                        node.value = node.grad = ""
                     node.path = self.read.paths.get(user.serial, "")
                     self.nodes[node.key] = node
             else:
@@ -254,7 +273,9 @@ class Writer:
         elif t.data.size > 1:
             node.lines.append(f"{count(t.data.size)} numbers · {t.dtype}")
         sizes = [size_of(p.data) for p in everyone]
-        if t.data.size == 1 and not many:
+        if any(read.overwritten(p) for p in everyone):
+            node.lines.append(OVERWRITTEN)
+        elif t.data.size == 1 and not many:
             node.value = f"value {number(t.data.item(), 5)}"
         elif t.requires_grad:
             node.value = f"norm {span(sizes)}"
@@ -332,7 +353,31 @@ class Writer:
 
     # ---- edges
 
+    def instance(self, t: Tensor) -> str:
+        """The one module, of those that a folded card stands for, that an operation ran in."""
+        group = self.group[self.drawn(t).serial]
+        parts = self.read.paths.get(t.serial, "").split(".")
+        return group if group == HIDDEN else ".".join(parts[: group.count(".") + 1])
+
+    def sums(self) -> tuple[dict[tuple[int, int], tuple[str, int]], dict[tuple[str, int], float]]:
+        """What a folded card sends back to a tensor that it uses more than once is one gradient:
+        which edges belong to it, and its size."""
+        edges: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        for first in self.ops:
+            for t in self.twins[first.serial] if first.serial in self.group else ():
+                for use in self.read.uses[t.serial]:
+                    if use is None or use.grad is None or use.mark:
+                        continue
+                    s = use.source
+                    inside = self.drawn(s).serial in self.group
+                    if not (inside and self.instance(s) == self.instance(t)):
+                        key = self.instance(t), s.serial
+                        edges.setdefault(key, []).append((t.serial, s.serial))
+        keys = {edge: key for key, several in edges.items() if len(several) > 1 for edge in several}
+        return keys, self.read.gradients.sums(keys)
+
     def connect(self) -> None:
+        keys, sums = self.sums()
         copies: dict[int, int] = {}
         for t in self.ops:
             target = self.key(t)
@@ -353,8 +398,15 @@ class Writer:
                 else:
                     continue
                 at[s.serial] = self.ends[t.serial, s.serial] = source
-                grads = [self.use(twin, i).grad for twin in self.twins[t.serial]]
-                self.edge(source, target, use, [g.size for g in grads if g is not None])
+                grads: list[float] = []
+                for twin in self.twins[t.serial]:
+                    u = self.use(twin, i)
+                    key = keys.get((twin.serial, u.source.serial))
+                    if key is None:
+                        grads += [] if u.grad is None else [u.grad.size]
+                    elif key in sums:
+                        grads.append(sums.pop(key))
+                self.edge(source, target, use, grads)
 
     def edge(self, source: str, target: str, use: Use, grads: list[float]) -> None:
         if source == target:
@@ -374,7 +426,7 @@ class Writer:
         for t in self.shown:
             for i, (use, a) in enumerate(zip(self.read.uses[t.serial], t.args or (), strict=False)):
                 if use is None:
-                    node = Node(f"c{self.read.place[t.serial]}_{i}", "input", constant(a))
+                    node = Node(f"c{self.read.place[t.serial]}_{i}", "input", self.constant(a))
                     node.symbol, node.path = node.title, self.read.paths.get(t.serial, "")
                     node.shape = str(np.shape(a))
                     node.lines = [f"constant · {np.asarray(a).dtype}"]

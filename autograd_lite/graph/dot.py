@@ -11,8 +11,8 @@ import re
 import textwrap
 from collections.abc import Iterable
 
+from ..names import number, typeset, words
 from .model import Drawing, Edge, Node
-from .names import number, typeset, words
 from .theme import THEMES
 
 SANS, MONO = "Arial", "Courier New"

@@ -34,7 +34,7 @@
     let text = x === 0 || (size >= 1e-3 && size < 1e5)
       ? String(parseFloat(x.toPrecision(digits)))
       : x.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e");
-    return text.replace("-", "−");
+    return text.replaceAll("-", "−");
   }
 
   const shaped = (shape) => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;

@@ -13,10 +13,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..names import number, typeset, words
 from . import dot, render, text
 from .frames import Facts, Frame, Gift
 from .model import Drawing, Edge, Node
-from .names import number, typeset, words
 from .theme import DARK, LIGHT
 
 MANY = 8  # parts of one gradient; of more the norms are told, not the values
@@ -230,7 +230,7 @@ def card(node: Node, drawing: Drawing, put: Any, add: Any) -> dict[str, Any]:
         "tone": dot.SIGNS[node.verdict][1] if node.verdict else "",
         "mistakes": [mistake for mistake in node.mistakes if mistake],
         "forward": typeset(node.forward) if drawing.view != "backward" else "",
-        "saved": node.saved,
+        "saved": [typeset(name) for name in node.saved],
         "arrays": [[name, put(facts)] for name, facts in frame.arrays.items()],
         "total": put(frame.total),
         "parts": add(frame.parts),
@@ -242,7 +242,7 @@ def card(node: Node, drawing: Drawing, put: Any, add: Any) -> dict[str, Any]:
             "file": re.split(r"[\\/]", at.file)[-1],
             "line": at.line,
             "function": at.function,
-            "module": " ".join(filter(None, (at.module, at.kind and f"({at.kind})"))),
+            "module": f"{at.module} ({at.kind})" if at.module else at.kind,
             "text": frame.line,
         }
     return {key: value for key, value in shown.items() if value not in ("", [], None)}

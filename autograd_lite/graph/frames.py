@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..origin import Place, origin_of
-from .names import constant
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -44,6 +43,14 @@ class Facts:
         self.values = a.copy() if a.size <= SMALL else None
         self.spread = spread(a) if a.size > SMALL else None
 
+    @classmethod
+    def unknown(cls, a: Any) -> Facts:
+        """Those of an array whose values were overwritten."""
+        facts: Facts = object.__new__(cls)
+        facts.shape, facts.dtype = a.shape, a.dtype
+        facts.size, facts.values, facts.spread = float("nan"), None, None
+        return facts
+
     def turned(self) -> Facts:
         """Those of the transposed array."""
         other: Facts = object.__new__(Facts)
@@ -55,7 +62,7 @@ class Facts:
     def statistics(self) -> dict[str, float]:
         """Least, mean and greatest value, norm, and how many are zero, by name."""
         numbers = spread(self.values) if self.values is not None else self.spread
-        return {**(numbers or {}), "norm": abs(self.size)}
+        return {} if numbers is None else {**numbers, "norm": abs(self.size)}
 
 
 def spread(a: Any) -> dict[str, float]:
@@ -100,7 +107,7 @@ def frames_of(written: Writer) -> dict[str, Frame]:
 
     def facts(t: Tensor) -> Facts:
         if t.serial not in known:
-            known[t.serial] = Facts(t.data)
+            known[t.serial] = (Facts.unknown if read.overwritten(t) else Facts)(t.data)
         return known[t.serial]
 
     parts: dict[int, list[Gift]] = {}
@@ -119,7 +126,7 @@ def frames_of(written: Writer) -> dict[str, Frame]:
         for use, a in zip(read.uses[t.serial], t.args or (), strict=False):
             if use is None:
                 if np.size(a) > 1:
-                    frame.arrays[constant(a)] = Facts(np.asarray(a))
+                    frame.arrays[written.constant(a)] = Facts(np.asarray(a))
                 continue
             s = use.source
             name = written.symbol(s)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from ..names import typeset, words
 from .dot import SIGNS, VANISHING, spoken
 from .model import Drawing, Node
-from .names import typeset, words
 from .theme import THEMES
 
 CLASSES = ("product", "arithmetic", "activation", "reduction", "shape", "parameter", "input")

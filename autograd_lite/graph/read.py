@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from ..modes import no_grad
 from ..tape import before, pull, walk
 from ..tensor import Tensor
-from .frames import Facts
+from .frames import Facts, size_of
 from .modules import Modules, paths_of
 
 __all__ = ["Reader", "Use"]
@@ -44,13 +45,11 @@ class Gradients:
         self.several: set[int] = set()  # what gets its gradient in parts
         self.into: dict[int, float] = {}  # the sizes of the totals
         self.error = ""
+        self.root, self.whole = root, {t for t in tape if t.parents is not None}
         if not (wanted and root.requires_grad and root.parents):
             return
-        whole = {t for t in tape if t.parents is not None}
-        seeds = [(root, np.ones(root.shape, root.dtype))]
         try:
-            with no_grad(), np.errstate(all="ignore"):
-                leaves = pull(seeds, keep=True, wanted=whole, watch=self.watch, hooks=False)
+            leaves = self.pull(self.watch)
         except RuntimeError as error:  # an input was changed in place: the error says which
             self.error = str(error)
             self.totals.clear()  # parts of them may not have come
@@ -58,6 +57,28 @@ class Gradients:
             for leaf, g in leaves.items():
                 self.arrive(leaf.serial, g)
         self.into = {serial: facts.size for serial, facts in self.totals.items()}
+
+    def pull(self, watch: Callable[[Tensor, Tensor, Any, Any], None]) -> dict[Tensor, Any]:
+        """The gradients of the leaves; `watch` sees those of every edge."""
+        seeds = [(self.root, np.ones(self.root.shape, self.root.dtype))]
+        with no_grad(), np.errstate(all="ignore"):
+            return pull(seeds, keep=True, wanted=self.whole, watch=watch, hooks=False)
+
+    def sums(self, keys: dict[tuple[int, int], tuple[str, int]]) -> dict[tuple[str, int], float]:
+        """The sizes of sums of gradients: those of the edges that have the same key.
+
+        A pass of its own, as the arrays of all edges would not fit into memory at once.
+        """
+        found: dict[tuple[str, int], Any] = {}
+
+        def add(node: Tensor, source: Tensor, arrived: Any, g: Any) -> None:
+            key = keys.get((node.serial, source.serial))
+            if key is not None:
+                found[key] = found[key] + g if key in found else np.array(g)
+
+        if keys:
+            self.pull(add)
+        return {key: size_of(np.asarray(g)) for key, g in found.items()}
 
     def watch(self, node: Tensor, source: Tensor, arrived: Any, g: Any) -> None:
         self.arrive(node.serial, arrived)
@@ -93,6 +114,12 @@ class Reader:
         self.paths = paths_of(self)
         tracked = [t for t in self.ops if t.requires_grad]
         self.steps = {t.serial: len(tracked) - i for i, t in enumerate(tracked)}
+
+    def overwritten(self, t: Tensor) -> bool:
+        """Whether the values that were computed with are gone, by a change in place since."""
+        users = self.consumers.get(t.serial)
+        since = users[0].serial if t.op is None and users else t.serial
+        return t.version is not None and t.version[0] > since
 
     def label(self, t: Tensor) -> str:
         """The dotted path of a parameter or buffer, else the tensor's own name."""

@@ -11,8 +11,8 @@ from autograd_lite import functions as F
 from autograd_lite.graph import draw
 from autograd_lite.graph.fold import LIMIT
 from autograd_lite.graph.model import Node
-from autograd_lite.graph.names import number
 from autograd_lite.graph.theme import LIGHT
+from autograd_lite.names import number
 
 
 class Linear:
@@ -470,3 +470,67 @@ def test_buffers_and_nested_modules_are_named():
     assert "shift  (2, 1)" in text
     assert "Sequential(\n" not in text
     assert "body.0" in text
+
+
+def test_two_constants_of_one_shape_have_two_names():
+    x = tensor([1.0, 2.0, 3.0], requires_grad=True, name="x")
+    mask, other = np.array([True, False, True]), np.array([7.0, 8.0, 9.0], "float32")
+    g = draw(F.where(mask, x, other))
+    assert card(g, "where").forward == "y = where(const3, x, const3_2)"
+    arrays = g.drawing.frames[card(g, "where").key].arrays
+    assert arrays["const3"].values.tolist() == mask.tolist()
+    assert arrays["const3_2"].values.tolist() == other.tolist()
+    twice = draw((x * other + other).sum())
+    assert [n.forward for n in twice.drawing.nodes if n.kind == "op"][:2] == [
+        "u = x * const3", "a = u + const3",
+    ]  # fmt: skip
+
+
+def test_no_name_is_that_of_the_gradient_of_another():
+    x = tensor([1.0, 2.0], requires_grad=True, name="x")
+    dx = tensor([3.0, 4.0], requires_grad=True, name="dx")
+    g = draw((x * dx).sum())
+    assert card(g, "mul").backward == ["dx = du * dx1", "ddx1 = du * x"]
+    assert card(g, "dx").symbol == "dx1"
+    x1, dx1 = (tensor(1.0, requires_grad=True, name=name) for name in ("x1", "dx1"))
+    many = draw(x * dx * x1 * dx1)
+    symbols = {n.symbol for n in many.drawing.nodes if n.kind == "parameter"}
+    assert len(symbols) == 4 and not any(f"d{name}" in symbols for name in symbols)
+    assert card(draw(dx * 2), "dx").symbol == "dx"
+
+
+def test_values_that_were_overwritten_are_not_told():
+    x = tensor(3.0, requires_grad=True, name="x")
+    y = x * 2
+    y += 1
+    g = draw(y)
+    assert card(g, "mul").value == "" and card(g, "add").value == "7"
+    assert card(g, "mul").lines == ["changed in place since: the values are gone"]
+    arrays = g.drawing.frames[card(g, "mul").key].arrays
+    assert arrays["u"].values is None and arrays["u"].statistics() == {}
+    assert arrays["x"].values == 3.0
+    z = x + 1
+    with no_grad():
+        x -= 1
+    late = card(draw(z), "x")
+    assert late.value == "" and late.lines == ["changed in place since: the values are gone"]
+    assert card(draw(x + 1), "x").value == "value 2"  # changed before it was used
+
+
+def test_a_copy_says_how_often_the_leaf_is_used_in_all():
+    w = tensor(1.0, requires_grad=True, name="w")
+    y = w
+    for _ in range(500):
+        y = y * w
+    first, second, *_ = [n for n in draw(y).drawing.nodes if n.title == "w"]
+    assert first.lines == ["used 500 times, 80 of them drawn: copy 1"]
+    assert (first.value, first.grad) == ("value 1", "grad 501")
+    assert second.value == second.grad == ""
+
+
+def test_long_names_keep_the_part_in_which_they_differ():
+    block = "encoder_transformer_block_with_a_name.attention_projection_layer"
+    w, b = (tensor(1.0, requires_grad=True, name=f"{block}.{n}") for n in ("weight", "bias"))
+    titles = [n.title for n in draw(w * b).drawing.nodes if n.kind == "parameter"]
+    assert [t.rpartition(".")[2] for t in titles] == ["weight", "bias"]
+    assert all(len(t) == 60 and t.startswith("encoder") for t in titles)

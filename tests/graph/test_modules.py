@@ -19,6 +19,7 @@ from autograd_lite import (
     no_grad,
     origin,
     rand,
+    tensor,
     zeros,
 )
 from autograd_lite.graph import draw
@@ -360,6 +361,12 @@ def test_a_model_is_drawn_before_any_training_step():
     assert "dW" in draw(model, rand(4, 3), grads=False).to_text()
 
 
+def test_the_numbers_of_an_input_have_the_default_dtype():
+    model = nn.Linear(2, 1)
+    assert draw(model, [[1.0, 2.0]]).drawing.facts[1] == "float32"
+    assert draw(model, np.ones((1, 2))).drawing.facts[1] == "float64"
+
+
 def test_drawing_a_model_leaves_buffers_and_random_numbers_alone():
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5))
     before = {k: v.data.copy() for k, v in model.named_buffers()}
@@ -421,3 +428,52 @@ def test_a_second_derivative_is_drawn():
     (card,) = [n for n in g.drawing.nodes if n.title == "x"]
     assert card.grad == "grad 12"
     assert g.drawing.facts[0].endswith(" 12")
+
+
+def test_a_folded_card_sends_one_gradient_to_what_it_uses_twice():
+    class Square(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor = nn.Parameter(tensor(2.0))
+
+        def forward(self, x):
+            return x * x * self.factor
+
+    class Whole(nn.Module):
+        def __init__(self, n):
+            super().__init__()
+            self.parts = nn.Sequential(*(Square() for _ in range(n)))
+
+        def forward(self, x):
+            return self.parts(x * 1.0)
+
+    def edge(g, kind):
+        keys = {n.key for n in g.drawing.nodes if n.kind == kind}
+        (found,) = [e for e in g.drawing.edges if e.target in keys and e.tracked]
+        return found.grads
+
+    x = tensor(3.0, requires_grad=True, name="x")
+    assert edge(draw(Whole(1), x, depth=0), "module") == [12.0]
+    assert edge(draw(Whole(1), x, depth=1), "module") == [12.0]
+    # four in a row are one card: the gradient of the input of each, not of each use
+    x = tensor(1.0, requires_grad=True, name="x")
+    assert sorted(edge(draw(Whole(4), x, depth=1), "module")) == [
+        512.0,
+        16384.0,
+        131072.0,
+        524288.0,
+    ]
+    # the cut in the middle of a long graph is such a card, too
+    y = x + 0.0
+    z = y
+    for _ in range(500):
+        z = z + y
+    hidden = [n.key for n in draw(z).drawing.nodes if n.kind == "hidden"]
+    sent = [e.grads for e in draw(z).drawing.edges if e.target in hidden and e.grads]
+    assert [421.0] in sent
+
+
+def test_a_model_that_is_drawn_keeps_the_lines_that_made_it():
+    g = draw(nn.Linear(2, 1), np.ones((1, 2)))
+    places = {g.drawing.frames[n.key].place for n in g.drawing.nodes if n.kind == "op"}
+    assert None not in places and {p.file for p in places} == {__file__}

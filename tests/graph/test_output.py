@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from autograd_lite import tensor
+from autograd_lite import cat, tensor
 from autograd_lite.graph import GraphRenderError, dot, draw
 from autograd_lite.graph import render as renderers
+from autograd_lite.graph.dot import spoken
+from autograd_lite.graph.model import Edge
 from autograd_lite.graph.theme import DARK, LIGHT
+from autograd_lite.names import typeset
 
 PURE = renderers.find_pure()
 SCRIPT = """
@@ -431,3 +434,21 @@ def test_a_renderer_that_hangs_fails_or_cannot_run(nothing):
 def test_scripts_folder_of_this_interpreter_comes_before_path():
     here = renderers.shutil.which("graphviz-pure", path=sysconfig.get_path("scripts"))
     assert here is None or here == PURE
+
+
+def test_signs_stand_for_whole_words_and_numbers():
+    assert typeset("x ** 2 + x ** 25 + x ** 2.5") == "x² + x ** 25 + x ** 2.5"
+    assert typeset("where(s == 0, inf, info)") == "where(s == 0, ∞, info)"
+
+
+def test_several_gradients_are_told_from_the_smallest_to_the_largest():
+    assert spoken(Edge("n1", "m2", True, [3.0, -1.0, 2.0])) == "-1 to 3"
+    assert spoken(Edge("n1", "m2", True, [3.0, 3.0])) == "3"
+
+
+def test_a_third_card_of_an_operation_is_not_beside_it():
+    parts = [tensor([float(i)], requires_grad=True, name=f"p{i}") for i in range(4)]
+    beside = [n.beside for n in draw(cat(parts)).drawing.nodes if n.kind == "parameter"]
+    assert beside == ["", "", "", ""]
+    beside = [n.beside for n in draw(cat(parts[:3])).drawing.nodes if n.kind == "parameter"]
+    assert sorted(beside) == ["", "n4", "n4"]

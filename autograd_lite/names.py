@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -48,21 +49,35 @@ class Names:
             self.made[key] = letter.upper() if t.data.ndim >= 2 else letter
 
     def settle(self) -> dict[int, str]:
-        """Number the names that occur more than once, so that no two are the same."""
+        """Number the names that occur more than once, so that no two are the same, and none is
+        that of the gradient of another, as dx is of x."""
         settled: dict[int, str] = {}
         taken: set[str] = set()
         for asked in (self.given, self.made):
             times = Counter(asked.values())
-            single = {name for name, n in times.items() if n == 1} - taken
+            single = {
+                name
+                for name, n in times.items()
+                if n == 1 and not clashes(name, taken) and not is_gradient(name, times)
+            }
             taken |= single
             last: Counter[str] = Counter()
             for key, name in asked.items():
                 settled[key] = name
-                while name not in single and (settled[key] == name or settled[key] in taken):
+                while name not in single and (settled[key] == name or clashes(settled[key], taken)):
                     last[name] += 1
                     settled[key] = f"{name}{last[name]}"
                 taken.add(settled[key])
         return settled
+
+
+def is_gradient(name: str, names: Container[str]) -> bool:
+    """Whether formulas call the gradient of one of the names like this."""
+    return name[:1] == "d" and name[1:] in names
+
+
+def clashes(name: str, taken: Container[str]) -> bool:
+    return name in taken or f"d{name}" in taken or is_gradient(name, taken)
 
 
 def constant(a: Any) -> str:
@@ -73,10 +88,17 @@ def constant(a: Any) -> str:
 
 
 def words(text: str, longest: int = 60) -> str:
-    """A label on one line and no longer than that, of characters that XML may contain."""
+    """A label on one line, of characters that XML may contain.
+
+    One that is longer keeps both of its ends, as dotted names differ in the last.
+
+    >>> words("encoder.layers.0.attention.weight", 17)
+    'encoder.…n.weight'
+    """
     text = "".join(c if c.isprintable() else " " for c in text)
     text = " ".join(text.split())
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[: longest - half - 1]}…{text[-half:]}"
 
 
 def number(x: Any, digits: int = 2) -> str:
