@@ -12,6 +12,7 @@ from ..convert import unboxed
 from ..modes import no_grad
 from ..tape import Array, before, fit, pull, walk
 from ..tensor import Tensor
+from .factors import sizes
 from .judge import (
     ABSENT,
     INHERITED,
@@ -28,7 +29,7 @@ from .judge import (
     tolerance,
 )
 from .mistakes import SENTENCES
-from .naming import Search, sizes
+from .naming import Search
 from .replay import Backward, Edge, slopes, sources
 from .report import Report, Witness
 
@@ -120,10 +121,12 @@ def compare(
                 rows[t] = Row(absent[t], t.shape, NAN, NAN, ABSENT, "")
         rows = {t: put_off(row, n) if t in late else row for t, row in rows.items()}
         labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in nodes if t.name}
-        rows, formula = named(Search(back, {t: own.get(t, raw[t]) for t in raw}, labels), rows)
+        search = Search(back, {t: own.get(t, raw[t]) for t in raw}, labels)
+        rows, formula = named(search, rows)
         found = witness(loss, rows, own, true)
         words = f"Yours are divided by scale, {scale:g}. " if scale != 1 else ""
-        return Report(float(loss.data.item()), blamed(loss, rows), found, words + formula)
+        words += formula + " The search for the mistake was cut off." * search.late
+        return Report(float(loss.data.item()), blamed(loss, rows), found, words.strip())
 
 
 def at_kinks(loss: Tensor, t: Tensor, mine: Array, right: Array) -> bool:
@@ -234,9 +237,8 @@ def named(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], s
     """
     wrong = [t for t, row in rows.items() if row.verdict == WRONG]
     found = search.explain(wrong) if wrong else {}
-    formula = next(
-        (rows[t].name + ": " + f.formula + "." for t, f in found.items() if f.formula), ""
-    )
+    first = found.get(wrong[0]) if wrong else None
+    formula = f"{rows[wrong[0]].name}: {first.formula}." if first and first.formula else ""
     for t, finding in found.items():
         rows[t] = replace(rows[t], diagnoses=finding.diagnoses)
         for u in finding.also:

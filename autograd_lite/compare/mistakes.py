@@ -43,7 +43,7 @@ CURVES = frozenset(
 RELUS = frozenset({"relu", "leaky_relu"})
 CLIPS = frozenset({"clip", "hardtanh"})
 SOFTMAXES = frozenset({"softmax", "log_softmax"})
-ALONG = frozenset({"softmax", "log_softmax", "sum", "mean", "max", "min", "logsumexp", "cumsum"})
+ALONG = frozenset({"softmax", "log_softmax", "sum", "mean", "logsumexp", "cumsum"})
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,13 @@ rule(
 rule(
     "activation-at-output",
     "the derivative of {op} evaluated at its output",
-    CURVES | RELUS | CLIPS,
+    CURVES,
     lambda g, y, x, op, **kw: op.rules[0](g, op(y, **kw), y, **kw),
 )
 rule(
     "activation-not-derived",
     "{op} itself used for its derivative",
-    CURVES | RELUS,
+    (CURVES | RELUS) - {"exp"},
     lambda g, y, x, **kw: g * y,
 )
 for of, words, wrong in (
@@ -381,8 +381,8 @@ rule(
     lambda g, y, a, b: g * masked(a),
     1,
 )
-rule("dropout-mask", "the mask left out", "mul", lambda g, y, a, b: masked(b) * 0 + g)
-rule("dropout-mask", "the mask left out", "mul", lambda g, y, a, b: masked(a) * 0 + g, 1)
+rule("dropout-mask", "the mask left out", "mul", lambda g, y, a, b: unmasked(b, g))
+rule("dropout-mask", "the mask left out", "mul", lambda g, y, a, b: unmasked(a, g), 1)
 rule(
     "weight-for-input",
     "multiplied by the factor itself, not by the other one",
@@ -404,6 +404,11 @@ rule(
 )
 
 
+def unmasked(b: Any, g: Any) -> Any:
+    masked(b)
+    return g if hasattr(g, "leaves") else 0 * b + g  # a Symbol shows itself
+
+
 def masked(b: Any) -> Any:
     """Where a mask lets through; ValueError for what is no mask."""
     a = np.asarray(getattr(b, "value", b))
@@ -416,7 +421,7 @@ def whole(a: Any, g: Any) -> Any:
     """`g`, where `a` is more than a number."""
     if np.size(getattr(a, "value", a)) < 2:
         raise ValueError("factor-missing: a number")
-    return 0 * a + g
+    return g if hasattr(g, "leaves") else 0 * a + g
 
 
 for which in (0, 1):

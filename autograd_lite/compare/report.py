@@ -116,6 +116,7 @@ class Report:
                 }
                 for row in self.rows
             ],
+            "formula": self.formula,
             "witness": w
             and {
                 "name": w.name,

@@ -1,0 +1,117 @@
+"""Every row of the table of mistakes, made on purpose in one operation, gets its name."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd_lite import Tensor, compare, ops
+from autograd_lite.compare.mistakes import CONSTANTS, FITS, PRODUCTS, RULES, VAGUE, Mistake
+from autograd_lite.compare.places import runner, stretched
+from autograd_lite.compare.replay import Backward
+from autograd_lite.symbol import example
+from autograd_lite.tape import walk
+
+N, K = 5, 4
+
+
+def inputs_of(name: str) -> tuple[list[Any], dict[str, Any]]:
+    """Inputs and metadata with which an operation shows its mistakes."""
+    rng = np.random.default_rng(sum(map(ord, name)))
+    x = rng.standard_normal((N, K))
+    _, kw = example(ops.table[name])
+    if name == "mul":
+        return [x, (rng.random((N, K)) > 0.5) / 0.5], {}
+    if name == "getitem":
+        return [x], {"index": np.array([0, 2, 2, 1])}
+    if name in ("log", "sqrt", "log1p"):
+        return [np.abs(x) + 1.3], kw
+    if name in ("log_softmax", "softmax"):
+        return [x], {"axis": 1}
+    if "axis" in kw:
+        kw = kw | {"axis": 1 if name == "cumsum" else (1,)}
+    if name in ("clip", "hardtanh"):
+        return [x], {"low": -0.5, "high": 0.5}
+    if name == "matmul":
+        return [x, rng.standard_normal((K, K))], {}
+    return [x, rng.standard_normal((N, K))][: len(tuple(ops.table[name].rules))], kw
+
+
+def built(name: str, arrays: list[Any], kw: dict[str, Any], which: int) -> SimpleNamespace:
+    """A loss with the operation on its tape, and the edge into the input that is to be wrong."""
+    xs = [Tensor(a, requires_grad=name == "matmul" or i == which) for i, a in enumerate(arrays)]
+    xs[which].name = "x"
+    y = ops.table[name](*xs, **kw)
+    y.name = "y"
+    g = np.random.default_rng(7).standard_normal(y.shape)
+    if name in ("log", "log_softmax"):  # what cross-entropy gives, the targets not summing to 1
+        g = -np.abs(g)
+    loss = (y * Tensor(g)).sum()
+    back = Backward(list(walk(loss)), {}, {})
+    edge = next(e for e in back.into[xs[which]] if e.i == which)
+    return SimpleNamespace(loss=loss, edge=edge, upstream=g)
+
+
+ROWS = [
+    (row, name, row.which if row.which is not None else i)
+    for row in [*RULES, *PRODUCTS, *VAGUE]
+    for name in sorted(row.ops)
+    for i in range(1 if row.which is not None else len(tuple(ops.table[name].rules)))
+]
+
+
+def title(value: Any) -> str:
+    return value.slug if isinstance(value, Mistake) else str(value)
+
+
+@pytest.mark.parametrize(("row", "name", "which"), ROWS, ids=title)
+def test_a_wrong_rule_gets_its_name(row: Mistake, name: str, which: int) -> None:
+    arrays, kw = inputs_of(name)
+    if row.slug == "dropout-mask" and which == 1:
+        arrays = arrays[::-1]
+    if name == "sum" or row.slug == "wrong-axis":
+        arrays = [np.random.default_rng(3).standard_normal((K, K))]
+    if name == "matmul" and row.which == 0:
+        arrays[0] = np.random.default_rng(4).standard_normal((K, K))
+    if row.slug in ("operand-order", "summed-over-inputs") and name == "matmul":
+        arrays = [np.random.default_rng(5 + i).standard_normal((K, K)) for i in range(2)]
+    b = built(name, arrays, kw, which)
+    run = runner(row, b.edge)
+    assert run is not None
+    wrong = run(b.edge)
+    wrong = wrong[0] + 0.7 * wrong[1] if row.free else np.asarray(wrong)
+    report = compare(b.loss, {"x": wrong, "y": b.upstream})
+    assert row.slug in {d.slug for d in report.rows[-1].diagnoses}, report
+
+
+@pytest.mark.parametrize("row", FITS, ids=lambda row: row[0])
+def test_a_wrong_sum_gets_its_name(row: Any) -> None:
+    slug, _, wrongly = row
+    b = built("add", [np.ones(K), np.random.default_rng(0).standard_normal((N, K))], {}, 0)
+    wrong = np.asarray(wrongly(b.edge.raw, stretched(b.edge.raw.shape, b.edge.p.shape)))
+    report = compare(b.loss, {"x": wrong.squeeze(), "y": b.upstream})
+    assert slug in {d.slug for d in report.rows[-1].diagnoses}, report
+
+
+@pytest.mark.parametrize("row", CONSTANTS, ids=lambda row: row[0])
+def test_a_factor_gets_its_name(row: Any) -> None:
+    slug, factor, _ = row
+    names = factor.__code__.co_varnames
+    c = factor(**{name: {"n": N, "k": K}[name] for name in names})
+    b = built("tanh", [np.random.default_rng(0).standard_normal((N, K))], {}, 0)
+    report = compare(b.loss, {"x": c * b.edge.part, "y": b.upstream})
+    assert slug in {d.slug for d in report.rows[-1].diagnoses}, report
+
+
+def test_noise_that_is_no_mistake_stays_unexplained() -> None:
+    rng = np.random.default_rng(0)
+    for name in ("tanh", "softmax", "matmul", "log"):
+        arrays, kw = inputs_of(name)
+        b = built(name, arrays, kw, 0)
+        for size in (1e-8, 1e-4, 0.3):
+            noise = 1 + size * rng.standard_normal(b.edge.part.shape)
+            report = compare(b.loss, {"x": b.edge.part * noise, "y": b.upstream})
+            assert report.rows[-1].diagnoses == (), report
+            assert not report.ok and math.isfinite(report.rows[-1].rel_err)
