@@ -149,6 +149,15 @@ SIGNS = [
 ]
 
 
+def rounded(formula: str) -> str:
+    """A formula whose numbers have at most six digits.
+
+    >>> rounded("y = x / 2.8284271247461903 + 0.1")
+    'y = x / 2.82843 + 0.1'
+    """
+    return re.sub(r"(?<![\w.])\d+\.\d{6,}(e-?\d+)?", lambda m: f"{float(m[0]):.6g}", formula)
+
+
 def typeset(formula: str) -> str:
     """A formula in mathematical signs, which have no word for keepdims.
 

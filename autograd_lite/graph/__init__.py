@@ -63,7 +63,7 @@ def draw(
 
     `view` is "both", "forward" or "backward"; `depth` is how many levels of modules are opened, the
     others being one card each. `grads` puts on every edge the norm of the gradient that a backward
-    pass from `loss` sends along it, of `loss.sum()` if it has several elements; `formulas` prints
+    pass from `loss` sends along it, without hooks, of `loss.sum()` if it has several elements; `formulas` prints
     the rules that it runs; `constants` gives a card to inputs that are no tensors. `collapse` folds
     modules, and cuts out the middle of what is still too long: by default above 400 cards, never
     with False, which also draws equal modules one by one.

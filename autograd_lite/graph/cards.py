@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..names import Names, constant, count, number, words
+from ..names import Names, constant, count, number, rounded, words
 from ..tensor import Tensor
 from .fold import COPIES, HIDDEN, Folded
 from .frames import frames_of, size_of
@@ -215,13 +215,14 @@ class Writer:
         try:
             with np.errstate(all="ignore"):
                 symbols = [as_symbol(name, a) for name, a in zip(names, t.args, strict=True)]
-                node.forward = f"{out} = {forward_text(t.op, symbols, t.kw)}"
+                node.forward = rounded(f"{out} = {forward_text(t.op, symbols, t.kw)}")
                 rules = gradients(t.op, t.data, symbols, t.kw, out, f"d{out}")
             for i, rule in enumerate(rules):
                 use = uses[i]
                 if rule is not None and needed[i] and use is not None:
                     adds = "+=" if self.arrivals[use.source.serial] > 1 else "="
-                    node.backward.append(f"d{names[i]} {adds} {rule}".replace(".mT.mT", ""))
+                    text = f"d{names[i]} {adds} {rule}".replace(".mT.mT", "")
+                    node.backward.append(rounded(text))
                     saved |= rule.leaves()
         except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
             # a rule of the user's own that only runs on arrays
