@@ -1,5 +1,6 @@
 """`compare` against gradients by hand: right ones pass, and every planted mistake is caught."""
 
+import importlib
 import io
 import json
 import math
@@ -774,3 +775,40 @@ def test_another_slope_at_a_kink_is_a_convention() -> None:
 def test_an_upstream_that_is_not_used() -> None:
     report = ag.check_backward(lambda x: x**2, lambda g, x: 2 * x, inputs=((5, 3),))
     assert report.first_wrong.diagnoses[0].slug == "upstream-missing"
+
+
+def test_a_notebook_shows_a_table() -> None:
+    w = tensor(np.ones(3), requires_grad=True, name="<w>")
+    page = compare((w * w).sum(), {"<w>": -2 * w.data})._repr_html_()
+    assert page.startswith("<table>") and "&lt;w&gt;" in page and "<w>" not in page
+    assert "the sign is flipped" in page and "wrong here" in page
+    assert page.count("<tr") == 2
+
+
+def test_a_report_is_true_if_all_is_right() -> None:
+    w = tensor(np.ones(3), requires_grad=True, name="w")
+    assert compare((w * w).sum(), {"w": 2 * w.data})
+    assert not compare((w * w).sum(), {"w": -2 * w.data})
+
+
+def test_three_mistakes_are_told_from_the_parameters_alone() -> None:
+    net, x, loss, labels = problem()
+    right = by_hand(net, x, labels)
+    grads = {
+        "fc2.bias": -right["fc2.bias"],
+        "fc2.weight": right["fc2.weight"] * 0,
+        "fc1.bias": right["fc1.bias"],
+        "fc1.weight": right["fc1.weight"] + 0.3 * net.fc1.weight.data,
+    }
+    report = compare(loss, grads, net)
+    slugs = {row.name: row.diagnoses[0].slug for row in report.rows if row.diagnoses}
+    assert slugs == {"fc2.bias": "sign", "fc2.weight": "placeholder", "fc1.weight": "penalty"}
+
+
+def test_a_search_that_is_cut_off_says_so(monkeypatch: Any) -> None:
+    w = tensor(np.linspace(1, 2, 5), requires_grad=True, name="w")
+    guesses = importlib.import_module("autograd_lite.compare.guesses")
+    monkeypatch.setattr(guesses, "SECONDS", -1.0)
+    report = compare((w * w).sum(), {"w": -2 * w.data})
+    assert "The search for the mistake was cut off." in str(report)
+    assert report.rows[0].diagnoses == ()
