@@ -491,7 +491,8 @@ class Guesses:
             mine = self.target[t] - rest
             for slug, sentence in self.seen(back, t, mine, right):
                 wrong = self.target[t]
-                sure = slug not in ("value-clipped", "dropout-mask")
+                sure = slug not in ("value-clipped", "dropout-mask", "placeholder")
+                sure = sure or (slug == "placeholder" and float(mine.flat[0]) == 1)
                 names = ((slug, sentence),)
                 yield Guess(names, Spot(t), {t: always(wrong)}, frozenset([t]), exact=sure)
 
