@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import ops
+from .modes import mode
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -424,16 +425,17 @@ def mean(
 def var(
     x: Tensor,
     axis: Axis = None,
-    correction: int = 1,
+    correction: int | None = None,
     keepdims: bool = False,
     *,
     dim: Axis = None,
     keepdim: bool = False,
     unbiased: bool | None = None,
+    ddof: int | None = None,
 ) -> Tensor:
-    """The variance: squared deviations summed and divided by n - correction.
+    """The variance: squared deviations summed and divided by n - correction, as in PyTorch n - 1.
 
-    `unbiased=False` is `correction=0`, the biased variance.
+    `unbiased=False` is `correction=0`, the biased variance; `ddof` is NumPy's word for it.
 
     >>> var(tensor([1.0, 3.0])).item(), var(tensor([1.0, 3.0]), correction=0).item()
     (2.0, 1.0)
@@ -441,21 +443,22 @@ def var(
     if isinstance(axis, bool):  # PyTorch's var(unbiased)
         axis, unbiased = None, axis
     axis = some_axes("var", x, axis, dim)
-    correction = int(correction if unbiased is None else unbiased)
+    correction = one_correction("var", correction, unbiased, ddof)
     return ops.var(x, axis=axis, keepdims=keepdims or keepdim, correction=correction)
 
 
 def std(
     x: Tensor,
     axis: Axis = None,
-    correction: int = 1,
+    correction: int | None = None,
     keepdims: bool = False,
     *,
     dim: Axis = None,
     keepdim: bool = False,
     unbiased: bool | None = None,
+    ddof: int | None = None,
 ) -> Tensor:
-    """The square root of the variance; the gradient of the std of a constant is 0.
+    """The square root of the variance, see `var`; the gradient of the std of a constant is 0.
 
     >>> std(tensor([1.0, 3.0]), correction=0).item()
     1.0
@@ -463,8 +466,16 @@ def std(
     if isinstance(axis, bool):  # PyTorch's std(unbiased)
         axis, unbiased = None, axis
     axis = some_axes("std", x, axis, dim)
-    correction = int(correction if unbiased is None else unbiased)
+    correction = one_correction("std", correction, unbiased, ddof)
     return ops.std(x, axis=axis, keepdims=keepdims or keepdim, correction=correction)
+
+
+def one_correction(name: str, *words: int | None) -> int:
+    """The one number that was given under one of the names; else 1, or 0 in code for arrays."""
+    given = [int(n) for n in words if n is not None]
+    if len(given) > 1:
+        raise TypeError(f"{name}: correction, unbiased and ddof are one argument; give one")
+    return given[0] if given else int(not mode.numpy)
 
 
 def norm(
@@ -530,50 +541,62 @@ def require_elements(name: str, x: Any, axis: Any) -> None:
 
 def max(
     x: Tensor,
-    axis: Any = None,
-    keepdims: bool = False,
+    other: Any = None,
+    keepdim: bool = False,
     *,
     dim: int | None = None,
-    keepdim: bool = False,
+    axis: Axis = None,
+    keepdims: bool = False,
 ) -> Any:
     """The largest element; with `dim`, the (values, indices) along it; with a tensor, maximum.
 
-    As in PyTorch, `max()` shares the gradient among equal elements and `max(dim)` gives it to the
-    first of them.
+    With NumPy's words, `axis` and `keepdims`, it gives the values alone, as NumPy does. As in
+    PyTorch, `max()` shares the gradient among equal elements, and so does `max(axis=1)`; `max(1)`
+    and `max(dim=1)` give it to the first of them.
 
     >>> values, indices = max(tensor([[1.0, 5.0], [7.0, 2.0]]), dim=1)
     >>> values.tolist(), indices.tolist()
     ([5.0, 7.0], [1, 0])
     """
-    return _extreme("max", x, axis, keepdims or keepdim, dim)
+    return _extreme("max", x, other, dim, axis, keepdim, keepdims)
 
 
 def min(
     x: Tensor,
-    axis: Any = None,
-    keepdims: bool = False,
+    other: Any = None,
+    keepdim: bool = False,
     *,
     dim: int | None = None,
-    keepdim: bool = False,
+    axis: Axis = None,
+    keepdims: bool = False,
 ) -> Any:
     """The smallest element; with `dim`, the (values, indices) along it; with a tensor, minimum.
+
+    With NumPy's words, `axis` and `keepdims`, it gives the values alone; see `max`.
 
     >>> min(tensor([[1.0, 5.0], [7.0, 2.0]])).item()
     1.0
     """
-    return _extreme("min", x, axis, keepdims or keepdim, dim)
+    return _extreme("min", x, other, dim, axis, keepdim, keepdims)
 
 
-def _extreme(name: str, x: Any, axis: Any, keepdims: bool, dim: int | None) -> Any:
-    if dim is None and (isinstance(axis, np.ndarray) or hasattr(axis, "__op__")):
-        return ops.table[name + "imum"](x, axis)
-    axis = axis if dim is None else dim
-    if axis is None:
-        require_elements(name, x, None)
-        return ops.table[name](x, axis=None, keepdims=keepdims)
-    if isinstance(axis, Sequence):
+def _extreme(
+    name: str, x: Any, other: Any, dim: Any, axis: Any, keepdim: bool, keepdims: bool
+) -> Any:
+    if isinstance(other, np.ndarray) or hasattr(other, "__op__"):
+        return ops.table[name + "imum"](x, other)
+    if builtins.sum(word is not None for word in (other, dim, axis)) > 1:
+        raise TypeError(f"{name}: axis and dim are two names of one argument; give one")
+    pair = dim is not None or (other is not None and not (keepdims or mode.numpy))
+    if not pair:
+        axis = some_axes(name, x, other if axis is None else axis)
+        require_elements(name, x, axis)
+        return ops.table[name](x, axis=axis, keepdims=keepdims or keepdim)
+    keepdims = keepdims or keepdim
+    dim = other if dim is None else dim
+    if isinstance(dim, Sequence):
         raise TypeError(f"{name}: dim is one int, as indices are returned; use a{name} for several")
-    axis = one_axis(name, x, axis)
+    axis = one_axis(name, x, dim)
     if x.ndim == 0:
         return MaxResult(ops.copy(x), _plain(np.zeros_like, x, dtype=int))
     require_elements(name, x, axis)
@@ -973,6 +996,69 @@ def squeeze(x: Tensor, axis: Axis = None, *, dim: Axis = None) -> Tensor:
     axes = ops.axes_of(x, some_axes("squeeze", x, axis, dim))
     shape = tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in axes)
     return ops.reshape(x, shape=shape)
+
+
+def tile(x: Tensor, *reps: Any) -> Tensor:
+    """x so many times along each axis, the last ones if they are fewer than the numbers.
+
+    >>> tile(tensor([1.0, 2.0]), 2, 2).tolist()
+    [[1.0, 2.0, 1.0, 2.0], [1.0, 2.0, 1.0, 2.0]]
+    """
+    counts, shape = sizes(reps), x.shape
+    n = builtins.max(len(counts), len(shape))
+    counts = (1,) * (n - len(counts)) + counts
+    shape = (1,) * (n - len(shape)) + shape
+    pairs = tuple(zip(counts, shape, strict=True))
+    blocks = ops.expand(
+        ops.reshape(x, shape=tuple(m for k in shape for m in (1, k))),
+        shape=tuple(m for pair in pairs for m in pair),
+    )
+    return ops.reshape(blocks, shape=tuple(r * k for r, k in pairs))
+
+
+def repeat_interleave(
+    x: Tensor, repeats: Any, axis: int | None = None, *, dim: int | None = None
+) -> Tensor:
+    """Each element so many times, of all flattened or along one axis: NumPy's `repeat`.
+
+    >>> repeat_interleave(tensor([1.0, 2.0]), 2).tolist()
+    [1.0, 1.0, 2.0, 2.0]
+    """
+    at = some_axes("repeat_interleave", x, axis, dim)
+    return _reordered(x, at, lambda places: np.repeat(places, repeats))
+
+
+def roll(x: Tensor, shifts: int, axis: int | None = None, *, dims: int | None = None) -> Tensor:
+    """The elements moved on along one axis, or as if flattened; those at the end come first.
+
+    >>> roll(tensor([1.0, 2.0, 3.0]), 1).tolist()
+    [3.0, 1.0, 2.0]
+    """
+    at = some_axes("roll", x, axis, dims)
+    y = _reordered(x, at, lambda places: np.roll(places, shifts))
+    return ops.reshape(y, shape=x.shape) if at is None else y
+
+
+def _reordered(x: Any, axis: Any, order: Any) -> Any:
+    """The elements at the places that `order` makes of 0, 1, ... along an axis, or flattened."""
+    if axis is None:
+        x, axis = ops.reshape(x, shape=(-1,)), 0
+    return ops.getitem(x, index=(slice(None),) * axis + (order(np.arange(x.shape[axis])),))
+
+
+def diag(x: Tensor, diagonal: int = 0) -> Tensor:
+    """The diagonal of a matrix, or the matrix with a vector on its diagonal.
+
+    >>> diag(tensor([1.0, 2.0])).tolist(), diag(tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    ([[1.0, 0.0], [0.0, 2.0]], [1.0, 4.0])
+    """
+    k = int(diagonal)
+    if x.ndim == 2:
+        return ops.getitem(x, index=np.eye(x.shape[0], x.shape[1], k, dtype=bool))
+    if x.ndim != 1:
+        raise ValueError(f"diag: shape {x.shape} is neither a vector nor a matrix")
+    width = (builtins.max(k, 0), builtins.max(-k, 0))
+    return ops.where(np.eye(x.shape[0] + builtins.abs(k), k=k, dtype=bool), pad(x, width), 0)
 
 
 def unsqueeze(x: Tensor, axis: Axis = None, *, dim: Axis = None) -> Tensor:

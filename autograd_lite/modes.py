@@ -16,6 +16,7 @@ class Mode(threading.local):
 
     grad = True
     watcher: Any = None  # an origin.record_lines
+    numpy = False  # whether methods of Tensors mean what NumPy's do where PyTorch's differ
 
     def __init__(self) -> None:
         self.outer: list[bool] = []  # the modes around the contexts that are open
@@ -94,6 +95,26 @@ class set_grad_enabled(no_grad):
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         mode.grad = self.outer  # as a decorator it acts in the calls, not at once
         return super().__call__(function)
+
+
+class like_numpy:
+    """Methods of Tensors mean in this thread what NumPy's do: for code that was made for arrays.
+
+    `var` and `std` divide by n, `max(1)` and `min(1)` give values alone, `size` is a number, and
+    `repeat` repeats elements.
+
+    >>> from autograd_lite.modes import like_numpy
+    >>> x = tensor([[1.0, 3.0]])
+    >>> with like_numpy():
+    ...     x.var().item(), x.max(1).tolist(), x.size
+    (1.0, [3.0], 2)
+    """
+
+    def __enter__(self) -> None:
+        self.outer, mode.numpy = mode.numpy, True
+
+    def __exit__(self, *error: object) -> None:
+        mode.numpy = self.outer
 
 
 def is_grad_enabled() -> bool:

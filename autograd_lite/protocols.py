@@ -63,6 +63,14 @@ def _atleast_2d(x: Any) -> Any:
     return x if x.ndim > 1 else x.reshape((1,) * (2 - x.ndim) + x.shape)
 
 
+def _atleast_1d(x: Any) -> Any:
+    return x if x.ndim else x.reshape((1,))
+
+
+def _hstack(tup: Any) -> Any:
+    return functions.concatenate([_atleast_1d(x) for x in tup], int(tup[0].ndim > 1))
+
+
 def _dot(a: Any, b: Any) -> Any:
     if 0 in (np.ndim(a), np.ndim(b)):
         return a * b
@@ -103,8 +111,18 @@ FUNCTIONS: dict[Any, Any] = {
     np.flip: lambda x, axis=None: functions.flip(x) if axis is None else functions.flip(x, axis),
     np.concatenate: functions.concatenate,
     np.stack: functions.stack,
+    np.hstack: _hstack,
+    np.vstack: lambda tup: functions.concatenate([_atleast_2d(x) for x in tup]),
+    np.tile: lambda A, reps: functions.tile(A, reps),
+    np.repeat: functions.repeat_interleave,
+    np.roll: _renamed(functions.roll, shift="shifts"),
+    np.inner: lambda a, b: _dot(a, b.T if np.ndim(b) == 2 else b),
+    np.diag: _renamed(functions.diag, k="diagonal"),
+    np.tril: _renamed(functions.tril, k="diagonal"),
+    np.triu: _renamed(functions.triu, k="diagonal"),
     np.pad: _pad,
     np.take_along_axis: functions.take_along_axis,
+    np.atleast_1d: _atleast_1d,
     np.atleast_2d: _atleast_2d,
     np.trace: lambda x: functions.einsum("ii->", x),
     np.copy: lambda x: x.clone(),

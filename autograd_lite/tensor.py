@@ -124,6 +124,14 @@ def wrap(a: Array) -> Tensor:
 
 def operand(op: Op, x: Any) -> Any:
     """An input that is neither a Tensor nor a number: an array, or a list that becomes one."""
+    if isinstance(x, functions.MaxResult):
+        raise TypeError(
+            f"{op.name}: an input is the pair (values, indices) of max(dim) or min(dim); "
+            "use its .values, or axis= in place of dim="
+        )
+    if callable(x) and not hasattr(x, "__op__"):
+        name = getattr(x, "__name__", "f").lstrip("_")
+        raise TypeError(f"{op.name}: an input is a function, {name}; call it, as in {name}()")
     a = x if isinstance(x, np.ndarray | np.generic) else as_array(x)
     if a.dtype.kind not in "fiub":
         raise TypeError(
@@ -445,8 +453,12 @@ class Tensor:
     )
     retains_grad = property(lambda self: self.extra is not None and self.extra.retain)
 
-    def size(self, dim: int | None = None) -> Any:
-        """The shape, or the size of one axis."""
+    @property
+    def size(self) -> Any:
+        """A method: `size()` is the shape, `size(dim)` the size of one axis; see `like_numpy`."""
+        return self.data.size if mode.numpy else self._size
+
+    def _size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[functions.one_axis("size", self, dim)]
 
     def dim(self) -> int:
@@ -749,6 +761,14 @@ class Tensor:
         """A recorded copy, with memory of its own."""
         return record1(ops.copy, self)
 
+    copy = clone
+
+    def repeat(self, *repeats: Any, **axis: Any) -> Tensor:
+        """`tile`, as in PyTorch; with NumPy's word `axis`, NumPy's `repeat` of the elements."""
+        if axis or mode.numpy:
+            return functions.repeat_interleave(self, *repeats, **axis)
+        return functions.tile(self, *repeats)
+
     def to(self, dtype: Any) -> Tensor:
         """The elements in another dtype, self if they have it already."""
         dtype = np.dtype(dtype)
@@ -874,7 +894,12 @@ class Tensor:
     flatten = functions.flatten
     permute = functions.permute
     transpose = functions.transpose
+    swapaxes = functions.transpose
     movedim = functions.movedim
+    tile = functions.tile
+    repeat_interleave = functions.repeat_interleave
+    roll = functions.roll
+    diag = functions.diag
     squeeze = functions.squeeze
     unsqueeze = functions.unsqueeze
     expand = functions.expand

@@ -21,7 +21,7 @@ CORE = {
     "tape": set(),
     "errors": set(),
     "modes": set(),
-    "functions": {"ops"},
+    "functions": {"ops", "modes"},
     "convert": {"tape"},
     "tensor": {"convert", "functions", "ops", "tape", "modes", "errors"},
     "protocols": {"functions", "ops"},
