@@ -84,18 +84,21 @@ def test_the_mode_ends_with_an_error() -> None:
     assert not mode.numpy
 
 
+PAIR = (
+    "an input is the pair (values, indices) of max(dim) or min(dim); "
+    "use its .values, or axis= in place of dim="
+)
+
 BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "a pair": (
         lambda x: x - x.max(1),
         TypeError,
-        "sub: an input is the pair (values, indices) of max(dim) or min(dim); "
-        "use its .values, or axis= in place of dim=",
+        f"sub: {PAIR}",
     ),
     "a pair first": (
         lambda x: x.min(0) / x,
         TypeError,
-        "div: an input is the pair (values, indices) of max(dim) or min(dim); "
-        "use its .values, or axis= in place of dim=",
+        f"div: {PAIR}",
     ),
     "size not called": (
         lambda x: x / x.size,

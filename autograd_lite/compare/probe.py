@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from copy import deepcopy
 from dataclasses import replace
 from itertools import product
@@ -12,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ..modes import enable_grad
+from ..creation import default_generator
+from ..modes import enable_grad, like_numpy
 from ..tape import Array, tape
 from ..tensor import Tensor
 from .doors import as_gradient, compare
-from .judge import ABSENT, WRONG, Row
+from .judge import ABSENT, FINE, WRONG, Row, largest
 from .report import Report
 
 Shape = tuple[int, ...]
@@ -35,6 +38,12 @@ WEIGHTS: list[Shape] = [
 BIASES: list[Shape] = [
     (HIDDEN,), (IN,), (OUT,), (1, HIDDEN), (HIDDEN, 1), (1, OUT), (OUT, 1), (1, IN), (),
 ]  # fmt: skip
+# What random numbers are drawn from, in turn: logarithms and roots, and artanh, take no others.
+DOMAINS: list[Callable[[np.random.Generator, Shape], Array]] = [
+    lambda rng, shape: rng.standard_normal(shape),
+    lambda rng, shape: rng.uniform(0.5, 2.0, shape),
+    lambda rng, shape: rng.uniform(-0.9, 0.9, shape),
+]
 MOST_TRIALS = 50_000  # x, w1, b1, w2, b2 make 26,244: 2 s if none fits, and the 13th does
 
 
@@ -49,7 +58,9 @@ def check_backward(
     parameters without a default are its inputs, and the rows of the report have their names.
     `backward(g, x, w, b)` gets the upstream gradient and the same arrays (of a Module also its
     parameters) and returns a gradient for each: a tuple, or a dictionary by name. None, or a name
-    left out, is "not handed in". The upstream is random with a fixed seed.
+    left out, is "not handed in". The upstream is random with a fixed seed. A forward that runs on
+    arrays is NumPy code: on Tensors too it means what NumPy means, as in `x.var(axis=0)`. Where the
+    two differ all the same, that is the one row of the report.
 
     The inputs are random float64, their shapes found by trying. `inputs` sets some or all of them,
     in order or by name: an array, or a shape (a tuple of ints); integers are indices, which have no
@@ -57,13 +68,17 @@ def check_backward(
     sizes, zeros) and agree, other sizes are tried too.
 
     A backward that raises, changes its arguments, or returns something else is a row of the report.
-    ValueError if no shapes fit; TypeError if the forward does not give one Tensor.
+    ValueError if no shapes fit, and for inputs that are not finite; TypeError if the forward does
+    not give one Tensor, and for what is no function.
 
     >>> def linear(g, x, w, b):
     ...     return g @ w, g.T @ x, g.mean(0)
     >>> print(check_backward(lambda x, w, b: x @ w.T + b, linear).first_wrong.name)
     b
     """
+    for what, f in (("forward", forward), ("backward", backward)):
+        if not callable(f):
+            raise TypeError(f"check_backward: the {what} is a {type(f).__name__}; give a function")
     function = Function(forward)
     given = function.given(inputs)
     arrays = function.fitting(given)
@@ -88,6 +103,7 @@ class Function:
     def __init__(self, forward: Callable[..., Any]) -> None:
         self.forward, self.names = forward, names_of(forward)
         self.parameters: dict[str, Any] = {}
+        self.generators = generators([forward])
         if hasattr(forward, "named_parameters"):
             self.forward = deepcopy(forward)  # its parameters get other values
             self.parameters = dict(self.forward.named_parameters())
@@ -96,6 +112,13 @@ class Function:
         """For every name an array, a shape, or None."""
         if inputs is None:
             inputs = {}
+        if isinstance(inputs, tuple) and inputs and all(isinstance(n, int) for n in inputs):
+            raise ValueError(
+                f"check_backward: inputs={inputs} is one shape; one for each input is "
+                f"inputs=({inputs},)"
+            )
+        if isinstance(inputs, np.ndarray | Tensor):
+            raise TypeError("check_backward: inputs is one array; write inputs=(array,)")
         if not isinstance(inputs, Mapping):
             if not self.names:
                 self.names = [f"x{i}" for i in range(len(inputs))]
@@ -134,9 +157,22 @@ class Function:
         }
         for name, p in self.parameters.items():
             p.data = arrays[name]
-        with enable_grad(), np.errstate(all="ignore"):
+        for_arrays = self.on_arrays(arrays) is not None
+        words = like_numpy() if for_arrays else nullcontext()
+        with words, enable_grad(), np.errstate(all="ignore"), same_numbers(self.generators):
             y = self.forward(*tensors.values())
         return y, tensors | self.parameters
+
+    def on_arrays(self, arrays: Mapping[str, Array]) -> Array | None:
+        """The output on arrays; None if the forward is not made for them."""
+        if hasattr(self.forward, "named_parameters"):
+            return None
+        try:
+            with np.errstate(all="ignore"), same_numbers(self.generators):
+                y = self.forward(*(a.copy() for a in arrays.values()))
+        except Exception:  # noqa: BLE001  (methods that arrays have not, other shapes)
+            return None
+        return np.asarray(y) if isinstance(y, np.ndarray | np.generic) else None
 
     def fitting(self, given: Mapping[str, Any]) -> dict[str, Array]:
         """An array for every name: those given, and random ones of the first shapes that run."""
@@ -152,19 +188,22 @@ class Function:
             )
         trials = sorted(product(*(range(len(c)) for c in choices)), key=sum)
         error: Exception | None = None
+        tried: dict[str, Shape] = {}
         square = None
         for ranks in trials:
             picked = [c[i] for c, i in zip(choices, ranks, strict=True)]
-            for positive in (False, True):  # as logarithms and roots need
+            for domain in DOMAINS:
                 rng = np.random.default_rng(1)
                 arrays = {
-                    name: drawn(rng, v, positive) if isinstance(v, tuple) else v
+                    name: domain(rng, v) if isinstance(v, tuple) else v
                     for name, v in zip(given, picked, strict=True)
                 }
                 try:
                     y, _ = self({name: a.copy() for name, a in arrays.items()})
                 except Exception as e:  # noqa: BLE001  (a shape that does not fit fails in any way)
-                    error = error or e
+                    # of shapes that do not fit it is said least
+                    if error is None or (fits_not(error) and not fits_not(e)):
+                        error, tried = e, {name: a.shape for name, a in arrays.items()}
                     break
                 check_output(y)
                 if np.isfinite(y.data).all():
@@ -174,11 +213,76 @@ class Function:
                     break
         if square is not None:
             return square
+        comma = "," * (len(given) == 1)
+        if error is None:
+            example = ", ".join(f"np.full({c[0]}, 0.1)" for c in choices if isinstance(c[0], tuple))
+            raise ValueError(
+                "check_backward: the forward gives infinities or NaN for all inputs that were "
+                "tried, normal, from 0.5 to 2 and from -0.9 to 0.9; give arrays that it is made "
+                f"for, as in inputs=({example}{comma})"
+            )
+        example = ", ".join(str(shape) for shape in tried.values())
         raise ValueError(
-            "check_backward: the forward runs with no shapes that were tried; give some that fit, "
-            "as in inputs=((5, 3), (4, 3), (4,)). The most typical gave "
-            + (f"{type(error).__name__}: {error}" if error else "infinities or NaN")
+            f"check_backward: the forward runs with no shapes that were tried. With "
+            f"{', '.join(f'{name} {shape}' for name, shape in tried.items())} it "
+            f"{raised(error)}. Mend that, or give shapes that fit, as in inputs=({example}{comma})"
         ) from error
+
+
+def fits_not(error: Exception | None) -> bool:
+    """Whether an error is of the kinds that arrays of the wrong shapes raise."""
+    return isinstance(error, ValueError | IndexError)
+
+
+def generators(owners: Sequence[Any]) -> list[Any]:
+    """Our generator, and those that functions or the methods of objects see outside of themselves:
+    in their modules, their classes and the functions around them."""
+    found: list[Any] = [default_generator()]
+    for owner in owners:
+        for member in (owner, *(m for c in type(owner).__mro__ for m in vars(c).values())):
+            seen = [member, *getattr(member, "__globals__", {}).values()]
+            for cell in getattr(member, "__closure__", None) or ():
+                with suppress(ValueError):  # not filled yet
+                    seen.append(cell.cell_contents)
+            found += [g for g in seen if isinstance(g, np.random.Generator | np.random.RandomState)]
+    return list({id(g): g for g in found}.values())
+
+
+@contextmanager
+def same_numbers(generators: Sequence[Any]) -> Iterator[None]:
+    """What is drawn meanwhile from these generators, from np.random and from random is drawn again
+    the next time."""
+    old = [g for g in generators if isinstance(g, np.random.RandomState)]
+    new = [g.bit_generator for g in generators if isinstance(g, np.random.Generator)]
+    kept = random.getstate(), np.random.get_state(legacy=False), [g.get_state() for g in old]
+    states: list[Any] = [g.state for g in new]
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+        for g, state in zip(old, kept[2], strict=True):
+            g.set_state(state)
+        for bits, state in zip(new, states, strict=True):
+            bits.state = state
+
+
+def told_apart(plain: Array, y: Array) -> str:
+    """How what a forward gives on arrays and on Tensors differs, in words; "" if it does not.
+
+    >>> told_apart(np.array([1.0, 2.0]), np.array([1.0, 3.0]))[:51]
+    'gives 2 on arrays and 3 on Tensors at element (1,);'
+    """
+    remedy = "; write it with NumPy functions, np.f(x) for x.f(): no gradient is judged before"
+    if plain.shape != y.shape:
+        return f"gives shape {plain.shape} on arrays and {y.shape} on Tensors{remedy}"
+    size = largest(plain[np.isfinite(plain)])
+    differ = np.argwhere(~np.isclose(plain, y, rtol=FINE, atol=FINE * size, equal_nan=True))
+    if not len(differ):
+        return ""
+    place = tuple(int(i) for i in differ[0])
+    where = f" at element {place}" if place else ""
+    return f"gives {plain[place]:.6g} on arrays and {y[place]:.6g} on Tensors{where}{remedy}"
 
 
 def names_of(forward: Any) -> list[str]:
@@ -208,6 +312,8 @@ def as_input(value: Any) -> Array | Shape | None:
             f"check_backward: an input is a {type(value).__name__}; give arrays of numbers, or "
             "shapes as tuples of ints"
         )
+    if not np.isfinite(a).all():
+        raise ValueError("check_backward: an input has NaN or infinities; give finite numbers")
     return a.astype(np.float64) if a.dtype.kind == "f" else a
 
 
@@ -220,10 +326,6 @@ def typical(name: str, names: Sequence[str], sizes: Sequence[int]) -> list[Shape
     if name in ("bias", "gamma", "beta", "scale", "shift") or (weights and name[0] in "bB"):
         return [(n,) for n in sizes] + BIASES
     return [shape for n in sizes for shape in ((N, n), (n, IN))] + VALUES
-
-
-def drawn(rng: np.random.Generator, shape: Shape, positive: bool) -> Array:
-    return rng.uniform(0.5, 2.0, shape) if positive else rng.standard_normal(shape)
 
 
 def check_output(y: Any) -> None:
@@ -251,6 +353,10 @@ def hides(arrays: Mapping[str, Array]) -> bool:
 def judged(function: Function, backward: Callable[..., Any], arrays: Mapping[str, Array]) -> Report:
     """The report on one run of the backward."""
     y, tensors = function({name: a.copy() for name, a in arrays.items()})
+    plain = function.on_arrays(arrays)  # last: what a forward keeps for its backward are arrays
+    said = told_apart(plain, y.data) if plain is not None else ""
+    if said:
+        return Report(math.nan, (fault("forward()", said, y.shape),), None)
     y.name = "output" if "y" in tensors else "y"
     g = np.random.default_rng(0).standard_normal(y.shape)
     wanted = {name: t for name, t in tensors.items() if t.requires_grad}

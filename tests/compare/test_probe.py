@@ -317,3 +317,150 @@ def test_bad_calls(forward: Any, inputs: Any, error: Any, text: str) -> None:
 def test_inputs_without_names_are_numbered() -> None:
     report = check_backward(lambda *a: a[0] * a[1], lambda g, a, b: (g * b, g * a), [(2, 3), (3,)])
     assert verdicts(report) == {"x0": "ok", "x1": "wrong here"}
+
+
+# ---- forwards that are NumPy code ------------------------------------------------------------
+
+
+def standardised(x: Any) -> Any:
+    return (x - x.mean(axis=0)) / x.std(axis=0)
+
+
+def standardised_backward(g: Array, x: Array) -> Array:
+    s = x.std(axis=0)
+    z = (x - x.mean(axis=0)) / s
+    return (g - g.mean(axis=0) - z * (g * z).mean(axis=0)) / s
+
+
+def shifted_softmax(x: Any) -> Any:
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def book_relu(x: Any) -> Any:
+    out = x.copy()
+    out[x <= 0] = 0
+    return out
+
+
+GENERATOR = np.random.default_rng(5)
+OLDER = np.random.RandomState(5)
+
+
+def kept_mask(draw: Callable[..., Array]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    kept = {}
+
+    def forward(x: Any) -> Any:
+        kept["mask"] = draw(x.shape) > 0.5
+        return x * kept["mask"]
+
+    return forward, lambda g, x: g * kept["mask"]
+
+
+NUMPY_CODE: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "std": (standardised, standardised_backward),
+    "max with keepdims": (shifted_softmax, softmax_backward),
+    "copy and a boolean assignment": (book_relu, lambda g, x: g * (x > 0)),
+    "size": (lambda x: (x * x).sum() / x.size, lambda g, x: 2 * g * x / x.size),
+    "a domain between -1 and 1": (
+        lambda x: np.sqrt(1 - x * x) * np.log((1 + x) / (1 - x)),
+        lambda g, x: (
+            g * (2 / np.sqrt(1 - x * x) - x / np.sqrt(1 - x * x) * np.log((1 + x) / (1 - x)))
+        ),
+    ),
+    "a mask from np.random": kept_mask(lambda shape: np.random.random(shape)),
+    "a mask from a generator": kept_mask(lambda shape: GENERATOR.random(shape)),
+    "a mask from a RandomState": kept_mask(lambda shape: OLDER.random(shape)),
+    "a mask of ours": kept_mask(lambda shape: ag.default_generator().random(shape)),
+}
+
+
+@pytest.mark.parametrize("name", NUMPY_CODE)
+def test_numpy_code_means_on_tensors_what_it_means_on_arrays(name: str) -> None:
+    report = check_backward(*NUMPY_CODE[name])
+    assert report.ok, report
+
+
+def test_torch_code_keeps_its_meaning() -> None:
+    def forward(x: Any) -> Any:
+        return x.max(1).values * x.var(0).sum()
+
+    def backward(g: Array, x: Array) -> Array:
+        hot = (x == x.max(1, keepdims=True)) * 1.0
+        spread = 2 * (x - x.mean(0)) / (len(x) - 1)
+        return hot * g[:, None] * x.var(0, ddof=1).sum() + (g * x.max(1)).sum() * spread
+
+    assert check_backward(forward, backward).ok
+
+
+def test_a_forward_that_differs_on_tensors_is_the_one_thing_wrong() -> None:
+    def forward(x: Any) -> Any:
+        return x * (2 if isinstance(x, np.ndarray) else 3)
+
+    report = check_backward(forward, lambda g, x: 2 * g)
+    (row,) = report.rows
+    assert (row.name, row.verdict) == ("forward()", "wrong here")
+    assert row.note == (
+        "gives 0.691168 on arrays and 1.03675 on Tensors at element (0, 0); write it with NumPy "
+        "functions, np.f(x) for x.f(): no gradient is judged before"
+    )
+    other = check_backward(lambda x: x[:2] if isinstance(x, np.ndarray) else x, lambda g, x: g)
+    assert other.rows[0].note.startswith("gives shape (2, 3) on arrays and (5, 3) on Tensors;")
+
+
+def test_random_states_are_left_as_they_were() -> None:
+    np.random.seed(3)
+    expected = np.random.random(2)
+    np.random.seed(3)
+    check_backward(*NUMPY_CODE["a mask from np.random"])
+    np.testing.assert_array_equal(np.random.random(2), expected)
+
+
+SAID: dict[str, tuple[Any, type[Exception], str]] = {
+    "no function": (lambda: check_backward(3, 4), TypeError, "the forward is a int; give a function"),  # type: ignore[arg-type]
+    "no backward": (lambda: check_backward(np.exp, 4), TypeError, "the backward is a int; give a function"),  # type: ignore[arg-type]
+    "NaN": (
+        lambda: check_backward(np.exp, np.exp, (np.array([1.0, np.nan]),)),
+        ValueError,
+        "an input has NaN or infinities; give finite numbers",
+    ),
+    "one shape": (
+        lambda: check_backward(np.exp, np.exp, (5, 3)),
+        ValueError,
+        "inputs=(5, 3) is one shape; one for each input is inputs=((5, 3),)",
+    ),
+    "one array": (
+        lambda: check_backward(np.exp, np.exp, np.ones((5, 3))),  # type: ignore[arg-type]
+        TypeError,
+        "inputs is one array; write inputs=(array,)",
+    ),
+    "no domain": (
+        lambda: check_backward(lambda x: np.log(-x * x), np.exp),
+        ValueError,
+        ("the forward gives infinities or NaN for all inputs that were tried, normal, from 0.5 to 2 "
+        "and from -0.9 to 0.9; give arrays that it is made for, as in inputs=(np.full((5, 3), 0.1),)"),
+    ),
+    "an error of its own": (
+        lambda: check_backward(lambda a, b: (a @ b) * (1 / 0), np.exp),
+        ValueError,
+        ("the forward runs with no shapes that were tried. With a (5, 3), b (3, 5) it raised "
+        "ZeroDivisionError: division by zero. Mend that, or give shapes that fit, as in "
+        "inputs=((5, 3), (3, 5))"),
+    ),
+    "no rule": (
+        lambda: check_backward(lambda x: np.arcsin(x), np.exp),
+        ValueError,
+        ("the forward runs with no shapes that were tried. With x (5, 3) it raised TypeError: "
+        "np.arcsin: there is no derivative rule for it, so it does not take a Tensor; use "
+        "t.detach().numpy() for plain values, or add a row to the table (README). Mend that, or "
+        "give shapes that fit, as in inputs=((5, 3),)"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_errors_tell_the_cause(name: str) -> None:
+    call, error, text = SAID[name]
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value) == f"check_backward: {text}"
