@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import count
@@ -13,18 +13,32 @@ from typing import Any
 import numpy as np
 
 from ..calculus import grad_or_zeros
-from ..modes import enable_grad
+from ..modes import enable_grad, like_numpy
 from ..tape import Array
 from ..tensor import Tensor
 from .doors import witness
-from .judge import FINE, WRONG, Diagnosis, Row, contrast, distance, fitted
-from .probe import IN, N, fault, hides, noted, raised, reported
+from .judge import ABSENT, FINE, OTHER, WRONG, Diagnosis, Row, contrast, distance, fitted
+from .probe import (
+    IN,
+    N,
+    fault,
+    generators,
+    hides,
+    noted,
+    raised,
+    reported,
+    same_numbers,
+    told_apart,
+)
 from .report import Report
 
 RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
 VALUES = ("loss", "forward", "__call__")  # what a loss object may call its value
 SLOPES = ("gradient", "grad", "diff_loss", "derivative", "prime", "backward")
-KEPT = ("d{}", "grad_{}", "{}_grad", "d_{}")  # and the gradient of a parameter
+# and the gradient of a parameter
+KEPT = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}", "{}_gradient", "dL_d{}", "dLd{}")
+PARAMS = ("params", "parameters")  # a list or a dictionary of the parameters of a layer
+GRADS = ("grads", "gradients")  # and of their gradients
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 ASCENT = "update-ascent"
@@ -45,21 +59,26 @@ def compare_layers(
     """Layers with a backward by hand against autodiff, and their updates too.
 
     `layers` are objects with `forward(x)` and `backward(upstream)` or `backward(upstream, lr)`,
-    which returns the gradient of the input: a list, a dictionary by name, or an object with such
-    `layers`. `params` are the attributes to train, the weight first. A layer that updates itself
-    hands in -(change)/lr; one that keeps its gradients in attributes hands in those, called dW,
-    grad_W or W_grad, or as `grads` says. `lr` is the rate that the layers should step with: by default the one that
-    most of them have as an attribute, or 0.1.
+    which returns the gradient of the input: a list, a dictionary by name, an object with such
+    `layers`, or one such object. `params` are the attributes to train, the weight first, or the
+    keys of the dictionary, or the names of the items of the list, that a layer has as `params`. A
+    layer that updates itself hands in -(change)/lr; one that keeps its gradients hands in those,
+    called dW, grad_W, W_grad or gW, or in `grads` like `params`, or as the argument `grads` says.
+    `lr` is the rate that the layers should step with: by default the one that most of them have as
+    an attribute, or 0.1.
 
     `loss(prediction, y)` and `loss_grad(prediction, y)` are functions (target first if their
     parameters' names say so, as in `mse(y_true, y_pred)`), or `loss` is an object with both and
     `loss_grad` is None.
 
     Everything runs in float64 on deep copies. The forward is run on Tensors too, so it must be made
-    of operators and NumPy functions. Where the data are of a kind that hides mistakes (a batch of
+    of operators and NumPy functions, and it draws the same random numbers. If it gives something
+    else there, that is the one row. A last layer that passes its upstream on, as a softmax does
+    where the loss has the gradient p - y, is differentiated together with the loss. Where the data are of a kind that hides mistakes (a batch of
     1, square weights, zeros) and agree, other sizes are tried too. The rows are called
     "layers[0].W", "layers[0] output" and "x". A backward that raises is a row; TypeError for a
-    forward that does not run on Tensors; ValueError for attributes that no layer has.
+    forward that does not run on Tensors; ValueError for attributes that no layer has, for x with
+    NaN and a loss of several numbers.
 
     >>> class Linear:
     ...     def __init__(self, n, m):
@@ -87,7 +106,7 @@ def compare_layers(
     check_params(objects, params)
     if grads is not None and len(grads) != len(params):
         raise ValueError(f"compare_layers: {len(params)} params, but {len(grads)} grads")
-    a, b = as_floats(x), np.asarray(y)
+    a, b = as_data(x), np.asarray(y)
     keeps = {} if grads is None else dict(zip(params, grads, strict=True))
     trial = Trial(names, clean(objects, params), a, b, criterion, rate, tuple(params), keeps)
     report = trial.report()
@@ -119,6 +138,13 @@ def with_names(layers: Any) -> dict[str, Any]:
     layers = getattr(layers, "layers", layers)
     if isinstance(layers, Mapping):
         named = {str(name): layer for name, layer in layers.items()}
+    elif callable(getattr(layers, "forward", None)) and callable(getattr(layers, "backward", None)):
+        named = {type(layers).__name__: layers}
+    elif not isinstance(layers, Iterable):
+        raise TypeError(
+            f"compare_layers: the layers are a {type(layers).__name__}; give a list of layers, a "
+            "dictionary by name, or an object with .layers or with forward and backward"
+        )
     else:
         objects = list(layers)
         own = [getattr(layer, "name", None) for layer in objects]
@@ -141,18 +167,54 @@ def with_names(layers: Any) -> dict[str, Any]:
 
 def check_params(layers: Sequence[Any], params: Sequence[str]) -> None:
     """Raise if no layer has any of the attributes."""
-    if any(hasattr(layer, p) for layer in layers for p in params):
+    if any(has(layer, p, params) for layer in layers for p in params):
         return
+    owners = [getattr(layer, "__dict__", {}) for layer in layers]
+    owners += [v for owner in owners for v in owner.values() if isinstance(v, dict)]
     seen = {
-        name
-        for layer in layers
-        for name, value in getattr(layer, "__dict__", {}).items()
+        str(name)
+        for owner in owners
+        for name, value in owner.items()
         if isinstance(value, np.ndarray) and value.dtype.kind == "f"
     }
+    found = f"arrays are {', '.join(sorted(seen))}" if seen else "none has an array of floats"
     raise ValueError(
         f"compare_layers: no layer has an attribute {' or '.join(params)}; say what the parameters "
-        f"are called, as in params=('weights', 'bias'); arrays are {', '.join(sorted(seen))}"
+        f"are called, as in params=('weights', 'bias'); {found}"
     )
+
+
+def inside(layer: Any, p: str, params: Sequence[str]) -> list[tuple[Any, Any]]:
+    """The dictionaries and lists of a layer that hold the parameter `p`, and its place in each."""
+    i = params.index(p)
+    found: list[tuple[Any, Any]] = []
+    for box in (getattr(layer, name, None) for name in PARAMS):
+        if isinstance(box, dict) and p in box:
+            found.append((box, p))
+        elif isinstance(box, list) and i < len(box) and not isinstance(box[i], str):
+            found.append((box, i))
+    return found
+
+
+def has(layer: Any, p: str, params: Sequence[str]) -> bool:
+    """Whether a layer has the parameter `p`, as an attribute or among its `params`."""
+    return hasattr(layer, p) or bool(inside(layer, p, params))
+
+
+def value_of(layer: Any, p: str, params: Sequence[str]) -> Any:
+    """The parameter `p` of a layer that has it."""
+    if hasattr(layer, p):
+        return getattr(layer, p)
+    box, key = inside(layer, p, params)[0]
+    return box[key]
+
+
+def put(layer: Any, p: str, params: Sequence[str], value: Any) -> None:
+    """Give the parameter `p` of a layer a value, wherever the layer has it."""
+    for box, key in inside(layer, p, params):
+        box[key] = value
+    if hasattr(layer, p):
+        setattr(layer, p, value)
 
 
 def rate_of(layers: Sequence[Any], params: Sequence[str]) -> float:
@@ -162,13 +224,24 @@ def rate_of(layers: Sequence[Any], params: Sequence[str]) -> float:
         for layer in layers
         for name in RATES
         if isinstance(getattr(layer, name, None), int | float)
-        and any(hasattr(layer, p) for p in params)
+        and any(has(layer, p, params) for p in params)
     )
     return rates.most_common(1)[0][0] if rates else 0.1
 
 
 def as_floats(x: Any) -> Array:
     return np.asarray(x.data if isinstance(x, Tensor) else x).astype(np.float64)
+
+
+def as_data(x: Any) -> Array:
+    """The data as floats; an error if they are no numbers or not finite."""
+    try:
+        a = as_floats(x)
+    except (TypeError, ValueError):
+        raise TypeError(f"compare_layers: x is a {type(x).__name__}; give an array") from None
+    if not np.isfinite(a).all():
+        raise ValueError("compare_layers: x has NaN or infinities; give finite numbers")
+    return a
 
 
 def clean(layers: Sequence[Any], params: Sequence[str]) -> tuple[Any, ...]:
@@ -179,8 +252,8 @@ def clean(layers: Sequence[Any], params: Sequence[str]) -> tuple[Any, ...]:
         raise TypeError(f"compare_layers: the layers cannot be copied: {error}") from error
     for layer in copies:
         for p in params:
-            if hasattr(layer, p):
-                setattr(layer, p, as_floats(getattr(layer, p)))
+            if has(layer, p, params):
+                put(layer, p, params, as_floats(value_of(layer, p, params)))
     return copies
 
 
@@ -219,8 +292,9 @@ class Criterion:
 
     def gradient(self, prediction: Array, y: Array) -> Any:
         self.loss(prediction, y)  # some keep what their backward() needs
-        if not positional(self.slope) and inspect.ismethod(self.slope):
-            return self.slope()
+        needed = [p for p in positional(self.slope) if p.default is p.empty]
+        if not needed and inspect.ismethod(self.slope):
+            return self.slope()  # backward(), or backward(dout=1)
         return self.slope(*ordered(self.slope, prediction, y))
 
 
@@ -255,6 +329,7 @@ class Step:
     name: str
     x: Tensor
     y: Tensor
+    value: Array  # of y, as a layer after it may change it in place
     params: dict[str, Tensor]
 
 
@@ -267,6 +342,7 @@ class Pulled:
     before: dict[str, Array]
     after: dict[str, Array]
     kept: dict[str, Any]
+    written: dict[str, Array]  # the attributes that are new or changed
 
 
 @dataclass
@@ -299,18 +375,32 @@ class Trial:
         """What is looked at for sizes and values that hide mistakes."""
         found = {"x": self.x}
         for name, layer in zip(self.names, self.layers, strict=True):
-            for i, p in enumerate(self.params):
-                if hasattr(layer, p):
-                    found[f"{name}.{p}"] = (
-                        getattr(layer, p) if i == 0 else getattr(layer, p).ravel()
-                    )
+            for p, a in self.values(layer).items():
+                found[f"{name}.{p}"] = a if p == self.params[0] else a.ravel()
         return found
 
     def report(self) -> Report:
         """Autodiff's gradients and those by hand, compared."""
-        prediction = forward(self.names, clean(self.layers, self.params), self.x)
-        steps, loss = self.record()
-        pulled, grads, rows = self.pull()
+        random = generators([*self.layers, self.criterion.value, self.criterion.slope])
+        with same_numbers(random):
+            outputs = forward(self.names, clean(self.layers, self.params), self.x)
+        prediction = outputs[-1]
+        value = as_floats(self.criterion.loss(prediction, self.y))
+        if value.size != 1:
+            raise ValueError(
+                f"compare_layers: the loss gives shape {value.shape}, not one number; take its sum "
+                "or mean, as its gradient does"
+            )
+        with same_numbers(random):
+            steps, loss = self.record()
+        apart = self.differing(outputs, steps, value, loss)
+        if apart is not None:
+            return Report(float(value.item()), (apart,), None)
+        with same_numbers(random):
+            pulled, grads, rows = self.pull()
+        together = self.fused(steps[-1], pulled.get(steps[-1].name), loss)
+        if together:
+            del grads[steps[-1].y.name]
         wanted = {"x": steps[0].x} | {f"{step.name} output": step.y for step in steps}
         for step in steps:
             wanted |= {t.name: t for t in step.params.values()}
@@ -326,10 +416,10 @@ class Trial:
             if step.name in pulled:
                 updates += self.take(step, layer, pulled[step.name], moving, grads, told, moves)
         taken = self.judge_moves(moves, grads, told)
-        value = float(as_floats(self.criterion.loss(prediction, self.y)))
-        if not abs(value - loss.item()) <= 1e-9 * max(1, abs(value)):
-            rows.append(fault("loss", f"{value:.6g} on arrays, {loss.item():.6g} on Tensors"))
         report = reported(loss, grads, wanted, rows)
+        report = self.hinted(report, steps, pulled)
+        if together:
+            report = replace(report, rows=tuple(together_with(r, steps[-1]) for r in report.rows))
         report = stepped_wrong(loss, report, wanted, taken, told)
         report = replace(report, rows=(*report.rows, *updates))
         last = f"{steps[-1].name} output"
@@ -339,6 +429,52 @@ class Trial:
             report = noted(report, last, note)
         return report
 
+    def differing(
+        self, outputs: Sequence[Array], steps: Sequence[Step], value: Array, loss: Tensor
+    ) -> Row | None:
+        """The row of the first result that is another on Tensors than on arrays."""
+        for step, a in zip(steps, outputs, strict=True):
+            said = told_apart(a, step.value)
+            if said:
+                return fault(f"{step.name}.forward()", said, step.value.shape)
+        said = told_apart(value.reshape(()), loss.data.reshape(()))
+        return fault("loss", said) if said else None
+
+    def fused(self, last: Step, did: Pulled | None, loss: Tensor) -> bool:
+        """Whether the last layer passes on its upstream, which is not its derivative, and the loss
+        had it in mind: its gradient is not that of the layer's output either."""
+        if did is None or not loss.requires_grad:
+            return False
+        upstream = fitted(did.upstream, last.y.shape)
+        try:
+            given = fitted(as_floats(did.given), last.x.shape)
+        except (TypeError, ValueError):
+            return False
+        if upstream is None or given is None or upstream.shape != given.shape:
+            return False
+        if distance(given, upstream)[1] > FINE:
+            return False
+        (right,) = grad_or_zeros((last.y,), (last.x,), (upstream,), False, True)
+        (slope,) = grad_or_zeros((loss,), (last.y,), (np.ones(loss.shape),), False, True)
+        return distance(given, right.data)[1] > FINE and distance(upstream, slope.data)[1] > FINE
+
+    def hinted(self, report: Report, steps: Sequence[Step], pulled: dict[str, Pulled]) -> Report:
+        """The report with a hint at how to hand in what no gradient was found of."""
+        absent = {row.name for row in report.rows if row.verdict == ABSENT}
+        for step in steps:
+            for p, t in step.params.items():
+                did = pulled.get(step.name)
+                if t.name not in absent or did is None:
+                    continue
+                like = [n for n, a in did.written.items() if a.shape == t.shape and n != p]
+                said = (
+                    f"no gradient is kept as {KEPT[0].format(p)}, {KEPT[1].format(p)} or the like"
+                )
+                if like:
+                    said += f"; if {like[0]} is it, say so with grads=({like[0]!r}, ...)"
+                report = noted(report, t.name, said)
+        return report
+
     def record(self) -> tuple[list[Step], Tensor]:
         """The forward on Tensors."""
         layers = clean(self.layers, self.params)
@@ -346,12 +482,11 @@ class Trial:
         for name, layer in zip(self.names, layers, strict=True):
             if id(layer) not in tensors:
                 tensors[id(layer)] = {
-                    p: Tensor(getattr(layer, p), requires_grad=True, name=f"{name}.{p}")
-                    for p in self.params
-                    if hasattr(layer, p)
+                    p: Tensor(a, requires_grad=True, name=f"{name}.{p}")
+                    for p, a in self.values(layer).items()
                 }
                 for p, t in tensors[id(layer)].items():
-                    setattr(layer, p, t)
+                    put(layer, p, self.params, t)
         h = Tensor(self.x.copy(), requires_grad=True, name="x")
         steps = []
         for name, layer in zip(self.names, layers, strict=True):
@@ -359,14 +494,14 @@ class Trial:
             if h is given:
                 h = h.clone()
             h.name = f"{name} output"
-            steps.append(Step(name, given, h, tensors[id(layer)]))
+            steps.append(Step(name, given, h, h.data.copy(), tensors[id(layer)]))
         criterion = deepcopy(self.criterion)
         return steps, on_tensors("loss", self.criterion.value, criterion.loss, h, self.y)
 
     def pull(self) -> tuple[dict[str, Pulled], dict[str, Any], list[Row]]:
         """The backward by hand: what each layer did, the gradients it gave, and what failed."""
         layers = clean(self.layers, self.params)
-        prediction = forward(self.names, layers, self.x)
+        prediction = forward(self.names, layers, self.x)[-1]
         pulled: dict[str, Pulled] = {}
         try:
             g = deepcopy(self.criterion).gradient(prediction, self.y)
@@ -377,14 +512,19 @@ class Trial:
             layer, title = layers[i], f"{self.names[i]}.backward()"
             try:
                 upstream = as_floats(g)
-                before = self.values(layer)
+                before, seen = self.values(layer), arrays_of(layer)
                 rate = (self.rate,) if takes_rate(layer.backward) else ()
                 with np.errstate(all="ignore"):
                     g = layer.backward(upstream.copy(), *rate)
             except Exception as error:  # noqa: BLE001  (the learner's own, whatever it is)
                 return pulled, grads, [fault(title, raised(error))]
             kept = {p: self.gradient_of(layer, p) for p in self.params}
-            pulled[self.names[i]] = Pulled(upstream, g, before, self.values(layer), kept)
+            written = {
+                name: a
+                for name, a in arrays_of(layer).items()
+                if name not in seen or not np.array_equal(a, seen[name], equal_nan=True)
+            }
+            pulled[self.names[i]] = Pulled(upstream, g, before, self.values(layer), kept, written)
             if g is not None:
                 grads[f"{self.names[i - 1]} output" if i else "x"] = g
             elif i:
@@ -394,11 +534,22 @@ class Trial:
     def gradient_of(self, layer: Any, p: str) -> Any:
         """The gradient that a layer keeps of its parameter `p`, or None."""
         names = [self.keeps[p]] if p in self.keeps else [text.format(p) for text in KEPT]
-        return next((getattr(layer, n) for n in names if hasattr(layer, n)), None)
+        found = [getattr(layer, n) for n in names if hasattr(layer, n)]
+        i = self.params.index(p)
+        for box in (getattr(layer, name, None) for name in GRADS):
+            if isinstance(box, dict):
+                found += [box[n] for n in (p, *names) if n in box]
+            elif isinstance(box, list):
+                found += box[i : i + 1]
+        return next((g for g in found if g is not None), None)
 
     def values(self, layer: Any) -> dict[str, Array]:
         """Copies of the parameters of a layer, as they are now."""
-        return {p: as_floats(getattr(layer, p)) for p in self.params if hasattr(layer, p)}
+        return {
+            p: as_floats(value_of(layer, p, self.params))
+            for p in self.params
+            if has(layer, p, self.params)
+        }
 
     def take(
         self,
@@ -419,7 +570,7 @@ class Trial:
             right = tuple(Tensor(np.zeros(t.shape)) for t in inputs)
         else:
             right = grad_or_zeros((step.y,), inputs, (upstream,), False, True)
-            if moving and updated_too_soon(layer, step, did, upstream, right[0].data):
+            if moving and self.updated_too_soon(layer, step, did, upstream, right[0].data):
                 told.setdefault(step.x.name, []).append(Diagnosis(UPDATED, SENTENCE, True))
         rows: list[Row] = []
         for (p, t), local in zip(step.params.items(), right[1:], strict=True):
@@ -448,6 +599,25 @@ class Trial:
                 note = "the step does not follow from the gradient"
                 rows.append(Row(f"{t.name} update", t.shape, most, error, WRONG, note, said))
         return rows
+
+    def updated_too_soon(
+        self, layer: Any, step: Step, did: Pulled, upstream: Array, right: Array
+    ) -> bool:
+        """Whether the gradient of the input is wrong, and right for the weights after the
+        update."""
+        try:
+            given = fitted(as_floats(did.given), step.x.shape)
+        except (TypeError, ValueError):
+            return False
+        if given is None or distance(given, right)[1] <= FINE:
+            return False
+        (twin,) = clean((layer,), self.params)
+        for p, a in did.after.items():
+            put(twin, p, self.params, Tensor(a))
+        x = Tensor(step.x.data.copy(), requires_grad=True)
+        with like_numpy(), enable_grad(), same_numbers(generators([twin])):
+            y = twin.forward(x)
+        return distance(given, grad_or_zeros((y,), (x,), (upstream,), False)[0].data)[1] <= FINE
 
     def judge_moves(
         self, moves: Sequence[Move], grads: dict[str, Any], told: dict[str, list[Diagnosis]]
@@ -496,8 +666,8 @@ class Trial:
                 enlarge(layers, self.params, features, in_first, rng)
                 x = rng.standard_normal((N, IN) if features else (IN, N))
                 try:
-                    with np.errstate(all="ignore"):
-                        prediction = forward(self.names, clean(layers, self.params), x)
+                    with np.errstate(all="ignore"), same_numbers(generators(layers)):
+                        prediction = forward(self.names, clean(layers, self.params), x)[-1]
                 except ValueError:
                     continue
                 y = like_target(self.y, prediction.shape, features, rng)
@@ -538,39 +708,41 @@ def multiple(stepped: Array, basis: Array, noise: Array) -> float | None:
     return None
 
 
-def updated_too_soon(layer: Any, step: Step, did: Pulled, upstream: Array, right: Array) -> bool:
-    """Whether the gradient of the input is wrong, and right for the weights after the update."""
-    try:
-        given = fitted(as_floats(did.given), step.x.shape)
-    except (TypeError, ValueError):
-        return False
-    if given is None or distance(given, right)[1] <= FINE:
-        return False
-    (twin,) = clean((layer,), tuple(did.after))
-    for p, a in did.after.items():
-        setattr(twin, p, Tensor(a))
-    x = Tensor(step.x.data.copy(), requires_grad=True)
-    with enable_grad():
-        y = twin.forward(x)
-    return distance(given, grad_or_zeros((y,), (x,), (upstream,), False)[0].data)[1] <= FINE
+def arrays_of(layer: Any) -> dict[str, Array]:
+    """Copies of the attributes of a layer that are arrays of floats."""
+    return {
+        name: value.copy()
+        for name, value in getattr(layer, "__dict__", {}).items()
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    }
 
 
-def forward(names: Sequence[str], layers: Sequence[Any], x: Array) -> Array:
-    """The prediction on arrays."""
+def together_with(row: Row, last: Step) -> Row:
+    """The row, or that of the last output where its layer and the loss are one function."""
+    if row.name != last.y.name:
+        return row
+    note = f"{last.name} and the loss are differentiated together"
+    return replace(row, verdict=OTHER, note=note)
+
+
+def forward(names: Sequence[str], layers: Sequence[Any], x: Array) -> list[Array]:
+    """What each layer gives on arrays."""
     h: Any = x.copy()
+    outputs = []
     for name, layer in zip(names, layers, strict=True):
         try:
             h = layer.forward(h)
         except Exception as error:
             raise ValueError(f"compare_layers: {name}.forward {raised(error)}") from error
-    return as_floats(h)
+        outputs.append(as_floats(h))
+    return outputs
 
 
 def on_tensors(title: str, owner: Any, function: Callable[..., Any], *inputs: Any) -> Tensor:
     """What a forward gives on Tensors; TypeError if it cannot, or loses the tape."""
     advice = "write it with operators and NumPy functions, without float(), math or np.asarray"
     try:
-        with enable_grad(), np.errstate(all="ignore"):
+        with like_numpy(), enable_grad(), np.errstate(all="ignore"):
             y = function(*inputs)
     except Exception as error:
         raise TypeError(
@@ -628,17 +800,17 @@ def enlarge(
     sizes = (n for n in count(IN + 1) if n != N)
     now = IN
     for layer in dict.fromkeys(layers):
-        if getattr(layer, params[0], np.zeros(0)).ndim != 2:
+        if not has(layer, params[0], params) or value_of(layer, params[0], params).ndim != 2:
             continue
         before, now = now, next(sizes)
         shape = (before, now) if in_first else (now, before)
-        setattr(layer, params[0], rng.standard_normal(shape) / np.sqrt(before))
+        put(layer, params[0], params, rng.standard_normal(shape) / np.sqrt(before))
         for p in params[1:]:
-            if hasattr(layer, p):
-                other = list(getattr(layer, p).shape)
+            if has(layer, p, params):
+                other = list(value_of(layer, p, params).shape)
                 if other:
                     other[-1 if features else 0] = now
-                setattr(layer, p, rng.standard_normal(other))
+                put(layer, p, params, rng.standard_normal(other))
 
 
 def like_target(

@@ -273,7 +273,10 @@ def told_apart(plain: Array, y: Array) -> str:
     >>> told_apart(np.array([1.0, 2.0]), np.array([1.0, 3.0]))[:51]
     'gives 2 on arrays and 3 on Tensors at element (1,);'
     """
-    remedy = "; write it with NumPy functions, np.f(x) for x.f(): no gradient is judged before"
+    remedy = (
+        "; no gradient is judged before they agree: use NumPy functions, np.f(x) for x.f(), and "
+        "make generators of random numbers once"
+    )
     if plain.shape != y.shape:
         return f"gives shape {plain.shape} on arrays and {y.shape} on Tensors{remedy}"
     size = largest(plain[np.isfinite(plain)])

@@ -401,8 +401,9 @@ def test_a_forward_that_differs_on_tensors_is_the_one_thing_wrong() -> None:
     (row,) = report.rows
     assert (row.name, row.verdict) == ("forward()", "wrong here")
     assert row.note == (
-        "gives 0.691168 on arrays and 1.03675 on Tensors at element (0, 0); write it with NumPy "
-        "functions, np.f(x) for x.f(): no gradient is judged before"
+        "gives 0.691168 on arrays and 1.03675 on Tensors at element (0, 0); no gradient is judged "
+        "before they agree: use NumPy functions, np.f(x) for x.f(), and make generators of random "
+        "numbers once"
     )
     other = check_backward(lambda x: x[:2] if isinstance(x, np.ndarray) else x, lambda g, x: g)
     assert other.rows[0].note.startswith("gives shape (2, 3) on arrays and (5, 3) on Tensors;")
