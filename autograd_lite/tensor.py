@@ -124,21 +124,26 @@ def wrap(a: Array) -> Tensor:
 
 def operand(op: Op, x: Any) -> Any:
     """An input that is neither a Tensor nor a number: an array, or a list that becomes one."""
-    if isinstance(x, functions.MaxResult):
-        raise TypeError(
-            f"{op.name}: an input is the pair (values, indices) of max(dim) or min(dim); "
-            "use its .values, or axis= in place of dim="
-        )
-    if callable(x) and not hasattr(x, "__op__"):
-        name = getattr(x, "__name__", "f").lstrip("_")
-        raise TypeError(f"{op.name}: an input is a function, {name}; call it, as in {name}()")
-    a = x if isinstance(x, np.ndarray | np.generic) else as_array(x)
+    a = x if isinstance(x, np.ndarray | np.generic) else as_array(made_right(op, x))
     if a.dtype.kind not in "fiub":
         raise TypeError(
             f"{op.name}: an input of dtype {a.dtype} (a {type(x).__name__}) is not numbers; "
             "give floats, ints or bools"
         )
     return a
+
+
+def made_right(op: Op, x: Any) -> Any:
+    """`x`, unless it is what a method gives that was called in another way than it was meant."""
+    if isinstance(x, functions.MaxResult):
+        raise TypeError(
+            f"{op.name}: an input is the pair (values, indices) of max(dim) or min(dim); "
+            "use its .values, or axis= in place of dim="
+        )
+    if callable(x):
+        name = getattr(x, "__name__", "f").lstrip("_")
+        raise TypeError(f"{op.name}: an input is a function, {name}; call it, as in {name}()")
+    return x
 
 
 def explained(op: Op, args: list[Any], kw: dict[str, Any], error: Exception) -> Exception:

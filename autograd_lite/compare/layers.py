@@ -383,7 +383,7 @@ class Trial:
         """Autodiff's gradients and those by hand, compared."""
         random = generators([*self.layers, self.criterion.value, self.criterion.slope])
         with same_numbers(random):
-            outputs = forward(self.names, clean(self.layers, self.params), self.x)
+            outputs, changing = forward(self.names, clean(self.layers, self.params), self.x)
         prediction = outputs[-1]
         value = as_floats(self.criterion.loss(prediction, self.y))
         if value.size != 1:
@@ -392,7 +392,7 @@ class Trial:
                 "or mean, as its gradient does"
             )
         with same_numbers(random):
-            steps, loss = self.record()
+            steps, loss = self.record(changing)
         apart = self.differing(outputs, steps, value, loss)
         if apart is not None:
             return Report(float(value.item()), (apart,), None)
@@ -475,8 +475,8 @@ class Trial:
                 report = noted(report, t.name, said)
         return report
 
-    def record(self) -> tuple[list[Step], Tensor]:
-        """The forward on Tensors."""
+    def record(self, changing: set[str]) -> tuple[list[Step], Tensor]:
+        """The forward on Tensors; the layers that change their input in place get a copy."""
         layers = clean(self.layers, self.params)
         tensors: dict[int, dict[str, Tensor]] = {}  # a layer that is used twice has one W
         for name, layer in zip(self.names, layers, strict=True):
@@ -490,7 +490,8 @@ class Trial:
         h = Tensor(self.x.copy(), requires_grad=True, name="x")
         steps = []
         for name, layer in zip(self.names, layers, strict=True):
-            given, h = h, on_tensors(f"{name}.forward", layer, layer.forward, h)
+            given, x = h, h.clone() if name in changing else h
+            h = on_tensors(f"{name}.forward", layer, layer.forward, x)
             if h is given:
                 h = h.clone()
             h.name = f"{name} output"
@@ -501,7 +502,7 @@ class Trial:
     def pull(self) -> tuple[dict[str, Pulled], dict[str, Any], list[Row]]:
         """The backward by hand: what each layer did, the gradients it gave, and what failed."""
         layers = clean(self.layers, self.params)
-        prediction = forward(self.names, layers, self.x)[-1]
+        prediction = forward(self.names, layers, self.x)[0][-1]
         pulled: dict[str, Pulled] = {}
         try:
             g = deepcopy(self.criterion).gradient(prediction, self.y)
@@ -667,7 +668,8 @@ class Trial:
                 x = rng.standard_normal((N, IN) if features else (IN, N))
                 try:
                     with np.errstate(all="ignore"), same_numbers(generators(layers)):
-                        prediction = forward(self.names, clean(layers, self.params), x)[-1]
+                        outputs, _ = forward(self.names, clean(layers, self.params), x)
+                        prediction = outputs[-1]
                 except ValueError:
                     continue
                 y = like_target(self.y, prediction.shape, features, rng)
@@ -725,17 +727,21 @@ def together_with(row: Row, last: Step) -> Row:
     return replace(row, verdict=OTHER, note=note)
 
 
-def forward(names: Sequence[str], layers: Sequence[Any], x: Array) -> list[Array]:
-    """What each layer gives on arrays."""
+def forward(names: Sequence[str], layers: Sequence[Any], x: Array) -> tuple[list[Array], set[str]]:
+    """What each layer gives on arrays, and the names of those that change their input in place."""
     h: Any = x.copy()
-    outputs = []
+    outputs: list[Array] = []
+    changing = set()
     for name, layer in zip(names, layers, strict=True):
+        given = h
         try:
-            h = layer.forward(h)
+            h = layer.forward(given)
         except Exception as error:
             raise ValueError(f"compare_layers: {name}.forward {raised(error)}") from error
+        if not np.array_equal(given, outputs[-1] if outputs else x, equal_nan=True):
+            changing.add(name)
         outputs.append(as_floats(h))
-    return outputs
+    return outputs, changing
 
 
 def on_tensors(title: str, owner: Any, function: Callable[..., Any], *inputs: Any) -> Tensor:

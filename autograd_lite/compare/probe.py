@@ -44,6 +44,7 @@ DOMAINS: list[Callable[[np.random.Generator, Shape], Array]] = [
     lambda rng, shape: rng.uniform(0.5, 2.0, shape),
     lambda rng, shape: rng.uniform(-0.9, 0.9, shape),
 ]
+MOST_OTHERS = 200  # errors that are not about shapes, until it is said that these are the cause
 MOST_TRIALS = 50_000  # x, w1, b1, w2, b2 make 26,244: 2 s if none fits, and the 13th does
 
 
@@ -81,12 +82,14 @@ def check_backward(
             raise TypeError(f"check_backward: the {what} is a {type(f).__name__}; give a function")
     function = Function(forward)
     given = function.given(inputs)
-    arrays = function.fitting(given)
+    with same_numbers(function.generators):
+        arrays = function.fitting(given)
     report = judged(function, backward, arrays)
     if report.ok and any(v is not None for v in given.values()) and hides(arrays):
         fresh = {name: function.again(name, v) for name, v in given.items()}
         try:
-            other = function.fitting(fresh)
+            with same_numbers(function.generators):
+                other = function.fitting(fresh)
         except ValueError:
             return report
         probed = judged(function, backward, other)
@@ -148,7 +151,9 @@ class Function:
             return value.shape
         return value if isinstance(value, np.ndarray) and value.dtype.kind != "f" else None
 
-    def __call__(self, arrays: Mapping[str, Array]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(
+        self, arrays: Mapping[str, Array], numpy_code: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The output, and the tensors by name that it was computed from."""
         tensors = {
             name: Tensor(a, requires_grad=a.dtype.kind == "f", name=name)
@@ -157,9 +162,8 @@ class Function:
         }
         for name, p in self.parameters.items():
             p.data = arrays[name]
-        for_arrays = self.on_arrays(arrays) is not None
-        words = like_numpy() if for_arrays else nullcontext()
-        with words, enable_grad(), np.errstate(all="ignore"), same_numbers(self.generators):
+        words = like_numpy() if numpy_code else nullcontext()
+        with words, enable_grad(), np.errstate(all="ignore"):
             y = self.forward(*tensors.values())
         return y, tensors | self.parameters
 
@@ -168,7 +172,7 @@ class Function:
         if hasattr(self.forward, "named_parameters"):
             return None
         try:
-            with np.errstate(all="ignore"), same_numbers(self.generators):
+            with np.errstate(all="ignore"):
                 y = self.forward(*(a.copy() for a in arrays.values()))
         except Exception:  # noqa: BLE001  (methods that arrays have not, other shapes)
             return None
@@ -190,7 +194,10 @@ class Function:
         error: Exception | None = None
         tried: dict[str, Shape] = {}
         square = None
+        others = 0  # errors that are not about shapes
         for ranks in trials:
+            if others == MOST_OTHERS:
+                break
             picked = [c[i] for c, i in zip(choices, ranks, strict=True)]
             for domain in DOMAINS:
                 rng = np.random.default_rng(1)
@@ -199,11 +206,13 @@ class Function:
                     for name, v in zip(given, picked, strict=True)
                 }
                 try:
-                    y, _ = self({name: a.copy() for name, a in arrays.items()})
+                    numpy_code = self.on_arrays(arrays) is not None
+                    y, _ = self({name: a.copy() for name, a in arrays.items()}, numpy_code)
                 except Exception as e:  # noqa: BLE001  (a shape that does not fit fails in any way)
                     # of shapes that do not fit it is said least
                     if error is None or (fits_not(error) and not fits_not(e)):
                         error, tried = e, {name: a.shape for name, a in arrays.items()}
+                    others += not fits_not(e)
                     break
                 check_output(y)
                 if np.isfinite(y.data).all():
@@ -355,8 +364,12 @@ def hides(arrays: Mapping[str, Array]) -> bool:
 
 def judged(function: Function, backward: Callable[..., Any], arrays: Mapping[str, Array]) -> Report:
     """The report on one run of the backward."""
-    y, tensors = function({name: a.copy() for name, a in arrays.items()})
-    plain = function.on_arrays(arrays)  # last: what a forward keeps for its backward are arrays
+    with same_numbers(function.generators):
+        numpy_code = function.on_arrays(arrays) is not None
+    with same_numbers(function.generators):
+        y, tensors = function({name: a.copy() for name, a in arrays.items()}, numpy_code)
+    with same_numbers(function.generators):  # last: what it keeps for its backward are arrays
+        plain = function.on_arrays(arrays)
     said = told_apart(plain, y.data) if plain is not None else ""
     if said:
         return Report(math.nan, (fault("forward()", said, y.shape),), None)

@@ -659,6 +659,16 @@ class BookReLU:
         return dout
 
 
+class InPlaceReLU:
+    def forward(self, x: Array) -> Array:
+        self.mask = x > 0
+        x[~self.mask] = 0
+        return x
+
+    def backward(self, g: Array) -> Array:
+        return g * self.mask
+
+
 class BatchNorm:
     def forward(self, x: Array) -> Array:
         self.s = np.sqrt(x.var(axis=0) + 1e-5)
@@ -740,7 +750,13 @@ def checked(*layers: Any, **kw: Any) -> Any:
 
 @pytest.mark.parametrize(
     "between",
-    [BookReLU(), BatchNorm(), SoftmaxRows(), *map(Dropout, ("its own", "np.random", "module"))],
+    [
+        BookReLU(),
+        InPlaceReLU(),
+        BatchNorm(),
+        SoftmaxRows(),
+        *map(Dropout, ("its own", "np.random", "module")),
+    ],
     ids=lambda layer: type(layer).__name__ + getattr(layer, "kind", ""),
 )
 def test_a_right_layer_of_numpy_code_is_right(between: Any) -> None:

@@ -409,6 +409,18 @@ def test_a_forward_that_differs_on_tensors_is_the_one_thing_wrong() -> None:
     assert other.rows[0].note.startswith("gives shape (2, 3) on arrays and (5, 3) on Tensors;")
 
 
+def test_an_error_of_its_own_ends_the_search() -> None:
+    calls = []
+
+    def forward(x: Any, w1: Any, b1: Any, w2: Any, b2: Any) -> Any:
+        calls.append(1)
+        return 1 / 0
+
+    with pytest.raises(ValueError, match="ZeroDivisionError"):
+        check_backward(forward, linear_backward)
+    assert len(calls) == 2 * 200  # on arrays and on Tensors
+
+
 def test_random_states_are_left_as_they_were() -> None:
     np.random.seed(3)
     expected = np.random.random(2)
