@@ -14,10 +14,10 @@ import numpy as np
 
 from ..calculus import grad_or_zeros
 from ..modes import enable_grad, like_numpy
-from ..tape import Array
+from ..tape import Array, walk
 from ..tensor import Tensor
 from .doors import witness
-from .judge import ABSENT, FINE, OTHER, WRONG, Diagnosis, Row, contrast, distance, fitted
+from .judge import ABSENT, FINE, OK, OTHER, WRONG, Diagnosis, Row, contrast, distance, fitted
 from .probe import (
     IN,
     N,
@@ -39,6 +39,7 @@ SLOPES = ("gradient", "grad", "diff_loss", "derivative", "prime", "backward")
 KEPT = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}", "{}_gradient", "dL_d{}", "dLd{}")
 PARAMS = ("params", "parameters")  # a list or a dictionary of the parameters of a layer
 GRADS = ("grads", "gradients")  # and of their gradients
+GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 ASCENT = "update-ascent"
@@ -398,6 +399,7 @@ class Trial:
             return Report(float(value.item()), (apart,), None)
         with same_numbers(random):
             pulled, grads, rows = self.pull()
+        loss, guard = unguarded(loss, steps[-1], grads)
         together = self.fused(steps[-1], pulled.get(steps[-1].name), loss)
         if together:
             del grads[steps[-1].y.name]
@@ -416,13 +418,16 @@ class Trial:
             if step.name in pulled:
                 updates += self.take(step, layer, pulled[step.name], moving, grads, told, moves)
         taken = self.judge_moves(moves, grads, told)
+        last = f"{steps[-1].name} output"
         report = reported(loss, grads, wanted, rows)
         report = self.hinted(report, steps, pulled)
-        if together:
-            report = replace(report, rows=tuple(together_with(r, steps[-1]) for r in report.rows))
+        said = [f"{steps[-1].name} and the loss are differentiated together"] * together
+        said += [f"leaves out the {guard:g} that the loss adds"] * bool(guard)
+        if said:
+            rows = [by_convention(r, "; ".join(said)) if r.name == last else r for r in report.rows]
+            report = replace(report, rows=tuple(rows), loss=float(value.item()))
         report = stepped_wrong(loss, report, wanted, taken, told)
         report = replace(report, rows=(*report.rows, *updates))
-        last = f"{steps[-1].name} output"
         given, shapes = np.shape(grads.get(last, 0.0)), (prediction.shape, self.y.shape)
         if given != prediction.shape and all(spreads(shape, given) for shape in shapes):
             note = f"prediction {shapes[0]} and target {shapes[1]} were broadcast"
@@ -719,11 +724,40 @@ def arrays_of(layer: Any) -> dict[str, Array]:
     }
 
 
-def together_with(row: Row, last: Step) -> Row:
-    """The row, or that of the last output where its layer and the loss are one function."""
-    if row.name != last.y.name:
+def unguarded(loss: Tensor, last: Step, grads: Mapping[str, Any]) -> tuple[Tensor, float]:
+    """The loss without the small number that it adds, as in log(p + 1e-7), and that number, if the
+    gradient by hand is that of the loss without it; else the loss as it is, and 0."""
+    nodes = list(walk(loss))
+    new: dict[Tensor, Tensor] = {}
+    guards = {0.0}
+    with enable_grad(), np.errstate(all="ignore"):
+        for node in reversed(nodes):
+            if node.op is None or node.serial <= last.y.serial:
+                continue
+            inputs = [
+                a if p is None else new.get(p, p)
+                for p, a in zip(node.parents, node.args, strict=True)
+            ]
+            if node.op.name == "add":
+                guards |= {a for a in inputs if isinstance(a, float) and 0 < a <= GUARD}
+                inputs = [0.0 if isinstance(a, float) and 0 < a <= GUARD else a for a in inputs]
+            new[node] = node.op(*inputs, **node.kw)
+    for t in (last.y, last.x) if max(guards) else ():
+        mine = fitted(as_floats(grads[t.name]), t.shape) if t.name in grads else None
+        if mine is not None:
+            old, right = (
+                grad_or_zeros((x,), (t,), (np.ones(x.shape),), False, True)[0].data
+                for x in (loss, new[loss])
+            )
+            if distance(mine, right)[1] <= FINE < distance(mine, old)[1]:
+                return new[loss], max(guards)
+    return loss, 0.0
+
+
+def by_convention(row: Row, note: str) -> Row:
+    """The row of an output that was differentiated by another convention, unless it is wrong."""
+    if row.verdict not in (OK, ABSENT):
         return row
-    note = f"{last.name} and the loss are differentiated together"
     return replace(row, verdict=OTHER, note=note)
 
 

@@ -135,6 +135,11 @@ class CrossEntropy:
         return softmax(pred) - target
 
 
+class Clipped(CrossEntropy):
+    def loss(self, pred: Array, target: Array) -> Array:
+        return -np.trace(target @ np.log(np.clip(softmax(pred), 1e-15, 1)).T)
+
+
 PARAMS = ("weights", "bias")
 
 
@@ -198,6 +203,9 @@ def test_s3_a_saturated_softmax_is_told_from_a_mistake() -> None:
     """log(p + 1e-15) is flat where p is 1e-22; the finite difference agrees that p - t is wrong."""
     layers, x, y = s3(16, (64, 16, 10))
     report = compare_layers(layers, CrossEntropy(), None, x, y, params=PARAMS)
+    assert row(report, "layers[2] output").verdict == "ok, other convention"
+    assert row(report, "layers[2] output").note == "leaves out the 1e-15 that the loss adds"
+    report = compare_layers(layers, Clipped(), None, x, y, params=PARAMS)
     assert wrong(report) == ["layers[2] output"]
     assert row(report, "layers[2] output").note.startswith(
         "right on x (5, 3), all random; here the loss may"
@@ -778,6 +786,26 @@ def test_a_softmax_that_leaves_its_derivative_to_the_loss() -> None:
     last = row(report, "layers[3] output")
     assert last.verdict == "ok, other convention"
     assert last.note == "layers[3] and the loss are differentiated together"
+
+
+def guarded(p: Any, t: Array) -> Any:
+    return -np.log(p[np.arange(len(t)), t] + 1e-7).sum() / len(t)
+
+
+def test_the_number_that_keeps_a_logarithm_finite_may_be_left_out() -> None:
+    layers = [Affine(3, 4), PassingSoftmax()]
+    report = compare_layers(layers, guarded, entropy_by_logits, ROWS, CLASSES)
+    assert report.ok
+    assert row(report, "layers[1] output").note == (
+        "layers[1] and the loss are differentiated together; "
+        "leaves out the 1e-07 that the loss adds"
+    )
+    layers = [Affine(3, 4), SoftmaxRows()]
+    report = compare_layers(layers, guarded, entropy_by_p, ROWS, CLASSES)
+    assert report.ok
+    assert row(report, "layers[1] output").note == "leaves out the 1e-07 that the loss adds"
+    wrong = compare_layers(layers, guarded, lambda p, t: 2 * entropy_by_p(p, t), ROWS, CLASSES)
+    assert wrong.first_wrong.name == "layers[1] output"
 
 
 def test_a_mistake_of_the_fused_gradient_is_named_below() -> None:
