@@ -178,6 +178,21 @@ def trace(loss: Any, model: Any = None) -> Program:
     return Tracer(loss, model).program
 
 
+def check_leaves(node: Any) -> None:
+    """Raise if an input that no operation made was changed in place since `node` read it."""
+    for i, p in enumerate(node.parents):
+        p = p if p is None else before(p, node.serial)
+        if p is None or p.op is not None or p.version is None:
+            continue
+        if p.version[0] > node.serial:
+            name = f" ({p.name})" if p.name else ""
+            raise RuntimeError(
+                f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed in "
+                "place after it was recorded, by an optimizer's step() for example: its value is "
+                "gone; derive before the change, or compute the loss again"
+            )
+
+
 class Tracer:
     """Reads the tape of `loss` into a Program."""
 
@@ -214,6 +229,7 @@ class Tracer:
             if node.op is None:
                 self.symbols[node.serial] = self.argument(node).symbol
             else:
+                check_leaves(node)
                 self.forward(node)
         self.backward()
         reached = {s.argument.label for s in self.statements if s.argument is not None}

@@ -205,7 +205,9 @@ class Writer:
                 words.append(str(kw["width"] or 0))
                 kw = {"constant_values": kw["value"]}
         words += [
-            f"{k}={self.text(v)}" for k, v in kw.items() if k not in SILENT or v is not SILENT[k]
+            f"{self.keyword(k)}={self.text(v)}"
+            for k, v in kw.items()
+            if k not in SILENT or v is not SILENT[k]
         ]
         return self.function(name), words
 
@@ -225,6 +227,9 @@ class Writer:
         return self.bracketed(x, ATOM) + ".mT"
 
     def function(self, name: str) -> str:
+        return name
+
+    def keyword(self, name: str) -> str:
         return name
 
     def quoted(self, word: str) -> str:

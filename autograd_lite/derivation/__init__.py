@@ -58,6 +58,8 @@ def derive(loss: Tensor, model: Any = None) -> Derivation:
     """
     if not isinstance(loss, Tensor):
         raise TypeError(f"derive: needs the Tensor that was computed, not a {type(loss).__name__}")
+    if model is not None and not hasattr(model, "named_parameters"):
+        raise TypeError(f"derive: model is a {type(model).__name__}, which has no named_parameters")
     program = simplify(trace(loss, model))
     shorten(program, name_program(program))
     return Derivation(program, loss, model)

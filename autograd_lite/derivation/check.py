@@ -104,7 +104,9 @@ def compared(program: Program, step: float, rel: float) -> list[Row]:
             continue
         x = visible[key]
         value = np.asarray(forward[x.name])
-        u = rng.standard_normal(value.shape) * np.where(value == 0, 1, np.abs(value))
+        # what is infinite (the scores that a mask leaves out) stays where it is
+        scale = np.where(np.isfinite(value), np.where(value == 0, 1, np.abs(value)), 0)
+        u = rng.standard_normal(value.shape) * scale
 
         def loss_at(moved: Any, x: Any = x, key: int = key) -> float:
             end = run(forward | {x.name: moved}, made.get(key, -1) + 1, n)

@@ -167,6 +167,12 @@ def escaped(word: str) -> str:
     return word.replace("_", r"\_")
 
 
+def in_brackets(text: str) -> str:
+    """Brackets that are as high as what they hold."""
+    tall = any(word in text for word in (r"\frac", r"\sum", r"\max", r"\min", r"\left"))
+    return rf"\left({text}\right)" if tall else f"({text})"
+
+
 class Latex(Writer):
     """Expressions in LaTeX; elementwise products are dots in circles."""
 
@@ -183,18 +189,27 @@ class Latex(Writer):
         a, b = s.inputs
         match s.name:
             case "div":
-                return rf"\frac{{{self.text(a)}}}{{{self.text(b)}}}", TIMES
+                above, binds = self.written(a)
+                sign = "-" if above.startswith("-") and binds >= TIMES else ""
+                return rf"{sign}\frac{{{above.removeprefix(sign)}}}{{{self.text(b)}}}", TIMES
             case "pow":
                 return f"{self.bracketed(a, ATOM)}^{{{self.text(b)}}}", POWER
             case "matmul":
-                return rf"{self.bracketed(a, TIMES)}\, {self.bracketed(b, UNARY)}", TIMES
+                left = self.all_ones(a) or self.bracketed(a, TIMES)
+                right = self.all_ones(b) or self.bracketed(b, UNARY)
+                return rf"{left}\, {right}", TIMES
             case "mul":
                 numbers = not all(isinstance(i, Symbol) and i.ndim for i in (a, b))
                 sign = r"\cdot" if numbers else r"\odot"
-                return f"{self.bracketed(a, TIMES)} {sign} {self.bracketed(b, UNARY)}", TIMES
+                right = self.bracketed(b, UNARY)
+                right = rf"\left({right}\right)" if right.startswith("-") else right
+                return f"{self.bracketed(a, TIMES)} {sign} {right}", TIMES
             case "add" | "sub":
                 sign, level = ("+", PLUS) if s.name == "add" else ("-", TIMES)
-                return f"{self.bracketed(a, PLUS)} {sign} {self.bracketed(b, level)}", PLUS
+                right = self.bracketed(b, level)
+                if right.startswith("-"):
+                    sign, right = "-" if sign == "+" else "+", right[1:]
+                return f"{self.bracketed(a, PLUS)} {sign} {right}", PLUS
             case "bitwise_and" | "bitwise_or":
                 return rf"{self.text(a)} {RELATIONS[s.name]} {self.text(b)}", COMPARE
         relation = f"{self.bracketed(a, PLUS)} {RELATIONS[s.name]} {self.bracketed(b, PLUS)}"
@@ -205,7 +220,7 @@ class Latex(Writer):
         match s.name:
             case "total":
                 terms = [self.bracketed(i, PLUS) for i in s.inputs]
-                signed = [t if t.startswith("-") else f"+ {t}" for t in terms[1:]]
+                signed = [f"- {t[1:]}" if t.startswith("-") else f"+ {t}" for t in terms[1:]]
                 return " ".join([terms[0], *signed]), PLUS
             case "full":
                 by = kw["by"]
@@ -221,16 +236,35 @@ class Latex(Writer):
                 return self.written(s.inputs[0])
             case "reshape" | "permute":
                 how = self.text(next(iter(kw.values())))
-                return rf"\operatorname{{{s.name}}}_{{{how}}}({self.text(s.inputs[0])})", ATOM
+                return (
+                    rf"\operatorname{{{s.name}}}_{{{how}}}{in_brackets(self.text(s.inputs[0]))}",
+                    ATOM,
+                )
             case "exp":
-                return f"e^{{{self.text(s.inputs[0])}}}", POWER
+                # upright: a value may be called e
+                return rf"\mathrm{{e}}^{{{self.text(s.inputs[0])}}}", POWER
         return super().operation(s)
 
     def reduction(self, s: Symbol) -> str:
         word = {"sum": r"\sum", "mean": r"\operatorname{mean}"}.get(s.name, f"\\{s.name}")
         axis = (s.kw or {}).get("axis")
         under = "" if axis is None else rf"_{{\text{{axis }}{self.text(axis)}}}"
-        return f"{word}{under} {self.bracketed(s.inputs[0], TIMES)}"
+        level = TIMES if s.name == "sum" else POWER
+        of = self.bracketed(s.inputs[0], level)
+        return f"{word}{under} " + (rf"\left({of}\right)" if of.startswith("-") else of)
+
+    def all_ones(self, x: Any) -> str:
+        """A factor of a matrix product whose elements are equal."""
+        if not (isinstance(x, Symbol) and x.name == "full"):
+            return ""
+        number = self.written(x)[0]
+        shape = r" \times ".join(map(str, x.shape))
+        ones = rf"\mathbf{{1}}_{{{shape}}}"
+        return ones if number == "1" else rf"\left({number} \cdot {ones}\right)"
+
+    def call(self, s: Symbol) -> str:
+        function, words = self.called(s)
+        return function + in_brackets(", ".join(words))
 
     def transposed(self, x: Any) -> str:
         return self.bracketed(x, ATOM) + r"^{\top}"
@@ -243,6 +277,9 @@ class Latex(Writer):
             return rf"\operatorname{{{escaped(s.inputs[0].name)}}}", [self.text(s.inputs[1])]
         return super().called(s)
 
+    def keyword(self, name: str) -> str:
+        return rf"\mathrm{{{escaped(name)}}}"
+
     def quoted(self, word: str) -> str:
         return rf"\text{{{word.replace('->', ' to ')}}}"
 
@@ -253,11 +290,16 @@ class Latex(Writer):
         if isinstance(x, float) and not np.isfinite(x):
             return {"inf": r"\infty", "-inf": r"-\infty"}.get(str(x), r"\mathrm{NaN}")
         mantissa, e, exponent = f"{x:.6g}".partition("e")
-        return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if e else mantissa
+        if not e:
+            return mantissa
+        power = f"10^{{{int(exponent)}}}"
+        return {"1": power, "-1": f"-{power}"}.get(mantissa, rf"{mantissa} \cdot {power}")
 
     def constant(self, x: Any) -> tuple[str, int]:
         if x is ...:
             return r"\ldots", ATOM
+        if x is None or isinstance(x, bool | np.bool_):
+            return rf"\text{{{x}}}", ATOM
         return super().constant(x)
 
 

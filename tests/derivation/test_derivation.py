@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -155,6 +156,75 @@ def test_latex_of_a_network():
     assert derivation._repr_latex_() == f"$$\n{derivation.to_latex()}\n$$"
     text = derivation.to_latex()
     assert len(re.findall(r"\\begin", text)) == len(re.findall(r"\\end", text)) == 3
+
+
+def formula_in_latex(y, name):
+    """The right-hand side of a name in the LaTeX of y's derivation."""
+    lines = derive(y).to_latex().splitlines()
+    return next(n.split("&= ")[1].split(" &&")[0] for n in lines if n.startswith(f"{name} "))
+
+
+def test_latex_of_a_product_with_ones_is_a_product_with_a_matrix():
+    a = named("a", 3, 4)
+    assert formula_in_latex((a.mT @ a).sum(), r"\mathrm{d}a") == (
+        r"2 \cdot \left(a\, \mathbf{1}_{4 \times 4}\right)"
+    )
+
+
+def test_latex_tells_a_value_called_e_from_the_number():
+    assert formula_in_latex((named("a", 3).exp() ** 2).sum(), "e") == r"\mathrm{e}^{a}"
+
+
+def test_latex_has_no_two_signs_and_no_factor_one():
+    a, b = named("a", 3, 4), named("b", 4)
+    loss = r"\mathit{loss}"
+    assert formula_in_latex((a - -b).sum(), loss) == r"\sum \left(a + b\right)"
+    assert formula_in_latex((a + -b).sum(), loss) == r"\sum \left(a - b\right)"
+    assert formula_in_latex((a * 1e-7).sum(), loss) == r"\sum a \cdot 10^{-7}"
+    mean_free = a - a.mean(dim=0, keepdim=True)
+    assert r"\mathrm{d}c - \frac{\sum_{\text{axis }0} \mathrm{d}c}{3}" in (
+        derive((mean_free**3).sum()).to_latex()
+    )
+
+
+def test_latex_brackets_what_a_function_takes():
+    a, b = named("a", 3, 4), named("b", 4)
+    loss = r"\mathit{loss}"
+    assert formula_in_latex((a * b).mean(), loss) == r"\operatorname{mean} \left(a \odot b\right)"
+    assert formula_in_latex((a / -b).sum(), r"\mathrm{d}u_{1}") == (
+        r"\sum_{\text{axis }0} \left(-\frac{u_{2}}{u_{1}}\right)"
+    )
+    text = derive(a.log_softmax(dim=1)[0].sum()).to_latex()
+    assert r"c - \log\left(\sum_{\text{axis }1} \mathrm{e}^{c}\right)" in text
+
+
+@pytest.mark.parametrize("change", ["step", "data"])
+def test_a_parameter_that_was_changed_since_is_an_error(change):
+    w, x = named("w", 3), named("x", 3, grad=False)
+    loss = (x + w).sum()  # whose derivative does not need w
+    loss.backward(retain_graph=True)
+    assert derive(loss).arguments["x"] is not None
+    if change == "step":
+        nn.optim.SGD([w], lr=0.1).step()
+    else:
+        with ag.no_grad():
+            x += 1
+    with pytest.raises(RuntimeError, match="derive: input . of add .* changed in place"):
+        derive(loss)
+
+
+def test_a_model_without_parameters_is_an_error():
+    with pytest.raises(TypeError, match="derive: model is a int"):
+        derive(named("a", 3).sum(), 3)
+
+
+def test_the_check_leaves_infinite_values_where_they_are():
+    a, mask = named("a", 3, 3), np.triu(np.ones((3, 3), bool), 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check = derive((a.masked_fill(mask, -np.inf).softmax(dim=1) ** 2).sum()).check()
+    assert "differs" not in str(check)
+    assert all(np.isfinite(row.gradient) for row in check.rows)
 
 
 def test_markdown_numbers_the_steps():
