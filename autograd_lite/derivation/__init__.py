@@ -158,8 +158,8 @@ class Derivation:
         """Every gradient of the source, of values in between too, against central differences.
 
         All is computed in float64, along one random direction for each value, with the hooks left
-        out; `step` is relative. A value next to a kink, closer than a step, can differ without a
-        mistake. RuntimeError if they differ and the tape was released meanwhile.
+        out; `step` is relative. At a kink any gradient between the slopes on either side passes.
+        RuntimeError if they differ and the tape was released meanwhile.
         """
 
         def single() -> Program:

@@ -25,6 +25,7 @@ class Row:
     difference: float
     ok: bool
     operations: str
+    kink: bool = False  # the slopes on either side differ, and the gradient lies between them
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Check:
         width = max((len(r.name) for r in self.rows), default=0)
         out = [
             f"d_{r.name:<{width}}  {r.gradient:< 13.6g} {r.difference:< 13.6g} "
-            f"{'ok' if r.ok else 'differs':<7}  {r.operations}"
+            f"{'kink' if r.kink else 'ok' if r.ok else 'differs':<7}  {r.operations}"
             for r in self.rows
         ]
         out.insert(0, f"{'':<{width + 2}}   derivation    difference")
@@ -119,8 +120,24 @@ def compared(program: Program, step: float, rel: float) -> list[Row]:
         ok = bool(
             abs(gradient - difference) <= rel * max(abs(gradient), abs(difference)) + rounding
         )
-        rows.append(Row(x.name, x.shape, gradient, difference, ok, operations(s)))
+        kink = not ok and between(loss_at, value, u, step, gradient)
+        rows.append(Row(x.name, x.shape, gradient, difference, ok or kink, operations(s), kink))
     return rows
+
+
+def between(loss_at: Callable[[Any], float], x: Any, u: Any, step: float, gradient: float) -> bool:
+    """Whether the loss has a kink at `x`, and `gradient` lies between the slopes beside it, along
+    `u`."""
+    here = loss_at(x)
+
+    def slopes(h: float) -> tuple[float, float]:
+        return (here - loss_at(x - h * u)) / h, (loss_at(x + h * u) - here) / h
+
+    near, far = slopes(step), slopes(4 * step)
+    gap = abs(near[1] - near[0])
+    if not gap > abs(far[1] - far[0]) / 2:  # it shrinks with the step: curvature
+        return False
+    return min(near) - 1e-3 * gap <= gradient <= max(near) + 1e-3 * gap
 
 
 def wide(x: Any) -> Any:

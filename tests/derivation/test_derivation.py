@@ -209,7 +209,7 @@ def test_a_parameter_that_was_changed_since_is_an_error(change):
     else:
         with ag.no_grad():
             x += 1
-    with pytest.raises(RuntimeError, match="derive: input . of add .* changed in place"):
+    with pytest.raises(RuntimeError, match=r"derive: input . of add .* changed in place"):
         derive(loss)
 
 
@@ -327,3 +327,10 @@ def test_two_models_of_one_loss_keep_their_names():
     text = derive(b(a(x)).sum(), both).source()
     assert 'parameters["0.weight"]' in text and 'parameters["1.bias"]' in text
     assert '"x": d_x' in text and "def backprop(x, parameters):" in text
+
+
+def test_a_kink_is_no_mistake():
+    r = ag.tensor([0.0, 1.0, -1.0], requires_grad=True, name="r")
+    found = derive(r.relu().sum()).check()
+    assert found and [row.kink for row in found.rows if row.name == "r"] == [True]
+    assert "kink" in str(found)
