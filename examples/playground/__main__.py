@@ -38,10 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
         if not options.no_browser:
             webbrowser.open(address)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("\nended")
+        server.serve_forever()  # until Ctrl-C
+    print("\nended")
     return 0
 
 

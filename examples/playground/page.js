@@ -117,6 +117,7 @@ function show(answer) {
   $("film").hidden = $("graph-svg").hidden = $("derived").hidden = $("forms").hidden = true;
   $("film").removeAttribute("src");
   $("end").textContent = "";
+  $("hint")?.remove();
   $("facts").replaceChildren();
   for (const id of ["slider", "play", "show-graph", "show-derivation"]) $(id).disabled = true;
   $("fit-title").textContent = answer.picture.title;
@@ -245,7 +246,7 @@ function draw() {
 
 function drawFunction(picture, frame) {
   Plotly.react("fit", [
-    { x: picture.x, y: picture.y, mode: "markers", hoverinfo: "x+y", marker: { color: colour("soft"), size: 4.5, opacity: 0.7 } },
+    { x: picture.x, y: picture.y, mode: "markers", hoverinfo: "x+y", cliponaxis: false, marker: { color: colour("soft"), size: 4.5, opacity: 0.7 } },
     line(picture.x, picture.line, "best line", { line: dashed() }),
     line(picture.x, frame.y, "net", { line: { color: colour("net"), width: 3 } }),
   ], layout({

@@ -157,16 +157,18 @@ def rings(rng: np.random.Generator, n: int) -> tuple[Array, Array]:
 def network(form: Form, sizes: list[int]) -> nn.Sequential:
     """Linear layers with an activation between them, in float64."""
     rng = np.random.default_rng(form.seed)
-    layers: list[nn.Module] = []
+    layers: dict[str, nn.Module] = {}
     with no_grad():
-        for m, k in pairwise(sizes):
+        for i, (m, k) in enumerate(pairwise(sizes), 1):
             linear = nn.Linear(m, k, dtype="float64")
             w, b = rng.standard_normal((k, m)), rng.standard_normal(k)
             kaiming = form.init == "kaiming"
             linear.weight.copy_(Tensor(w * np.sqrt(2 / m) if kaiming else w))
             linear.bias.copy_(Tensor(0 * b if kaiming else b))
-            layers += [linear, ACTIVATIONS[form.activation]()]
-    return nn.Sequential(*layers[:-1])
+            layers[f"fc{i}"] = linear
+            if i <= form.layers:
+                layers[f"{form.activation}{i}"] = ACTIVATIONS[form.activation]()
+    return nn.Sequential(layers)
 
 
 class Run:
@@ -179,11 +181,9 @@ class Run:
     def __init__(self, form: Form, number: int) -> None:
         self.form, self.number = form, number
         self.data = data(form)
-        classes = form.task == "classes"
-        outputs = int(self.data.y.max()) + 1 if classes else 1
-        sizes = [self.data.x.shape[1], *[form.units] * form.layers, outputs]
-        self.title = "-".join(map(str, sizes))
-        self.model = network(form, sizes)
+        outputs = int(self.data.y.max()) + 1 if form.task == "classes" else 1
+        self.sizes = [self.data.x.shape[1], *[form.units] * form.layers, outputs]
+        self.model = network(form, self.sizes)
         self.losses: list[float] = []
         self.frames: list[tuple[dict[str, Any], dict[str, Array]]] = []
         self.end = ""  # why it ended
@@ -248,11 +248,7 @@ class Run:
                 p = self.model(Tensor(self._grid)).softmax(dim=1).numpy()  # (GRID², classes)
                 rgb = 255 - 0.62 * (255 - np.nan_to_num(p) @ COLOURS[: p.shape[1]])
                 shown["map"] = base64.b64encode(rgb.astype(np.uint8).tobytes()).decode()
-                for name, a, b in (
-                    ("right", self.data.x, self.data.y),
-                    ("held", self.data.x_test, self.data.y_test),
-                ):
-                    shown[name] = float((self.model(Tensor(a)).numpy().argmax(axis=1) == b).mean())
+                shown["right"], shown["held"] = shares(self.model, self.data)
         return shown, {name: p.data.copy() for name, p in self.model.named_parameters()}
 
     # ---- what is read from outside
@@ -278,14 +274,18 @@ class Run:
             return {
                 "x": numbers(d.x[:, 0]), "y": numbers(d.y[:, 0]), "line": numbers(line[:, 0]),
                 "range": value_range(d.y), "baseline": float(np.mean((line - d.y) ** 2)),
-                "title": f"{TARGETS[self.form.target].text}, {self.title} {self.form.activation}",
+                "title": self._title(TARGETS[self.form.target].text),
             }  # fmt: skip
         loss, right, held = linear_classifier(d)
         return {
             "x": numbers(d.x[:, 0]), "y": numbers(d.x[:, 1]), "classes": d.y.tolist(),
             "box": self.box, "grid": GRID, "baseline": loss, "right": right, "held": held,
-            "title": f"{CLOUDS[self.form.cloud]}, {self.title} {self.form.activation}",
+            "title": self._title(CLOUDS[self.form.cloud]),
         }  # fmt: skip
+
+    def _title(self, subject: str) -> str:
+        net = f"{'-'.join(map(str, self.sizes))} {self.form.activation}"
+        return f"{subject}: {net}, {len(self.data.x)} points"
 
     def state(self, frames: int, epochs: int) -> dict[str, Any]:
         """The news for a page that has so many frames and losses."""
@@ -299,8 +299,7 @@ class Run:
     def recorded(self, index: int) -> tuple[Tensor, nn.Module]:
         """The loss of a frame, recorded anew with a model of its own, and that model."""
         _, parameters = self.frames[index]
-        sizes = [int(n) for n in self.title.split("-")]
-        model = network(self.form, sizes)
+        model = network(self.form, self.sizes)
         with no_grad():
             for name, p in model.named_parameters():
                 p.copy_(Tensor(parameters[name]))
@@ -319,11 +318,16 @@ def linear_classifier(d: Data) -> tuple[float, float, float]:
         loss = nn.functional.cross_entropy(model(x), d.y)
         loss.backward()
         optimizer.step()
-    share = [
-        float((model(Tensor(a)).numpy().argmax(axis=1) == b).mean())
-        for a, b in ((d.x, d.y), (d.x_test, d.y_test))
-    ]
-    return loss.item(), *share
+    return loss.item(), *shares(model, d)
+
+
+def shares(model: nn.Module, d: Data) -> list[float]:
+    """Of the points that are classified right: in training, and held out."""
+    with no_grad():
+        return [
+            float((model(Tensor(a)).numpy().argmax(axis=1) == b).mean())
+            for a, b in ((d.x, d.y), (d.x_test, d.y_test))
+        ]
 
 
 def numbers(values: Any) -> list[float | None]:
