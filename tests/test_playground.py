@@ -170,10 +170,10 @@ def test_the_code_that_is_shown_is_what_the_layer_computes(layer):
     assert np.allclose(names["forward"](*inputs), wanted, rtol=1e-12)
 
 
-FORBIDDEN = {
+FORBIDDEN = {  # each does no harm where it is not refused
     "import os; os.system('touch {evil}')": "os.system",
     "import subprocess; subprocess.run(['touch', '{evil}'])": "subprocess.Popen",
-    "import os; os.fork()": "os.fork",
+    "import os; os.fork() or os._exit(0)": "os.fork",
     "import socket; socket.create_connection(('127.0.0.1', {port}), 1)": "socket.",
     "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}', timeout=1)": "urllib.Request",
     "open('{evil}', 'w')": "open is refused here: '{evil}'",
@@ -182,8 +182,8 @@ FORBIDDEN = {
     "open(np.__file__, 'a')": "open is refused",
     "open('/etc/passwd')": "open is refused here: '/etc/passwd'",
     "class S(str):\n  startswith = lambda *a: True\nopen(S('/etc/passwd'))": "open is refused",
-    "import os; os.remove(np.__file__)": "os.remove",
-    "import os; os.kill(os.getppid(), 9)": "os.kill",
+    "import os; os.remove('{victim}')": "os.remove",
+    "import os; os.kill(os.getpid(), 0)": "os.kill",
     "import ctypes; ctypes.CDLL(None)": "ctypes.dlopen",
     "import gc; gc.get_objects()": "gc.get_objects",
 }
@@ -201,9 +201,11 @@ def test_what_pasted_code_must_not_do_is_refused(tmp_path, monkeypatch, network)
         "else:\n    print('DONE')"
         for code in FORBIDDEN
     )
+    victim = tmp_path / "victim"
+    victim.touch()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0)
-        facts = {"evil": tmp_path / "evil", "port": listening.getsockname()[1]}
+        facts = {"evil": tmp_path / "evil", "victim": victim, "port": listening.getsockname()[1]}
         for name, value in facts.items():
             tries = tries.replace(f"{{{name}}}", str(value))
         answer = verdict(f"{tries}\n{RIGHT['tanh']}")
@@ -215,7 +217,7 @@ def test_what_pasted_code_must_not_do_is_refused(tmp_path, monkeypatch, network)
         assert wanted.replace("{evil}", str(tmp_path / "evil")) in line
         assert "is refused here" in line
     assert answer["ok"] is True  # what is allowed still works
-    assert not list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == [victim]
 
 
 @pytest.mark.skipif(not alone(), reason="this platform does not let a process be cut off")
