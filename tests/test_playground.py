@@ -255,13 +255,14 @@ def test_memory_is_limited():
     code = "def backward(g, x):\n    many = np.ones(1 << 27)  # a GiB\n    return g"
     (fault, *_) = verdict(code)["rows"]
     assert "raised MemoryError" in fault["diagnosis"]
-    hoard = "kept = []\nwhile True: kept.append(bytearray(1 << 24))"
+    hoard = "kept = []\nwhile True: kept.append(np.empty(1 << 21))"
     assert "MemoryError" in verdict(hoard)["error"]
 
 
 def test_what_is_printed_is_cut_and_dropped():
     answer = verdict("while True: print('x' * 10_000)")
     assert answer["printed"] == "x" * LIMITS.output + " … (cut)"
+    assert "of computing" in answer["error"]  # it did not wait for a reader
 
 
 @pytest.mark.parametrize(
