@@ -215,6 +215,7 @@ function draw() {
   else drawClasses(picture, frame);
 
   const epochs = losses.map((_, i) => i);
+  const span = now.end ? Math.max(losses.length - 1, 1) : now.epochs;
   const loss = losses[frame.epoch];
   const known = [...losses.filter((l) => l !== null), picture.baseline].map(Math.log10);
   const [low, high] = [Math.min(...known), Math.max(...known)];
@@ -223,11 +224,11 @@ function draw() {
   const baseline = picture.baseline.toPrecision(3);
   const data = [
     line(epochs, losses, "loss", { hoverinfo: "x+y", line: { color: colour("net"), width: 2 } }),
-    line([0, now.epochs], [picture.baseline, picture.baseline], name, { line: dashed() }),
+    line([0, span], [picture.baseline, picture.baseline], name, { line: dashed() }),
     { x: [frame.epoch], y: [loss], mode: "markers", hoverinfo: "none", marker: { color: colour("net"), size: 10 } },
   ];
   Plotly.react("loss", data, layout({
-    xaxis: { title: { text: "epoch", font: { size: 12.5, color: colour("soft") } }, range: [-0.02 * now.epochs, 1.02 * now.epochs] },
+    xaxis: { title: { text: "epoch", font: { size: 12.5, color: colour("soft") } }, range: [-0.02 * span, 1.02 * span] },
     yaxis: { type: "log", range: [low - room, high + 2.5 * room], exponentformat: "power", nticks: 8, dtick: high - low > 0.8 ? Math.ceil((high - low) / 8) : undefined },
     annotations: [{ x: 1, xref: "paper", xanchor: "right", y: Math.log10(picture.baseline), yanchor: "bottom", text: `${name} ${baseline}`, showarrow: false, font: { color: colour("baseline"), size: 12 } }],
   }), CONFIG);

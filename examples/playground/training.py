@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "systems"))
 from common import Array, best_line
 from s0_univariate import ACTIVATIONS, TARGETS, moments, points, value_range
 
-STARTS = {"normal": "N(0, 1)", "kaiming": "Kaiming, zero biases"}
+STARTS = {"normal": "N(0, 1)", "kaiming": "Kaiming"}
 TASKS = {"function": "Fit a function", "classes": "Classify points"}
 CLOUDS = {"moons": "two moons", "rings": "rings", "iris": "iris, two petal measures"}
 CHOICES = {
@@ -234,7 +234,7 @@ class Run:
             help = "a rate ten times smaller"
             if self.form.init == "normal":
                 help += ", or the Kaiming start"
-            return f"It diverged: the steps are too long. What helps: {help}."
+            return f"It diverged: the steps are too long. What may help: {help}."
         if epoch < self.form.epochs:
             return f"Stopped after {epoch:,} of {self.form.epochs:,} epochs."
         return f"Trained for {epoch:,} epochs."
