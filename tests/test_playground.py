@@ -307,9 +307,10 @@ def test_an_unknown_layer_is_told():
 class Client:
     """A browser without a screen, for port 5000."""
 
-    def __init__(self, base="http://127.0.0.1:5000"):
-        self.flask = create(5000, TOKEN, LIMITS).test_client()
-        self.base = base
+    base = "http://127.0.0.1:5000"
+
+    def __init__(self, app=None):
+        self.flask = (app or create(5000, TOKEN, LIMITS)).test_client()
 
     def get(self, path, **headers):
         return self.flask.get(path, headers=named(headers), base_url=self.base)
@@ -463,6 +464,29 @@ def test_film_picture_and_derivation_are_of_the_frame(client, monkeypatch):
     monkeypatch.setattr(renderers, "candidates", lambda backend: iter(()))
     assert client.get("/graph.svg?frame=0").status_code == 503
     assert client.get("/film?frame=0").status_code == 200
+
+
+def test_graphs_of_several_who_train_at_once_are_of_their_own_nets():
+    app = create(5000, TOKEN, LIMITS)
+    clients = {units: Client(app) for units in ("5", "6", "7")}
+    found = {}
+
+    def draw_while_training(units, client):
+        client.get(f"/?token={TOKEN}")
+        client.post("/start", FIRST | {"epochs": "20000", "layers": "1", "units": units})
+        while not client.get("/state").json["frames"]:
+            time.sleep(0.01)
+        svg = client.get("/graph.svg?frame=0").text
+        going_on = not client.get("/state").json["end"]
+        found[units] = going_on, re.findall(r"Linear\(\d+, \d+\)", svg)
+
+    threads = [threading.Thread(target=draw_while_training, args=one) for one in clients.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    app.extensions["sessions"].stop()
+    assert found == {n: (True, [f"Linear(1, {n})", f"Linear({n}, 1)"]) for n in clients}
 
 
 # ---- the program
@@ -674,6 +698,13 @@ def test_a_training_is_seen_while_it_goes_on_and_stopped(page):
     count = page.last()
     page.until(lambda: page.last() > count)
     assert page.shown() == early
+    page.until(lambda: page.last() > 11)
+    page.slide(page.last())
+    page.click("#play")  # from the start, and not drawn to the newest epoch either
+    for _ in range(6):
+        time.sleep(0.05)
+        assert int(page.one("#slider").get_property("value")) < 11
+    page.click("#play")
     page.click("#stop")
     end = page.until(lambda: page.text("#end"))
     epoch = int(re.fullmatch(r"Stopped after ([\d,]+) of 20,000 epochs\.", end)[1].replace(",", ""))
