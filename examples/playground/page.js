@@ -247,7 +247,11 @@ function draw() {
 
 function drawFunction(picture, frame) {
   Plotly.react("fit", [
-    { x: picture.x, y: picture.y, mode: "markers", hoverinfo: "x+y", cliponaxis: false, marker: { color: colour("soft"), size: 4.5, opacity: 0.7 } },
+    {
+      x: picture.x, y: picture.y, hoverinfo: "x+y", cliponaxis: false, opacity: 0.7,
+      mode: picture.x.length > 200 ? "lines" : "markers", // so many dots touch, and slow the play
+      marker: { color: colour("soft"), size: 4.5 }, line: { color: colour("soft"), width: 5 },
+    },
     line(picture.x, picture.line, "best line", { line: dashed() }),
     line(picture.x, frame.y, "net", { line: { color: colour("net"), width: 3 } }),
   ], layout({
