@@ -1,10 +1,14 @@
 """What several test modules share."""
 
 import os
+import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import pytest
 
 SYSTEMS = Path(__file__).resolve().parents[1] / "examples" / "systems"
 
@@ -31,3 +35,21 @@ def mnist_folder() -> Path | None:
         if any(folder.glob("t10k-labels-idx1-ubyte*")):
             return folder
     return None
+
+
+def open_chromium() -> Any:
+    """A headless Chromium of the system, driven by its own driver; the test is skipped without."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    service = shutil.which("chromedriver")
+    if not browser or not service:
+        pytest.skip("needs chromium and chromedriver (apt install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        "--disable-background-networking", "--no-first-run",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(service))

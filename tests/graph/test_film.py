@@ -16,6 +16,7 @@ from autograd_lite import grad, manual_seed, no_grad, randn, record_lines, tenso
 from autograd_lite.graph import GraphRenderError, draw, film
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.theme import DARK, LIGHT
+from tests.helpers import open_chromium
 
 BACKENDS = [
     pytest.param("dot", marks=pytest.mark.skipif(not shutil.which("dot"), reason="needs dot")),
@@ -372,20 +373,7 @@ def test_the_dark_colours_can_be_read():
 @pytest.fixture(scope="module")
 def chromium():
     """A headless Chromium of the system, driven by its own driver."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    service = shutil.which("chromedriver")
-    if not browser or not service:
-        pytest.skip("needs chromium and chromedriver (apt install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-        "--disable-background-networking", "--no-first-run",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
+    driver = open_chromium()
     yield driver
     driver.quit()
 

@@ -1,0 +1,265 @@
+"""The server: who may ask, and the answers. Every browser has its own session with its own run."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import secrets
+import socket
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, g, redirect, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.wrappers import Response as AnyResponse
+
+from autograd_lite import derive
+from autograd_lite.graph import GraphRenderError, draw
+
+from . import layers
+from .sandbox import Limits, judge
+from .training import CHOICES, Form, Run, checked
+
+HERE = Path(__file__).parent
+ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
+MOST_SESSIONS = 16
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; frame-src 'self'; frame-ancestors 'none'; "
+    "form-action 'none'; base-uri 'none'"
+)
+FILM_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+)
+
+
+class Refused(Exception):
+    """A request that is not answered, and why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Session:
+    """What one browser does: its last run. A second start ends the first."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.checking = threading.Lock()
+        self._starting = threading.Lock()
+
+    def start(self, form: Form) -> Run:
+        with self._starting:
+            number = self.run.number + 1 if self.run else 1
+            self.stop()
+            self.run = Run(form, number)
+            self.run.start()
+            return self.run
+
+    def stop(self) -> None:
+        if self.run:
+            self.run.stop()
+            self.run.join()
+
+
+class Sessions:
+    """Of the browsers that were here last; the run of one that is dropped is stopped."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def new(self) -> str:
+        name = secrets.token_urlsafe(16)
+        with self._lock:
+            self._known[name] = Session()
+            oldest = next(iter(self._known))
+            dropped = self._known.pop(oldest) if len(self._known) > MOST_SESSIONS else None
+        if dropped:
+            dropped.stop()
+        return name
+
+    def get(self, name: str) -> Session | None:
+        with self._lock:
+            if name in self._known:
+                self._known.move_to_end(name)
+            return self._known.get(name)
+
+    def stop(self) -> None:
+        with self._lock:
+            for session in self._known.values():
+                session.stop()
+
+
+def create(port: int, token: str, limits: Limits = Limits()) -> Flask:  # noqa: B008  (frozen)
+    """The application for 127.0.0.1:`port`; it answers those who know the token."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 100_000
+    sessions = app.extensions["sessions"] = Sessions()
+    hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+    cookie = f"playground-{port}"  # cookies are not told apart by port
+
+    def same(given: str) -> bool:
+        return hmac.compare_digest(given.encode(), token.encode())
+
+    @app.before_request
+    def guard() -> AnyResponse | None:
+        host = request.headers.get("Host", "")
+        if host not in hosts:  # a name that a web site made to point here
+            raise Refused(421, "This server answers as 127.0.0.1 and localhost alone.")
+        origin = request.headers.get("Origin")
+        if origin not in (None, f"http://{host}"):
+            raise Refused(403, "Another site asked.")
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            raise Refused(403, "Another site asked. Open the address that was printed yourself.")
+        if request.method == "POST" and (origin is None or not request.is_json):
+            raise Refused(403, "Only the page of this server may do that.")
+        if request.path == "/" and same(request.args.get("token", "")):
+            known = request.cookies.get(cookie, "").partition(".")[2]
+            name = known if sessions.get(known) else sessions.new()
+            answer = redirect("/", 303)  # the token leaves the address bar
+            answer.set_cookie(cookie, f"{token}.{name}", httponly=True, samesite="Strict")
+            return answer
+        given, _, name = request.cookies.get(cookie, "").partition(".")
+        session = sessions.get(name) if same(given) else None
+        if session is None:
+            raise Refused(
+                403,
+                "This page needs the token of this start: open the address that the terminal "
+                "printed, with ?token= and what follows.",
+            )
+        g.session = session
+        return None
+
+    @app.after_request
+    def harden(answer: Response) -> Response:
+        answer.headers.setdefault("Content-Security-Policy", POLICY)
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        answer.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        answer.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+    @app.errorhandler(Refused)
+    def refused(error: Refused) -> Response:
+        return Response(f"{error}\n", error.status, mimetype="text/plain")
+
+    @app.errorhandler(HTTPException)
+    def unknown(error: HTTPException) -> Response:
+        return Response(f"{error.name}\n", error.code, mimetype="text/plain")
+
+    @app.get("/")
+    def page() -> Response:
+        return Response((HERE / "page.html").read_text("utf-8"), mimetype="text/html")
+
+    @app.get("/<any('page.css', 'page.js'):name>")
+    def asset(name: str) -> Response:
+        return Response((HERE / name).read_text("utf-8"), mimetype=ASSETS[name])
+
+    @app.get("/plotly.js")
+    def plotly() -> Response:
+        from plotly.offline import get_plotlyjs
+
+        answer = Response(get_plotlyjs(), mimetype="text/javascript")
+        answer.headers["Cache-Control"] = "private, max-age=86400"
+        return answer
+
+    @app.get("/form")
+    def form() -> Response:
+        return answered({"choices": CHOICES, "values": vars(Form()), "layers": layers.described()})
+
+    @app.post("/start")
+    def start() -> Response:
+        given = request.get_json()
+        if not isinstance(given, dict):
+            raise Refused(400, "A form is an object of fields.")
+        wanted, wrong = checked(given)
+        if wanted is None:
+            return answered({"wrong": wrong}, 422)
+        run = g.session.start(wanted)
+        return answered({"run": run.number, "task": wanted.task, "picture": run.picture})
+
+    @app.post("/stop")
+    def stop() -> Response:
+        g.session.stop()
+        return answered({})
+
+    @app.get("/state")
+    def state() -> Response:
+        run = g.session.run
+        if run is None:
+            return answered({"run": 0})
+        if request.args.get("run", 0, int) != run.number:  # another tab, or a page loaded again
+            return answered(run.state(0, 0) | {"picture": run.picture, "form": vars(run.form)})
+        counts = (request.args.get(name, 0, int) for name in ("frames", "losses"))
+        return answered(run.state(*(max(n, 0) for n in counts)))
+
+    def frame() -> tuple[Run, int]:
+        run = g.session.run
+        index = request.args.get("frame", -1, int)
+        if run is None or not 0 <= index < len(run.frames):
+            raise Refused(404, "There is no such frame: train a net first.")
+        return run, index
+
+    @app.get("/film")
+    def film() -> Response:
+        run, index = frame()
+        loss, model = run.recorded(index)
+        answer = Response(draw(loss, model=model).to_html(), mimetype="text/html")
+        answer.headers["Content-Security-Policy"] = FILM_POLICY
+        return answer
+
+    @app.get("/graph.svg")
+    def graph() -> Response:
+        run, index = frame()
+        loss, model = run.recorded(index)
+        try:
+            picture = draw(loss, model=model, theme="auto").render("svg")
+        except GraphRenderError as error:
+            raise Refused(503, str(error)) from None
+        answer = Response(picture, mimetype="image/svg+xml")
+        answer.headers["Content-Security-Policy"] = FILM_POLICY
+        return answer
+
+    @app.get("/derivation")
+    def derivation() -> Response:
+        run, index = frame()
+        found = derive(*run.recorded(index))
+        return answered(
+            {"text": str(found), "numpy": found.source(), "markdown": found.to_markdown()}
+        )
+
+    @app.post("/check")
+    def check() -> Response:
+        given = request.get_json()
+        layer, code = (given.get(k) if isinstance(given, dict) else None for k in ("layer", "code"))
+        if not isinstance(layer, str) or not isinstance(code, str):
+            raise Refused(400, "A check needs a layer and the code of a backward.")
+        if not g.session.checking.acquire(blocking=False):
+            return answered({"error": "The last code is still running."}, 409)
+        try:
+            return answered(judge(layer, code, limits))
+        finally:
+            g.session.checking.release()
+
+    return app
+
+
+def answered(content: dict[str, Any], status: int = 200) -> Response:
+    """JSON that every browser reads: no NaN, no infinity."""
+    return Response(json.dumps(content, allow_nan=False), status, mimetype="application/json")
+
+
+def serve(listening: socket.socket, token: str, limits: Limits = Limits()) -> BaseWSGIServer:  # noqa: B008
+    """A server on a socket of 127.0.0.1; its `serve_forever` answers, a thread for each request."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for every request
+    port = listening.getsockname()[1]
+    app = create(port, token, limits)
+    return make_server("127.0.0.1", port, app, threaded=True, fd=listening.fileno())
