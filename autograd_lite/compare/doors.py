@@ -12,7 +12,7 @@ from ..convert import unboxed
 from ..modes import no_grad
 from ..tape import Array, before, fit, pull, walk
 from ..tensor import Tensor
-from .factors import sizes
+from .factors import named_factors, sizes
 from .judge import (
     ABSENT,
     INHERITED,
@@ -42,6 +42,7 @@ def compare(
     grads: Mapping[str, Any],
     model: Any = None,
     *,
+    value: float | None = None,
     scale: float = 1.0,
     transposed: bool | None = None,
 ) -> Report:
@@ -56,6 +57,7 @@ def compare(
     five in a chain, for at most 6 seconds.
 
     Conventions: `scale` is the loss by hand over `loss`, such as n for a sum where `loss` is a mean;
+    it is found out if `value`, the loss by hand, is handed in, which is then judged first.
     `transposed` says whether matrices are handed in as transposes. If it is None, it is found out
     from shapes, as are lost axes of size 1; so is a 1/n that parameters have and intermediates do
     not. The verdict is then "ok, other convention".
@@ -80,6 +82,8 @@ def compare(
     w: element (1, 0): yours 22, autodiff 44, finite difference 44.
     """
     check_options(model, scale, transposed)
+    if value is not None:
+        value = float(as_gradient("the loss", value).reshape(()))
     check_loss(loss)
     if not isinstance(grads, Mapping):
         raise TypeError(
@@ -97,6 +101,7 @@ def compare(
         true: dict[Tensor, Any] = {}
         pull([(loss, np.ones(loss.shape, loss.dtype))], keep=True, hooks=False, found=true)
         nodes = list(walk(loss))
+        first, scale = judged_value(loss, nodes, value, scale)
         raw = {t: g / scale if scale != 1 else g for t, g in yours.items()}
         own, told = laid_out(raw, transposed)
         n, late = deferral(nodes, own, true)
@@ -125,8 +130,53 @@ def compare(
         rows, formula = named(search, rows)
         found = witness(loss, rows, own, true)
         words = f"Yours are divided by scale, {scale:g}. " if scale != 1 else ""
-        words += formula + " The search for the mistake was cut off." * search.late
-        return Report(float(loss.data.item()), blamed(loss, rows), found, words.strip())
+        words += (
+            common(rows, scale) + formula + " The search for the mistake was cut off." * search.late
+        )
+        told_of = (*first, *blamed(loss, rows))
+        return Report(float(loss.data.item()), told_of, found, words.strip())
+
+
+def judged_value(
+    loss: Tensor, nodes: list[Tensor], value: float | None, scale: float
+) -> tuple[tuple[Row, ...], float]:
+    """The row of the loss by hand, if it was handed in, and its scale: a factor that has a name,
+    such as the batch size, is a convention."""
+    if value is None:
+        return (), scale
+    here = float(loss.data.item())
+    coarse = 1e-9 if loss.dtype == np.float64 else 1e-5
+
+    def near(c: float) -> bool:
+        return bool(np.isclose(value, c * here, rtol=coarse, atol=1e-12))
+
+    error = (abs(value - scale * here), abs(value / (scale * here) - 1) if here else NAN)
+    if near(scale):
+        return (Row("loss value", (), *error, OK, ""),), scale
+    if scale == 1:
+        for c, names in named_factors(*sizes(nodes), []).items():
+            if c > 0 and len(names[0]) == 1 and near(c):
+                note = f"{c:g} times the recorded one: {names[0][0][1]}; gradients are judged so"
+                return (Row("loss value", (), *error, OTHER, note),), c
+    note = f"yours {value:.6g}, recorded {scale * here:.6g}"
+    return (Row("loss value", (), *error, WRONG, note),), scale
+
+
+def common(rows: Mapping[Tensor, Row], scale: float) -> str:
+    """A hint where everything handed in is wrong by one factor alone, which may be a convention."""
+    handed = [row for row in rows.values() if row.verdict != ABSENT]
+    wrong = [row for row in handed if row.diagnoses]
+    if (
+        scale != 1
+        or len(handed) < 2
+        or len(wrong) != 1
+        or any(row.verdict in (OK, OTHER) for row in handed)
+    ):
+        return ""
+    slugs = {d.slug for d in wrong[0].diagnoses}
+    if not slugs & {"mean-missing", "mean-twice", "mean-count", "factor-2", "factor-half"}:
+        return ""
+    return "If the loss by hand is scaled so, pass value= or scale=. "
 
 
 def at_kinks(loss: Tensor, t: Tensor, mine: Array, right: Array) -> bool:
@@ -251,6 +301,7 @@ def assert_same(
     grads: Mapping[str, Any],
     model: Any = None,
     *,
+    value: float | None = None,
     scale: float = 1.0,
     transposed: bool | None = None,
 ) -> None:
@@ -260,7 +311,7 @@ def assert_same(
     >>> assert_same(x * x, {"x": 6.0})
     """
     __tracebackhide__ = True  # pytest then shows the caller's line
-    report = compare(loss, grads, model, scale=scale, transposed=transposed)
+    report = compare(loss, grads, model, value=value, scale=scale, transposed=transposed)
     if not report.ok:
         raise AssertionError(f"gradients differ from autodiff\n{report}")
 

@@ -812,3 +812,20 @@ def test_a_search_that_is_cut_off_says_so(monkeypatch: Any) -> None:
     report = compare((w * w).sum(), {"w": -2 * w.data})
     assert "The search for the mistake was cut off." in str(report)
     assert report.rows[0].diagnoses == ()
+
+
+def test_the_value_of_the_loss_comes_first_and_shows_its_scale() -> None:
+    net, x, loss, labels = problem()
+    right = by_hand(net, x, labels)
+    report = compare(loss, right, net, value=loss.item())
+    assert report.ok and report.rows[0].name == "loss value"
+    report = compare(loss, {n: N * g for n, g in right.items()}, net, value=N * loss.item())
+    assert report.ok and report.rows[0].verdict == "ok, other convention"
+    assert "5 times the recorded one" in report.rows[0].note
+    report = compare(loss, right, net, value=loss.item() + 1)
+    assert not report.ok and report.first_wrong.name == "loss value"
+    assert report.first_wrong.note.startswith("yours ")
+    report = compare(loss, {n: N * g for n, g in right.items()}, net)
+    assert "If the loss by hand is scaled so, pass value= or scale=." in str(report)
+    with pytest.raises(TypeError, match="the gradient of 'the loss' is a str"):
+        compare(loss, right, net, value="7")
