@@ -6,6 +6,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
+from operator import attrgetter, is_
 from threading import Lock, local
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from .. import convert
 from ..modes import mode
 from ..ops import Op
-from ..tensor import Tensor, new, tick, wrap
+from ..tensor import Tensor, changed, deliver, tick, wrap
 from . import trace
 from .captures import Captured, Untraceable
 from .lower import lower, written
@@ -22,6 +23,8 @@ from .lower import lower, written
 __all__ = ["Compiled", "compile"]
 
 LIMIT = 32  # traces of one function, then it runs eagerly
+requires_grad, data = attrgetter("requires_grad"), attrgetter("data")
+new_loss = Tensor.__new__
 STATIC = (int, float, bool, str, bytes, type(None))
 
 
@@ -59,52 +62,53 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
 class Variant:
     """The code for one combination: its sources, the tensors that get gradients, its guards."""
 
-    def __init__(self, reader: trace.Reader, captured: Captured, count: int) -> None:
-        outputs = [reader.program.loss, *reader.gradients]
-        sources = [(s, source) for s, source in reader.sources]
+    def __init__(self, reader: trace.Reader, captured: Captured, optimizer: Any) -> None:
+        program = reader.program
         steps, results, given = lower(
-            reader.program, outputs, reader.checks, [t.data for t in reader.leaves]
+            program,
+            [program.loss, *reader.gradients],
+            reader.checks,
+            [t.data for t in reader.leaves],
         )
-        used = {id(x) for s in steps for x in s.steps()} | {id(r) for r in results}
-        used |= {id(r.root) for r in results}
-        live = [(s, source) for s, source in sources if id(given[id(s)]) in used]
-        self.source, self.make = written(steps, results, [given[id(s)] for s, _ in live])
+        self.descends = descends(optimizer, reader)
+        rates = [given[id(reader.symbols[id(t)])] for t in reader.leaves] if self.descends else []
+        used = {id(x) for s in steps for x in s.steps()} | {id(r.root) for r in results}
+        used |= {id(s) for s in rates}
+        live = [(s, source) for s, source in reader.sources if id(given[id(s)]) in used]
+        self.source, self.make = written(
+            steps, results, [given[id(s)] for s, _ in live], optimizer is not None, rates
+        )
         self.captured = captured
-        self.sources = [source for _, source in live]
+        self.getters = [getter(source) for _, source in live]
         self.leaves = [
             (reader.places.get(id(t), -1), None if id(t) in reader.places else t)
             for t in reader.leaves
         ]
-        self.live = [
-            (t, t.data.shape, t.data.dtype, t.requires_grad)
-            for t in {id(s.tensor): s.tensor for _, s in sources if s.tensor is not None}.values()
-        ]
+        tensors = {id(s.tensor): s.tensor for _, s in reader.sources if s.tensor is not None}
+        self.tensors = list(tensors.values())
+        self.arrays = [t.data for t in self.tensors]
+        self.kinds = [(a.shape, a.dtype) for a in self.arrays]
+        self.required = [t.requires_grad for t in self.tensors]
         self.threads = local()
-        self.getters = [self.getter(source) for source in self.sources]
-
-    @staticmethod
-    def getter(source: trace.Source) -> tuple[int, Any]:
-        if source.index >= 0:
-            return 0, source.index
-        if source.tensor is not None:
-            return 1, source.tensor
-        return (2, source.draw) if source.draw is not None else (3, source.value)
 
     def fits(self) -> bool:
         """Whether the code still is what the function would do."""
-        for t, shape, dtype, requires_grad in self.live:
-            a = t.data
-            if a.shape != shape or a.dtype != dtype or t.requires_grad is not requires_grad:
+        if list(map(requires_grad, self.tensors)) != self.required:
+            return False
+        if not all(map(is_, map(data, self.tensors), self.arrays)):
+            arrays = [t.data for t in self.tensors]
+            if [(a.shape, a.dtype) for a in arrays] != self.kinds:
                 return False
+            self.arrays = arrays
         return self.captured.unchanged()
 
-    def run(self, arrays: list[Any]) -> tuple[Any, ...]:
+    def run(self, arrays: list[Any], rates: list[float]) -> Any:
         """The loss and the gradients."""
         try:
             run = self.threads.run
         except AttributeError:
             run = self.threads.run = self.make()
-        given = []
+        given: list[Any] = []
         for kind, x in self.getters:
             if kind == 0:
                 given.append(arrays[x])
@@ -112,8 +116,54 @@ class Variant:
                 given.append(x.data)
             else:
                 given.append(x() if kind == 2 else x)
-        result: tuple[Any, ...] = run(*given)
-        return result
+        return run(*given, *rates)
+
+
+def getter(source: trace.Source) -> tuple[int, Any]:
+    """How an argument is found at a call."""
+    if source.index >= 0:
+        return 0, source.index
+    if source.tensor is not None:
+        return 1, source.tensor
+    return (2, source.draw) if source.draw is not None else (3, source.value)
+
+
+def descends(optimizer: Any, reader: trace.Reader) -> bool:
+    """Whether the optimizer's step is p -= lr * g for the tensors that get gradients."""
+    if type(optimizer).__name__ != "SGD" or type(optimizer).__module__ != "nn.optim.rules":
+        return False
+    mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    captured = all(id(t) in mine and id(t) not in reader.places for t in reader.leaves)
+    return captured and all(map(is_plain, optimizer.param_groups))
+
+
+def is_plain(group: dict[str, Any]) -> bool:
+    """Whether a group of SGD has no option but its rate."""
+    return not (group["momentum"] or group["weight_decay"] or group["maximize"])
+
+
+class Loss(Tensor):
+    """What a compiled function returns: `backward()` adds the gradients that are there already."""
+
+    __slots__ = ()
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
+        """As for every tensor; without second derivatives."""
+        out: Any = self.kw
+        if gradient is not None or create_graph or self.sources is None or retain_graph:
+            if retain_graph and not create_graph:
+                out["keep"] = True
+            super().backward(gradient, retain_graph, create_graph)
+            return
+        if any([p.op is not None or p.extra is not None for p in self.sources]):
+            super().backward()
+            return
+        handed: dict[int, Any] = {}
+        for p, g in zip(self.sources, out["gradients"], strict=True):
+            deliver(p, handed_out(g), handed)
+        self.sources = self.args = None
 
 
 class Compiled:
@@ -166,11 +216,8 @@ class Compiled:
         if found is not None:
             for v in found:
                 if v.fits():
-                    try:
-                        out = v.run([t.data for t in tensors])
-                    except Exception:  # the function itself tells what is wrong, or does it
-                        return self.eager(given, kw)
-                    return self.result(v, out, tensors)
+                    loss = self.fast(v, tensors)
+                    return self.eager(given, kw) if loss is None else loss
         if not mode.grad:
             return self.eager(given, kw)
         return self.first(tuple(key), given, kw, tensors)
@@ -195,6 +242,26 @@ class Compiled:
             self.optimizer.zero_grad()
         return wrap(loss.data)
 
+    def fast(self, v: Variant, tensors: list[Tensor]) -> Tensor | None:
+        """What the code gives; None where the function itself has to run."""
+        rates: list[float] = []
+        if v.descends:
+            groups = self.optimizer.param_groups
+            if not mode.grad or not all(map(is_plain, groups)):
+                return None
+            if any(p.extra is not None and p.extra.hooks for _, p in v.leaves if p is not None):
+                return None
+            rate = {id(p): float(group["lr"]) for group in groups for p in group["params"]}
+            try:
+                rates = [rate[id(p)] for _, p in v.leaves]
+            except KeyError:
+                return None
+        try:
+            out = v.run([t.data for t in tensors], rates)
+        except Exception:  # the function itself tells what is wrong, or does it
+            return None
+        return self.result(v, out, tensors)
+
     def result(self, v: Variant, out: tuple[Any, ...], tensors: list[Tensor]) -> Tensor:
         """The loss as a Tensor whose backward hands the gradients out."""
         y = out[0]
@@ -203,14 +270,20 @@ class Compiled:
             return wrap(y)
         parents = tuple([tensors[i] if t is None else t for i, t in v.leaves])
         if self.optimizer is not None:
-            self.update(parents, out)
+            if v.descends:
+                self.optimizer.stepped = True
+                self.optimizer.zero_grad()
+                for p in parents:
+                    changed(p)
+            else:
+                self.update(parents, out)
             return wrap(y)
-        t = new(Tensor)
+        t = new_loss(Loss)
         t.data = y
         t.grad = t.extra = t.version = None
         t.requires_grad = True
-        t.op = Op("compiled", forward_only, each=Handout(list(out)))
-        t.sources, t.args, t.kw = parents, tuple([p.data for p in parents]), {}
+        t.op = ROW
+        t.sources, t.args, t.kw = parents, parents, {"gradients": list(out[1:])}
         t.serial = tick()
         return t
 
@@ -218,7 +291,7 @@ class Compiled:
         opt = self.optimizer
         opt.zero_grad()
         for p, g in zip(parents, out[1:], strict=True):
-            p.grad = wrap(np.asarray(g))
+            deliver(p, p.extra.arrive(p, np.asarray(g)) if p.extra is not None else g, {})
         opt.step()
         opt.zero_grad()
 
@@ -251,7 +324,7 @@ class Compiled:
         if not reason:
             try:
                 reader = trace.Reader(loss, recorder, own)
-                variant = Variant(reader, captured, self.traces)
+                variant = Variant(reader, captured, self.optimizer)
             except Untraceable as error:
                 reason = str(error)
             except (AttributeError, TypeError, ValueError, RecursionError) as error:
@@ -278,28 +351,31 @@ def forward_only(*args: Any, **kw: Any) -> Any:
     raise RuntimeError("compiled: this record has no forward function; call the compiled function")
 
 
-class Handout:
-    """The rule of a compiled loss: hands each gradient out once."""
+def handed_out(gradient: Any) -> Any:
+    """The gradient; an error if it was handed out before."""
+    if gradient is None:
+        raise RuntimeError(
+            "backward(): the gradients of this call of a compiled function were handed out by an "
+            "earlier backward(); give retain_graph=True to all but the last"
+        )
+    return gradient if gradient.__class__ is np.ndarray else np.asarray(gradient)
 
-    def __init__(self, out: list[Any]) -> None:
-        self.out = out
 
-    def __call__(self, g: Any, y: Any, *args: Any, i: int) -> Any:
-        if isinstance(g, Tensor):
-            raise RuntimeError(
-                "backward(): a compiled function has no second derivatives; call the function "
-                "itself for create_graph"
-            )
-        gradient = self.out[i + 1]
-        if gradient is None:
-            raise RuntimeError(
-                "backward(): the gradients of this call of a compiled function were handed out by "
-                "an earlier backward(); call it again, or use the function itself for retain_graph"
-            )
-        self.out[i + 1] = None
-        if g == 1:
-            return gradient if isinstance(gradient, np.ndarray) else np.asarray(gradient)
-        return np.asarray(gradient * g.reshape(()))
+def rule(g: Any, y: Any, *args: Any, i: int, gradients: list[Any], keep: bool = False) -> Any:
+    """Hand gradient `i` out; `keep` hands a copy out."""
+    if isinstance(g, Tensor):
+        raise RuntimeError(
+            "backward(): a compiled function has no second derivatives; call the function itself "
+            "for create_graph"
+        )
+    gradient = handed_out(gradients[i])
+    if g.size == 1 and g.reshape(()) == 1 and not keep:
+        gradients[i] = None
+        return gradient
+    return np.asarray(gradient * g.reshape(()))
+
+
+ROW = Op("compiled", forward_only, each=rule)
 
 
 def checked(loss: Any) -> Tensor:
