@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import warnings
 from collections.abc import Callable
 from operator import attrgetter, is_
@@ -25,6 +24,10 @@ __all__ = ["Compiled", "compile"]
 LIMIT = 32  # traces of one function, then it runs eagerly
 requires_grad, data = attrgetter("requires_grad"), attrgetter("data")
 new_loss = Tensor.__new__
+NO_SECOND = (
+    "backward(): a compiled function has no second derivatives; call the function itself for "
+    "create_graph"
+)
 STATIC = (int, float, bool, str, bytes, type(None))
 
 
@@ -76,7 +79,12 @@ class Variant:
         used |= {id(s) for s in rates}
         live = [(s, source) for s, source in reader.sources if id(given[id(s)]) in used]
         self.source, self.make = written(
-            steps, results, [given[id(s)] for s, _ in live], optimizer is not None, rates
+            steps,
+            results,
+            [given[id(s)] for s, _ in live],
+            optimizer is not None,
+            rates,
+            program.quiet,
         )
         self.captured = captured
         self.getters = [getter(source) for _, source in live]
@@ -121,8 +129,8 @@ class Variant:
 
 def getter(source: trace.Source) -> tuple[int, Any]:
     """How an argument is found at a call."""
-    if source.index >= 0:
-        return 0, source.index
+    if source.place >= 0:
+        return 0, source.place
     if source.tensor is not None:
         return 1, source.tensor
     return (2, source.draw) if source.draw is not None else (3, source.value)
@@ -152,12 +160,13 @@ class Loss(Tensor):
     ) -> None:
         """As for every tensor; without second derivatives."""
         out: Any = self.kw
-        if gradient is not None or create_graph or self.sources is None or retain_graph:
-            if retain_graph and not create_graph:
-                out["keep"] = True
-            super().backward(gradient, retain_graph, create_graph)
+        if create_graph:
+            raise RuntimeError(NO_SECOND)
+        if gradient is not None or self.sources is None or retain_graph:
+            out["keep"] = bool(retain_graph)
+            super().backward(gradient, retain_graph)
             return
-        if any([p.op is not None or p.extra is not None for p in self.sources]):
+        if any(p.op is not None or p.extra is not None for p in self.sources):
             super().backward()
             return
         handed: dict[int, Any] = {}
@@ -194,7 +203,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kw: Any) -> Tensor:
         tensors: list[Tensor] = []
-        key: list[Any] = []
+        key: list[Any] = [convert.default_dtype]
         if kw:
             key.append(tuple(kw))
         given = []
@@ -258,7 +267,7 @@ class Compiled:
                 return None
         try:
             out = v.run([t.data for t in tensors], rates)
-        except Exception:  # the function itself tells what is wrong, or does it
+        except Exception:  # noqa: BLE001  the function itself tells what is wrong, or does it
             return None
         return self.result(v, out, tensors)
 
@@ -283,7 +292,7 @@ class Compiled:
         t.grad = t.extra = t.version = None
         t.requires_grad = True
         t.op = ROW
-        t.sources, t.args, t.kw = parents, parents, {"gradients": list(out[1:])}
+        t.sources, t.args, t.kw = parents, tuple(map(data, parents)), {"gradients": list(out[1:])}
         t.serial = tick()
         return t
 
@@ -304,15 +313,17 @@ class Compiled:
         roots = [self.function, *(x for x in given if not isinstance(x, Tensor))]
         try:
             if self.traces >= LIMIT:
-                raise Untraceable(f"{LIMIT} combinations of shapes, numbers and objects were traced")
+                raise Untraceable(
+                    f"{LIMIT} combinations of shapes, numbers and objects were traced"
+                )
             captured = Captured(*roots)
             own = [t if t.requires_grad else wrap(t.data) for t in tensors]
             if len({id(t) for t in (*own, *captured.tensors.values())}) < len(own) + len(
                 captured.tensors
             ):
                 raise Untraceable("a tensor that requires grad is given twice, or captured too")
-        except Untraceable as reason:
-            self.give_up(str(reason))
+        except Untraceable as error:
+            self.give_up(str(error))
             return self.eager(given, kw)
         takes = iter(own)
         given = [next(takes) if isinstance(x, Tensor) else x for x in given]
@@ -364,10 +375,7 @@ def handed_out(gradient: Any) -> Any:
 def rule(g: Any, y: Any, *args: Any, i: int, gradients: list[Any], keep: bool = False) -> Any:
     """Hand gradient `i` out; `keep` hands a copy out."""
     if isinstance(g, Tensor):
-        raise RuntimeError(
-            "backward(): a compiled function has no second derivatives; call the function itself "
-            "for create_graph"
-        )
+        raise RuntimeError(NO_SECOND)  # noqa: TRY004  an operation, not a type, is missing
     gradient = handed_out(gradients[i])
     if g.size == 1 and g.reshape(()) == 1 and not keep:
         gradients[i] = None

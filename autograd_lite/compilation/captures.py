@@ -126,9 +126,7 @@ class Captured:
         elif hasattr(x, "__dict__") and not hasattr(x, "__next__"):
             self.instance(x)
         else:
-            raise Untraceable(
-                f"it captures a {type(x).__name__}, whose changes cannot be watched"
-            )
+            raise Untraceable(f"it captures a {type(x).__name__}, whose changes cannot be watched")
 
     def watch(self, items: Iterable[Any]) -> None:
         self.views.append(items)

@@ -201,9 +201,9 @@ class Lowerer:
             a, b = inputs
             if name == "mul" and is_number(a) and isinstance(b, Step):
                 inputs = b, a
-            if name in ("mul", "div") and is_number(inputs[1]) and inputs[1] == 1:
-                if inputs[0].dtype == value.dtype and inputs[0].shape == value.shape:
-                    return inputs[0]
+            by_one = name in ("mul", "div") and is_number(inputs[1]) and inputs[1] == 1
+            if by_one and plain(inputs[0], value):
+                return inputs[0]
         return self.make(name, value, inputs, kw)
 
 
@@ -256,9 +256,15 @@ class Writer:
     """Writes steps as the source of `make`, which makes the buffers and gives a function `run`."""
 
     def __init__(
-        self, steps: list[Step], results: list[Any], given: list[Step], keep: bool, rates: list[Any]
+        self,
+        steps: list[Step],
+        results: list[Any],
+        given: list[Step],
+        keep: bool,
+        rates: list[Any],
+        quiet: list[str],
     ) -> None:
-        self.steps, self.results, self.given = steps, results, given
+        self.steps, self.results, self.given, self.quiet = steps, results, given, quiet
         self.keep = keep  # the gradients stay here, so they may lie in buffers
         self.rates = rates  # for every gradient the step of its tensor, to be taken here; or none
         self.lines: list[str] = []
@@ -528,9 +534,11 @@ class Writer:
         given = ", ".join(
             [*(s.text for s in self.given), *(f"r{k}" for k in range(len(self.rates)))]
         )
+        words = ", ".join(f"{kind}='ignore'" for kind in self.quiet)
         lines = [
             f"def make({', '.join(['np', 'empty', *names])}):",
             *(f"    {line}" for line in self.head),
+            *([f"    @np.errstate({words})"] if words else []),
             f"    def run({given}):",
             *(f"        {line}" for line in [*self.lines, self.returned]),
             "    return run",
@@ -539,14 +547,19 @@ class Writer:
 
 
 def written(
-    steps: list[Step], results: list[Any], given: list[Step], keep: bool, rates: list[Any]
+    steps: list[Step],
+    results: list[Any],
+    given: list[Step],
+    keep: bool,
+    rates: list[Any],
+    quiet: list[str],
 ) -> tuple[str, Callable[[], Any]]:
     """The source, and a function that makes the buffers and returns `run`."""
-    writer = Writer(steps, results, given, keep, rates)
+    writer = Writer(steps, results, given, keep, rates, quiet)
     text = writer.source()
     file = f"<compiled {crc32(text.encode()):08x}>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file
     space: dict[str, Any] = {}
-    exec(compile(text, file, "exec"), space)
+    exec(compile(text, file, "exec"), space)  # noqa: S102  text that this module has written
     make, names = space["make"], writer.names
     return text, lambda: make(**names)

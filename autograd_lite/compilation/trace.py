@@ -20,7 +20,7 @@ from .. import creation, modes
 from ..modes import mode, no_grad
 from ..ops import Op
 from ..origin import counting
-from ..program import Argument, Program, Statement, full_of_ones, leaf, run
+from ..program import QUIET, Argument, Program, Statement, full_of_ones, leaf, run
 from ..symbol import Symbol, ruled
 from ..tape import fit
 from ..tensor import Tensor, record, tick
@@ -87,7 +87,9 @@ class Recorder:
 
     def random_states(self) -> list[str]:
         """The state of every generator that the function can reach."""
-        found = [repr(g.bit_generator.state) for g in self.generators if hasattr(g, "bit_generator")]
+        found = [
+            repr(g.bit_generator.state) for g in self.generators if hasattr(g, "bit_generator")
+        ]
         if creation._generator is not None:
             found.append(repr(creation._generator.bit_generator.state))
         for name, get in (("random", "getstate"), ("numpy.random", "get_state")):
@@ -240,11 +242,11 @@ def where() -> str:
 
 
 class Source(NamedTuple):
-    """Where an array of a program comes from at a call: argument `index`, the data of `tensor`,
+    """Where an array of a program comes from at a call: argument `place`, the data of `tensor`,
     `draw()`, or always the same `value`."""
 
     value: Any
-    index: int = -1
+    place: int = -1
     tensor: Any = None
     draw: Any = None
 
@@ -264,12 +266,15 @@ class Reader:
         self.checks: list[Symbol] = []
         self.leaves: list[Tensor] = []
         self.gradients: list[Symbol] = []
+        self.quiet: set[str] = set()
         nodes = self.nodes()
         for node in nodes:
             self.symbol(node)
         self.backward(nodes)
-        arguments = [Argument("input", s, "", source.value) for s, source in self.sources]
-        self.program = Program(self.statements, arguments, self.symbols[id(loss)], loss, [], [])
+        names = [Argument("input", s, "", source.value) for s, source in self.sources]
+        self.program = Program(
+            self.statements, arguments, self.symbols[id(loss)], loss, [], sorted(self.quiet)
+        )
 
     def inside(self, t: Tensor) -> bool:
         """Whether the call recorded this tensor for a gradient."""
@@ -294,7 +299,7 @@ class Reader:
         if id(t) not in self.symbols:
             made = self.recorder.made_by.get(id(t))
             if id(t) in self.places:
-                self.given(t, Source(t.data, index=self.places[id(t)]))
+                self.given(t, Source(t.data, place=self.places[id(t)]))
             elif made is not None:
                 self.computed(t, *made[1:])
             elif t.serial <= self.recorder.start:
@@ -310,6 +315,8 @@ class Reader:
 
     def computed(self, t: Tensor, op: Op, parents: Any, args: Any, kw: Any) -> None:
         given, kw = self.inputs(t, parents, args, kw)
+        if op.name in QUIET:
+            self.quiet.add(QUIET[op.name])
         if op.name == "nll":
             self.checks.append(given[1])
         expr = run(op, tuple(given), kw)
