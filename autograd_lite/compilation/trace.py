@@ -273,7 +273,7 @@ class Reader:
         self.backward(nodes)
         names = [Argument("input", s, "", source.value) for s, source in self.sources]
         self.program = Program(
-            self.statements, arguments, self.symbols[id(loss)], loss, [], sorted(self.quiet)
+            self.statements, names, self.symbols[id(loss)], loss, [], sorted(self.quiet)
         )
 
     def inside(self, t: Tensor) -> bool:
