@@ -17,7 +17,7 @@ from ..ops import Op
 from ..tensor import Tensor, changed, deliver, tick, wrap
 from . import trace
 from .captures import Captured, Untraceable
-from .lower import lower, written
+from .lower import Step, lower, written
 
 __all__ = ["Compiled", "compile"]
 
@@ -67,25 +67,30 @@ class Variant:
 
     def __init__(self, reader: trace.Reader, captured: Captured, optimizer: Any) -> None:
         program = reader.program
+        self.descends = descends(optimizer, reader)
+        groups = optimizer.param_groups if self.descends else []
+        steps_of = [Step("given", np.zeros(()), (), {}) for _ in groups]
+        group_of = {id(p): k for k, group in enumerate(groups) for p in group["params"]}
         steps, results, given = lower(
             program,
             [program.loss, *reader.gradients],
             reader.checks,
             [t.data for t in reader.leaves],
+            [steps_of[group_of[id(t)]] for t in reader.leaves if self.descends],
         )
-        self.descends = descends(optimizer, reader)
-        rates = [given[id(reader.symbols[id(t)])] for t in reader.leaves] if self.descends else []
+        updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.descends]
         used = {id(x) for s in steps for x in s.steps()} | {id(r.root) for r in results}
-        used |= {id(s) for s in rates}
+        used |= {id(s) for s in updated}
         live = [(s, source) for s, source in reader.sources if id(given[id(s)]) in used]
         self.source, self.make = written(
             steps,
             results,
-            [given[id(s)] for s, _ in live],
+            [*(given[id(s)] for s, _ in live), *steps_of],
             optimizer is not None,
-            rates,
+            updated,
             program.quiet,
         )
+        self.params = [list(group["params"]) for group in groups]
         self.captured = captured
         self.getters = [getter(source) for _, source in live]
         self.leaves = [
@@ -141,8 +146,8 @@ def descends(optimizer: Any, reader: trace.Reader) -> bool:
     if type(optimizer).__name__ != "SGD" or type(optimizer).__module__ != "nn.optim.rules":
         return False
     mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    captured = all(id(t) in mine and id(t) not in reader.places for t in reader.leaves)
-    return captured and all(map(is_plain, optimizer.param_groups))
+    mine -= {id(t) for t in reader.leaves if id(t) in reader.places}
+    return mine == {id(t) for t in reader.leaves} and all(map(is_plain, optimizer.param_groups))
 
 
 def is_plain(group: dict[str, Any]) -> bool:
@@ -256,15 +261,18 @@ class Compiled:
         rates: list[float] = []
         if v.descends:
             groups = self.optimizer.param_groups
-            if not mode.grad or not all(map(is_plain, groups)):
+            if not mode.grad or len(groups) != len(v.params):
                 return None
-            if any(p.extra is not None and p.extra.hooks for _, p in v.leaves if p is not None):
-                return None
-            rate = {id(p): float(group["lr"]) for group in groups for p in group["params"]}
-            try:
-                rates = [rate[id(p)] for _, p in v.leaves]
-            except KeyError:
-                return None
+            for group, params in zip(groups, v.params, strict=True):
+                now = group["params"]
+                if len(now) != len(params) or not all(map(is_, now, params)):
+                    return None
+                if not is_plain(group):
+                    return None
+                rates.append(float(group["lr"]))
+            for _, p in v.leaves:
+                if p is not None and p.extra is not None and p.extra.hooks:
+                    return None
         try:
             out = v.run([t.data for t in tensors], rates)
         except Exception:  # noqa: BLE001  the function itself tells what is wrong, or does it
@@ -281,8 +289,8 @@ class Compiled:
         if self.optimizer is not None:
             if v.descends:
                 self.optimizer.stepped = True
-                self.optimizer.zero_grad()
                 for p in parents:
+                    p.grad = None
                     changed(p)
             else:
                 self.update(parents, out)

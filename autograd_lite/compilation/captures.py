@@ -65,22 +65,22 @@ class Captured:
             if id(x) not in self.seen:
                 self.seen[id(x)] = x
                 self.visit(x)
-        self.lengths = [len(v) for v in self.views]
+        self.empty = [v for v in self.views if not len(v)]
+        self.views = [v for v in self.views if len(v)]
+        self.lengths = list(map(len, self.views))
         self.items = list(self.now())
 
     def now(self) -> Iterator[Any]:
         found = [get(d) for get, d in self.globals]
-        return chain(
-            chain.from_iterable(self.views),
-            map(contents, self.cells),
-            chain.from_iterable(found),
-        )
+        return chain(*self.views, map(contents, self.cells), *found)
 
     def unchanged(self) -> bool:
         """Whether every holder holds the same objects, and every array the same values."""
         try:
-            same = list(map(len, self.views)) == self.lengths and all(
-                map(is_, self.now(), self.items)
+            same = (
+                not any(map(len, self.empty))
+                and list(map(len, self.views)) == self.lengths
+                and all(map(is_, self.now(), self.items))
             )
         except (KeyError, ValueError, RuntimeError):  # a name or a cell is gone
             return False

@@ -76,9 +76,16 @@ class Block:
 
 
 def lower(
-    program: Program, outputs: list[Symbol], checks: list[Symbol], layouts: list[Any]
+    program: Program,
+    outputs: list[Symbol],
+    checks: list[Symbol],
+    layouts: list[Any],
+    rates: list[Step],
 ) -> tuple[list[Step], list[Any], dict[int, Step]]:
-    """The steps in order, those of the outputs, and those of the arguments by their symbol."""
+    """The steps in order, those of the outputs, and those of the arguments by their symbol.
+
+    The outputs are the loss and gradients, laid out like `layouts` and times `rates`, if any.
+    """
     fold_all(program, outputs)
     lowerer = Lowerer()
     for a in program.arguments:
@@ -91,6 +98,10 @@ def lower(
     results = [lowerer.step(o) for o in outputs]
     for i, like in enumerate(layouts, 1):
         results[i] = lowerer.laid_out(results[i], like)
+    for products in (True, False):
+        for i, rate in enumerate(rates, 1):
+            if products == is_product(results[i]):
+                results[i] = lowerer.times(results[i], rate)
     return needed(lowerer.steps, results), results, given
 
 
@@ -145,6 +156,25 @@ class Lowerer:
             a, b = (self.turned(x) for x in s.inputs)
             return self.turned(self.make("matmul", s.value.mT, (b, a), {}))
         return s
+
+    def times(self, s: Any, rate: Step) -> Any:
+        """The step times a number: of a product its smaller factor, which takes 0.4 us instead of
+        3.6 for the first layer of (16, 64); of its sum over the rows what is scaled already."""
+        if s.name == "mT":
+            return self.turned(self.times(s.inputs[0], rate))
+        if s.name == "matmul":
+            a, b = s.inputs
+            small = min((a, b), key=lambda x: (x.root.name == "given", x.value.size))
+            base = small.inputs[0] if small.name == "mT" else small
+            scaled = self.make("mul", base.value, (base, rate), {})
+            scaled = self.turned(scaled) if small is not base else scaled
+            inputs = tuple(scaled if x is small else x for x in (a, b))
+            return self.make("matmul", s.value, inputs, {})
+        if s.name == "sum":
+            there = self.made.get(("mul", (id(s.inputs[0]), id(rate)), ()))
+            if there is not None:
+                return self.make("sum", s.value, (there,), s.kw)
+        return self.make("mul", s.value, (s, rate), {})
 
     def turned(self, s: Any) -> Any:
         return s.inputs[0] if s.name == "mT" else self.make("mT", s.value.mT, (s,), {})
@@ -207,6 +237,10 @@ class Lowerer:
         return self.make(name, value, inputs, kw)
 
 
+def is_product(s: Step) -> bool:
+    return s.name == "matmul" or (s.name == "mT" and s.inputs[0].name == "matmul")
+
+
 def plain(x: Any, value: Any) -> bool:
     return isinstance(x, Step) and x.shape == value.shape and x.dtype == value.dtype
 
@@ -261,12 +295,12 @@ class Writer:
         results: list[Any],
         given: list[Step],
         keep: bool,
-        rates: list[Any],
+        updated: list[Any],
         quiet: list[str],
     ) -> None:
         self.steps, self.results, self.given, self.quiet = steps, results, given, quiet
         self.keep = keep  # the gradients stay here, so they may lie in buffers
-        self.rates = rates  # for every gradient the step of its tensor, to be taken here; or none
+        self.updated = updated  # for every gradient the tensor that it is subtracted from; or none
         self.lines: list[str] = []
         self.head: list[str] = []
         self.names: dict[str, Any] = {"np": np, "empty": np.empty}
@@ -522,18 +556,13 @@ class Writer:
                 text = f"np.array({text})"
             seen.add(id(r.root))
             texts.append(text)
-        for k, p in enumerate(self.rates):
-            g = f"g{k}"
-            self.lines.append(f"{g} = {texts[k + 1]}")
-            self.lines.append(f"{self.fun('multiply')}({g}, r{k}, {g})")
-            self.lines.append(f"{self.fun('subtract')}({p.text}, {g}, {p.text})")
-        self.returned = f"return {', '.join(texts[:1] if self.rates else texts)},"
+        for k, p in enumerate(self.updated):
+            self.lines.append(f"{self.fun('subtract')}({p.text}, {texts[k + 1]}, {p.text})")
+        self.returned = f"return {', '.join(texts[:1] if self.updated else texts)},"
 
     def source(self) -> str:
         names = sorted(n for n in self.names if n not in ("np", "empty"))
-        given = ", ".join(
-            [*(s.text for s in self.given), *(f"r{k}" for k in range(len(self.rates)))]
-        )
+        given = ", ".join(s.text for s in self.given)
         words = ", ".join(f"{kind}='ignore'" for kind in self.quiet)
         lines = [
             f"def make({', '.join(['np', 'empty', *names])}):",
@@ -551,11 +580,11 @@ def written(
     results: list[Any],
     given: list[Step],
     keep: bool,
-    rates: list[Any],
+    updated: list[Any],
     quiet: list[str],
 ) -> tuple[str, Callable[[], Any]]:
     """The source, and a function that makes the buffers and returns `run`."""
-    writer = Writer(steps, results, given, keep, rates, quiet)
+    writer = Writer(steps, results, given, keep, updated, quiet)
     text = writer.source()
     file = f"<compiled {crc32(text.encode()):08x}>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file
