@@ -85,17 +85,15 @@ class Recorder:
         if self.states != self.random_states():
             self.note("it draws random numbers other than a dropout mask")
 
-    def random_states(self) -> list[str]:
+    def random_states(self) -> list[Any]:
         """The state of every generator that the function can reach."""
-        found = [
-            repr(g.bit_generator.state) for g in self.generators if hasattr(g, "bit_generator")
-        ]
-        if creation._generator is not None:
-            found.append(repr(creation._generator.bit_generator.state))
-        for name, get in (("random", "getstate"), ("numpy.random", "get_state")):
-            if name in sys.modules:
-                state = getattr(sys.modules[name], get)()
-                found.append(repr([x.tolist() if hasattr(x, "tolist") else x for x in state]))
+        known = [*self.generators, creation._generator]
+        found: list[Any] = [g.bit_generator.state for g in known if hasattr(g, "bit_generator")]
+        if "random" in sys.modules:
+            found.append(sys.modules["random"].getstate())
+        if "numpy.random" in sys.modules:
+            name, key, *rest = sys.modules["numpy.random"].get_state()
+            found.append((name, key.tobytes(), *rest))
         return found
 
     def watch(self, f: Callable[..., Any], args: Any, kw: Any, captured: Captured) -> Any:
