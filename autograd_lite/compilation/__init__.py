@@ -164,19 +164,17 @@ class Loss(Tensor):
         self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
     ) -> None:
         """As for every tensor; without second derivatives."""
-        out: Any = self.kw
         if create_graph:
             raise RuntimeError(NO_SECOND)
         if gradient is not None or self.sources is None or retain_graph:
-            out["keep"] = bool(retain_graph)
             super().backward(gradient, retain_graph)
             return
         if any(p.op is not None or p.extra is not None for p in self.sources):
             super().backward()
             return
         handed: dict[int, Any] = {}
-        for p, g in zip(self.sources, out["gradients"], strict=True):
-            deliver(p, handed_out(g), handed)
+        for p, g in zip(self.sources, self.kw["gradients"], strict=True):
+            deliver(p, g, handed)
         self.sources = self.args = None
 
 
@@ -221,7 +219,7 @@ class Compiled:
                 a = x.data
                 key += (a.shape, a.dtype, x.requires_grad)
             elif isinstance(x, STATIC):
-                key += (type(x), x)
+                key += (type(x), repr(x))  # 0.0 and -0.0 are equal but not the same
             else:
                 key += (type(x), id(x))
         if self.why or mode.watcher is not None:
@@ -300,7 +298,7 @@ class Compiled:
         t.grad = t.extra = t.version = None
         t.requires_grad = True
         t.op = ROW
-        t.sources, t.args, t.kw = parents, tuple(map(data, parents)), {"gradients": list(out[1:])}
+        t.sources, t.args, t.kw = parents, tuple(map(data, parents)), {"gradients": out[1:]}
         t.serial = tick()
         return t
 
@@ -367,28 +365,17 @@ class Compiled:
 
 
 def forward_only(*args: Any, **kw: Any) -> Any:
-    raise RuntimeError("compiled: this record has no forward function; call the compiled function")
+    raise RuntimeError(
+        "compiled: what a compiled function did is not recorded; to draw, derive or compare it, "
+        "call the function itself"
+    )
 
 
-def handed_out(gradient: Any) -> Any:
-    """The gradient; an error if it was handed out before."""
-    if gradient is None:
-        raise RuntimeError(
-            "backward(): the gradients of this call of a compiled function were handed out by an "
-            "earlier backward(); give retain_graph=True to all but the last"
-        )
-    return gradient if gradient.__class__ is np.ndarray else np.asarray(gradient)
-
-
-def rule(g: Any, y: Any, *args: Any, i: int, gradients: list[Any], keep: bool = False) -> Any:
-    """Hand gradient `i` out; `keep` hands a copy out."""
-    if isinstance(g, Tensor):
+def rule(g: Any, y: Any, *args: Any, i: int, gradients: list[Any]) -> Any:
+    """Gradient `i` times g, in memory of its own, so that a record that is kept stays whole."""
+    if not isinstance(g, np.ndarray | np.generic):
         raise RuntimeError(NO_SECOND)  # noqa: TRY004  an operation, not a type, is missing
-    gradient = handed_out(gradients[i])
-    if g.size == 1 and g.reshape(()) == 1 and not keep:
-        gradients[i] = None
-        return gradient
-    return np.asarray(gradient * g.reshape(()))
+    return np.asarray(gradients[i] * g.reshape(()))
 
 
 ROW = Op("compiled", forward_only, each=rule)

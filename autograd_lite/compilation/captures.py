@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -33,7 +34,9 @@ from ..tensor import Tensor
 
 __all__ = ["Captured", "Untraceable"]
 
-TRUSTED = {*sys.stdlib_module_names, "numpy", "autograd_lite", "nn"} - {"__main__"}
+OURS = {"numpy", "autograd_lite", "nn"}
+STANDARD = os.path.dirname(os.__file__)
+HEAP = 1 << 9  # the flag of a class that Python code has made
 CHANGING = {"time", "datetime", "uuid", "secrets", "os", "io"}  # other values at every call
 PLAIN = (
     int, float, complex, str, bytes, range, slice, type(None), type(...), type(NotImplemented),
@@ -42,6 +45,19 @@ PLAIN = (
 )  # fmt: skip
 ARRAY_LIMIT = 2**16  # bytes of an array that is compared at every call; 64 KB take about 5 us
 contents = attrgetter("cell_contents")
+
+
+@functools.cache
+def trusted(name: str) -> bool:
+    """Whether a module is one of these packages or of the standard library: its functions and
+    classes do not change."""
+    root = name.partition(".")[0]
+    if root in OURS:
+        return True
+    if root not in sys.stdlib_module_names or root == "__main__":
+        return False
+    file = getattr(sys.modules.get(name), "__file__", None)  # a user's file may have such a name
+    return file is None or (file.startswith(STANDARD) and "site-packages" not in file)
 
 
 class Untraceable(Exception):
@@ -84,7 +100,7 @@ class Captured:
             )
         except (KeyError, ValueError, RuntimeError):  # a name or a cell is gone
             return False
-        return same and all(np.array_equal(a, b, equal_nan=True) for a, b in self.arrays)
+        return same and all(bits(a) == then for a, then in self.arrays)
 
     # ---- the walk
 
@@ -99,7 +115,7 @@ class Captured:
                     f"it captures an array of shape {x.shape}, which may change between calls; "
                     "pass it as an argument, or make it a Tensor"
                 )
-            self.arrays.append((x, x.copy()))
+            self.arrays.append((x, bits(x)))
         elif isinstance(x, FunctionType):
             self.function(x)
         elif isinstance(x, MethodType):
@@ -144,7 +160,9 @@ class Captured:
 
     def a_class(self, cls: type) -> None:
         for base in cls.__mro__:
-            if base.__module__.partition(".")[0] in TRUSTED:
+            if not base.__flags__ & HEAP or (
+                base.__module__ != "builtins" and trusted(base.__module__)
+            ):
                 continue
             self.views.append(vars(base).values())
             for name, value in vars(base).items():
@@ -152,16 +170,17 @@ class Captured:
                     self.todo.append(value)
 
     def function(self, f: FunctionType) -> None:
-        if (f.__module__ or "").partition(".")[0] in TRUSTED:
-            return
-        self.todo += [f.__defaults__, f.__kwdefaults__]
-        self.watch(vars(f).values())
         for cell in f.__closure__ or ():
             try:
                 self.todo.append(cell.cell_contents)
             except ValueError:
                 raise Untraceable(f"{f.__name__} has a closure that is not filled yet") from None
             self.cells.append(cell)
+        home = sys.modules.get(f.__module__ or "")
+        if home is not None and vars(home) is f.__globals__ and trusted(home.__name__):
+            return
+        self.todo += [f.__defaults__, f.__kwdefaults__]
+        self.watch(vars(f).values())
         names, attributes = set(), set()
         for code in codes(f.__code__):
             attributes |= set(code.co_names)
@@ -171,10 +190,7 @@ class Captured:
         self.named(f.__globals__, names)
         for name in names:
             module = f.__globals__.get(name)
-            trusted = not isinstance(module, ModuleType) or (
-                module.__name__.partition(".")[0] in TRUSTED
-            )
-            if not trusted:
+            if isinstance(module, ModuleType) and not trusted(module.__name__):
                 self.named(vars(module), attributes)
 
     def named(self, values: dict[str, Any], names: set[str]) -> None:
@@ -182,6 +198,11 @@ class Captured:
         if known:
             self.globals.append((itemgetter("__builtins__", *known), values))
             self.todo += [values[name] for name in known]
+
+
+def bits(a: Any) -> tuple[Any, ...]:
+    """An array to the bit, as 0.0 and -0.0 are equal but not the same."""
+    return a.shape, a.dtype, a.tobytes()
 
 
 def codes(code: CodeType) -> Iterator[CodeType]:

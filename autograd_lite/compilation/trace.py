@@ -146,7 +146,8 @@ class Recorder:
             return GRAD.__get__(t)
 
         original = {name: vars(Tensor)[name] for name in
-                    (*COMPARISONS, "detach", "to", "__init__", "__invert__")}  # fmt: skip
+                    (*COMPARISONS, "detach", "to", "__init__", "__invert__",
+                     "__getitem__")}  # fmt: skip
 
         def compared(name: str, op: Op) -> Any:
             def method(self: Tensor, other: Any) -> Any:
@@ -183,6 +184,18 @@ class Recorder:
             else:
                 original["__init__"](self, data, requires_grad, name)
 
+        def take(self: Tensor, index: Any) -> Any:
+            parts = index if isinstance(index, tuple) else (index,)
+            if not here() or not any(isinstance(i, Tensor) for i in parts):
+                return original["__getitem__"](self, index)
+            plain = []
+            for i in parts:
+                counts = isinstance(i, Tensor) and read(i).dtype.kind in "iu"
+                plain.append(read(i) if counts else i)
+            t = original["__getitem__"](self, tuple(plain) if parts is index else plain[0])
+            mode.watcher.made_by[id(t)] = (*mode.watcher.made_by[id(t)][:4], {"index": index})
+            return t
+
         def noted(name: str, what: str) -> Any:
             method = vars(Tensor)[name]
 
@@ -205,6 +218,7 @@ class Recorder:
             "astype": to,
             "__init__": make,
             "__invert__": invert,
+            "__getitem__": take,
             "_overwrite": noted("_overwrite", "it changes a tensor in place"),
             "register_hook": noted("register_hook", "it registers a hook on a tensor"),
             "retain_grad": noted("retain_grad", "it keeps the gradient of a tensor"),
@@ -333,9 +347,11 @@ class Reader:
         return given, {k: self.constant(v) for k, v in (kw or {}).items()}
 
     def constant(self, a: Any) -> Any:
-        """What is no Tensor: an array gets a name."""
+        """An input or metadata: an array gets a name."""
         if isinstance(a, tuple | list):
             return type(a)(self.constant(i) for i in a)
+        if isinstance(a, Tensor):
+            return self.symbol(a)
         if not isinstance(a, np.ndarray):
             return a
         if id(a) not in self.symbols:
@@ -355,7 +371,7 @@ class Reader:
             if id(node) not in arrived:
                 continue
             g = self.total(arrived.pop(id(node)))
-            given, kw = self.inputs(node, node.parents, node.args, node.kw)
+            given, kw = self.inputs(node, *self.recorder.made_by[id(node)][2:])
             rules = iter(node.op.rules)
             for i, p in enumerate(node.parents):
                 rule = next(rules, None)

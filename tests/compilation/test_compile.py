@@ -343,6 +343,61 @@ def test_derived_inputs_are_computed_at_every_call() -> None:
     assert is_compiled(check(loss, [w], *calls))
 
 
+def test_an_integer_tensor_as_an_index_is_followed() -> None:
+    w = weight(7, 3)
+    rng = np.random.default_rng(0)
+    calls = [(Tensor(rng.integers(0, 7, 4)), Tensor(rng.integers(0, 3, 4))) for _ in range(4)]
+    step = check(lambda i, j: (w[i] ** 2).sum() + (w[i, j] * w[i + 0, 1]).exp().sum(), [w], *calls)
+    assert is_compiled(step)
+    with pytest.raises(IndexError, match="7"):
+        step(Tensor(np.array([0, 1, 2, 7])), calls[0][1])
+
+
+def test_functions_modules_and_globals_of_the_user_are_watched() -> None:
+    space: dict[str, Any] = {"nn": nn, "SCALE": 2.0}
+    text = (
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.layer, self.gain = nn.Linear(3, 2).double(), 1.0\n"
+        "    def forward(self, x):\n"
+        "        return helper(self.layer(x)) * self.gain\n"
+        "def helper(y):\n"
+        "    return y * SCALE\n"
+    )
+    exec(text, space)  # noqa: S102  globals of its own
+    net = space["Net"]()
+    x = Tensor(normal(4, 3))
+    step = compile(lambda x: net(x).sum())
+
+    def agrees() -> None:
+        assert step(x).item() == pytest.approx(net(x).sum().item(), rel=1e-12)
+
+    agrees()
+    space["SCALE"] = 5.0
+    agrees()
+    net.gain = 0.5
+    agrees()
+    space["helper"] = lambda y: y.tanh()
+    agrees()
+    type(net).forward = lambda self, x: self.layer(x).exp()
+    agrees()
+    net.layer.register_forward_hook(lambda module, args, y: y * 3)
+    agrees()
+    assert is_compiled(step)
+
+
+def test_a_compiled_loss_says_that_it_cannot_be_drawn_and_stays_whole() -> None:
+    w = weight(3)
+    step = compile(lambda: (w * w).sum())
+    step()
+    loss = step()
+    for reader in (ag.derive, ag.draw):
+        with pytest.raises(RuntimeError, match="call the function itself"):
+            reader(loss)
+    same(gradients(loss + 1, w)[1:], [2 * w.data])
+
+
 # ---- values that Python looks at ------------------------------------------------------------
 
 
