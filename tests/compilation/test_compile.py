@@ -272,7 +272,8 @@ def test_captured_numbers_arrays_lists_and_attributes_are_watched() -> None:
     w = weight(3)
 
     def loss() -> Tensor:
-        return ((w * table * factor * names[0]) ** options.power).sum()
+        sign = -1 if table[1] > 5 else 1
+        return sign * ((w * table * factor * names[0]) ** options.power).sum()
 
     step = compile(loss)
 
@@ -578,14 +579,14 @@ def test_gradients_flow_on_to_what_was_computed_before() -> None:
 
 
 def test_threads_have_buffers_of_their_own() -> None:
-    w = weight(40, 40)
+    w = weight(300, 300)
     step = compile(lambda x: ((x @ w).tanh() ** 2).sum())
-    inputs = [Tensor(normal(30, 40, seed=i)) for i in range(4)]
+    inputs = [Tensor(normal(300, 300, seed=i)) for i in range(4)]
     expected = [((x @ w).tanh() ** 2).sum().item() for x in inputs]
     wrong: list[Any] = []
 
     def work(i: int) -> None:
-        for _ in range(60):
+        for _ in range(20):
             if step(inputs[i]).item() != pytest.approx(expected[i], rel=1e-12):
                 wrong.append(i)
 
