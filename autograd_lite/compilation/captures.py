@@ -166,7 +166,7 @@ class Captured:
                 continue
             self.views.append(vars(base).values())
             for name, value in vars(base).items():
-                if not name.startswith("__") or callable(value):
+                if name != "_abc_impl" and (not name.startswith("__") or callable(value)):
                     self.todo.append(value)
 
     def function(self, f: FunctionType) -> None:

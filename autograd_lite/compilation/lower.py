@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Iterable
+from contextvars import Context
 from typing import Any
 from zlib import crc32
 
@@ -560,8 +561,16 @@ class Writer:
                 text = f"np.array({text})"
             seen.add(id(r.root))
             texts.append(text)
-        for k, p in enumerate(self.updated):
-            self.lines.append(f"{self.fun('subtract')}({p.text}, {texts[k + 1]}, {p.text})")
+        if self.updated:
+            # quiet, so that nothing raises between the first update and the last
+            self.names["quiet"] = quiet
+            n = range(len(self.updated))
+            self.head.append("context = quiet()")
+            self.head.append(f"def update({', '.join(f'p{k}, g{k}' for k in n)}):")
+            self.head += [f"    {self.fun('subtract')}(p{k}, g{k}, p{k})" for k in n]
+            pairs = zip(self.updated, texts[1:], strict=True)
+            given = ", ".join(f"{p.text}, {g}" for p, g in pairs)
+            self.lines.append(f"context.run(update, {given})")
         self.returned = f"return {', '.join(texts[:1] if self.updated else texts)},"
 
     def source(self) -> str:
@@ -577,6 +586,13 @@ class Writer:
             "    return run",
         ]
         return "\n".join(lines) + "\n"
+
+
+def quiet() -> Context:
+    """A context in which NumPy neither warns nor raises."""
+    context = Context()
+    context.run(np.seterr, all="ignore")
+    return context
 
 
 def written(

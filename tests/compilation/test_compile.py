@@ -649,6 +649,19 @@ def test_the_optimizer_inside_is_the_same_training(name: str) -> None:
     assert is_compiled(step)
 
 
+def test_an_overflow_in_the_update_updates_once() -> None:
+    v, w = Tensor(np.zeros(2), requires_grad=True), Tensor(np.zeros(2), requires_grad=True)
+    optimizer = nn.optim.SGD([v, w], lr=0.0)
+    step = compile(lambda: v.sum() + (w * 0.5).sum(), optimizer=optimizer)
+    step()
+    w.data[0] = -1.7e308
+    optimizer.param_groups[0]["lr"] = 1.7e308
+    with np.errstate(over="raise"):
+        step()
+    assert v.tolist() == [-1.7e308, -1.7e308]
+    assert w.tolist() == [-np.inf, -0.85e308]
+
+
 # ---- what cannot be compiled ----------------------------------------------------------------
 
 
