@@ -128,6 +128,10 @@ def __getattr__(name: str) -> Any:
         from . import graph
 
         return getattr(graph, name)
+    if name == "compile":
+        from . import compilation
+
+        return compilation.compile
     if name in ("Derivation", "derive"):
         from . import derivation
 
@@ -136,6 +140,7 @@ def __getattr__(name: str) -> Any:
 
 
 if TYPE_CHECKING:
+    from .compilation import compile
     from .derivation import Derivation, derive
     from .graph import Graph, GraphRenderError, draw
 
@@ -168,6 +173,7 @@ __all__ = [
     "clip",
     "compare",
     "compare_layers",
+    "compile",
     "concat",
     "concatenate",
     "cos",

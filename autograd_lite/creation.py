@@ -6,12 +6,14 @@ numbers come from one generator, seeded by `manual_seed`, unless `generator=` gi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .convert import as_array, get_default_dtype
 from .functions import sizes
+from .modes import mode
 from .tensor import Tensor
 
 _generator: np.random.Generator | None = None  # made at first use, as that takes 8 ms
@@ -37,6 +39,12 @@ def default_generator() -> np.random.Generator:
     True
     """
     return _generator if _generator is not None else manual_seed(None)
+
+
+def drawn(draw: Callable[[], Any]) -> Any:
+    """`draw()`, an array that a compiled function draws anew at every call."""
+    recorder = getattr(mode.watcher, "drawn", None)
+    return draw() if recorder is None else recorder(draw)
 
 
 def _new(a: Any, dtype: Any, requires_grad: bool) -> Tensor:

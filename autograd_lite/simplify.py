@@ -97,7 +97,7 @@ class Maker:
         )  # fmt: skip
 
     def mT(self, x: Any) -> Any:
-        return self.rewrite("mT", x.value.mT, (x,), {})
+        return self.rewrite("mT", x.value.mT, (x,), {}) if isinstance(x, Symbol) else x
 
     def scaled(self, x: Any, n: float, by: float) -> Any:
         """n * x / by, with the factors that x has already."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from autograd_lite import Tensor, default_generator, functions, ops
 from autograd_lite.convert import as_array
+from autograd_lite.creation import drawn
 from autograd_lite.functions import (
     elu,
     gelu,
@@ -98,9 +99,14 @@ def dropout(
     check_probability("dropout", p)
     if not training or p == 0:
         return input
-    # float32 draws take half the time; they resolve p to 6e-8
-    kept = (generator or default_generator()).random(input.shape, np.float32) >= p
-    return input * np.multiply(kept, 0 if p == 1 else 1 / (1 - p), dtype=as_array(input).dtype)
+    shape, dtype = input.shape, input.dtype
+
+    def mask() -> Any:
+        # float32 draws take half the time; they resolve p to 6e-8
+        kept = (generator or default_generator()).random(shape, np.float32) >= p
+        return np.multiply(kept, 0 if p == 1 else 1 / (1 - p), dtype=dtype)
+
+    return input * drawn(mask)
 
 
 def check_probability(name: str, p: float) -> None:
@@ -442,7 +448,7 @@ def cross_entropy(
         and _is_plain(input, target, ignore_index, reduction)
     ):
         log_p = record(ops.log_softmax, (input,), {"axis": 1})
-        n = len(log_p.data) if reduction == "mean" else 1
+        n = log_p.shape[0] if reduction == "mean" else 1
         return record(ops.nll, (log_p, target), {"n": n})
     x, t = as_tensor(input), as_tensor(target)
     check_reduction("cross_entropy", reduction)
@@ -484,7 +490,7 @@ def nll_loss(
     2.5
     """
     if weight is None and _is_plain(input, target, ignore_index, reduction):
-        return ops.nll(input, target, n=len(input.data) if reduction == "mean" else 1)
+        return ops.nll(input, target, n=input.shape[0] if reduction == "mean" else 1)
     x, t = as_tensor(input), as_array(target)
     check_reduction("nll_loss", reduction)
     w = _class_weight("nll_loss", weight, x, _class_axis("nll_loss", x))

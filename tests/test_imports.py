@@ -33,7 +33,7 @@ CORE = {
     "simplify": {"ops", "program", "symbol"},
 }
 READERS = {
-    "calculus", "check", "symbol", "program", "simplify", "derivation", "compile", "compare",
+    "calculus", "check", "symbol", "program", "simplify", "derivation", "compilation", "doctor", "compare",
     "graph", "anomaly",
 }  # fmt: skip
 HEAVY = {
@@ -41,6 +41,7 @@ HEAVY = {
     "graphviz",
     "graphviz_pure",
     "matplotlib",
+    "threadpoolctl",
     "tqdm",
     "scipy",
     "sklearn",

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-STEPS = [(16, 64, 1), (128, 256, 1), (1024, 1024, 2)]
+STEPS = [(16, 64, 1), (128, 256, 1), (1, 8, 1), (16, 64, 2), (1024, 1024, 1), (1024, 1024, 2)]
 
 
 def measured(module: str, *args: object, threads: int = 1, kernel: str = "") -> dict[str, Any]:
@@ -58,6 +58,17 @@ def main() -> None:
     steps(args.quick, "")
     if args.kernels:
         steps(args.quick, "Haswell")
+
+    found = measured("deep", 1.0 if args.quick else 5.0)
+    print("A 10-layer MLP of width 64, batch 32, tanh, mean squared error, SGD, times eager\n")
+    names = list(found["times"])
+    eager = found["times"][names[0]]
+    table(
+        [
+            ["eager, us", *names[1:]],
+            [f"{eager * 1e6:.0f}"] + [f"{found['times'][n] / eager:.2f}" for n in names[1:]],
+        ]
+    )
 
     found = measured("chain", 300, 1.0 if args.quick else 5.0)
     print("300 operations `y * 1.01 + 0.1` on 8 float32, forward and backward\n")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from autograd_lite import Tensor
+from autograd_lite import Tensor, compile
 
 from .timing import best
 
@@ -23,6 +23,24 @@ def autograd_lite(n: int) -> None:
     y.sum().backward()
 
 
+def compiled(n: int) -> Callable[[], None]:
+    x = Tensor(X, requires_grad=True)
+
+    def chained() -> Tensor:
+        y = x
+        for _ in range(n // 2):
+            y = y * 1.01 + 0.1
+        return y.sum()
+
+    function = compile(chained)
+
+    def step() -> None:
+        x.grad = None
+        function().backward()
+
+    return step
+
+
 def pytorch(n: int) -> None:
     import torch
 
@@ -34,7 +52,10 @@ def pytorch(n: int) -> None:
 
 def main() -> None:
     n = int(sys.argv[1])
-    chains: dict[str, Callable[[], object]] = {"autograd_lite": lambda: autograd_lite(n)}
+    chains: dict[str, Callable[[], object]] = {
+        "autograd_lite": lambda: autograd_lite(n),
+        "compiled": compiled(n),
+    }
     if importlib.util.find_spec("torch"):
         chains["PyTorch eager"] = lambda: pytorch(n)
     print(json.dumps({"times": best(chains, float(sys.argv[2]))}))

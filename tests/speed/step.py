@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import nn
-from autograd_lite import Tensor
+from autograd_lite import Tensor, compile
 
 from .timing import best, blas_kernel
 
@@ -60,8 +60,47 @@ def by_hand(batch: int, hidden: int) -> Step:
     return step
 
 
-def autograd_lite(batch: int, hidden: int) -> Step:
-    """A loop as users write it."""
+def with_buffers(batch: int, hidden: int) -> Step:
+    """The same with every array made beforehand, and the rate in the small factors."""
+    x, t, w1, b1, w2, b2 = data(batch, hidden)
+    rows, ones = np.arange(batch), np.ones(batch, np.float32)
+    h, dh = (np.empty((batch, hidden), np.float32) for _ in range(2))
+    p, total = np.empty((batch, 10), np.float32), np.empty((batch, 1), np.float32)
+    u, mask = p.copy(), np.empty((batch, hidden), bool)
+    dw1, db1, dw2, db2 = map(np.empty_like, (w1, b1, w2, b2))
+    zeros = np.zeros_like(h)
+
+    def step() -> float:
+        np.dot(x, w1, h)
+        np.add(h, b1, h)
+        np.maximum(h, zeros, out=h)
+        np.dot(h, w2, u)
+        np.add(u, b2, u)
+        np.maximum.reduce(u, 1, None, total, True)
+        np.subtract(u, total, u)
+        np.exp(u, p)
+        np.add.reduce(p, 1, None, total, True)
+        loss = float((np.log(total[:, 0]) - u[rows, t]).mean())
+        np.divide(p, total, p)
+        p[rows, t] -= 1
+        np.dot(p, w2.T, dh)
+        np.greater(h, 0, mask)
+        np.multiply(dh, mask, dh)
+        np.multiply(p, LR / batch, p)
+        np.multiply(dh, LR / batch, dh)
+        np.dot(h.T, p, dw2)
+        np.dot(ones, p, db2)
+        np.dot(x.T, dh, dw1)
+        np.dot(ones, dh, db1)
+        for w, g in ((w1, dw1), (b1, db1), (w2, dw2), (b2, db2)):
+            np.subtract(w, g, w)
+        return loss
+
+    return step
+
+
+def autograd_lite(batch: int, hidden: int, compiled: str = "") -> Step:
+    """A loop as users write it; `compiled` is "loss", or "step" with the optimiser inside."""
     x, t, w1, b1, w2, b2 = data(batch, hidden)
     model = nn.Sequential(nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, 10))
     start = zip(model.parameters(), (w1.T, b1, w2.T, b2), strict=True)
@@ -71,8 +110,16 @@ def autograd_lite(batch: int, hidden: int) -> Step:
     optimizer = nn.optim.SGD(model.parameters(), lr=LR)
     inputs, targets = Tensor(x), Tensor(t)
 
+    def loss_of(x: Tensor, t: Tensor) -> Tensor:
+        return loss_fn(model(x), t)
+
+    if compiled == "step":
+        whole = compile(loss_of, optimizer=optimizer)
+        return lambda: float(whole(inputs, targets).item())
+    function: Any = compile(loss_of) if compiled else loss_of
+
     def step() -> float:
-        loss = loss_fn(model(inputs), targets)
+        loss = function(inputs, targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -152,7 +199,10 @@ def main() -> None:
     batch, hidden, threads = map(int, sys.argv[1:4])
     steps: dict[str, Step] = {
         "hand-written NumPy": by_hand(batch, hidden),
+        "with buffers": with_buffers(batch, hidden),
         "autograd_lite": autograd_lite(batch, hidden),
+        "compiled": autograd_lite(batch, hidden, "loss"),
+        "compiled with SGD": autograd_lite(batch, hidden, "step"),
     }
     if importlib.util.find_spec("torch"):
         steps["PyTorch eager"] = pytorch(batch, hidden, threads)

@@ -1,0 +1,401 @@
+"""`compile`: a function's loss and gradients as NumPy source that runs in memory of its own."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from operator import attrgetter, is_
+from threading import Lock, local
+from typing import Any
+
+import numpy as np
+
+from .. import convert
+from ..modes import mode
+from ..ops import Op
+from ..tensor import Tensor, changed, deliver, tick, wrap
+from . import trace
+from .captures import Captured, Untraceable
+from .lower import Step, lower, written
+
+__all__ = ["Compiled", "compile"]
+
+LIMIT = 32  # traces of one function, then it runs eagerly
+requires_grad, data = attrgetter("requires_grad"), attrgetter("data")
+new_loss = Tensor.__new__
+NO_SECOND = (
+    "backward(): a compiled function has no second derivatives; call the function itself for "
+    "create_graph"
+)
+STATIC = (int, float, bool, str, bytes, type(None))
+
+
+def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
+    """`function`, which computes a loss, so that its calls run generated NumPy code.
+
+    The function gets Tensors for the Tensors and arrays among its arguments, and returns one scalar
+    Tensor that requires grad. It is run once for each combination of shapes, dtypes, numbers,
+    `requires_grad` and captured objects, among them modules with their attributes; later calls run
+    straight-line code with buffers of its own. `loss.backward()` then adds the gradients, once and
+    without `create_graph`. Prints and other effects outside of tensors happen in that run alone.
+
+    What cannot be followed runs as it is, with one warning that says why and where: values of
+    tensors read by Python, random numbers other than dropout's, changes of buffers, captured
+    objects that cannot be watched. With an `optimizer` a call is forward, `zero_grad()`,
+    `backward()` and `optimizer.step()` in one; the loss has no record then, and `grad` is None.
+
+    TypeError if the function returns no Tensor; RuntimeError if that is no scalar, needs no
+    gradient, or depends on an operation without a derivative.
+
+    >>> from autograd_lite import tensor
+    >>> w = tensor([1.0, 2.0], requires_grad=True)
+    >>> step = compile(lambda x: ((w * x) ** 2).sum())
+    >>> for x in (tensor([1.0, 1.0]), tensor([0.0, 3.0])):
+    ...     w.grad = None
+    ...     loss = step(x)
+    ...     loss.backward()
+    ...     print(loss.item(), w.grad.tolist())
+    5.0 [2.0, 4.0]
+    36.0 [0.0, 36.0]
+    """
+    return Compiled(function, optimizer)
+
+
+class Variant:
+    """The code for one combination: its sources, the tensors that get gradients, its guards."""
+
+    def __init__(self, reader: trace.Reader, captured: Captured, optimizer: Any) -> None:
+        program = reader.program
+        self.descends = descends(optimizer, reader)
+        groups = optimizer.param_groups if self.descends else []
+        steps_of = [Step("given", np.zeros(()), (), {}) for _ in groups]
+        group_of = {id(p): k for k, group in enumerate(groups) for p in group["params"]}
+        steps, results, given = lower(
+            program,
+            [program.loss, *reader.gradients],
+            reader.checks,
+            [t.data for t in reader.leaves],
+            [steps_of[group_of[id(t)]] for t in reader.leaves if self.descends],
+        )
+        updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.descends]
+        used = {id(x) for s in steps for x in s.steps()} | {id(r.root) for r in results}
+        used |= {id(s) for s in updated}
+        live = [(s, source) for s, source in reader.sources if id(given[id(s)]) in used]
+        self.source, self.make = written(
+            steps,
+            results,
+            [*(given[id(s)] for s, _ in live), *steps_of],
+            optimizer is not None,
+            updated,
+            program.quiet,
+        )
+        self.params = [list(group["params"]) for group in groups]
+        self.captured = captured
+        self.getters = [getter(source) for _, source in live]
+        self.leaves = [
+            (reader.places.get(id(t), -1), None if id(t) in reader.places else t)
+            for t in reader.leaves
+        ]
+        tensors = {id(s.tensor): s.tensor for _, s in reader.sources if s.tensor is not None}
+        self.tensors = list(tensors.values())
+        self.arrays = [t.data for t in self.tensors]
+        self.kinds = [(a.shape, a.dtype) for a in self.arrays]
+        self.required = [t.requires_grad for t in self.tensors]
+        self.threads = local()
+
+    def fits(self) -> bool:
+        """Whether the code still is what the function would do."""
+        if list(map(requires_grad, self.tensors)) != self.required:
+            return False
+        if not all(map(is_, map(data, self.tensors), self.arrays)):
+            arrays = [t.data for t in self.tensors]
+            if [(a.shape, a.dtype) for a in arrays] != self.kinds:
+                return False
+            self.arrays = arrays
+        return self.captured.unchanged()
+
+    def run(self, arrays: list[Any], rates: list[float]) -> Any:
+        """The loss and the gradients."""
+        try:
+            run = self.threads.run
+        except AttributeError:
+            run = self.threads.run = self.make()
+        given: list[Any] = []
+        for kind, x in self.getters:
+            if kind == 0:
+                given.append(arrays[x])
+            elif kind == 1:
+                given.append(x.data)
+            else:
+                given.append(x() if kind == 2 else x)
+        return run(*given, *rates)
+
+
+def getter(source: trace.Source) -> tuple[int, Any]:
+    """How an argument is found at a call."""
+    if source.place >= 0:
+        return 0, source.place
+    if source.tensor is not None:
+        return 1, source.tensor
+    return (2, source.draw) if source.draw is not None else (3, source.value)
+
+
+def descends(optimizer: Any, reader: trace.Reader) -> bool:
+    """Whether the optimizer's step is p -= lr * g for the tensors that get gradients."""
+    if type(optimizer).__name__ != "SGD" or type(optimizer).__module__ != "nn.optim.rules":
+        return False
+    mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    mine -= {id(t) for t in reader.leaves if id(t) in reader.places}
+    return mine == {id(t) for t in reader.leaves} and all(map(is_plain, optimizer.param_groups))
+
+
+def is_plain(group: dict[str, Any]) -> bool:
+    """Whether a group of SGD has no option but its rate."""
+    return not (group["momentum"] or group["weight_decay"] or group["maximize"])
+
+
+class Loss(Tensor):
+    """What a compiled function returns: `backward()` adds the gradients that are there already."""
+
+    __slots__ = ()
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
+        """As for every tensor; without second derivatives."""
+        if create_graph:
+            raise RuntimeError(NO_SECOND)
+        if gradient is not None or self.sources is None or retain_graph:
+            super().backward(gradient, retain_graph)
+            return
+        if any(p.op is not None or p.extra is not None for p in self.sources):
+            super().backward()
+            return
+        handed: dict[int, Any] = {}
+        for p, g in zip(self.sources, self.kw["gradients"], strict=True):
+            deliver(p, g, handed)
+        self.sources = self.args = None
+
+
+class Compiled:
+    """What `compile` returns: call it like the function."""
+
+    def __init__(self, function: Callable[..., Tensor], optimizer: Any) -> None:
+        if not callable(function):
+            raise TypeError(
+                f"compile: a {type(function).__name__} cannot be called; give a function, as in "
+                "compile(lambda x, y: loss_fn(model(x), y))"
+            )
+        functools.update_wrapper(self, function, updated=())
+        self.function, self.optimizer = function, optimizer
+        self.variants: dict[Any, list[Variant]] = {}
+        self.traces = 0
+        self.why = ""  # why it runs eagerly from now on
+        self.lock = Lock()
+
+    @property
+    def sources(self) -> list[str]:
+        """The generated code of every combination so far."""
+        return [v.source for found in self.variants.values() for v in found]
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", repr(self.function))
+        state = f"runs eagerly: {self.why}" if self.why else f"traced {self.traces} times"
+        return f"<compiled {name}; {state}>"
+
+    def __call__(self, *args: Any, **kw: Any) -> Tensor:
+        tensors: list[Tensor] = []
+        key: list[Any] = [convert.default_dtype]
+        if kw:
+            key.append(tuple(kw))
+        given = []
+        for x in (*args, *kw.values()) if kw else args:
+            if x.__class__ is np.ndarray:
+                x = Tensor(x)
+            given.append(x)
+            if isinstance(x, Tensor):
+                tensors.append(x)
+                a = x.data
+                key += (a.shape, a.dtype, x.requires_grad)
+            elif isinstance(x, STATIC):
+                key += (type(x), repr(x))  # 0.0 and -0.0 are equal but not the same
+            else:
+                key += (type(x), id(x))
+        if self.why or mode.watcher is not None:
+            return self.eager(given, kw)
+        found = self.variants.get(tuple(key))
+        if found is not None:
+            for v in found:
+                if v.fits():
+                    loss = self.fast(v, tensors)
+                    return self.eager(given, kw) if loss is None else loss
+        if not mode.grad:
+            return self.eager(given, kw)
+        return self.first(tuple(key), given, kw, tensors)
+
+    def split(self, given: list[Any], kw: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        n = len(given) - len(kw)
+        return given[:n], dict(zip(kw, given[n:], strict=True))
+
+    def eager(self, given: list[Any], kw: dict[str, Any]) -> Tensor:
+        """The function itself."""
+        args, kw = self.split(given, kw)
+        return self.finished(checked(self.function(*args, **kw)))
+
+    def finished(self, loss: Tensor) -> Tensor:
+        """The loss; with an optimizer after its step."""
+        if self.optimizer is None:
+            return loss
+        if mode.grad:
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return wrap(loss.data)
+
+    def fast(self, v: Variant, tensors: list[Tensor]) -> Tensor | None:
+        """What the code gives; None where the function itself has to run."""
+        rates: list[float] = []
+        if v.descends:
+            groups = self.optimizer.param_groups
+            if not mode.grad or len(groups) != len(v.params):
+                return None
+            for group, params in zip(groups, v.params, strict=True):
+                now = group["params"]
+                if len(now) != len(params) or not all(map(is_, now, params)):
+                    return None
+                if not is_plain(group):
+                    return None
+                rates.append(float(group["lr"]))
+            for _, p in v.leaves:
+                if p is not None and p.extra is not None and p.extra.hooks:
+                    return None
+        try:
+            out = v.run([t.data for t in tensors], rates)
+        except Exception:  # noqa: BLE001  the function itself tells what is wrong, or does it
+            return None
+        return self.result(v, out, tensors)
+
+    def result(self, v: Variant, out: tuple[Any, ...], tensors: list[Tensor]) -> Tensor:
+        """The loss as a Tensor whose backward hands the gradients out."""
+        y = out[0]
+        y = y if y.__class__ is np.ndarray else np.asarray(y)
+        if not mode.grad:
+            return wrap(y)
+        parents = tuple([tensors[i] if t is None else t for i, t in v.leaves])
+        if self.optimizer is not None:
+            if v.descends:
+                self.optimizer.stepped = True
+                for p in parents:
+                    p.grad = None
+                    changed(p)
+            else:
+                self.update(parents, out)
+            return wrap(y)
+        t = new_loss(Loss)
+        t.data = y
+        t.grad = t.extra = t.version = None
+        t.requires_grad = True
+        t.op = ROW
+        t.sources, t.args, t.kw = parents, tuple(map(data, parents)), {"gradients": out[1:]}
+        t.serial = tick()
+        return t
+
+    def update(self, parents: tuple[Tensor, ...], out: tuple[Any, ...]) -> None:
+        opt = self.optimizer
+        opt.zero_grad()
+        for p, g in zip(parents, out[1:], strict=True):
+            deliver(p, p.extra.arrive(p, np.asarray(g)) if p.extra is not None else g, {})
+        opt.step()
+        opt.zero_grad()
+
+    # ---- tracing
+
+    def first(
+        self, key: tuple[Any, ...], given: list[Any], kw: dict[str, Any], tensors: list[Tensor]
+    ) -> Tensor:
+        """Run the function and keep what it did as code."""
+        roots = [self.function, *(x for x in given if not isinstance(x, Tensor))]
+        try:
+            if self.traces >= LIMIT:
+                raise Untraceable(
+                    f"{LIMIT} combinations of shapes, numbers and objects were traced"
+                )
+            captured = Captured(*roots)
+            own = [t if t.requires_grad else wrap(t.data) for t in tensors]
+            if len({id(t) for t in (*own, *captured.tensors.values())}) < len(own) + len(
+                captured.tensors
+            ):
+                raise Untraceable("a tensor that requires grad is given twice, or captured too")
+        except Untraceable as error:
+            self.give_up(str(error))
+            return self.eager(given, kw)
+        takes = iter(own)
+        given = [next(takes) if isinstance(x, Tensor) else x for x in given]
+        args, words = self.split(given, kw)
+        recorder = trace.Recorder()
+        with trace.lock:
+            loss = checked(recorder.watch(self.function, args, words, captured))
+        reason = recorder.reason
+        if not reason:
+            try:
+                reader = trace.Reader(loss, recorder, own)
+                variant = Variant(reader, captured, self.optimizer)
+            except Untraceable as error:
+                reason = str(error)
+            except (AttributeError, TypeError, ValueError, RecursionError) as error:
+                reason = f"an operation has no form in NumPy ({error})"
+        if reason:
+            self.give_up(reason)
+        else:
+            with self.lock:
+                self.traces += 1
+                self.variants.setdefault(key, []).insert(0, variant)
+        return self.finished(loss)
+
+    def give_up(self, reason: str) -> None:
+        """Run eagerly from now on, and say why once."""
+        with self.lock:
+            if self.why:
+                return
+            self.why = reason
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        warnings.warn(f"compile: {name} runs as it is: {reason}", UserWarning, stacklevel=4)
+
+
+def forward_only(*args: Any, **kw: Any) -> Any:
+    raise RuntimeError(
+        "compiled: what a compiled function did is not recorded; to draw, derive or compare it, "
+        "call the function itself"
+    )
+
+
+def rule(g: Any, y: Any, *args: Any, i: int, gradients: list[Any]) -> Any:
+    """Gradient `i` times g, in memory of its own, so that a record that is kept stays whole."""
+    if not isinstance(g, np.ndarray | np.generic):
+        raise RuntimeError(NO_SECOND)  # noqa: TRY004  an operation, not a type, is missing
+    return np.asarray(gradients[i] * g.reshape(()))
+
+
+ROW = Op("compiled", forward_only, each=rule)
+
+
+def checked(loss: Any) -> Tensor:
+    """The result of the function, if a gradient can start from it."""
+    if not isinstance(loss, Tensor):
+        raise TypeError(
+            f"compile: the function returned a {type(loss).__name__}; it has to return one Tensor, "
+            "the loss"
+        )
+    if loss.data.size != 1:
+        raise RuntimeError(
+            f"compile: the function returned a tensor of shape {loss.shape}, not a scalar; "
+            "return its sum() or its mean()"
+        )
+    if mode.grad and not loss.requires_grad:
+        raise RuntimeError(
+            "compile: the loss does not require grad: nothing that it was computed from has "
+            "requires_grad=True"
+        )
+    return loss

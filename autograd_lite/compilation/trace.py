@@ -1,0 +1,405 @@
+"""One call of a function, watched: its tape, where every array of it came from, and what would
+make another call differ from it.
+
+While a `Recorder` is active in a thread, `Tensor` has other attributes: whoever reads the values of
+a tensor there, but for the operations themselves, has them noted as the reason not to compile.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from heapq import heappop, heappush
+from threading import Lock, get_ident
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import creation, modes
+from ..modes import mode, no_grad
+from ..ops import Op
+from ..origin import counting
+from ..program import QUIET, Argument, Program, Statement, full_of_ones, leaf, run
+from ..symbol import Symbol, ruled
+from ..tape import fit
+from ..tensor import Tensor, record, tick
+from .captures import Captured
+
+__all__ = ["Reader", "Recorder", "Source"]
+
+# functions that read arrays and let nothing of their values out, but what the row itself checks
+TRUSTED = {
+    "autograd_lite.tensor": {
+        "record", "record1", "record2", "result", "shared_version", "is_view", "changed", "wrap",
+        "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
+        "detach", "requires_grad_", "to",
+    },
+    "nn.functional": {"_pair", "_is_plain"},
+    __name__: {"made", "detach", "to", "make"},
+}  # fmt: skip
+SLOT: Any = vars(Tensor)["data"]
+GRAD: Any = vars(Tensor)["grad"]
+ALIAS = Op("detach", lambda x: x)
+lock = Lock()  # one trace at a time
+COMPARISONS = {
+    "__eq__": np.equal, "__ne__": np.not_equal, "__lt__": np.less, "__le__": np.less_equal,
+    "__gt__": np.greater, "__ge__": np.greater_equal, "__and__": np.bitwise_and,
+    "__or__": np.bitwise_or, "__xor__": np.bitwise_xor, "__rand__": np.bitwise_and,
+    "__ror__": np.bitwise_or, "__rxor__": np.bitwise_xor,
+}  # fmt: skip
+
+
+class Recorder:
+    """The watcher of one call: every operation in it, also those that need no gradient."""
+
+    def __init__(self) -> None:
+        self.thread = get_ident()
+        self.made_by: dict[int, tuple[Any, ...]] = {}  # (tensor, op, parents, args, kw)
+        self.draws: dict[int, tuple[Any, Callable[[], Any]]] = {}
+        self.reason = ""
+        self.states: Any = None
+
+    def note(self, what: str) -> None:
+        """Keep the first reason, with the line of the user's code."""
+        if not self.reason:
+            self.reason = what + where()
+
+    def made(self, op: Op, t: Tensor, parents: Any, args: Any, kw: Any) -> None:
+        """Called for every result of an operation."""
+        self.made_by[id(t)] = (t, op, parents, args, kw)
+
+    def pulled(self, node: Any, p: Any, g: Any, gradient: Any) -> None:
+        """Called for every gradient that a rule gives."""
+        self.note("it runs a backward pass itself")
+
+    def drawn(self, draw: Callable[[], Any]) -> Any:
+        """An array that is drawn anew at every call."""
+        self.check_draws()
+        a = draw()
+        self.draws[id(a)] = (a, draw)
+        self.states = self.random_states()
+        return a
+
+    def check_draws(self) -> None:
+        if self.states != self.random_states():
+            self.note("it draws random numbers other than a dropout mask")
+
+    def random_states(self) -> list[Any]:
+        """The state of every generator that the function can reach."""
+        known = [*self.generators, creation._generator]
+        found: list[Any] = [g.bit_generator.state for g in known if hasattr(g, "bit_generator")]
+        if "random" in sys.modules:
+            found.append(sys.modules["random"].getstate())
+        if "numpy.random" in sys.modules:
+            name, key, *rest = sys.modules["numpy.random"].get_state()
+            found.append((name, key.tobytes(), *rest))
+        return found
+
+    def watch(self, f: Callable[..., Any], args: Any, kw: Any, captured: Captured) -> Any:
+        """What `f` returns, called while everything it does is watched."""
+        self.generators = captured.generators
+        self.states = self.random_states()
+        with counting:
+            modes.watchers += 1
+        mode.watcher = self
+        try:
+            with patched(Tensor, self.attributes()):
+                self.start = tick()
+                result = f(*args, **kw)
+        finally:
+            mode.watcher = None
+            with counting:
+                modes.watchers -= 1
+        self.check_draws()
+        if not captured.unchanged():
+            self.note("it changes what it captures")
+        return result
+
+    # ---- the attributes of Tensor meanwhile
+
+    def here(self) -> bool:
+        return get_ident() == self.thread
+
+    def attributes(self) -> dict[str, Any]:
+        """What takes the place of attributes of Tensor."""
+        here, note, read = self.here, self.note, SLOT.__get__
+
+        def trusted(depth: int) -> bool:
+            frame = sys._getframe(depth + 1)
+            names = TRUSTED.get(frame.f_globals.get("__name__", ""), ())
+            return frame.f_code.co_name in names or frame.f_code in attribute_codes
+
+        def get(t: Tensor) -> Any:
+            if here() and not trusted(1):
+                note("it reads the values of a tensor")
+            return read(t)
+
+        def put(t: Tensor, a: Any) -> None:
+            if here() and not trusted(1):
+                note("it replaces the data of a tensor")
+            SLOT.__set__(t, a)
+
+        def get_grad(t: Tensor) -> Any:
+            if here():
+                note("it reads a gradient")
+            return GRAD.__get__(t)
+
+        original = {name: vars(Tensor)[name] for name in
+                    (*COMPARISONS, "detach", "to", "__init__", "__invert__",
+                     "__getitem__")}  # fmt: skip
+
+        def compared(name: str, op: Op) -> Any:
+            def method(self: Tensor, other: Any) -> Any:
+                usable = isinstance(other, Tensor | np.ndarray | np.generic | int | float)
+                if not here() or not usable:
+                    return original[name](self, other)
+                with no_grad():
+                    return record(op, (self, other))
+
+            return method
+
+        def invert(self: Tensor) -> Any:
+            with no_grad():
+                return record(Op("invert", np.invert), (self,))
+
+        def detach(self: Tensor) -> Any:
+            t = original["detach"](self)
+            if here():
+                mode.watcher.made(ALIAS, t, (self,), (read(self),), {})
+            return t
+
+        def to(self: Tensor, dtype: Any) -> Any:
+            dtype = np.dtype(dtype)
+            t = original["to"](self, dtype)
+            if here() and t is not self and dtype.kind != "f":
+                op = Op("to", lambda x: x.astype(dtype))
+                mode.watcher.made(op, t, (self,), (read(self),), {})
+            return t
+
+        def make(self: Tensor, data: Any, requires_grad: bool = False, name: str = "") -> None:
+            if here() and isinstance(data, Tensor):
+                original["__init__"](self, read(data), requires_grad, name)
+                mode.watcher.made(ALIAS, self, (data,), (read(data),), {})
+            else:
+                original["__init__"](self, data, requires_grad, name)
+
+        def take(self: Tensor, index: Any) -> Any:
+            parts = index if isinstance(index, tuple) else (index,)
+            if not here() or not any(isinstance(i, Tensor) for i in parts):
+                return original["__getitem__"](self, index)
+            plain = []
+            for i in parts:
+                counts = isinstance(i, Tensor) and read(i).dtype.kind in "iu"
+                plain.append(read(i) if counts else i)
+            t = original["__getitem__"](self, tuple(plain) if parts is index else plain[0])
+            mode.watcher.made_by[id(t)] = (*mode.watcher.made_by[id(t)][:4], {"index": index})
+            return t
+
+        def noted(name: str, what: str) -> Any:
+            method = vars(Tensor)[name]
+
+            def instead(self: Tensor, *args: Any, **kw: Any) -> Any:
+                if here():
+                    note(what)
+                return method(self, *args, **kw)
+
+            return instead
+
+        attribute_codes = {f.__code__ for f in (detach, to, make)}
+        new = {
+            "data": property(get, put),
+            "grad": property(get_grad, GRAD.__set__),
+            "shape": property(lambda t: read(t).shape),
+            "ndim": property(lambda t: read(t).ndim),
+            "dtype": property(lambda t: read(t).dtype),
+            "detach": detach,
+            "to": to,
+            "astype": to,
+            "__init__": make,
+            "__invert__": invert,
+            "__getitem__": take,
+            "_overwrite": noted("_overwrite", "it changes a tensor in place"),
+            "register_hook": noted("register_hook", "it registers a hook on a tensor"),
+            "retain_grad": noted("retain_grad", "it keeps the gradient of a tensor"),
+            "requires_grad_": noted("requires_grad_", "it changes requires_grad"),
+        }
+        for name, ufunc in COMPARISONS.items():
+            new[name] = compared(name, Op(ufunc.__name__, ufunc))
+        return new
+
+
+@contextmanager
+def patched(cls: type, new: dict[str, Any]) -> Iterator[None]:
+    """Other attributes of a class for a while."""
+    old = {name: vars(cls)[name] for name in new}
+    for name, value in new.items():
+        setattr(cls, name, value)
+    try:
+        yield
+    finally:
+        for name, value in old.items():
+            setattr(cls, name, value)
+
+
+def where() -> str:
+    """The line outside of these packages that is running, as an addition to a sentence."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in ("autograd_lite", "nn", "contextlib"):
+            return f" (line {frame.f_lineno} of {frame.f_code.co_filename})"
+        frame = frame.f_back
+    return ""
+
+
+class Source(NamedTuple):
+    """Where an array of a program comes from at a call: argument `place`, the data of `tensor`,
+    `draw()`, or always the same `value`."""
+
+    value: Any
+    place: int = -1
+    tensor: Any = None
+    draw: Any = None
+
+
+class Reader:
+    """The program of a watched call: statements, the source of every argument, and the leaves that
+    get gradients. `checks` are class targets, which must not be negative."""
+
+    def __init__(self, loss: Tensor, recorder: Recorder, arguments: list[Tensor]) -> None:
+        self.recorder = recorder
+        self.places = {id(t): i for i, t in enumerate(arguments)}
+        self.loss = loss
+        self.symbols: dict[int, Any] = {}  # by the identity of a tensor or array
+        self.keep: list[Any] = []
+        self.sources: list[tuple[Symbol, Source]] = []
+        self.statements: list[Statement] = []
+        self.checks: list[Symbol] = []
+        self.leaves: list[Tensor] = []
+        self.gradients: list[Symbol] = []
+        self.quiet: set[str] = set()
+        nodes = self.nodes()
+        for node in nodes:
+            self.symbol(node)
+        self.backward(nodes)
+        names = [Argument("input", s, "", source.value) for s, source in self.sources]
+        self.program = Program(
+            self.statements, names, self.symbols[id(loss)], loss, [], sorted(self.quiet)
+        )
+
+    def inside(self, t: Tensor) -> bool:
+        """Whether the call recorded this tensor for a gradient."""
+        return t.op is not None and t.serial > self.recorder.start
+
+    def nodes(self) -> list[Any]:
+        """The records of the call that the loss was computed from, oldest first."""
+        found, seen, heap = [], {self.loss.serial}, [(-self.loss.serial, self.loss)]
+        while heap:
+            node = heappop(heap)[1]
+            found.append(node)
+            for p in node.parents:
+                if p is not None and self.inside(p) and p.serial not in seen:
+                    seen.add(p.serial)
+                    heappush(heap, (-p.serial, p))
+        return found[::-1]
+
+    # ---- forward
+
+    def symbol(self, t: Tensor) -> Any:
+        """The name of a tensor; one that an operation of the call made gets its statement."""
+        if id(t) not in self.symbols:
+            made = self.recorder.made_by.get(id(t))
+            if id(t) in self.places:
+                self.given(t, Source(t.data, place=self.places[id(t)]))
+            elif made is not None:
+                self.computed(t, *made[1:])
+            elif t.serial <= self.recorder.start:
+                self.given(t, Source(t.data, tensor=t))
+            else:
+                self.given(t, Source(t.data))
+        return self.symbols[id(t)]
+
+    def given(self, x: Any, source: Source) -> None:
+        s = self.symbols[id(x)] = leaf(source.value)
+        self.keep.append(x)
+        self.sources.append((s, source))
+
+    def computed(self, t: Tensor, op: Op, parents: Any, args: Any, kw: Any) -> None:
+        given, kw = self.inputs(t, parents, args, kw)
+        if op.name in QUIET:
+            self.quiet.add(QUIET[op.name])
+        if op.name == "nll":
+            self.checks.append(given[1])
+        expr = run(op, tuple(given), kw)
+        target = self.symbols[id(t)] = leaf(t.data)
+        self.statements.append(Statement(target, expr, "forward", []))
+
+    def inputs(self, t: Tensor, parents: Any, args: Any, kw: Any) -> tuple[list[Any], Any]:
+        """The inputs and the metadata of an operation, as Symbols."""
+        given: list[Any] = []
+        for p, a in zip(parents, args, strict=True):
+            if p is not None:
+                given.append(self.symbol(p))
+            else:
+                plain = isinstance(a, np.generic) and a.dtype == t.data.dtype
+                given.append(a.item() if plain else self.constant(a))
+        return given, {k: self.constant(v) for k, v in (kw or {}).items()}
+
+    def constant(self, a: Any) -> Any:
+        """An input or metadata: an array gets a name."""
+        if isinstance(a, tuple | list):
+            return type(a)(self.constant(i) for i in a)
+        if isinstance(a, Tensor):
+            return self.symbol(a)
+        if not isinstance(a, np.ndarray):
+            return a
+        if id(a) not in self.symbols:
+            draw = self.recorder.draws.get(id(a))
+            self.given(a, Source(a, draw=draw[1] if draw is not None else None))
+        return self.symbols[id(a)]
+
+    # ---- backward
+
+    def backward(self, nodes: list[Any]) -> None:
+        root = self.loss.data
+        first = leaf(np.ones(root.shape, root.dtype))
+        self.state(first, Symbol("full", first.value, (), full_of_ones(root)))
+        arrived: dict[int, list[Symbol]] = {id(self.loss): [first]}
+        leaves: dict[int, Tensor] = {}
+        for node in reversed(nodes):
+            if id(node) not in arrived:
+                continue
+            g = self.total(arrived.pop(id(node)))
+            given, kw = self.inputs(node, *self.recorder.made_by[id(node)][2:])
+            rules = iter(node.op.rules)
+            for i, p in enumerate(node.parents):
+                rule = next(rules, None)
+                if p is None or not p.requires_grad:
+                    continue
+                if rule is None:
+                    raise RuntimeError(
+                        f"compile: {node.op.name} has no derivative for its input {i}, of shape "
+                        f"{p.shape}; give its row a rule, or detach() that input"
+                    )
+                raw = ruled(rule, g, self.symbols[id(node)], given, kw)
+                expr = fit(raw, given[i].value)
+                target = leaf(expr.value)
+                self.state(target, expr)
+                arrived.setdefault(id(p), []).append(target)
+                if not self.inside(p):
+                    leaves[id(p)] = p
+        for key, t in leaves.items():
+            self.leaves.append(t)
+            self.gradients.append(self.total(arrived[key]))
+
+    def state(self, target: Symbol, expr: Any) -> None:
+        self.statements.append(Statement(target, expr, "gradient", []))
+
+    def total(self, targets: list[Symbol]) -> Symbol:
+        """The sum of the gradients that arrived."""
+        if len(targets) == 1:
+            return targets[0]
+        g = leaf(targets[0].value)
+        self.state(g, Symbol("total", g.value, tuple(targets), {}))
+        return g
