@@ -31,4 +31,4 @@ def test_every_file_named_exists():
 
 def test_the_section_on_speed_holds_its_table():
     section = TEXT.split("## Speed")[1].split("## ")[0]
-    assert len(re.findall(r"^\| \d+, \d+, \d ", section, re.MULTILINE)) == 3
+    assert len(re.findall(r"^\| \d+, \d+, \d ", section, re.MULTILINE)) == 4
