@@ -172,7 +172,9 @@ def test_the_code_that_is_shown_is_what_the_layer_computes(layer):
 
 FORBIDDEN = {  # each does no harm where it is not refused
     "import os; os.system('touch {evil}')": "os.system",
-    "import subprocess; subprocess.run(['touch', '{evil}'])": "subprocess.Popen",
+    "import subprocess; subprocess.run(['touch', '{evil}'])": "_posixsubprocess",
+    "import _posixsubprocess": "_posixsubprocess",
+    "import readline; readline.read_history_file('/etc/passwd')": "readline",
     "import os; os.fork() or os._exit(0)": "os.fork",
     "import socket; socket.create_connection(('127.0.0.1', {port}), 1)": "socket.",
     "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}', timeout=1)": "urllib.Request",
@@ -181,6 +183,8 @@ FORBIDDEN = {  # each does no harm where it is not refused
     "np.ones(3).tofile('{evil}')": "open is refused",
     "open(np.__file__, 'a')": "open is refused",
     "open('/etc/passwd')": "open is refused here: '/etc/passwd'",
+    "open(np.__file__ + '/../../../../../../../../../../etc/passwd')": "open is refused",
+    "import sys; open(sys.path[0] + '/.git/config')": "open is refused",
     "class S(str):\n  startswith = lambda *a: True\nopen(S('/etc/passwd'))": "open is refused",
     "import os; os.remove('{victim}')": "os.remove",
     "import os; os.kill(os.getpid(), 0)": "os.kill",
@@ -242,6 +246,27 @@ def test_a_loop_without_an_end_is_ended():
 def test_a_signal_handler_does_not_outlive_the_limit():
     code = "import signal\nsignal.signal(signal.SIGXCPU, lambda *a: None)\nwhile True: pass"
     assert "seconds of computing" in verdict(code)["error"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_code_that_waits_does_not_outlive_the_server():
+    code = (
+        "import threading, time\n"
+        "from examples.playground.sandbox import RUNNING, Limits, judge\n"
+        "wait = 'import time; time.sleep(60)'\n"
+        "threading.Thread(target=judge, args=('tanh', wait, Limits()), daemon=True).start()\n"
+        "while not RUNNING: time.sleep(0.01)\n"
+        "print(next(iter(RUNNING)).pid)\n"
+    )
+    command = [sys.executable, "-c", code]
+    pid = int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("said", ['{"ok": NaN, "rows": [], "ends": []}', '{"ok": 1}', "[" * 60_000])
+def test_what_the_code_writes_as_a_verdict_breaks_nothing(said):
+    read = {"answer": said.encode()}
+    assert "without a verdict" in sandbox.understood(0, False, read, Limits())["error"]
 
 
 def test_code_that_waits_is_ended():
@@ -375,6 +400,12 @@ def test_who_has_the_token_is_answered(client):
     assert client.get("/../server.py").status_code == 404
 
 
+def test_the_port_that_browsers_leave_out_is_answered():
+    app = create(80, TOKEN, LIMITS).test_client()
+    for base in ("http://127.0.0.1", "http://127.0.0.1:80", "http://localhost"):
+        assert app.get(f"/?token={TOKEN}", base_url=base).status_code == 303
+
+
 @pytest.mark.parametrize("host", ["evil.example:5000", "127.0.0.1", "127.0.0.1:81", "[::1]:5000"])
 def test_a_name_that_was_made_to_point_here_is_refused(client, host):
     answer = client.get(f"/?token={TOKEN}", Host=host)
@@ -421,6 +452,9 @@ def test_bad_requests_break_nothing(client):
     assert client.post("/start", FIRST | {"units": "x" * 200_000}).status_code == 413
     broken = {"Origin": client.base, "Content-Type": "application/json"}
     answer = client.flask.post("/start", data="{", headers=broken, base_url=client.base)
+    assert answer.status_code == 400
+    deep = "[" * 60_000
+    answer = client.flask.post("/start", data=deep, headers=broken, base_url=client.base)
     assert answer.status_code == 400
     for path in ("/film", "/graph.svg?frame=0", "/derivation?frame=x"):
         assert client.get(path).status_code == 404

@@ -56,6 +56,10 @@ def lock(folders: tuple[str, ...]) -> None:
     """
 
     def refuse(event: str, args: tuple[Any, ...]) -> None:
+        if event == "import" and args[0] in {
+            "_posixsubprocess", "_posixshmem", "_multiprocessing", "readline", "_dbm", "_gdbm",
+        }:  # they start programs and open files, and no hook is told  # fmt: skip
+            raise PermissionError(f"import of {args[0]} is refused here")
         if event in {
             "compile", "exec", "import", "marshal.loads", "builtins.id", "sys._getframe",
             "sys._getframemodulename", "sys.unraisablehook", "object.__getattr__",
@@ -66,8 +70,11 @@ def lock(folders: tuple[str, ...]) -> None:
             path, _, flags = args
             # 0o3103: O_WRONLY, O_RDWR, O_CREAT, O_TRUNC and O_APPEND of Linux; others differ in
             # the last two, which do nothing without the first two
-            if type(path) is str and path.startswith(folders) and not flags & 0o3103:
-                return
+            if type(path) is str and not flags & 0o3103:
+                for folder in folders:  # not what is above it, nor .git and its kind
+                    rest = path.removeprefix(folder).replace("\\", "/")
+                    if path.startswith(folder) and "/." not in f"/{rest}":
+                        return
             raise PermissionError(f"open is refused here: {path!r}")
         raise PermissionError(f"{event} is refused here: a pasted backward may only compute")
 

@@ -6,6 +6,7 @@ opened. They are no jail for hostile code: paste what you would run anyway.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -27,6 +28,7 @@ sys.path[:] = {path!r}
 from examples.playground.runner import main
 main()"""
 ROOM = threading.BoundedSemaphore(2)  # runs at once, of all browsers together
+RUNNING: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def run(layer: str, code: str, limits: Limits) -> dict[str, Any]:
         cwd=tempfile.gettempdir(),
         start_new_session=True,  # a group of its own, ended as a whole
     )
+    RUNNING.add(child)
     read: dict[str, bytes] = {}
     readers = [
         threading.Thread(target=take, args=(read, name, pipe, most), daemon=True)
@@ -102,6 +105,7 @@ def run(layer: str, code: str, limits: Limits) -> dict[str, Any]:
         late = True
     finally:
         end(child)
+        RUNNING.discard(child)
     for reader in readers:
         reader.join(5)
     child.stdout.close()
@@ -117,13 +121,20 @@ def take(read: dict[str, bytes], name: str, pipe: IO[bytes], most: int) -> None:
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is not None:
-        return
+    """Of the process, and of what it may have started, which holds the pipes open."""
     if os.name == "posix":
-        os.killpg(child.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter
+            os.killpg(child.pid, signal.SIGKILL)
     else:
         child.kill()
     child.wait()
+
+
+@atexit.register
+def end_all() -> None:
+    """After Ctrl-C no thread is left to watch the clock of what still runs."""
+    for child in list(RUNNING):
+        end(child)
 
 
 def understood(code: int, late: bool, read: dict[str, bytes], limits: Limits) -> dict[str, Any]:
@@ -131,8 +142,10 @@ def understood(code: int, late: bool, read: dict[str, bytes], limits: Limits) ->
     answer: dict[str, Any] = {}
     try:
         found = json.loads(read.get("answer", b""))
-        answer = found if isinstance(found, dict) else {}
-    except ValueError:
+        json.dumps(found, allow_nan=False)
+        if isinstance(found, dict) and ("error" in found or {"ok", "rows", "ends"} <= set(found)):
+            answer = found
+    except (ValueError, RecursionError):  # the code wrote to the pipe of the verdict
         pass
     if not answer:
         xcpu = getattr(signal, "SIGXCPU", None)

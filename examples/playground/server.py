@@ -58,9 +58,10 @@ class Session:
         with self._starting:
             number = self.run.number + 1 if self.run else 1
             self.stop()
-            self.run = Run(form, number)
-            self.run.start()
-            return self.run
+            run = Run(form, number)
+            run.start()  # before others see it: a thread that has not begun cannot be joined
+            self.run = run
+            return run
 
     def stop(self) -> None:
         if self.run:
@@ -102,7 +103,9 @@ def create(port: int, token: str, limits: Limits = Limits()) -> Flask:  # noqa: 
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 100_000
     sessions = app.extensions["sessions"] = Sessions()
-    hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
+    if port == 80:  # which browsers leave out
+        hosts |= {"127.0.0.1", "localhost"}
     cookie = f"playground-{port}"  # cookies are not told apart by port
 
     def same(given: str) -> bool:
@@ -154,6 +157,10 @@ def create(port: int, token: str, limits: Limits = Limits()) -> Flask:  # noqa: 
     @app.errorhandler(HTTPException)
     def unknown(error: HTTPException) -> Response:
         return Response(f"{error.name}\n", error.code, mimetype="text/plain")
+
+    @app.errorhandler(RecursionError)
+    def nested(error: RecursionError) -> Response:
+        return Response("Nested too deeply.\n", 400, mimetype="text/plain")
 
     @app.get("/")
     def page() -> Response:
