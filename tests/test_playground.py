@@ -186,6 +186,10 @@ FORBIDDEN = {  # each does no harm where it is not refused
     "open(np.__file__ + '/../../../../../../../../../../etc/passwd')": "open is refused",
     "import sys; open(sys.path[0] + '/.git/config')": "open is refused",
     "class S(str):\n  startswith = lambda *a: True\nopen(S('/etc/passwd'))": "open is refused",
+    "import builtins, sys\nclass S(str):\n  startswith = lambda *a: True\n"
+    "  removeprefix = lambda *a: 'x'\nrunner = sys.modules['examples.playground.runner']\n"
+    "runner.type = lambda x: str\n"
+    "try: open(S('/etc/passwd'))\nfinally: del runner.type": "open is refused",
     "import os; os.remove('{victim}')": "os.remove",
     "import os; os.kill(os.getpid(), 0)": "os.kill",
     "import ctypes; ctypes.CDLL(None)": "ctypes.dlopen",

@@ -52,8 +52,10 @@ def lock(folders: tuple[str, ...]) -> None:
     """From here on whatever an audit hook is told of is refused, but for what Python needs to run
     code and to import what lies in `folders`. A hook cannot be removed.
 
-    The names allowed are constants of the code, out of reach of the code that is run.
+    What it asks is in constants and cells, so that to replace a global or a builtin is no way out.
     """
+
+    kind, text = type, str
 
     def refuse(event: str, args: tuple[Any, ...]) -> None:
         if event == "import" and args[0] in {
@@ -70,7 +72,7 @@ def lock(folders: tuple[str, ...]) -> None:
             path, _, flags = args
             # 0o3103: O_WRONLY, O_RDWR, O_CREAT, O_TRUNC and O_APPEND of Linux; others differ in
             # the last two, which do nothing without the first two
-            if type(path) is str and not flags & 0o3103:
+            if kind(path) is text and not flags & 0o3103:
                 for folder in folders:  # not what is above it, nor .git and its kind
                     rest = path.removeprefix(folder).replace("\\", "/")
                     if path.startswith(folder) and "/." not in f"/{rest}":
