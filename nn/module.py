@@ -102,7 +102,7 @@ class Module:
             result = hook(self, args, output)
             if result is not None:
                 output = result
-        origin.calls.append((before, tick(), ref(self), self.__class__))
+        origin.calls.log.append((before, tick(), ref(self), self.__class__))
         return output
 
     def register_forward_hook(self, hook: Callable[[Any, tuple[Any, ...], Any], Any]) -> Handle:

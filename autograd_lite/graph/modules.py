@@ -118,8 +118,8 @@ def calls_around(ops: list[Tensor]) -> list[Call]:
 
     None are known if older ones are forgotten, or if two threads called modules at once.
     """
-    log = list(calls)
-    if not ops or not log or (len(log) == calls.maxlen and log[0][0] > ops[0].serial):
+    log = list(calls.log)
+    if not ops or not log or (len(log) == calls.log.maxlen and log[0][0] > ops[0].serial):
         return []
     first, last = ops[0].serial, ops[-1].serial
     found = [
