@@ -63,7 +63,7 @@ def lock(folders: tuple[str, ...]) -> None:
         }:  # they start programs and open files, and no hook is told  # fmt: skip
             raise PermissionError(f"import of {args[0]} is refused here")
         if event in {
-            "compile", "exec", "import", "marshal.loads", "builtins.id", "sys._getframe",
+            "compile", "exec", "import", "marshal.loads", "builtins.id", "sys._getframe", "time.sleep",
             "sys._getframemodulename", "sys.unraisablehook", "object.__getattr__",
             "object.__setattr__", "os.listdir", "os.scandir",
         }:  # fmt: skip
