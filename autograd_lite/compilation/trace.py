@@ -265,7 +265,7 @@ class Source(NamedTuple):
 
 class Reader:
     """The program of a watched call: statements, the source of every argument, and the leaves that
-    get gradients. `checks` are class targets, which must not be negative."""
+    get gradients. `checks` are class targets, which count from 0 to below a number."""
 
     def __init__(self, loss: Tensor, recorder: Recorder, arguments: list[Tensor]) -> None:
         self.recorder = recorder
@@ -275,7 +275,7 @@ class Reader:
         self.keep: list[Any] = []
         self.sources: list[tuple[Symbol, Source]] = []
         self.statements: list[Statement] = []
-        self.checks: list[Symbol] = []
+        self.checks: list[tuple[Symbol, int]] = []
         self.leaves: list[Tensor] = []
         self.gradients: list[Symbol] = []
         self.quiet: set[str] = set()
@@ -330,7 +330,7 @@ class Reader:
         if op.name in QUIET:
             self.quiet.add(QUIET[op.name])
         if op.name == "nll":
-            self.checks.append(given[1])
+            self.checks.append((given[1], given[0].value.shape[1]))
         expr = run(op, tuple(given), kw)
         target = self.symbols[id(t)] = leaf(t.data)
         self.statements.append(Statement(target, expr, "forward", []))

@@ -198,6 +198,60 @@ def test_random_programs(lines: list[tuple[Any, ...]], seed: int) -> None:
     assert is_compiled(step)
 
 
+@settings(max_examples=30, deadline=None)
+@given(programs(), st.integers(0, 2**31), st.booleans())
+def test_random_programs_descend(lines: list[tuple[Any, ...]], seed: int, split: bool) -> None:
+    """With the rate in the code, of one group or of one for each tensor."""
+    rng = np.random.default_rng(seed)
+    start = rng.standard_normal((3, 3, 3))
+    fixed = Tensor(start[2])
+    sets = [[Tensor(a.copy(), requires_grad=True) for a in start[:2]] for _ in range(2)]
+    groups = [[{"params": t, "lr": 0.1 * (i + 1)} for i, t in enumerate(ts)] for ts in sets]
+    optimizers = [
+        nn.optim.SGD(g if split else ts, lr=0.2) for g, ts in zip(groups, sets, strict=True)
+    ]
+    step = compile(lambda x: run_program(lines, [*sets[0], fixed, x]), optimizer=optimizers[0])
+    for _ in range(3):
+        x = Tensor(rng.standard_normal((3, 3)))
+        loss = step(x)
+        optimizers[1].zero_grad()
+        expected = run_program(lines, [*sets[1], fixed, x])
+        expected.backward()
+        optimizers[1].step()
+        same([loss.data], [expected.data], 1e-9)
+        for p, q in zip(*sets, strict=True):
+            same([p.data], [q.data], 1e-9)
+    assert is_compiled(step)
+
+
+@pytest.mark.parametrize("targets", ["int64", "int32", "uint8", "uint64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (3, 10), (16, 10), (40, 3), (20, 33), (300, 10), (20, 300)]
+)
+def test_cross_entropy_of_every_size(shape: tuple[int, int], dtype: str, targets: str) -> None:
+    """Rows and columns are added up, and elements found, in other ways by their number."""
+    n, classes = shape
+    rng = np.random.default_rng(n)
+    w = Tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True)
+    loss_fn = nn.CrossEntropyLoss()
+    t = rng.integers(0, classes, n).astype(targets)
+    step = check(
+        lambda x, t: loss_fn(w * x, t), [w],
+        *([Tensor(rng.standard_normal(shape).astype(dtype)), Tensor(t)] for _ in range(2)),
+        rtol=1e-11 if dtype == "float64" else 1e-4,
+    )  # fmt: skip
+    assert is_compiled(step)
+    x, function = Tensor(np.ones(shape, dtype)), step.function
+    step.function = pytest.fail  # the code alone
+    step(x, Tensor(t))
+    step.function = function
+    if classes <= np.iinfo(t.dtype).max:
+        t[-1] = classes
+        with pytest.raises(IndexError, match=f"class {classes} is out of range"):
+            step(x, Tensor(t))
+
+
 # ---- nothing is stale -----------------------------------------------------------------------
 
 
