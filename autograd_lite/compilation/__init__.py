@@ -79,7 +79,7 @@ class Variant:
             [steps_of[group_of[id(t)]] for t in reader.leaves if self.descends],
         )
         updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.descends]
-        used = {id(x) for s in steps for x in s.steps()} | {id(r.root) for r in results}
+        used = {id(x) for s in steps for x in s.uses} | {id(r.root) for r in results}
         used |= {id(s) for s in updated}
         live = [(s, source) for s, source in reader.sources if id(given[id(s)]) in used]
         self.source, self.make = written(

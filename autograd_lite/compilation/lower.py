@@ -7,7 +7,7 @@ of an input that ends there, a buffer that is free, or, for what is handed out, 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any
 from zlib import crc32
@@ -42,10 +42,13 @@ class Step:
     """One operation: its inputs are Steps, numbers, or tuples of them; `name` "given" is an
     argument and "constant" an array that stays."""
 
-    __slots__ = ("name", "inputs", "kw", "value", "last", "text", "block", "fresh", "root")
+    __slots__ = (
+        "name", "inputs", "kw", "value", "uses", "last", "text", "block", "fresh", "root",
+    )  # fmt: skip
 
     def __init__(self, name: str, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> None:
         self.name, self.value, self.inputs, self.kw = name, value, inputs, kw
+        self.uses = list(steps_in([*inputs, *kw.values()]))  # also those in the metadata
         self.last = -1  # the position of the last step that needs its memory
         self.text = ""
         self.block: Block | None = None
@@ -55,22 +58,23 @@ class Step:
     shape = property(lambda self: self.value.shape)
     dtype = property(lambda self: self.value.dtype)
 
-    def steps(self) -> Iterable[Step]:
-        """The Steps among the inputs and the metadata."""
-        stack = [*self.inputs, *self.kw.values()]
-        while stack:
-            x = stack.pop()
-            if isinstance(x, Step):
-                yield x
-            elif isinstance(x, tuple | list):
-                stack += x
+
+def steps_in(stack: list[Any]) -> Iterator[Step]:
+    """The Steps in a list, and in the tuples and lists in it."""
+    while stack:
+        x = stack.pop()
+        if isinstance(x, Step):
+            yield x
+        elif isinstance(x, tuple | list):
+            stack += x
 
 
 class Block:
-    """A piece of memory that steps use one after the other."""
+    """A buffer that steps use one after the other: the name and kind of its first use."""
 
-    def __init__(self, number: int, size: int) -> None:
-        self.number, self.size = number, size
+    def __init__(self, name: str, first: Step) -> None:
+        self.name, self.shape, self.dtype = name, first.shape, first.dtype
+        self.size = first.value.nbytes
 
 
 # ---- to steps -------------------------------------------------------------------------------
@@ -120,7 +124,7 @@ def needed(steps: list[Step], results: list[Any]) -> list[Step]:
     for s in reversed(steps):
         if id(s) in wanted or s.name == "check":
             kept.append(s)
-            wanted |= {id(x) for x in s.steps()}
+            wanted |= {id(x) for x in s.uses}
     return kept[::-1]
 
 
@@ -394,7 +398,7 @@ class Writer:
             inner = s.inputs[0] if s.inputs else None
             if isinstance(inner, Step) and self.shows(s):
                 s.root = inner.root
-            for x in s.steps():
+            for x in s.uses:
                 x.root.last = i
         for k, r in enumerate(self.results):
             r.root.fresh = not (self.keep and k)
@@ -405,7 +409,7 @@ class Writer:
         return s.name in VIEWS or (s.name == "getitem" and is_basic(s.kw["index"]))
 
     def release(self, i: int, s: Step) -> None:
-        for x in {id(x.root): x.root for x in (s, *s.steps())}.values():
+        for x in {id(x.root): x.root for x in (s, *s.uses)}.values():
             if x.block is not None and x.last <= i:
                 self.free.setdefault(x.block.size, []).append(x.block)
                 x.block = None
@@ -432,15 +436,20 @@ class Writer:
         if waiting:
             s.block = waiting.pop()
         else:
-            s.block = Block(self.count("m"), size)
-            self.head.append(f"m{s.block.number} = empty({size}, 'u1')")
+            name = f"b{self.count('b')}"
+            s.block = Block(name, s)
+            self.head.append(f"{name} = empty({s.shape}, {s.dtype.str!r})")
+            self.views[name] = name
         return self.shown(s)
 
     def shown(self, s: Step, shape: tuple[int, ...] | None = None) -> str:
         """The name of a view of the block of a step, in its shape or in another."""
-        assert s.block is not None
-        view = f"m{s.block.number}.view({s.dtype.str!r}).reshape({shape or s.shape})"
-        return self.in_head(view, "b")
+        b, shape = s.block, shape or s.shape
+        assert b is not None
+        if (shape, s.dtype) == (b.shape, b.dtype):
+            return b.name
+        flat = b.name if s.dtype == b.dtype else f"{b.name}.reshape(-1).view({s.dtype.str!r})"
+        return self.in_head(f"{flat}.reshape({shape})", "b")
 
     def in_head(self, text: str, letter: str = "t") -> str:
         """A name for what is the same at every call."""
@@ -486,7 +495,7 @@ class Writer:
         if s.root.fresh or s.value.ndim == 0:
             return ""
         if over:
-            for x in s.steps():
+            for x in s.uses:
                 r = x.root
                 mine = r.block is not None and x is r and r.last == i and not r.fresh
                 if mine and x.shape == s.shape and x.dtype == s.dtype:
@@ -552,7 +561,7 @@ class Writer:
     def operand(self, x: Any, text: str, s: Step) -> str:
         """An input of an elementwise function; a number as an array of one, which takes 0.2 us less
         than its conversion at every call."""
-        dtypes = {i.dtype for i in s.steps()}
+        dtypes = {i.dtype for i in s.uses}
         if type(x) not in (int, float) or s.name == "pow" or len(dtypes) != 1:
             return text
         dtype = dtypes.pop()
