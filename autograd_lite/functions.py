@@ -732,8 +732,8 @@ def _place(function: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _plain(function: Any, x: Any, **kw: Any) -> Any:
-    y = np.asarray(function(_data(x), **kw))
-    return y if isinstance(x, np.ndarray) else x.__plain__(lambda: y, (), {})
+    plain = isinstance(x, np.ndarray)
+    return np.asarray(function(x, **kw)) if plain else x.__plain__(function, (x,), kw)
 
 
 def sign(x: Tensor) -> Tensor:
@@ -1200,7 +1200,7 @@ def take_along_axis(x: Tensor, indices: Any, axis: int = -1, *, dim: int | None 
     [[2.0], [4.0]]
     """
     axis = one_axis("take_along_axis", x, axis if dim is None else dim)
-    return _along(x, _data(indices), axis, x.shape)
+    return _along(x, indices, axis, x.shape)
 
 
 def gather(x: Tensor, dim: int, index: Any) -> Tensor:
@@ -1211,7 +1211,6 @@ def gather(x: Tensor, dim: int, index: Any) -> Tensor:
     >>> gather(tensor([[1.0, 2.0], [3.0, 4.0]]), 1, tensor([[1]])).tolist()
     [[2.0]]
     """
-    index = _data(index)
     return _along(x, index, one_axis("gather", x, dim), index.shape)
 
 
@@ -1224,4 +1223,4 @@ def _along(x: Any, picked: Any, axis: int, shape: tuple[int, ...]) -> Any:
     if x.ndim == 0:
         return ops.copy(x)
     grid[axis] = picked
-    return ops.getitem(x, index=tuple(grid))
+    return x[tuple(grid)]

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-__all__ = ["enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = ["asked", "enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
 
 
 class Mode(threading.local):
@@ -24,6 +24,21 @@ class Mode(threading.local):
 
 mode = Mode()
 watchers = 0  # how many threads have a watcher: 0 spares `record` the question
+
+
+def asked(question: Callable[[Any], bool], x: Any) -> bool:
+    """What `question` answers about an array, or the array of a Tensor.
+
+    Code that chooses by values asks like this: a compiled function asks again at every call, and is
+    traced anew where the answer is another.
+
+    >>> asked(lambda a: a.min() >= 0, tensor([1.0, 2.0]))
+    True
+    """
+    watch = getattr(mode.watcher, "asked", None) if watchers else None
+    if watch is not None:
+        return bool(watch(question, x))
+    return bool(question(x.data if hasattr(x, "__op__") else x))
 
 
 class no_grad:

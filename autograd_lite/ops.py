@@ -468,10 +468,15 @@ def _led(g: Any, like: Any) -> Any:
     return g.reshape((1,) * extra + g.shape) if extra > 0 else g
 
 
+def from_zero(t: Any) -> bool:
+    """Whether no class is negative; t.min() takes 0.65 us where t[t.argmin()] takes 0.2."""
+    return not t.size or t[t.argmin()] >= 0
+
+
 def _nll(x: Any, t: Any, n: float) -> Any:
     if t.shape != x.shape[:1]:
         raise ValueError(f"needs one class for each of the {x.shape[0]} rows, got {t.shape}")
-    if t.__class__ is np.ndarray and t.size and t[t.argmin()] < 0:  # 0.2 us; t.min() takes 0.65
+    if t.__class__ is np.ndarray and not from_zero(t):
         raise IndexError("a class is negative")  # which NumPy would count from the end
     return -np.add.reduce(x[np.arange(t.shape[0]), t]) / n
 

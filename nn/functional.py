@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import Tensor, default_generator, functions, ops
-from autograd_lite.convert import as_array
+from autograd_lite import Tensor, default_generator, functions, no_grad, ops
 from autograd_lite.creation import drawn
 from autograd_lite.functions import (
     elu,
@@ -28,8 +27,9 @@ from autograd_lite.functions import (
     softplus,
     tanh,
 )
-from autograd_lite.ops import Op
-from autograd_lite.tensor import as_tensor, changed, record
+from autograd_lite.modes import asked
+from autograd_lite.ops import Op, from_zero
+from autograd_lite.tensor import as_tensor, record
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
@@ -114,6 +114,9 @@ def check_probability(name: str, p: float) -> None:
         raise ValueError(f"{name}: p is a probability from 0 to 1, got {p}")
 
 
+_step = Op("step", lambda running, value, m: (1 - m) * running + m * value)
+
+
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -121,7 +124,7 @@ def batch_norm(
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: Any = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
     """Each channel (axis 1) shifted and scaled to mean 0 and variance 1, then weight and bias.
@@ -155,23 +158,20 @@ def batch_norm(
         mean = ops.mean(input, axis=axes, keepdims=True)
         centred = input - mean
         var = ops.mean(ops.power(centred, p=2), axis=axes, keepdims=True)
-        if running_mean is not None:
-            _step(running_mean, mean.data.reshape(-1), momentum)
-        if running_var is not None:
-            _step(running_var, var.data.reshape(-1) * (n / (n - 1)), momentum)
+        with no_grad():
+            if running_mean is not None:
+                running_mean._overwrite(_step, mean.reshape((-1,)), momentum)
+            if running_var is not None:
+                unbiased = var.reshape((-1,)) * (n / (n - 1))
+                running_var._overwrite(_step, unbiased, momentum)
     elif running_mean is None or running_var is None:
         raise ValueError("batch_norm: without training it needs running_mean and running_var")
     else:
-        centred = input - running_mean.data.reshape(along)
-        var = as_tensor(running_var.data.reshape(along))
+        centred = input - running_mean.reshape(along)
+        var = running_var.reshape(along)
     scale = (1 if weight is None else weight.reshape(along)) / ops.sqrt(var + eps)
     y = centred * scale  # a product with few scales takes fewer passes than a division
     return y if bias is None else y + bias.reshape(along)
-
-
-def _step(running: Tensor, value: Any, momentum: float) -> None:
-    running.data[...] = (1 - momentum) * running.data + momentum * value
-    changed(running)
 
 
 def layer_norm(
@@ -221,18 +221,23 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
     >>> one_hot([0, 2]).tolist()
     [[1, 0, 0], [0, 0, 1]]
     """
-    t = as_array(tensor)
+    t = as_tensor(tensor)
     if t.dtype.kind not in "iu":
         raise TypeError(f"one_hot: classes are ints, not {t.dtype}")
     if num_classes == -1:
-        if t.size == 0:
+        if t.numel() == 0:
             raise ValueError("one_hot: no classes to count; give num_classes")
-        num_classes = int(t.max()) + 1
-    if t.size and not 0 <= t.min() <= t.max() < num_classes:
+        num_classes = int(t.data.max()) + 1
+    if not asked(lambda a: _within(a, 0, num_classes - 1), t):
+        low, high = t.data.min(), t.data.max()
         raise ValueError(
-            f"one_hot: classes go from 0 to {num_classes - 1}, these from {t.min()} to {t.max()}"
+            f"one_hot: classes go from 0 to {num_classes - 1}, these from {low} to {high}"
         )
-    return Tensor((t[..., None] == np.arange(num_classes)).astype(np.int64))
+    return (t[..., None] == np.arange(num_classes)).to(np.int64)
+
+
+def _within(a: Any, low: float, high: float) -> bool:
+    return not a.size or bool(low <= a.min() and a.max() <= high)
 
 
 def pad(
@@ -280,13 +285,13 @@ def _reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
 def _pair(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
     """Input and target as tensors, of one shape."""
     x, t = as_tensor(input), as_tensor(target)
-    if x.data.shape != t.data.shape:
+    if x.shape != t.shape:
         raise ValueError(
             f"{name}: the input has shape {x.shape} and the target {t.shape}; they must agree, as "
             "a loss does not broadcast (reshape or unsqueeze one of them)"
         )
-    if t.data.dtype.kind != "f":  # NumPy would make float64 of float32 and int64
-        t = t.to(x.data.dtype)
+    if t.dtype.kind != "f":  # NumPy would make float64 of float32 and int64
+        t = t.to(x.dtype)
     return x, t
 
 
@@ -372,7 +377,7 @@ def binary_cross_entropy(
     0.6931
     """
     x, t = _pair("binary_cross_entropy", input, target)
-    if x.data.size and not (x.data.min() >= 0 and x.data.max() <= 1):
+    if not asked(lambda a: _within(a, 0, 1), x):
         raise ValueError(
             "binary_cross_entropy: the input is probabilities from 0 to 1, this one goes from "
             f"{x.data.min()} to {x.data.max()}; apply sigmoid, or use "
@@ -384,9 +389,9 @@ def binary_cross_entropy(
     return _reduce("binary_cross_entropy", loss, reduction)
 
 
-def _weight_like(name: str, loss: Tensor, weight: Any) -> Any:
-    """`weight` as an array that broadcasts to the shape of the loss and no further."""
-    w = as_array(weight)
+def _weight_like(name: str, loss: Tensor, weight: Any) -> Tensor:
+    """`weight` as data that broadcast to the shape of the loss and no further."""
+    w = as_tensor(weight).detach()
     try:
         fits = np.broadcast_shapes(w.shape, loss.shape) == loss.shape
     except ValueError:
@@ -395,7 +400,7 @@ def _weight_like(name: str, loss: Tensor, weight: Any) -> Any:
         raise ValueError(
             f"{name}: a weight of shape {w.shape} does not broadcast to the input's {loss.shape}"
         )
-    return w.astype(loss.dtype, copy=False)
+    return w.to(loss.dtype)
 
 
 def binary_cross_entropy_with_logits(
@@ -459,17 +464,15 @@ def cross_entropy(
     axis = _class_axis("cross_entropy", x)
     w = _class_weight("cross_entropy", weight, x, axis)
     log_p = ops.log_softmax(x, axis=axis)
-    if t.shape != x.shape or t.data.dtype.kind != "f":
-        return _class_loss(
-            "cross_entropy", log_p, t.data, w, ignore_index, reduction, label_smoothing
-        )
+    if t.shape != x.shape or t.dtype.kind != "f":
+        return _class_loss("cross_entropy", log_p, t, w, ignore_index, reduction, label_smoothing)
     if label_smoothing:
         t = t * (1 - label_smoothing) + label_smoothing / x.shape[axis]
     if w is not None:
         t = t * w.reshape((-1,) + (1,) * (x.ndim - 1 - axis))
     loss = -ops.sum(log_p * t, axis=axis, keepdims=False)
     return (
-        _mean_of(loss, loss.data.size)
+        _mean_of(loss, loss.numel())
         if reduction == "mean"
         else _reduce("cross_entropy", loss, reduction)
     )
@@ -491,7 +494,7 @@ def nll_loss(
     """
     if weight is None and _is_plain(input, target, ignore_index, reduction):
         return ops.nll(input, target, n=input.shape[0] if reduction == "mean" else 1)
-    x, t = as_tensor(input), as_array(target)
+    x, t = as_tensor(input), as_tensor(target)
     check_reduction("nll_loss", reduction)
     w = _class_weight("nll_loss", weight, x, _class_axis("nll_loss", x))
     return _class_loss("nll_loss", x, t, w, ignore_index, reduction, 0.0)
@@ -509,9 +512,9 @@ def _is_plain(input: Any, target: Any, ignore_index: int, reduction: str) -> boo
         and t.ndim == 1
         and x.ndim == 2
         and 0 < len(t) == len(x)
-        and t[t.argmin()] >= 0  # 0.2 us, where t.min() takes 0.65
         and ignore_index < 0
         and reduction in ("mean", "sum")
+        and asked(from_zero, target)
     )
 
 
@@ -524,7 +527,7 @@ def _class_axis(name: str, x: Tensor) -> int:
 def _class_weight(name: str, weight: Any, x: Tensor, axis: int) -> Any:
     if weight is None:
         return None
-    w = as_array(weight).astype(x.dtype, copy=False)
+    w = as_tensor(weight).detach().to(x.dtype)
     if w.shape != x.shape[axis : axis + 1]:
         raise ValueError(
             f"{name}: weight has shape {w.shape}; it needs one for each of the "
@@ -534,11 +537,15 @@ def _class_weight(name: str, weight: Any, x: Tensor, axis: int) -> Any:
 
 
 def _mean_of(loss: Tensor, n: Any) -> Tensor:
+    """The sum divided by n; for 0 it is NaN with the slope 0, as in PyTorch the mean of nothing."""
     total = ops.sum(loss, axis=None, keepdims=False)
-    return total / n if n else total + math.nan  # as in PyTorch, the mean of nothing
+    if isinstance(n, Tensor):
+        none = n == 0
+        return functions.where(none, math.nan, total / functions.where(none, 1, n))
+    return total / n if n else total + math.nan
 
 
-def _check_classes(name: str, x: Tensor, t: Any, ignored: Any) -> None:
+def _check_classes(name: str, x: Tensor, t: Tensor, ignore_index: int) -> None:
     if t.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: class targets are ints, not {t.dtype}; float targets are probabilities and "
@@ -551,23 +558,32 @@ def _check_classes(name: str, x: Tensor, t: Any, ignored: Any) -> None:
             f"these have {t.shape}" + "; probabilities are floats" * (t.shape == x.shape)
         )
     classes = x.shape[0 if x.ndim == 1 else 1]
-    bad = t[((t < 0) | (t >= classes)) & ~ignored]
-    if bad.size:
+
+    def bad(a: Any) -> Any:
+        return a[((a < 0) | (a >= classes)) & (a != ignore_index)]
+
+    if not asked(lambda a: not bad(a).size, t):
         raise IndexError(
-            f"{name}: class {bad[0]} is out of range; there are {classes} classes, from 0"
+            f"{name}: class {bad(t.data)[0]} is out of range; there are {classes} classes, from 0"
         )
 
 
 def _class_loss(
-    name: str, log_p: Tensor, t: Any, w: Any, ignore_index: int, reduction: str, smoothing: float
+    name: str,
+    log_p: Tensor,
+    t: Tensor,
+    w: Any,
+    ignore_index: int,
+    reduction: str,
+    smoothing: float,
 ) -> Tensor:
     """The loss of class targets in general: weights, ignored targets, further axes, smoothing."""
+    _check_classes(name, log_p, t, ignore_index)
     ignored = t == ignore_index
-    _check_classes(name, log_p, t, ignored)
     rows = functions.movedim(log_p, _class_axis(name, log_p), -1)
     rows = rows.reshape((-1, rows.shape[-1]))
-    safe = np.where(ignored, 0, t).reshape(-1)
-    counted = (~ignored).reshape(-1).astype(log_p.dtype)
+    safe = functions.where(ignored, 0, t).reshape((-1,))
+    counted = (~ignored).reshape((-1,)).to(log_p.dtype)
     share = counted if w is None else counted * w[safe]
     # picked, not multiplied with one-hot rows: 0 * log(0) would be NaN
     loss = -rows[np.arange(len(safe)), safe] * share

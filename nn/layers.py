@@ -385,9 +385,9 @@ class BatchNorm1d(Module):
             )
         follow = self.training and self.track_running_stats
         count = self.num_batches_tracked
-        momentum = self.momentum
+        momentum: Any = self.momentum
         if momentum is None:
-            momentum = 1 / (count.item() + 1) if follow and count is not None else 0.0
+            momentum = 1 / (count + 1) if follow and count is not None else 0.0
         y = functional.batch_norm(
             input,
             self.running_mean if follow or not self.training else None,
@@ -399,7 +399,7 @@ class BatchNorm1d(Module):
             self.eps,
         )
         if follow and count is not None:
-            init.constant_(count, count.item() + 1)
+            count += 1
         return y
 
     def extra_repr(self) -> str:

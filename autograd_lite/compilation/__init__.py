@@ -17,7 +17,7 @@ from ..ops import Op
 from ..tensor import Tensor, changed, deliver, tick, wrap
 from . import trace
 from .captures import Captured, Untraceable
-from .lower import Step, lower, written
+from .lower import Differs, Step, lower, written
 
 __all__ = ["Compiled", "compile"]
 
@@ -73,14 +73,19 @@ class Variant:
         group_of = {id(p): k for k, group in enumerate(groups) for p in group["params"]}
         steps, results, given = lower(
             program,
-            [program.loss, *reader.gradients],
+            [program.loss, *reader.gradients, *(value for _, value in reader.changes)],
             reader.checks,
+            reader.questions,
             [t.data for t in reader.leaves],
             [steps_of[group_of[id(t)]] for t in reader.leaves if self.descends],
         )
         updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.descends]
-        used = {id(x) for s in steps for x in s.uses} | {id(r.root) for r in results}
-        used |= {id(s) for s in updated}
+        self.changes = [t for t, _ in reader.changes]
+        targets = [given[id(reader.symbols[id(t)])] for t in self.changes]
+        results, values = results[: 1 + len(reader.leaves)], results[1 + len(reader.leaves) :]
+        used = {id(x) for s in steps for x in s.uses}
+        used |= {id(r.root) for r in (*results, *values) if isinstance(r, Step)}
+        used |= {id(s) for s in (*updated, *targets)}
         live = [(s, source) for s, source in reader.sources if id(given[id(s)]) in used]
         self.source, self.make = written(
             steps,
@@ -88,6 +93,7 @@ class Variant:
             [*(given[id(s)] for s, _ in live), *steps_of],
             optimizer is not None,
             updated,
+            list(zip(targets, values, strict=True)),
             program.quiet,
         )
         self.params = [list(group["params"]) for group in groups]
@@ -228,7 +234,10 @@ class Compiled:
         if found is not None:
             for v in found:
                 if v.fits():
-                    loss = self.fast(v, tensors)
+                    try:
+                        loss = self.fast(v, tensors)
+                    except Differs:
+                        continue
                     return self.eager(given, kw) if loss is None else loss
         if not mode.grad:
             return self.eager(given, kw)
@@ -273,8 +282,12 @@ class Compiled:
                     return None
         try:
             out = v.run([t.data for t in tensors], rates)
+        except Differs:
+            raise
         except Exception:  # noqa: BLE001  the function itself tells what is wrong, or does it
             return None
+        for t in v.changes:
+            changed(t)
         return self.result(v, out, tensors)
 
     def result(self, v: Variant, out: tuple[Any, ...], tensors: list[Tensor]) -> Tensor:

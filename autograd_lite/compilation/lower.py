@@ -19,7 +19,7 @@ from ..program import Argument, Program, is_number
 from ..simplify import Maker, fold
 from ..symbol import Symbol, namespace
 
-__all__ = ["Step", "lower", "written"]
+__all__ = ["Differs", "Step", "lower", "written"]
 
 UNARY = {
     "neg": "negative", "abs": "absolute", "exp": "exp", "log": "log", "log1p": "log1p",
@@ -84,22 +84,30 @@ def lower(
     program: Program,
     outputs: list[Symbol],
     checks: list[tuple[Symbol, int]],
+    questions: list[Any],
     layouts: list[Any],
     rates: list[Step],
 ) -> tuple[list[Step], list[Any], dict[int, Step]]:
     """The steps in order, those of the outputs, and those of the arguments by their symbol.
 
-    The outputs are the loss and gradients, laid out like `layouts` and times `rates`, if any.
+    The outputs are the loss, gradients, laid out like `layouts` and times `rates`, if any, and
+    whatever else. `questions` are asked as soon as there is what they are about.
     """
-    fold_all(program, outputs)
+    fold_all(program, [*outputs, *(q.of for q in questions)])
     lowerer = Lowerer()
+    waiting: dict[int, list[Any]] = {}
+    for q in questions:
+        waiting.setdefault(id(q.of), []).append(q)
     for a in program.arguments:
         lowerer.known[id(a.symbol)] = Step("given", a.symbol.value, (), {})
     given = {id(a.symbol): lowerer.known[id(a.symbol)] for a in program.arguments}
     for c, classes in checks:
         lowerer.steps.append(Step("check", c.value, (lowerer.step(c),), {"classes": classes}))
+    for a in program.arguments:
+        lowerer.ask(waiting.get(id(a.symbol), []))
     for s in program.statements:
         lowerer.known[id(s.target)] = lowerer.step(s.expr)
+        lowerer.ask(waiting.get(id(s.target), []))
     results = [lowerer.step(o) for o in outputs]
     for i, like in enumerate(layouts, 1):
         results[i] = lowerer.laid_out(results[i], like)
@@ -118,11 +126,11 @@ def fold_all(program: Program, outputs: list[Symbol]) -> None:
 
 
 def needed(steps: list[Step], results: list[Any]) -> list[Step]:
-    """The steps that lead to the results, and the checks."""
+    """The steps that lead to the results, the checks and the questions."""
     wanted = {id(r) for r in results}
     kept = []
     for s in reversed(steps):
-        if id(s) in wanted or s.name == "check":
+        if id(s) in wanted or s.name in ("check", "ask"):
             kept.append(s)
             wanted |= {id(x) for x in s.uses}
     return kept[::-1]
@@ -136,6 +144,12 @@ class Lowerer:
         self.made: dict[Any, Step] = {}
         self.steps: list[Step] = []
         self.alive: list[Any] = []
+
+    def ask(self, questions: list[Any]) -> None:
+        for q in questions:
+            x = self.step(q.of)
+            kw = {"question": q.ask, "answer": q.answer}
+            self.steps.append(Step("ask", q.of.value, (x,), kw))
 
     def step(self, x: Any) -> Any:
         """The Step of an expression; numbers stay as they are."""
@@ -259,6 +273,8 @@ class Lowerer:
                     return self.make("square", value, (x,), {})
             case "copy" | "expand" | "reshape" if getattr(x, "shape", 0) == value.shape:
                 return x
+            case "put" if kw["index"] is ... and plain(inputs[1], value):
+                return inputs[1]
             case "mean":
                 total = self.make("sum", value * 1, (x,), kw)
                 return self.make("div", value, (total, x.value.size // max(value.size, 1)), {})
@@ -369,9 +385,11 @@ class Writer:
         given: list[Step],
         keep: bool,
         updated: list[Any],
+        changed: list[tuple[Step, Any]],
         quiet: list[str],
     ) -> None:
         self.steps, self.results, self.given, self.quiet = steps, results, given, quiet
+        self.changed = changed  # arguments that get other values in place
         self.keep = keep  # the gradients stay here, so they may lie in buffers
         self.updated = updated  # for every gradient the tensor that it is subtracted from; or none
         self.lines: list[str] = []
@@ -403,6 +421,9 @@ class Writer:
         for k, r in enumerate(self.results):
             r.root.fresh = not (self.keep and k)
             r.root.last = len(self.steps)
+        for _, value in self.changed:
+            if isinstance(value, Step):
+                value.root.last = len(self.steps)
 
     def shows(self, s: Step) -> bool:
         """Whether a step is a view of its first input."""
@@ -519,6 +540,10 @@ class Writer:
             return
         if name == "check":
             self.check(s, words[0])
+        elif name == "ask":
+            no = "not " * kw["answer"]
+            self.lines.append(f"if {no}{self.arg(kw['question'])}({words[0]}):")
+            self.lines.append(f"    raise {self.differs()}")
         elif s.root is not s:
             self.view(s, words[0])
         elif s.value.ndim == 0 and name in INFIX and len(words) == 2:
@@ -669,8 +694,12 @@ class Writer:
         self.lines += [
             f"{name} = {t}.view({kind!r})",
             f"if {name}.size and {name}[{name}.argmax()] >= {s.kw['classes']}:",
-            "    raise IndexError",
+            f"    raise {self.differs()}",
         ]
+
+    def differs(self) -> str:
+        self.names["Differs"] = Differs
+        return "Differs"
 
     def at(self, x: Step, text: str, index: Any) -> str:
         """Elements of an array. One of each row by its place in memory, where the places are
@@ -729,6 +758,7 @@ class Writer:
                 text = f"np.array({text})"
             seen.add(id(r.root))
             texts.append(text)
+        self.change(texts)
         if self.updated:
             # quiet, so that nothing raises between the first update and the last
             self.names["quiet"] = quiet
@@ -740,6 +770,24 @@ class Writer:
             given = ", ".join(f"{p.text}, {g}" for p, g in pairs)
             self.lines.append(f"context.run(update, {given})")
         self.returned = f"return {', '.join(texts[:1] if self.updated else texts)},"
+
+    def change(self, texts: list[str]) -> None:
+        """The changes in place, after everything that may raise or needs the values before."""
+        if not self.changed:
+            return
+        self.names["copyto"] = np.copyto
+        for k, text in enumerate(texts):
+            if text.startswith("np.array"):
+                texts[k] = f"r{k}"
+                self.lines.append(f"r{k} = {text}")
+        pairs = []
+        for k, (target, value) in enumerate(self.changed):
+            text = self.arg(value)
+            if isinstance(value, Step) and value.root.name == "given":
+                self.lines.append(f"w{k} = np.array({text})")
+                text = f"w{k}"
+            pairs.append((target.text, text))
+        self.lines += [f"copyto({target}, {text})" for target, text in pairs]
 
     def source(self) -> str:
         names = sorted(n for n in self.names if n not in ("np", "empty"))
@@ -756,6 +804,10 @@ class Writer:
         return "\n".join(lines) + "\n"
 
 
+class Differs(Exception):
+    """A question about values has another answer than in the trace."""
+
+
 def quiet() -> Context:
     """A context in which NumPy neither warns nor raises."""
     context = Context()
@@ -769,10 +821,11 @@ def written(
     given: list[Step],
     keep: bool,
     updated: list[Any],
+    changed: list[tuple[Step, Any]],
     quiet: list[str],
 ) -> tuple[str, Callable[[], Any]]:
     """The source, and a function that makes the buffers and returns `run`."""
-    writer = Writer(steps, results, given, keep, updated, quiet)
+    writer = Writer(steps, results, given, keep, updated, changed, quiet)
     text = writer.source()
     file = f"<compiled {crc32(text.encode()):08x}>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file

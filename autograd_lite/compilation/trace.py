@@ -1,5 +1,5 @@
-"""One call of a function, watched: its tape, where every array of it came from, and what would
-make another call differ from it.
+"""One call of a function, watched: its tape, where every array of it came from, what it changed in
+place, and what would make another call differ from it.
 
 While a `Recorder` is active in a thread, `Tensor` has other attributes: whoever reads the values of
 a tensor there, but for the operations themselves, has them noted as the reason not to compile.
@@ -18,12 +18,12 @@ import numpy as np
 
 from .. import creation, modes
 from ..modes import mode, no_grad
-from ..ops import Op
+from ..ops import Op, from_zero
 from ..origin import counting
 from ..program import QUIET, Argument, Program, Statement, full_of_ones, leaf, run
 from ..symbol import Symbol, ruled
 from ..tape import fit
-from ..tensor import Tensor, record, tick
+from ..tensor import Tensor, record, tick, wrap
 from .captures import Captured
 
 __all__ = ["Reader", "Recorder", "Source"]
@@ -33,14 +33,15 @@ TRUSTED = {
     "autograd_lite.tensor": {
         "record", "record1", "record2", "result", "shared_version", "is_view", "changed", "wrap",
         "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
-        "detach", "requires_grad_", "to",
+        "detach", "requires_grad_", "to", "_overwrite",
     },
-    "nn.functional": {"_pair", "_is_plain"},
+    "nn.functional": {"_is_plain"},
     __name__: {"made", "detach", "to", "make"},
 }  # fmt: skip
 SLOT: Any = vars(Tensor)["data"]
 GRAD: Any = vars(Tensor)["grad"]
 ALIAS = Op("detach", lambda x: x)
+FOLLOWED = Tensor | np.ndarray | np.generic | int | float
 lock = Lock()  # one trace at a time
 COMPARISONS = {
     "__eq__": np.equal, "__ne__": np.not_equal, "__lt__": np.less, "__le__": np.less_equal,
@@ -57,6 +58,8 @@ class Recorder:
         self.thread = get_ident()
         self.made_by: dict[int, tuple[Any, ...]] = {}  # (tensor, op, parents, args, kw)
         self.draws: dict[int, tuple[Any, Callable[[], Any]]] = {}
+        self.questions: list[Question] = []
+        self.values: dict[int, tuple[Tensor, Tensor]] = {}  # changed in place: with its value now
         self.reason = ""
         self.states: Any = None
 
@@ -67,7 +70,21 @@ class Recorder:
 
     def made(self, op: Op, t: Tensor, parents: Any, args: Any, kw: Any) -> None:
         """Called for every result of an operation."""
-        self.made_by[id(t)] = (t, op, parents, args, kw)
+        self.made_by[id(t)] = (t, op, tuple(map(self.now, parents)), args, kw)
+        self.last = t
+
+    def now(self, x: Any) -> Any:
+        """What has the value that a tensor has at this time of the call."""
+        found = self.values.get(id(x))
+        return x if found is None else found[1]
+
+    def asked(self, question: Callable[[Any], bool], x: Any) -> bool:
+        """Called for every question about values; of an array the answer stays."""
+        if not isinstance(x, Tensor):
+            return question(x)
+        answer = bool(question(SLOT.__get__(x)))
+        self.questions.append(Question(self.now(x), question, answer))
+        return answer
 
     def pulled(self, node: Any, p: Any, g: Any, gradient: Any) -> None:
         """Called for every gradient that a rule gives."""
@@ -98,7 +115,7 @@ class Recorder:
 
     def watch(self, f: Callable[..., Any], args: Any, kw: Any, captured: Captured) -> Any:
         """What `f` returns, called while everything it does is watched."""
-        self.generators = captured.generators
+        self.generators, self.captured = captured.generators, captured.tensors
         self.states = self.random_states()
         with counting:
             modes.watchers += 1
@@ -115,6 +132,33 @@ class Recorder:
         if not captured.unchanged():
             self.note("it changes what it captures")
         return result
+
+    # ---- changes in place
+
+    def before_change(self, t: Tensor, others: Any) -> None:
+        """A change can be followed of what needs no gradient and shares no memory."""
+        gradient = t.requires_grad or any(
+            isinstance(x, Tensor) and x.requires_grad and mode.grad for x in others
+        )
+        mine = id(t) in self.captured or t.serial > self.start
+        a = SLOT.__get__(t)
+        known = (*self.captured.values(), *(made[0] for made in self.made_by.values()))
+        shared = any(x is not t and np.may_share_memory(a, SLOT.__get__(x)) for x in known)
+        if gradient or not mine or shared:
+            self.note("it changes a tensor in place" + " that shares memory" * shared)
+        elif t.serial > self.start and id(t) not in self.made_by and id(t) not in self.values:
+            self.values[id(t)] = t, wrap(a.copy())
+
+    def after_change(self, t: Tensor) -> None:
+        """From now on the tensor stands for the result of the last operation, in its own dtype."""
+        value = wrap(SLOT.__get__(t).copy())
+        op = Op("to", lambda x, dtype: x.astype(dtype))
+        self.made(op, value, (self.last,), (SLOT.__get__(self.last),), {"dtype": t.dtype.name})
+        self.values[id(t)] = t, value
+
+    def changes(self) -> list[tuple[Tensor, Tensor]]:
+        """The tensors from outside that were changed in place, with their values at the end."""
+        return [(t, value) for t, value in self.values.values() if t.serial <= self.start]
 
     # ---- the attributes of Tensor meanwhile
 
@@ -147,11 +191,12 @@ class Recorder:
 
         original = {name: vars(Tensor)[name] for name in
                     (*COMPARISONS, "detach", "to", "__init__", "__invert__",
-                     "__getitem__")}  # fmt: skip
+                     "__getitem__", "_overwrite")}  # fmt: skip
+        original["__plain__"] = Tensor.__plain__
 
         def compared(name: str, op: Op) -> Any:
             def method(self: Tensor, other: Any) -> Any:
-                usable = isinstance(other, Tensor | np.ndarray | np.generic | int | float)
+                usable = isinstance(other, FOLLOWED)
                 if not here() or not usable:
                     return original[name](self, other)
                 with no_grad():
@@ -188,13 +233,34 @@ class Recorder:
             parts = index if isinstance(index, tuple) else (index,)
             if not here() or not any(isinstance(i, Tensor) for i in parts):
                 return original["__getitem__"](self, index)
-            plain = []
+            plain, then = [], []
             for i in parts:
                 counts = isinstance(i, Tensor) and read(i).dtype.kind in "iu"
                 plain.append(read(i) if counts else i)
+                then.append(mode.watcher.now(i))
             t = original["__getitem__"](self, tuple(plain) if parts is index else plain[0])
-            mode.watcher.made_by[id(t)] = (*mode.watcher.made_by[id(t)][:4], {"index": index})
+            kw = {"index": tuple(then) if parts is index else then[0]}
+            mode.watcher.made_by[id(t)] = (*mode.watcher.made_by[id(t)][:4], kw)
             return t
+
+        def plain(function: Callable[..., Any], args: Any, kw: dict[str, Any]) -> Any:
+            values = [read(x) if isinstance(x, Tensor) else x for x in args]
+            if here() and all(isinstance(x, FOLLOWED) for x in args):
+                y = function(*values, **kw)
+                if isinstance(y, np.ndarray | np.generic):
+                    t = Tensor(np.asarray(y))
+                    parents = tuple(x if isinstance(x, Tensor) else None for x in args)
+                    mode.watcher.made(Op(function.__name__, function), t, parents, values, kw)
+                    return t
+            return original["__plain__"](function, args, kw)
+
+        def overwrite(self: Tensor, op: Op, *others: Any, **kw: Any) -> Tensor:
+            if here():
+                mode.watcher.before_change(self, others)
+            original["_overwrite"](self, op, *others, **kw)
+            if here():
+                mode.watcher.after_change(self)
+            return self
 
         def noted(name: str, what: str) -> Any:
             method = vars(Tensor)[name]
@@ -206,7 +272,7 @@ class Recorder:
 
             return instead
 
-        attribute_codes = {f.__code__ for f in (detach, to, make)}
+        attribute_codes = {f.__code__ for f in (detach, to, make, plain)}
         new = {
             "data": property(get, put),
             "grad": property(get_grad, GRAD.__set__),
@@ -219,7 +285,8 @@ class Recorder:
             "__init__": make,
             "__invert__": invert,
             "__getitem__": take,
-            "_overwrite": noted("_overwrite", "it changes a tensor in place"),
+            "__plain__": staticmethod(plain),
+            "_overwrite": overwrite,
             "register_hook": noted("register_hook", "it registers a hook on a tensor"),
             "retain_grad": noted("retain_grad", "it keeps the gradient of a tensor"),
             "requires_grad_": noted("requires_grad_", "it changes requires_grad"),
@@ -253,6 +320,14 @@ def where() -> str:
     return ""
 
 
+class Question(NamedTuple):
+    """What was asked about the values of a tensor, and the answer that was followed."""
+
+    of: Any
+    ask: Callable[[Any], bool]
+    answer: bool
+
+
 class Source(NamedTuple):
     """Where an array of a program comes from at a call: argument `place`, the data of `tensor`,
     `draw()`, or always the same `value`."""
@@ -265,7 +340,9 @@ class Source(NamedTuple):
 
 class Reader:
     """The program of a watched call: statements, the source of every argument, and the leaves that
-    get gradients. `checks` are class targets, which count from 0 to below a number."""
+    get gradients. `checks` are class targets, which count from 0 to below a number. `questions` have
+    to be answered as they were; `changes` are tensors from outside, each with the value that it
+    gets."""
 
     def __init__(self, loss: Tensor, recorder: Recorder, arguments: list[Tensor]) -> None:
         self.recorder = recorder
@@ -276,12 +353,21 @@ class Reader:
         self.sources: list[tuple[Symbol, Source]] = []
         self.statements: list[Statement] = []
         self.checks: list[tuple[Symbol, int]] = []
+        self.questions: list[Question] = []
+        self.changes: list[tuple[Tensor, Symbol]] = []
         self.leaves: list[Tensor] = []
         self.gradients: list[Symbol] = []
         self.quiet: set[str] = set()
         nodes = self.nodes()
         for node in nodes:
             self.symbol(node)
+        for of, ask, answer in recorder.questions:
+            s = self.symbol(of)
+            if ask is not from_zero or not any(s is c for c, _ in self.checks):
+                self.questions.append(Question(s, ask, answer))
+        for t, value in recorder.changes():
+            self.symbol(t)
+            self.changes.append((t, self.symbol(value)))
         self.backward(nodes)
         names = [Argument("input", s, "", source.value) for s, source in self.sources]
         self.program = Program(

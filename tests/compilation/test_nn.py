@@ -1,0 +1,213 @@
+"""Every layer, loss and function of `nn` compiled, against itself run eagerly: nothing falls back."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+import nn
+from autograd_lite import Tensor, compile, no_grad
+from nn import functional as F
+
+Maker = Callable[[np.random.Generator], Any]
+
+LAYERS: dict[str, Callable[[], Any]] = {
+    "BatchNorm1d": lambda: nn.BatchNorm1d(4),
+    "BatchNorm1d, average": lambda: nn.BatchNorm1d(4, momentum=None),
+    "BatchNorm1d, untracked": lambda: nn.BatchNorm1d(4, track_running_stats=False),
+    "BatchNorm1d, plain": lambda: nn.BatchNorm1d(4, affine=False, momentum=1.0),
+    "BatchNorm1d, no bias": lambda: nn.BatchNorm1d(4, bias=False, eps=0.1),
+    "BatchNorm1d, twice": lambda: nn.Sequential(*[nn.BatchNorm1d(4)] * 2),
+    "BatchNorm1d, length": lambda: nn.Sequential(
+        Reshape((-1, 2, 2)), nn.BatchNorm1d(2), nn.Flatten()
+    ),
+    "Dropout": lambda: nn.Dropout(0.4),
+    "ELU": nn.ELU,
+    "Flatten": nn.Flatten,
+    "GELU": nn.GELU,
+    "GELU, tanh": lambda: nn.GELU("tanh"),
+    "Hardtanh": lambda: nn.Hardtanh(-0.5, 0.5),
+    "Identity": nn.Identity,
+    "LayerNorm": lambda: nn.LayerNorm(4),
+    "LayerNorm, plain": lambda: nn.LayerNorm(4, elementwise_affine=False),
+    "LeakyReLU": nn.LeakyReLU,
+    "Linear": lambda: nn.Linear(4, 4, bias=False),
+    "LogSigmoid": nn.LogSigmoid,
+    "LogSoftmax": lambda: nn.LogSoftmax(dim=1),
+    "ReLU": nn.ReLU,
+    "SiLU": nn.SiLU,
+    "Sigmoid": nn.Sigmoid,
+    "Softmax": lambda: nn.Softmax(dim=1),
+    "Softplus": lambda: nn.Softplus(2.0),
+    "Tanh": nn.Tanh,
+}
+
+
+def classes(rng: np.random.Generator) -> Any:
+    return rng.integers(0, 3, 6)
+
+
+def ignoring(rng: np.random.Generator) -> Any:
+    """Classes; the last of some are ignored, of one draw all."""
+    t = rng.integers(0, 3, 6)
+    t[int(rng.integers(0, 6)) :] = 1
+    return t
+
+
+def rows(rng: np.random.Generator) -> Any:
+    return rng.standard_normal((6, 3))
+
+
+def probabilities(rng: np.random.Generator) -> Any:
+    return rng.dirichlet(np.ones(3), 6)
+
+
+def zero_one(rng: np.random.Generator) -> Any:
+    return rng.integers(0, 2, (6, 3))
+
+
+SHARES = Tensor([0.2, 1.0, 3.0])
+LOSSES: dict[str, tuple[Callable[[str], Any], Maker]] = {
+    "BCELoss": (lambda r: nn.BCELoss(reduction=r), probabilities),
+    "BCELoss, weight": (lambda r: nn.BCELoss(SHARES, r), zero_one),
+    "BCEWithLogitsLoss": (lambda r: nn.BCEWithLogitsLoss(reduction=r), zero_one),
+    "BCEWithLogitsLoss, weights": (
+        lambda r: nn.BCEWithLogitsLoss(SHARES, r, pos_weight=SHARES + 1),
+        probabilities,
+    ),
+    "CrossEntropyLoss": (lambda r: nn.CrossEntropyLoss(reduction=r), classes),
+    "CrossEntropyLoss, weight": (lambda r: nn.CrossEntropyLoss(SHARES, reduction=r), classes),
+    "CrossEntropyLoss, ignore": (
+        lambda r: nn.CrossEntropyLoss(ignore_index=1, reduction=r),
+        ignoring,
+    ),
+    "CrossEntropyLoss, smoothing": (
+        lambda r: nn.CrossEntropyLoss(reduction=r, label_smoothing=0.2),
+        classes,
+    ),
+    "CrossEntropyLoss, all": (lambda r: nn.CrossEntropyLoss(SHARES, 1, r, 0.2), ignoring),
+    "CrossEntropyLoss, probabilities": (
+        lambda r: nn.CrossEntropyLoss(SHARES, reduction=r, label_smoothing=0.2),
+        probabilities,
+    ),
+    "HuberLoss": (lambda r: nn.HuberLoss(r, 0.5), rows),
+    "L1Loss": (nn.L1Loss, rows),
+    "MSELoss": (nn.MSELoss, zero_one),
+    "NLLLoss": (lambda r: nn.NLLLoss(reduction=r), classes),
+    "NLLLoss, weight": (lambda r: nn.NLLLoss(SHARES, 1, r), ignoring),
+    "SmoothL1Loss": (lambda r: nn.SmoothL1Loss(r, 0.5), rows),
+}
+
+
+class Reshape(nn.Module):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(self.shape)
+
+
+class Whole(nn.Module):
+    """A network and its loss."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__()
+        *layers, self.loss = parts
+        self.layers = nn.Sequential(nn.Linear(5, 4), *layers)
+
+    def forward(self, x: Any, t: Any) -> Tensor:
+        loss = self.loss(self.layers(x), t)
+        return loss if loss.ndim == 0 else (loss * loss).sum()
+
+
+def test_the_tables_are_complete() -> None:
+    for table, module in ((LAYERS, nn.layers), (LOSSES, nn.losses)):
+        assert {name.split(",")[0] for name in table} == set(module.__all__)
+
+
+def agree(whole: Whole, make: Maker, dtype: str, rtol: float) -> None:
+    """Train it compiled and a copy eagerly: three steps, two in evaluation, two more, one without
+    gradients; compare everything, also what was returned before."""
+    rng = np.random.default_rng(3)
+    whole = whole.double() if dtype == "float64" else whole
+    twin, step = copy.deepcopy(whole), compile(whole)
+    held: list[tuple[Tensor, Any]] = []
+
+    def both(i: int) -> None:
+        x, t = rng.standard_normal((6, 5)).astype(dtype), make(rng)
+        t = t.astype(dtype) if t.dtype.kind == "f" else t
+        found = []
+        for f, model in ((step, whole), (twin, twin)):
+            ag.manual_seed(i)
+            if i == 7:
+                with no_grad():
+                    loss = f(Tensor(x), Tensor(t))
+            else:
+                model.zero_grad()
+                loss = f(Tensor(x), Tensor(t))
+                loss.backward()
+            found.append([loss, *(p.grad for p in model.parameters()), *model.buffers()])
+        for a, b in zip(*found, strict=True):
+            assert (a.shape, a.dtype) == (b.shape, b.dtype)
+            np.testing.assert_allclose(a.data, b.data, rtol=rtol, atol=rtol)
+        count = 1 + len(list(whole.parameters()))
+        held.extend((a, a.data.copy()) for a in found[0][:count])
+        for model in (whole, twin):
+            with no_grad():
+                for p in model.parameters():
+                    p.sub_(0.01 * p.grad)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for i in range(8):
+            for model in (whole, twin):
+                model.train(i not in (3, 4))
+            both(i)
+    for a, value in held:
+        np.testing.assert_array_equal(a.data, value)
+    assert not step.why
+    assert step.traces <= 3
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer(name: str, dtype: str) -> None:
+    rtol = 1e-12 if dtype == "float64" else 2e-5
+    agree(Whole(LAYERS[name](), nn.Linear(4, 3), nn.MSELoss()), rows, dtype, rtol)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss(name: str, reduction: str) -> None:
+    loss, target = LOSSES[name]
+    last = [nn.Sigmoid()] if name.startswith("BCELoss") else []
+    agree(Whole(nn.Tanh(), nn.Linear(4, 3), *last, loss(reduction)), target, "float64", 1e-12)
+
+
+FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "normalize": lambda x, t: F.normalize(x),
+    "pad": lambda x, t: F.pad(x, (1, -1)) * 2,
+    "one_hot": lambda x, t: x * F.one_hot(t, 3),
+    "max": lambda x, t: x.max(dim=1).values,
+    "max, indices": lambda x, t: x[x.max(0).indices] * x.max(1, keepdim=True)[0][:3],
+    "min": lambda x, t: x.min(0)[0] * x.amin(1, keepdims=True),
+    "argmax": lambda x, t: x[np.arange(6), x.argmax(1)],
+    "gather": lambda x, t: x.gather(1, t.unsqueeze(1)),
+    "signs": lambda x, t: x * ag.sign(x) + ag.floor(x) * x.round() + (x.isnan() | (x > 0)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_that_find_places(name: str) -> None:
+    class Function(nn.Module):
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            return (FUNCTIONS[name](x, t) ** 2).mean()
+
+    agree(Whole(nn.Tanh(), nn.Linear(4, 3), Function()), classes, "float64", 1e-12)
