@@ -40,9 +40,10 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     straight-line code with buffers of its own. `loss.backward()` then adds the gradients, once and
     without `create_graph`. Prints and other effects outside of tensors happen in that run alone.
 
-    What cannot be followed runs as it is, with one warning that says why and where: values of
-    tensors read by Python, random numbers other than dropout's, changes of buffers, captured
-    objects that cannot be watched. With an `optimizer` a call is forward, `zero_grad()`,
+    Buffers that the function changes in place are changed at every call. What cannot be followed
+    runs as it is, with one warning that says why and where: values of tensors read by Python, random
+    numbers other than dropout's, captured objects that cannot be watched, and changes in place of
+    arguments, of shared memory and of what requires grad. With an `optimizer` a call is forward, `zero_grad()`,
     `backward()` and `optimizer.step()` in one; the loss has no record then, and `grad` is None.
 
     TypeError if the function returns no Tensor; RuntimeError if that is no scalar, needs no
