@@ -17,7 +17,8 @@ from ..ops import Op
 from ..tensor import Tensor, changed, deliver, tick, wrap
 from . import trace
 from .captures import Captured, Untraceable
-from .lower import Differs, Step, lower, written
+from .descent import Descent, Differs
+from .lower import Step, lower, written
 
 __all__ = ["Compiled", "compile"]
 
@@ -68,8 +69,13 @@ class Variant:
 
     def __init__(self, reader: trace.Reader, captured: Captured, optimizer: Any) -> None:
         program = reader.program
-        self.descends = descends(optimizer, reader)
-        groups = optimizer.param_groups if self.descends else []
+        self.inside = is_inside(optimizer, reader)  # whether the step is part of the code
+        self.descent = None
+        if self.inside and not is_plain(optimizer):
+            self.descent = read(optimizer, reader.leaves)
+            self.inside = self.descent is not None
+        plain = self.inside and self.descent is None
+        groups = optimizer.param_groups if plain else []
         steps_of = [Step("given", np.zeros(()), (), {}) for _ in groups]
         group_of = {id(p): k for k, group in enumerate(groups) for p in group["params"]}
         steps, results, given = lower(
@@ -78,9 +84,9 @@ class Variant:
             reader.checks,
             reader.questions,
             [t.data for t in reader.leaves],
-            [steps_of[group_of[id(t)]] for t in reader.leaves if self.descends],
+            [steps_of[group_of[id(t)]] for t in reader.leaves if plain],
         )
-        updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.descends]
+        updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.inside]
         self.changes = [t for t, _ in reader.changes]
         targets = [given[id(reader.symbols[id(t)])] for t in self.changes]
         results, values = results[: 1 + len(reader.leaves)], results[1 + len(reader.leaves) :]
@@ -94,10 +100,11 @@ class Variant:
             [*(given[id(s)] for s, _ in live), *steps_of],
             optimizer is not None,
             updated,
+            self.descent,
             list(zip(targets, values, strict=True)),
             program.quiet,
         )
-        self.params = [list(group["params"]) for group in groups]
+        self.params = [list(g["params"]) for g in optimizer.param_groups] if self.inside else []
         self.captured = captured
         self.getters = [getter(source) for _, source in live]
         self.leaves = [
@@ -148,18 +155,32 @@ def getter(source: trace.Source) -> tuple[int, Any]:
     return (2, source.draw) if source.draw is not None else (3, source.value)
 
 
-def descends(optimizer: Any, reader: trace.Reader) -> bool:
-    """Whether the optimizer's step is p -= lr * g for the tensors that get gradients."""
-    if type(optimizer).__name__ != "SGD" or type(optimizer).__module__ != "nn.optim.rules":
+def is_inside(optimizer: Any, reader: trace.Reader) -> bool:
+    """Whether the optimizer is one of ours and has just the tensors that get gradients."""
+    if type(optimizer).__module__ != "nn.optim.rules":
         return False
     mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
     mine -= {id(t) for t in reader.leaves if id(t) in reader.places}
-    return mine == {id(t) for t in reader.leaves} and all(map(is_plain, optimizer.param_groups))
+    return mine == {id(t) for t in reader.leaves}
 
 
-def is_plain(group: dict[str, Any]) -> bool:
+def is_plain(optimizer: Any) -> bool:
+    """Whether the step is p -= lr * g."""
+    groups = optimizer.param_groups
+    return type(optimizer).__name__ == "SGD" and all(map(has_rate_alone, groups))
+
+
+def has_rate_alone(group: dict[str, Any]) -> bool:
     """Whether a group of SGD has no option but its rate."""
     return not (group["momentum"] or group["weight_decay"] or group["maximize"])
+
+
+def read(optimizer: Any, leaves: list[Tensor]) -> Descent | None:
+    """The step of the optimizer as text; None where it would fail."""
+    try:
+        return Descent(optimizer, leaves)
+    except (TypeError, ValueError):
+        return None
 
 
 class Loss(Tensor):
@@ -266,22 +287,31 @@ class Compiled:
 
     def fast(self, v: Variant, tensors: list[Tensor]) -> Tensor | None:
         """What the code gives; None where the function itself has to run."""
-        rates: list[float] = []
-        if v.descends:
+        rates: list[Any] = []
+        states: list[dict[str, Any]] = []
+        if v.inside:
             groups = self.optimizer.param_groups
-            if not mode.grad or len(groups) != len(v.params):
+            if not mode.grad:
                 return None
+            if len(groups) != len(v.params):
+                raise Differs
             for group, params in zip(groups, v.params, strict=True):
                 now = group["params"]
                 if len(now) != len(params) or not all(map(is_, now, params)):
-                    return None
-                if not is_plain(group):
-                    return None
-                rates.append(float(group["lr"]))
+                    raise Differs
+                if v.descent is None:
+                    if not has_rate_alone(group):
+                        raise Differs
+                    rates.append(float(group["lr"]))
             for _, p in v.leaves:
                 if p is not None and p.extra is not None and p.extra.hooks:
                     return None
         try:
+            if v.descent is not None:
+                found = v.descent.values()
+                if found is None:
+                    return None
+                rates, states = found
             out = v.run([t.data for t in tensors], rates)
         except Differs:
             raise
@@ -289,6 +319,8 @@ class Compiled:
             return None
         for t in v.changes:
             changed(t)
+        for state in states:
+            state["step"] += 1
         return self.result(v, out, tensors)
 
     def result(self, v: Variant, out: tuple[Any, ...], tensors: list[Tensor]) -> Tensor:
@@ -299,7 +331,7 @@ class Compiled:
             return wrap(y)
         parents = tuple([tensors[i] if t is None else t for i, t in v.leaves])
         if self.optimizer is not None:
-            if v.descends:
+            if v.inside:
                 self.optimizer.stepped = True
                 for p in parents:
                     p.grad = None

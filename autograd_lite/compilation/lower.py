@@ -18,8 +18,9 @@ from ..ops import is_basic, table
 from ..program import Argument, Program, is_number
 from ..simplify import Maker, fold
 from ..symbol import Symbol, namespace
+from .descent import Descent, Differs
 
-__all__ = ["Differs", "Step", "lower", "written"]
+__all__ = ["Step", "lower", "written"]
 
 UNARY = {
     "neg": "negative", "abs": "absolute", "exp": "exp", "log": "log", "log1p": "log1p",
@@ -385,13 +386,15 @@ class Writer:
         given: list[Step],
         keep: bool,
         updated: list[Any],
+        descent: Descent | None,
         changed: list[tuple[Step, Any]],
         quiet: list[str],
     ) -> None:
         self.steps, self.results, self.given, self.quiet = steps, results, given, quiet
         self.changed = changed  # arguments that get other values in place
         self.keep = keep  # the gradients stay here, so they may lie in buffers
-        self.updated = updated  # for every gradient the tensor that it is subtracted from; or none
+        self.updated = updated  # for every gradient the tensor that is updated with it; or none
+        self.descent = descent  # how; without one the gradients are subtracted
         self.lines: list[str] = []
         self.head: list[str] = []
         self.names: dict[str, Any] = {"np": np, "empty": np.empty}
@@ -763,11 +766,19 @@ class Writer:
             # quiet, so that nothing raises between the first update and the last
             self.names["quiet"] = quiet
             n = range(len(self.updated))
+            more: list[str] = []
+            if self.descent is None:
+                lines = [f"{self.fun('subtract')}(p{k}, g{k}, p{k})" for k in n]
+            else:
+                self.names |= self.descent.names
+                self.lines[:0] = self.descent.numbers
+                lines = self.descent.lines
+                more = [*self.descent.given, *self.descent.known.values()]
             self.head.append("context = quiet()")
-            self.head.append(f"def update({', '.join(f'p{k}, g{k}' for k in n)}):")
-            self.head += [f"    {self.fun('subtract')}(p{k}, g{k}, p{k})" for k in n]
+            self.head.append(f"def update({', '.join([f'p{k}, g{k}' for k in n] + more)}):")
+            self.head += [f"    {line}" for line in lines]
             pairs = zip(self.updated, texts[1:], strict=True)
-            given = ", ".join(f"{p.text}, {g}" for p, g in pairs)
+            given = ", ".join([f"{p.text}, {g}" for p, g in pairs] + more)
             self.lines.append(f"context.run(update, {given})")
         self.returned = f"return {', '.join(texts[:1] if self.updated else texts)},"
 
@@ -791,7 +802,8 @@ class Writer:
 
     def source(self) -> str:
         names = sorted(n for n in self.names if n not in ("np", "empty"))
-        given = ", ".join(s.text for s in self.given)
+        more = self.descent.given if self.descent is not None else []
+        given = ", ".join([s.text for s in self.given] + more)
         words = ", ".join(f"{kind}='ignore'" for kind in self.quiet)
         lines = [
             f"def make({', '.join(['np', 'empty', *names])}):",
@@ -802,10 +814,6 @@ class Writer:
             "    return run",
         ]
         return "\n".join(lines) + "\n"
-
-
-class Differs(Exception):
-    """A question about values has another answer than in the trace."""
 
 
 def quiet() -> Context:
@@ -821,11 +829,12 @@ def written(
     given: list[Step],
     keep: bool,
     updated: list[Any],
+    descent: Descent | None,
     changed: list[tuple[Step, Any]],
     quiet: list[str],
 ) -> tuple[str, Callable[[], Any]]:
     """The source, and a function that makes the buffers and returns `run`."""
-    writer = Writer(steps, results, given, keep, updated, changed, quiet)
+    writer = Writer(steps, results, given, keep, updated, descent, changed, quiet)
     text = writer.source()
     file = f"<compiled {crc32(text.encode()):08x}>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file

@@ -196,7 +196,7 @@ class Adam(Optimizer):
         if largest:
             v = np.maximum(v, largest[0], out=largest[0])
         # with c = sqrt(1 - b2**n): m / (sqrt(v) / c + eps) = c * m / (sqrt(v) + c * eps)
-        c = math.sqrt(1 - b2**n)
+        c = (1 - b2**n) ** 0.5
         np.sqrt(v, out=t0)
         np.add(t0, c * eps, out=t0)
         np.divide(m, t0, out=t0)

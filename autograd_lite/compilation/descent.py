@@ -1,0 +1,176 @@
+"""The step of an optimizer, read as text: its update rule runs once on names in place of arrays and
+numbers, and what it would do is written down.
+
+Numbers that may be others at the next call, rates and counts among them, stay names; where the rule
+asks about one, the code asks again, and raises `Differs` at another answer.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Descent", "Differs"]
+
+
+class Differs(Exception):
+    """A question about values has another answer than in the trace."""
+
+
+class Descent:
+    """The lines that update tensors as `optimizer.step()` does, where all have a gradient.
+
+    `lines` are about `p0, g0, ...`, the tensors `leaves` and their gradients; `given` are the names
+    of the rest, of which `values` finds what they stand for. `numbers` are lines that come before.
+    """
+
+    def __init__(self, optimizer: Any, leaves: list[Any]) -> None:
+        self.optimizer = optimizer
+        self.buffers = [optimizer._buffers(group) for group in optimizer.param_groups]
+        self.given: list[str] = []
+        self.numbers: list[str] = []
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = {"Differs": Differs}
+        self.known: dict[str, str] = {}
+        place = {id(t): k for k, t in enumerate(leaves)}
+        for i, group in enumerate(optimizer.param_groups):
+            options = [
+                Number(self, f"option{i}_{j}", value)
+                for j, value in enumerate(optimizer._constants(group))
+            ]
+            count = Number(self, f"count{i}", 2 if self.buffers[i] else 0)
+            for p in group["params"]:
+                self.read(place[id(p)], p, len(self.buffers[i]), tuple(options), count)
+            self.given += [x.text for x in (*options, count)]
+
+    def read(self, k: int, p: Any, n: int, options: Any, count: Any) -> None:
+        """The update of one tensor; of a large one part by part."""
+        parts = self.optimizer._plan(p).parts
+        states = [f"state{k}_{j}" for j in range(n)]
+        self.given += states
+        self.indent = ""
+        if parts[0][0] is None:
+            scratch = [f"scratch{k}_{j}" for j in range(self.optimizer.scratch)]
+            self.names |= dict(zip(scratch, parts[0][1], strict=True))
+            p, g = f"p{k}", f"g{k}"
+        else:
+            self.names[f"parts{k}"] = parts
+            scratch = [f"t{j}" for j in range(self.optimizer.scratch)]
+            whole, states = [f"p{k}", f"g{k}", *states], [f"s{j}" for j in range(n)]
+            p, g = "p", "g"
+            self.line(f"for i, ({', '.join(scratch)},) in parts{k}:")
+            self.indent = "    "
+            for x, y in zip(("p", "g", *states), whole, strict=True):
+                self.line(f"{x} = {y}[i]")
+        named = [[Named(self, x) for x in group] for group in ([p, g], scratch, states)]
+        self.optimizer._update(*named[0], *named[1:], options, count)
+
+    def line(self, text: str) -> None:
+        self.lines.append(self.indent + text)
+
+    def call(self, function: Any, words: tuple[Any, ...], out: Any) -> None:
+        """Write down what an elementwise function would do."""
+        name = function.__name__
+        self.names[name] = function
+        word = "out=" if name in ("maximum", "minimum") else ""
+        self.line(f"{name}({', '.join(map(str, words))}, {word}{out})")
+
+    def number(self, text: str, value: Any) -> Number:
+        """A number computed from others, once for all tensors."""
+        if text not in self.known:
+            self.known[text] = f"number{len(self.known)}"
+            self.numbers.append(f"{self.known[text]} = {text}")
+        return Number(self, self.known[text], value)
+
+    def asked(self, text: str, answer: bool) -> bool:
+        """What the rule goes by."""
+        line = f"if {f'not ({text})' if answer else text}: raise Differs"
+        if line not in self.numbers:
+            self.numbers.append(line)
+        return answer
+
+    def values(self) -> tuple[list[Any], list[dict[str, Any]]] | None:
+        """What the names stand for now, and the states whose steps are counted.
+
+        None where a tensor has no state yet, or has taken another number of steps than the rest of
+        its group.
+        """
+        found: list[Any] = []
+        counted: list[dict[str, Any]] = []
+        for group, names in zip(self.optimizer.param_groups, self.buffers, strict=True):
+            if self.optimizer._buffers(group) != names:
+                raise Differs
+            n = 0
+            for p in group["params"] if names else ():
+                state = self.optimizer.state.get(p)
+                if state is None or not state.keys() >= set(names):
+                    return None
+                found += [state[name] for name in names]
+                counted.append(state)
+                if n and state["step"] + 1 != n:
+                    return None
+                n = state["step"] + 1
+            found += [*self.optimizer._constants(group), n]
+        return found, counted
+
+
+class Named:
+    """The name of an array in an update rule."""
+
+    def __init__(self, descent: Descent, text: str) -> None:
+        self.descent, self.text = descent, text
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any) -> Any:
+        if method != "__call__":
+            raise TypeError(f"{ufunc.__name__}.{method} is not followed")
+        self.descent.call(ufunc, inputs, out[0])
+        return out[0]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if index is not ...:
+            raise TypeError("an update of a part is not followed")
+        self.descent.call(np.copyto, (self,), value)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Number:
+    """The name of a number in an update rule, with the value that it has now."""
+
+    def __init__(self, descent: Descent, text: str, value: Any) -> None:
+        self.descent, self.text, self.value = descent, text, value
+
+    def __bool__(self) -> bool:
+        return self.descent.asked(self.text, bool(self.value))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def infix(name: str, sign: str, turned: bool) -> Callable[[Number, Any], Any]:
+    """The method of an operator: a question if it compares."""
+    function = getattr(operator, name)
+
+    def method(self: Number, other: Any) -> Any:
+        pair = (other, self) if turned else (self, other)
+        a, b = (x.value if isinstance(x, Number) else x for x in pair)
+        text = f" {sign} ".join(str(x) if isinstance(x, Number) else f"({x!r})" for x in pair)
+        value = function(a, b)
+        if isinstance(value, bool):
+            return self.descent.asked(text, value)
+        return self.descent.number(text, value)
+
+    return method
+
+
+for name, sign in {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
+}.items():  # fmt: skip
+    setattr(Number, f"__{name}__", infix(name, sign, False))
+    if sign in "+-*/**":
+        setattr(Number, f"__r{name}__", infix(name, sign, True))
