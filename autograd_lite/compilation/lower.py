@@ -772,8 +772,10 @@ class Writer:
             else:
                 self.names |= self.descent.names
                 self.lines[:0] = self.descent.numbers
-                lines = self.descent.lines
-                more = [*self.descent.given, *self.descent.known.values()]
+                scalars = self.descent.scalars.items()
+                self.head += [f"{x} = {made}" for (made, _), x in scalars]
+                lines = [f"{x}[()] = {text}" for (_, text), x in scalars] + self.descent.lines
+                more = list(self.descent.used)
             self.head.append("context = quiet()")
             self.head.append(f"def update({', '.join([f'p{k}, g{k}' for k in n] + more)}):")
             self.head += [f"    {line}" for line in lines]
