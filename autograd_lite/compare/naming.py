@@ -252,7 +252,7 @@ class Search(Guesses):
 
 def sure(guess: Guess) -> bool:
     """Whether a guess is more than consistent: two factors that make a third may be another's."""
-    factors = {slug for slug, _, _ in CONSTANTS}
+    factors = {row.slug for row in CONSTANTS}
     numbers = [slug for slug, _ in guess.names if slug in factors and slug != "sign"]
     return guess.exact and len(numbers) < 2
 
