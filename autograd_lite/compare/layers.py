@@ -603,7 +603,7 @@ class Trial:
                 said = () if factor is None else (self.update(p, factor, True),)
                 most, error = distance(stepped, basis)
                 note = "the step does not follow from the gradient"
-                rows.append(Row(f"{t.name} update", t.shape, most, error, WRONG, note, said))
+                rows.append(Row(f"{t.name} update", t.shape, WRONG, note, most, error, said))
         return rows
 
     def updated_too_soon(
@@ -813,7 +813,7 @@ def stepped_wrong(
             move = taken[row.name]
             most, error = distance(move.stepped, move.basis)
             row = replace(row, max_abs_err=most, rel_err=error, verdict=WRONG)
-            row = replace(row, note=contrast(move.stepped, move.basis))
+            row = replace(row, note=contrast(move.stepped, move.basis), contrasted=True)
         if row.verdict == WRONG:
             row = replace(row, diagnoses=(*sure, *row.diagnoses, *unsure))
         rows.append(row)

@@ -18,7 +18,8 @@ from ..creation import default_generator
 from ..modes import enable_grad, like_numpy
 from ..tape import Array, tape
 from ..tensor import Tensor
-from .doors import as_gradient, compare
+from .doors import compare
+from .handed import as_gradient
 from .judge import ABSENT, FINE, WRONG, Row, largest
 from .report import Report
 
@@ -424,7 +425,7 @@ def by_name(result: Any, names: list[str], wanted: list[str]) -> Mapping[str, An
 
 def fault(name: str, note: str, shape: Shape = ()) -> Row:
     """The row of something that cannot be compared."""
-    return Row(name, shape, math.nan, math.nan, WRONG, note)
+    return Row(name, shape, WRONG, note)
 
 
 def raised(error: Exception) -> str:
@@ -456,7 +457,7 @@ def reported(
     if fine:
         report = compare(loss, fine, Named(wanted))
     else:
-        rows = [Row(name, t.shape, math.nan, math.nan, ABSENT, "") for name, t in wanted.items()]
+        rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
         report = Report(loss=float(loss.data.item()), rows=tuple(rows), witness=None)
     told = {row.name for row in problems}
     kept = (row for row in report.rows if not (row.verdict == ABSENT and row.name in told))
