@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Tensor
-from .mistakes import CONSTANTS
+from .mistakes import CONSTANTS, Names
 from .places import is_weight
-
-Names = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
 
 
 def named_factors(n: int, ks: tuple[int, ...], means: list[int]) -> dict[float, list[Names]]:

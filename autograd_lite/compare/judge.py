@@ -110,6 +110,14 @@ def fitted(yours: Array, shape: tuple[int, ...]) -> Array | None:
     return yours.reshape(shape)
 
 
+def spreads(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether the one broadcasts to the other."""
+    try:
+        return np.broadcast_shapes(shape, other) == other
+    except ValueError:
+        return False
+
+
 def judge(hand: Hand, true: Array, local: Array, scale: float) -> Row:
     """The row of a gradient that was handed in.
 

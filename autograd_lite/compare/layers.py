@@ -17,7 +17,19 @@ from ..modes import enable_grad, like_numpy
 from ..tape import Array, walk
 from ..tensor import Tensor
 from .doors import witness
-from .judge import ABSENT, FINE, OK, OTHER, WRONG, Diagnosis, Row, contrast, distance, fitted
+from .judge import (
+    ABSENT,
+    FINE,
+    OK,
+    OTHER,
+    WRONG,
+    Diagnosis,
+    Row,
+    contrast,
+    distance,
+    fitted,
+    spreads,
+)
 from .probe import (
     IN,
     N,
@@ -686,14 +698,6 @@ SENTENCE = (
     "the input's gradient is taken with the weights that this step has changed: compute it before "
     "the update"
 )
-
-
-def spreads(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether the one broadcasts to the other."""
-    try:
-        return np.broadcast_shapes(shape, other) == other
-    except ValueError:
-        return False
 
 
 def same(factors: Sequence[float | None]) -> bool:

@@ -10,14 +10,28 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import ops
 
-__all__ = ["CONSTANTS", "FITS", "PRODUCTS", "RULES", "SENTENCES", "VAGUE", "Mistake"]
+__all__ = [
+    "CONSTANTS",
+    "FITS",
+    "PRODUCTS",
+    "RULES",
+    "SENTENCES",
+    "VAGUE",
+    "Constant",
+    "Mistake",
+    "Names",
+    "said",
+]
+
+Names = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
 
 CURVES = frozenset({
     "abs", "sqrt", "exp", "log", "log1p", "expm1", "sin", "cos", "tan", "sinh", "cosh", "tanh",
@@ -43,11 +57,10 @@ class Mistake:
     which: int | None
     wrong: Callable[..., Any]
     free: bool = False
-    wants_op: bool = field(init=False)
 
-    def __post_init__(self) -> None:
-        asks = "op" in inspect.signature(self.wrong).parameters
-        object.__setattr__(self, "wants_op", asks)
+    @cached_property
+    def wants_op(self) -> bool:
+        return "op" in inspect.signature(self.wrong).parameters
 
 
 class Constant(NamedTuple):
@@ -495,3 +508,8 @@ SENTENCES = {
     "transposed": "the transpose of the gradient (transposed=True if all are)",
     "mean-deferred": "the 1/n comes later: intermediates are {n} times autodiff's",
 }
+
+
+def said(slug: str, words: str = "", **numbers: Any) -> Names:
+    """What is said of a mistake of `SENTENCES`, under its own slug or by other words there."""
+    return ((slug, SENTENCES[words or slug].format(**numbers)),)

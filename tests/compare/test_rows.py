@@ -17,7 +17,7 @@ from autograd_lite.compare.mistakes import (
     Constant,
     Mistake,
 )
-from autograd_lite.compare.places import runner, stretched
+from autograd_lite.compare.places import applies, run, stretched
 from autograd_lite.compare.replay import Backward
 from autograd_lite.symbol import example
 from autograd_lite.tape import walk
@@ -86,9 +86,8 @@ def test_a_wrong_rule_gets_its_name(row: Mistake, name: str, which: int) -> None
     if row.slug in ("operand-order", "summed-over-inputs") and name == "matmul":
         arrays = [np.random.default_rng(5 + i).standard_normal((K, K)) for i in range(2)]
     b = built(name, arrays, kw, which)
-    run = runner(row, b.edge)
-    assert run is not None
-    wrong = run(b.edge)
+    assert applies(row, b.edge)
+    wrong = run(row, b.edge)
     wrong = wrong[0] + 0.7 * wrong[1] if row.free else np.asarray(wrong)
     report = compare(b.loss, {"x": wrong, "y": b.upstream})
     assert row.slug in {d.slug for d in report.rows[-1].diagnoses}, report
