@@ -1,4 +1,4 @@
-"""What may differ from autodiff without being wrong: layouts, scales, a 1/n that comes later, kinks."""
+"""What may differ from autodiff without being wrong: layouts, scales, a later 1/n, kinks."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ def compare(
     mistakes of `mistakes.py` are made on purpose, until the gradients come out as handed in: up to
     five in a chain, for at most 6 seconds.
 
-    Conventions: `scale` is the loss by hand over `loss`, such as n for a sum where `loss` is a mean;
-    it is found out if `value`, the loss by hand, is handed in, which is then judged first.
+    Conventions: `scale` is the loss by hand over `loss`, such as n for a sum where `loss` is a
+    mean; it is found out if `value`, the loss by hand, is handed in, which is then judged first.
     `transposed` says whether matrices are handed in as transposes. If it is None, it is found out
     from shapes, as are lost axes of size 1; so is a 1/n that parameters have and intermediates do
     not. The verdict is then "ok, other convention".

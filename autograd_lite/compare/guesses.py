@@ -1,7 +1,8 @@
 """Guessing a mistake: make it on purpose, and see whether a gradient comes out as handed in.
 
 The backward pass is linear, so a mistake at one place changes the gradients below it by what the
-difference at that place pulls back to. A `Guess` is one mistake at one place, or the same in several.
+difference at that place pulls back to. A `Guess` is one mistake at one place, or the same in
+several.
 """
 
 from __future__ import annotations

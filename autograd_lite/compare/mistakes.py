@@ -496,6 +496,12 @@ SENTENCES = {
     "counted-twice": "counted twice: an earlier backward, or a second visit, is still in it",
     "broadcast-not-undone": "broadcasting not undone: sum over the stretched axes",
     "updated-weights": "the weight after its update (rate {rate:.4g}) is used on the way back",
+    "updated-too-soon": "the input's gradient is taken with the weights that this step has "
+    "changed: compute it before the update",
+    "update-ascent": "the step goes up the gradient, with a rate of {rate}",
+    "update-ascent-once": "the step goes up the gradient: {p} += lr * d{p}",
+    "update-rate": "the layer steps with a rate of {rate}",
+    "update-never": "{p} is never updated",
     "penalty": "{alpha:.4g} times the weight too many: a penalty missing, doubled or misplaced",
     "penalty-1": "{alpha:.4g} times the weight's sign too many: a penalty missing, doubled or "
     "misplaced",

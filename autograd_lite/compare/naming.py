@@ -40,7 +40,7 @@ class Step(NamedTuple):
 
 
 class Search(Fits):
-    """The search for what explains the gradients of one comparison; `labels` are names of tensors."""
+    """The search for what explains the gradients of a comparison; `labels` are names of tensors."""
 
     def __init__(
         self, back: Backward, raw: Mapping[Tensor, Array], labels: Mapping[Tensor, str]
