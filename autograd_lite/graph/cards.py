@@ -112,11 +112,9 @@ class Writer:
         if root.op is not None:
             drawing.nodes.append(self.result_card(label))
             seed = [size_of(np.ones(root.shape))] if read.gradients.along else []
-            drawing.edges.append(
-                Edge(
-                    self.key(root), "out", root.requires_grad, seed, root.data.size == 1, spine=True
-                )
-            )
+            last = Edge(self.key(root), "out", root.requires_grad, seed, root.data.size == 1)
+            last.spine = True
+            drawing.edges.append(last)
         for i, text in enumerate(drawing.notes):
             drawing.nodes.append(Node(f"note{i + 1}", "note", text))
         drawing.edges.sort(key=lambda e: (order(e.target), order(e.source)))
@@ -241,9 +239,7 @@ class Writer:
                     times = len({c.serial for c in self.read.consumers[t.serial]})
                     drawn = f", {len(users)} of them drawn" * (len(users) < times)
                     node.lines = [f"used {times} times{drawn}: copy {i}"]
-                    if (
-                        i > 1
-                    ):  # the backward pass comes to the first use last: its gradient is whole
+                    if i > 1:  # the backward pass comes to the first use last: there it is whole
                         node.value = node.grad = ""
                     node.path = self.read.paths.get(user.serial, "")
                     self.nodes[node.key] = node
@@ -467,7 +463,8 @@ class Writer:
             why = (
                 "a leaf: no operation made it"
                 if root.requires_grad
-                else "nothing it was computed from needs a gradient, or it was computed inside no_grad()"
+                else "nothing it was computed from needs a gradient, or it was computed inside "
+                "no_grad()"
             )
             notes.append(f"Nothing was recorded for this tensor ({why}).")
         released = sum(t.op is not None and t.parents is None for t in read.tape)

@@ -181,21 +181,17 @@ class Page:
             legend.append(("● gradient is NaN or infinite", "alarm"))
         if any(g < VANISHING for g in sizes):
             legend.append(("pale and dashed: below 1e-7", "quiet"))
+        gap = font("    ", SANS, 11, colour["ink"])
         rows = [
-            f'<tr><td align="left">{font(drawing.title, SANS, 20, colour["ink"], bold=True)}</td></tr>',
-            f'<tr><td align="left">{font(typeset(" · ".join(drawing.facts)), SANS, 11, colour["quiet"])}</td></tr>',
+            font(drawing.title, SANS, 20, colour["ink"], bold=True),
+            font(typeset(" · ".join(drawing.facts)), SANS, 11, colour["quiet"]),
+            gap.join(font(text, SANS, 11, colour[tone], bold=True) for text, tone in legend),
         ]
-        if legend:
-            spoken = font("    ", SANS, 11, colour["ink"]).join(
-                font(text, SANS, 11, colour[tone], bold=True) for text, tone in legend
-            )
-            rows.append(f'<tr><td align="left">{spoken}</td></tr>')
         if drawing.judgement:
-            rows.append(
-                f'<tr><td align="left">{font(drawing.judgement, SANS, 11, colour["ink"], bold=True)}</td></tr>'
-            )
-        rows.append('<tr><td height="4"></td></tr>')
-        return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="4">{"".join(rows)}</table>>'
+            rows.append(font(drawing.judgement, SANS, 11, colour["ink"], bold=True))
+        inner = "".join(f"<tr>{cell(row)}</tr>" for row in rows if row)
+        frame = 'border="0" cellborder="0" cellspacing="0" cellpadding="4"'
+        return f'<<table {frame}>{inner}<tr><td height="4"></td></tr></table>>'
 
     # ---- cards
 

@@ -285,7 +285,7 @@ def spoken_name(node: Node) -> list[str]:
 
 
 def steps(drawing: Drawing) -> list[dict[str, str]]:
-    """Nothing, then forward from card to card, then backward; each with the sentence that tells it."""
+    """Nothing, then forward from card to card, then backward; each with its sentence."""
     moving = [n for n in drawing.nodes if n.kind in ("op", "module", "hidden")]
     tracked = {e.source for e in drawing.edges if e.tracked}
     forth = moving if drawing.view != "backward" else []
