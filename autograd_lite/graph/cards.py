@@ -360,18 +360,20 @@ class Writer:
         """What a folded card sends back to a tensor that it uses more than once is one gradient:
         which edges belong to it, and its size."""
         edges: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        turned: set[int] = set()
         for first in self.ops:
             for t in self.twins[first.serial] if first.serial in self.group else ():
                 for use in self.read.uses[t.serial]:
-                    if use is None or use.grad is None or use.mark:
+                    if use is None or use.grad is None:
                         continue
                     s = use.source
                     inside = self.drawn(s).serial in self.group
                     if not (inside and self.instance(s) == self.instance(t)):
                         key = self.instance(t), s.serial
-                        edges.setdefault(key, []).append((t.serial, s.serial))
+                        edges.setdefault(key, []).append((t.serial, use.through))
+                        turned |= {use.through} if use.mark else set()
         keys = {edge: key for key, several in edges.items() if len(several) > 1 for edge in several}
-        return keys, self.read.gradients.sums(keys)
+        return keys, self.read.gradients.sums(keys, turned)
 
     def connect(self) -> None:
         keys, sums = self.sums()
@@ -398,7 +400,7 @@ class Writer:
                 grads: list[float] = []
                 for twin in self.twins[t.serial]:
                     u = self.use(twin, i)
-                    key = keys.get((twin.serial, u.source.serial))
+                    key = keys.get((twin.serial, u.through))
                     if key is None:
                         grads += [] if u.grad is None else [u.grad.size]
                     elif key in sums:
