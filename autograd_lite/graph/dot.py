@@ -207,9 +207,7 @@ class Page:
     def op_card(self, node: Node) -> str:
         colour = self.colour
         tone, ground = colour[node.family], colour[f"{node.family} ground"]
-        right = font(
-            typeset(f"= {node.value}") if node.value else node.shape, MONO, 10, colour["quiet"]
-        )
+        right = self.number(f"= {node.value}" if node.value else node.shape, "quiet", "wrong ink")
         if node.grad and self.drawing.view != "forward":
             right += font("  ", MONO, 10, tone) + self.gradient(node)
         # a rounded band of its own: a coloured cell would stick out of the frame's corners
@@ -236,7 +234,11 @@ class Page:
         return self.judged(node, rows, tone, colour["card"], 58)
 
     def judged(self, node: Node, rows: list[str], tone: str, ground: str, wide: int) -> str:
-        """A card as `compare` has judged its tensor: a sign, the verdict, what explains it."""
+        """A card with what is to be noted: values that are no numbers, and how `compare` has judged
+        its tensor: a sign, the verdict, what explains it."""
+        if node.alarm:
+            text = font(f"● {node.alarm}", SANS, 10, self.colour["wrong ink"], bold=True)
+            rows = [*rows, cell(text, colspan=2)]
         if not node.verdict:
             return table(rows, color=tone, bgcolor=ground)
         sign, kind = SIGNS[node.verdict]
@@ -265,10 +267,13 @@ class Page:
         return cell(left, width=HEAD, **top) + cell(right, width=TAIL, balign="left")
 
     def gradient(self, node: Node) -> str:
-        """What a card says about its gradient, in red where it is no number."""
-        bad = re.search(r"\b(NaN|inf)\b", node.grad)
-        tone = self.colour["alarm" if bad else "gradient"]
-        return font(typeset(node.grad) or " ", MONO, 10, tone)
+        """What a card says about its gradient."""
+        return self.number(node.grad, "gradient", "alarm")
+
+    def number(self, text: str, usual: str, bad: str) -> str:
+        """A text with a number in it, in another colour where it is none."""
+        tone = bad if re.search(r"\b(NaN|inf)\b", text) else usual
+        return font(typeset(text) or " ", MONO, 10, self.colour[tone])
 
     def parameter_card(self, node: Node) -> str:
         return self.leaf_card(node, "parameter")
@@ -284,7 +289,7 @@ class Page:
         ]
         if node.value or node.grad:
             rows.append(
-                cell(font(typeset(node.value) or " ", MONO, 10, colour["quiet"]))
+                cell(self.number(node.value, "quiet", "wrong ink"))
                 + cell(self.gradient(node), align="right")
             )
         facts = " · ".join(node.lines)

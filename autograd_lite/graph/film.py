@@ -216,6 +216,7 @@ def card(node: Node, drawing: Drawing, put: Any, add: Any) -> dict[str, Any]:
     facts = node.lines if node.kind == "op" else [*node.lines, node.value, node.grad]
     if node.kind in ("module", "hidden"):
         facts = [*facts, *flows(node, drawing)]
+    facts = [*facts, node.alarm]
     if frame.times > 1:
         facts = [*facts, f"One card for {frame.times} alike; these are the numbers of the first."]
     shown = {
