@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 
 from ..tensor import Tensor
-from .mistakes import CONSTANTS
+from .mistakes import CONSTANTS, Names
 from .places import is_weight
-
-Names = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
 
 
 def named_factors(n: int, ks: tuple[int, ...], means: list[int]) -> dict[float, list[Names]]:
@@ -19,14 +15,13 @@ def named_factors(n: int, ks: tuple[int, ...], means: list[int]) -> dict[float, 
     `means` are how many elements the means of the tape are taken over.
     """
     groups: dict[str, list[tuple[float, tuple[str, str]]]] = {"": [], "2": [], "n": []}
-    for slug, factor, sentence in CONSTANTS:
-        for k in ks if "k" in inspect.signature(factor).parameters else (1,):
-            value = float(
-                factor(**{x: {"n": n, "k": k}[x] for x in inspect.signature(factor).parameters})
-            )
-            kind = "n" if inspect.signature(factor).parameters else "2" if value in (2, 0.5) else ""
+    for row in CONSTANTS:
+        for k in ks if "k" in row.of else (1,):
+            known = {"n": n, "k": k}
+            value = float(row.factor(*(known[x] for x in row.of)))
+            kind = "n" if row.of else "2" if value in (2, 0.5) else ""
             if value != 1:
-                groups[kind].append((value, (slug, sentence.format(n=n, k=k, nk=n * k))))
+                groups[kind].append((value, (row.slug, row.sentence.format(**known, nk=n * k))))
     for count in means:
         for slug, value, words in (
             ("mean-missing", count, "not divided by"),

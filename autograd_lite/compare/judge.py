@@ -9,6 +9,7 @@ import numpy as np
 
 from ..check import relative_error
 from ..tape import Array
+from ..tensor import Tensor
 
 OK = "ok"
 OTHER = "ok, other convention"
@@ -38,15 +39,26 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one tensor; errors are NaN where there was nothing to subtract."""
+    """What became of one tensor; errors are NaN where there was nothing to subtract.
+
+    `contrasted` says that the note tells how the gradient differs from autodiff's; `mistake_of` is
+    the name of the row whose mistake explains this one too.
+    """
 
     name: str
     shape: tuple[int, ...]
-    max_abs_err: float
-    rel_err: float
     verdict: str
-    note: str
+    note: str = ""
+    max_abs_err: float = math.nan
+    rel_err: float = math.nan
     diagnoses: tuple[Diagnosis, ...] = ()
+    contrasted: bool = False
+    mistake_of: str = ""
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether the gradient is wrong here, and no mistake is known that makes it so."""
+        return self.verdict == WRONG and self.contrasted and not self.diagnoses
 
     @property
     def explanations(self) -> list[str]:
@@ -56,6 +68,17 @@ class Row:
             words = d.sentence if d.exact else f"perhaps {d.sentence}"
             ways.setdefault(d.explanation, []).append(words)
         return [" AND ".join(together) for together in ways.values()]
+
+
+@dataclass
+class Hand:
+    """A gradient that was handed in; `own` is it in the shape of its tensor, None if it does not
+    fit, and `convention` what that took."""
+
+    name: str
+    given: Array
+    own: Array | None = None
+    convention: str = ""
 
 
 def tolerance(yours: Array, true: Array) -> float:
@@ -87,34 +110,34 @@ def fitted(yours: Array, shape: tuple[int, ...]) -> Array | None:
     return yours.reshape(shape)
 
 
-def judge(
-    name: str,
-    yours: Array,
-    mine: Array | None,
-    true: Array,
-    local: Array,
-    scale: float,
-    convention: str,
-) -> Row:
+def spreads(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether the one broadcasts to the other."""
+    try:
+        return np.broadcast_shapes(shape, other) == other
+    except ValueError:
+        return False
+
+
+def judge(hand: Hand, true: Array, local: Array, scale: float) -> Row:
     """The row of a gradient that was handed in.
 
-    `mine` is `yours` in the shape of its tensor, None if it does not fit, and `convention` what
-    that took; `true` is autodiff's, `local` is what the rules make of the gradients that were
-    handed in above this tensor, `scale` is the size of the loss. Nothing is broadcast.
+    `true` is autodiff's, `local` is what the rules make of the gradients that were handed in above
+    this tensor, `scale` is the size of the loss. Nothing is broadcast.
     """
+    yours, mine = hand.given, hand.own
     notes = []
     if yours.shape != true.shape:
         notes.append(f"yours has shape {yours.shape}")
-    if convention:
-        notes.append(convention)
+    if hand.convention:
+        notes.append(hand.convention)
     if yours.dtype != true.dtype:
         notes.append(f"yours is {yours.dtype}, autodiff {true.dtype}")
     if mine is None:
-        return Row(name, true.shape, math.nan, math.nan, WRONG, "; ".join(notes))
+        return Row(hand.name, true.shape, WRONG, "; ".join(notes))
     most, error = distance(mine, true)
     allowed = tolerance(mine, true)
     if error <= allowed:
-        verdict = OTHER if notes and (convention or yours.shape != true.shape) else OK
+        verdict = OTHER if hand.convention or yours.shape != true.shape else OK
     elif largest(mine) < SMALLEST * scale and largest(true) < SMALLEST * scale:
         verdict = SMALL
     else:
@@ -123,7 +146,15 @@ def judge(
         verdict = INHERITED if inherits[1] <= allowed else WRONG
         if verdict == WRONG:
             notes.append(contrast(mine, true))
-    return Row(name, true.shape, most, error, verdict, "; ".join(notes))
+    note = "; ".join(notes)
+    return Row(hand.name, true.shape, verdict, note, most, error, contrasted=verdict == WRONG)
+
+
+def scale_of(loss: Tensor) -> float:
+    """The largest finite number among the loss and what it was made of: a loss of 0 may be a
+    difference of large numbers."""
+    arrays = [loss.data, *(p.data for p in loss.parents if p is not None and p.requires_grad)]
+    return max(float(np.abs(a[np.isfinite(a)]).max(initial=0)) for a in arrays)
 
 
 def largest(a: Array) -> float:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..symbol import Symbol, as_symbol, formulas, input_names
+from ..tape import Array
 from ..tensor import Tensor
-from .guesses import Guess, Guesses
+from .fits import Fits
+from .guesses import Guess, Guesses, made_by
 from .judge import Diagnosis
-from .mistakes import CONSTANTS, PRODUCTS, RULES, SENTENCES
-from .places import Spot, again, made, runner
+from .mistakes import CONSTANTS, PRODUCTS, RULES, said
+from .places import Spot, applies, made, run_on
 from .replay import Backward
 
 DEEPEST = 5  # mistakes in one chain
@@ -36,8 +39,14 @@ class Step(NamedTuple):
     also: tuple[Tensor, ...]
 
 
-class Search(Guesses):
-    """The search for what explains the gradients of one comparison."""
+class Search(Fits):
+    """The search for what explains the gradients of a comparison; `labels` are names of tensors."""
+
+    def __init__(
+        self, back: Backward, raw: Mapping[Tensor, Array], labels: Mapping[Tensor, str]
+    ) -> None:
+        super().__init__(back, raw)
+        self.labels = labels
 
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
         """What explains the wrong tensors, which are given in backward order."""
@@ -55,7 +64,7 @@ class Search(Guesses):
                     parts = self.partly(group)
                     whole = len(group) == sum(1 + len(step.also) for step in parts)
                     chain = parts if whole else self.bounded(group) or parts
-                found |= {step.t: self.told(step) for step in chain}
+                found |= {step.t: self.finding(step) for step in chain}
         return found
 
     def together(self, wrong: list[Tensor]) -> list[list[Tensor]]:
@@ -75,7 +84,7 @@ class Search(Guesses):
         explain most first."""
         among = set(wrong)
         found: dict[Any, list[Guess]] = {}
-        for guess in self.guesses(back, t):
+        for guess in Guesses(self, back, t):
             if guess.spoilt <= among:
                 found.setdefault((guess.explained & among, guess.spoilt), []).append(guess)
         return [
@@ -112,17 +121,18 @@ class Search(Guesses):
     def everywhere(self, wrong: list[Tensor]) -> list[Step] | None:
         """The same wrong rule in every operation of a kind."""
         arcs = [e for parts in self.back.into.values() for e in parts]
+        guesses = Guesses(self, self.back, wrong[0])
         found: list[Guess] = []
         for row in [*RULES, *PRODUCTS]:
             if row.free:
                 continue
             for kind in sorted(row.ops):
-                mine = [e for e in arcs if e.node.op.name == kind and runner(row, e)]
+                mine = [e for e in arcs if e.node.op.name == kind and applies(row, e)]
                 if len(mine) > 1:
-                    changes = {(e.node, e.i): again(row) for e in mine}
+                    changes = {(e.node, e.i): made_by(row) for e in mine}
                     words = row.sentence.format(op=kind) + f", in all {len(mine)} places"
                     spot = Spot(mine[0].p, (mine[0],))
-                    found += self.whole(self.back, wrong[0], spot, changes, row.slug, words)
+                    found += guesses.whole(spot, changes, ((row.slug, words),))
         good = [g for g in found if not g.spoilt and g.explained >= set(wrong)]
         return [Step(wrong[0], good, tuple(wrong[1:]))] if good else None
 
@@ -135,10 +145,10 @@ class Search(Guesses):
         arcs = [e for p in places for e in back.into.get(p, ())]
         for row in [*RULES, *PRODUCTS]:
             for e in arcs:
-                if self.late or row.free or e.node.op.name not in row.ops or not runner(row, e):
+                if self.late or row.free or e.node.op.name not in row.ops or not applies(row, e):
                     continue
                 try:
-                    change = {(e.node, e.i): again(row)}
+                    change = {(e.node, e.i): made_by(row)}
                     then = Backward(back.nodes, back.yours, change)
                     left = self.wrong(then, wrong)
                 except (ValueError, TypeError, IndexError):
@@ -157,7 +167,11 @@ class Search(Guesses):
 
     def bounded(self, wrong: list[Tensor]) -> list[Step] | None:
         """A value that was clipped at an unknown bound."""
-        good = (g for g in self.clipped(wrong[0]) if not g.spoilt and g.explained >= set(wrong))
+        good = (
+            g
+            for g in Guesses(self, self.back, wrong[0]).clipped()
+            if not g.spoilt and g.explained >= set(wrong)
+        )
         guess = next(good, None)
         return [Step(wrong[0], [guess], tuple(wrong[1:]))] if guess else None
 
@@ -167,7 +181,7 @@ class Search(Guesses):
         left = list(wrong)
         while left and not self.late:
             t = left.pop(0)
-            good = [g for g in self.guesses(self.back, t) if not g.spoilt]
+            good = [g for g in Guesses(self, self.back, t) if not g.spoilt]
             if good:
                 most = max(len(g.explained) for g in good)
                 good = [g for g in good if len(g.explained) == most]
@@ -183,14 +197,13 @@ class Search(Guesses):
             return None
         if not all(self.agrees(t, 2 * made(self.back, t)) for t in wrong):
             return None
-        names = (("counted-twice", SENTENCES["counted-twice"]),)
-        guess = Guess(names, Spot(wrong[0]), {}, frozenset(wrong))
-        same = [g for g in self.guesses(self.back, wrong[0]) if g.explained >= set(wrong)]
+        guess = Guess(said("counted-twice"), Spot(wrong[0]), {}, frozenset(wrong))
+        same = [g for g in Guesses(self, self.back, wrong[0]) if g.explained >= set(wrong)]
         return [Step(wrong[0], [*same, guess], tuple(wrong[1:]))]
 
     # ---- telling
 
-    def told(self, step: Step) -> Finding:
+    def finding(self, step: Step) -> Finding:
         """The diagnoses of guesses that explain the same, with the fewest names."""
         shown: dict[tuple[str, ...], Guess] = {}
         for guess in step.guesses:
@@ -240,19 +253,19 @@ class Search(Guesses):
         out = self.labels.get(node, "y")
         out = out if out.isidentifier() else "y"
         symbols = [as_symbol(name, a) for name, a in zip(names, node.args, strict=True)]
-        run = runner(row, e, Symbol("g", np.ones_like(node.data)), Symbol(out, node.data), symbols)
+        g, y = Symbol("g", np.ones_like(node.data)), Symbol(out, node.data)
         try:
-            yours = str(run(e)) if run else ""
+            yours = str(run_on(row, e, g, y, symbols))
             right = formulas(node.op, node.data, node.args, node.kw, names, out)[1][e.i]
         except (ValueError, TypeError, AttributeError, IndexError):
             return ""
         text = f"yours {yours}, right {right}"
-        return text if yours and "array(" not in text else ""
+        return text if "array(" not in text else ""
 
 
 def sure(guess: Guess) -> bool:
     """Whether a guess is more than consistent: two factors that make a third may be another's."""
-    factors = {slug for slug, _, _ in CONSTANTS}
+    factors = {row.slug for row in CONSTANTS}
     numbers = [slug for slug, _ in guess.names if slug in factors and slug != "sign"]
     return guess.exact and len(numbers) < 2
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ops import table
+from .. import ops
+from ..modes import enable_grad
 from ..tape import Array, fit
 from ..tensor import Tensor
+from .judge import spreads
 from .mistakes import CURVES, RELUS, Mistake
-from .replay import Backward, Edge
+from .replay import Backward, Change, Edge, always, times
 
 VIEWS = frozenset({"mT", "reshape", "permute"})
 
@@ -27,6 +29,20 @@ class Spot(NamedTuple):
         if not self.edges:
             return back.made[self.p]
         return np.asarray(sum(e.part for e in self.edges))
+
+    @property
+    def first(self) -> Edge | None:
+        return self.edges[0] if self.edges else None
+
+    @property
+    def keys(self) -> list[Any]:
+        """What changes of a Backward call it."""
+        return [(e.node, e.i) for e in self.edges] or [self.p]
+
+    def instead(self, wrong: Array) -> dict[Any, Change]:
+        """The changes that put `wrong` into the place of the part."""
+        key, *others = self.keys
+        return {key: always(wrong)} | dict.fromkeys(others, times(0))
 
 
 def spots_of(back: Backward, p: Tensor) -> list[Spot]:
@@ -44,10 +60,6 @@ def spots_of(back: Backward, p: Tensor) -> list[Spot]:
     if 1 < len(uses) < len(arcs) and len(kinds) > 2:  # all but a penalty on the weight itself
         several.append(Spot(p, tuple(uses)))
     return [*(Spot(p, (e,)) for e in arcs[::-1]), *several, Spot(p)]
-
-
-def first(spot: Spot) -> Edge | None:
-    return spot.edges[0] if spot.edges else None
 
 
 def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:
@@ -122,75 +134,46 @@ def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Edge]:
         d = arc.node
         s = d.parents[1] if d.op is not None and d.op.name == "div" else None
         if s is not None and s.op is not None and s.op.name == "sum" and s.parents[0] is e:
-            whole = object.__new__(Tensor)
-            whole.data, whole.op, whole.sources, whole.args = d.data, table["softmax"], z, (z.data,)
-            whole.kw, whole.serial, whole.extra = {"axis": s.kw["axis"]}, d.serial, d.extra
-            whole.requires_grad, whole.grad, whole.version = True, None, None
+            with enable_grad():
+                whole = ops.softmax(z, axis=s.kw["axis"])
             yield Edge(whole, 0, z, arc.g, back.made[z])
 
 
-def runner(
-    row: Mistake, e: Edge, g: Any = None, y: Any = None, inputs: Any = None
-) -> Callable[[Edge], Any] | None:
-    """The wrong rule of `row` for an edge, as a function of the edge; None if it is of another one.
-
-    With `g`, `y` and `inputs` it runs on these, which may be Symbols.
-    """
-    node = e.node
-    if node.op.name != "matmul":
-        if row.which is not None and row.which != e.i:
-            return None
-        extra = {"op": node.op} if row.wants_op else {}
-
-        def run(edge: Edge) -> Any:
-            top = edge.g if g is None else g
-            out = node.data if y is None else y
-            given = row.wrong(top, out, *(inputs or node.args), **node.kw, **extra)
-            if row.free or g is not None:
-                return given
-            given = np.asarray(given)
-            return fit(given, e.p.data) if fits_in(np.empty(e.p.shape), given) else given
-
-        return run
-    left, right = (p is not None and is_weight(p) for p in node.parents)
+def turned(row: Mistake, e: Edge) -> bool | None:
+    """Whether a wrong rule of `x @ w` runs on transposes for the edge of a product, as the weight
+    stands on its left; None if it is a rule of the other input."""
+    left, right = (p is not None and is_weight(p) for p in e.node.parents)
     if left and right:  # either may be the weight
-        swapped = e.i != row.which
-    else:  # w @ x: its transpose is x.T @ w.T
-        swapped = left
-        if (1 - e.i if swapped else e.i) != row.which:
-            return None
-
-    def run_product(edge: Edge) -> Any:
-        top = edge.g if g is None else g
-        out = node.data if y is None else y
-        a, b = inputs or node.args
-        if swapped:
-            return row.wrong(top.mT, out.mT, b.mT, a.mT).mT
-        return row.wrong(top, out, a, b)
-
-    return run_product
+        return e.i != row.which
+    return left if row.which == (1 - e.i if left else e.i) else None
 
 
-def again(row: Mistake) -> Callable[[Edge], Any]:
-    """The wrong rule of `row` as a change of any edge."""
+def applies(row: Mistake, e: Edge) -> bool:
+    """Whether `row` is a wrong rule of the input of an edge."""
+    if e.node.op.name == "matmul":
+        return turned(row, e) is not None
+    return row.which is None or row.which == e.i
 
-    def redo(e: Edge) -> Any:
-        run = runner(row, e)
-        if run is None:
-            raise ValueError(f"{row.slug}: not a rule of {e.node.op.name}")
-        return np.asarray(run(e))
 
-    return redo
+def run_on(row: Mistake, e: Edge, g: Any, y: Any, inputs: Any) -> Any:
+    """What the wrong rule of `row` makes of these, arrays or Symbols, for an edge."""
+    if e.node.op.name == "matmul":
+        a, b = inputs
+        return row.wrong(g.mT, y.mT, b.mT, a.mT).mT if turned(row, e) else row.wrong(g, y, a, b)
+    extra = {"op": e.node.op} if row.wants_op else {}
+    return row.wrong(g, y, *inputs, **e.node.kw, **extra)
+
+
+def run(row: Mistake, e: Edge) -> Any:
+    """What the wrong rule of `row` gives for an edge; a pair if it has a free factor."""
+    given = run_on(row, e, e.g, e.node.data, e.node.args)
+    if row.free or e.node.op.name == "matmul":
+        return given
+    given = np.asarray(given)
+    return fit(given, e.p.data) if spreads(e.p.shape, given.shape) else given
 
 
 def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """The axes of `given` that broadcasting added to `shape` or stretched."""
     padded = (1,) * (len(given) - len(shape)) + shape
     return tuple(i for i, (a, b) in enumerate(zip(given, padded, strict=True)) if a != b)
-
-
-def fits_in(a: Any, b: Any) -> bool:
-    try:
-        return np.broadcast_shapes(np.shape(a), np.shape(b)) == np.shape(b)
-    except ValueError:
-        return False

@@ -1,32 +1,37 @@
-"""One backward function by hand, alone: probed with random inputs and a random upstream gradient."""
+"""One backward function by hand, alone: probed with random inputs and a random upstream."""
 
 from __future__ import annotations
 
 import inspect
 import math
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from ..creation import default_generator
 from ..modes import enable_grad, like_numpy
 from ..tape import Array, tape
 from ..tensor import Tensor
-from .doors import as_gradient, compare
-from .judge import ABSENT, FINE, WRONG, Row, largest
+from .judge import Row
 from .report import Report
-
-Shape = tuple[int, ...]
-
-# All different, and no two classes: equal sizes let a transpose or a wrong axis pass. Two layers
-# have 3 inputs, 4 hidden and 3 outputs, in batches of 5.
-N, IN, HIDDEN, OUT = 5, 3, 4, 6
+from .running import (
+    HIDDEN,
+    IN,
+    OUT,
+    N,
+    Shape,
+    fault,
+    generators,
+    hides,
+    noted,
+    raised,
+    reported,
+    same_numbers,
+    told_apart,
+)
 
 # What an input may be, the most typical first.
 VALUES: list[Shape] = [
@@ -243,60 +248,6 @@ def fits_not(error: Exception | None) -> bool:
     return isinstance(error, ValueError | IndexError)
 
 
-def generators(owners: Sequence[Any]) -> list[Any]:
-    """Our generator, and those that functions or the methods of objects see outside of themselves:
-    in their modules, their classes and the functions around them."""
-    found: list[Any] = [default_generator()]
-    for owner in owners:
-        for member in (owner, *(m for c in type(owner).__mro__ for m in vars(c).values())):
-            seen = [member, *getattr(member, "__globals__", {}).values()]
-            for cell in getattr(member, "__closure__", None) or ():
-                with suppress(ValueError):  # not filled yet
-                    seen.append(cell.cell_contents)
-            found += [g for g in seen if isinstance(g, np.random.Generator | np.random.RandomState)]
-    return list({id(g): g for g in found}.values())
-
-
-@contextmanager
-def same_numbers(generators: Sequence[Any]) -> Iterator[None]:
-    """What is drawn meanwhile from these generators, from np.random and from random is drawn again
-    the next time."""
-    old = [g for g in generators if isinstance(g, np.random.RandomState)]
-    new = [g.bit_generator for g in generators if isinstance(g, np.random.Generator)]
-    kept = random.getstate(), np.random.get_state(legacy=False), [g.get_state() for g in old]
-    states: list[Any] = [g.state for g in new]
-    try:
-        yield
-    finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])
-        for g, state in zip(old, kept[2], strict=True):
-            g.set_state(state)
-        for bits, state in zip(new, states, strict=True):
-            bits.state = state
-
-
-def told_apart(plain: Array, y: Array) -> str:
-    """How what a forward gives on arrays and on Tensors differs, in words; "" if it does not.
-
-    >>> told_apart(np.array([1.0, 2.0]), np.array([1.0, 3.0]))[:51]
-    'gives 2 on arrays and 3 on Tensors at element (1,);'
-    """
-    remedy = (
-        "; no gradient is judged before they agree: use NumPy functions, np.f(x) for x.f(), and "
-        "make generators of random numbers once"
-    )
-    if plain.shape != y.shape:
-        return f"gives shape {plain.shape} on arrays and {y.shape} on Tensors{remedy}"
-    size = largest(plain[np.isfinite(plain)])
-    differ = np.argwhere(~np.isclose(plain, y, rtol=FINE, atol=FINE * size, equal_nan=True))
-    if not len(differ):
-        return ""
-    place = tuple(int(i) for i in differ[0])
-    where = f" at element {place}" if place else ""
-    return f"gives {plain[place]:.6g} on arrays and {y[place]:.6g} on Tensors{where}{remedy}"
-
-
 def names_of(forward: Any) -> list[str]:
     """The parameters without a default; [] where they are not known."""
     if isinstance(forward, np.ufunc):
@@ -344,22 +295,14 @@ def check_output(y: Any) -> None:
     """Raise unless the forward gave a Tensor that was recorded."""
     if not isinstance(y, Tensor):
         raise TypeError(
-            f"check_backward: the forward returned a {type(y).__name__}; it must return one Tensor: "
-            "use operators and NumPy functions, no float() or np.asarray()"
+            f"check_backward: the forward returned a {type(y).__name__}; it must return one "
+            "Tensor: use operators and NumPy functions, no float() or np.asarray()"
         )
     if not y.requires_grad:
         raise ValueError(
             "check_backward: the output of the forward does not depend on its inputs by recorded "
             "operations; give floats, and use no detach() or no_grad()"
         )
-
-
-def hides(arrays: Mapping[str, Array]) -> bool:
-    """Whether these inputs let some mistakes pass: an axis of 1 or 2, two equal sizes, zeros."""
-    floats = [a for a in arrays.values() if a.dtype.kind == "f"]
-    return any(
-        not a.any() or min(a.shape, default=3) < 3 or len(set(a.shape)) < a.ndim for a in floats
-    )
 
 
 def judged(function: Function, backward: Callable[..., Any], arrays: Mapping[str, Array]) -> Report:
@@ -420,57 +363,3 @@ def by_name(result: Any, names: list[str], wanted: list[str]) -> Mapping[str, An
         if len(result) == len(some):
             return dict(zip(some, result, strict=True))
     return None
-
-
-def fault(name: str, note: str, shape: Shape = ()) -> Row:
-    """The row of something that cannot be compared."""
-    return Row(name, shape, math.nan, math.nan, WRONG, note)
-
-
-def raised(error: Exception) -> str:
-    """What a function raised, in one line."""
-    return f"raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-
-
-class Named:
-    """Tensors under names, as `compare` reads them from a model."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self.tensors = tensors
-
-    def named_parameters(self, remove_duplicate: bool = True) -> list[tuple[str, Tensor]]:
-        return list(self.tensors.items())
-
-
-def reported(
-    loss: Tensor, grads: Mapping[str, Any], wanted: Mapping[str, Tensor], problems: Sequence[Row]
-) -> Report:
-    """The report of `compare`, with rows for what is no gradient; `wanted` gets a row each."""
-    problems, fine = list(problems), {}
-    for name, value in grads.items():
-        try:
-            fine[name] = as_gradient(name, value)
-        except TypeError as error:
-            text = str(error).removeprefix("compare: ")
-            problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
-    if fine:
-        report = compare(loss, fine, Named(wanted))
-    else:
-        rows = [Row(name, t.shape, math.nan, math.nan, ABSENT, "") for name, t in wanted.items()]
-        report = Report(loss=float(loss.data.item()), rows=tuple(rows), witness=None)
-    told = {row.name for row in problems}
-    kept = (row for row in report.rows if not (row.verdict == ABSENT and row.name in told))
-    return replace(report, rows=(*problems, *kept))
-
-
-def noted(report: Report, name: str, note: str) -> Report:
-    """The report with a remark on one row."""
-    return replace(
-        report,
-        rows=tuple(
-            replace(row, note="; ".join(filter(None, (note, row.note))))
-            if row.name == name
-            else row
-            for row in report.rows
-        ),
-    )

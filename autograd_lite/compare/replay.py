@@ -82,7 +82,17 @@ class Edge:
         self.part = raw if wide or raw.shape == p.shape else fit(raw, p.data)
 
 
-Change = Callable[[Any], Array]
+Change = Callable[[Array, Any], Array]
+
+
+def always(wrong: Array) -> Change:
+    """The change that gives this gradient."""
+    return lambda part, e: wrong
+
+
+def times(c: Any) -> Change:
+    """The change that multiplies by this."""
+    return lambda part, e: c * part
 
 
 class Backward:
@@ -90,8 +100,8 @@ class Backward:
 
     `nodes` is the tape, newest first. `yours` has gradients in the shape and dtype of their
     tensors: each takes the place of the one that was pulled back to its tensor, which `made` keeps.
-    `changes` are mistakes to make on the way: for an edge `(node, i)` a function of the Edge that
-    gives another part, for a tensor a function of its total gradient.
+    `changes` are mistakes to make on the way: for an edge `(node, i)` a function of its part and of
+    the Edge that gives another part, for a tensor one of its total gradient and None.
     """
 
     def __init__(
@@ -104,13 +114,13 @@ class Backward:
             if node not in self.made:
                 continue
             if node in changes:
-                self.made[node] = changes[node](self.made[node])
+                self.made[node] = changes[node](self.made[node], None)
             if node.op is None:
                 continue
             g = yours.get(node, self.made[node])
             for edge in edges(node, g):
                 if changes and (node, edge.i) in changes:
-                    edge.part = changes[node, edge.i](edge)
+                    edge.part = changes[node, edge.i](edge.part, edge)
                 p = edge.p
                 self.into.setdefault(p, []).append(edge)
                 self.made[p] = self.made[p] + edge.part if p in self.made else edge.part
@@ -128,7 +138,7 @@ class Backward:
             node, d = pending.pop(heappop(heap))
             if node in self.changes and node is not t:
                 total = self.made[node]
-                d = self.changes[node](total + d) - total
+                d = self.changes[node](total + d, None) - total
             if node in self.yours or node.op is None:
                 found[node] = d
                 continue
@@ -140,7 +150,7 @@ class Backward:
                 else:  # a wrong rule need not be linear
                     whole = next(e for e in edges(node, g + d) if e.i == edge.i)
                     alone = next(e for e in edges(node, g) if e.i == edge.i)
-                    part = change(whole) - change(alone)
+                    part = change(whole.part, whole) - change(alone.part, alone)
                 k = -edge.p.serial
                 if k in pending:
                     pending[k] = edge.p, pending[k][1] + part

@@ -12,14 +12,13 @@ from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row
 
 WIDTH = 100
 HEAD = ("tensor", "shape", "max abs err", "rel err", "verdict", "diagnosis")
-COLOURS = {OK: 32, OTHER: 32, WRONG: 31, INHERITED: 33, SMALL: 33, ABSENT: 2}  # ANSI
-INK = {
-    OK: "#1a7f37",
-    OTHER: "#1a7f37",
-    WRONG: "#cf222e",
-    INHERITED: "#9a6700",
-    SMALL: "#9a6700",
-    ABSENT: "#6e7781",
+COLOURS = {  # on a terminal (ANSI) and in a notebook
+    OK: (32, "#1a7f37"),
+    OTHER: (32, "#1a7f37"),
+    WRONG: (31, "#cf222e"),
+    INHERITED: (33, "#9a6700"),
+    SMALL: (33, "#9a6700"),
+    ABSENT: (2, "#6e7781"),
 }
 
 
@@ -160,7 +159,7 @@ class Report:
                 text += "  " + notes.pop(0)
             block = [text.rstrip(), *(" " * (used if beside else 4) + part for part in notes)]
             if colour and verdict:
-                block = [f"\033[{COLOURS[verdict]}m{part}\033[0m" for part in block]
+                block = [f"\033[{COLOURS[verdict][0]}m{part}\033[0m" for part in block]
             lines += block
         return "\n".join(
             [*lines, *(part for end in self.ends for part in textwrap.wrap(end, WIDTH))]
@@ -173,7 +172,7 @@ class Report:
         cells = [[escape(cell) for cell in _cells(row)] for row in self.rows]
         head = "".join(f"<th style='text-align:left'>{name}</th>" for name in HEAD)
         body = "".join(
-            f"<tr style='color:{INK[row.verdict]}'>"
+            f"<tr style='color:{COLOURS[row.verdict][1]}'>"
             + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in line)
             + "</tr>"
             for row, line in zip(self.rows, cells, strict=True)
@@ -224,7 +223,7 @@ def told(row: Row) -> str:
     """The last column of a row: what explains it, all that does, or what is known without."""
     if row.diagnoses:
         return "; or ".join(row.explanations)
-    return f"unexplained: {row.note}" if "norm ratio" in row.note else row.note
+    return f"unexplained: {row.note}" if row.unexplained else row.note
 
 
 def error(x: float) -> str:

@@ -57,16 +57,16 @@ def draw(
     """The computation graph of a tensor as a picture: shown in a notebook, printed, or saved.
 
     The modules that ran are framed, and their parameters have dotted names, if they are nn.Modules
-    called after `draw` was imported, or `model` is given. `draw(model, x)` calls the model first, with `x` or a tuple of inputs,
-    arrays or Tensors, and leaves its buffers and the random numbers as they were. Equal modules in
-    a row are drawn once.
+    called after `draw` was imported, or `model` is given. `draw(model, x)` calls the model first,
+    with `x` or a tuple of inputs, arrays or Tensors, and leaves its buffers and the random numbers
+    as they were. Equal modules in a row are drawn once.
 
     `view` is "both", "forward" or "backward"; `depth` is how many levels of modules are opened, the
     others being one card each. `grads` puts on every edge the norm of the gradient that a backward
-    pass from `loss` sends along it, without hooks, of `loss.sum()` if it has several elements; `formulas` prints
-    the rules that it runs; `constants` gives a card to inputs that are no tensors. `collapse` folds
-    modules, and cuts out the middle of what is still too long: by default above 400 cards, never
-    with False, which also draws equal modules one by one.
+    pass from `loss` sends along it, without hooks, of `loss.sum()` if it has several elements;
+    `formulas` prints the rules that it runs; `constants` gives a card to inputs that are no
+    tensors. `collapse` folds modules, and cuts out the middle of what is still too long: by default
+    above 400 cards, never with False, which also draws equal modules one by one.
     `compare` is a dictionary of gradients by hand, or a report of `compare`: cards get verdicts.
     `theme` is "light", "dark" or "auto", an SVG that follows the reader's system; `direction` is
     "TB" (down) or "LR" (to the right). `backend` and `timeout` are for pictures: see `Graph.render`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ast import literal_eval
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from ..names import Names, constant, count, number, rounded, words
 from ..tensor import Tensor
 from .fold import COPIES, HIDDEN, Folded
-from .frames import frames_of, size_of
+from .frames import frames_of, no_numbers, size_of
 from .layout import in_reading_order, lay_out
 from .model import Box, Drawing, Edge, Node, order
 from .modules import common, spoken_path
@@ -26,6 +28,8 @@ FAMILIES = {
     "prod_others cumsum",
 }
 FAMILY = {op: family for family, ops in FAMILIES.items() for op in ops.split()}
+ARRAY = re.compile(r"array\((\[(?:[-\d., \[\]]|True|False)*\]), dtype='\w+'\)")
+LONG = 40  # characters of an array, from which on a formula has its shape instead
 OVERWRITTEN = "changed in place since: the values are gone"
 # verdicts of `compare`, worst first
 VERDICTS = (
@@ -112,11 +116,9 @@ class Writer:
         if root.op is not None:
             drawing.nodes.append(self.result_card(label))
             seed = [size_of(np.ones(root.shape))] if read.gradients.along else []
-            drawing.edges.append(
-                Edge(
-                    self.key(root), "out", root.requires_grad, seed, root.data.size == 1, spine=True
-                )
-            )
+            last = Edge(self.key(root), "out", root.requires_grad, seed, root.data.size == 1)
+            last.spine = True
+            drawing.edges.append(last)
         for i, text in enumerate(drawing.notes):
             drawing.nodes.append(Node(f"note{i + 1}", "note", text))
         drawing.edges.sort(key=lambda e: (order(e.target), order(e.source)))
@@ -197,6 +199,7 @@ class Writer:
                 self.put_formulas(node, t)
             if self.read.overwritten(t):
                 node.lines.append(OVERWRITTEN)
+            node.alarm = self.alarm(self.twins[t.serial])
             self.judge(node, [t.name])
             self.nodes[node.key] = node
 
@@ -215,14 +218,14 @@ class Writer:
         try:
             with np.errstate(all="ignore"):
                 symbols = [as_symbol(name, a) for name, a in zip(names, t.args, strict=True)]
-                node.forward = rounded(f"{out} = {forward_text(t.op, symbols, t.kw)}")
+                node.forward = brief(f"{out} = {forward_text(t.op, symbols, t.kw)}")
                 rules = gradients(t.op, t.data, symbols, t.kw, out, f"d{out}")
             for i, rule in enumerate(rules):
                 use = uses[i]
                 if rule is not None and needed[i] and use is not None:
                     adds = "+=" if self.arrivals[use.source.serial] > 1 else "="
                     text = f"d{names[i]} {adds} {rule}".replace(".mT.mT", "")
-                    node.backward.append(rounded(text))
+                    node.backward.append(brief(text))
                     saved |= rule.leaves()
         except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
             # a rule of the user's own that only runs on arrays
@@ -241,9 +244,7 @@ class Writer:
                     times = len({c.serial for c in self.read.consumers[t.serial]})
                     drawn = f", {len(users)} of them drawn" * (len(users) < times)
                     node.lines = [f"used {times} times{drawn}: copy {i}"]
-                    if (
-                        i > 1
-                    ):  # the backward pass comes to the first use last: its gradient is whole
+                    if i > 1:  # the backward pass comes to the first use last: there it is whole
                         node.value = node.grad = ""
                     node.path = self.read.paths.get(user.serial, "")
                     self.nodes[node.key] = node
@@ -280,6 +281,7 @@ class Writer:
             node.value = f"value {number(t.data.item(), 5)}"
         elif t.requires_grad:
             node.value = f"norm {span(sizes)}"
+        node.alarm = self.alarm(everyone)
         grads = [read.gradients.into[p.serial] for p in everyone if p.serial in read.gradients.into]
         if t.requires_grad and grads:
             word = "grad" if t.data.size == 1 else "grad norm"
@@ -319,8 +321,15 @@ class Writer:
             sizes = [abs(into[s]) for s in leaves if s in into]
             if sizes:
                 node.grad = f"grad norm {span(sizes)}"
+            bad = sum(bool(self.alarm([twin])) for t in inside for twin in self.twins[t.serial])
+            node.alarm = f"NaN or infinite values in {bad} of them" * (bad > 0)
             self.judge(node, [self.read.label(p) for p in leaves.values()])
             self.nodes[key] = node
+
+    def alarm(self, alike: list[Tensor]) -> str:
+        """What is said of the first of these tensors that has values that are no numbers."""
+        known = (t for t in alike if not self.read.overwritten(t))
+        return next(filter(None, (no_numbers(t.data) for t in known)), "")
 
     def result_card(self, label: str) -> Node:
         root = self.root
@@ -364,18 +373,20 @@ class Writer:
         """What a folded card sends back to a tensor that it uses more than once is one gradient:
         which edges belong to it, and its size."""
         edges: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        turned: set[int] = set()
         for first in self.ops:
             for t in self.twins[first.serial] if first.serial in self.group else ():
                 for use in self.read.uses[t.serial]:
-                    if use is None or use.grad is None or use.mark:
+                    if use is None or use.grad is None:
                         continue
                     s = use.source
                     inside = self.drawn(s).serial in self.group
                     if not (inside and self.instance(s) == self.instance(t)):
                         key = self.instance(t), s.serial
-                        edges.setdefault(key, []).append((t.serial, s.serial))
+                        edges.setdefault(key, []).append((t.serial, use.through))
+                        turned |= {use.through} if use.mark else set()
         keys = {edge: key for key, several in edges.items() if len(several) > 1 for edge in several}
-        return keys, self.read.gradients.sums(keys)
+        return keys, self.read.gradients.sums(keys, turned)
 
     def connect(self) -> None:
         keys, sums = self.sums()
@@ -402,7 +413,7 @@ class Writer:
                 grads: list[float] = []
                 for twin in self.twins[t.serial]:
                     u = self.use(twin, i)
-                    key = keys.get((twin.serial, u.source.serial))
+                    key = keys.get((twin.serial, u.through))
                     if key is None:
                         grads += [] if u.grad is None else [u.grad.size]
                     elif key in sums:
@@ -467,7 +478,8 @@ class Writer:
             why = (
                 "a leaf: no operation made it"
                 if root.requires_grad
-                else "nothing it was computed from needs a gradient, or it was computed inside no_grad()"
+                else "nothing it was computed from needs a gradient, or it was computed inside "
+                "no_grad()"
             )
             notes.append(f"Nothing was recorded for this tensor ({why}).")
         released = sum(t.op is not None and t.parents is None for t in read.tape)
@@ -511,6 +523,19 @@ class Writer:
             if path.startswith(f"{first}."):
                 title = starred([f"{other}{path[len(first) :]}" for other in others])
         return Box(title, self.read.modules.what_is(path))
+
+
+def brief(formula: str) -> str:
+    """A formula with rounded numbers, and long arrays called by their shapes, as constants are.
+
+    >>> brief("y = x[array([0, 1, 2, 3, 4, 5, 6, 7, 8, 10], dtype='int64')] / 2.8284271247461903")
+    'y = x[const10] / 2.82843'
+    """
+
+    def name(found: re.Match[str]) -> str:
+        return found[0] if len(found[0]) <= LONG else constant(np.array(literal_eval(found[1])))
+
+    return rounded(ARRAY.sub(name, formula))
 
 
 def span(sizes: list[float]) -> str:

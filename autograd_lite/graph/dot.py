@@ -181,21 +181,17 @@ class Page:
             legend.append(("● gradient is NaN or infinite", "alarm"))
         if any(g < VANISHING for g in sizes):
             legend.append(("pale and dashed: below 1e-7", "quiet"))
+        gap = font("    ", SANS, 11, colour["ink"])
         rows = [
-            f'<tr><td align="left">{font(drawing.title, SANS, 20, colour["ink"], bold=True)}</td></tr>',
-            f'<tr><td align="left">{font(typeset(" · ".join(drawing.facts)), SANS, 11, colour["quiet"])}</td></tr>',
+            font(drawing.title, SANS, 20, colour["ink"], bold=True),
+            font(typeset(" · ".join(drawing.facts)), SANS, 11, colour["quiet"]),
+            gap.join(font(text, SANS, 11, colour[tone], bold=True) for text, tone in legend),
         ]
-        if legend:
-            spoken = font("    ", SANS, 11, colour["ink"]).join(
-                font(text, SANS, 11, colour[tone], bold=True) for text, tone in legend
-            )
-            rows.append(f'<tr><td align="left">{spoken}</td></tr>')
         if drawing.judgement:
-            rows.append(
-                f'<tr><td align="left">{font(drawing.judgement, SANS, 11, colour["ink"], bold=True)}</td></tr>'
-            )
-        rows.append('<tr><td height="4"></td></tr>')
-        return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="4">{"".join(rows)}</table>>'
+            rows.append(font(drawing.judgement, SANS, 11, colour["ink"], bold=True))
+        inner = "".join(f"<tr>{cell(row)}</tr>" for row in rows if row)
+        frame = 'border="0" cellborder="0" cellspacing="0" cellpadding="4"'
+        return f'<<table {frame}>{inner}<tr><td height="4"></td></tr></table>>'
 
     # ---- cards
 
@@ -211,9 +207,7 @@ class Page:
     def op_card(self, node: Node) -> str:
         colour = self.colour
         tone, ground = colour[node.family], colour[f"{node.family} ground"]
-        right = font(
-            typeset(f"= {node.value}") if node.value else node.shape, MONO, 10, colour["quiet"]
-        )
+        right = self.number(f"= {node.value}" if node.value else node.shape, "quiet", "wrong ink")
         if node.grad and self.drawing.view != "forward":
             right += font("  ", MONO, 10, tone) + self.gradient(node)
         # a rounded band of its own: a coloured cell would stick out of the frame's corners
@@ -240,7 +234,11 @@ class Page:
         return self.judged(node, rows, tone, colour["card"], 58)
 
     def judged(self, node: Node, rows: list[str], tone: str, ground: str, wide: int) -> str:
-        """A card as `compare` has judged its tensor: a sign, the verdict, what explains it."""
+        """A card with what is to be noted: values that are no numbers, and how `compare` has judged
+        its tensor: a sign, the verdict, what explains it."""
+        if node.alarm:
+            text = font(f"● {node.alarm}", SANS, 10, self.colour["wrong ink"], bold=True)
+            rows = [*rows, cell(text, colspan=2)]
         if not node.verdict:
             return table(rows, color=tone, bgcolor=ground)
         sign, kind = SIGNS[node.verdict]
@@ -269,10 +267,13 @@ class Page:
         return cell(left, width=HEAD, **top) + cell(right, width=TAIL, balign="left")
 
     def gradient(self, node: Node) -> str:
-        """What a card says about its gradient, in red where it is no number."""
-        bad = re.search(r"\b(NaN|inf)\b", node.grad)
-        tone = self.colour["alarm" if bad else "gradient"]
-        return font(typeset(node.grad) or " ", MONO, 10, tone)
+        """What a card says about its gradient."""
+        return self.number(node.grad, "gradient", "alarm")
+
+    def number(self, text: str, usual: str, bad: str) -> str:
+        """A text with a number in it, in another colour where it is none."""
+        tone = bad if re.search(r"\b(NaN|inf)\b", text) else usual
+        return font(typeset(text) or " ", MONO, 10, self.colour[tone])
 
     def parameter_card(self, node: Node) -> str:
         return self.leaf_card(node, "parameter")
@@ -288,7 +289,7 @@ class Page:
         ]
         if node.value or node.grad:
             rows.append(
-                cell(font(typeset(node.value) or " ", MONO, 10, colour["quiet"]))
+                cell(self.number(node.value, "quiet", "wrong ink"))
                 + cell(self.gradient(node), align="right")
             )
         facts = " · ".join(node.lines)

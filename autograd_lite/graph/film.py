@@ -17,12 +17,12 @@ from ..names import number, typeset, words
 from . import dot, render, text
 from .frames import Facts, Frame, Gift
 from .model import Drawing, Edge, Node
-from .theme import DARK, LIGHT
+from .theme import COLOURS, LIGHT
 
 MANY = 8  # parts of one gradient; of more the norms are told, not the values
 
 WARM = ("gradient", "pale gradient", "result gradient", "alarm")  # pale until the gradient is there
-COLOURS = {tone.lower(): i for i, tone in enumerate(LIGHT.values())} | {"white": 0}
+CLASSES = {tone.lower(): i for i, tone in enumerate(LIGHT.values())} | {"white": 0}
 
 
 def page(
@@ -120,8 +120,8 @@ def dressed(tag: re.Match[str]) -> str:
     whole = tag[0]
     for attribute, letter in (("fill", "f"), ("stroke", "s")):
         found = re.search(rf' {attribute}="(#\w{{6}}|white)"', whole)
-        if found and found[1].lower() in COLOURS:
-            classes.append(f"{letter}{COLOURS[found[1].lower()]}")
+        if found and found[1].lower() in CLASSES:
+            classes.append(f"{letter}{CLASSES[found[1].lower()]}")
             whole = whole.replace(found[0], "")
     found = re.search(r' font-family="([^"]*)"', whole)
     if found:
@@ -133,11 +133,11 @@ def dressed(tag: re.Match[str]) -> str:
 def recoloured() -> str:
     """Rules that give every colour of the picture its dark counterpart."""
     style = []
-    for i, (key, light) in enumerate(LIGHT.items()):
+    for i, (key, (light, dark)) in enumerate(COLOURS.items()):
         name = f"--{key.replace(' ', '-')}"
-        style.append(f":root{{{name}:light-dark({light},{DARK[key]})}}")
+        style.append(f":root{{{name}:light-dark({light},{dark})}}")
         style.append(f".f{i}{{fill:var({name})}}.s{i}{{stroke:var({name})}}")
-    warm = [COLOURS[LIGHT[key].lower()] for key in WARM]
+    warm = [CLASSES[LIGHT[key].lower()] for key in WARM]
     style.append(f".film :is({','.join(f'.f{i},.s{i}' for i in warm)}){{opacity:var(--back)}}")
     return "\n".join(style) + "\n"
 
@@ -216,6 +216,7 @@ def card(node: Node, drawing: Drawing, put: Any, add: Any) -> dict[str, Any]:
     facts = node.lines if node.kind == "op" else [*node.lines, node.value, node.grad]
     if node.kind in ("module", "hidden"):
         facts = [*facts, *flows(node, drawing)]
+    facts = [*facts, node.alarm]
     if frame.times > 1:
         facts = [*facts, f"One card for {frame.times} alike; these are the numbers of the first."]
     shown = {
@@ -285,7 +286,7 @@ def spoken_name(node: Node) -> list[str]:
 
 
 def steps(drawing: Drawing) -> list[dict[str, str]]:
-    """Nothing, then forward from card to card, then backward; each with the sentence that tells it."""
+    """Nothing, then forward from card to card, then backward; each with its sentence."""
     moving = [n for n in drawing.nodes if n.kind in ("op", "module", "hidden")]
     tracked = {e.source for e in drawing.edges if e.tracked}
     forth = moving if drawing.view != "backward" else []

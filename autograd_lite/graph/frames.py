@@ -31,6 +31,19 @@ def size_of(g: Any) -> float:
         return top * float(np.sqrt(np.square(a / top).sum())) if 0 < top < np.inf else top
 
 
+def no_numbers(a: Any) -> str:
+    """How many values of an array are NaN or infinite, in words; of one value nothing is said.
+
+    >>> no_numbers(np.array([1.0, np.nan, np.inf])), no_numbers(np.array([1.0, 2.0]))
+    ('1 NaN and 1 infinite of 3 values', '')
+    """
+    if a.size == 1 or a.dtype.kind != "f" or np.isfinite(a).all():
+        return ""
+    kinds = ((np.isnan(a), "NaN"), (np.isinf(a), "infinite"))
+    found = [f"{np.count_nonzero(where)} {word}" for where, word in kinds if where.any()]
+    return f"{' and '.join(found)} of {a.size} values"
+
+
 class Facts:
     """The numbers of one array: its values if they are few, else statistics alone."""
 

@@ -75,6 +75,8 @@ def card(node: Node, drawing: Drawing) -> str:
         facts += [typeset(rule) for rule in node.backward]
     if node.kind != "op":
         facts += [part for part in (*node.lines, node.grad) if part]
+    if node.alarm:
+        facts.append(f"● {node.alarm}")
     if node.verdict:
         facts.append(f"{SIGNS[node.verdict][0]} {'; '.join([node.verdict, *node.mistakes])}")
     opening, closing = ("([", "])") if node.kind == "result" else ("[", "]")

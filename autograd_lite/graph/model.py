@@ -28,6 +28,7 @@ class Node:
     beside: str = ""  # the operation that it is drawn next to, on the same rank
     lines: list[str] = field(default_factory=list)  # plain facts
     value: str = ""
+    alarm: str = ""  # how many of its values are no numbers
     grad: str = ""
     forward: str = ""
     backward: list[str] = field(default_factory=list)

@@ -22,10 +22,11 @@ class Use:
     """Input `i` of an operation: the tensor that is drawn for it, and the gradient it gets back.
 
     `mark` is what the formula writes after its name: ".mT" where a transposed leaf is drawn as
-    the leaf.
+    the leaf; `through` is the serial number of the input itself.
     """
 
     source: Tensor
+    through: int
     mark: str
     tracked: bool
     grad: Facts | None
@@ -64,8 +65,11 @@ class Gradients:
         with no_grad(), np.errstate(all="ignore"):
             return pull(seeds, keep=True, wanted=self.whole, watch=watch, hooks=False)
 
-    def sums(self, keys: dict[tuple[int, int], tuple[str, int]]) -> dict[tuple[str, int], float]:
-        """The sizes of sums of gradients: those of the edges that have the same key.
+    def sums(
+        self, keys: dict[tuple[int, int], tuple[str, int]], turned: set[int]
+    ) -> dict[tuple[str, int], float]:
+        """The sizes of sums of gradients: those of the edges that have the same key. Those into
+        `turned` are added as transposes.
 
         A pass of its own, as the arrays of all edges would not fit into memory at once.
         """
@@ -74,7 +78,8 @@ class Gradients:
         def add(node: Tensor, source: Tensor, arrived: Any, g: Any) -> None:
             key = keys.get((node.serial, source.serial))
             if key is not None:
-                found[key] = found[key] + g if key in found else np.array(g)
+                part = g.mT if source.serial in turned else g
+                found[key] = found[key] + part if key in found else np.array(part)
 
         if keys:
             self.pull(add)
@@ -154,5 +159,6 @@ class Reader:
                 k = seen[p.serial] = seen.get(p.serial, -1) + 1
                 grad = along[k] if k < len(along) else None
                 source = turned.get(p.serial, p)
-                row.append(Use(source, ".mT" * (source is not p), p.requires_grad, grad))
+                mark = ".mT" * (source is not p)
+                row.append(Use(source, p.serial, mark, p.requires_grad, grad))
         return uses

@@ -39,7 +39,7 @@ def entry(node: Node, edges: list[Edge], nodes: dict[str, Node], drawing: Drawin
     named = node.symbol and node.symbol != node.title and node.kind != "result"
     title = f"{node.symbol}: {node.title}" if named else node.title
     value = f"= {node.value}" if node.value and node.kind in ("op", "result") else node.value
-    facts = (title, node.shape, *node.lines, value, node.grad)
+    facts = (title, node.shape, *node.lines, value, node.grad, node.alarm)
     lines = [plain("  ".join(fact for fact in facts if fact))]
     if node.forward and drawing.view != "backward":
         lines.append(f"    forward   {node.forward}")

@@ -232,6 +232,17 @@ def test_what_is_never_ok(given: list[float], note: str) -> None:
     str(report)
 
 
+def test_unexplained_is_said_of_what_is_wrong_here_without_a_name_alone() -> None:
+    _, loss, right = quadratic((3,))
+    report = compare(loss, {"w": [1.0, 5.0, -2.0]}, value=7.0 * loss.item())
+    value, w = report.rows
+    assert w.verdict == "wrong here" and w.unexplained and not value.unexplained
+    assert f"unexplained: {w.note}" in str(report).replace("\n", " ")
+    assert str(report).count("unexplained") == 1
+    named = compare(loss, {"w": -right}).first_wrong
+    assert named is not None and named.diagnoses and not named.unexplained
+
+
 def test_nan_on_both_sides_is_not_ok_and_equal_infinities_are() -> None:
     w = tensor(np.array([-1.0, 4.0]), requires_grad=True, name="w")
     with np.errstate(all="ignore"):
@@ -807,8 +818,8 @@ def test_three_mistakes_are_told_from_the_parameters_alone() -> None:
 
 def test_a_search_that_is_cut_off_says_so(monkeypatch: Any) -> None:
     w = tensor(np.linspace(1, 2, 5), requires_grad=True, name="w")
-    guesses = importlib.import_module("autograd_lite.compare.guesses")
-    monkeypatch.setattr(guesses, "SECONDS", -1.0)
+    fits = importlib.import_module("autograd_lite.compare.fits")
+    monkeypatch.setattr(fits, "SECONDS", -1.0)
     report = compare((w * w).sum(), {"w": -2 * w.data})
     assert "The search for the mistake was cut off." in str(report)
     assert report.rows[0].diagnoses == ()

@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 
 from autograd_lite import Tensor, compare, ops
-from autograd_lite.compare.mistakes import CONSTANTS, FITS, PRODUCTS, RULES, VAGUE, Mistake
-from autograd_lite.compare.places import runner, stretched
+from autograd_lite.compare.mistakes import (
+    CONSTANTS,
+    FITS,
+    PRODUCTS,
+    RULES,
+    VAGUE,
+    Constant,
+    Mistake,
+)
+from autograd_lite.compare.places import applies, run, stretched
 from autograd_lite.compare.replay import Backward
 from autograd_lite.symbol import example
 from autograd_lite.tape import walk
@@ -78,9 +86,8 @@ def test_a_wrong_rule_gets_its_name(row: Mistake, name: str, which: int) -> None
     if row.slug in ("operand-order", "summed-over-inputs") and name == "matmul":
         arrays = [np.random.default_rng(5 + i).standard_normal((K, K)) for i in range(2)]
     b = built(name, arrays, kw, which)
-    run = runner(row, b.edge)
-    assert run is not None
-    wrong = run(b.edge)
+    assert applies(row, b.edge)
+    wrong = run(row, b.edge)
     wrong = wrong[0] + 0.7 * wrong[1] if row.free else np.asarray(wrong)
     report = compare(b.loss, {"x": wrong, "y": b.upstream})
     assert row.slug in {d.slug for d in report.rows[-1].diagnoses}, report
@@ -95,14 +102,12 @@ def test_a_wrong_sum_gets_its_name(row: Any) -> None:
     assert slug in {d.slug for d in report.rows[-1].diagnoses}, report
 
 
-@pytest.mark.parametrize("row", CONSTANTS, ids=lambda row: row[0])
-def test_a_factor_gets_its_name(row: Any) -> None:
-    slug, factor, _ = row
-    names = factor.__code__.co_varnames
-    c = factor(**{name: {"n": N, "k": K}[name] for name in names})
+@pytest.mark.parametrize("row", CONSTANTS, ids=lambda row: row.slug)
+def test_a_factor_gets_its_name(row: Constant) -> None:
+    c = row.factor(*({"n": N, "k": K}[name] for name in row.of))
     b = built("tanh", [np.random.default_rng(0).standard_normal((N, K))], {}, 0)
     report = compare(b.loss, {"x": c * b.edge.part, "y": b.upstream})
-    assert slug in {d.slug for d in report.rows[-1].diagnoses}, report
+    assert row.slug in {d.slug for d in report.rows[-1].diagnoses}, report
 
 
 def test_noise_that_is_no_mistake_stays_unexplained() -> None:

@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
+import nn
 from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, ops, rand, randn, tensor
 from autograd_lite import functions as F
 from autograd_lite.graph import draw
@@ -370,6 +371,49 @@ def test_nan_infinite_and_vanishing_gradients_show():
     assert '"tracked vanishing"' in source and "below 1e-7" in source
     assert f'color="{LIGHT["gradient"]}">&#160;▲ 1.4e-9' in source  # pale, but for the number
     assert '"tracked alarm"' not in source
+
+
+def test_values_that_are_no_numbers_show():
+    x = tensor([[-1.0, 4.0, 0.0]], requires_grad=True, name="x")
+    with np.errstate(all="ignore"):
+        total = (F.log(x) * 1).sum()
+        g = draw(total, grads=False)
+    assert [card(g, kind).alarm for kind in ("log", "mul")] == [
+        "1 NaN and 1 infinite of 3 values"
+    ] * 2
+    assert card(g, "x").alarm == card(g, "sum").alarm == ""  # the value of the sum says it
+    red = f'color="{LIGHT["wrong ink"]}"'
+    assert f"{red}><b>● 1 NaN and 1 infinite of 3 values</b>" in g.to_dot()
+    assert f"{red}>= NaN<" in g.to_dot()
+    for text in (g.to_text(), g.to_mermaid(), g.to_html()):
+        assert "1 NaN and 1 infinite of 3 values" in text
+    assert "NaN and" not in draw((x * 1).sum()).to_dot()
+    with np.errstate(all="ignore"), no_grad():
+        x[:] = np.nan  # what was computed with is not known any more
+    assert card(draw(total), "x").alarm == ""
+
+
+def test_a_folded_card_counts_the_operations_with_values_that_are_no_numbers():
+    class Log(nn.Module):
+        def forward(self, x):
+            return x.log() + (x * 2)
+
+    with np.errstate(all="ignore"):
+        g = draw(Log()(tensor([-1.0, 1.0], requires_grad=True)).sum(), depth=0)
+    assert [n.alarm for n in g.drawing.nodes if n.kind == "module"] == [
+        "NaN or infinite values in 2 of them"
+    ]
+
+
+def test_a_long_index_is_called_by_its_shape():
+    x = tensor(np.arange(40.0).reshape(20, 2), requires_grad=True, name="x")
+    index = np.arange(18).reshape(2, 9)[::-1]
+    node = card(draw(x[index].sum()), "getitem")
+    assert node.forward == "V = x[const2x9]"
+    assert node.backward == ["dx = scatter_add(dV, shape=(20, 2), index=const2x9)"]
+    mask = np.arange(20) % 3 == 0
+    assert card(draw(x[mask, 0].sum()), "getitem").forward == "v = x[const20, 0]"
+    assert card(draw(x[[3, 1]].sum()), "getitem").forward == "V = x[array([3, 1], dtype='int64')]"
 
 
 def test_the_gradient_sets_the_thickness():

@@ -491,7 +491,7 @@ def test_the_picture_follows_the_step(screen):
         return screen.style(f"#{key}", "opacity") != "1"
 
     def warm(key):
-        rule = f"text.f{film.COLOURS[LIGHT['gradient'].lower()]}"
+        rule = f"text.f{film.CLASSES[LIGHT['gradient'].lower()]}"
         return screen.style(f"#{key} {rule}", "opacity") == "1"
 
     assert not pale(relu) and warm(relu)  # the whole picture
@@ -784,7 +784,7 @@ def test_light_and_dark_can_be_read(screen, dark):
     wanted = "rgb({}, {}, {})".format(*bytes.fromhex(paper[1:]))
     assert screen.style("body", "backgroundColor") == wanted
     ink = "rgb({}, {}, {})".format(*bytes.fromhex((LIGHT, DARK)[dark]["quiet"][1:]))
-    quiet = f"text.f{film.COLOURS[LIGHT['quiet'].lower()]}"
+    quiet = f"text.f{film.CLASSES[LIGHT['quiet'].lower()]}"
     assert screen.style(f"#{key_of(story, 'relu')} {quiet}", "fill") == ink
     for step in (0, 3, 8, 13):
         screen.js(

@@ -473,6 +473,33 @@ def test_a_folded_card_sends_one_gradient_to_what_it_uses_twice():
     assert [421.0] in sent
 
 
+def test_a_folded_card_sends_one_gradient_to_a_weight_that_it_uses_transposed():
+    class Inner(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.W = nn.Parameter(tensor(np.random.default_rng(0).standard_normal((3, 3))))
+
+        def forward(self, x):
+            return (x @ self.W.mT).tanh() @ self.W.mT @ self.W
+
+    class Outer(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(x) @ self.inner.W
+
+    inner = Inner()
+    x = tensor(np.random.default_rng(1).standard_normal((2, 3)), name="x")
+    drawing = draw(Outer(inner)(x).sum(), depth=1).drawing
+    (card,) = [n.key for n in drawing.nodes if n.kind == "module"]
+    (weight,) = [n.key for n in drawing.nodes if n.kind == "parameter"]
+    (sent,) = [e.grads for e in drawing.edges if (e.source, e.target) == (weight, card)]
+    (inner(x) @ inner.W.detach()).sum().backward()
+    assert sent == [pytest.approx(np.linalg.norm(inner.W.grad.data))]
+
+
 def test_a_model_that_is_drawn_keeps_the_lines_that_made_it():
     g = draw(nn.Linear(2, 1), np.ones((1, 2)))
     places = {g.drawing.frames[n.key].place for n in g.drawing.nodes if n.kind == "op"}
