@@ -23,7 +23,10 @@ __all__ = ["Argument", "Program", "Statement", "trace"]
 # rows that keep their name; every other is written out by its forward function
 KEPT = {"mean", "erf", "expand", "scatter_add", "put"}
 # operations that reach a limit exactly through a value that NumPy warns of
-QUIET = {"sigmoid": "over", "logsumexp": "divide", "binary_cross_entropy": "divide"}
+QUIET = {
+    "sigmoid": "over", "logsumexp": "divide", "binary_cross_entropy": "divide",
+    "binary_cross_entropy_with_logits": "over",
+}  # fmt: skip
 
 
 @dataclass(eq=False)

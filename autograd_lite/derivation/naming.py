@@ -20,7 +20,7 @@ TAKEN = {
     *keyword.kwlist, *dir(builtins), "np", "math", "erf", "parameters", "gradients", "backprop",
     "l", "O", "I",  # which look like 1 and 0
 }  # fmt: skip
-OWN_LOSSES = ("binary_cross_entropy",)  # operations whose second input is a target
+OWN_LOSSES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")  # (input, target)
 WORDS = {"log_softmax": "log_p", "std": "sd", "var": "var", "sqrt": "s", "exp": "e"}
 LOCAL = {"exp": "e", "sub": "c", "sum": "s", "max": "m", "sqrt": "r", "log": "q", "div": "q"}
 

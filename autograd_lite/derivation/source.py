@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..ops import is_basic
-from ..program import Program, Statement, is_leaf, is_number, is_range, leaf, named, parts
+from ..program import Argument, Program, Statement, is_leaf, is_number, is_range, leaf, named, parts
 from ..simplify import BLOCKS, VIEWS, Maker, cost, rebuilt
 from ..symbol import ATOM, INFIX, PLUS, POWER, TIMES, UNARY, Symbol, Writer
 from .naming import give, local_letter
@@ -290,15 +290,27 @@ class Source:
             self.add(["def backprop(", *(f"{INDENT}{n}," for n in names), "):"])
         self.add(self.docstring())
         for a in program.of_kind("input", "constant"):
-            line = f"{INDENT}assert {a.symbol.name}.shape == {shape_text(a.symbol.shape)}"
-            self.add([f"{line}  # {a.symbol.dtype}"])
-        for a in program.of_kind("parameter"):
-            if a.symbol.name in self.words:
-                key = numpy.quoted(key_of(a, program))
-                line = f"{INDENT}{a.symbol.name} = parameters[{key}]"
-                self.add(with_comment([line], shape_text(a.symbol.shape)))
+            name = a.symbol.name
+            line = f"{INDENT}assert {name}.shape == {shape_text(a.symbol.shape)}, {name}.shape"
+            self.add(with_comment([line], str(a.symbol.dtype)))
+        self.take([a for a in program.of_kind("parameter") if a.symbol.name in self.words])
         if "erf" in self.words:
             self.add([f"{INDENT}erf = np.vectorize(math.erf, otypes=[float])"])
+
+    def take(self, parameters: list[Argument]) -> None:
+        """The lines that take the parameters out of their dictionary."""
+        if parameters:
+            self.add([f"{INDENT}try:"])
+            for a in parameters:
+                key = numpy.quoted(key_of(a, self.program))
+                self.add([f"{INDENT * 2}{a.symbol.name} = parameters[{key}]"])
+            self.add([f"{INDENT}except KeyError as name:"])
+            message = 'f"backprop: parameters has no {name}"'
+            self.add([f"{INDENT * 2}raise TypeError({message}) from None"])
+        for a in parameters:
+            name = a.symbol.name
+            line = f"{INDENT}assert {name}.shape == {shape_text(a.symbol.shape)}, {name}.shape"
+            self.add([line])
 
     def docstring(self) -> list[str]:
         program = self.program

@@ -184,7 +184,7 @@ def test_the_source_is_seen_by_inspect_and_in_tracebacks():
     assert inspect.getsource(function) in derivation.source()
     assert "d_w = " in inspect.getsource(function)
     with pytest.raises(TypeError) as error:
-        function(parameters={"w": "no array"})
+        function(parameters={"w": np.array(["a", "b", "c"])})
     assert "np.exp(w)" in "".join(traceback.format_exception(error.value))
 
 
