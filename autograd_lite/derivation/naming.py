@@ -13,7 +13,7 @@ import numpy as np
 
 from ..names import LETTER
 from ..program import Argument, Program, Statement, named
-from ..simplify import PRODUCTS
+from ..simplify import PRODUCTS, VIEWS
 
 LONGEST = 28  # characters of a name: three of them still fit on a line
 TAKEN = {
@@ -59,7 +59,7 @@ def name_program(program: Program) -> set[str]:
         if not a.symbol.name:
             letter = guess(a)
             if letter == "x" and a is not data and a.use in ("sub", "mul"):
-                letter = "t"
+                letter = "t" if a.use == "sub" else "k"
             letters.append((a.symbol, letter))
     for s in program.statements:
         if s.kind == "forward" and not s.target.name:
@@ -117,11 +117,17 @@ def guess(a: Argument) -> str:
         return "mask"
     if v.dtype.kind in "iu":
         return "t" if a.use == "nll" else "index"
-    if a.use == "mul" and a.kind == "constant" and v.size and len(set(v.ravel()[:99])) <= 2:
-        return "mask" if 0 in v else "x"
-    if a.use == "div":
-        return "k"
-    return "t" if a.use in OWN_LOSSES or (a.use == "sub" and a.place == 1) else "x"
+    if a.kind == "constant" or a.made:
+        found = set(v.ravel()[:99])
+        if found in ({0}, {1}):
+            return "ones" if 1 in found else "zeros"
+        if len(found) == 2 and 0 in found:
+            return "mask"
+    if a.made and a.made not in VIEWS and (a.use not in PRODUCTS or a.place):
+        return WORDS.get(a.made, LETTER.get(a.made, "u"))
+    if a.use in OWN_LOSSES or (a.use == "sub" and a.place == 1):
+        return "t"
+    return "k" if a.use == "div" or (a.use == "mul" and a.kind == "constant") else "x"
 
 
 def local_letter(e: Any) -> str:

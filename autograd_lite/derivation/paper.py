@@ -11,6 +11,7 @@ import numpy as np
 
 from ..names import words
 from ..program import Program, Statement, is_leaf, named
+from ..simplify import VIEWS
 from ..symbol import ATOM, COMPARE, PLUS, POWER, TIMES, UNARY, Symbol, Writer
 from .source import NumPy, block, key_of, part_text, shape_text
 
@@ -91,6 +92,7 @@ def as_text(program: Program) -> str:
         if a.kind != "hook":
             label = words(key_of(a, program))
             kind = "data" if a.kind == "constant" else a.kind
+            kind = f"computed by {a.made} before the record" if a.made not in ("", *VIEWS) else kind
             facts = [str(a.symbol.dtype), kind] + [label] * (label != a.symbol.name)
             given.append((a.symbol.name, shape_text(a.symbol.shape), " ".join(facts)))
         else:

@@ -290,9 +290,7 @@ class Source:
             self.add(["def backprop(", *(f"{INDENT}{n}," for n in names), "):"])
         self.add(self.docstring())
         for a in program.of_kind("input", "constant"):
-            name = a.symbol.name
-            line = f"{INDENT}assert {name}.shape == {shape_text(a.symbol.shape)}, {name}.shape"
-            self.add(with_comment([line], str(a.symbol.dtype)))
+            self.add(with_comment([asserted(a.symbol)], str(a.symbol.dtype)))
         self.take([a for a in program.of_kind("parameter") if a.symbol.name in self.words])
         if "erf" in self.words:
             self.add([f"{INDENT}erf = np.vectorize(math.erf, otypes=[float])"])
@@ -307,10 +305,7 @@ class Source:
             self.add([f"{INDENT}except KeyError as name:"])
             message = 'f"backprop: parameters has no {name}"'
             self.add([f"{INDENT * 2}raise TypeError({message}) from None"])
-        for a in parameters:
-            name = a.symbol.name
-            line = f"{INDENT}assert {name}.shape == {shape_text(a.symbol.shape)}, {name}.shape"
-            self.add([line])
+        self.add(asserted(a.symbol) for a in parameters)
 
     def docstring(self) -> list[str]:
         program = self.program
@@ -348,6 +343,13 @@ class Source:
         else:
             lines = assigned(name, s.expr, end=".copy()" if returned_alias(s) else "")
         return with_comment(lines, shape_text(s.shape))
+
+
+def asserted(x: Symbol) -> str:
+    """The line that makes sure of a shape, and shows another one where there is room for that."""
+    line = f"{INDENT}assert {x.name}.shape == {shape_text(x.shape)}"
+    shown = f"{line}, {x.name}.shape"
+    return shown if fits(shown) else line
 
 
 def with_comment(lines: list[str], comment: str) -> list[str]:
