@@ -64,6 +64,7 @@ class Statement:
     summed: tuple[int, ...] = ()
     argument: Argument | None = None
     through: Symbol | None = None  # the output of the operation that a gradient passes
+    equal: list[Statement] = field(default_factory=list)  # dropped, as they say the same
     twin: bool = False  # stands for several equal values of the tape, each with its own gradient
 
     @property
@@ -108,11 +109,13 @@ class Program:
         forward = (s for s in self.statements if s.kind == "forward")
         return {n.serial: s for s in forward for n in s.nodes}
 
-    def passed(self, s: Statement, homes: dict[int, Statement]) -> Statement | None:
-        """The forward statement that a backward one passes through; None for a sum."""
+    def passed(self, s: Statement, homes: dict[int, Statement]) -> list[Statement]:
+        """The forward statements that a backward one passes through, the last first; none for a
+        sum."""
         if s.kind == "sum":
-            return None
-        return next((homes[n.serial] for n in s.nodes if n.serial in homes), None)
+            return []
+        through = {id(h): h for n in reversed(s.nodes) if (h := homes.get(n.serial)) is not None}
+        return list(through.values())
 
     def of_kind(self, *kinds: str) -> list[Argument]:
         """The arguments of some kinds, kind by kind."""

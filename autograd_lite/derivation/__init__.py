@@ -12,12 +12,13 @@ import numpy as np
 
 from ..origin import Place, origin_of
 from ..program import Argument, Program, trace
-from ..simplify import simplify, spell_out
+from ..simplify import spell_out
 from ..tensor import Tensor
 from .check import Check, check
 from .naming import name_program
 from .paper import as_latex, as_markdown, as_text
 from .source import Source, execute, key_of, shorten
+from .textbook import simplify
 
 __all__ = ["Check", "Derivation", "Line", "derive"]
 

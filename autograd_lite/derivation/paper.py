@@ -29,9 +29,10 @@ plain = Plain()
 
 @dataclass
 class Step:
-    """One step backward: the forward statement that it passes through, and what it gives."""
+    """One step backward: the forward statements that it passes through, the last first, and what
+    it gives."""
 
-    statement: Statement | None
+    through: list[Statement]
     gives: list[Statement] = field(default_factory=list)
 
 
@@ -39,11 +40,19 @@ def steps(program: Program) -> list[Step]:
     """The backward statements, those of one forward statement together."""
     homes = program.homes()
     found: list[Step] = []
+    last: Statement | None = None
+    told: set[int] = set()
     for s in program.backward:
         through = program.passed(s, homes)
-        if not found or found[-1].statement is not through or s.kind == "sum":
-            found.append(Step(through))
-        found[-1].gives.append(s)
+        if not found or not through or through[-1] is not last:
+            found.append(Step([]))
+        last = through[-1] if through else None
+        step = found[-1]
+        step.through += [
+            t for t in through if id(t) not in told or (t is last and not step.through)
+        ]
+        told |= set(map(id, through))
+        step.gives.append(s)
     return found
 
 
@@ -105,11 +114,10 @@ def as_text(program: Program) -> str:
     out += ["", "Backward"]
     body: list[tuple[str, ...]] = []
     for step in steps(program):
-        if step.statement is not None:
-            head = lines_of(step.statement, visible)[-1]
-            body.append((f"through {head}", "", operations(step.statement)))
+        for s in step.through:
+            body.append((f"through {lines_of(s, visible)[-1]}", "", operations(s)))
         for s in step.gives:
-            indent = "  " if step.statement is not None else ""
+            indent = "  " if step.through else ""
             body += [(indent + text, *more) for text, *more in rows(s, visible, notes(s, visible))]
     out += table(body)
     if program.unused:
@@ -308,6 +316,11 @@ class Latex(Writer):
 latex = Latex()
 
 
+def latex_formula(s: Statement) -> str:
+    """A statement in a line of text."""
+    return latex_line(s).partition(" && ")[0].replace("&", "")
+
+
 def latex_line(s: Statement) -> str:
     """A statement as a line of an aligned block: formula, then shape."""
     name, e = latex_name(s.target.name), s.expr
@@ -346,10 +359,8 @@ def as_markdown(program: Program) -> str:
         out += ["**Forward**", f"$$\n{aligned(program.forward)}\n$$"]
     out.append("**Backward**")
     for i, step in enumerate(steps(program), 1):
-        title = "adding up"
-        if step.statement is not None:
-            title = f"through ${latex_line(step.statement).partition(' && ')[0].replace('&', '')}$"
-            title += f" ({operations(step.statement)})"
+        through = [f"${latex_formula(s)}$ ({operations(s)})" for s in step.through]
+        title = "through " + ", then ".join(through) if through else "adding up"
         remarks = [(s.target.name, notes(s, visible)) for s in step.gives]
         text = "".join(f"\n\n   ${latex_name(n)}$: {note}." for n, note in remarks if note)
         block = "\n".join("   " + line for line in aligned(step.gives).splitlines())

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ops import is_basic
 from ..program import Argument, Program, Statement, is_leaf, is_number, is_range, leaf, named, parts
-from ..simplify import BLOCKS, VIEWS, Maker, cost, rebuilt
+from ..simplify import BLOCKS, VIEWS, Maker, cost, swapped
 from ..symbol import ATOM, INFIX, PLUS, POWER, TIMES, UNARY, Symbol, Writer
 from .naming import give, local_letter
 
@@ -85,6 +85,9 @@ class NumPy(Writer):
         match s.name:
             case "neg" if named(s.inputs[0], "pow"):
                 return f"-({self.text(s.inputs[0])})", UNARY
+            case "neg" if named(s.inputs[0], "mul") or named(s.inputs[0], "div"):
+                inner = self.text(s.inputs[0])
+                return (f"-({inner})", UNARY) if inner[0] == "-" else (f"-{inner}", TIMES)
             case "total":
                 return " ".join(self.terms(s)), PLUS
             case "full":
@@ -199,7 +202,7 @@ def shorten(program: Program, taken: set[str]) -> None:
             local = Statement(leaf(part.value), part, "local", list(s.nodes))
             give(local.target, local_letter(part), taken)
             place(local)
-            s.expr = swap(part, local.target, maker)(s.expr)
+            s.expr = swapped(part, local.target, maker)(s.expr)
         out.append(s)
 
     for s in program.statements:
@@ -213,17 +216,6 @@ def fit_lines(s: Statement) -> bool:
         return True
     end = ".copy()" if returned_alias(s) else ""
     return all(fits(line) for line in assigned(s.target.name, s.expr, end=end))
-
-
-def swap(old: Symbol, new: Symbol, maker: Maker) -> Any:
-    """A function that writes `new` for `old`."""
-
-    def change(e: Symbol) -> Any:
-        if e is old:
-            return new
-        return e if e.kw is None else rebuilt(e, change, maker)
-
-    return change
 
 
 def returned_alias(s: Statement) -> bool:
@@ -405,7 +397,6 @@ def reads_each_once(index: Any, shape: tuple[int, ...]) -> bool:
     first = index[0]
     return (
         isinstance(first, np.ndarray)
-        and first.ndim == 1
         and is_range(first)
         and len(index) == 2
         and getattr(index[1], "shape", None) == first.shape
