@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ TAKEN = {
 }  # fmt: skip
 OWN_LOSSES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")  # (input, target)
 WORDS = {"log_softmax": "log_p", "std": "sd", "var": "var", "sqrt": "s", "exp": "e"}
-LOCAL = {"exp": "e", "sub": "c", "sum": "s", "max": "m", "sqrt": "r", "log": "q", "div": "q"}
+LOCAL = {"exp": "e", "sub": "c", "sum": "s", "max": "m", "sqrt": "s", "log": "q", "div": "q"}
 
 
 def identifier(name: str) -> str:
@@ -41,6 +42,21 @@ def identifier(name: str) -> str:
     if text and not text.isidentifier():
         text = f"v{text}"
     return f"{text}_" if text in TAKEN else text
+
+
+def root(x: Any) -> tuple[int, bool] | None:
+    """n and whether x is its square root, or else one over that; None for another number.
+
+    >>> root(math.sqrt(3)), root(1 / math.sqrt(2)), root(0.5)
+    ((3, True), (2, False), None)
+    """
+    if not isinstance(x, float) or not 1e-4 < x < 1e4 or x == 1:
+        return None
+    n = round(x * x if x > 1 else 1 / (x * x))
+    exact = math.sqrt(n)
+    if exact == int(exact) or x not in (exact, 1 / exact, math.sqrt(1 / n)):
+        return None
+    return n, x > 1
 
 
 def name_program(program: Program) -> set[str]:

@@ -66,7 +66,7 @@ class NumPy(Writer):
         if is_range(a):
             text = f"{self.function('arange')}({a.size})"
             return text if a.ndim == 1 else f"{text}.reshape({self.text(a.shape)})"
-        if a.ndim == 2 and a.shape[0] == a.shape[1] and (a == np.eye(len(a))).all():
+        if is_identity(a):
             return f"{self.function('eye')}({len(a)}{dtype})"
         for word, n in (("zeros", 0), ("ones", 1)):
             if (a == n).all():
@@ -130,6 +130,10 @@ class NumPy(Writer):
             return f"{self.prefix}ones({self.text(shape)}{end})"
         value = self.number(float(n)) if by == 1 else f"{self.text(n)} / {self.text(by)}"
         return f"{self.prefix}full({self.text(shape)}, {value}{end})"
+
+
+def is_identity(a: Any) -> bool:
+    return a.ndim == 2 and a.shape[0] == a.shape[1] and bool((a == np.eye(len(a))).all())
 
 
 numpy = NumPy()

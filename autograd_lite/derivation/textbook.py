@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..program import Program, Statement, is_leaf, is_range, leaves, named
+from ..program import Program, Statement, is_leaf, is_number, is_range, leaves, named
 from ..simplify import (
     Joiner,
     Maker,
@@ -67,6 +67,8 @@ class Textbook(Maker):
                     "getitem", eye[kw["index"][1].value], (eye,), {"index": kw["index"][1]}
                 )
                 return self.scaled(ones, x.kw["n"], x.kw["by"])
+            case "mul" | "div" if (spread := self.spread(name, value, inputs)) is not None:
+                return spread
             case "bitwise_and" if any(i is False or i is np.False_ for i in inputs):
                 return False
             case "where" if x is False:
@@ -78,6 +80,17 @@ class Textbook(Maker):
                 ]
                 return super().rewrite(name, value, tuple(numbers), kw)
         return super().rewrite(name, value, inputs, kw)
+
+    def spread(self, name: str, value: Any, inputs: tuple[Any, ...]) -> Any:
+        """A number and a broadcast: the broadcast of the product or quotient; None for others."""
+        i = next((i for i, x in enumerate(inputs) if named(x, "expand")), None)
+        if i is None or not is_number(inputs[1 - i]):
+            return None
+        few = list(inputs)
+        few[i] = inputs[i].inputs[0]
+        small = few[i].value.astype(value.dtype)  # of a shape and a dtype; nothing reads the values
+        inner = self.rewrite(name, small, tuple(few), {})
+        return self.rewrite("expand", value, (inner,), {"shape": value.shape})
 
     def flat_product(self, x: Symbol, value: Any) -> Any:
         """The product of a vector, which was a row or a column before `reshape`."""
@@ -133,7 +146,7 @@ class Textbook(Maker):
         (a, m, p), (b, n, q) = map(self.factors, e.inputs)
         sign = 1 if m * n > 0 else -1
         if e.name == "div":
-            a, b = self.scaled(a, abs(m), p), self.scaled(b, abs(n), q)
+            a, b = self.scaled(a, abs(m) * q, 1), self.scaled(b, abs(n) * p, 1)
             p = q = 1
         else:
             if a.dtype.kind == "b":

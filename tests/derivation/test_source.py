@@ -255,7 +255,7 @@ def test_hooks_are_parameters_of_the_function():
     ]
     assert "d_h = halved(2 * h)" in derivation.source()
     assert "d_w = hook(log(x.T @ d_z))" in derivation.source()
-    assert "through the hook halved of h" in str(derivation)
+    assert "through halved, a hook of h" in str(derivation)
     agrees(loss)
     np.testing.assert_allclose(*seen, rtol=1e-12)
 
