@@ -23,6 +23,7 @@ GREEK = {
 LETTERS = {"weight": "W", "bias": "b"}
 KNOWN = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "max", "min"}
 OTHERWISE = {"maximum": "max", "minimum": "min"}  # what LaTeX calls a function
+WHOLE = {"cumsum", "cumprod", "flip", "pad", "diag"}  # of an array, though its elements are equal
 REDUCED = ("sum", "mean", "max", "min", "prod")
 RELATIONS = {
     "equal": "=", "not_equal": r"\neq", "less": "<", "less_equal": r"\leq", "greater": ">",
@@ -49,6 +50,9 @@ def latex_name(name: str) -> str:
         return indexed(latex_name(path), last)
     if found := re.fullmatch(r"([^\W\d_]+)(\d+)", name):
         return indexed(latex_name(found[1]), found[2])
+    if "_from_" in name:  # one of several paths
+        to, _, through = name.partition("_from_")
+        return indexed(latex_name(to), rf"\mathrm{{from}}\,{latex_name(through)}")
     head, _, rest = name.partition("_")
     if rest and (len(head) == 1 or head in GREEK):
         plain = len(rest) == 1 or rest in GREEK
@@ -213,6 +217,8 @@ class Latex(Writer):
 
     def reshaped(self, x: Any, s: Symbol) -> str:
         """A vector as a column or a row, or the other way round; else with the new sizes."""
+        if x.size == 1:
+            return self.bracketed(x, ATOM)
         if {x.ndim, s.ndim} == {1, 2} and 1 in x.shape + s.shape:
             word = "vec" if s.ndim == 1 else "col" if s.shape[1] == 1 else "row"
         else:
@@ -256,13 +262,16 @@ class Latex(Writer):
     def called(self, s: Symbol) -> tuple[str, list[str]]:
         if s.name == "call":
             return rf"\operatorname{{{escaped(s.inputs[0].name)}}}", [self.text(s.inputs[1])]
-        return super().called(s)
+        function, words = super().called(s)
+        if s.name in WHOLE:
+            words[0] = self.all_ones(s.inputs[0]) or words[0]
+        return function, words
 
     def keyword(self, name: str) -> str:
         return upright(name)
 
     def quoted(self, word: str) -> str:
-        return rf"\text{{{word.replace('->', ' to ')}}}"
+        return rf"\text{{{word}}}".replace("->", r"}\to\text{")
 
     def dtype_text(self, dtype: Any) -> str:
         return rf"\text{{{np.dtype(dtype).name}}}"
@@ -292,6 +301,8 @@ class Latex(Writer):
         if isinstance(x, float) and not np.isfinite(x):
             return {"inf": r"\infty", "-inf": r"-\infty"}.get(str(x), r"\mathrm{NaN}")
         mantissa, e, exponent = f"{x:.6g}".partition("e")
+        if float(f"{x:.6g}") != x:
+            mantissa += r"\ldots"
         if not e:
             return mantissa
         power = f"10^{{{int(exponent)}}}"

@@ -141,9 +141,10 @@ def guess(a: Argument) -> str:
             return "mask"
     if a.made and a.made not in VIEWS and (a.use not in PRODUCTS or a.place):
         return WORDS.get(a.made, LETTER.get(a.made, "u"))
-    if a.use in OWN_LOSSES or (a.use == "sub" and a.place == 1):
+    if a.use in ("sub", *OWN_LOSSES) and a.place == 1:
         return "t"
-    return "k" if a.use == "div" or (a.use == "mul" and a.kind == "constant") else "x"
+    factor = a.use in ("mul", *OWN_LOSSES) and a.kind == "constant"
+    return "k" if a.use == "div" or factor else "x"
 
 
 def local_letter(e: Any) -> str:

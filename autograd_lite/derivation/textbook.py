@@ -57,6 +57,8 @@ class Textbook(Maker):
                 return self.sum_of_copies(value, x, kw)
             case "sum" if kw["axis"] is None and any(named(x, v) for v in REORDERED):
                 return self.rewrite(name, value, x.inputs, kw)
+            case "sum" if named(x, "sum") and x.ndim < x.inputs[0].ndim:
+                return self.sum_of_sums(value, x, kw)
             case "sum" if is_one_hot(x) and ops.axes_of(x, kw["axis"]) == (1,):
                 return self.full(value, 1)
             case "scatter_add" if keeps_all(kw["index"]):
@@ -97,8 +99,14 @@ class Textbook(Maker):
         a, b = x.inputs
         if is_column(b) and value.shape == a.shape[:-1]:
             return self.make("matmul", value, (a, b.inputs[0]), {})
-        if is_row(a) and value.shape == (*b.shape[:-2], *b.shape[-1:]):
+        if is_row(a) and value.shape == (*b.shape[:-2], *b.shape[-1:]) * (b.ndim > 1):
             return self.make("matmul", value, (a.inputs[0], b), {})
+        if is_column(a) and value.shape == a.inputs[0].shape and b.shape == (1, 1):
+            a, b = b, a
+        if (is_row(b) and value.shape == b.inputs[0].shape) or (is_column(b) and a.shape == (1, 1)):
+            number = a.value.reshape(())
+            number = self.rewrite("reshape", number, (a,), {"shape": ()})
+            return self.rewrite("mul", value, (number, b.inputs[0]), {})
         return None
 
     def sum_of_copies(self, value: Any, x: Symbol, kw: dict[str, Any]) -> Any:
@@ -121,6 +129,17 @@ class Textbook(Maker):
         inner = self.scaled(inner, copies, 1)
         return self.rewrite("expand", value, (inner,), {"shape": value.shape})
 
+    def sum_of_sums(self, value: Any, x: Symbol, kw: dict[str, Any]) -> Any:
+        """A sum over axes of a sum over others: over all of them at once."""
+        inner: Any = x.inputs[0]
+        first = ops.axes_of(inner, (x.kw or kw)["axis"])
+        left = [i for i in range(inner.ndim) if i not in first]
+        axes = tuple(sorted((*first, *(left[i] for i in ops.axes_of(x, kw["axis"])))))
+        axis = None if len(axes) == inner.ndim else axes
+        total = np.sum(inner.value, axis=axis)
+        flat = self.rewrite("sum", total, (inner,), {"axis": axis, "keepdims": False})
+        return self.rewrite("reshape", value, (flat,), {"shape": value.shape})
+
     # ---- gradients, which nobody wrote
 
     def gathered(self, e: Any) -> Any:
@@ -137,6 +156,8 @@ class Textbook(Maker):
                 return self.scaled(self.rewrite("sum", total, (x,), e.kw), n, by)
         if e.name in ("mul", "div") and all(isinstance(i, Symbol) for i in e.inputs):
             return self.signed_out(e)
+        if e.name in ("mul", "div") and not is_number(e.inputs[0]):
+            return self.scaled(*self.factors(e))
         if e.name in ("add", "sub", "total"):
             return self.factored_out(e)
         return e
@@ -156,11 +177,13 @@ class Textbook(Maker):
 
     def factored_out(self, e: Symbol) -> Any:
         """A sum of two terms that are times the same number: that number times the sum."""
-        if len(e.inputs) != 2:
+        if len(e.inputs) != 2 or any(is_number(i) for i in e.inputs):
             return e
         (a, m, p), (b, n, q) = map(self.factors, e.inputs)
         n = -n if e.name == "sub" else n
-        if (abs(m), p) != (abs(n), q) or (abs(m), p) == (1, 1) or not a.shape == b.shape == e.shape:
+        if (abs(m), p) != (abs(n), q) or not a.shape == b.shape == e.shape:
+            return e
+        if m == n and (abs(m), p) == (1, 1):
             return e
         if n > m:
             a, b, m, n = b, a, n, m
@@ -230,8 +253,9 @@ def simplify(program: Program) -> Program:
 
 
 def gather(program: Program, maker: Textbook) -> None:
-    """Gradients with their numbers in one place; one that only the next needs is written there if
-    that makes both shorter, as softmax and cross-entropy are derived together."""
+    """Gradients with their numbers in one place; one made of data alone that only the next needs is
+    written there if that makes both shorter, as softmax and cross-entropy are derived together."""
+    data = {id(a.symbol) for a in program.of_kind("input", "constant")}
     readers: dict[int, set[int]] = {}
     for s in program.statements:
         for x in leaves(s.expr):
@@ -243,7 +267,7 @@ def gather(program: Program, maker: Textbook) -> None:
             continue
         s.expr = maker.gathered(s.expr)
         users = readers.get(id(s.target), set())
-        if fixed(program, s) or len(users) != 1:
+        if fixed(program, s) or len(users) != 1 or {id(x) for x in leaves(s.expr)} - data:
             continue
         user = by_id[next(iter(users))]
         if user.kind not in ("gradient", "sum"):
@@ -253,8 +277,6 @@ def gather(program: Program, maker: Textbook) -> None:
             user.expr, user.nodes = joined, merged(s.nodes, user.nodes)
             user.through = s.through
             user.summed = user.summed or s.summed
-            for x in leaves(s.expr):
-                readers[id(x)] = readers[id(x)] - {id(s)} | {id(user)}
             gone.add(id(s))
     program.statements = [s for s in program.statements if id(s) not in gone]
 

@@ -190,8 +190,8 @@ def test_latex_brackets_what_a_function_takes():
     a, b = named("a", 3, 4), named("b", 4)
     loss = r"\mathit{loss}"
     assert formula_in_latex((a * b).mean(), loss) == r"\operatorname{mean} \left(a \odot b\right)"
-    assert formula_in_latex((a / -b).sum(), r"\mathrm{d}b") == (
-        r"\sum_{\text{axis }0} \frac{u_{2}}{u_{1}}"
+    assert formula_in_latex((a / -b).sum(), r"\mathrm{d}u_{1}") == (
+        r"-\sum_{\text{axis }0} \frac{u_{2}}{u_{1}}"
     )
     text = derive(a.log_softmax(dim=1)[0].sum()).to_latex()
     assert r"c - \log\left(\sum_{\text{axis }1} \mathrm{e}^{c}\right)" in text
