@@ -134,7 +134,6 @@ def count(n: int) -> str:
 
 
 SIGNS = [
-    (r", keepdims=True\b", ""),
     (r"\.mT\b", "ᵀ"),
     (r" @ ", " · "),
     (r" \* ", " × "),
@@ -159,7 +158,7 @@ def rounded(formula: str) -> str:
 
 
 def typeset(formula: str) -> str:
-    """A formula in mathematical signs, which have no word for keepdims.
+    """A formula in mathematical signs.
 
     >>> typeset("dX = dZ @ W.mT * 2 ** 2 - 1e-05")
     'dX = dZ · Wᵀ × 2² − 1e-05'

@@ -23,7 +23,10 @@ __all__ = ["Argument", "Program", "Statement", "trace"]
 # rows that keep their name; every other is written out by its forward function
 KEPT = {"mean", "erf", "expand", "scatter_add", "put"}
 # operations that reach a limit exactly through a value that NumPy warns of
-QUIET = {"sigmoid": "over", "logsumexp": "divide", "binary_cross_entropy": "divide"}
+QUIET = {
+    "sigmoid": "over", "logsumexp": "divide", "binary_cross_entropy": "divide",
+    "binary_cross_entropy_with_logits": "over",
+}  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -37,6 +40,7 @@ class Argument:
     symbol: Symbol
     label: str
     value: Any
+    made: str = ""  # the operation that computed it, where that is not on the record
     use: str = ""  # the first operation that takes it
     place: int = 0  # as which input
 
@@ -60,6 +64,7 @@ class Statement:
     summed: tuple[int, ...] = ()
     argument: Argument | None = None
     through: Symbol | None = None  # the output of the operation that a gradient passes
+    equal: list[Statement] = field(default_factory=list)  # dropped, as they say the same
     twin: bool = False  # stands for several equal values of the tape, each with its own gradient
 
     @property
@@ -104,11 +109,13 @@ class Program:
         forward = (s for s in self.statements if s.kind == "forward")
         return {n.serial: s for s in forward for n in s.nodes}
 
-    def passed(self, s: Statement, homes: dict[int, Statement]) -> Statement | None:
-        """The forward statement that a backward one passes through; None for a sum."""
+    def passed(self, s: Statement, homes: dict[int, Statement]) -> list[Statement]:
+        """The forward statements that a backward one passes through, the last first; none for a
+        sum."""
         if s.kind == "sum":
-            return None
-        return next((homes[n.serial] for n in s.nodes if n.serial in homes), None)
+            return []
+        through = {id(h): h for n in reversed(s.nodes) if (h := homes.get(n.serial)) is not None}
+        return list(through.values())
 
     def of_kind(self, *kinds: str) -> list[Argument]:
         """The arguments of some kinds, kind by kind."""
@@ -227,7 +234,7 @@ class Tracer:
         self.statements: list[Statement] = []
         for node in self.nodes:
             if node.op is None:
-                self.symbols[node.serial] = self.argument(node).symbol
+                self.symbols[node.serial] = self.leaf(node)
             else:
                 check_leaves(node)
                 self.forward(node)
@@ -243,16 +250,32 @@ class Tracer:
             sorted({QUIET[t.op.name] for t in self.nodes if t.op and t.op.name in QUIET}),
         )
 
-    def argument(self, t: Any) -> Argument:
+    def leaf(self, t: Any) -> Symbol:
+        """What stands for a leaf: an argument, the transpose of one, or the ones that the backward
+        pass of a recorded backward pass starts from."""
+        made = "" if t.kw is None else t.kw.name
+        if not t.requires_grad:
+            if (made == "expand" or t.name == "seed") and (t.data == 1).all():
+                return Symbol("full", t.data, (), full_of_ones(t.data))
+            if (turned := self.turned(t.data)) is not None:
+                return turned
+        return self.argument(t, made).symbol
+
+    def turned(self, a: Any) -> Symbol | None:
+        """The transpose of an argument, where this array is that."""
+        whole = self.arguments.get(spot(a.mT)) if a.ndim > 1 and spot(a) != spot(a.mT) else None
+        return None if whole is None else Symbol("mT", a, (whole.symbol,), {})
+
+    def argument(self, t: Any, made: str) -> Argument:
         """The leaf as an argument."""
-        label = self.labels.get(id(t)) or t.name
+        label = self.labels.get(id(t)) or t.name or self.memory.get(spot(t.data)[0], "")
         if self.model is None:
             kind = "parameter" if t.requires_grad else "input"
         else:
             kind = "parameter" if id(t) in self.trained else "input"
         key: Any = t.serial if t.requires_grad else spot(t.data)
         if key not in self.arguments:
-            self.add(key, Argument(kind, leaf(t.data), label, t.data))
+            self.add(key, Argument(kind, leaf(t.data), label, t.data, made))
         return self.arguments[key]
 
     def add(self, key: Any, argument: Argument) -> None:
@@ -268,6 +291,8 @@ class Tracer:
             return a
         key = spot(a)
         if key not in self.arguments:
+            if (turned := self.turned(a)) is not None:
+                return turned
             label = self.memory.get(key[0], "")
             self.add(key, Argument("constant", leaf(a), label, a))
         return self.arguments[key].symbol

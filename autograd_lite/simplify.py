@@ -14,14 +14,25 @@ import numpy as np
 
 from . import ops
 from .ops import is_basic
-from .program import KEPT, Program, Statement, is_leaf, is_number, leaf, leaves, named, parts, run
+from .program import (
+    KEPT,
+    Program,
+    Statement,
+    is_leaf,
+    is_number,
+    leaf,
+    leaves,
+    named,
+    parts,
+    run,
+)
 from .symbol import INFIX, Symbol
 
-__all__ = ["Maker", "simplify", "spell_out"]
+__all__ = ["Maker", "spell_out"]
 
 VIEWS = {"mT", "reshape", "permute", "getitem", "flip", "expand", "copy", "cast"}
 ARITHMETIC = {"add", "sub", "mul", "div", "neg", "pow", "total"}
-PRODUCTS = {"matmul", "einsum"}
+PRODUCTS = {"matmul", "einsum", "outer"}
 REDUCTIONS = {"sum", "mean", "max", "min", "prod"}
 SHORT = {"sqrt", "exp", "log", "log1p", "abs", "maximum", "minimum", "where", "sin", "cos"}
 BLOCKS = {"scatter_add", "put"}  # more than one line of NumPy
@@ -99,8 +110,9 @@ class Maker:
     def mT(self, x: Any) -> Any:
         return self.rewrite("mT", x.value.mT, (x,), {}) if isinstance(x, Symbol) else x
 
-    def scaled(self, x: Any, n: float, by: float) -> Any:
-        """n * x / by, with the factors that x has already."""
+    def factors(self, x: Any) -> tuple[Any, float, float]:
+        """y, n and by of x = n * y / by."""
+        n, by = 1, 1
         while isinstance(x, Symbol) and x.kw is not None:
             left: Any = x.inputs[0] if x.inputs else None
             right: Any = x.inputs[1] if len(x.inputs) > 1 else None
@@ -114,6 +126,14 @@ class Maker:
                 by, x = by * right, left
             else:
                 break
+        return x, n, by
+
+    def scaled(self, x: Any, n: float, by: float) -> Any:
+        """n * x / by, with the factors that x has already."""
+        x, m, q = self.factors(x)
+        n, by = n * m, by * q
+        if named(x, "full"):
+            return self.full(x.value, n * x.kw["n"], by * x.kw["by"])
         if by and n % by == 0:
             n, by = n / by if isinstance(n / by, int) else n // by, 1
         if n == -1:
@@ -241,6 +261,10 @@ class Maker:
             return inputs[1]
         return self.make(name, value, inputs, kw)
 
+    def inline(self, e: Any) -> bool:
+        """Whether every user of a forward value writes its expression instead of a name."""
+        return named(e, "mT") and is_leaf(e.inputs[0])
+
 
 def squeezed(s: Symbol) -> tuple[int, ...] | None:
     """The shape that a reduction with keepdims would have without."""
@@ -260,19 +284,6 @@ def same_dtype(x: Any, value: Any) -> bool:
 
 
 # ---- passes ---------------------------------------------------------------------------------
-
-
-def simplify(program: Program) -> Program:
-    """The program, its statements changed: simple expressions, no other names of one value, common
-    subexpressions named once, short steps joined, nothing unused."""
-    maker = Maker()
-    fold(program, maker)
-    share(program, maker)
-    Joiner(program, maker).run()
-    separate_blocks(program, maker)
-    drop_unused(program)
-    regroup(program)
-    return program
 
 
 def spell_out(program: Program) -> Program:
@@ -306,19 +317,35 @@ def fold(program: Program, maker: Maker) -> None:
     kept: list[Statement] = []
     by_target: dict[int, Statement] = {}
     absorbed: dict[int, list[Any]] = {}
+    sums: dict[int, tuple[int, ...]] = {}
     for s in program.statements:
-        for x in leaves(s.expr):
+        inner = list(leaves(s.expr))
+        for x in inner:
             s.nodes = merged(s.nodes, absorbed.get(id(x), ()))
         s.expr = maker.simple(s.expr)
+        if s.kind == "gradient" and named(s.expr, "sum"):
+            s.summed = next((sums[id(x)] for x in inner if id(x) in sums), s.summed)
+        if s.kind == "forward" and named(s.expr, "reshape"):
+            of = by_target.get(id(s.expr.inputs[0]))
+            if of is not None and times[id(of.target)] == 1 and not fixed(program, of):
+                product = maker.rewrite("reshape", s.expr.value, (of.expr,), s.expr.kw)
+                if named(product, "matmul"):
+                    s.expr, s.nodes = product, merged(of.nodes, s.nodes)
+                    maker.names[id(of.target)] = s.target
+                    kept.remove(of)
         if not fixed(program, s):
             hidden = s.kind in ("gradient", "sum") and all(id(x) in maker.names for x in s.of)
-            turned = named(s.expr, "mT") and is_leaf(s.expr.inputs[0])
-            short = is_leaf(s.expr) or named(s.expr, "full") or (s.kind == "forward" and turned)
-            if short or (hidden and times[id(s.target)] == 1 and s.expr.name not in BLOCKS):
+            short = is_leaf(s.expr) or named(s.expr, "full")
+            short = short or (s.kind == "forward" and maker.inline(s.expr))
+            once = times[id(s.target)] == 1 or cost(s.expr) == 0
+            if short or (hidden and once and s.expr.name not in BLOCKS):
                 maker.names[id(s.target)] = s.expr
+                if s.summed:
+                    sums[id(s.target)] = s.summed
                 if id(s.expr) in by_target:
                     by_target[id(s.expr)].of += s.of
                     by_target[id(s.expr)].whole += s.whole
+                    by_target[id(s.expr)].equal.append(s)
                 if s.kind == "forward" or not is_leaf(s.expr):
                     absorbed[id(s.target)] = s.nodes
                 continue
@@ -334,8 +361,9 @@ def merged(nodes: Iterable[Any], more: Iterable[Any]) -> list[Any]:
 
 
 def trivial(e: Any) -> bool:
-    """Whether a second copy of an expression costs nothing: views and plain constants."""
-    return cost(e) == 0 or next(leaves(e), None) is None
+    """Whether a second copy of an expression needs no name: views, plain constants and -x."""
+    minus = named(e, "neg") and is_leaf(e.inputs[0])
+    return minus or cost(e) == 0 or next(leaves(e), None) is None
 
 
 def share(program: Program, maker: Maker) -> None:
@@ -456,13 +484,7 @@ class Joiner:
     def join(self, s: Statement) -> None:
         """Write the expression of `s` where its name is used."""
         user = self.user[id(s.target)]
-
-        def change(e: Symbol) -> Any:
-            if e is s.target:
-                return s.expr
-            return e if e.kw is None else rebuilt(e, change, self.maker)
-
-        user.expr = change(user.expr)
+        user.expr = swapped(s.target, s.expr, self.maker)(user.expr)
         user.nodes = merged(s.nodes, user.nodes)
         user.summed = user.summed or s.summed
         for x in leaves(s.expr):
@@ -498,6 +520,17 @@ def has_product(e: Any) -> bool:
         and e.kw is not None
         and (e.name in PRODUCTS or any(map(has_product, parts(e))))
     )
+
+
+def swapped(old: Symbol, new: Any, maker: Maker) -> Callable[[Any], Any]:
+    """A function that writes `new` for `old`."""
+
+    def change(e: Any) -> Any:
+        if e is old:
+            return new
+        return e if e.kw is None else rebuilt(e, change, maker)
+
+    return change
 
 
 def separate_blocks(program: Program, maker: Maker) -> None:
@@ -542,7 +575,7 @@ def regroup(program: Program) -> None:
     group_of: dict[int, int] = {}  # the group that a name is made in
     last: dict[int, int] = {}  # the group of a forward statement
     for s in program.backward:
-        through = program.passed(s, home)
+        through = next(reversed(program.passed(s, home)), None)
         needed = max((group_of.get(id(x), 0) for x in leaves(s.expr)), default=0)
         k = last.get(id(through), -1) if through is not None else -1
         if k < needed:

@@ -94,8 +94,9 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
         t.kw = kw
     else:
         t.requires_grad = False
-        t.op = t.kw = None
+        t.op = None
         t.sources = t.args = ()
+        t.kw = op
     if op.view:
         base = t.data.base
         a = sources[0] if sources.__class__ is tuple else sources
@@ -220,9 +221,9 @@ def seed_of(t: Tensor, gradient: Any, create_graph: bool) -> Any:
         g = g.astype(t.dtype, copy=False)
     if not create_graph:
         return g
-    return (
-        gradient if isinstance(gradient, Tensor) and g is gradient.data else Tensor(np.asarray(g))
-    )
+    if isinstance(gradient, Tensor) and g is gradient.data:
+        return gradient
+    return Tensor(np.asarray(g), name="seed")
 
 
 def pull_in_mode(
@@ -405,7 +406,7 @@ class Tensor:
     # per operation for a chain of a million). None after release. Readers use `parents`.
     sources: Any
     args: Any  # the inputs' arrays
-    kw: Any  # the metadata
+    kw: Any  # the metadata; of a result without a record the row, which tells what it is
     serial: int
     version: Any  # see shared_version
     extra: Any

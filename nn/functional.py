@@ -1,8 +1,9 @@
 """Layers and losses as functions, with PyTorch's names, arguments and defaults.
 
 Everything is composed from rows of the engine's table, so the gradients are derived, to any order,
-and float32 stays float32. The one row of its own is `binary_cross_entropy`, whose slope PyTorch
-bounds at 0 and 1.
+and float32 stays float32. Rows of its own are the two binary cross-entropies, of probabilities,
+whose slope PyTorch bounds at 0 and 1, and of logits, whose slope is sigmoid(x) - t, and what
+`batch_norm` does in evaluation.
 """
 
 from __future__ import annotations
@@ -115,6 +116,13 @@ def check_probability(name: str, p: float) -> None:
 
 
 _step = Op("step", lambda running, value, m: (1 - m) * running + m * value)
+_standardize = Op(  # keeps what it computes on the record, where the statistics need no gradient
+    "standardize",
+    lambda x, mean, var, eps: (x - mean) / np.sqrt(var + eps),
+    lambda g, y, x, mean, var, eps: g / np.sqrt(var + eps),
+    None,
+    None,
+)
 
 
 def batch_norm(
@@ -164,13 +172,15 @@ def batch_norm(
             if running_var is not None:
                 unbiased = var.reshape((-1,)) * (n / (n - 1))
                 running_var._overwrite(_step, unbiased, momentum)
+        scale = (1 if weight is None else weight.reshape(along)) / ops.sqrt(var + eps)
+        y = centred * scale  # a product with few scales takes fewer passes than a division
     elif running_mean is None or running_var is None:
         raise ValueError("batch_norm: without training it needs running_mean and running_var")
     else:
-        centred = input - running_mean.reshape(along)
-        var = running_var.reshape(along)
-    scale = (1 if weight is None else weight.reshape(along)) / ops.sqrt(var + eps)
-    y = centred * scale  # a product with few scales takes fewer passes than a division
+        mean, var = running_mean.reshape(along), running_var.reshape(along)
+        y = _standardize(input, mean, var, eps=eps)
+        if weight is not None:
+            y = y * weight.reshape(along)
     return y if bias is None else y + bias.reshape(along)
 
 
@@ -403,6 +413,21 @@ def _weight_like(name: str, loss: Tensor, weight: Any) -> Tensor:
     return w.to(loss.dtype)
 
 
+_bce_with_logits = Op(
+    "binary_cross_entropy_with_logits",
+    lambda x, t: (1 - t) * x + ops.softplus(-x),
+    lambda g, y, x, t: g * (ops.sigmoid(x) - t),
+    lambda g, y, x, t: -g * x,
+)
+_bce_with_logits_weighted = Op(  # w is the weight of the part of the target 1
+    "binary_cross_entropy_with_logits",
+    lambda x, t, w: (1 - t) * x + (1 + (w - 1) * t) * ops.softplus(-x),
+    lambda g, y, x, t, w: g * ((1 + (w - 1) * t) * ops.sigmoid(x) - w * t),
+    lambda g, y, x, t, w: g * ((w - 1) * ops.softplus(-x) - x),
+    None,
+)
+
+
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Any,
@@ -420,10 +445,10 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     x, t = _pair(name, input, target)
-    log_part = ops.softplus(-x)
-    if pos_weight is not None:
-        log_part = log_part * (t * (_weight_like(name, x, pos_weight) - 1) + 1)
-    loss = (1 - t) * x + log_part
+    if pos_weight is None:
+        loss = _bce_with_logits(x, t)
+    else:
+        loss = _bce_with_logits_weighted(x, t, _weight_like(name, x, pos_weight))
     if weight is not None:
         loss = loss * _weight_like(name, loss, weight)
     return _reduce(name, loss, reduction)

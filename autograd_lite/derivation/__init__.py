@@ -11,13 +11,14 @@ from zlib import crc32
 import numpy as np
 
 from ..origin import Place, origin_of
-from ..program import Program, trace
-from ..simplify import simplify, spell_out
+from ..program import Argument, Program, trace
+from ..simplify import spell_out
 from ..tensor import Tensor
 from .check import Check, check
 from .naming import name_program
 from .paper import as_latex, as_markdown, as_text
 from .source import Source, execute, key_of, shorten
+from .textbook import simplify
 
 __all__ = ["Check", "Derivation", "Line", "derive"]
 
@@ -57,7 +58,8 @@ def derive(loss: Tensor, model: Any = None) -> Derivation:
         d_w = x.T @ d_z          (1, 2)
     """
     if not isinstance(loss, Tensor):
-        raise TypeError(f"derive: needs the Tensor that was computed, not a {type(loss).__name__}")
+        what = f"derive: needs the Tensor that was computed, not a {type(loss).__name__}"
+        raise TypeError(what + "; call it, derive(loss(model(x), y), model)" * callable(loss))
     if model is not None and not hasattr(model, "named_parameters"):
         raise TypeError(f"derive: model is a {type(model).__name__}, which has no named_parameters")
     program = simplify(trace(loss, model))
@@ -82,6 +84,7 @@ class Derivation:
     def __init__(self, program: Program, loss: Tensor, model: Any = None) -> None:
         self.program = program
         self._loss, self._model = loss, model
+        self._prints = [fingerprint(a) for a in program.arguments]
         self._source = Source(program)
 
     def __str__(self) -> str:
@@ -125,13 +128,25 @@ class Derivation:
     def arguments(self) -> dict[str, Any]:
         """What `backprop` is called with to repeat the recorded run: `backprop(**arguments)`.
 
-        The arrays are those of the tensors, not copies.
+        The arrays are those of the tensors, not copies. RuntimeError if one was changed since, by
+        an optimizer's step() for example.
         """
+        self._check_unchanged()
         p = self.program
         given = {a.symbol.name: a.value for a in p.of_kind("input", "constant")}
         if p.of_kind("parameter"):
             given["parameters"] = {key_of(a, p): a.value for a in p.of_kind("parameter")}
         return given | {a.symbol.name: on_arrays(a.value) for a in p.of_kind("hook")}
+
+    def _check_unchanged(self) -> None:
+        """Raise if an array of the recorded run holds something else now."""
+        for a, then in zip(self.program.arguments, self._prints, strict=True):
+            if fingerprint(a) != then:
+                raise RuntimeError(
+                    f"derive: {a.kind} {key_of(a, self.program)} of shape {a.symbol.shape} was "
+                    "changed since the loss was derived: the recorded run cannot be repeated; "
+                    "derive a loss computed from the new values, or copy the arguments earlier"
+                )
 
     def function(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
         """The function of `source()`, compiled; tracebacks and `inspect.getsource` show its text."""
@@ -159,8 +174,10 @@ class Derivation:
 
         All is computed in float64, along one random direction for each value, with the hooks left
         out; `step` is relative. At a kink any gradient between the slopes on either side passes.
-        RuntimeError if they differ and the tape was released meanwhile.
+        RuntimeError if an argument was changed since, or if they differ and the tape was released
+        meanwhile.
         """
+        self._check_unchanged()
 
         def single() -> Program:
             program = spell_out(trace(self._loss, self._model))
@@ -168,6 +185,11 @@ class Derivation:
             return program
 
         return check(self.program, single, step, rel)
+
+
+def fingerprint(a: Argument) -> int:
+    """A number that changes with the elements of an argument (memory for copies: none)."""
+    return 0 if a.kind == "hook" else crc32(np.ascontiguousarray(a.value).data)
 
 
 def on_arrays(hook: Callable[[Tensor], Any]) -> Callable[[Any], Any]:

@@ -27,17 +27,28 @@ class Row:
     operations: str
     kink: bool = False  # the slopes on either side differ, and the gradient lies between them
 
+    @property
+    def verdict(self) -> str:
+        if self.kink:
+            return "kink"
+        if self.ok:
+            return "ok"
+        return "differs" if math.isfinite(self.difference) else "undefined"
+
 
 @dataclass(frozen=True)
 class Check:
     """Every gradient of a derivation against a finite difference, in backward order.
 
     True if all agree. `first` is the row where they part, whose operations are to blame: what
-    follows inherits the error.
+    follows inherits the error. `value` is the loss; where it is not finite at a value or beside
+    it, there is no difference to compare with.
     """
 
     rows: tuple[Row, ...]
     unused: tuple[str, ...]
+    loss: str
+    value: float
 
     @property
     def first(self) -> Row | None:
@@ -48,14 +59,21 @@ class Check:
 
     def __str__(self) -> str:
         width = max((len(r.name) for r in self.rows), default=0)
-        out = [
+        out = [f"The slope of {self.loss} when a value moves in a random direction:"]
+        out.append(f"{'':<{width + 2}}   derivation    finite difference")
+        out += [
             f"d_{r.name:<{width}}  {r.gradient:< 13.6g} {r.difference:< 13.6g} "
-            f"{'kink' if r.kink else 'ok' if r.ok else 'differs':<7}  {r.operations}"
+            f"{r.verdict:<9}  {r.operations}".rstrip()
             for r in self.rows
         ]
-        out.insert(0, f"{'':<{width + 2}}   derivation    difference")
-        if self.first is not None:
-            out.append(f"They part at d_{self.first.name}: {self.first.operations}.")
+        if any(r.kink for r in self.rows):
+            out.append(f"kink: {self.loss} bends there, and the derivation is between both slopes.")
+        first = self.first
+        if first is not None and first.verdict == "differs":
+            out.append(f"They part at d_{first.name}: {first.operations}.")
+        elif first is not None:
+            where = "" if not math.isfinite(self.value) else f" beside {first.name}"
+            out.append(f"undefined: {self.loss} is not finite{where}, so it has no slope.")
         out += [f"No influence on the loss: {name}" for name in self.unused]
         return "\n".join(out)
 
@@ -68,11 +86,12 @@ def check(program: Program, single: Callable[[], Program], step: float, rel: flo
     """
     rows = compared(program, step, rel)
     for i, row in enumerate(rows):
-        if not row.ok:
+        if row.verdict == "differs":
             blamed = next((r for r in compared(single(), step, rel) if not r.ok), row)
             rows[i] = replace(row, operations=blamed.operations)
             break
-    return Check(tuple(rows), tuple(program.unused))
+    value = float(program.loss.value.item())
+    return Check(tuple(rows), tuple(program.unused), program.loss.name, value)
 
 
 def compared(program: Program, step: float, rel: float) -> list[Row]:

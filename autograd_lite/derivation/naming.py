@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -13,16 +14,16 @@ import numpy as np
 
 from ..names import LETTER
 from ..program import Argument, Program, Statement, named
-from ..simplify import PRODUCTS
+from ..simplify import PRODUCTS, VIEWS
 
 LONGEST = 28  # characters of a name: three of them still fit on a line
 TAKEN = {
     *keyword.kwlist, *dir(builtins), "np", "math", "erf", "parameters", "gradients", "backprop",
     "l", "O", "I",  # which look like 1 and 0
 }  # fmt: skip
-OWN_LOSSES = ("binary_cross_entropy",)  # operations whose second input is a target
+OWN_LOSSES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")  # (input, target)
 WORDS = {"log_softmax": "log_p", "std": "sd", "var": "var", "sqrt": "s", "exp": "e"}
-LOCAL = {"exp": "e", "sub": "c", "sum": "s", "max": "m", "sqrt": "r", "log": "q", "div": "q"}
+LOCAL = {"exp": "e", "sub": "c", "sum": "s", "max": "m", "sqrt": "s", "log": "q", "div": "q"}
 
 
 def identifier(name: str) -> str:
@@ -43,6 +44,21 @@ def identifier(name: str) -> str:
     return f"{text}_" if text in TAKEN else text
 
 
+def root(x: Any) -> tuple[int, bool] | None:
+    """n and whether x is its square root, or else one over that; None for another number.
+
+    >>> root(math.sqrt(3)), root(1 / math.sqrt(2)), root(0.5)
+    ((3, True), (2, False), None)
+    """
+    if not isinstance(x, float) or not 1e-4 < x < 1e4 or x == 1:
+        return None
+    n = round(x * x if x > 1 else 1 / (x * x))
+    exact = math.sqrt(n)
+    if exact == int(exact) or x not in (exact, 1 / exact, math.sqrt(1 / n)):
+        return None
+    return n, x > 1
+
+
 def name_program(program: Program) -> set[str]:
     """Give every name of a program its text; no two are the same. The names that are taken."""
     taken: set[str] = set()
@@ -59,7 +75,7 @@ def name_program(program: Program) -> set[str]:
         if not a.symbol.name:
             letter = guess(a)
             if letter == "x" and a is not data and a.use in ("sub", "mul"):
-                letter = "t"
+                letter = "t" if a.use == "sub" else "k"
             letters.append((a.symbol, letter))
     for s in program.statements:
         if s.kind == "forward" and not s.target.name:
@@ -117,11 +133,18 @@ def guess(a: Argument) -> str:
         return "mask"
     if v.dtype.kind in "iu":
         return "t" if a.use == "nll" else "index"
-    if a.use == "mul" and a.kind == "constant" and v.size and len(set(v.ravel()[:99])) <= 2:
-        return "mask" if 0 in v else "x"
-    if a.use == "div":
-        return "k"
-    return "t" if a.use in OWN_LOSSES or (a.use == "sub" and a.place == 1) else "x"
+    if a.kind == "constant" or a.made:
+        found = set(v.ravel()[:99])
+        if found in ({0}, {1}):
+            return "ones" if 1 in found else "zeros"
+        if len(found) == 2 and 0 in found:
+            return "mask"
+    if a.made and a.made not in VIEWS and (a.use not in PRODUCTS or a.place):
+        return WORDS.get(a.made, LETTER.get(a.made, "u"))
+    if a.use in ("sub", *OWN_LOSSES) and a.place == 1:
+        return "t"
+    factor = a.use in ("mul", *OWN_LOSSES) and a.kind == "constant"
+    return "k" if a.use == "div" or factor else "x"
 
 
 def local_letter(e: Any) -> str:

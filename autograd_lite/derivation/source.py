@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..ops import is_basic
-from ..program import Program, Statement, is_leaf, is_number, is_range, leaf, named, parts
-from ..simplify import BLOCKS, VIEWS, Maker, cost, rebuilt
+from ..program import Argument, Program, Statement, is_leaf, is_number, is_range, leaf, named, parts
+from ..simplify import BLOCKS, VIEWS, Maker, cost, swapped
 from ..symbol import ATOM, INFIX, PLUS, POWER, TIMES, UNARY, Symbol, Writer
 from .naming import give, local_letter
 
@@ -66,7 +66,7 @@ class NumPy(Writer):
         if is_range(a):
             text = f"{self.function('arange')}({a.size})"
             return text if a.ndim == 1 else f"{text}.reshape({self.text(a.shape)})"
-        if a.ndim == 2 and a.shape[0] == a.shape[1] and (a == np.eye(len(a))).all():
+        if is_identity(a):
             return f"{self.function('eye')}({len(a)}{dtype})"
         for word, n in (("zeros", 0), ("ones", 1)):
             if (a == n).all():
@@ -85,6 +85,9 @@ class NumPy(Writer):
         match s.name:
             case "neg" if named(s.inputs[0], "pow"):
                 return f"-({self.text(s.inputs[0])})", UNARY
+            case "neg" if named(s.inputs[0], "mul") or named(s.inputs[0], "div"):
+                inner = self.text(s.inputs[0])
+                return (f"-({inner})", UNARY) if inner[0] == "-" else (f"-{inner}", TIMES)
             case "total":
                 return " ".join(self.terms(s)), PLUS
             case "full":
@@ -127,6 +130,10 @@ class NumPy(Writer):
             return f"{self.prefix}ones({self.text(shape)}{end})"
         value = self.number(float(n)) if by == 1 else f"{self.text(n)} / {self.text(by)}"
         return f"{self.prefix}full({self.text(shape)}, {value}{end})"
+
+
+def is_identity(a: Any) -> bool:
+    return a.ndim == 2 and a.shape[0] == a.shape[1] and bool((a == np.eye(len(a))).all())
 
 
 numpy = NumPy()
@@ -199,7 +206,7 @@ def shorten(program: Program, taken: set[str]) -> None:
             local = Statement(leaf(part.value), part, "local", list(s.nodes))
             give(local.target, local_letter(part), taken)
             place(local)
-            s.expr = swap(part, local.target, maker)(s.expr)
+            s.expr = swapped(part, local.target, maker)(s.expr)
         out.append(s)
 
     for s in program.statements:
@@ -213,17 +220,6 @@ def fit_lines(s: Statement) -> bool:
         return True
     end = ".copy()" if returned_alias(s) else ""
     return all(fits(line) for line in assigned(s.target.name, s.expr, end=end))
-
-
-def swap(old: Symbol, new: Symbol, maker: Maker) -> Any:
-    """A function that writes `new` for `old`."""
-
-    def change(e: Symbol) -> Any:
-        if e is old:
-            return new
-        return e if e.kw is None else rebuilt(e, change, maker)
-
-    return change
 
 
 def returned_alias(s: Statement) -> bool:
@@ -290,15 +286,22 @@ class Source:
             self.add(["def backprop(", *(f"{INDENT}{n}," for n in names), "):"])
         self.add(self.docstring())
         for a in program.of_kind("input", "constant"):
-            line = f"{INDENT}assert {a.symbol.name}.shape == {shape_text(a.symbol.shape)}"
-            self.add([f"{line}  # {a.symbol.dtype}"])
-        for a in program.of_kind("parameter"):
-            if a.symbol.name in self.words:
-                key = numpy.quoted(key_of(a, program))
-                line = f"{INDENT}{a.symbol.name} = parameters[{key}]"
-                self.add(with_comment([line], shape_text(a.symbol.shape)))
+            self.add(with_comment([asserted(a.symbol)], str(a.symbol.dtype)))
+        self.take([a for a in program.of_kind("parameter") if a.symbol.name in self.words])
         if "erf" in self.words:
             self.add([f"{INDENT}erf = np.vectorize(math.erf, otypes=[float])"])
+
+    def take(self, parameters: list[Argument]) -> None:
+        """The lines that take the parameters out of their dictionary."""
+        if parameters:
+            self.add([f"{INDENT}try:"])
+            for a in parameters:
+                key = numpy.quoted(key_of(a, self.program))
+                self.add([f"{INDENT * 2}{a.symbol.name} = parameters[{key}]"])
+            self.add([f"{INDENT}except KeyError as name:"])
+            message = 'f"backprop: parameters has no {name}"'
+            self.add([f"{INDENT * 2}raise TypeError({message}) from None"])
+        self.add(asserted(a.symbol) for a in parameters)
 
     def docstring(self) -> list[str]:
         program = self.program
@@ -336,6 +339,13 @@ class Source:
         else:
             lines = assigned(name, s.expr, end=".copy()" if returned_alias(s) else "")
         return with_comment(lines, shape_text(s.shape))
+
+
+def asserted(x: Symbol) -> str:
+    """The line that makes sure of a shape, and shows another one where there is room for that."""
+    line = f"{INDENT}assert {x.name}.shape == {shape_text(x.shape)}"
+    shown = f"{line}, {x.name}.shape"
+    return shown if fits(shown) else line
 
 
 def with_comment(lines: list[str], comment: str) -> list[str]:
@@ -391,7 +401,6 @@ def reads_each_once(index: Any, shape: tuple[int, ...]) -> bool:
     first = index[0]
     return (
         isinstance(first, np.ndarray)
-        and first.ndim == 1
         and is_range(first)
         and len(index) == 2
         and getattr(index[1], "shape", None) == first.shape

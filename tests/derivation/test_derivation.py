@@ -10,8 +10,8 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, derive
+from autograd_lite.derivation.latex import latex_line
 from autograd_lite.derivation.naming import identifier
-from autograd_lite.derivation.paper import latex_line
 from autograd_lite.ops import Op
 from tests.cases import CASES_OF
 from tests.derivation.programs import PROGRAMS, RNN, named, normal
@@ -26,10 +26,8 @@ def steps(derivation):
 def test_the_steps_of_a_network_are_those_of_the_textbook():
     assert steps(derive(*PROGRAMS["digits"]())) == [
         "through loss = -sum(log_p[arange(16), t]) / 16",
-        "d_log_p = zeros_like(log_p)",
-        "d_log_p[arange(16), t] = -1 / 16",
         "through log_p = c - log(sum(exp(c), axis=1, keepdims=True))",
-        "d_z2 = d_log_p - exp(log_p) * d_log_p.sum(axis=1, keepdims=True)",
+        "d_z2 = (exp(log_p) - eye(10)[t]) / 16",
         "through z2 = h @ fc2_weight.T + fc2_bias",
         "d_fc2_bias = d_z2.sum(axis=0)",
         "d_h = d_z2 @ fc2_weight",
@@ -50,7 +48,7 @@ def test_shapes_broadcasts_and_paths_are_told():
     assert "4 paths lead from rec_weight to the loss: they add up\n" in text
     a, b = named("a", 2, 1), named("b", 3)
     text = str(derive((a * b).sum()))
-    assert "d_a = sum(broadcast_to(b, (2, 3)), axis=1, keepdims=True)" in text, text
+    assert "d_a = broadcast_to(b.sum(), (2, 1))" in text, text
     assert "summed over axis 1, along which a was broadcast" in text
 
 
@@ -61,7 +59,7 @@ def test_a_shared_weight_adds_its_paths_in_one_line():
 
 def test_batch_norm_is_derived_through_mean_and_variance():
     lines = steps(derive(*PROGRAMS["batch_norm"]()))
-    assert "d_c1 = d_a * u + d_var / 8 * (2 * c1)" in lines
+    assert "d_c1 = d_a * u + 2 * d_var * c1 / 8" in lines
     assert "d_z1 = d_c1 - d_c1.sum(axis=0, keepdims=True) / 8" in lines
     assert "d_norm_bias = d_a.sum(axis=0)" in lines
 
@@ -101,7 +99,7 @@ def test_names_that_clash_stay_apart():
     for x in xs[1:]:
         y = y * x
     derivation = derive(y.sum())
-    made = re.findall(r"^    (\w+) = ", derivation.source(), re.MULTILINE)
+    made = re.findall(r"^ +(\w+) = ", derivation.source(), re.MULTILINE)
     assert len(made) == len(set(made))
     assert {"w", "d_w", "w_2", "lambda_", "θ_1", "l_", "np_", "d_d_w"} <= set(made)
     value, gradients = derivation.function()(**derivation.arguments)
@@ -125,7 +123,7 @@ def test_what_has_no_name_is_numbered():
     w = named("w", 3, 3)
     h = ((x @ w).tanh() @ w).tanh()
     text = derive(h.sum()).source()
-    assert re.findall(r"^    (\w+) = ", text, re.MULTILINE)[:5] == ["w", "z1", "h1", "z2", "h2"]
+    assert re.findall(r"^ +(\w+) = ", text, re.MULTILINE)[:5] == ["w", "z1", "h1", "z2", "h2"]
     h.name = "top"
     assert "top = np.tanh(z2)" in derive(h.sum()).source()
 
@@ -142,7 +140,8 @@ def test_formulas_in_latex_can_be_typeset(row):
             y = case(*xs)
             derivation = derive(y if y.shape == () else y.sum())
         for s in derivation.program.statements:
-            mathtext.parse(f"${latex_line(s).replace('&', '')}$")
+            text = re.sub(r"\\(begin|end)\{cases\}|\\\\|&", "", latex_line(s))
+            mathtext.parse(f"${text}$")
 
 
 def test_latex_of_a_network():
@@ -155,7 +154,7 @@ def test_latex_of_a_network():
     )
     assert derivation._repr_latex_() == f"$$\n{derivation.to_latex()}\n$$"
     text = derivation.to_latex()
-    assert len(re.findall(r"\\begin", text)) == len(re.findall(r"\\end", text)) == 3
+    assert len(re.findall(r"\\begin", text)) == len(re.findall(r"\\end", text)) == 4
 
 
 def formula_in_latex(y, name):
@@ -167,7 +166,7 @@ def formula_in_latex(y, name):
 def test_latex_of_a_product_with_ones_is_a_product_with_a_matrix():
     a = named("a", 3, 4)
     assert formula_in_latex((a.mT @ a).sum(), r"\mathrm{d}a") == (
-        r"2 \cdot \left(a\, \mathbf{1}_{4 \times 4}\right)"
+        r"2\, \left(a\, \mathbf{1}_{4 \times 4}\right)"
     )
 
 
@@ -180,7 +179,7 @@ def test_latex_has_no_two_signs_and_no_factor_one():
     loss = r"\mathit{loss}"
     assert formula_in_latex((a - -b).sum(), loss) == r"\sum \left(a + b\right)"
     assert formula_in_latex((a + -b).sum(), loss) == r"\sum \left(a - b\right)"
-    assert formula_in_latex((a * 1e-7).sum(), loss) == r"\sum a \cdot 10^{-7}"
+    assert formula_in_latex((a * 1e-7).sum(), loss) == r"\sum 10^{-7}\, a"
     mean_free = a - a.mean(dim=0, keepdim=True)
     assert r"\mathrm{d}c - \frac{\sum_{\text{axis }0} \mathrm{d}c}{3}" in (
         derive((mean_free**3).sum()).to_latex()
@@ -192,7 +191,7 @@ def test_latex_brackets_what_a_function_takes():
     loss = r"\mathit{loss}"
     assert formula_in_latex((a * b).mean(), loss) == r"\operatorname{mean} \left(a \odot b\right)"
     assert formula_in_latex((a / -b).sum(), r"\mathrm{d}u_{1}") == (
-        r"\sum_{\text{axis }0} \left(-\frac{u_{2}}{u_{1}}\right)"
+        r"-\sum_{\text{axis }0} \frac{u_{2}}{u_{1}}"
     )
     text = derive(a.log_softmax(dim=1)[0].sum()).to_latex()
     assert r"c - \log\left(\sum_{\text{axis }1} \mathrm{e}^{c}\right)" in text
@@ -230,8 +229,9 @@ def test_the_check_leaves_infinite_values_where_they_are():
 def test_markdown_numbers_the_steps():
     text = derive(*PROGRAMS["digits"]()).to_markdown()
     assert re.findall(r"^(\d+)\. through .*\((.*)\)$", text, re.MULTILINE) == [
-        ("1", "nll"), ("2", "log_softmax"), ("3", "matmul, add"), ("4", "relu"), ("5", "matmul, add"),
+        ("1", "log_softmax"), ("2", "matmul, add"), ("3", "relu"), ("4", "matmul, add"),
     ]  # fmt: skip
+    assert re.search(r"^1\. through .* \(nll\), then \$", text, re.MULTILINE)
     assert text.count("$$") % 2 == 0
     assert derive(*PROGRAMS["digits"]())._repr_markdown_().startswith("**Derivation.**")
 

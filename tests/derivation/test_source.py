@@ -148,9 +148,7 @@ def test_the_network_for_digits_reads_like_a_textbook():
     assert (
         "\n".join(body[: body.index("")])
         == """\
-    d_log_p = np.zeros_like(log_p)  # (16, 10)
-    d_log_p[np.arange(16), t] = -1 / 16
-    d_z2 = d_log_p - np.exp(log_p) * d_log_p.sum(axis=1, keepdims=True)  # (16, 10)
+    d_z2 = (np.exp(log_p) - np.eye(10)[t]) / 16  # (16, 10)
     d_fc2_bias = d_z2.sum(axis=0)  # (10,)
     d_h = d_z2 @ fc2_weight  # (16, 64)
     d_fc2_weight = d_z2.T @ h  # (10, 64)
@@ -158,7 +156,8 @@ def test_the_network_for_digits_reads_like_a_textbook():
     d_fc1_bias = d_z1.sum(axis=0)  # (64,)
     d_fc1_weight = d_z1.T @ x  # (64, 784)"""
     )
-    assert len(text.splitlines()) < 40
+    function = text[text.index("def ") :]
+    assert sum(1 for line in function.splitlines() if line and "# " not in line[:6]) <= 36
     assert text.count("def ") == 1
     assert re.findall(r"^import .*|^from .*", text, re.MULTILINE) == ["import numpy as np"]
 
@@ -184,7 +183,7 @@ def test_the_source_is_seen_by_inspect_and_in_tracebacks():
     assert inspect.getsource(function) in derivation.source()
     assert "d_w = " in inspect.getsource(function)
     with pytest.raises(TypeError) as error:
-        function(parameters={"w": "no array"})
+        function(parameters={"w": np.array(["a", "b", "c"])})
     assert "np.exp(w)" in "".join(traceback.format_exception(error.value))
 
 
@@ -256,7 +255,7 @@ def test_hooks_are_parameters_of_the_function():
     ]
     assert "d_h = halved(2 * h)" in derivation.source()
     assert "d_w = hook(log(x.T @ d_z))" in derivation.source()
-    assert "through the hook halved of h" in str(derivation)
+    assert "through halved, a hook of h" in str(derivation)
     agrees(loss)
     np.testing.assert_allclose(*seen, rtol=1e-12)
 
