@@ -83,7 +83,7 @@ class Page:
         return self.curve("loss", 0)
 
     def shown(self):
-        return int(self.text("#epoch").removeprefix("epoch "))
+        return int(self.text("#epoch").removeprefix("epoch ").replace(",", ""))
 
     def compare(self, code, layer=None):
         """Paste a backward and compare; the heading of the verdict."""

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers import open_chromium
 from tests.playground.browser import Page
-from tests.playground.shared import LIMITS, TOKEN
+from tests.playground.shared import CODE, LIMITS, TOKEN
 
 
 @pytest.fixture(scope="package")
@@ -25,7 +25,7 @@ def address():
     from examples.playground.server import serve
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = serve(listening, TOKEN, LIMITS)
+        server = serve(listening, TOKEN, CODE, LIMITS)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

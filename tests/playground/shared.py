@@ -1,9 +1,12 @@
 """What the tests of the playground share."""
 
+from pathlib import Path
+
 from examples.playground.sandbox import Limits
 from examples.playground.training import Form
 
 TOKEN = "the-token-of-this-start"
+CODE = "the-code-that-is-used-once"
 LIMITS = Limits(seconds=1, wall=8)  # a slow machine has 8 seconds for what takes .1
 FIRST = {name: str(value) for name, value in vars(Form()).items()}
 LONG = {"epochs": "20000", "samples": "1000", "units": "64", "layers": "2"}
@@ -25,3 +28,11 @@ RIGHT = {
         "    p[np.arange(5), [0, 2, 1, 1, 0]] -= 1\n    return g * p / 5"
     ),
 }
+
+
+def alive(pid):
+    """Whether a process runs; one that has ended may wait for init to take note."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,6 +1,7 @@
 """Who may ask the server, and what it answers."""
 
 import re
+import socket
 import threading
 import time
 
@@ -9,8 +10,11 @@ import pytest
 pytest.importorskip("flask", reason="needs flask")
 
 from autograd_lite.graph import render as renderers
-from examples.playground.server import MOST_SESSIONS, create
-from tests.playground.shared import FIRST, LIMITS, TOKEN
+from examples.playground import sandbox, server
+from examples.playground.sandbox import Limits
+from examples.playground.server import MOST_SESSIONS, MOST_TRAININGS, Handler, Once, create, serve
+from examples.playground.training import Run
+from tests.playground.shared import CODE, FIRST, LIMITS, LONG, TOKEN
 
 
 class Client:
@@ -19,7 +23,7 @@ class Client:
     base = "http://127.0.0.1:5000"
 
     def __init__(self, app=None):
-        self.flask = (app or create(5000, TOKEN, LIMITS)).test_client()
+        self.flask = (app or create(5000, TOKEN, CODE, LIMITS)).test_client()
 
     def get(self, path, **headers):
         return self.flask.get(path, headers=named(headers), base_url=self.base)
@@ -48,6 +52,18 @@ def client():
 
 
 PATHS = ("/", "/page.css", "/page.js", "/plotly.js", "/form", "/state", "/film", "/nothing")
+
+
+def test_the_code_opens_the_page_once_and_soon():
+    app = create(5000, TOKEN, CODE, LIMITS)
+    assert Client(app).get("/?once=wrong").status_code == 403
+    assert Client(app).get(f"/form?once={CODE}").status_code == 403
+    first = Client(app)
+    answer = first.get(f"/?once={CODE}")
+    assert answer.status_code == 303 and answer.headers["Location"] == "/"
+    assert first.get("/").status_code == 200
+    assert Client(app).get(f"/?once={CODE}").status_code == 403
+    assert Once(CODE).take(CODE) and not Once(CODE, seconds=0).take(CODE)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -85,7 +101,7 @@ def test_who_has_the_token_is_answered(client):
 
 
 def test_the_port_that_browsers_leave_out_is_answered():
-    app = create(80, TOKEN, LIMITS).test_client()
+    app = create(80, TOKEN, CODE, LIMITS).test_client()
     for base in ("http://127.0.0.1", "http://127.0.0.1:80", "http://localhost"):
         assert app.get(f"/?token={TOKEN}", base_url=base).status_code == 303
 
@@ -140,7 +156,7 @@ def test_bad_requests_break_nothing(client):
     deep = "[" * 60_000
     answer = client.flask.post("/start", data=deep, headers=broken, base_url=client.base)
     assert answer.status_code == 400
-    for path in ("/film", "/graph.svg?frame=0", "/derivation?frame=x"):
+    for path in ("/film", "/graph.svg?run=1&frame=0", "/derivation?run=1&frame=x"):
         assert client.get(path).status_code == 404
     wrong = client.post("/start", FIRST | {"units": "0", "lr": "x"})
     assert wrong.status_code == 422 and set(wrong.json["wrong"]) == {"units", "lr"}
@@ -148,7 +164,7 @@ def test_bad_requests_break_nothing(client):
 
 
 def test_a_new_start_ends_the_last_one_and_many_browsers_do_not_pile_up(client):
-    long = FIRST | {"epochs": "20000", "samples": "1000", "units": "64"}
+    long = FIRST | LONG
     known = client.flask.application.extensions["sessions"]
     (first,) = known._known.values()
     assert client.post("/start", long).json["run"] == 1
@@ -162,30 +178,131 @@ def test_a_new_start_ends_the_last_one_and_many_browsers_do_not_pile_up(client):
     assert client.get("/").status_code == 403
 
 
+def test_a_browser_that_is_dropped_while_it_starts_trains_nothing(client, monkeypatch):
+    known = client.flask.application.extensions["sessions"]
+    (first,) = known._known.values()
+    dropped = threading.Event()
+    begin = Run.__init__
+
+    def slow(run, *given):
+        dropping.start()
+        dropped.wait(0.2)  # the other thread waits for this start, or it is too late
+        begin(run, *given)
+
+    def drop():
+        for _ in range(MOST_SESSIONS):
+            known.new()
+        dropped.set()
+
+    dropping = threading.Thread(target=drop)
+    monkeypatch.setattr(Run, "__init__", slow)
+    client.post("/start", FIRST | LONG)
+    dropping.join()
+    monkeypatch.undo()
+    assert not first.run.thread.is_alive()
+    with pytest.raises(server.Refused, match="Too many browsers"):
+        first.start(first.run.form, threading.Semaphore())
+
+
+def test_only_so_many_nets_are_trained_at_once():
+    app = create(5000, TOKEN, CODE, LIMITS)
+    clients = [Client(app) for _ in range(MOST_TRAININGS + 1)]
+    try:
+        for one in clients:
+            one.get(f"/?token={TOKEN}")
+        for one in clients[:-1]:
+            assert one.post("/start", FIRST | LONG).status_code == 200
+        refused = clients[-1].post("/start", FIRST | LONG)
+        assert refused.status_code == 503
+        assert refused.text == "4 nets are training in other windows already.\n"
+        assert clients[-1].get("/state").json == {"run": 0}
+        again = clients[0].post("/start", FIRST | LONG)  # its own ends first
+        assert again.json["run"] == 2
+        clients[0].post("/stop", {})
+        assert clients[-1].post("/start", FIRST | LONG).status_code == 200
+        short = FIRST | {"epochs": "1"}
+        clients[-1].post("/stop", {})
+        for _ in range(2 * MOST_TRAININGS):  # each gives its place back
+            assert clients[0].post("/start", short).status_code == 200
+    finally:
+        app.extensions["sessions"].stop()
+
+
+def test_what_waits_too_long_for_its_turn_is_told_so(monkeypatch):
+    monkeypatch.setattr(server, "MOST_DRAWINGS", 0)
+    monkeypatch.setattr(server, "PATIENCE", 0.05)
+    one = Client()
+    one.get(f"/?token={TOKEN}")
+    one.post("/start", FIRST | {"epochs": "1"})
+    while not one.get("/state").json["end"]:
+        time.sleep(0.01)
+    answer = one.get("/film?run=1&frame=0")
+    assert answer.status_code == 503
+    assert answer.text == "Others are drawing; try again when they have ended.\n"
+    monkeypatch.setattr(sandbox, "ROOM", threading.BoundedSemaphore(1))
+    with sandbox.ROOM:
+        told = sandbox.judge("tanh", "", Limits(wall=0.05))
+    assert told == {"error": "Other code is still running; try again when it has ended."}
+
+
+@pytest.mark.parametrize("sent", ["", "GET / HTTP/1.1\r\nHost", "with a body"])
+def test_a_connection_that_says_nothing_is_dropped(monkeypatch, capfd, sent):
+    monkeypatch.setattr(Handler, "timeout", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        serving = serve(listening, TOKEN, CODE, LIMITS)
+        if sent == "with a body":  # which does not come, from one who may ask
+            cookie = Client(serving.app).flask
+            base = f"http://127.0.0.1:{port}"
+            cookie.get(f"/?token={TOKEN}", base_url=base)
+            value = cookie.get_cookie(f"playground-{port}", domain="127.0.0.1").value
+            sent = (
+                f"POST /start HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {base}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: 50\r\n"
+                f"Cookie: playground-{port}={value}\r\n\r\n{{"
+            )
+        thread = threading.Thread(target=serving.serve_forever, daemon=True)
+        thread.start()
+        try:
+            with socket.create_connection(("127.0.0.1", port), 10) as wire:
+                wire.sendall(sent.encode())
+                got = b""
+                while part := wire.recv(1000):
+                    got += part
+                assert got == b"" or got.startswith(b"HTTP/1.1 4")
+        finally:
+            serving.shutdown()
+            thread.join()
+    assert capfd.readouterr().err == ""
+
+
 def test_film_picture_and_derivation_are_of_the_frame(client, monkeypatch):
     client.post("/start", FIRST | {"epochs": "20", "units": "4", "layers": "1"})
     while not client.get("/state").json["end"]:
         time.sleep(0.02)
     state = client.get("/state").json
-    film = client.get("/film?frame=0")
+    film = client.get("/film?run=1&frame=0")
     told = re.search(r"loss (\d\S+) · float64", film.text)[1]
     assert float(told) == pytest.approx(state["losses"][0], rel=1e-4)
     policy = film.headers["Content-Security-Policy"]
     assert "sandbox allow-scripts;" in policy and "allow-same-origin" not in policy
-    svg = client.get("/graph.svg?frame=3")
+    svg = client.get("/graph.svg?run=1&frame=3")
     assert svg.mimetype == "image/svg+xml" and "fc1" in svg.text
-    derived = client.get("/derivation?frame=0").json
+    derived = client.get("/derivation?run=1&frame=0").json
     told = re.match(r"loss = (\S+),", derived["text"])[1]
     assert float(told) == pytest.approx(state["losses"][0], rel=1e-4)
     assert "def backprop(" in derived["numpy"] and "$" in derived["markdown"]
-    assert client.get("/film?frame=9999").status_code == 404
+    assert derived["maths"].count("<math ") > 10 and "<code>" not in derived["maths"]
+    assert client.get("/film?run=1&frame=9999").status_code == 404
+    for asked in ("run=2&frame=0", "frame=0", "run=x&frame=0"):
+        assert client.get(f"/film?{asked}").status_code == 409
     monkeypatch.setattr(renderers, "candidates", lambda backend: iter(()))
-    assert client.get("/graph.svg?frame=0").status_code == 503
-    assert client.get("/film?frame=0").status_code == 200
+    assert client.get("/graph.svg?run=1&frame=0").status_code == 503
+    assert client.get("/film?run=1&frame=0").status_code == 200
 
 
 def test_graphs_of_several_who_train_at_once_are_of_their_own_nets():
-    app = create(5000, TOKEN, LIMITS)
+    app = create(5000, TOKEN, CODE, LIMITS)
     clients = {units: Client(app) for units in ("5", "6", "7")}
     found = {}
 
@@ -194,7 +311,7 @@ def test_graphs_of_several_who_train_at_once_are_of_their_own_nets():
         client.post("/start", FIRST | {"epochs": "20000", "layers": "1", "units": units})
         while not client.get("/state").json["frames"]:
             time.sleep(0.01)
-        svg = client.get("/graph.svg?frame=0").text
+        svg = client.get("/graph.svg?run=1&frame=0").text
         going_on = not client.get("/state").json["end"]
         found[units] = going_on, re.findall(r"Linear\(\d+, \d+\)", svg)
 
