@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import secrets
 import signal
@@ -17,10 +18,8 @@ NEEDED = ("flask", "plotly", "latex2mathml", "markdown_it", "mdit_py_plugins")
 
 def main(arguments: list[str] | None = None) -> int:
     """0 after Ctrl-C, 2 for options that make no sense."""
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # while it starts
         run(arguments)
-    except KeyboardInterrupt:  # while it starts
-        pass
     print("\nended")
     return 0
 

@@ -44,6 +44,10 @@ class Page:
     def click(self, selector):
         self.one(selector).click()
 
+    def click_when_there(self, selector):
+        self.until(lambda: self.one(selector).is_displayed())
+        self.click(selector)
+
     def fill(self, **fields):
         from selenium.webdriver.support.ui import Select
 

@@ -93,11 +93,6 @@ def test_points_are_classified(page):
     assert after.startswith("data:image/png;base64,")
 
 
-def derived_loss(page):
-    found = re.match(r"loss = ([\d.]+)", page.text("#derived"))
-    return float(found[1]) if found else np.inf
-
-
 def test_the_graph_and_the_derivation_are_of_the_epoch_of_the_slider(page):
     page.train(epochs="50", units="5", layers="1", samples="20", seed="3")
     losses = page.losses()
@@ -120,12 +115,72 @@ def test_the_graph_and_the_derivation_are_of_the_epoch_of_the_slider(page):
         page.js("document.getElementById('film').removeAttribute('src')")
         page.click("#tab-derivation")
         page.click("#show-derivation")
-        page.until(lambda loss=loss: abs(derived_loss(page) - loss) < 1e-5)
+        page.click_when_there('[name="form"][value="text"]')
+        found = page.until(lambda: re.match(r"loss = ([\d.]+)", page.text("#derived")))
+        assert float(found[1]) == pytest.approx(loss, abs=1e-5)
         assert "d_fc1_weight = d_z1.T @ x" in page.text("#derived")
+        page.train(epochs="50")  # again; what was drawn is put away
+        assert not page.one("#maths").is_displayed() and not page.one("#derived").is_displayed()
+
+
+def test_the_derivation_is_set_as_formulas_and_shown_as_text_and_code(page):
+    page.train(epochs="20", units="5", layers="1", samples="20")
+    page.click("#tab-derivation")
+    page.click("#show-derivation")
+    page.until(lambda: page.one("#maths").is_displayed())
+    formulas = page.js(
+        "return [...document.querySelectorAll('#maths math')].map((m) =>"
+        "[m.namespaceURI, m.textContent, m.getBoundingClientRect().height])"
+    )
+    assert {namespace for namespace, _, _ in formulas} == {"http://www.w3.org/1998/Math/MathML"}
+    assert all(height > 8 for _, _, height in formulas)
+    assert any("dWfc1=dz1⊤" in re.sub(r"\s", "", text) for _, text, _ in formulas)
+    assert "\\" not in page.text("#maths") and "$" not in page.text("#maths")
+    fraction = page.js(
+        "const f = document.querySelector('#maths mfrac');"
+        "return [...f.children].map((part) => part.getBoundingClientRect().top)"
+    )
+    assert fraction[0] < fraction[1]  # set one over the other, by the browser alone
     page.click('[name="form"][value="numpy"]')
     assert page.text("#derived").startswith("import numpy as np")
+    assert not page.one("#maths").is_displayed()
     page.click('[name="form"][value="markdown"]')
     assert "$" in page.text("#derived")
+    page.click('[name="form"][value="maths"]')
+    assert page.one("#maths").is_displayed() and not page.one("#derived").is_displayed()
+
+
+def test_a_run_that_another_window_replaced_is_not_drawn(page):
+    page.train(epochs="20", layers="1")
+    page.js(
+        "return fetch('/start', {method: 'POST', headers: {'Content-Type': 'application/json'},"
+        "body: JSON.stringify(Object.fromEntries(new FormData(document.getElementById('form'))))})"
+        ".then((r) => r.json())"
+    )
+    page.click("#tab-derivation")
+    page.click("#show-derivation")
+    told = page.until(lambda: page.text("#derivation-problem"))
+    assert told == "That run is gone: another was started in a window of this browser."
+    assert not page.one("#maths").is_displayed()
+    page.driver.get_log("browser")  # it notes the 409
+
+
+def test_the_page_asks_again_when_there_is_no_answer(page):
+    page.fill(lr="0.0001", **LONG).click("#start")
+    page.until(lambda: page.last() > 1)
+    network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    tell = page.driver.execute_cdp_cmd
+    tell("Network.enable", {})
+    tell("Network.emulateNetworkConditions", network | {"offline": True})
+    try:
+        page.until(lambda: page.text("#end") == "No answer; trying again …")
+        count = len(page.losses())
+    finally:
+        tell("Network.emulateNetworkConditions", network | {"offline": False})
+    page.until(lambda: len(page.losses()) > count and page.text("#end") == "")
+    page.click("#stop")
+    assert page.until(lambda: page.text("#end")).startswith("Stopped after")
+    page.driver.get_log("browser")  # it notes each failure
 
 
 def test_bad_numbers_are_told_at_their_fields_and_nothing_runs(page):
