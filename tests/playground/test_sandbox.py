@@ -199,6 +199,28 @@ def test_the_kernel_refuses_without_the_hook(tmp_path, layers, refused):
     assert left == ({"victim"} if "write" in refused else {"new", "pipe"})
 
 
+def test_it_is_said_what_holds(monkeypatch):
+    files, others = "all files but Python's own", "the network and other processes"
+    starts = {
+        (False, False): f"Python alone bars it from {others} and {files}.",
+        (True, False): f"The kernel bars it from {others} (namespaces). "
+        f"Python alone bars it from {files}.",
+        (False, True): f"The kernel bars it from {files} (Landlock). "
+        f"Python alone bars it from {others}.",
+        (True, True): f"The kernel bars it from {others} (namespaces) and {files} (Landlock).",
+    }
+    for (apart, shut), told in starts.items():
+        pretended = f"lambda: {apart}; jail.shut = lambda folders: {shut}\nmain()"
+        start = sandbox.START.replace(
+            "main()", "from examples.playground import jail\njail.part = " + pretended
+        )
+        monkeypatch.setattr(sandbox, "START", start)
+        assert sandbox.held.__wrapped__() == told
+        monkeypatch.undo()
+    monkeypatch.setattr(sandbox, "START", "raise SystemExit(3)")
+    assert sandbox.held.__wrapped__() == "The code ended its process without a verdict (code 3)."
+
+
 def test_a_loop_without_an_end_is_ended():
     start = time.monotonic()
     answer = verdict("print('begin', flush=True)\nwhile True: pass")
@@ -331,7 +353,7 @@ def test_what_is_printed_is_cut_and_dropped():
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded"),
         (
-            "import faulthandler; faulthandler._sigsegv()",
+            "import faulthandler; faulthandler._read_null()",
             "The code crashed Python (Segmentation fault), so there is no verdict.",
         ),
         ("import threading; threading.Thread(target=print).start()", "start_"),
