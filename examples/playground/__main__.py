@@ -41,7 +41,7 @@ def run(arguments: list[str] | None) -> None:
         parser.error(f"--port: {options.port} cannot be used: {error.strerror}")
 
     signal.signal(signal.SIGINT, interrupt)
-    from .sandbox import end_all, held
+    from .sandbox import held
     from .server import serve
 
     with listening:
@@ -56,7 +56,6 @@ def run(arguments: list[str] | None) -> None:
         if not options.no_browser:
             webbrowser.open(f"{address}/?once={once}")  # others can read it, and not use it again
         server.serve_forever()
-        end_all()
         server.app.extensions["sessions"].stop()
 
 

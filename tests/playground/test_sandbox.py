@@ -313,6 +313,25 @@ def test_right_gradients_are_known_to_the_server_alone():
     assert answer["ok"] is False and answer["rows"][0]["verdict"] == "wrong here"
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("x[0] = 0; return g", "changes x in place: work on a copy"),
+        ("return g, g", "returns 2 gradients for 1 inputs (x)"),
+        ("return 'text'", "the gradient of 'x' is a str"),
+        ("return np.zeros(1 << 20)", "an array of shape (1048576,) came back; 100,000"),
+        ("raise SystemExit(3)", "raised SystemExit: 3 (line 1)"),
+        ("return backward(g, x)", "raised RecursionError: maximum recursion depth exceeded"),
+        ("return g @ g", "raised ValueError: matmul"),
+        ("return {'y': g}", "returns a gradient of 'y', which is no input"),
+    ],
+)
+def test_what_a_backward_does_wrong_is_told_in_its_row(body, told):
+    answer = verdict(f"def backward(g, x): {body}")
+    assert answer["ok"] is False
+    assert told in answer["rows"][0]["diagnosis"]
+
+
 def test_code_that_closes_its_channel_is_told():
     answer = verdict("import os, time\nos.closerange(0, 32)\ntime.sleep(60)")
     assert answer["error"].startswith("The code closed the channel of its answers")

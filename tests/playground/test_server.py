@@ -247,6 +247,7 @@ def test_what_waits_too_long_for_its_turn_is_told_so(monkeypatch):
 
 @pytest.mark.parametrize("sent", ["", "GET / HTTP/1.1\r\nHost", "with a body"])
 def test_a_connection_that_says_nothing_is_dropped(monkeypatch, capfd, sent):
+    assert 5 <= Handler.timeout <= 60
     monkeypatch.setattr(Handler, "timeout", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
