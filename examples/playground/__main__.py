@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import secrets
+import signal
 import socket
 import sys
 import webbrowser
+from types import FrameType
+from typing import NoReturn
+
+NEEDED = ("flask", "plotly", "latex2mathml", "markdown_it", "mdit_py_plugins")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0 after Ctrl-C, 2 for options that make no sense."""
+    with contextlib.suppress(KeyboardInterrupt):  # while it starts
+        run(arguments)
+    print("\nended")
+    return 0
+
+
+def run(arguments: list[str] | None) -> None:
+    """Answer until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m examples.playground", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--no-browser", action="store_true", help="print the address alone")
     options = parser.parse_args(arguments)
     if not 0 <= options.port < 65536:
         parser.error(f"--port: {options.port} is not between 0 and 65535")
-    missing = [name for name in ("flask", "plotly") if importlib.util.find_spec(name) is None]
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         parser.error(f'needs {" and ".join(missing)}: pip install ".[playground]"')
     try:
@@ -26,21 +40,29 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         parser.error(f"--port: {options.port} cannot be used: {error.strerror}")
 
+    signal.signal(signal.SIGINT, interrupt)
+    from .sandbox import held
     from .server import serve
 
     with listening:
-        port, token = listening.getsockname()[1], secrets.token_urlsafe(24)
-        server = serve(listening, token)
-        address = f"http://127.0.0.1:{port}/?token={token}"
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        token, once = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        server = serve(listening, token, once)
         print(
-            f"The playground is at\n  {address}\nfor this machine alone. Ctrl-C ends it.",
+            f"The playground is at\n  {address}/?token={token}\nfor this machine alone. "
+            f"Ctrl-C ends it.\nPasted code runs in a process of its own. {held()}",
             flush=True,
         )
         if not options.no_browser:
-            webbrowser.open(address)
-        server.serve_forever()  # until Ctrl-C
-    print("\nended")
-    return 0
+            webbrowser.open(f"{address}/?once={once}")  # others can read it, and not use it again
+        server.serve_forever()
+        server.app.extensions["sessions"].stop()
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """The first Ctrl-C ends the program; more of them while it ends would be tracebacks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const whole = (n) => n.toLocaleString("en");
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 const POINTS = ["#2b6cb0", "#dd7a2b", "#2f8f6b"];
 const CONFIG = { displayModeBar: false, responsive: true };
@@ -21,13 +22,15 @@ async function ask(path, body) {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Error("The playground does not answer: was it ended in the terminal?");
+    throw new Silence("The playground does not answer: was it ended in the terminal?");
   }
   if (answer.headers.get("Content-Type") !== "application/json") {
-    throw new Error(answer.ok ? "An answer that was not expected." : await answer.text());
+    throw new Error(answer.ok ? "An answer that was not expected." : (await answer.text()).trim());
   }
   return answer.json();
 }
+
+class Silence extends Error {} // no answer at all, so that asking again may help
 
 function make(tag, text, kind) {
   const node = document.createElement(tag);
@@ -114,9 +117,10 @@ async function start(event) {
 function show(answer) {
   pause();
   now = Object.assign(fresh(answer.run), { task: answer.task, picture: answer.picture });
-  $("film").hidden = $("graph-svg").hidden = $("derived").hidden = $("forms").hidden = true;
+  for (const id of ["film", "graph-svg", "derived", "maths", "forms"]) $(id).hidden = true;
   $("film").removeAttribute("src");
-  $("end").textContent = "";
+  $("derivation-problem").textContent = "";
+  tell("");
   $("hint")?.remove();
   $("facts").replaceChildren();
   for (const id of ["slider", "play", "show-graph", "show-derivation"]) $(id).disabled = true;
@@ -127,6 +131,25 @@ function show(answer) {
 }
 
 let following = false;
+const PAUSES = [250, 500, 1000, 2000, 4000]; // ms before asking again
+
+async function patiently(path) {
+  for (const pause of PAUSES) {
+    try {
+      return await ask(path);
+    } catch (error) {
+      if (!(error instanceof Silence)) throw error;
+      tell("No answer; trying again …", "bad");
+      await wait(pause);
+    }
+  }
+  return ask(path);
+}
+
+function tell(text, kind = "") {
+  $("end").textContent = text;
+  $("end").className = kind;
+}
 
 async function follow() {
   if (following) return;
@@ -134,7 +157,7 @@ async function follow() {
   try {
     while (true) {
       const { run, frames, losses } = now;
-      const news = await ask(`/state?run=${run}&frames=${frames.length}&losses=${losses.length}`);
+      const news = await patiently(`/state?run=${run}&frames=${frames.length}&losses=${losses.length}`);
       if (!news.run) break;
       if (now.run !== run) continue; // started anew meanwhile
       if (news.picture) {
@@ -153,20 +176,18 @@ async function follow() {
       await wait(120);
     }
   } catch (error) {
-    $("end").textContent = error.message;
-    $("end").className = "bad";
+    tell(error.message, "bad");
+    $("stop").disabled = true;
   }
   following = false;
-  if (!now.end && now.run) $("stop").disabled = true;
 }
 
 function progress() {
   const epoch = now.losses.length - 1;
   $("progress").max = now.epochs;
   $("progress").value = Math.max(epoch, 0);
-  $("count").textContent = `epoch ${epoch} of ${now.epochs}`;
-  $("end").textContent = now.end;
-  $("end").className = /diverged|broke/.test(now.end) ? "bad" : "";
+  $("count").textContent = `epoch ${whole(epoch)} of ${whole(now.epochs)}`;
+  tell(now.end, /diverged|broke/.test(now.end) ? "bad" : "");
   $("stop").disabled = Boolean(now.end);
   const some = now.frames.length > 0;
   $("slider").max = Math.max(now.frames.length - 1, 0);
@@ -202,6 +223,20 @@ function line(x, y, name, more = {}) {
   return { x, y, name, mode: "lines", hoverinfo: "none", line: { color: colour("net"), width: 2.5, shape: "linear" }, ...more };
 }
 
+function ticks(low, high) {
+  // of a logarithmic axis: powers of ten, and 2 and 5 times those where there is room
+  const step = Math.ceil((high - low) / 8);
+  const tickvals = [];
+  for (let k = Math.floor(low); k <= high; k++) {
+    for (const m of high - low < 2.2 ? [1, 2, 5] : k % step ? [] : [1]) tickvals.push(Number(`${m}e${k}`));
+  }
+  const ticktext = tickvals.map((x) => {
+    const [m, k] = x.toExponential().split("e");
+    return Math.abs(k) > 3 ? `${m === "1" ? "" : `${m}·`}10<sup>${Number(k)}</sup>` : String(x);
+  });
+  return { tickvals, ticktext };
+}
+
 const dashed = () => ({ color: colour("baseline"), width: 1.6, dash: "dash" });
 
 function draw() {
@@ -209,8 +244,8 @@ function draw() {
   const { picture, frames, losses } = now;
   const frame = frames[now.at];
   $("slider").value = now.at;
-  $("epoch").textContent = `epoch ${frame.epoch}`;
-  $("slider").setAttribute("aria-valuetext", `epoch ${frame.epoch}`);
+  $("epoch").textContent = `epoch ${whole(frame.epoch)}`;
+  $("slider").setAttribute("aria-valuetext", $("epoch").textContent);
   if (now.task === "function") drawFunction(picture, frame);
   else drawClasses(picture, frame);
 
@@ -229,7 +264,7 @@ function draw() {
   ];
   Plotly.react("loss", data, layout({
     xaxis: { title: { text: "epoch", font: { size: 12.5, color: colour("soft") } }, range: [-0.02 * span, 1.02 * span] },
-    yaxis: { type: "log", range: [low - room, high + 2.5 * room], exponentformat: "power", nticks: 8, dtick: high - low > 0.8 ? Math.ceil((high - low) / 8) : undefined },
+    yaxis: { type: "log", range: [low - room, high + 2.5 * room], ...ticks(low - room, high + 2.5 * room) },
     annotations: [{ x: 1, xref: "paper", xanchor: "right", y: Math.log10(picture.baseline), yanchor: "bottom", text: `${name} ${baseline}`, showarrow: false, font: { color: colour("baseline"), size: 12 } }],
   }), CONFIG);
 
@@ -317,27 +352,33 @@ function play() {
 /* ---- graph and derivation */
 
 function showGraph() {
-  const frame = now.at;
-  $("film").src = `/film?frame=${frame}`;
-  $("graph-svg").href = `/graph.svg?frame=${frame}`;
+  const which = `run=${now.run}&frame=${now.at}`;
+  $("film").src = `/film?${which}`;
+  $("graph-svg").href = `/graph.svg?${which}`;
   $("film").hidden = $("graph-svg").hidden = false;
 }
 
 let derived = {};
 
 async function showDerivation() {
+  $("show-derivation").disabled = true;
+  $("derivation-problem").textContent = "";
   try {
-    derived = await ask(`/derivation?frame=${now.at}`);
-    $("forms").hidden = false;
+    derived = await ask(`/derivation?run=${now.run}&frame=${now.at}`);
+    $("maths").innerHTML = derived.maths; // made by the server; its policy runs no script of it
+    showForm();
   } catch (error) {
-    derived = { text: error.message };
+    $("derivation-problem").textContent = error.message;
   }
-  showForm();
+  $("show-derivation").disabled = false;
 }
 
 function showForm() {
-  $("derived").textContent = derived[document.querySelector("[name=form]:checked").value] ?? derived.text;
-  $("derived").hidden = false;
+  const form = document.querySelector("[name=form]:checked").value;
+  $("forms").hidden = false;
+  $("maths").hidden = form !== "maths";
+  $("derived").hidden = form === "maths";
+  if (form !== "maths") $("derived").textContent = derived[form];
 }
 
 /* ---- a backward by hand */
@@ -373,7 +414,7 @@ async function compare() {
       head.append(make("b", row.name), make("span", row.shape === "()" ? "" : row.shape), make("i", row.verdict, TONES[row.verdict] || "doubt"));
       item.append(head);
       if (row.diagnosis) item.append(make("p", row.diagnosis));
-      if (row.error !== "-") item.append(make("p", `relative error ${row.error}`, "said"));
+      if (row.error !== "-") item.append(make("p", row.error === "0.0e+00" ? "no difference" : `relative error ${row.error}`, "said"));
       list.append(item);
     }
     parts.push(list, ...answer.ends.map((text) => make("p", text, "said")));
@@ -395,10 +436,11 @@ function choose(tab) {
 }
 
 async function begin() {
-  const { choices, values, layers } = await ask("/form");
+  const { choices, values, layers, limits } = await ask("/form");
   fill(choices, values);
   for (const [key, layer] of Object.entries(layers)) $("layer").add(new Option(layer.title, key));
   showLayer(layers);
+  $("limits").textContent = limits;
   $("form").addEventListener("submit", start);
   $("stop").addEventListener("click", () => ask("/stop", {}).catch((error) => { $("problem").textContent = error.message; }));
   $("play").addEventListener("click", play);

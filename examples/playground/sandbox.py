@@ -1,7 +1,17 @@
-"""Pasted code runs in a process of its own, with limits: `judge` starts it and reads its verdict.
+"""Pasted code runs in a process of its own, with limits: `judge` starts it, calls the backward that
+it defines, and compares here what comes back.
 
-The limits keep a mistake from doing harm: an endless loop, a huge array, a file or a connection
-opened. They are no jail for hostile code: paste what you would run anyway.
+What bars the process from the rest of the machine (`jail.py`), each where the platform has it;
+`held` says what it is here:
+
+- namespaces of Linux: no network, no other process in sight, and the end of the first process ends
+  all that it started;
+- Landlock of Linux: no file but Python's own can be opened, and none written;
+- limits of the kernel: time of the processor, memory, size of files, number of processes;
+- Python's audit hook: whatever it is told of is refused, with a sentence for the learner.
+
+They keep a mistake from doing harm. They are no jail for hostile code: paste what you would run
+anyway.
 """
 
 from __future__ import annotations
@@ -11,18 +21,27 @@ import contextlib
 import functools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
+import numpy as np
+
+from autograd_lite import check_backward
+from autograd_lite.compare.report import error as number
+from autograd_lite.compare.report import told as diagnosis
+
 from .layers import LAYERS
+from .wire import named, packed, unpacked
 
 LONGEST = 20_000  # characters of code
+LINE = 8 << 20  # bytes of one answer: some gradients of the most numbers
 START = """import sys
 sys.path[:] = {path!r}
 from examples.playground.runner import main
@@ -39,34 +58,131 @@ class Limits:
     output: int = 4_000  # bytes shown of what the code prints
 
 
+class Ended(BaseException):
+    """The process gave no answer; the sentence says why.
+
+    It is no Exception, as a comparison takes those for the backward's own.
+    """
+
+
 @functools.cache
-def alone() -> list[str]:
-    """The command that starts a process without a network, where the platform lets it."""
-    command = shutil.which("unshare")
-    if sys.platform != "linux" or command is None:
-        return []
-    prefix = [command, "--map-root-user", "--net", "--"]
-    probe = [*prefix, sys.executable, "-I", "-c", ""]
-    done = subprocess.run(probe, capture_output=True, check=False)
-    return [] if done.returncode else prefix
-
-
-def judge(layer: str, code: str, limits: Limits) -> dict[str, Any]:
-    """The verdict on a backward, {"ok", "rows", "ends"}, or {"error"}; with what it printed
-    in "printed"."""
-    if layer not in LAYERS:
-        return {"error": f"There is no layer {layer!r}; there are {', '.join(LAYERS)}."}
-    if len(code) > LONGEST:
-        return {"error": f"The code has {len(code):,} characters; at most {LONGEST:,} are run."}
-    if not ROOM.acquire(timeout=2 * limits.wall):
-        return {"error": "Other code is still running; try again when it has ended."}
+def held() -> str:
+    """What the kernel bars pasted code from on this machine, and what Python alone refuses."""
     try:
-        return run(layer, code, limits)
-    finally:
-        ROOM.release()
+        with pasted("", Limits()) as process:
+            answer = process.answer()
+    except Ended as why:
+        return str(why)
+    things = [
+        ("the network and other processes (namespaces)", answer["apart"]),
+        ("all files but Python's own (Landlock)", answer["shut"]),
+    ]
+    by_kernel = [thing for thing, barred in things if barred]
+    by_python = [thing.partition(" (")[0] for thing, barred in things if not barred]
+    return " ".join(
+        f"{who} bars it from {' and '.join(which)}."
+        for who, which in (("The kernel", by_kernel), ("Python alone", by_python))
+        if which
+    )
 
 
-def run(layer: str, code: str, limits: Limits) -> dict[str, Any]:
+# ---- the process
+
+
+class Pasted:
+    """A process with pasted code, asked and answering line by line."""
+
+    def __init__(self, code: str, limits: Limits) -> None:
+        self.limits = limits
+        self.late = False
+        self.child = started()
+        RUNNING.add(self.child)
+        self._printed: dict[str, bytes] = {}
+        self._reader = threading.Thread(
+            target=take, args=(self._printed, self.child.stderr, limits.output + 1), daemon=True
+        )
+        self._reader.start()
+        self._clock = threading.Timer(limits.wall, self._expire)
+        self._clock.daemon = True
+        self._clock.start()
+        self.tell({"code": code, "seconds": limits.seconds, "memory": limits.memory})
+
+    def _expire(self) -> None:
+        self.late = True
+        end(self.child)
+
+    def tell(self, task: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it has ended; `answer` says so
+            self.child.stdin.write(json.dumps(task).encode() + b"\n")
+            self.child.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """The next answer; Ended where there is none, or none that can be read."""
+        line = self.child.stdout.readline(LINE)
+        if not line:
+            raise Ended(self._why())
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise Ended("The code wrote to the channel of its answers, so there is no verdict.")
+        return found
+
+    def backward(self, *arrays: Any) -> Any:
+        """The backward of the code, run over there."""
+        self.tell({"call": packed(arrays)})
+        answer = self.answer()
+        try:
+            if "raised" in answer:
+                error: BaseException = type(named(answer["raised"]), (Exception,), {})(
+                    str(answer["text"])
+                )
+            else:
+                result = unpacked(answer["result"])
+                for mine, theirs in zip(arrays, unpacked(answer["arguments"]), strict=True):
+                    np.copyto(mine, theirs)
+                return result
+        except (KeyError, TypeError, ValueError, AttributeError):
+            error = Ended("The code wrote to the channel of its answers, so there is no verdict.")
+        raise error
+
+    def close(self) -> None:
+        self._clock.cancel()
+        end(self.child)
+        RUNNING.discard(self.child)
+        self._reader.join(5)
+        for pipe in (self.child.stdin, self.child.stdout, self.child.stderr):
+            with contextlib.suppress(BrokenPipeError):  # what was not read
+                pipe.close()
+
+    def _why(self) -> str:
+        """Why there is no answer, after the output was closed."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.child.wait(1)
+        code, limits = self.child.returncode, self.limits
+        xcpu = getattr(signal, "SIGXCPU", None)
+        if self.late:
+            return f"It was ended after {limits.wall:g} seconds. Does it wait for something?"
+        if code is not None and code > 128:  # as `jail.part` hands it on
+            code = 128 - code
+        if xcpu is not None and code in (-xcpu, -signal.SIGKILL):
+            return f"It was ended after {limits.seconds} seconds of computing. Is a loop endless?"
+        if code is None:
+            return "The code closed the channel of its answers, so there is no verdict."
+        if code < 0:
+            return f"The code crashed Python ({signal.strsignal(-code)}), so there is no verdict."
+        return f"The code ended its process without a verdict (code {code})."
+
+    @property
+    def printed(self) -> str:
+        """What the code printed, cut; complete when the process has ended."""
+        printed = self._printed.get("text", b"")
+        text = printed[: self.limits.output].decode("utf-8", "replace")
+        return text + (" … (cut)" if len(printed) > self.limits.output else "")
+
+
+def started() -> subprocess.Popen[bytes]:
     threads = ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")
     environment = {f"{name}_NUM_THREADS": "1" for name in threads}  # nothing else of this one's
     if "SYSTEMROOT" in os.environ:  # without it Windows starts no Python
@@ -74,8 +190,8 @@ def run(layer: str, code: str, limits: Limits) -> dict[str, Any]:
     folders = [os.path.abspath(folder) for folder in sys.path if os.path.isdir(folder or ".")]
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     start = START.format(path=[here, *folders])
-    child = subprocess.Popen(
-        [*alone(), sys.executable, "-I", "-B", "-X", "utf8", "-c", start],
+    return subprocess.Popen(
+        [sys.executable, "-I", "-B", "-X", "utf8", "-c", start],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -83,39 +199,21 @@ def run(layer: str, code: str, limits: Limits) -> dict[str, Any]:
         cwd=tempfile.gettempdir(),
         start_new_session=True,  # a group of its own, ended as a whole
     )
-    RUNNING.add(child)
-    read: dict[str, bytes] = {}
-    readers = [
-        threading.Thread(target=take, args=(read, name, pipe, most), daemon=True)
-        for name, pipe, most in (
-            ("answer", child.stdout, 1 << 20),
-            ("printed", child.stderr, limits.output + 1),
-        )
-    ]
-    for reader in readers:
-        reader.start()
-    task = {"layer": layer, "code": code, "seconds": limits.seconds, "memory": limits.memory}
-    late = False
+
+
+@contextmanager
+def pasted(code: str, limits: Limits) -> Iterator[Pasted]:
+    """A process with pasted code, which is ended afterwards."""
+    process = Pasted(code, limits)
     try:
-        with contextlib.suppress(BrokenPipeError):  # it ended at once; its code tells
-            child.stdin.write(json.dumps(task).encode())
-            child.stdin.close()
-        child.wait(limits.wall)
-    except subprocess.TimeoutExpired:
-        late = True
+        yield process
     finally:
-        end(child)
-        RUNNING.discard(child)
-    for reader in readers:
-        reader.join(5)
-    child.stdout.close()
-    child.stderr.close()
-    return understood(child.returncode, late, read, limits)
+        process.close()
 
 
-def take(read: dict[str, bytes], name: str, pipe: IO[bytes], most: int) -> None:
+def take(printed: dict[str, bytes], pipe: IO[bytes], most: int) -> None:
     """The start of what comes out of a pipe; the rest is read and dropped."""
-    read[name] = pipe.read(most)
+    printed["text"] = pipe.read(most)
     while pipe.read(1 << 16):
         pass
 
@@ -137,26 +235,44 @@ def end_all() -> None:
         end(child)
 
 
-def understood(code: int, late: bool, read: dict[str, bytes], limits: Limits) -> dict[str, Any]:
-    """What the process said, or why it said nothing."""
-    answer: dict[str, Any] = {}
+# ---- the verdict
+
+
+def judge(layer: str, code: str, limits: Limits) -> dict[str, Any]:
+    """The verdict on a backward, {"ok", "rows", "ends"}, or {"error"}; with what it printed
+    in "printed"."""
+    if layer not in LAYERS:
+        return {"error": f"There is no layer {layer!r}; there are {', '.join(LAYERS)}."}
+    if len(code) > LONGEST:
+        return {"error": f"The code has {len(code):,} characters; at most {LONGEST:,} are run."}
+    if not ROOM.acquire(timeout=2 * limits.wall):
+        return {"error": "Other code is still running; try again when it has ended."}
     try:
-        found = json.loads(read.get("answer", b""))
-        json.dumps(found, allow_nan=False)
-        if isinstance(found, dict) and ("error" in found or {"ok", "rows", "ends"} <= set(found)):
-            answer = found
-    except (ValueError, RecursionError):  # the code wrote to the pipe of the verdict
-        pass
-    if not answer:
-        xcpu = getattr(signal, "SIGXCPU", None)
-        if late:
-            why = f"It was ended after {limits.wall:g} seconds. Does it wait for something?"
-        elif xcpu is not None and code in (-xcpu, 128 + xcpu, -signal.SIGKILL):
-            why = f"It was ended after {limits.seconds} seconds of computing. Is a loop endless?"
-        else:
-            why = f"The process of the code ended without a verdict (code {code})."
-        answer = {"error": why}
-    printed = read.get("printed", b"")
-    text = printed[: limits.output].decode("utf-8", "replace")
-    answer["printed"] = text + (" … (cut)" if len(printed) > limits.output else "")
-    return answer
+        with pasted(code, limits) as process:
+            answer = compared(layer, process)
+        return answer | {"printed": process.printed}
+    finally:
+        ROOM.release()
+
+
+def compared(layer: str, process: Pasted) -> dict[str, Any]:
+    try:
+        if error := process.answer().get("error"):
+            return {"error": str(error)}
+        report = check_backward(LAYERS[layer].forward, process.backward, LAYERS[layer].shapes)
+    except Ended as why:
+        return {"error": str(why)}
+    return {
+        "ok": report.ok,
+        "rows": [
+            {
+                "name": row.name,
+                "shape": str(row.shape),
+                "error": number(row.rel_err),
+                "verdict": row.verdict,
+                "diagnosis": diagnosis(row),
+            }
+            for row in report.rows
+        ],
+        "ends": report.ends,
+    }

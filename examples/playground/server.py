@@ -8,25 +8,34 @@ import logging
 import secrets
 import socket
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, g, redirect, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response as AnyResponse
 
-from autograd_lite import derive
+import nn
+from autograd_lite import Tensor, derive
 from autograd_lite.graph import GraphRenderError, draw
 
 from . import layers
-from .sandbox import Limits, judge
+from .sandbox import Limits, held, judge
 from .training import CHOICES, Form, Run, checked
+from .typeset import typeset
 
 HERE = Path(__file__).parent
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
 MOST_SESSIONS = 16
+MOST_TRAININGS = 4  # at once, of all browsers together
+MOST_DRAWINGS = 2  # graphs and derivations
+PATIENCE = 30.0  # seconds that one waits for the end of another's drawing
+CODE_LASTS = 120.0  # seconds from the start until the browser that it opens has come
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; frame-src 'self'; frame-ancestors 'none'; "
@@ -53,12 +62,17 @@ class Session:
         self.run: Run | None = None
         self.checking = threading.Lock()
         self._starting = threading.Lock()
+        self._closed = False
 
-    def start(self, form: Form) -> Run:
+    def start(self, form: Form, room: threading.Semaphore) -> Run:
         with self._starting:
+            if self._closed:
+                raise Refused(403, "Too many browsers came since; load this page again.")
             number = self.run.number + 1 if self.run else 1
             self.stop()
-            run = Run(form, number)
+            if not room.acquire(blocking=False):
+                raise Refused(503, f"{MOST_TRAININGS} nets are training in other windows already.")
+            run = Run(form, number, room.release)
             run.start()  # before others see it: a thread that has not begun cannot be joined
             self.run = run
             return run
@@ -67,6 +81,12 @@ class Session:
         if self.run:
             self.run.stop()
             self.run.join()
+
+    def close(self) -> None:
+        """Stop for good, a start that is under way included."""
+        with self._starting:
+            self._closed = True
+            self.stop()
 
 
 class Sessions:
@@ -83,7 +103,7 @@ class Sessions:
             oldest = next(iter(self._known))
             dropped = self._known.pop(oldest) if len(self._known) > MOST_SESSIONS else None
         if dropped:
-            dropped.stop()
+            dropped.close()
         return name
 
     def get(self, name: str) -> Session | None:
@@ -95,21 +115,42 @@ class Sessions:
     def stop(self) -> None:
         with self._lock:
             for session in self._known.values():
-                session.stop()
+                session.close()
 
 
-def create(port: int, token: str, limits: Limits = Limits()) -> Flask:  # noqa: B008  (frozen)
-    """The application for 127.0.0.1:`port`; it answers those who know the token."""
+class Once:
+    """A code that is taken once, and soon. Other users of the machine may see it in the command
+    line of the browser that is started with it; it is worth nothing then."""
+
+    def __init__(self, code: str, seconds: float = CODE_LASTS) -> None:
+        self._code, self._end = code, time.monotonic() + seconds
+        self._lock = threading.Lock()
+
+    def take(self, given: str) -> bool:
+        with self._lock:
+            right = time.monotonic() < self._end and same(given, self._code)
+            if right:
+                self._end = 0.0
+            return right
+
+
+def same(given: str, secret: str) -> bool:
+    return hmac.compare_digest(given.encode(), secret.encode())
+
+
+def create(port: int, token: str, code: str, limits: Limits = Limits()) -> Flask:  # noqa: B008
+    """The application for 127.0.0.1:`port`; it answers those who know the token, or are the first
+    with the code."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 100_000
     sessions = app.extensions["sessions"] = Sessions()
+    trainings = threading.BoundedSemaphore(MOST_TRAININGS)
+    drawings = threading.BoundedSemaphore(MOST_DRAWINGS)
+    once = Once(code)
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
     if port == 80:  # which browsers leave out
         hosts |= {"127.0.0.1", "localhost"}
     cookie = f"playground-{port}"  # cookies are not told apart by port
-
-    def same(given: str) -> bool:
-        return hmac.compare_digest(given.encode(), token.encode())
 
     @app.before_request
     def guard() -> AnyResponse | None:
@@ -123,14 +164,16 @@ def create(port: int, token: str, limits: Limits = Limits()) -> Flask:  # noqa: 
             raise Refused(403, "Another site asked. Open the address that was printed yourself.")
         if request.method == "POST" and (origin is None or not request.is_json):
             raise Refused(403, "Only the page of this server may do that.")
-        if request.path == "/" and same(request.args.get("token", "")):
+        if request.path == "/" and (
+            same(request.args.get("token", ""), token) or once.take(request.args.get("once", ""))
+        ):
             known = request.cookies.get(cookie, "").partition(".")[2]
             name = known if sessions.get(known) else sessions.new()
             answer = redirect("/", 303)  # the token leaves the address bar
             answer.set_cookie(cookie, f"{token}.{name}", httponly=True, samesite="Strict")
             return answer
         given, _, name = request.cookies.get(cookie, "").partition(".")
-        session = sessions.get(name) if same(given) else None
+        session = sessions.get(name) if same(given, token) else None
         if session is None:
             raise Refused(
                 403,
@@ -180,7 +223,15 @@ def create(port: int, token: str, limits: Limits = Limits()) -> Flask:  # noqa: 
 
     @app.get("/form")
     def form() -> Response:
-        return answered({"choices": CHOICES, "values": vars(Form()), "layers": layers.described()})
+        return answered(
+            {
+                "choices": CHOICES,
+                "values": vars(Form()),
+                "layers": layers.described(),
+                "limits": f"It runs in a process of its own, for {limits.seconds} seconds of "
+                f"computing in {limits.memory >> 20:,} MiB. {held()}",
+            }
+        )
 
     @app.post("/start")
     def start() -> Response:
@@ -190,7 +241,7 @@ def create(port: int, token: str, limits: Limits = Limits()) -> Flask:  # noqa: 
         wanted, wrong = checked(given)
         if wanted is None:
             return answered({"wrong": wrong}, 422)
-        run = g.session.start(wanted)
+        run = g.session.start(wanted, trainings)
         return answered({"run": run.number, "task": wanted.task, "picture": run.picture})
 
     @app.post("/stop")
@@ -208,27 +259,36 @@ def create(port: int, token: str, limits: Limits = Limits()) -> Flask:  # noqa: 
         counts = (request.args.get(name, 0, int) for name in ("frames", "losses"))
         return answered(run.state(*(max(n, 0) for n in counts)))
 
-    def frame() -> tuple[Run, int]:
+    @contextmanager
+    def frame() -> Iterator[tuple[Tensor, nn.Module]]:
+        """The loss and the model of the frame that is asked for, and room to draw it."""
         run = g.session.run
+        if run is None:
+            raise Refused(404, "There is nothing to draw: train a net first.")
+        if request.args.get("run", 0, int) != run.number:
+            raise Refused(409, "That run is gone: another was started in a window of this browser.")
         index = request.args.get("frame", -1, int)
-        if run is None or not 0 <= index < len(run.frames):
-            raise Refused(404, "There is no such frame: train a net first.")
-        return run, index
+        if not 0 <= index < len(run.frames):
+            raise Refused(404, f"Run {run.number} has no such frame.")
+        if not drawings.acquire(timeout=PATIENCE):
+            raise Refused(503, "Others are drawing; try again when they have ended.")
+        try:
+            yield run.recorded(index)
+        finally:
+            drawings.release()
 
     @app.get("/film")
     def film() -> Response:
-        run, index = frame()
-        loss, model = run.recorded(index)
-        answer = Response(draw(loss, model=model).to_html(), mimetype="text/html")
+        with frame() as (loss, model):
+            answer = Response(draw(loss, model=model).to_html(), mimetype="text/html")
         answer.headers["Content-Security-Policy"] = FILM_POLICY
         return answer
 
     @app.get("/graph.svg")
     def graph() -> Response:
-        run, index = frame()
-        loss, model = run.recorded(index)
         try:
-            picture = draw(loss, model=model, theme="auto").render("svg")
+            with frame() as (loss, model):
+                picture = draw(loss, model=model, theme="auto").render("svg")
         except GraphRenderError as error:
             raise Refused(503, str(error)) from None
         answer = Response(picture, mimetype="image/svg+xml")
@@ -237,11 +297,17 @@ def create(port: int, token: str, limits: Limits = Limits()) -> Flask:  # noqa: 
 
     @app.get("/derivation")
     def derivation() -> Response:
-        run, index = frame()
-        found = derive(*run.recorded(index))
-        return answered(
-            {"text": str(found), "numpy": found.source(), "markdown": found.to_markdown()}
-        )
+        with frame() as recorded:
+            found = derive(*recorded)
+            markdown = found.to_markdown()
+            return answered(
+                {
+                    "maths": typeset(markdown),
+                    "text": str(found),
+                    "numpy": found.source(),
+                    "markdown": markdown,
+                }
+            )
 
     @app.post("/check")
     def check() -> Response:
@@ -264,9 +330,25 @@ def answered(content: dict[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(content, allow_nan=False), status, mimetype="application/json")
 
 
-def serve(listening: socket.socket, token: str, limits: Limits = Limits()) -> BaseWSGIServer:  # noqa: B008
+class Handler(WSGIRequestHandler):
+    """One connection, dropped when it says nothing for a while; without a line for each request."""
+
+    timeout = 20  # seconds
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        pass
+
+
+def serve(
+    listening: socket.socket,
+    token: str,
+    code: str,
+    limits: Limits = Limits(),  # noqa: B008  (frozen)
+) -> BaseWSGIServer:
     """A server on a socket of 127.0.0.1; its `serve_forever` answers, a thread for each request."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for every request
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no words about itself
     port = listening.getsockname()[1]
-    app = create(port, token, limits)
-    return make_server("127.0.0.1", port, app, threaded=True, fd=listening.fileno())
+    app = create(port, token, code, limits)
+    return make_server(
+        "127.0.0.1", port, app, threaded=True, request_handler=Handler, fd=listening.fileno()
+    )

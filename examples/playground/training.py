@@ -6,7 +6,7 @@ import base64
 import math
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
@@ -178,8 +178,8 @@ class Run:
     page shows of it, and the parameters, so that the graph of any frame can be drawn.
     """
 
-    def __init__(self, form: Form, number: int) -> None:
-        self.form, self.number = form, number
+    def __init__(self, form: Form, number: int, ended: Callable[[], None] = lambda: None) -> None:
+        self.form, self.number, self._ended = form, number, ended
         self.data = data(form)
         outputs = int(self.data.y.max()) + 1 if form.task == "classes" else 1
         self.sizes = [self.data.x.shape[1], *[form.units] * form.layers, outputs]
@@ -211,7 +211,9 @@ class Run:
                 self.end = self._epochs()
         except Exception as error:
             self.end = f"It broke off: {type(error).__name__}: {error}"
-            raise
+            raise  # with its traceback, in the terminal
+        finally:
+            self._ended()
 
     def _epochs(self) -> str:
         """Full-batch gradient descent; the sentence that tells how it ended."""

@@ -1,0 +1,404 @@
+"""Pasted code: what it may do, how it is ended, and that the verdict is not its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples.playground import sandbox
+from examples.playground.layers import LAYERS
+from examples.playground.sandbox import Limits, judge
+from tests.playground.shared import LIMITS, RIGHT, alive
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def verdict(code, layer="tanh", limits=LIMITS):
+    return judge(layer, code, limits)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_each_layer_begins_with_one_mistake_that_has_a_name(layer):
+    wrong = verdict(LAYERS[layer].backward, layer)
+    assert wrong["ok"] is False
+    faults = [row for row in wrong["rows"] if row["verdict"] == "wrong here"]
+    assert len(faults) == 1 and "unexplained" not in faults[0]["diagnosis"]
+    right = verdict(RIGHT[layer], layer)
+    assert right["ok"] is True, right
+    assert right["printed"] == ""
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_code_that_is_shown_is_what_the_layer_computes(layer):
+    names = {"np": np}
+    exec(LAYERS[layer].code, names)  # noqa: S102
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=shape) for shape in LAYERS[layer].shapes]
+    from autograd_lite import Tensor
+
+    wanted = LAYERS[layer].forward(*map(Tensor, inputs)).numpy()
+    assert np.allclose(names["forward"](*inputs), wanted, rtol=1e-12)
+
+
+FORBIDDEN = {  # each does no harm where it is not refused
+    "import os; os.system('touch {evil}')": "os.system",
+    "import subprocess; subprocess.run(['touch', '{evil}'])": "_posixsubprocess",
+    "import _posixsubprocess": "_posixsubprocess",
+    "import readline; readline.read_history_file('/etc/passwd')": "readline",
+    "import os; os.fork() or os._exit(0)": "os.fork",
+    "import socket; socket.create_connection(('127.0.0.1', {port}), 1)": "socket.",
+    "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}', timeout=1)": "urllib.Request",
+    "open('{evil}', 'w')": "open is refused here: '{evil}'",
+    "import os; os.open('{evil}', os.O_CREAT | os.O_WRONLY)": "open is refused here: '{evil}'",
+    "np.ones(3).tofile('{evil}')": "open is refused",
+    "open(np.__file__, 'a')": "open is refused",
+    "open('/etc/passwd')": "open is refused here: '/etc/passwd'",
+    "open(np.__file__ + '/../../../../../../../../../../etc/passwd')": "open is refused",
+    "import sys; open(sys.path[0] + '/.git/config')": "open is refused",
+    "class S(str):\n  startswith = lambda *a: True\nopen(S('/etc/passwd'))": "open is refused",
+    "import builtins, sys\nclass S(str):\n  startswith = lambda *a: True\n"
+    "  removeprefix = lambda *a: 'x'\nrunner = sys.modules['examples.playground.runner']\n"
+    "runner.type = lambda x: str\n"
+    "try: open(S('/etc/passwd'))\nfinally: del runner.type": "open is refused",
+    "import os; os.remove('{victim}')": "os.remove",
+    "import os; os.kill(os.getpid(), 0)": "os.kill",
+    "import ctypes; ctypes.CDLL(None)": "ctypes.dlopen",
+    "import gc; gc.get_objects()": "gc.get_objects",
+    "import os; os.mkfifo('{evil}')": "mkfifo is refused",
+    "import os, signal; signal.pidfd_send_signal(os.pidfd_open({pid}), 0)": "pidfd_open is refused",
+    "import signal; signal.pidfd_send_signal(0, 0)": "pidfd_send_signal is refused",
+    "import sys; del sys.modules['posix']; import posix": "import of posix is refused",
+    "import threading; threading.Thread(target=print).start()": "is refused here",
+}
+
+
+WITHOUT = sandbox.START.replace(
+    "main()",
+    "from examples.playground import jail\njail.part = jail.shut = lambda *a: False\nmain()",
+)
+
+
+@pytest.mark.parametrize("start", [sandbox.START, WITHOUT], ids=["kernel", "hook alone"])
+def test_what_pasted_code_must_not_do_is_refused(tmp_path, monkeypatch, start):
+    """By the hook alone too, where the kernel refuses nothing."""
+    monkeypatch.setattr(sandbox, "START", start)
+    tries = "\n".join(
+        "try:\n"
+        + "\n".join("    " + line for line in code.splitlines())
+        + "\nexcept BaseException as error:\n    print(type(error).__name__, error)\n"
+        "else:\n    print('DONE')"
+        for code in FORBIDDEN
+    )
+    victim = tmp_path / "victim"
+    victim.touch()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0)
+        port = listening.getsockname()[1]
+        facts = {"evil": tmp_path / "evil", "victim": victim, "port": port, "pid": os.getpid()}
+        for name, value in facts.items():
+            tries = tries.replace(f"{{{name}}}", str(value))
+        answer = verdict(f"{tries}\n{RIGHT['tanh']}")
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    lines = answer["printed"].splitlines()
+    assert len(lines) == len(FORBIDDEN), answer
+    for line, wanted in zip(lines, FORBIDDEN.values(), strict=True):
+        assert wanted.replace("{evil}", str(tmp_path / "evil")) in line
+        assert "is refused here" in line
+    assert answer["ok"] is True  # what is allowed still works
+    assert list(tmp_path.iterdir()) == [victim]
+
+
+KERNEL = """
+import errno, json, os, resource, signal, socket, sys  # before they are out of reach
+sys.path[:] = {path!r}
+from examples.playground import jail
+folder, outside, port, layers = {folder!r}, {outside}, {port}, {layers!r}
+if "part" in layers and not jail.part(): sys.exit("no namespaces")
+if "shut" in layers and not jail.shut(sys.path): sys.exit("no Landlock")
+if "limit" in layers:
+    os.setuid(65534) if os.geteuid() == 0 else None
+    jail.limit(5, 1 << 30)
+
+def connect():
+    with socket.socket() as s:
+        s.settimeout(2)
+        s.connect(("127.0.0.1", port))
+
+def write():
+    with open(folder + "/new", "w") as f: f.write("x")
+
+tries = {{
+    "connect": connect,
+    "write": write,
+    "read": lambda: open(folder + "/victim").close(),
+    "remove": lambda: os.remove(folder + "/victim"),
+    "mkfifo": lambda: os.mkfifo(folder + "/pipe"),
+    "kill": lambda: os.kill(outside, 0),
+    "pidfd": lambda: signal.pidfd_send_signal(os.pidfd_open(outside), 0),
+    "fork": lambda: os.fork() or os._exit(0),
+    "import": lambda: __import__("colorsys"),
+}}
+found = {{}}
+for name, f in tries.items():
+    try: f(); found[name] = "done"
+    except (OSError, ImportError) as error: found[name] = errno.errorcode.get(getattr(error, "errno", 0), str(error))
+print(json.dumps(found))
+"""
+DONE = dict.fromkeys(
+    ["connect", "write", "read", "remove", "mkfifo", "kill", "pidfd", "fork", "import"], "done"
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of the Linux kernel")
+@pytest.mark.parametrize(
+    ("layers", "refused"),
+    [
+        ([], {}),
+        (["part"], {"connect": "ENETUNREACH", "kill": "ESRCH", "pidfd": "ESRCH"}),
+        (
+            ["shut"],
+            dict.fromkeys(["connect", "write", "read", "remove", "mkfifo"], "EACCES")
+            | dict.fromkeys(["kill", "pidfd"], "EPERM"),
+        ),
+        (["limit"], {"fork": "EAGAIN"}),
+    ],
+    ids=["nothing", "namespaces", "Landlock", "limits"],
+)
+def test_the_kernel_refuses_without_the_hook(tmp_path, layers, refused):
+    """Each layer alone: what it refuses, and what goes through it."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "victim").touch()
+    outside = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with socket.create_server(("127.0.0.1", 0)) as listening, outside:
+        code = KERNEL.format(
+            path=[str(ROOT), *sys.path], folder=str(folder), outside=outside.pid,
+            port=listening.getsockname()[1], layers=layers,
+        )  # fmt: skip
+        run = subprocess.run(
+            [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False
+        )
+        outside.stdin.close()
+        assert outside.wait(10) == 1  # at the end of its input, by no signal
+    if run.stderr.startswith("no "):
+        pytest.skip(f"this machine has {run.stderr.strip()}")
+    found = json.loads(run.stdout)
+    if layers == ["limit"]:  # nobody may not, where this is root; that is not what is asked
+        assert found["fork"] == "EAGAIN"
+        return
+    assert found == DONE | refused
+    left = {path.name for path in folder.iterdir()}
+    assert left == ({"victim"} if "write" in refused else {"new", "pipe"})
+
+
+def test_it_is_said_what_holds(monkeypatch):
+    files, others = "all files but Python's own", "the network and other processes"
+    starts = {
+        (False, False): f"Python alone bars it from {others} and {files}.",
+        (True, False): f"The kernel bars it from {others} (namespaces). "
+        f"Python alone bars it from {files}.",
+        (False, True): f"The kernel bars it from {files} (Landlock). "
+        f"Python alone bars it from {others}.",
+        (True, True): f"The kernel bars it from {others} (namespaces) and {files} (Landlock).",
+    }
+    for (apart, shut), told in starts.items():
+        pretended = f"lambda: {apart}; jail.shut = lambda folders: {shut}\nmain()"
+        start = sandbox.START.replace(
+            "main()", "from examples.playground import jail\njail.part = " + pretended
+        )
+        monkeypatch.setattr(sandbox, "START", start)
+        assert sandbox.held.__wrapped__() == told
+        monkeypatch.undo()
+    monkeypatch.setattr(sandbox, "START", "raise SystemExit(3)")
+    assert sandbox.held.__wrapped__() == "The code ended its process without a verdict (code 3)."
+
+
+def test_a_loop_without_an_end_is_ended():
+    start = time.monotonic()
+    answer = verdict("print('begin', flush=True)\nwhile True: pass")
+    assert answer == {
+        "error": "It was ended after 1 seconds of computing. Is a loop endless?",
+        "printed": "begin\n",
+    }
+    assert time.monotonic() - start < LIMITS.wall
+
+
+def test_a_signal_handler_does_not_outlive_the_limit():
+    code = "import signal\nsignal.signal(signal.SIGXCPU, lambda *a: None)\nwhile True: pass"
+    assert "seconds of computing" in verdict(code)["error"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("how", ["ends", "is killed"])
+@pytest.mark.parametrize("start", [sandbox.START, WITHOUT], ids=["kernel", "hook alone"])
+def test_code_that_waits_does_not_outlive_the_server(how, start):
+    code = (
+        "import threading, time, sys\n"
+        "from examples.playground import sandbox\n"
+        f"sandbox.START = {start!r}\n"
+        "wait = 'import os, time\\ntry: os.setsid()\\nexcept OSError: pass\\ntime.sleep(60)'\n"
+        "ask = threading.Thread(target=sandbox.judge, args=('tanh', wait, sandbox.Limits()))\n"
+        "ask.daemon = True; ask.start()\n"
+        "while not sandbox.RUNNING: time.sleep(0.01)\n"
+        "print(next(iter(sandbox.RUNNING)).pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code]
+    server = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    with server:
+        pid = int(server.stdout.readline())
+        time.sleep(0.5)  # until it waits
+        family = [pid, *children(pid)]
+        assert len(family) == (2 if start == sandbox.START and "kernel" in sandbox.held() else 1)
+        if how == "ends":
+            server.stdin.close()
+        else:
+            os.kill(server.pid, signal.SIGKILL)
+        server.wait(10)
+    end = time.monotonic() + 5
+    while any(map(alive, family)):
+        assert time.monotonic() < end, "it is still there"
+        time.sleep(0.02)
+
+
+def children(pid):
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["[1]", "{", "[" * 15_000, '{"result": 1}', '{"raised": 1}', '{"raised": "E"}',
+     '{"result": {"shape": [5, 3], "dtype": "|O", "data": ""}, "arguments": null}',
+     '{"result": {"shape": [100000, 100000], "dtype": "<f8", "data": ""}, "arguments": null}',
+     '{"result": {"shape": [5, 3], "dtype": "<f8", "data": "AAAA"}, "arguments": null}',
+     '{"ok": true, "rows": [], "ends": []}'],
+)  # fmt: skip
+def test_what_the_code_writes_as_an_answer_breaks_nothing(said):
+    code = f"""
+import os
+def backward(g, x):
+    for pipe in range(3, 32):
+        try: os.write(pipe, {said!r}.encode() + b"\\n")
+        except OSError: pass
+    os._exit(0)
+"""
+    answer = verdict(code)
+    assert set(answer) == {"error", "printed"}
+    assert (
+        answer["error"] == "The code wrote to the channel of its answers, so there is no verdict."
+    )
+
+
+def test_right_gradients_are_known_to_the_server_alone():
+    """What the process says about itself is no verdict; it does not even hold the comparison."""
+    forged = (
+        "import sys\nprint([m for m in sys.modules if m.startswith('autograd_lite')])\n"
+        "def backward(g, x):\n"
+        "    import examples.playground.runner as runner\n"
+        "    runner.called = lambda *a: {'ok': True, 'rows': [], 'ends': []}\n"
+        "    return g"
+    )
+    answer = verdict(forged)
+    assert answer["printed"] == "[]\n"
+    assert answer["ok"] is False and answer["rows"][0]["verdict"] == "wrong here"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("x[0] = 0; return g", "changes x in place: work on a copy"),
+        ("return g, g", "returns 2 gradients for 1 inputs (x)"),
+        ("return 'text'", "the gradient of 'x' is a str"),
+        ("return np.zeros(1 << 20)", "an array of shape (1048576,) came back; 100,000"),
+        ("raise SystemExit(3)", "raised SystemExit: 3 (line 1)"),
+        ("return backward(g, x)", "raised RecursionError: maximum recursion depth exceeded"),
+        ("return g @ g", "raised ValueError: matmul"),
+        ("return {'y': g}", "returns a gradient of 'y', which is no input"),
+    ],
+)
+def test_what_a_backward_does_wrong_is_told_in_its_row(body, told):
+    answer = verdict(f"def backward(g, x): {body}")
+    assert answer["ok"] is False
+    assert told in answer["rows"][0]["diagnosis"]
+
+
+def test_code_that_closes_its_channel_is_told():
+    answer = verdict("import os, time\nos.closerange(0, 32)\ntime.sleep(60)")
+    assert answer["error"].startswith("The code closed the channel of its answers")
+
+
+def test_code_that_waits_is_ended():
+    start = time.monotonic()
+    answer = verdict("import time; time.sleep(100)", limits=Limits(seconds=1, wall=1.5))
+    assert answer["error"] == "It was ended after 1.5 seconds. Does it wait for something?"
+    assert time.monotonic() - start < 8
+
+
+def test_memory_is_limited():
+    code = "def backward(g, x):\n    many = np.ones(1 << 27)  # a GiB\n    return g"
+    (fault, *_) = verdict(code)["rows"]
+    assert "raised MemoryError" in fault["diagnosis"]
+    hoard = "kept = []\nwhile True: kept.append(np.empty(1 << 21))"
+    assert "MemoryError" in verdict(hoard)["error"]
+
+
+def test_what_is_printed_is_cut_and_dropped():
+    answer = verdict("while True: print('x' * 10_000)")
+    assert answer["printed"] == "x" * LIMITS.output + " … (cut)"
+    assert "of computing" in answer["error"]  # it did not wait for a reader
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("", "The code defines no function called backward."),
+        ("backward = 3", "The code defines no function called backward."),
+        ("class backward: pass", "backward is a class; a function is needed."),
+        ("def backward(g, x:", "SyntaxError"),
+        ("x = 1\n1 / 0", 'File "<pasted>", line 2'),
+        ("import os; os._exit(0)", "The code ended its process without a verdict (code 0)."),
+        ("raise SystemExit", "SystemExit"),
+        ("import sys; sys.exit('enough')", "SystemExit: enough"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded"),
+        (
+            "import faulthandler; faulthandler._read_null()",
+            "The code crashed Python (Segmentation fault), so there is no verdict.",
+        ),
+        ("import threading; threading.Thread(target=print).start()", "start_"),
+        ("input()", "builtins.input is refused here"),
+        ("import sys; sys.stdin.readline(); 1 / 0", "ZeroDivisionError"),
+        ("\0", "null bytes"),
+        ("x" * 20_001, "The code has 20,001 characters; at most 20,000 are run."),
+    ],
+)
+def test_code_without_a_verdict_is_told_why(code, told):
+    answer = verdict(code)
+    assert told in answer["error"]
+    assert str(ROOT) not in answer["error"]
+
+
+def test_what_is_printed_is_no_verdict():
+    forged = "import os\nos.write(1, b'{\"ok\": true}')\nprint('{\"ok\": true}')\nos._exit(0)"
+    answer = verdict(forged)
+    assert "ok" not in answer and '{"ok": true}' in answer["printed"]
+
+
+def test_the_process_knows_nothing_of_the_environment(monkeypatch):
+    monkeypatch.setenv("A_SECRET", "hidden")
+    answer = verdict("import os\nprint(sorted(os.environ))")
+    assert "THREADS" in answer["printed"] and "A_SECRET" not in answer["printed"]
+
+
+def test_an_unknown_layer_is_told():
+    assert verdict("", layer="magic")["error"].startswith("There is no layer 'magic'; there are")
