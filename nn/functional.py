@@ -177,7 +177,7 @@ def batch_norm(
     elif running_mean is None or running_var is None:
         raise ValueError("batch_norm: without training it needs running_mean and running_var")
     else:
-        mean, var = running_mean.reshape(along), running_var.reshape(along)
+        mean, var = (s.reshape(along).clone() for s in (running_mean, running_var))
         y = _standardize(input, mean, var, eps=eps)
         if weight is not None:
             y = y * weight.reshape(along)
