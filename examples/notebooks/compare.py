@@ -26,7 +26,7 @@ _ = manual_seed(0)
 rng = np.random.default_rng(0)
 x, t = rng.standard_normal((5, 3)), rng.standard_normal((5, 2))
 model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double()
-loss = ((model(tensor(x, name="x")) - tensor(t)) ** 2).mean()
+loss = ((model(tensor(x, name="x")) - tensor(t, name="t")) ** 2).mean()
 
 # %% [markdown]
 # The same network by hand:
