@@ -90,3 +90,12 @@ def softmax_backward(g, x):
 
 layer = check_backward(lambda x: x.softmax(dim=1), softmax_backward)
 layer
+
+# %% [markdown]
+# ## Try
+#
+# Put one mistake into `by_hand`, guess which gradients it will spoil, and run the comparison:
+#
+# - `dz.mean(axis=0)` in place of `dz.sum(axis=0)`;
+# - `(out - t)` in place of `2 * (out - t)`: four gradients are wrong, but only one on its own;
+# - `dout.T @ z` in place of `dout.T @ h`.
