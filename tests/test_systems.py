@@ -277,13 +277,13 @@ def test_the_spread_of_starts_counts_those_that_blow_up() -> None:
     assert spread(np.full(4, np.nan)) == (np.inf,) * 3
 
 
-def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
+def on_a_terminal(folder: Path, *arguments: str) -> str:
+    """What S0 writes to a terminal of 80 columns, its output and its errors."""
     pytest.importorskip("tqdm")
     ours, theirs = pty.openpty()
-    arguments = ("--epochs", "3000", "--plot", "p.svg")
     process = subprocess.Popen(
-        command("s0_univariate", *arguments), cwd=tmp_path, env=environment(COLUMNS="80"),
-        stdout=subprocess.PIPE, stderr=theirs,
+        command("s0_univariate", *arguments), cwd=folder, env=environment(COLUMNS="80"),
+        stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
     seen = b""
@@ -293,10 +293,20 @@ def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
     except OSError:  # how a terminal says that the other side is gone
         pass
     os.close(ours)
-    process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert b"%|" in seen
-    assert b"epoch/s" in seen
+    assert process.wait(timeout=120) == 0
+    return seen.decode()
+
+
+def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
+    seen = on_a_terminal(tmp_path, "--epochs=3000", "--plot=p.svg")
+    assert "%|" in seen
+    assert "epoch/s" in seen
+
+
+def test_the_progress_bar_wipes_out_nothing_of_the_table(tmp_path: Path) -> None:
+    seen = on_a_terminal(tmp_path, "--table", "--starts=2", "--epochs=3")
+    rows = re.findall(r"[\r\n](sin x|x²|\|x\|) +normal +\d of 2[^\r]* kaiming +\d of 2", seen)
+    assert rows == ["sin x", "x²", "|x|"]
 
 
 # ---- S0 --------------------------------------------------------------------------------------

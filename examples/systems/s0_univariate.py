@@ -202,7 +202,7 @@ def table(starts: int, epochs: int, seed: int) -> bool:
     print("\nrelu with 3 hidden layers: diverged starts, and the median of the others")
     for name in REFERENCE:
         x, y = points(name, 100)
-        print(f"{TARGETS[name].text:9}", end="")
+        row = f"{TARGETS[name].text:9}"
         for init in ("normal", "kaiming"):
             run = fit(
                 x, y, "relu", 3, epochs=epochs, init=init, seeds=seeds, keep=False,
@@ -212,8 +212,8 @@ def table(starts: int, epochs: int, seed: int) -> bool:
                 return True
             good = run.losses[-1, ~run.diverged]
             rest = f", {np.median(good):.2e}" if good.size else ""
-            print(f" {init} {run.diverged.sum():2} of {starts}{rest:12}", end="", flush=True)
-        print()
+            row += f" {init} {run.diverged.sum():2} of {starts}{rest:12}"
+        print(row.rstrip(), flush=True)  # whole: a progress bar clears what its line began with
     return False
 
 
