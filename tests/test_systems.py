@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import SYSTEMS, mnist_folder, system_example
+from helpers import SYSTEMS, mnist_folder, open_chromium, system_example
 
 import nn
 from autograd_lite import Tensor, no_grad
@@ -334,6 +336,49 @@ def test_s0_fits_and_saves_everything(tmp_path: Path) -> None:
     assert all(f'"label":"{button}"' in data for button in ("Play", "Pause"))
     frames = re.findall(r'"name":"(\d+)"', data)
     assert [int(k) for k in frames] == [round(1000 * (i / 9) ** 2) for i in range(10)]
+
+
+def test_s0_page_plays_pauses_and_slides(tmp_path: Path) -> None:
+    browser = open_chromium()
+    try:
+        run("s0_univariate", "--epochs=400", "--html=p.html", folder=tmp_path)
+        browser.set_window_size(900, 800)
+        browser.get((tmp_path / "p.html").as_uri())
+
+        def shown(selector: str) -> Any:
+            return browser.find_elements("css selector", selector)
+
+        def epoch() -> int:
+            return int(shown(".slider-label")[0].text.removeprefix("epoch "))
+
+        def until(there: Callable[[], bool]) -> None:
+            end = time.monotonic() + 30
+            while not there():
+                assert time.monotonic() < end
+                time.sleep(0.05)
+
+        until(lambda: bool(shown(".slider-label")))
+        play, pause = shown(".updatemenu-button")
+        assert (play.text, pause.text, epoch()) == ("Play", "Pause", 0)
+        chains = import_module("selenium.webdriver").ActionChains
+        chains(browser).move_to_element(play).click().perform()
+        until(lambda: epoch() > 3)
+        chains(browser).move_to_element(pause).click().perform()
+        time.sleep(0.3)
+        there = epoch()
+        time.sleep(0.5)
+        assert there == epoch() < 400
+        rail = shown(".slider-rail-touch-rect")[0]
+        middle = rail.size["width"] // 2
+        chains(browser).move_to_element_with_offset(rail, middle - 2, 0).click().perform()
+        until(lambda: epoch() == 400)
+        *_, text = shown(".textpoint text")
+        loss = float(text.text)
+        assert 0 < loss < 0.2  # the best line has .203
+        inner, outer = (e.rect["x"] + e.rect["width"] for e in (text, rail))
+        assert inner < outer  # inside of the axes, which end where the slider ends
+    finally:
+        browser.quit()
 
 
 def test_s0_reports_divergence_and_what_helps(tmp_path: Path) -> None:
