@@ -163,6 +163,9 @@ def summary(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> None:
     ]
     for text, change in remedies[options.init == "kaiming" :]:
         other = train(options, x, y, **change)
+        if other.interrupted:
+            run.interrupted = True
+            return
         found = "diverges as well" if other.diverged[0] else f"{other.losses[-1, 0]:.3g}"
         print(f"  {text:27} {found}")
 
