@@ -510,6 +510,8 @@ def test_s1_reports_divergence(tmp_path: Path) -> None:
         "It diverged in epoch 1: the steps are too long. --lr 0.1 may help."
     )
     assert "nan" not in output and "inf" not in output
+    output = run("s1_diabetes", "--table", "--lr=5", "--epochs=3", "--starts=2", folder=tmp_path)
+    assert re.search(r"^best test +inf .* OUTSIDE$", output, re.MULTILINE)
 
 
 def test_s1_divides_the_patients_as_scikit_learn_does(s1: ModuleType) -> None:

@@ -130,8 +130,8 @@ def best_epoch(history: History) -> int:
     return 1 + int(np.argmin(history["other"])) if history.rows else 0
 
 
-def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
-    """Print the medians of many starts beside the reference; whether Ctrl-C ended it."""
+def side_by_side(seeds: Sequence[int]) -> nn.Sequential:
+    """The networks of many seeds, in one."""
     models = [network(seed) for seed in seeds]
     layers = []
     for i, layer in enumerate(models[0]):
@@ -139,7 +139,12 @@ def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
             w = np.stack([model[i].weight.data.T for model in models])  # (starts, in, out)
             layer = Stack(w, np.stack([model[i].bias.data[None] for model in models]))
         layers.append(layer)
-    model = nn.Sequential(*layers)
+    return nn.Sequential(*layers)
+
+
+def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
+    """Print the medians of many starts beside the reference; whether Ctrl-C ended it."""
+    model = side_by_side(seeds)
     optimizer = nn.optim.SGD(model.parameters(), lr=lr)
 
     def errors(part: Part) -> Array:
@@ -147,18 +152,17 @@ def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
             output = model(Tensor(part[0])).data  # (starts, n, 1)
         return data.unit * np.sqrt(((output - part[1]) ** 2).mean(axis=(1, 2)))
 
-    found = {"before, train": errors(data.train)}
-    tests = []
-    rounds = Rounds(epochs)
-    for epoch in rounds:
-        for x, y in batches(data.train):
-            optimizer.zero_grad()
-            error = model(Tensor(x)) - y
-            (error * error).mean(dim=(1, 2)).sum().backward()  # each start has its own gradient
-            optimizer.step()
-        tests.append(errors(data.test))
-        if epoch == 100:
-            found |= {"epoch 100, train": errors(data.train), "epoch 100, test": tests[-1]}
+    found, tests, rounds = {"before, train": errors(data.train)}, [], Rounds(epochs)
+    with np.errstate(all="ignore"):  # a start that diverges has an infinite error
+        for epoch in rounds:
+            for x, y in batches(data.train):
+                optimizer.zero_grad()
+                error = model(Tensor(x)) - y
+                (error * error).mean(dim=(1, 2)).sum().backward()  # each start has its own gradient
+                optimizer.step()
+            tests.append(errors(data.test))
+            if epoch == 100:
+                found |= {"epoch 100, train": errors(data.train), "epoch 100, test": tests[-1]}
     found |= {
         "best test": np.min(tests, axis=0),
         "best test, its epoch": 1 + np.argmin(tests, axis=0),
