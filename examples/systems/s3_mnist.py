@@ -212,16 +212,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = {"seed": options.seed}
     if options.epochs is not None:
         chosen["epochs"] = options.epochs
-    print(f"nearest mean picture, test accuracy {nearest_mean(train, test):.4f}")
+    baseline = nearest_mean(train, test)
+    print(f"nearest mean picture, test accuracy {baseline:.4f}")
     if options.replay:
-        return replay_twice(train, test, options.plot, chosen)
+        return replay_twice(train, test, baseline, options.plot, chosen)
     model, history = learn(train, test, **chosen)
     if options.plot is not None:
         draw_mistakes(options.plot, model, test)
     return 130 if history.interrupted else 0
 
 
-def replay_twice(train: Data, test: Data, plot: Path | None, chosen: dict[str, int]) -> int:
+def replay_twice(
+    train: Data, test: Data, baseline: float, plot: Path | None, chosen: dict[str, int]
+) -> int:
     runs: dict[str, History] = {}
     for kaiming in (False, True):
         name = "Kaiming weights, zero biases" if kaiming else "N(0, 1) weights and biases"
@@ -230,11 +233,11 @@ def replay_twice(train: Data, test: Data, plot: Path | None, chosen: dict[str, i
         if runs[name].interrupted:
             break
     if plot is not None:
-        draw_replay(plot, runs)
+        draw_replay(plot, runs, baseline)
     return 130 if any(run.interrupted for run in runs.values()) else 0
 
 
-def draw_replay(path: Path, runs: dict[str, History]) -> None:
+def draw_replay(path: Path, runs: dict[str, History], baseline: float) -> None:
     with common.picture(path, 2) as ((losses, accuracies),):
         losses.set(title="cross-entropy per digit, running", xlabel="epoch")
         accuracies.set(title="test accuracy", xlabel="epoch")
@@ -247,6 +250,11 @@ def draw_replay(path: Path, runs: dict[str, History]) -> None:
                     end = {"xytext": (0, up), "ha": "right"}
                     common.label(axes, len(values), values[-1], text, color, **end)
         losses.set_ylim(bottom=0)
+        for axes in (losses, accuracies):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        accuracies.axhline(baseline, color=PALE, lw=1.2, ls=(0, (5, 3)))
+        text, end = f"nearest mean picture  {baseline:.4f}", {"xytext": (0, 5), "ha": "right"}
+        common.label(accuracies, accuracies.get_xlim()[1], baseline, text, PALE, **end)
 
 
 if __name__ == "__main__":
