@@ -84,6 +84,45 @@ def test_jupyter_reads_the_same_cells(path):
     assert json.loads(jupytext.writes(notebook, fmt="ipynb"))["nbformat"] == 4
 
 
+@EACH
+def test_each_ends_with_something_to_try(path):
+    kind, text = cells(path)[-1]
+    assert kind == "markdown" and text.startswith("## Try\n") and text.count("\n- ") >= 2
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "verdicts"),
+    [
+        ("dz.sum(axis=0)", "dz.mean(axis=0)", {"0.bias": "wrong here"}),
+        (
+            "2 * (out - t)",
+            "(out - t)",
+            {"2.bias": "wrong here", "2.weight": "inherited", "0.bias": "inherited"}
+            | {"0.weight": "inherited"},
+        ),
+        ("dout.T @ h", "dout.T @ z", {"2.weight": "wrong here"}),
+    ],
+)
+def test_the_mistakes_to_try_spoil_what_the_text_says(right, wrong, verdicts, tmp_path):
+    path = ROOT / "examples/notebooks/compare.py"
+    *_, (_, tasks) = cells(path)
+    assert f"`{wrong}` in place of `{right}`" in tasks
+    text = path.read_text("utf-8").partition("## One mistake")[0]
+    spoilt = tmp_path / "compare.py"
+    spoilt.write_text(text.replace(right, wrong), encoding="utf-8")
+    report = run(spoilt)[0]["right"]
+    assert {row.name: row.verdict for row in report.rows if row.verdict != "ok"} == verdicts
+
+
+def test_gradients_that_are_not_zeroed_add_up(tmp_path):
+    text = (ROOT / "examples/notebooks/build.py").read_text("utf-8")
+    path = tmp_path / "build.py"
+    path.write_text(text.replace("    optimizer.zero_grad()\n", ""), encoding="utf-8")
+    assert (
+        run(path)[0]["losses"][-1] > 5 * run(ROOT / "examples/notebooks/build.py")[0]["losses"][-1]
+    )
+
+
 def test_build_learns(capsys):
     names, shown = run(ROOT / "examples/notebooks/build.py")
     assert shown[1].item() == 8

@@ -84,3 +84,10 @@ with no_grad():
 accuracy = float((predicted == y_test).mean())
 baseline = float((np.bincount(y_train).argmax() == y_test).mean())
 print(f"network {accuracy:.2f}, most frequent species {baseline:.2f}")
+
+# %% [markdown]
+# ## Try
+#
+# - Give `b` two entries, `[0.1, 0.2]`: the sum then has two columns. What are `w.grad` and `b.grad`?
+# - Take `optimizer.zero_grad()` out of the loop. Gradients add up until they are zeroed, so every
+#   step also goes along all earlier ones: look at `losses`.

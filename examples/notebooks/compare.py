@@ -26,7 +26,7 @@ _ = manual_seed(0)
 rng = np.random.default_rng(0)
 x, t = rng.standard_normal((5, 3)), rng.standard_normal((5, 2))
 model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double()
-loss = ((model(tensor(x, name="x")) - tensor(t)) ** 2).mean()
+loss = ((model(tensor(x, name="x")) - tensor(t, name="t")) ** 2).mean()
 
 # %% [markdown]
 # The same network by hand:
@@ -90,3 +90,12 @@ def softmax_backward(g, x):
 
 layer = check_backward(lambda x: x.softmax(dim=1), softmax_backward)
 layer
+
+# %% [markdown]
+# ## Try
+#
+# Put one mistake into `by_hand`, guess which gradients it will spoil, and run the comparison:
+#
+# - `dz.mean(axis=0)` in place of `dz.sum(axis=0)`;
+# - `(out - t)` in place of `2 * (out - t)`: four gradients are wrong, but only one on its own;
+# - `dout.T @ z` in place of `dout.T @ h`.

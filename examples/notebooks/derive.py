@@ -75,3 +75,9 @@ loss.backward()
 # %%
 checked = derivation.check()
 checked
+
+# %% [markdown]
+# ## Try
+#
+# - `sigmoid` in place of `tanh` in the first derivation: which line changes, and to what?
+# - Derive `fc1.weight` on paper first, shapes included, and compare it with the steps above.

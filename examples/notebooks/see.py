@@ -68,3 +68,9 @@ draw(grad(lambda x: x**3, create_graph=True)(at))
 
 # %%
 print(draw(y))
+
+# %% [markdown]
+# ## Try
+#
+# - `nn.ReLU` in place of `nn.Sigmoid` in the six layers: how large is the gradient of the first one?
+# - `draw(loss, model=model, depth=0)` has one card per module, and `theme="dark"` is for dark pages.

@@ -7,31 +7,34 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from autograd_lite import Tensor
 from nn import Module, Parameter
+from nn.datasets import mnist
 
 Array = np.ndarray[Any, Any]
+Data = tuple[Array, Array]  # images uint8 (n, 28, 28), labels (n,)
 
 PICTURES = (".png", ".svg", ".pdf")
 
-INK, PALE, GRID = "#26323d", "#8a95a0", "#e8ebee"
-BLUE, ORANGE, GREEN, RED = "#2b6cb0", "#dd7a2b", "#2f8f6b", "#c0392b"
+INK, PALE, GRID = "#26323d", "#6b7680", "#e8ebee"
+BLUE, ORANGE, GREEN, RED = "#2b6cb0", "#cc6a1f", "#1b8a6b", "#c0392b"
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 9,
+    "font.size": 10,
     "text.color": INK,
-    "axes.titlesize": 10,
+    "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
     "axes.titlepad": 10,
     "axes.labelcolor": INK,
@@ -60,9 +63,17 @@ STYLE: dict[str, Any] = {
 # ---- options ---------------------------------------------------------------------------------
 
 
+def number(text: str, kind: type[int | float]) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        name = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {name}") from None
+
+
 def count(text: str) -> int:
     """A whole number of at least 1, for `type=` of an option."""
-    n = int(text)
+    n = number(text, int)
     if n < 1:
         raise argparse.ArgumentTypeError(f"{n} is too small; it must be at least 1")
     return n
@@ -70,7 +81,7 @@ def count(text: str) -> int:
 
 def rate(text: str) -> float:
     """A finite number above 0, for `type=` of an option."""
-    x = float(text)
+    x = number(text, float)
     if not 0 < x < np.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a finite number above 0")
     return x
@@ -78,7 +89,7 @@ def rate(text: str) -> float:
 
 def seed(text: str) -> int:
     """A whole number from 0 to 2**32 - 1, which every generator of NumPy takes."""
-    n = int(text)
+    n = number(text, int)
     if not 0 <= n < 2**32:
         raise argparse.ArgumentTypeError(f"{n} is not between 0 and {2**32 - 1}")
     return n
@@ -100,14 +111,36 @@ def parser(text: str, name: str, first: int = 0) -> argparse.ArgumentParser:
     return made
 
 
+def mnist_parser(text: str, name: str) -> argparse.ArgumentParser:
+    """A parser with `--data` for `digits`, and seed 1."""
+    made = parser(text, name, first=1)
+    made.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="where the four MNIST files are (default: the variable AUTOGRAD_LITE_DATA)",
+    )
+    return made
+
+
+def digits(options: argparse.Namespace) -> tuple[Data, Data]:
+    """MNIST for training and for tests; missing or broken files end the script with the reason."""
+    try:
+        return mnist(options.data), mnist(options.data, train=False)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"{error}\nHere the folder is named with --data FOLDER.", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
 def parse(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options; `plot` is None where no picture was asked for and matplotlib is missing.
 
     Files that cannot be written are refused here, before hours of training.
     """
     options = made.parse_args(arguments)
-    if options.plot is None:
-        options.plot = Path("out", f"{options.name}.png") if installed("matplotlib") else None
+    if options.plot is None and installed("matplotlib"):
+        options.plot = Path("out", f"{options.name}.png")
+    elif options.plot is None:
+        print("no picture: matplotlib is missing (pip install matplotlib)", file=sys.stderr)
     elif not installed("matplotlib"):
         made.error("--plot needs matplotlib: pip install matplotlib")
     if options.plot is not None:
@@ -133,6 +166,23 @@ def check_output(
             path.unlink()
     except OSError as error:
         made.error(f"{option}: cannot write {path}: {error.strerror}")
+
+
+def script(main: Callable[[], int]) -> NoReturn:
+    """Run a script to its exit code; what ends it from outside is said in a line."""
+    try:
+        code = main()
+        sys.stdout.flush()  # a reader that has gone is noticed here, not at the very end
+    except KeyboardInterrupt:  # before or after the training, or for the second time in it
+        print("interrupted", file=sys.stderr)
+        code = 130
+    except MemoryError as error:
+        print(f"not enough memory: {error}", file=sys.stderr)
+        code = 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
 
 
 # ---- training --------------------------------------------------------------------------------
@@ -192,6 +242,13 @@ class Stack(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x @ self.W + self.b
+
+
+def spread(values: Array) -> tuple[float, float, float]:
+    """The median, and the limits between which 8 in 10 lie; NaN counts as infinite."""
+    ends = np.sort(np.nan_to_num(values, nan=np.inf, posinf=np.inf))
+    cut = len(ends) // 10
+    return float(np.median(ends)), float(ends[cut]), float(ends[-1 - cut])
 
 
 def best_line(x: Array, y: Array) -> Array:

@@ -9,7 +9,6 @@ all nets of the reference table from 20 starts each, a start per slice of one le
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,6 +41,8 @@ TARGETS = {
     "exp": Target("eˣ", np.exp, 0, 1),
     "log": Target("log(1+x)", np.log1p, 0, 1),
 }
+SHADES = ("#b9cfe6", "#8db2da", "#5a8ec6", BLUE)  # from the first epoch to the last
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 # medians of the final MSE over 20 starts: 100 points, 16 units, rate .01, 1000 epochs, N(0, 1)
@@ -162,6 +163,9 @@ def summary(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> None:
     ]
     for text, change in remedies[options.init == "kaiming" :]:
         other = train(options, x, y, **change)
+        if other.interrupted:
+            run.interrupted = True
+            return
         found = "diverges as well" if other.diverged[0] else f"{other.losses[-1, 0]:.3g}"
         print(f"  {text:27} {found}")
 
@@ -191,18 +195,17 @@ def table(starts: int, epochs: int, seed: int) -> bool:
             run = fit(x, y, activation, layers, epochs=epochs, seeds=seeds, keep=False, title=title)
             if run.interrupted:
                 return True
-            ends = np.nan_to_num(run.losses[-1], nan=np.inf)
-            low, median, high = np.quantile(ends, (0.1, 0.5, 0.9), method="averaged_inverted_cdf")
+            median, low, high = common.spread(run.losses[-1])
             inside = "inside" if low <= expected <= high else "OUTSIDE"
             print(
                 f"{TARGETS[name].text:9} {net:7} {line:.4f}      {median:.2e}   "
-                f"{low:.2e} .. {high:.2e}   {expected:.1e} {inside}",
+                f"{low:.2e} .. {high:<8.2e}   {expected:.1e} {inside}",
                 flush=True,
             )
     print("\nrelu with 3 hidden layers: diverged starts, and the median of the others")
     for name in REFERENCE:
         x, y = points(name, 100)
-        print(f"{TARGETS[name].text:9}", end="")
+        row = f"{TARGETS[name].text:9}"
         for init in ("normal", "kaiming"):
             run = fit(
                 x, y, "relu", 3, epochs=epochs, init=init, seeds=seeds, keep=False,
@@ -212,8 +215,8 @@ def table(starts: int, epochs: int, seed: int) -> bool:
                 return True
             good = run.losses[-1, ~run.diverged]
             rest = f", {np.median(good):.2e}" if good.size else ""
-            print(f" {init} {run.diverged.sum():2} of {starts}{rest:12}", end="", flush=True)
-        print()
+            row += f" {init} {run.diverged.sum():2} of {starts}{rest:12}"
+        print(row.rstrip(), flush=True)  # whole: a progress bar clears what its line began with
     return False
 
 
@@ -240,34 +243,31 @@ def draw_losses(axes: Any, losses: Array, line: float) -> None:
     axes.set(title="mean squared error over all points", xlabel="epoch", yscale="log")
     axes.plot(losses, color=BLUE)
     axes.axhline(line, color=ORANGE, lw=1.2, ls=(0, (5, 3)))
-    label(axes, len(losses) - 1, line, f"best line  {line:.3g}", ORANGE, xytext=(0, 4), ha="right")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     last = np.flatnonzero(np.isfinite(losses))[-1]
+    label(axes, last, line, f"best line  {line:.3g}", ORANGE, xytext=(0, 4), ha="right")
     below = 0.7 < losses[last] / line < 1.4  # where the line has its label
     side = (0, -14 if below else 8)
     label(axes, last, losses[last], f"net  {losses[-1]:.3g}", BLUE, xytext=side, ha="right")
 
 
 def draw_target(axes: Any, options: argparse.Namespace, at: Array, y: Array, line: Array) -> None:
-    axes.set(title=caption(options), xlabel="x", ylim=value_range(y), xlim=(at[0], at[-1]))
-    axes.plot(at, y, ".", color=PALE, ms=3)
-    axes.plot(at, line, color=ORANGE, lw=1.2, ls=(0, (5, 3)))
-    label(axes, at[0], line[0, 0], "best line", ORANGE, xytext=(4, -12), fontsize=8)
+    axes.set(title=caption(options), xlabel="x", ylabel="y", ylim=value_range(y))
+    axes.set_xlim(at[0], at[-1])
+    axes.plot(at, y, ".", color=PALE, ms=3, label="target")
+    axes.plot(at, line, color=ORANGE, lw=1.2, ls=(0, (5, 3)), label="best line")
 
 
 def draw(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> None:
     straight, epochs = best_line(x, y), len(run.losses) - 1
-    at, low, high = x[:, 0], *value_range(y)
-    with common.picture(options.plot, 2) as ((left, right),):
+    at = x[:, 0]
+    with common.picture(options.plot, 2, size=(9, 4.4)) as ((left, right),):
         draw_target(left, options, at, y, straight)
         shown = sorted({0, min(10, epochs), min(100, epochs), epochs})
-        for i, epoch in enumerate(shown):
-            kind = {"lw": 2.4} if epoch == epochs else {"lw": 1.1, "alpha": 0.35 + 0.15 * i}
-            curve = run.predictions[epoch, 0]
-            left.plot(at, curve, color=BLUE, **kind)
-            inside = np.flatnonzero((curve > low) & (curve < high))
-            if len(inside):
-                place = inside[int((0.15 + 0.22 * i) * (len(inside) - 1))]
-                label(left, at[place], curve[place], f"epoch {epoch}", BLUE, fontsize=8)
+        for epoch, shade in zip(shown, SHADES[-len(shown) :], strict=True):
+            kind = {"color": shade, "lw": 2.6 if epoch == epochs else 1.3}
+            left.plot(at, run.predictions[epoch, 0], label=f"epoch {epoch}", **kind)
+        left.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.17), frameon=False)
         if run.diverged[0]:
             middle = {"transform": left.transAxes, "ha": "center", "va": "center"}
             left.text(0.5, 0.9, "the net diverged", color=BLUE, **middle)
@@ -279,20 +279,22 @@ def write_gif(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> None
 
     straight, at = best_line(x, y), x[:, 0]
     images = []
-    with common.canvas(2, size=(8, 3.6)) as ((left, right),):
+    with common.canvas(2, size=(8, 3.9)) as ((left, right),):
         figure = left.figure
         figure.set_dpi(100)
         draw_target(left, options, at, y, straight)
-        (curve,) = left.plot(at, at, color=BLUE, lw=2.4)
+        (curve,) = left.plot(at, at, color=BLUE, lw=2.4, label="net")
+        left.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.17), frameon=False)
         draw_losses(right, run.losses[:, 0], float(np.mean((straight - y) ** 2)))
         (dot,) = right.plot([0], [1], "o", color=BLUE, ms=6)
-        text = left.text(0.03, 0.94, "", transform=left.transAxes, va="top")
+        edge = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
+        text = left.text(0.03, 0.95, "", transform=left.transAxes, va="top", bbox=edge)
         figure.canvas.draw()
         figure.set_layout_engine("none")  # laid out once: the frames do not jump
         for epoch in moments(len(run.losses) - 1, options.frames):
             curve.set_ydata(run.predictions[epoch, 0])
             dot.set_data([epoch], [run.losses[epoch, 0]])
-            text.set_text(f"epoch {epoch}")
+            text.set_text(f"epoch {epoch}, error {run.losses[epoch, 0]:.2g}")
             figure.canvas.draw()
             pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3]
             images.append(Image.fromarray(pixels).quantize(64, dither=Image.Dither.NONE))
@@ -312,15 +314,18 @@ def write_html(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> Non
     epochs = np.arange(len(losses))
     titles = (caption(options), "mean squared error over all points")
     figure = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.1)
+    unnamed = {"showlegend": False}
 
     def moving(epoch: int) -> list[go.Scatter]:
         """What changes from frame to frame: the prediction, and the dot on the curve of losses."""
         loss = losses[epoch]
+        side = "top right" if 2 * epoch < len(losses) else "top left"  # never past the edge
         return [
             go.Scatter(x=at, y=run.predictions[epoch, 0], mode="lines", name="net",
                        line={"color": BLUE, "width": 3}),
             go.Scatter(x=[epoch], y=[loss], text=[f"{loss:.3g}"], mode="markers+text", name="net",
-                       textposition="top right", textfont={"color": BLUE}, marker={"color": BLUE, "size": 10}),
+                       textposition=side, textfont={"color": BLUE}, cliponaxis=False,
+                       marker={"color": BLUE, "size": 10}, **unnamed),
         ]  # fmt: skip
 
     dashed = {"color": ORANGE, "width": 1.5, "dash": "dash"}
@@ -330,10 +335,10 @@ def write_html(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> Non
                     marker={"color": PALE, "size": 4}), 1),
         (go.Scatter(x=at, y=straight[:, 0], mode="lines", name="best line", line=dashed), 1),
         (go.Scatter(x=epochs, y=losses, mode="lines", name="loss",
-                    line={"color": BLUE, "width": 1.5}, opacity=0.5), 2),
+                    line={"color": BLUE, "width": 1.5}, opacity=0.5, **unnamed), 2),
         (go.Scatter(x=epochs[[0, -1]], y=[line, line], mode="lines+text", name="best line",
                     line=dashed, text=["", f"best line {line:.3g}"], textposition="top left",
-                    textfont={"color": ORANGE}), 2),
+                    textfont={"color": ORANGE}, **unnamed), 2),
     ]  # fmt: skip
     for trace, column in [*still, (curve, 1), (dot, 2)]:
         figure.add_trace(trace, 1, column)
@@ -359,11 +364,14 @@ def write_html(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> Non
     figure.update_xaxes(**axis).update_yaxes(**axis)
     figure.update_xaxes(title={"text": "x", "font": {"size": 13}}, row=1, col=1)
     figure.update_xaxes(title={"text": "epoch", "font": {"size": 13}}, row=1, col=2)
-    figure.update_yaxes(range=value_range(y), row=1, col=1)
+    y_title = {"text": "y", "font": {"size": 13}, "standoff": 0}
+    figure.update_yaxes(title=y_title, range=value_range(y), row=1, col=1)
     finite = losses[np.isfinite(losses)]
     decades = np.log10(max(finite.max(), line) / min(finite.min(), line))
     apart = int(np.ceil(max(decades, 1) / 8))  # at most about 8 numbers on the axis
-    figure.update_yaxes(type="log", dtick=apart, exponentformat="power", row=1, col=2)
+    figure.update_yaxes(
+        type="log", dtick=apart, exponentformat="power", row=1, col=2, tickfont={"size": 10.4}
+    )  # plotly makes powers a quarter larger
     if run.diverged[0]:
         figure.add_annotation(
             text="the net diverged", x=0.5, y=0.92, xref="x domain", yref="y domain",
@@ -371,14 +379,17 @@ def write_html(options: argparse.Namespace, x: Array, y: Array, run: Fit) -> Non
         )  # fmt: skip
     figure.update_layout(
         font={"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK},
-        plot_bgcolor="white", paper_bgcolor="white", showlegend=False, height=530,
-        margin={"l": 60, "r": 40, "t": 50, "b": 150},
-        updatemenus=[{"type": "buttons", "direction": "left", "buttons": buttons, "x": 0,
-                      "xanchor": "left", "y": -0.2, "yanchor": "top", "showactive": False}],
-        sliders=[{"steps": steps, "x": 0.17, "len": 0.83, "y": -0.14, "yanchor": "top",
-                  "currentvalue": {"prefix": "epoch ", "xanchor": "left"}, "ticklen": 3}],
+        plot_bgcolor="white", paper_bgcolor="white", height=520,
+        margin={"l": 60, "r": 40, "t": 70, "b": 160},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},
+        updatemenus=[{"type": "buttons", "direction": "left", "buttons": buttons, "x": 0, "y": -0.17,
+                      "xanchor": "left", "yanchor": "top", "pad": {"t": 0}, "showactive": False}],
+        sliders=[{"steps": steps, "x": 0, "len": 1, "y": -0.17, "yanchor": "top", "ticklen": 3,
+                  "currentvalue": {"prefix": "epoch ", "xanchor": "right", "offset": 24}}],
     )  # fmt: skip
     figure.update_annotations(font_size=14)
+    for title in figure.layout.annotations[:2]:
+        title.yshift = 22  # above the legend
     figure.write_html(
         options.html, include_plotlyjs=True, auto_play=False, full_html=True,
         config={"displayModeBar": False, "responsive": True},
@@ -430,4 +441,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    common.script(main)

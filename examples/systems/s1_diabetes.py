@@ -4,11 +4,13 @@ A 10-16-16-8-1 net with leaky relus, batches of 32 in file order, features and t
 with the training part. The root mean squared error in units of the target is shown after every
 epoch, beside least squares and beside predicting the mean. The net overfits, so it is trained a
 second time with early stopping: a part of the training patients, never the test patients, says when.
+--table trains from 20 starts at once, a start per slice of one leading axis, and sets the medians
+beside the reference.
 """
 
 from __future__ import annotations
 
-import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import common
 import numpy as np
-from common import BLUE, GREEN, ORANGE, PALE, Array, label
+from common import BLUE, GREEN, ORANGE, PALE, Array, Rounds, Stack, label
 
 import nn
 from autograd_lite import Tensor, manual_seed, no_grad
@@ -26,6 +28,14 @@ from nn.train import History, evaluate, fit
 Part = tuple[Array, Array]  # features (n, 10), target (n, 1), both standardised
 
 SIZES = (10, 16, 16, 8, 1)
+
+REFERENCE = {  # the lowest and the highest of the starts of the reference
+    "before, train": (149, 244),
+    "epoch 100, train": (59, 70),
+    "epoch 100, test": (63, 67),
+    "best test": (55, 61),
+    "best test, its epoch": (440, 1040),
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ def learn(model: nn.Module, train: Part, other: Part, unit: float, lr: float, ep
           patience: int | None = None) -> History:  # fmt: skip
     """Train; the columns `train` and `other` are the RMSE over a whole part after each epoch.
 
-    With `patience` it stops when `other` has not improved for so many epochs, and the model gets
+    An epoch after which an error is no finite number ends it and gets no row. With `patience` it stops when `other` has not improved for so many epochs, and the model gets
     the parameters of its best epoch back.
     """
     best, state = np.inf, {}
@@ -99,12 +109,17 @@ def learn(model: nn.Module, train: Part, other: Part, unit: float, lr: float, ep
         nonlocal best, state
         row = history.rows[-1]
         row["train"], row["other"] = rmse(model, train, unit), rmse(model, other, unit)
+        if not np.isfinite(row["train"] + row["other"]):
+            history.rows.pop()
+            return True
         if row["other"] < best:
             best, state = row["other"], {k: v.clone() for k, v in model.state_dict().items()}
         return patience is not None and row["epoch"] - best_epoch(history) >= patience
 
     optimizer = nn.optim.SGD(model.parameters(), lr=lr)
-    history = fit(model, nn.MSELoss(), optimizer, batches(train), epochs, callbacks=[watch])
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fit: the loss is")  # a net that diverges is reported
+        history = fit(model, nn.MSELoss(), optimizer, batches(train), epochs, callbacks=[watch])
     if state and patience is not None:
         model.load_state_dict(state)
     return history
@@ -115,6 +130,55 @@ def best_epoch(history: History) -> int:
     return 1 + int(np.argmin(history["other"])) if history.rows else 0
 
 
+def side_by_side(seeds: Sequence[int]) -> nn.Sequential:
+    """The networks of many seeds, in one."""
+    models = [network(seed) for seed in seeds]
+    layers = []
+    for i, layer in enumerate(models[0]):
+        if isinstance(layer, nn.Linear):
+            w = np.stack([model[i].weight.data.T for model in models])  # (starts, in, out)
+            layer = Stack(w, np.stack([model[i].bias.data[None] for model in models]))
+        layers.append(layer)
+    return nn.Sequential(*layers)
+
+
+def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
+    """Print the medians of many starts beside the reference; whether Ctrl-C ended it."""
+    model = side_by_side(seeds)
+    optimizer = nn.optim.SGD(model.parameters(), lr=lr)
+
+    def errors(part: Part) -> Array:
+        with no_grad():
+            output = model(Tensor(part[0])).data  # (starts, n, 1)
+        return data.unit * np.sqrt(((output - part[1]) ** 2).mean(axis=(1, 2)))
+
+    found, tests, rounds = {"before, train": errors(data.train)}, [], Rounds(epochs)
+    with np.errstate(all="ignore"):  # a start that diverges has an infinite error
+        for epoch in rounds:
+            for x, y in batches(data.train):
+                optimizer.zero_grad()
+                error = model(Tensor(x)) - y
+                (error * error).mean(dim=(1, 2)).sum().backward()  # each start has its own gradient
+                optimizer.step()
+            tests.append(errors(data.test))
+            if epoch == 100:
+                found |= {"epoch 100, train": errors(data.train), "epoch 100, test": tests[-1]}
+    found |= {
+        "best test": np.min(tests, axis=0),
+        "best test, its epoch": 1 + np.argmin(tests, axis=0),
+    }
+    print(f'Root mean squared errors of {len(seeds)} starts; "8 in 10" is where 8 of 10 lie.\n')
+    print(f"{'':22}median   8 in 10           reference")
+    for name, values in found.items():
+        median, low, high = common.spread(values)
+        first, last = REFERENCE[name]
+        inside = "inside" if first <= median <= last else "OUTSIDE"
+        print(
+            f"{name:22}{median:6.1f}   {low:6.1f} .. {high:<6.1f}  {first:4} .. {last:<4} {inside}"
+        )
+    return rounds.interrupted
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = common.parser(__doc__, "s1_diabetes")
     add = parser.add_argument
@@ -122,9 +186,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--lr", type=common.rate, default=0.001, metavar="RATE", help="default: %(default)s")
     add("--patience", type=common.count, default=100, metavar="N",
         help="epochs without progress after which the second training stops, default: 100")  # fmt: skip
+    add("--table", action="store_true", help="the reference table instead, about 10 s")
+    add("--starts", type=common.count, default=20, metavar="N", help="of --table, default: 20")
     options = common.parse(parser, arguments)
     data = patients()
     unit = data.unit
+    if options.table:
+        seeds = range(options.seed, options.seed + options.starts)
+        return 130 if table(data, seeds, options.lr, options.epochs) else 0
 
     model = network(options.seed)
     before = rmse(model, data.train, unit), rmse(model, data.test, unit)
@@ -146,7 +215,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show(f"net, best test, epoch {lowest}", (row["train"], row["other"]))
 
     name, interrupted = f"after {len(history)} epochs", history.interrupted
-    if not interrupted:
+    if not (interrupted or len(history) == options.epochs):
+        print(f"It diverged in epoch {len(history) + 1}: the steps are too long. "
+              f"--lr {options.lr / 10:g} may help.")  # fmt: skip
+    elif not interrupted:
         model = network(options.seed)
         x, y = data.train
         quarter = len(x) // 4  # of the training patients, who are in random order
@@ -160,15 +232,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("The best test epoch is hindsight: nobody knows it before the test. Early stopping")
         print(f"needs none: a quarter of the training patients ({quarter}) chose its epoch.")
     if options.plot is not None and history.rows:
-        title = f"{name}, error {rmse(model, data.test, unit):.1f}"
+        title = f"{name}: error {rmse(model, data.test, unit):.1f}"
         draw(
             options.plot,
             data,
             history,
             (constant[1], line[1]),
-            untrained,
-            predict(model, data.test),
-            title,
+            (untrained, f"test patients, before: error {before[1]:.1f}"),
+            (predict(model, data.test), title),
         )
     return 130 if interrupted else 0
 
@@ -182,13 +253,14 @@ def draw(
     data: Patients,
     history: History,
     baselines: tuple[float, float],
-    untrained: Array,
-    trained: Array,
-    title: str,
+    untrained: tuple[Array, str],
+    trained: tuple[Array, str],
 ) -> None:
     """Errors by epoch beside the test errors of the mean and of least squares; then predictions."""
-    with common.picture(path, 3, size=(12, 4), width_ratios=(1.25, 1, 1)) as ((curves, *scatters),):
-        curves.set(title="root mean squared error, in units of the target", xlabel="epoch")
+    with common.picture(path, 3, size=(11.2, 4), width_ratios=(1.15, 1, 1)) as (
+        (curves, *scatters),
+    ):
+        curves.set(title="root mean squared error", xlabel="epoch", ylabel="units of the target")
         test = np.array(history["other"])
         curves.plot(history["epoch"], history["train"], color=PALE)
         curves.plot(history["epoch"], test, color=BLUE)
@@ -212,16 +284,15 @@ def draw(
         )
 
         truth = data.mean + data.unit * data.test[1][:, 0]
-        for axes, scores, color, text in (
-            (scatters[0], untrained, PALE, "test patients, before training"),
-            (scatters[1], trained, GREEN, title),
-        ):
+        both = zip(scatters, (untrained, trained), (PALE, GREEN), strict=True)
+        for axes, (scores, text), color in both:
             guess = data.mean + data.unit * scores[:, 0]
             axes.set(title=text, xlabel="truth", ylabel="prediction", xlim=(0, 360), ylim=(0, 360))
-            axes.set_aspect("equal")
+            axes.set_xticks(range(0, 351, 50))
+            axes.set_yticks(range(0, 351, 50))
             axes.plot([0, 360], [0, 360], color=ORANGE, lw=1.2, ls=(0, (5, 3)))
             axes.plot(truth, guess.clip(4, 356), "o", color=color, ms=4, alpha=0.75, mew=0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    common.script(main)

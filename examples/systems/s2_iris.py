@@ -13,7 +13,6 @@ another example, examples/mistakes/iris.py.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import common
 import numpy as np
-from common import BLUE, GREEN, INK, ORANGE, Array, Rounds, Stack, label
+from common import BLUE, GREEN, GRID, INK, ORANGE, PALE, Array, Rounds, Stack, label
 
 import nn
 from autograd_lite import Tensor, log_softmax, no_grad
@@ -204,12 +203,13 @@ def draw(
 ) -> None:
     colors = {recipe.name: recipe.color for recipe in RECIPES}
     columns = 1 + len(curves)
-    size = (4.6 + 2.9 * len(curves), 3.9)
-    with common.picture(path, columns, size=size, width_ratios=(1.5, *[1] * len(curves))) as (
+    size = (4.2 + 2.4 * len(curves), 3.6)
+    with common.picture(path, columns, size=size, width_ratios=(1.6, *[1] * len(curves))) as (
         (left, *others),
     ):
         left.set(title="held-out accuracy, mean of the starts", xlabel="epoch", ylim=(0.25, 1.05))
         left.set_xscale("log")
+        left.xaxis.set_major_formatter("{x:g}")
         for name, run in curves.items():
             mean = np.mean(run.test, axis=1)
             left.plot(np.arange(1, len(mean) + 1), mean, color=colors[name])
@@ -218,7 +218,7 @@ def draw(
             label(left, place + 1, mean[place], name, colors[name], xytext=side, ha=ha)
         line = float((runs["linear discriminant"] == truth).mean())
         left.axhline(line, color=INK, lw=1, ls=(0, (5, 3)))
-        label(left, 1, line, "linear discriminant", INK, xytext=(0, 4), fontsize=8)
+        label(left, 1, line, "linear discriminant", INK, xytext=(0, 4), fontsize=9)
         for axes, (name, run) in zip(others, curves.items(), strict=True):
             draw_confusion(axes, name, colors[name], confusion(run.predicted, truth), names)
 
@@ -233,18 +233,20 @@ def draw_confusion(
     shades = LinearSegmentedColormap.from_list("", ["white", color])
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
     axes.imshow(shares, cmap=shades, vmin=0, vmax=1.15)
+    axes.set_anchor("N")  # its title beside the others
     axes.grid(False)
-    axes.set_xticks(range(3), names)
-    axes.set_yticks(range(3), names, rotation=90, va="center")
+    axes.set_xticks(range(3), names, fontsize=8.5)
+    axes.set_yticks(range(3), names, fontsize=8.5, rotation=90, va="center")
     axes.tick_params(length=0)
-    axes.set(xlabel="predicted", ylabel="true")
-    axes.spines[:].set_visible(False)
+    axes.set(xlabel="predicted species", ylabel="true species")
+    axes.spines[:].set(visible=True, color=GRID)
+    for between in (0.5, 1.5):
+        axes.axhline(between, color=GRID)
+        axes.axvline(between, color=GRID)
     for (i, j), n in np.ndenumerate(counts):
-        if n:
-            axes.text(
-                j, i, n, ha="center", va="center", color="white" if shares[i, j] > 0.5 else INK
-            )
+        color = "white" if shares[i, j] > 0.5 else INK if n else PALE
+        axes.text(j, i, n, ha="center", va="center", color=color)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    common.script(main)

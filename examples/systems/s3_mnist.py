@@ -10,7 +10,6 @@ the units dropped, AdamW with one cycle of rates. The digits it gets wrong are s
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,14 +17,11 @@ from typing import Any
 
 import common
 import numpy as np
-from common import BLUE, INK, ORANGE, PALE, RED, Array
+from common import BLUE, INK, ORANGE, PALE, RED, Array, Data
 
 import nn
 from autograd_lite import Tensor, manual_seed, no_grad
-from nn.datasets import mnist
 from nn.train import History, accuracy, fit
-
-Data = tuple[Array, Array]  # images uint8 (n, 28, 28), labels (n,)
 
 
 def pixels(images: Array, dtype: str = "float64") -> Array:
@@ -203,38 +199,32 @@ def draw_mistakes(path: Path, model: nn.Module, test: Data, most: int = 40) -> N
             said = int(p[i].argmax())
             ax.text(0, -2, f"{test[1][i]} \N{RIGHTWARDS ARROW}", color=INK, fontsize=9)
             ax.text(11, -2, str(said), color=RED, fontsize=9)
-            ax.text(28, -2, f"{p[i, said]:.0%}", color=PALE, fontsize=7, ha="right")
+            ax.text(28, -2, f"{int(100 * p[i, said])}%", color=PALE, fontsize=8, ha="right")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = common.parser(__doc__, "s3_mnist", first=1)
+    parser = common.mnist_parser(__doc__, "s3_mnist")
     add = parser.add_argument
-    add(
-        "--data",
-        metavar="FOLDER",
-        help="where the four MNIST files are (default: the variable AUTOGRAD_LITE_DATA)",
-    )
     add("--epochs", type=common.count, metavar="N", help="default: 24, with --replay 10")
     add("--replay", action="store_true", help="the run of the write-up, twice")
     options = common.parse(parser, arguments)
-    try:
-        train, test = mnist(options.data), mnist(options.data, train=False)
-    except (FileNotFoundError, ValueError) as error:
-        print(f"{error}\nHere the folder is named with --data FOLDER.", file=sys.stderr)
-        return 1
+    train, test = common.digits(options)
     chosen = {"seed": options.seed}
     if options.epochs is not None:
         chosen["epochs"] = options.epochs
-    print(f"nearest mean picture, test accuracy {nearest_mean(train, test):.4f}")
+    baseline = nearest_mean(train, test)
+    print(f"nearest mean picture, test accuracy {baseline:.4f}")
     if options.replay:
-        return replay_twice(train, test, options.plot, chosen)
+        return replay_twice(train, test, baseline, options.plot, chosen)
     model, history = learn(train, test, **chosen)
     if options.plot is not None:
         draw_mistakes(options.plot, model, test)
     return 130 if history.interrupted else 0
 
 
-def replay_twice(train: Data, test: Data, plot: Path | None, chosen: dict[str, int]) -> int:
+def replay_twice(
+    train: Data, test: Data, baseline: float, plot: Path | None, chosen: dict[str, int]
+) -> int:
     runs: dict[str, History] = {}
     for kaiming in (False, True):
         name = "Kaiming weights, zero biases" if kaiming else "N(0, 1) weights and biases"
@@ -243,23 +233,29 @@ def replay_twice(train: Data, test: Data, plot: Path | None, chosen: dict[str, i
         if runs[name].interrupted:
             break
     if plot is not None:
-        draw_replay(plot, runs)
+        draw_replay(plot, runs, baseline)
     return 130 if any(run.interrupted for run in runs.values()) else 0
 
 
-def draw_replay(path: Path, runs: dict[str, History]) -> None:
+def draw_replay(path: Path, runs: dict[str, History], baseline: float) -> None:
     with common.picture(path, 2) as ((losses, accuracies),):
-        losses.set(title="cross-entropy per digit, running", xlabel="epoch", ylim=(0, None))
+        losses.set(title="cross-entropy per digit, running", xlabel="epoch")
         accuracies.set(title="test accuracy", xlabel="epoch")
         for (name, run), color in zip(runs.items(), (ORANGE, BLUE), strict=False):
-            for axes, column, up in ((losses, "printed", 13), (accuracies, "val_accuracy", -30)):
+            for axes, column, up in ((losses, "printed", 17), (accuracies, "val_accuracy", -34)):
                 values = run[column]
                 axes.plot(range(1, len(values) + 1), values, "o-", color=color, ms=4)
                 if values:
                     text = f"{name.split(' weights')[0]} start  {values[-1]:.4f}"
                     end = {"xytext": (0, up), "ha": "right"}
                     common.label(axes, len(values), values[-1], text, color, **end)
+        losses.set_ylim(bottom=0)
+        for axes in (losses, accuracies):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        accuracies.axhline(baseline, color=PALE, lw=1.2, ls=(0, (5, 3)))
+        text, end = f"nearest mean picture  {baseline:.4f}", {"xytext": (0, 5), "ha": "right"}
+        common.label(accuracies, accuracies.get_xlim()[1], baseline, text, PALE, **end)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    common.script(main)

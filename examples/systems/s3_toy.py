@@ -8,7 +8,6 @@ and the permutations of (a), and those of (b), as the write-up did it; its figur
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,39 +102,29 @@ def network(random: np.random.RandomState, activations: Sequence[type[nn.Module]
 
 def draw(path: Path, x: Array, y: Array, line: Array, runs: dict[str, Run]) -> None:
     order = np.argsort(x[:, 0])
-    at = x[order, 0]
-    with common.picture(path, 3, size=(12, 3.9)) as ((*fits, curves),):
+    at, dashed = x[order, 0], {"color": ORANGE, "lw": 1.2, "ls": (0, (5, 3))}
+    lowest = min(-0.2, *(run.prediction.min() for run in runs.values()))
+    with common.picture(path, 3, size=(11.2, 3.9), width_ratios=(1, 1, 1.1)) as ((*fits, curves),):
         for axes, (name, run), color in zip(fits, runs.items(), (GREEN, BLUE), strict=False):
-            axes.set(title=f"{name}: {run.loss:.4f}", xlabel="x", ylim=(-0.25, 1.05))
+            axes.set(title=f"{name}: error {run.loss:.4f}", xlabel="x", ylabel="y")
+            axes.set_ylim(lowest - 0.05, 1.05)
             axes.plot(x, y, ".", color=PALE, ms=3, alpha=0.45, mew=0)
-            axes.plot(at, line[order], color=ORANGE, lw=1.2, ls=(0, (5, 3)))
+            axes.plot(at, line[order], **dashed)
             axes.plot(at, run.prediction[order], color=color, lw=2.4)
-            label(
-                axes, at[-1], line[order[-1], 0], "best line", ORANGE, xytext=(2, -13), ha="right"
-            )
+            below = {"xytext": (2, -13), "ha": "right"}
+            label(axes, at[-1], line[order[-1], 0], "best line", ORANGE, **below)
             peak = np.argmax(run.prediction)
-            label(axes, x[peak, 0], run.prediction[peak, 0], "net", color, xytext=(8, 4))
+            side = {"xytext": (-8, 6), "ha": "right"} if peak == order[-1] else {"xytext": (8, 4)}
+            label(axes, x[peak, 0], run.prediction[peak, 0], "net", color, **side)
         curves.set(title="half squared error per epoch, running", xlabel="epoch", ylim=(0, 0.05))
-        places = ((0.45, -30), (1.0, 7))  # along the epochs; up, in points
-        for (name, run), color, (along, up) in zip(
-            runs.items(), (GREEN, BLUE), places, strict=False
-        ):
+        for (name, run), color in zip(runs.items(), (GREEN, BLUE), strict=False):
             epochs = np.arange(1, len(run.losses) + 1)
-            curves.plot(epochs, run.losses, color=color, lw=1.2)
-            k = int(along * (len(epochs) - 1))
-            label(curves, epochs[k], run.losses[k], name, color, xytext=(0, up), ha="right")
+            ends = f"{name}, ends at {run.losses[-1]:.4f}"
+            curves.plot(epochs, run.losses, color=color, lw=1.4, label=ends)
         value = half_error(line, y)
-        curves.axhline(value, color=ORANGE, lw=1.2, ls=(0, (5, 3)))
-        label(
-            curves,
-            len(epochs),
-            value,
-            f"best line {value:.4f}",
-            ORANGE,
-            xytext=(0, -12),
-            ha="right",
-        )
+        curves.axhline(value, **dashed, label=f"best line, {value:.4f}")
+        curves.legend(loc="center right", frameon=False, fontsize=9, handlelength=1.4)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    common.script(main)

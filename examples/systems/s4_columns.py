@@ -8,7 +8,6 @@ record of step k is of its forward pass, before its update.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,6 @@ from s3_mnist import nearest_mean
 import nn
 from autograd_lite import Tensor, log_softmax, no_grad
 from autograd_lite.compare import Report, compare
-from nn.datasets import mnist
 
 REFERENCE = {  # step: train accuracy, loss, test accuracy
     100: (".870", ".501", ".877"),
@@ -132,21 +130,12 @@ def train(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = common.parser(__doc__, "s4_columns", first=1)
+    parser = common.mnist_parser(__doc__, "s4_columns")
     add = parser.add_argument
-    add(
-        "--data",
-        metavar="FOLDER",
-        help="where the four MNIST files are (default: the variable AUTOGRAD_LITE_DATA)",
-    )
     add("--steps", type=common.count, default=1000, metavar="N", help="default: %(default)s")
     add("--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s")
     options = common.parse(parser, arguments)
-    try:
-        digits, held_out = mnist(options.data), mnist(options.data, train=False)
-    except (FileNotFoundError, ValueError) as error:
-        print(f"{error}\nHere the folder is named with --data FOLDER.", file=sys.stderr)
-        return 1
+    digits, held_out = common.digits(options)
     x, labels = columns(digits[0], options.dtype), digits[1]
     some, y = x[:, :200].astype("float64"), np.eye(10)[:, labels[:200]]
 
@@ -163,8 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for step, loss, right, test in records:
         if step in REFERENCE:
             a, b, c = REFERENCE[step]
-            print(f"{step:5}  {right:.4f} ({a:5})  {loss:.4f} ({b:5})  {test:.4f} ({c})")
-    if records:
+            print(f"{step:5}  {right:.4f} {f'({a})':7}  {loss:.4f} {f'({b})':7}  {test:.4f} ({c})")
+    if records and records[-1].step not in REFERENCE:
         print(f"{records[-1].step:5}  {records[-1].train:.4f}          {records[-1].loss:.4f}          "
               f"{records[-1].test:.4f}          the last record")  # fmt: skip
     print(f"nearest mean picture, test accuracy {baseline:.4f}")
@@ -191,7 +180,7 @@ def as_double(model: nn.Sequential) -> nn.Sequential:
 
 def draw(path: Path, records: list[Record], baseline: float, model: nn.Sequential) -> None:
     steps = np.array([r.step for r in records])
-    with common.picture(path, 3, size=(12, 3.9), width_ratios=(1, 1, 1.1)) as (
+    with common.picture(path, 3, size=(11.2, 3.6), width_ratios=(1, 1, 1.4)) as (
         (losses, shares, units),
     ):
         losses.set(title="cross-entropy of the 60,000 digits", xlabel="step")
@@ -218,14 +207,8 @@ def draw(path: Path, records: list[Record], baseline: float, model: nn.Sequentia
                 losses.plot(step, float(b), "o", mfc="none", mec=INK, ms=6)
                 shares.plot(step, float(a), "o", mfc="none", mec=INK, ms=6)
                 shares.plot(step, float(c), "o", mfc="none", mec=INK, ms=6)
-        label(
-            losses,
-            steps[-1],
-            records[-1].loss,
-            "circles: the reference",
-            INK,
-            xytext=(0, 22),
-            ha="right",
+        losses.text(
+            0.97, 0.93, "circles: the reference", transform=losses.transAxes, ha="right", va="top"
         )
         weights = model[0].W.data.reshape(4, 8, 28, 28)
         sheet = np.pad(weights, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=np.nan)
@@ -233,8 +216,9 @@ def draw(path: Path, records: list[Record], baseline: float, model: nn.Sequentia
         reach = float(np.nanquantile(np.abs(sheet), 0.995))
         units.imshow(sheet, cmap="RdBu_r", vmin=-reach, vmax=reach)
         units.set_title("weights of the 32 units: red adds, blue takes away")
+        units.set_anchor("N")  # its title beside the others
         units.axis("off")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    common.script(main)

@@ -148,7 +148,7 @@ def test_replay_trains_from_both_starts(
 ) -> None:
     train_data, test_data = small(data)
     files = {True: train_data, False: test_data}
-    monkeypatch.setattr(example, "mnist", lambda folder, train=True: files[train])
+    monkeypatch.setattr(example.common, "mnist", lambda folder, train=True: files[train])
     plot = tmp_path / "replay.svg"
     assert example.main(["--replay", "--epochs", "2", "--seed", "3", "--plot", str(plot)]) == 0
     first, *lines, last = capsys.readouterr().out.splitlines()
@@ -172,7 +172,7 @@ def test_the_digits_that_are_wrong_are_drawn(
 ) -> None:
     train_data, test_data = small(data, 300, 100)
     files = {True: train_data, False: test_data}
-    monkeypatch.setattr(example, "mnist", lambda folder, train=True: files[train])
+    monkeypatch.setattr(example.common, "mnist", lambda folder, train=True: files[train])
     plot = tmp_path / "wrong.svg"
     assert example.main(["--epochs", "1", "--plot", str(plot)]) == 0
     accuracy = float(capsys.readouterr().out.splitlines()[2].split()[2])
