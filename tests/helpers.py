@@ -8,7 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+
+from autograd_lite import Tensor
 
 SYSTEMS = Path(__file__).resolve().parents[1] / "examples" / "systems"
 
@@ -53,3 +56,19 @@ def open_chromium() -> Any:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
+
+
+def leaf(values: Any, dtype: Any = np.float64) -> Tensor:
+    """A tensor that needs a gradient, in double precision."""
+    return Tensor(np.array(values, dtype), requires_grad=True)
+
+
+def grad_array(x: Tensor) -> np.ndarray[Any, Any]:
+    """The gradient of a tensor, which has its shape and type."""
+    assert x.grad is not None
+    assert x.grad.shape == x.shape and x.grad.dtype == x.dtype
+    return x.grad.data
+
+
+def grad(x: Tensor) -> Any:
+    return grad_array(x).tolist()

@@ -199,6 +199,16 @@ class Criterion:
     def loss(self, prediction: Any, y: Array) -> Any:
         return self.value(*ordered(self.value, prediction, y))
 
+    def number(self, prediction: Array, y: Array) -> float:
+        """The loss of a prediction; ValueError if it is not one number."""
+        value = as_floats(self.loss(prediction, y))
+        if value.size != 1:
+            raise ValueError(
+                f"compare_layers: the loss gives shape {value.shape}, not one number; take its sum "
+                "or mean, as its gradient does"
+            )
+        return float(value.item())
+
     def gradient(self, prediction: Array, y: Array) -> Any:
         self.loss(prediction, y)  # some keep what their backward() needs
         needed = [p for p in positional(self.slope) if p.default is p.empty]

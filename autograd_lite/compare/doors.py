@@ -94,14 +94,17 @@ def compare(
         labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in nodes if t.name}
         search = Search(back, {t: own.get(t, hand.given) for t, hand in hands.items()}, labels)
         rows, formula = named(search, rows)
-        ends = [
+        remarks = (
             f"Yours are divided by scale, {scale:g}." if scale != 1 else common(rows),
-            formula,
             "The search for the mistake was cut off." if search.late else "",
-        ]
-        found = witness(loss, rows, own, true)
-        value_and_rows = (*first, *blamed(loss, rows))
-        return Report(float(loss.data.item()), value_and_rows, found, " ".join(filter(None, ends)))
+        )
+        return Report(
+            float(loss.data.item()),
+            (*first, *blamed(loss, rows)),
+            witness(loss, rows, own, true),
+            formula,
+            tuple(filter(None, remarks)),
+        )
 
 
 def named(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], str]:

@@ -146,56 +146,38 @@ class Trial:
         random = generators([*self.layers, self.criterion.value, self.criterion.slope])
         with same_numbers(random):
             outputs, changing = forward(self.names, self.params.copies(self.layers), self.x)
-        prediction = outputs[-1]
-        value = as_floats(self.criterion.loss(prediction, self.y))
-        if value.size != 1:
-            raise ValueError(
-                f"compare_layers: the loss gives shape {value.shape}, not one number; take its sum "
-                "or mean, as its gradient does"
-            )
+        value = self.criterion.number(outputs[-1], self.y)
         with same_numbers(random):
             steps, loss = self.record(changing)
-        apart = self.differing(outputs, steps, value, loss)
+        apart = differing(outputs, steps, value, loss)
         if apart is not None:
-            return Report(float(value.item()), (apart,), None)
+            return Report(value, (apart,), None)
         with same_numbers(random):
             pulled, grads, rows = self.pull()
         loss, guard = unguarded(loss, steps[-1], grads)
         together = self.fused(steps[-1], pulled.get(steps[-1].name), loss)
         if together:
             del grads[steps[-1].y.name]
-        wanted = {"x": steps[0].x} | {f"{step.name} output": step.y for step in steps}
+        wanted = {"x": steps[0].x} | {step.y.name: step.y for step in steps}
         for step in steps:
             wanted |= {t.name: t for t in step.params.values()}
         updates = Updates(self.params, self.rate, pulled, grads)
         for step, layer in reversed([*zip(steps, self.layers, strict=True)]):
             updates.read(step, layer)
         updates.settle()
-        last = f"{steps[-1].name} output"
-        report = reported(loss, grads, wanted, rows)
-        report = self.hinted(report, steps, pulled)
-        said = [f"{steps[-1].name} and the loss are differentiated together"] * together
-        said += [f"leaves out the {guard:g} that the loss adds"] * bool(guard)
-        if said:
-            rows = [by_convention(r, "; ".join(said)) if r.name == last else r for r in report.rows]
-            report = replace(report, rows=tuple(rows), loss=float(value.item()))
+        report = self.hinted(reported(loss, grads, wanted, rows), steps, pulled)
+        conventions = [f"{steps[-1].name} and the loss are differentiated together"] * together
+        conventions += [f"leaves out the {guard:g} that the loss adds"] * bool(guard)
+        last = steps[-1].y
+        if conventions:
+            rows = [by_convention(r, last.name, "; ".join(conventions)) for r in report.rows]
+            report = replace(report, rows=tuple(rows), loss=value)
         report = updates.judged(report, loss, wanted)
-        given, shapes = np.shape(grads.get(last, 0.0)), (prediction.shape, self.y.shape)
-        if given != prediction.shape and all(spreads(shape, given) for shape in shapes):
+        given, shapes = np.shape(grads.get(last.name, 0.0)), (last.shape, self.y.shape)
+        if given != last.shape and all(spreads(shape, given) for shape in shapes):
             note = f"prediction {shapes[0]} and target {shapes[1]} were broadcast"
-            report = noted(report, last, note)
+            report = noted(report, last.name, note)
         return report
-
-    def differing(
-        self, outputs: Sequence[Array], steps: Sequence[Step], value: Array, loss: Tensor
-    ) -> Row | None:
-        """The row of the first result that is another on Tensors than on arrays."""
-        for step, a in zip(steps, outputs, strict=True):
-            said = told_apart(a, step.value)
-            if said:
-                return fault(f"{step.name}.forward()", said, step.value.shape)
-        said = told_apart(value.reshape(()), loss.data.reshape(()))
-        return fault("loss", said) if said else None
 
     def fused(self, last: Step, did: Pulled | None, loss: Tensor) -> bool:
         """Whether the last layer passes on its upstream, which is not its derivative, and the loss
@@ -351,11 +333,24 @@ def unguarded(loss: Tensor, last: Step, grads: Mapping[str, Any]) -> tuple[Tenso
     return loss, 0.0
 
 
-def by_convention(row: Row, note: str) -> Row:
-    """The row of an output that was differentiated by another convention, unless it is wrong."""
-    if row.verdict not in (OK, ABSENT):
+def by_convention(row: Row, name: str, note: str) -> Row:
+    """The row, if it is that of an output by this name, which was differentiated by another
+    convention and is not wrong."""
+    if row.name != name or row.verdict not in (OK, ABSENT):
         return row
     return replace(row, verdict=OTHER, note=note)
+
+
+def differing(
+    outputs: Sequence[Array], steps: Sequence[Step], value: float, loss: Tensor
+) -> Row | None:
+    """The row of the first result that is another on Tensors than on arrays."""
+    for step, a in zip(steps, outputs, strict=True):
+        apart = told_apart(a, step.value)
+        if apart:
+            return fault(f"{step.name}.forward()", apart, step.value.shape)
+    apart = told_apart(np.array(value), loss.data.reshape(()))
+    return fault("loss", apart) if apart else None
 
 
 def forward(names: Sequence[str], layers: Sequence[Any], x: Array) -> tuple[list[Array], set[str]]:

@@ -225,22 +225,29 @@ class Function:
                         return arrays
                     square = square or arrays  # such as x.T @ x, where it cannot be avoided
                     break
-        if square is not None:
-            return square
-        comma = "," * (len(given) == 1)
-        if error is None:
-            example = ", ".join(f"np.full({c[0]}, 0.1)" for c in choices if isinstance(c[0], tuple))
-            raise ValueError(
-                "check_backward: the forward gives infinities or NaN for all inputs that were "
-                "tried, normal, from 0.5 to 2 and from -0.9 to 0.9; give arrays that it is made "
-                f"for, as in inputs=({example}{comma})"
-            )
-        example = ", ".join(str(shape) for shape in tried.values())
-        raise ValueError(
-            f"check_backward: the forward runs with no shapes that were tried. With "
-            f"{', '.join(f'{name} {shape}' for name, shape in tried.items())} it "
-            f"{raised(error)}. Mend that, or give shapes that fit, as in inputs=({example}{comma})"
-        ) from error
+        if square is None:
+            raise ValueError(f"check_backward: {unfit(choices, tried, error)}") from error
+        return square
+
+
+def unfit(
+    choices: Sequence[Sequence[Any]], tried: Mapping[str, Shape], error: Exception | None
+) -> str:
+    """Why no inputs were found, and what to give."""
+    comma = "," * (len(choices) == 1)
+    if error is None:
+        example = ", ".join(f"np.full({c[0]}, 0.1)" for c in choices if isinstance(c[0], tuple))
+        return (
+            "the forward gives infinities or NaN for all inputs that were tried, normal, from 0.5 "
+            f"to 2 and from -0.9 to 0.9; give arrays that it is made for, as in inputs=({example}"
+            f"{comma})"
+        )
+    example = ", ".join(str(shape) for shape in tried.values())
+    return (
+        "the forward runs with no shapes that were tried. With "
+        f"{', '.join(f'{name} {shape}' for name, shape in tried.items())} it {raised(error)}. Mend "
+        f"that, or give shapes that fit, as in inputs=({example}{comma})"
+    )
 
 
 def fits_not(error: Exception | None) -> bool:

@@ -78,12 +78,17 @@ class Witness:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """What `compare` found: rows in backward order; printed, a table of at most 100 columns."""
+    """What `compare` found: rows in backward order; printed, a table of at most 100 columns.
+
+    `formula` is the wrong formula and the right one of a row whose name it begins with, where the
+    mistake has one; `remarks` are about the comparison as a whole.
+    """
 
     loss: float
     rows: tuple[Row, ...]
     witness: Witness | None
     formula: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -116,6 +121,7 @@ class Report:
                 for row in self.rows
             ],
             "formula": self.formula,
+            "remarks": list(self.remarks),
             "witness": w
             and {
                 "name": w.name,
@@ -183,7 +189,8 @@ class Report:
     @property
     def ends(self) -> list[str]:
         """The lines below the table."""
-        lines = (self.summary, shown(self.formula, 400), str(self.witness or ""))
+        said = shown(" ".join([*self.remarks, self.formula]), 400)
+        lines = (self.summary, said.strip(), str(self.witness or ""))
         return [line for line in lines if line]
 
     @property

@@ -247,7 +247,8 @@ class Graph:
     ) -> Path:
         """Write a file in the format of its suffix; returns its path.
 
-        .svg .png .pdf are pictures, .html is the film (see `to_html`), .gv .mmd .txt are texts.
+        .svg .png .pdf are pictures, .html is the film (see `to_html`), .gv .mmd .txt are texts. A
+        PDF needs Graphviz itself; for the others graphviz-pure, a dependency, is enough.
 
         The file is there whole or not at all. ValueError for another suffix, GraphRenderError if
         a picture cannot be made.

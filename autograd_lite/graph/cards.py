@@ -358,8 +358,9 @@ class Writer:
                 node.mistakes.append(worst.note)
             for i, words in enumerate(worst.explanations):
                 node.mistakes.append(f"or {words}" if i else words)
-            if worst is self.report.first_wrong and self.report.formula:
-                node.mistakes.append(self.report.formula.partition(": ")[2])
+            formula = self.report.formula.removeprefix(f"{worst.name}: ")
+            if formula != self.report.formula:
+                node.mistakes.append(formula)
 
     # ---- edges
 

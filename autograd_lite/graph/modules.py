@@ -114,9 +114,8 @@ class Modules:
 
 
 def calls_around(ops: list[Tensor]) -> list[Call]:
-    """The calls of modules that may hold one of the operations, in the order they began.
-
-    None are known if older ones are forgotten, or if two threads called modules at once.
+    """The calls of modules, in this thread, that may hold one of the operations, in the order they
+    began. None are known if older ones are forgotten.
     """
     log = list(calls.log)
     if not ops or not log or (len(log) == calls.log.maxlen and log[0][0] > ops[0].serial):
@@ -127,15 +126,7 @@ def calls_around(ops: list[Tensor]) -> list[Call]:
         for start, end, module, kind in log
         if end > first and start < last
     ]
-    found.sort(key=lambda call: call.start)
-    open_calls: list[Call] = []
-    for call in found:
-        while open_calls and open_calls[-1].end < call.start:
-            open_calls.pop()
-        if open_calls and open_calls[-1].end < call.end:
-            return []
-        open_calls.append(call)
-    return found
+    return sorted(found, key=lambda call: call.start)
 
 
 def outermost(found: list[Call], ops: list[Tensor]) -> list[Call]:

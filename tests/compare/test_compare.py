@@ -837,6 +837,7 @@ def test_the_value_of_the_loss_comes_first_and_shows_its_scale() -> None:
     assert not report.ok and report.first_wrong.name == "loss value"
     assert report.first_wrong.note.startswith("yours ")
     report = compare(loss, {n: N * g for n, g in right.items()}, net)
-    assert "If the loss by hand is scaled so, pass value= or scale=." in str(report)
+    hint = "If the loss by hand is scaled so, pass value= or scale=."
+    assert hint in str(report) and report.to_dict()["remarks"] == [hint]
     with pytest.raises(TypeError, match="the gradient of 'the loss' is a str"):
         compare(loss, right, net, value="7")

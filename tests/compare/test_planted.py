@@ -12,17 +12,13 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, compare
+from tests.compare.nets import NETS, Net, leaf, named
 from tests.compare.planted import (
-    NETS,
-    Grads,
-    Net,
     Outcome,
     by_hand,
     by_kind,
-    leaf,
     measure,
     mistakes_of,
-    named,
     only,
     pairs,
     problem,
@@ -31,6 +27,7 @@ from tests.compare.planted import (
     sample,
     trials,
 )
+from tests.compare.slips import Grads
 
 NAMED = {"everything": 0.98, "parameters": 0.95}
 LOCATED = 0.95

@@ -477,3 +477,34 @@ def test_errors_tell_the_cause(name: str) -> None:
     with pytest.raises(error) as caught:
         call()
     assert str(caught.value) == f"check_backward: {text}"
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "inputs", "sentence"),
+    [
+        (
+            lambda x, t: ((x - t) ** 2).mean(),
+            lambda g, x, t: (2 * g * (x - t), -2 * g * (x - t)),
+            ((5, 3), (5, 3)),
+            "not divided by the 15 elements of the mean",
+        ),
+        (
+            lambda x, t: ((x - t) ** 2).sum() / len(x),
+            lambda g, x, t: (2 * g * (x - t), -2 * g * (x - t)),
+            ((5, 3), (5, 3)),
+            "not divided by the batch size 5",
+        ),
+        (
+            nn.functional.cross_entropy,
+            lambda g, x, t: (g * (np.exp(x).T / np.exp(x).sum(1) - np.eye(3)[t].T).T, None),
+            ((5, 3), np.array([0, 1, 2, 1, 0])),
+            "not divided by the batch size 5",
+        ),
+    ],
+)
+def test_a_loss_without_its_mean_is_named(
+    forward: Any, backward: Any, inputs: Any, sentence: str
+) -> None:
+    """The upstream of a loss is a number, so that the mean is not the last operation."""
+    first = check_backward(forward, backward, inputs).first_wrong
+    assert first is not None and first.diagnoses[0].sentence.startswith(sentence)

@@ -139,7 +139,7 @@ def test_a_shared_module_is_drawn_under_its_first_name():
     assert ("relu", "1.0") in found
 
 
-def test_modules_called_at_once_in_two_threads_are_framed_by_their_parameters():
+def test_modules_called_at_once_in_two_threads_keep_their_frames():
     model, other = nn.Sequential(nn.Linear(3, 2), nn.Tanh()), nn.Linear(3, 3)
     ready, go = threading.Event(), threading.Event()
 

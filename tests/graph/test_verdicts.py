@@ -105,6 +105,10 @@ def test_the_first_wrong_card_has_both_formulas():
     (z_card,) = [n for n in g.drawing.nodes if n.symbol == "z"]
     assert z_card.mistakes[-1] == "yours g * (1 - y), right g * (1 - y * y)."
     assert "yours g * (1 - y), right g * (1 - y * y)." in g.to_text()
+    scaled = compare(loss, {"z": 6 * y.data * (1 - y.data)}, scale=3)
+    assert scaled.remarks == ("Yours are divided by scale, 3.",)
+    (z_card,) = [n for n in draw(loss, compare=scaled).drawing.nodes if n.symbol == "z"]
+    assert z_card.mistakes[-1] == "yours g * (1 - y), right g * (1 - y * y)."
 
 
 def test_a_folded_module_has_the_worst_verdict_inside(setting):
