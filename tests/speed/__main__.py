@@ -1,4 +1,4 @@
-"""`python -m tests.speed [--quick]`: run every benchmark and print the tables."""
+"""`python -m tests.speed [--quick] [--kernels] [TABLE ...]`: run benchmarks and print their tables."""
 
 from __future__ import annotations
 
@@ -7,14 +7,28 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-STEPS = [(16, 64, 1), (128, 256, 1), (1, 8, 1), (16, 64, 2), (1024, 1024, 1), (1024, 1024, 2)]
+from autograd_lite.doctor import NARROW
+
+from .timing import blas_kernel
+
+SIZES = [(1, 8), (16, 64), (128, 256), (1024, 1024)]
+SECONDS = {(1024, 1024): 30.0}  # a step takes 0.05 s; 10 s for the others
+KINDS = ["hand, buffers", "eager", "compiled", "compiled with SGD"]
+KINDS += ["PyTorch eager", "torch.compile", "JAX jit", "HIPS autograd", "MyGrad"]
+
+
+class How(NamedTuple):
+    quick: bool
+    kernel: str  # OPENBLAS_CORETYPE, "" for what OpenBLAS finds
 
 
 def measured(module: str, *args: object, threads: int = 1, kernel: str = "") -> dict[str, Any]:
     """What a benchmark module prints as JSON, run in a process of its own."""
     env = dict(os.environ, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
+    env["PYTHONWARNINGS"] = "error:compile"  # a compiled function that runs eagerly is no such row
     if kernel:
         env["OPENBLAS_CORETYPE"] = kernel
     command = [sys.executable, "-m", f"tests.speed.{module}", *map(str, args)]
@@ -24,81 +38,110 @@ def measured(module: str, *args: object, threads: int = 1, kernel: str = "") -> 
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def table(rows: list[list[str]]) -> None:
-    """A Markdown table with aligned columns; the first row is the head."""
+def table(title: str, rows: list[list[str]], left_out: dict[str, str] | None = None) -> None:
+    """A Markdown table with aligned columns, the first row its head; and what it lacks."""
+    print(f"{title}\n")
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for i, row in enumerate(rows):
         print("| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |")
         if i == 0:
             print("|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    print(flush=True)
+    print()
+    for name, reason in (left_out or {}).items():
+        print(f"left out: {name}: {reason}\n")
+    sys.stdout.flush()
 
 
-def steps(quick: bool, kernel: str) -> None:
-    rows: list[list[str]] = []
-    for batch, hidden, threads in STEPS[: 2 if quick else None]:
-        seconds = 1.0 if quick else 8.0
-        found = measured("step", batch, hidden, threads, seconds, threads=threads, kernel=kernel)
-        names = list(found["times"])
-        if not rows:
-            kind = f"BLAS kernels {found['kernel']}"
-            print(f"Training step of a 784-H-10 MLP, times the hand-written NumPy step; {kind}\n")
-            rows.append(["batch, H, threads", "hand, us", *names[1:]])
-        hand = found["times"][names[0]]
-        ratios = [f"{found['times'][n] / hand:.2f}" for n in names[1:]]
-        rows.append([f"{batch}, {hidden}, {threads}", f"{hand * 1e6:.0f}", *ratios])
-    table(rows)
+def steps(how: How) -> None:
+    runs: list[tuple[str, tuple[Any, ...], int]] = []
+    for threads in [1] if how.quick else [1, 2]:
+        for size in SIZES[: 3 if how.quick else None]:
+            arguments = *size, 1.0 if how.quick else SECONDS.get(size, 10.0)
+            name = f"{size[0]}, {size[1]}, {threads}"
+            runs.append((name, ("step", *arguments), threads))
+        seconds = 1.0 if how.quick else 10.0
+        runs.append((f"10 layers, {threads}", ("deep", seconds), threads))
+        runs.append((f"chain of 300, {threads}", ("chain", seconds), threads))
+    rows, left_out = [["batch, H, threads", "hand, us", *KINDS, "first call / eager"]], {}
+    for name, arguments, threads in runs:
+        found = measured(*arguments, threads=threads, kernel=how.kernel)
+        times, left_out = found["times"], found["left_out"]
+        hand = times["hand-written NumPy"]
+        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in KINDS]
+        first = f"{found['tracing'] / times['eager']:.0f}"
+        rows.append([name, f"{hand * 1e6:.0f}", *ratios, first])
+    title = f"Training steps, times the hand-written NumPy step; BLAS kernels {found['kernel']}"
+    table(title, rows, left_out)
+
+
+def recipe(how: How) -> None:
+    arguments = (1, 6_000) if how.quick else (10, 60_000)
+    found = measured("recipe", *arguments, kernel=how.kernel)
+    rows = [["run", "seconds", "times as fast", "steps alone", "loss", "test accuracy"]]
+    for name, run in found.get("runs", {}).items():
+        hand = next(iter(found["runs"].values()))
+        faster = [f"{hand[part] / run[part]:.2f}" for part in ("seconds", "steps")]
+        rows.append(
+            [name, f"{run['seconds']:.1f}", *faster, f"{run['loss']:.4f}", f"{run['accuracy']:.4f}"]
+        )
+    title = "S3's MNIST recipe, {} epoch(s) of {:,} images, batch 16, one thread".format(*arguments)
+    table(f"{title}; BLAS kernels {found.get('kernel')}", rows, found["left_out"])
+
+
+def growth(how: How) -> None:
+    sizes = [10**k for k in range(1, 5 if how.quick else 7)]
+    found = {n: measured("growth", n) for n in sizes}
+    kinds = list(found[sizes[0]])
+    rows = [["operations", *kinds]]
+    for n, us in found.items():
+        rows.append([f"{n:,}", *(f"{us[kind]:.2f}" if kind in us else "" for kind in kinds)])
+    table("Chained operations on 8 float32, us per operation", rows)
+
+
+def memory(how: How) -> None:
+    found = measured("memory")
+    title = "Peak memory of a step (batch 1024, 784-1024-10) over hand-written NumPy; bytes per operation"
+    record, arrays = found["recorded"], found["arrays"]
+    head = ["hand, MB", "eager / hand", "recorded operation", "of that its array"]
+    row = [f"{found['hand'] / 1e6:.1f}", f"{found['ratio']:.2f}", f"{record:.0f}", f"{arrays:.0f}"]
+    table(title, [head, row])
+
+
+def imports(how: How) -> None:
+    found = measured("imports")
+    rows = [["NumPy, ms", "autograd_lite and nn, ms"]]
+    rows.append([f"{found['numpy']:.0f}", f"{found['ours']:.1f}"])
+    table("Import of both packages beyond NumPy's", rows)
+
+
+TABLES: dict[str, Callable[[How], None]] = {
+    "steps": steps,
+    "recipe": recipe,
+    "growth": growth,
+    "memory": memory,
+    "imports": imports,
+}
+OF_KERNELS = ["steps", "recipe"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.speed", description=__doc__)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}")
     parser.add_argument("--quick", action="store_true", help="fewer sizes and repetitions")
-    parser.add_argument("--kernels", action="store_true", help="the steps on AVX2 kernels too")
+    parser.add_argument(
+        "--kernels", action="store_true", help="steps and recipe on other BLAS kernels too"
+    )
     args = parser.parse_args()
-    steps(args.quick, "")
+    names = args.tables or list(TABLES)
+    if unknown := set(names) - set(TABLES):
+        parser.error(f"there is no table {', '.join(unknown)}; choose from {', '.join(TABLES)}")
+    for name in names:
+        TABLES[name](How(args.quick, ""))
     if args.kernels:
-        steps(args.quick, "Haswell")
-
-    found = measured("deep", 1.0 if args.quick else 5.0)
-    print("A 10-layer MLP of width 64, batch 32, tanh, mean squared error, SGD, times eager\n")
-    names = list(found["times"])
-    eager = found["times"][names[0]]
-    table(
-        [
-            ["eager, us", *names[1:]],
-            [f"{eager * 1e6:.0f}"] + [f"{found['times'][n] / eager:.2f}" for n in names[1:]],
-        ]
-    )
-
-    found = measured("chain", 300, 1.0 if args.quick else 5.0)
-    print("300 operations `y * 1.01 + 0.1` on 8 float32, forward and backward\n")
-    names = list(found["times"])
-    us = [f"{t / 300 * 1e6:.2f}" for t in found["times"].values()]
-    table([["", *names], ["us per operation", *us]])
-
-    sizes = [10_000, 100_000] if args.quick else [10_000, 100_000, 1_000_000]
-    grown = [measured("growth", n)["us"] for n in sizes]
-    print("Chained operations, forward and backward and freed\n")
-    table(
-        [
-            ["operations", *(f"{n:,}" for n in sizes)],
-            ["us per operation", *(f"{t:.2f}" for t in grown)],
-            ["times the first", *(f"{t / grown[0]:.2f}" for t in grown)],
-        ]
-    )
-
-    found = measured("memory")
-    print("Peak memory of a training step (batch 1024, 784-1024-10) over hand-written NumPy\n")
-    table([["hand, MB", "autograd_lite"], [f"{found['hand'] / 1e6:.1f}", f"{found['ratio']:.2f}"]])
-
-    found = measured("imports")
-    print("Import of both packages beyond NumPy's\n")
-    table(
-        [
-            ["NumPy, ms", "autograd_lite and nn, ms"],
-            [f"{found['numpy']:.0f}", f"{found['ours']:.1f}"],
-        ]
-    )
+        other = "SkylakeX" if blas_kernel() in NARROW else "Haswell"
+        for name in names:
+            if name in OF_KERNELS:
+                TABLES[name](How(args.quick, other))
 
 
 if __name__ == "__main__":
