@@ -8,12 +8,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from autograd_lite.doctor import NARROW
 
 from .timing import blas_kernel
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZES = [(1, 8), (16, 64), (128, 256), (1024, 1024)]
 SECONDS = {(1024, 1024): 30.0}  # a step takes 0.05 s; 10 s for the others
 KINDS = ["hand, buffers", "eager", "compiled", "compiled with SGD"]
@@ -32,7 +34,7 @@ def measured(module: str, *args: object, threads: int = 1, kernel: str = "") -> 
     if kernel:
         env["OPENBLAS_CORETYPE"] = kernel
     command = [sys.executable, "-m", f"tests.speed.{module}", *map(str, args)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
     return dict(json.loads(done.stdout.splitlines()[-1]))

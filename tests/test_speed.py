@@ -1,0 +1,165 @@
+"""The benchmarks run, and compare what is the same; how fast anything is, is not tested."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nn.optim import SGD
+from tests.seeds import s3_mnist
+from tests.speed import __main__ as speed
+from tests.speed import recipe, systems
+
+OURS = {"hand-written NumPy", "hand, buffers", "eager", "compiled", "compiled with SGD"}
+
+
+@pytest.fixture(autouse=True)
+def all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A benchmark in this process would stay on the cores that this variable allows."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+# ---- the programs ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [("step", 2, 8), ("deep",), ("chain",)], ids=lambda a: a[0])
+def test_every_system_is_timed_or_left_out_with_a_reason(arguments: tuple[Any, ...]) -> None:
+    found = speed.measured(*arguments, 0.01)
+    ours = OURS - {"compiled with SGD"} if arguments == ("chain",) else OURS
+    assert set(found["times"]) | set(found["left_out"]) == ours | set(systems.NEEDS)
+    assert ours <= set(found["times"])
+    assert min(found["tracing"], *found["times"].values()) > 0
+    assert all(found["left_out"].values())
+
+
+def test_growth_and_memory_are_measured() -> None:
+    found = speed.measured("growth", 10)
+    assert set(found) == {"eager", "first call of a compiled one", "compiled"}
+    assert min(found.values()) > 0
+    found = speed.measured("memory")
+    assert found["recorded"] > found["arrays"] > 32
+    assert 0.5 < found["ratio"] < 1.5
+
+
+def test_a_program_that_fails_stops_the_run_with_its_message() -> None:
+    with pytest.raises(SystemExit, match=r"step two 8 failed:(.|\n)*invalid literal"):
+        speed.measured("step", "two", 8)
+
+
+# ---- comparing -------------------------------------------------------------------------------
+
+
+def steady(loss: float) -> Any:
+    return lambda: lambda: loss
+
+
+def test_what_computes_something_else_is_an_error() -> None:
+    with pytest.raises(AssertionError, match="compiled"):
+        systems.compare({"hand": steady(1.0), "compiled": steady(1.01)}, 0.01)
+
+
+def test_an_optional_system_that_fails_is_left_out_and_ours_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Any:
+        raise OSError("no such file\nand more")
+
+    monkeypatch.setattr(systems, "NEEDS", {"JAX jit": "json", "MyGrad": "no_such_package"})
+    builders = {"hand": steady(1.0), "compiled": steady(1.0), "JAX jit": broken, "MyGrad": broken}
+    systems.compare(builders, 0.01)
+    found = json.loads(capsys.readouterr().out)
+    assert found["left_out"] == {
+        "JAX jit": "OSError: no such file",
+        "MyGrad": "no_such_package is not installed",
+    }
+    assert set(found["times"]) == {"hand", "compiled"}
+    with pytest.raises(OSError, match="no such file"):
+        systems.compare({"compiled": broken}, 0.01)
+
+
+def test_torch_compile_needs_a_compiler_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(systems, "find_spec", lambda name: name)
+    monkeypatch.setattr(systems.shutil, "which", lambda name: None)
+    assert systems.missing("torch.compile", 9.0) == "there is no C++ compiler"
+    monkeypatch.setattr(systems.shutil, "which", lambda name: name)
+    assert "too long" in systems.missing("torch.compile", 1.0)
+    assert systems.missing("torch.compile", 9.0) == systems.missing("PyTorch eager", 1.0) == ""
+
+
+# ---- the recipe ------------------------------------------------------------------------------
+
+
+def pictures(n: int = 320) -> recipe.Data:
+    """Ten blobs that can be told apart, as S3's pixels."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, n)
+    images = rng.uniform(0, 60, (n, 784)) + 190 * (rng.random((10, 784)) < 0.2)[labels]
+    x = {dtype: (images / 255 - 0.5).astype(dtype) for dtype in ("float64", "float32")}
+    return recipe.Data(x, labels, x, labels)
+
+
+def test_the_recipe_trains_all_alike() -> None:
+    found = recipe.side_by_side(pictures(), 1)
+    assert list(found) == [recipe.HAND, *recipe.KINDS]
+    losses = [run["loss"] for run in found.values()]
+    assert losses[1:] == pytest.approx([losses[1]] * 6, rel=1e-3)
+    assert losses[1:4] == pytest.approx([losses[1]] * 3, rel=1e-9)
+    assert all(run["seconds"] > run["steps"] > 0 for run in found.values())
+    assert found[recipe.HAND]["accuracy"] > 0.5
+
+
+def test_the_scheme_by_hand_is_that_of_the_write_up() -> None:
+    data = pictures()
+    epochs = [done for done in recipe.by_hand(data, 2) if isinstance(done, recipe.Epoch)]
+    x, t = data.x["float64"], np.eye(10)[data.labels]
+    rng = np.random.RandomState(recipe.SEED)
+    params = s3_mnist.init([784, 64, 10], rng)
+    run = s3_mnist.train(params, x, t, rng, lr=0.005, epochs=2, test=(x, t))
+    for ours, (seeds, _) in zip(epochs, run, strict=True):
+        assert ours.loss == pytest.approx(seeds.loss, rel=1e-9)
+        assert ours.accuracy == seeds.test
+
+
+def test_a_recipe_that_trains_otherwise_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe.nn.optim, "SGD", lambda parameters, lr: SGD(parameters, lr=lr / 10))
+    with pytest.raises(AssertionError, match="eager, float64"):
+        recipe.side_by_side(pictures(), 1)
+
+
+# ---- the tables ------------------------------------------------------------------------------
+
+
+def test_tables_are_chosen_by_name_and_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def measured(module: str, *args: object, threads: int = 1, kernel: str = "") -> dict[str, Any]:
+        asked.append((module, kernel))
+        times = dict.fromkeys(OURS, 2e-6) | {"hand-written NumPy": 1e-6}
+        return {"times": times, "tracing": 40e-6, "kernel": kernel or "Zen", "left_out": {"A": "b"}}
+
+    monkeypatch.setattr(speed, "measured", measured)
+    monkeypatch.setattr(speed, "blas_kernel", lambda: "Zen")
+    monkeypatch.setattr(speed.sys, "argv", ["speed", "--quick", "--kernels", "steps"])
+    speed.main()
+    modules = ["step"] * 3 + ["deep", "chain"]
+    assert asked == [(m, k) for k in ("", "SkylakeX") for m in modules]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "kernels" in line][1].endswith("BLAS kernels SkylakeX")
+    row = next(line for line in lines if line.startswith("| 16, 64, 1 "))
+    assert [c.strip() for c in row.split("|")][2:7] == ["1", "2.00", "2.00", "2.00", "2.00"]
+    assert row.split("|")[-2].strip() == "20"
+    assert lines.count("left out: A: b") == 2
+
+
+def test_a_table_that_is_not_there_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed.sys, "argv", ["speed", "stepps"])
+    with pytest.raises(SystemExit):
+        speed.main()
+    assert "there is no table stepps; choose from steps, recipe" in capsys.readouterr().err
