@@ -12,7 +12,9 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLES = ("01_scalar", "02_tensor", "03_iris", "04_graphs", "05_derive", "film", "quickstart")
+EXAMPLES = (
+    "01_scalar", "02_tensor", "03_iris", "04_graphs", "05_derive", "06_compile", "film", "quickstart",
+)  # fmt: skip
 
 
 def run(name: str, *arguments: str, folder: Path) -> str:
@@ -135,6 +137,26 @@ def test_derive_prints_the_derivation_and_trains_with_the_file_it_writes(tmp_pat
     assert accuracy(output) >= 0.93
     assert accuracy(run("05_derive", "--epochs=0", folder=tmp_path)) < 0.5
     assert files(tmp_path) == ["out/backprop.py"]
+
+
+def test_compile_trains_the_same_faster_and_shows_what_cannot_be_followed(tmp_path):
+    output = run("06_compile", "--epochs=10", "--source", folder=tmp_path)
+    reached = re.findall(r"loss (\S+), held-out accuracy (\S+)$", output, re.MULTILINE)
+    losses = [float(loss) for loss, _ in reached]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-3)
+    assert all(float(share) >= 0.93 for _, share in reached)
+    assert len(re.findall(r"[\d.]+ times as fast", output)) == 2
+    assert "traced 2 times>" in output
+    assert "def run(" in output
+    warned = re.search(
+        r"^1 warning in 43 calls: .* \(line (\d+) of .*06_compile\.py\)$", output, re.MULTILINE
+    )
+    lines = (ROOT / "examples/06_compile.py").read_text("utf-8").splitlines()
+    assert "loss.item()" in lines[int(warned[1]) - 1]
+    untrained = run("06_compile", "--epochs=0", folder=tmp_path)
+    assert accuracy(untrained) < 0.5
+    assert "times as fast" not in untrained and "def run(" not in untrained
+    assert files(tmp_path) == []
 
 
 def test_quickstart_learns_in_time_agrees_with_the_formulas_and_names_the_mistake(tmp_path):
