@@ -116,19 +116,35 @@ def imports(how: How) -> None:
     table("Import of both packages beyond NumPy's", rows)
 
 
+def parts(how: How) -> None:
+    found = measured("parts", 16, 64, kernel=how.kernel)
+    rows = [["us of the step at 16, 64, 1", "all", *found["kinds"]["compiled"], "rest"]]
+    for name, kinds in found["kinds"].items():
+        us = [found["us"][name], *kinds.values()]
+        rows.append([name, *(f"{t:.1f}" for t in (*us, us[0] - sum(us[1:])))])
+    table(
+        "Where the time goes: medians, the rest is Python, guards, results and `backward()`", rows
+    )
+    for name, statements in found["parts"].items():
+        print(f"{name}, statements of 1 us or more\n")
+        print("\n".join(f"{us:8.2f}  {text}" for text, us in statements if us >= 1), end="\n\n")
+
+
 TABLES: dict[str, Callable[[How], None]] = {
     "steps": steps,
     "recipe": recipe,
     "growth": growth,
     "memory": memory,
     "imports": imports,
+    "parts": parts,
 }
-OF_KERNELS = ["steps", "recipe"]
+OF_KERNELS = ["steps", "recipe", "parts"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.speed", description=__doc__)
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}")
+    every = ", ".join(TABLES)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {every}; default: all")
     parser.add_argument("--quick", action="store_true", help="fewer sizes and repetitions")
     parser.add_argument(
         "--kernels", action="store_true", help="steps and recipe on other BLAS kernels too"
@@ -136,7 +152,7 @@ def main() -> None:
     args = parser.parse_args()
     names = args.tables or list(TABLES)
     if unknown := set(names) - set(TABLES):
-        parser.error(f"there is no table {', '.join(unknown)}; choose from {', '.join(TABLES)}")
+        parser.error(f"there is no table {', '.join(unknown)}; choose from {every}")
     for name in names:
         TABLES[name](How(args.quick, ""))
     if args.kernels:
