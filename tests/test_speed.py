@@ -143,6 +143,18 @@ def test_a_recipe_that_trains_otherwise_is_an_error(monkeypatch: pytest.MonkeyPa
         recipe.side_by_side(pictures(), 1)
 
 
+def test_without_mnist_the_recipe_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "mnist_folder", lambda: None)
+    monkeypatch.setattr(recipe.sys, "argv", ["recipe", "1", "600"])
+    recipe.main()
+    found = json.loads(capsys.readouterr().out)
+    monkeypatch.setattr(speed, "measured", lambda *args, **kw: found)
+    speed.recipe(speed.How(True, ""))
+    assert "left out: all: the MNIST files are not here" in capsys.readouterr().out
+
+
 # ---- the tables ------------------------------------------------------------------------------
 
 

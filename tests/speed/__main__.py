@@ -20,6 +20,7 @@ SIZES = [(1, 8), (16, 64), (128, 256), (1024, 1024)]
 SECONDS = {(1024, 1024): 30.0}  # a step takes 0.05 s; 10 s for the others
 KINDS = ["hand, buffers", "eager", "compiled", "compiled with SGD"]
 KINDS += ["PyTorch eager", "torch.compile", "JAX jit", "HIPS autograd", "MyGrad"]
+HEAD = ["batch, H, threads", "hand, us", *KINDS, "first call / eager"]
 
 
 class How(NamedTuple):
@@ -64,8 +65,9 @@ def steps(how: How) -> None:
         seconds = 1.0 if how.quick else 10.0
         runs.append((f"10 layers, {threads}", ("deep", seconds), threads))
         runs.append((f"chain of 300, {threads}", ("chain", seconds), threads))
-    rows, left_out = [["batch, H, threads", "hand, us", *KINDS, "first call / eager"]], {}
+    rows, left_out = [HEAD], {}
     for name, arguments, threads in runs:
+        print(f"measuring {name}", file=sys.stderr)  # a row takes half a minute
         found = measured(*arguments, threads=threads, kernel=how.kernel)
         times, left_out = found["times"], found["left_out"]
         hand = times["hand-written NumPy"]
@@ -80,14 +82,14 @@ def recipe(how: How) -> None:
     arguments = (1, 6_000) if how.quick else (10, 60_000)
     found = measured("recipe", *arguments, kernel=how.kernel)
     rows = [["run", "seconds", "times as fast", "steps alone", "loss", "test accuracy"]]
-    for name, run in found.get("runs", {}).items():
+    for name, run in found["runs"].items():
         hand = next(iter(found["runs"].values()))
         faster = [f"{hand[part] / run[part]:.2f}" for part in ("seconds", "steps")]
         rows.append(
             [name, f"{run['seconds']:.1f}", *faster, f"{run['loss']:.4f}", f"{run['accuracy']:.4f}"]
         )
     title = "S3's MNIST recipe, {} epoch(s) of {:,} images, batch 16, one thread".format(*arguments)
-    table(f"{title}; BLAS kernels {found.get('kernel')}", rows, found["left_out"])
+    table(f"{title}; BLAS kernels {found['kernel']}", rows, found["left_out"])
 
 
 def growth(how: How) -> None:

@@ -185,7 +185,7 @@ def main() -> None:
     folder = mnist_folder()
     if folder is None:
         reason = "the MNIST files are not here; name their folder in AUTOGRAD_LITE_DATA"
-        print(json.dumps({"left_out": {"recipe": reason}}))
+        print(json.dumps({"kernel": blas_kernel(), "left_out": {"all": reason}, "runs": {}}))
         return
     (images, labels), (test_images, test_labels) = mnist(folder), mnist(folder, train=False)
     x, x_test = (
