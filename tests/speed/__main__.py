@@ -22,6 +22,8 @@ KINDS = ["hand, buffers", "eager", "compiled", "compiled with SGD"]
 KINDS += ["PyTorch eager", "torch.compile", "JAX jit", "HIPS autograd", "MyGrad"]
 HEAD = ["batch, H, threads", "hand, us", *KINDS, "first call / eager"]
 
+PARTS = ["batch, H: step", "all", "update", "matrix products", "other NumPy", "rest"]
+
 
 class How(NamedTuple):
     quick: bool
@@ -119,17 +121,23 @@ def imports(how: How) -> None:
 
 
 def parts(how: How) -> None:
-    found = measured("parts", 16, 64, kernel=how.kernel)
-    rows = [["us of the step at 16, 64, 1", "all", *found["kinds"]["compiled"], "rest"]]
-    for name, kinds in found["kinds"].items():
-        us = [found["us"][name], *kinds.values()]
-        rows.append([name, *(f"{t:.1f}" for t in (*us, us[0] - sum(us[1:])))])
-    table(
-        "Where the time goes: medians, the rest is Python, guards, results and `backward()`", rows
-    )
-    for name, statements in found["parts"].items():
-        print(f"{name}, statements of 1 us or more\n")
-        print("\n".join(f"{us:8.2f}  {text}" for text, us in statements if us >= 1), end="\n\n")
+    sizes = [(16, 64)] if how.quick else SIZES
+    seconds = 0.3 if how.quick else 2.0
+    found = {size: measured("parts", *size, seconds, kernel=how.kernel) for size in sizes}
+    rows = []
+    for (batch, hidden), steps in found.items():
+        for name, step in steps.items():
+            us = [step["us"], *step["kinds"].values()]
+            texts = [f"{t:.1f}" for t in (*us, us[0] - sum(us[1:]))]
+            rows.append([f"{batch}, {hidden}: {name}", *texts])
+    table("us of a step on one thread, by its statements", [PARTS, *rows])
+    for (batch, hidden), steps in found.items():
+        for name, step in steps.items():
+            print(f"{batch}, {hidden}: {name}, its largest statements\n")
+            for text, us in step["parts"]:
+                if us > step["us"] / 60:
+                    print(f"{us:10.2f}  {text}")
+            print(flush=True)
 
 
 TABLES: dict[str, Callable[[How], None]] = {
