@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,28 @@ def test_the_time_of_a_step_is_that_of_its_statements() -> None:
     texts = {name: [text for text, _ in step["parts"]] for name, step in found.items()}
     assert texts["compiled"][-3:-1] == ["loss.backward()", "optimizer.step()"]
     assert texts["hand-written NumPy"][0] == "h = x @ w1"
+
+
+def test_a_program_is_told_its_threads_and_kernels_and_not_to_run_eagerly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: dict[str, str] = {}
+
+    def run(command: list[str], env: dict[str, str], **kw: Any) -> Any:
+        told.update(env)
+        return subprocess.CompletedProcess(command, 0, "noise\n{}\n", "")
+
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(speed.subprocess, "run", run)
+        assert speed.measured("step", threads=2) == {}
+        assert told["OMP_NUM_THREADS"] == told["OPENBLAS_NUM_THREADS"] == "2"
+        assert "OPENBLAS_CORETYPE" not in told
+        speed.measured("step", kernel="Haswell")
+    assert told["OMP_NUM_THREADS"] == "1" and told["OPENBLAS_CORETYPE"] == "Haswell"
+    code = "import warnings; warnings.warn('compile: f runs as it is')"
+    done = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, check=False)
+    assert b"UserWarning: compile: f runs as it is" in done.stderr and done.returncode == 1
 
 
 def test_a_program_that_fails_stops_the_run_with_its_message() -> None:

@@ -1,6 +1,6 @@
 """Benchmarks: `python -m tests.speed` prints the tables of the README. They are not tests.
 
 Absolute times are noise on a shared machine. Every number is a ratio within one run: the candidates
-take turns, each time is the best of many, and every size runs in a process of its own with the
-number of BLAS threads set before NumPy starts.
+compute the same losses first, then take turns, and the least time of each counts. Every row is a
+process of its own, with the number of threads and the BLAS kernels set before NumPy starts.
 """
