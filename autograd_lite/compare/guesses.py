@@ -334,6 +334,8 @@ class Guesses:
         t, mine = self.t, self.fits.target[self.t]
         if t.op is not None or t.data.size < 3 or mine.shape != t.shape:
             return
+        if distance(mine, ratio(mine, t.data) * t.data)[1] <= self.fits.coarse[t]:
+            return  # nothing but a multiple of it: that is a factor, as of the mean of x * x
         for words, w in (("penalty", t.data), ("penalty-1", np.sign(t.data))):
             if not (np.abs(w) == np.abs(w.flat[0])).all() or len(np.unique(w)) == 2 < w.size - 1:
                 found = self.fit(t, 0, w, "any")

@@ -494,6 +494,12 @@ def test_errors_tell_the_cause(name: str) -> None:
             ((5, 3), (5, 3)),
             "not divided by the batch size 5",
         ),
+        (  # the gradient is a multiple of x: no penalty on it
+            lambda x: (x * x).mean(),
+            lambda g, x: 2 * g * x,
+            ((7,),),
+            "not divided by the 7 elements of a mean",
+        ),
         (
             nn.functional.cross_entropy,
             lambda g, x, t: (g * (np.exp(x).T / np.exp(x).sum(1) - np.eye(3)[t].T).T, None),

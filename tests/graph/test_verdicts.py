@@ -105,6 +105,9 @@ def test_the_first_wrong_card_has_both_formulas():
     (z_card,) = [n for n in g.drawing.nodes if n.symbol == "z"]
     assert z_card.mistakes[-1] == "yours g * (1 - y), right g * (1 - y * y)."
     assert "yours g * (1 - y), right g * (1 - y * y)." in g.to_text()
+    dz = 2 * y.data * (1 - y.data)
+    below = card(draw(loss, compare={"z": dz, "w": x.data.T @ dz}), "w")
+    assert below.verdict == "inherited" and not any("yours g" in said for said in below.mistakes)
     scaled = compare(loss, {"z": 6 * y.data * (1 - y.data)}, scale=3)
     assert scaled.remarks == ("Yours are divided by scale, 3.",)
     (z_card,) = [n for n in draw(loss, compare=scaled).drawing.nodes if n.symbol == "z"]
