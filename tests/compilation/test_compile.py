@@ -486,6 +486,27 @@ def test_two_buffers_may_change_places() -> None:
     assert is_compiled(step)
 
 
+def test_a_buffer_may_follow_a_parameter() -> None:
+    w, last, mean = weight(3), Tensor(np.zeros(3)), Tensor(np.zeros(3))
+    twins = [Tensor(t.data.copy(), requires_grad=t is w) for t in (w, last, mean)]
+
+    def loss(w: Tensor, last: Tensor, mean: Tensor) -> Tensor:
+        with no_grad():
+            last.copy_(w)
+            mean.mul_(0.9).add_(w, alpha=0.1)
+        return ((w - 1) ** 2).sum()
+
+    optimizers = [nn.optim.SGD([t], lr=0.1) for t in (w, twins[0])]
+    step = compile(lambda: loss(w, last, mean), optimizer=optimizers[0])
+    for _ in range(4):
+        step()
+        loss(*twins).backward()
+        optimizers[1].step()
+        optimizers[1].zero_grad()
+        same([t.data for t in (w, last, mean)], [t.data for t in twins])
+    assert is_compiled(step)
+
+
 def test_a_gradient_that_is_a_buffer_keeps_its_value() -> None:
     scale, w = Tensor(np.ones(3)), weight(3)
 
@@ -549,6 +570,17 @@ def test_changes_of_shared_memory_and_of_arguments_make_it_eager() -> None:
         x.add_(1)
         return (w * x).sum()
 
+    x, y = Tensor(np.zeros(3)), Tensor(np.zeros(3))
+
+    def apart() -> Tensor:
+        x.add_(1)
+        return (w * y.add(x)).sum()
+
+    step = compile(apart)
+    with falls_back("shares memory"):
+        assert step().item() == pytest.approx(step().item() - w.data.sum())
+        y.data = x.data
+        assert step().item() == pytest.approx(6 * w.data.sum())
     for f, args in ((shared, ()), (view, ()), (argument, (Tensor(np.ones(3)),))):
         step = compile(f)
         with falls_back("changes a tensor in place"):

@@ -119,8 +119,8 @@ def test_compiled_and_eager_steps_take_turns(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam, all", "rmsprop, all", "adagrad"])
 def test_large_parameters_are_updated_part_by_part(name: str) -> None:
-    pair = Pair(RULES[name], "float32", hidden=30_000)
-    pair.train(4, rtol=2e-3)
+    pair = Pair(RULES[name], hidden=30_000)
+    pair.train(4, rtol=1e-9)
     assert pair.is_inside()
     if name == "nesterov":
         assert "in parts" in pair.step.sources[0]
@@ -185,6 +185,21 @@ def test_groups_have_options_and_counts_of_their_own() -> None:
         bias = optimizer.param_groups[0]["params"].pop()
         optimizer.add_param_group({"params": [bias], "lr": 0.01})
         assert bias is model[0].bias
+    pair.train(3)
+    assert pair.is_inside()
+
+
+@pytest.mark.parametrize("rule", [SGD, Adam])
+def test_parameters_may_change_groups(rule: Any) -> None:
+    def split(p: Any) -> Any:
+        a, b, c, d = p
+        return rule([{"params": [a, b], "lr": 0.1}, {"params": [c, d], "lr": 0.01}])
+
+    pair = Pair(split)
+    pair.train(3)
+    for optimizer in pair.optimizers:
+        first, second = (group["params"] for group in optimizer.param_groups)
+        first[0], second[0] = second[0], first[0]
     pair.train(3)
     assert pair.is_inside()
 
