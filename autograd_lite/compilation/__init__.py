@@ -43,7 +43,7 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
 
     Buffers that the function changes in place are changed at every call. What cannot be followed
     runs as it is, with one warning that says why and where: values of tensors read by Python, random
-    numbers other than dropout's, captured objects that cannot be watched, and changes in place of
+    numbers from other sources than dropout, `rand` and their like, captured objects that cannot be watched, and changes in place of
     arguments, of shared memory and of what requires grad.
 
     With an `optimizer` a call is forward, `zero_grad()`, `backward()` and `optimizer.step()` in one;

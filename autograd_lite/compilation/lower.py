@@ -619,7 +619,9 @@ class Writer:
                 text = f"flip({x}, {s.kw['axis']})"
             case _:
                 text = f"{x}[{self.arg(s.kw['index'])}]"
-        if x in self.views.values():
+        # one element is a number; what is no buffer itself may be copied by reshape
+        is_view = s.value.ndim > 0 and (s.name != "reshape" or x.startswith("b"))
+        if is_view and x in self.views.values():
             s.text = self.in_head(text)
         else:
             s.text = f"v{self.count('v')}"
