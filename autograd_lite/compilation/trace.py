@@ -201,7 +201,7 @@ class Recorder:
 
         original = {name: vars(Tensor)[name] for name in
                     (*COMPARISONS, "detach", "to", "__init__", "__invert__",
-                     "__getitem__", "_overwrite")}  # fmt: skip
+                     "__getitem__", "_overwrite", "_move")}  # fmt: skip
         original["__plain__"] = Tensor.__plain__
 
         def compared(name: str, op: Op) -> Any:
@@ -274,6 +274,12 @@ class Recorder:
                 mode.watcher.after_change(self)
             return self
 
+        def move(self: Tensor, op: Op, *others: Any) -> None:
+            if not here():
+                original["_move"](self, op, *others)
+            with no_grad():
+                overwrite(self, op, *others)
+
         def noted(name: str, what: str) -> Any:
             method = vars(Tensor)[name]
 
@@ -299,6 +305,7 @@ class Recorder:
             "__getitem__": take,
             "__plain__": staticmethod(plain),
             "_overwrite": overwrite,
+            "_move": move,
             "register_hook": noted("register_hook", "it registers a hook on a tensor"),
             "retain_grad": noted("retain_grad", "it keeps the gradient of a tensor"),
             "requires_grad_": noted("requires_grad_", "it changes requires_grad"),
