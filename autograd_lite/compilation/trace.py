@@ -275,10 +275,11 @@ class Recorder:
             return self
 
         def move(self: Tensor, op: Op, *others: Any) -> None:
-            if not here():
+            if here():
+                with no_grad():
+                    overwrite(self, op, *others)
+            else:
                 original["_move"](self, op, *others)
-            with no_grad():
-                overwrite(self, op, *others)
 
         def noted(name: str, what: str) -> Any:
             method = vars(Tensor)[name]

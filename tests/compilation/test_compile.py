@@ -938,6 +938,21 @@ def test_threads_have_buffers_of_their_own() -> None:
     assert is_compiled(step)
 
 
+def test_another_thread_changes_its_buffers_once_meanwhile() -> None:
+    w, layer = weight(3), nn.BatchNorm1d(3, momentum=1.0).double()
+    x = Tensor(normal(4, 3))
+
+    def work() -> None:
+        thread = threading.Thread(target=layer, args=(x,))
+        thread.start()
+        thread.join()
+
+    step = compile(lambda: [work(), (w * w).sum()][1])
+    step()
+    assert layer.num_batches_tracked.item() == 1
+    same([layer.running_mean.data], [x.data.mean(0)])
+
+
 def test_tensor_is_as_before_after_a_trace_that_fails() -> None:
     before = {name: vars(Tensor)[name] for name in ("data", "shape", "__eq__", "__init__")}
     step = compile(lambda x: x @ Tensor(np.ones((7, 7))))
