@@ -51,6 +51,13 @@ def _new(a: Any, dtype: Any, requires_grad: bool) -> Tensor:
     return Tensor(np.asarray(a, get_default_dtype() if dtype is None else dtype), requires_grad)
 
 
+def _random(draw: Any, generator: Any, dtype: Any, requires_grad: bool = False) -> Tensor:
+    def array() -> Any:
+        return np.asarray(draw(generator or default_generator()), dtype)
+
+    return Tensor(drawn(array), requires_grad)
+
+
 def zeros(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros.
 
@@ -116,7 +123,8 @@ def zeros_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Ten
     >>> zeros_like(ones(2)).tolist()
     [0.0, 0.0]
     """
-    return Tensor(np.zeros_like(as_array(x), dtype=dtype), requires_grad)
+    like = x.data if isinstance(x, Tensor) else as_array(x)
+    return Tensor(np.zeros_like(like, dtype=dtype), requires_grad)
 
 
 def ones_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -125,7 +133,8 @@ def ones_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tens
     >>> ones_like(zeros(2)).tolist()
     [1.0, 1.0]
     """
-    return Tensor(np.ones_like(as_array(x), dtype=dtype), requires_grad)
+    like = x.data if isinstance(x, Tensor) else as_array(x)
+    return Tensor(np.ones_like(like, dtype=dtype), requires_grad)
 
 
 def rand(
@@ -140,9 +149,9 @@ def rand(
     (2, 3)
     """
     dtype = np.dtype(get_default_dtype() if dtype is None else dtype)
-    draw = dtype if dtype in (np.float32, np.float64) else np.float64  # rounding could give 1
-    a = (generator or default_generator()).random(sizes(shape), dtype=draw)
-    return _new(a, dtype, requires_grad)
+    kind = dtype if dtype in (np.float32, np.float64) else np.float64  # rounding could give 1
+    size = sizes(shape)
+    return _random(lambda g: g.random(size, dtype=kind), generator, dtype, requires_grad)
 
 
 def randn(
@@ -156,9 +165,9 @@ def randn(
     >>> randn(2, 3).shape
     (2, 3)
     """
-    return _new(
-        (generator or default_generator()).standard_normal(sizes(shape)), dtype, requires_grad
-    )
+    dtype = np.dtype(get_default_dtype() if dtype is None else dtype)
+    size = sizes(shape)
+    return _random(lambda g: g.standard_normal(size), generator, dtype, requires_grad)
 
 
 def randint(
@@ -169,7 +178,8 @@ def randint(
     >>> randint(0, 10, (2, 3)).shape
     (2, 3)
     """
-    return Tensor((generator or default_generator()).integers(low, high, sizes((shape,))))
+    size = sizes((shape,))
+    return _random(lambda g: g.integers(low, high, size), generator, np.int64)
 
 
 def randperm(n: int, *, generator: np.random.Generator | None = None) -> Tensor:
@@ -178,4 +188,4 @@ def randperm(n: int, *, generator: np.random.Generator | None = None) -> Tensor:
     >>> sorted(randperm(3).tolist())
     [0, 1, 2]
     """
-    return Tensor((generator or default_generator()).permutation(n))
+    return _random(lambda g: g.permutation(n), generator, np.int64)

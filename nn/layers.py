@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import Tensor, functions, get_default_dtype
+from autograd_lite import Tensor, functions, get_default_dtype, ops
 
 from . import functional, init
 from .module import Module, Parameter
@@ -399,7 +399,7 @@ class BatchNorm1d(Module):
             self.eps,
         )
         if follow and count is not None:
-            count += 1
+            count._move(ops.add, 1)
         return y
 
     def extra_repr(self) -> str:

@@ -43,9 +43,13 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
 
     Buffers that the function changes in place are changed at every call. What cannot be followed
     runs as it is, with one warning that says why and where: values of tensors read by Python, random
-    numbers other than dropout's, captured objects that cannot be watched, and changes in place of
-    arguments, of shared memory and of what requires grad. With an `optimizer` a call is forward, `zero_grad()`,
-    `backward()` and `optimizer.step()` in one; the loss has no record then, and `grad` is None.
+    numbers from other sources than dropout, `rand` and their like, captured objects that cannot be watched, and changes in place of
+    arguments, of shared memory and of what requires grad.
+
+    With an `optimizer` a call is forward, `zero_grad()`, `backward()` and `optimizer.step()` in one;
+    the loss has no record then, and `grad` is None. The step is part of the code for the optimizers
+    of `nn.optim` where every parameter gets a gradient; else, and where a gradient has a hook or
+    parameters of a group have made other numbers of steps, `step()` itself runs.
 
     TypeError if the function returns no Tensor; RuntimeError if that is no scalar, needs no
     gradient, or depends on an operation without a derivative.
@@ -126,8 +130,14 @@ class Variant:
             arrays = [t.data for t in self.tensors]
             if [(a.shape, a.dtype) for a in arrays] != self.kinds:
                 return False
+            if any(map(self.is_shared, self.changes)):
+                return False
             self.arrays = arrays
         return self.captured.unchanged()
+
+    def is_shared(self, t: Tensor) -> bool:
+        """Whether another tensor shows memory of this one."""
+        return any(s is not t and np.may_share_memory(s.data, t.data) for s in self.tensors)
 
     def run(self, arrays: list[Any], rates: list[float]) -> Any:
         """The loss and the gradients."""

@@ -619,7 +619,9 @@ class Writer:
                 text = f"flip({x}, {s.kw['axis']})"
             case _:
                 text = f"{x}[{self.arg(s.kw['index'])}]"
-        if x in self.views.values():
+        # one element is a number; what is no buffer itself may be copied by reshape
+        is_view = s.value.ndim > 0 and (s.name != "reshape" or x.startswith("b"))
+        if is_view and x in self.views.values():
             s.text = self.in_head(text)
         else:
             s.text = f"v{self.count('v')}"
@@ -761,7 +763,7 @@ class Writer:
                 text = f"np.array({text})"
             seen.add(id(r.root))
             texts.append(text)
-        self.change(texts)
+        changes = self.prepared(texts)
         if self.updated:
             # quiet, so that nothing raises between the first update and the last
             self.names["quiet"] = quiet
@@ -782,25 +784,27 @@ class Writer:
             pairs = zip(self.updated, texts[1:], strict=True)
             given = ", ".join([f"{p.text}, {g}" for p, g in pairs] + more)
             self.lines.append(f"context.run(update, {given})")
+        self.lines += changes
         self.returned = f"return {', '.join(texts[:1] if self.updated else texts)},"
 
-    def change(self, texts: list[str]) -> None:
-        """The changes in place, after everything that may raise or needs the values before."""
+    def prepared(self, texts: list[str]) -> list[str]:
+        """The lines that change arguments in place, after all that may raise. What is handed out,
+        or put in their place, and is itself an argument is copied before."""
         if not self.changed:
-            return
+            return []
         self.names["copyto"] = np.copyto
         for k, text in enumerate(texts):
             if text.startswith("np.array"):
                 texts[k] = f"r{k}"
                 self.lines.append(f"r{k} = {text}")
-        pairs = []
+        lines = []
         for k, (target, value) in enumerate(self.changed):
             text = self.arg(value)
             if isinstance(value, Step) and value.root.name == "given":
                 self.lines.append(f"w{k} = np.array({text})")
                 text = f"w{k}"
-            pairs.append((target.text, text))
-        self.lines += [f"copyto({target}, {text})" for target, text in pairs]
+            lines.append(f"copyto({target.text}, {text})")
+        return lines
 
     def source(self) -> str:
         names = sorted(n for n in self.names if n not in ("np", "empty"))

@@ -35,6 +35,7 @@ TRUSTED = {
         "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
         "detach", "requires_grad_", "to", "_overwrite",
     },
+    "autograd_lite.creation": {"zeros_like", "ones_like"},
     "nn.functional": {"_is_plain"},
     __name__: {"made", "detach", "to", "make"},
 }  # fmt: skip
@@ -62,6 +63,7 @@ class Recorder:
         self.values: dict[int, tuple[Tensor, Tensor]] = {}  # changed in place: with its value now
         self.reason = ""
         self.states: Any = None
+        self.others: list[Tensor] = []  # arguments, and tensors made of arrays
 
     def note(self, what: str) -> None:
         """Keep the first reason, with the line of the user's code."""
@@ -100,7 +102,7 @@ class Recorder:
 
     def check_draws(self) -> None:
         if self.states != self.random_states():
-            self.note("it draws random numbers other than a dropout mask")
+            self.note("it draws random numbers from elsewhere")
 
     def random_states(self) -> list[Any]:
         """The state of every generator that the function can reach."""
@@ -116,6 +118,7 @@ class Recorder:
     def watch(self, f: Callable[..., Any], args: Any, kw: Any, captured: Captured) -> Any:
         """What `f` returns, called while everything it does is watched."""
         self.generators, self.captured = captured.generators, captured.tensors
+        self.others += [x for x in (*args, *kw.values()) if isinstance(x, Tensor)]
         self.states = self.random_states()
         with counting:
             modes.watchers += 1
@@ -142,12 +145,19 @@ class Recorder:
         )
         mine = id(t) in self.captured or t.serial > self.start
         a = SLOT.__get__(t)
-        known = (*self.captured.values(), *(made[0] for made in self.made_by.values()))
+        known = [
+            *self.others,
+            *self.captured.values(),
+            *(made[0] for made in self.made_by.values()),
+        ]
         shared = any(x is not t and np.may_share_memory(a, SLOT.__get__(x)) for x in known)
         if gradient or not mine or shared:
             self.note("it changes a tensor in place" + " that shares memory" * shared)
-        elif t.serial > self.start and id(t) not in self.made_by and id(t) not in self.values:
-            self.values[id(t)] = t, wrap(a.copy())
+        elif t.serial > self.start and id(t) not in self.made_by:
+            old = a.copy()  # the constant that it is until then
+            self.made(ALIAS, t, (wrap(old),), (old,), {})
+            if id(a) in self.draws:
+                self.draws[id(old)] = self.draws[id(a)]
 
     def after_change(self, t: Tensor) -> None:
         """From now on the tensor stands for the result of the last operation, in its own dtype."""
@@ -191,7 +201,7 @@ class Recorder:
 
         original = {name: vars(Tensor)[name] for name in
                     (*COMPARISONS, "detach", "to", "__init__", "__invert__",
-                     "__getitem__", "_overwrite")}  # fmt: skip
+                     "__getitem__", "_overwrite", "_move")}  # fmt: skip
         original["__plain__"] = Tensor.__plain__
 
         def compared(name: str, op: Op) -> Any:
@@ -228,6 +238,8 @@ class Recorder:
                 mode.watcher.made(ALIAS, self, (data,), (read(data),), {})
             else:
                 original["__init__"](self, data, requires_grad, name)
+                if here():
+                    mode.watcher.others.append(self)
 
         def take(self: Tensor, index: Any) -> Any:
             parts = index if isinstance(index, tuple) else (index,)
@@ -262,6 +274,13 @@ class Recorder:
                 mode.watcher.after_change(self)
             return self
 
+        def move(self: Tensor, op: Op, *others: Any) -> None:
+            if here():
+                with no_grad():
+                    overwrite(self, op, *others)
+            else:
+                original["_move"](self, op, *others)
+
         def noted(name: str, what: str) -> Any:
             method = vars(Tensor)[name]
 
@@ -287,6 +306,7 @@ class Recorder:
             "__getitem__": take,
             "__plain__": staticmethod(plain),
             "_overwrite": overwrite,
+            "_move": move,
             "register_hook": noted("register_hook", "it registers a hook on a tensor"),
             "retain_grad": noted("retain_grad", "it keeps the gradient of a tensor"),
             "requires_grad_": noted("requires_grad_", "it changes requires_grad"),
@@ -369,6 +389,10 @@ class Reader:
             self.symbol(t)
             self.changes.append((t, self.symbol(value)))
         self.backward(nodes)
+        order: dict[int, int] = {}
+        for _, draw in recorder.draws.values():
+            order.setdefault(id(draw), len(order))
+        self.sources.sort(key=lambda source: order.get(id(source[1].draw), -1))
         names = [Argument("input", s, "", source.value) for s, source in self.sources]
         self.program = Program(
             self.statements, names, self.symbols[id(loss)], loss, [], sorted(self.quiet)
@@ -403,7 +427,8 @@ class Reader:
             elif t.serial <= self.recorder.start:
                 self.given(t, Source(t.data, tensor=t))
             else:
-                self.given(t, Source(t.data))
+                self.keep.append(t)
+                self.symbols[id(t)] = self.constant(t.data)
         return self.symbols[id(t)]
 
     def given(self, x: Any, source: Source) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nn
-from autograd_lite import Tensor, compile
+from autograd_lite import Tensor, compile, manual_seed
 from autograd_lite.compilation.descent import Descent
 from nn.optim import SGD, Adagrad, Adam, AdamW, RMSprop
 
@@ -119,11 +119,50 @@ def test_compiled_and_eager_steps_take_turns(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam, all", "rmsprop, all", "adagrad"])
 def test_large_parameters_are_updated_part_by_part(name: str) -> None:
-    pair = Pair(RULES[name], "float32", hidden=30_000)
-    pair.train(4, rtol=2e-3)
+    pair = Pair(RULES[name], hidden=30_000)
+    pair.train(4, rtol=1e-9)
     assert pair.is_inside()
     if name == "nesterov":
         assert "in parts" in pair.step.sources[0]
+
+
+def test_buffers_masks_and_state_move_together() -> None:
+    layers = (
+        nn.Linear(5, 4, bias=False),
+        nn.BatchNorm1d(4),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.LayerNorm(4),
+    )
+    models = [nn.Sequential(*layers, nn.Linear(4, 3)).double()]
+    models.append(copy.deepcopy(models[0]))
+    loss_fn = nn.CrossEntropyLoss(label_smoothing=0.1)
+    optimizers = [AdamW(m.parameters(), lr=0.01) for m in models]
+    step = compile(lambda x, t: loss_fn(models[0](x), t), optimizer=optimizers[0])
+    rng = np.random.default_rng(0)
+    for seed in range(7):
+        x, t = Tensor(rng.standard_normal((6, 5))), Tensor(rng.integers(0, 3, 6))
+        for m in models:
+            m.train(seed != 4)
+        manual_seed(seed)
+        loss = step(x, t)
+        manual_seed(seed)
+        optimizers[1].zero_grad()
+        expected = loss_fn(models[1](x), t)
+        expected.backward()
+        optimizers[1].step()
+        np.testing.assert_allclose(loss.data, expected.data, rtol=1e-9)
+        a, b = (m.state_dict() for m in models)
+        for name in a:
+            np.testing.assert_allclose(a[name], b[name], rtol=1e-9, atol=1e-12)
+        a, b = (o.state_dict()["state"] for o in optimizers)
+        for i in a:
+            np.testing.assert_allclose(
+                a[i]["exp_avg_sq"], b[i]["exp_avg_sq"], rtol=1e-9, atol=1e-20
+            )
+    assert not step.why
+    assert step.traces == 2
+    assert models[0][1].num_batches_tracked.item() == 6
 
 
 def test_parts_have_no_seam() -> None:
@@ -185,6 +224,21 @@ def test_groups_have_options_and_counts_of_their_own() -> None:
         bias = optimizer.param_groups[0]["params"].pop()
         optimizer.add_param_group({"params": [bias], "lr": 0.01})
         assert bias is model[0].bias
+    pair.train(3)
+    assert pair.is_inside()
+
+
+@pytest.mark.parametrize("rule", [SGD, Adam])
+def test_parameters_may_change_groups(rule: Any) -> None:
+    def split(p: Any) -> Any:
+        a, b, c, d = p
+        return rule([{"params": [a, b], "lr": 0.1}, {"params": [c, d], "lr": 0.01}])
+
+    pair = Pair(split)
+    pair.train(3)
+    for optimizer in pair.optimizers:
+        first, second = (group["params"] for group in optimizer.param_groups)
+        first[0], second[0] = second[0], first[0]
     pair.train(3)
     assert pair.is_inside()
 
