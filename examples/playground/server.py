@@ -25,7 +25,7 @@ from autograd_lite import Tensor, derive
 from autograd_lite.graph import GraphRenderError, draw
 
 from . import layers
-from .sandbox import Limits, held, judge
+from .sandbox import Limits, held, judge, seconds
 from .training import CHOICES, Form, Run, checked
 from .typeset import typeset
 
@@ -228,7 +228,7 @@ def create(port: int, token: str, code: str, limits: Limits = Limits()) -> Flask
                 "choices": CHOICES,
                 "values": vars(Form()),
                 "layers": layers.described(),
-                "limits": f"It runs in a process of its own, for {limits.seconds} seconds of "
+                "limits": f"It runs in a process of its own, for {seconds(limits.seconds)} of "
                 f"computing in {limits.memory >> 20:,} MiB. {held()}",
             }
         )

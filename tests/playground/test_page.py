@@ -112,6 +112,9 @@ def test_the_graph_and_the_derivation_are_of_the_epoch_of_the_slider(page):
             assert page.js("return self.origin") == "null"
         finally:
             page.driver.switch_to.default_content()
+        epoch = page.text("#epoch")
+        page.until(lambda: page.text("#graph-epoch") != "Drawing …")
+        assert page.text("#graph-epoch") == f"of {epoch}"
         page.js("document.getElementById('film').removeAttribute('src')")
         page.click("#tab-derivation")
         page.click("#show-derivation")
@@ -119,8 +122,10 @@ def test_the_graph_and_the_derivation_are_of_the_epoch_of_the_slider(page):
         found = page.until(lambda: re.match(r"loss = ([\d.]+)", page.text("#derived")))
         assert float(found[1]) == pytest.approx(loss, abs=1e-5)
         assert "d_fc1_weight = d_z1.T @ x" in page.text("#derived")
+        assert page.text("#derivation-epoch") == f"of {epoch}"
         page.train(epochs="50")  # again; what was drawn is put away
         assert not page.one("#maths").is_displayed() and not page.one("#derived").is_displayed()
+        assert page.js("return document.getElementById('graph-epoch').textContent") == ""
 
 
 def test_the_derivation_is_set_as_formulas_and_shown_as_text_and_code(page):
