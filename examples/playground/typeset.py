@@ -33,7 +33,7 @@ def mathml(latex: str, display: bool = False) -> str:
     >>> mathml("x_{1}").partition("<mrow>")[2]
     '<msub><mi mathvariant="italic">x</mi><mrow><mn>1</mn></mrow></msub></mrow></math>'
     >>> mathml(r"\text{<img src=x>}")
-    '<code>\\text{&lt;img src=x&gt;}</code>'
+    '<code class="latex">\\text{&lt;img src=x&gt;}</code>'
     """
     for name, known in ENVIRONMENTS.items():
         for side in ("begin", "end"):
@@ -57,7 +57,7 @@ def mathml(latex: str, display: bool = False) -> str:
             if name == "mo" and part.text == "∂":
                 part.attrib |= {"lspace": "0", "rspace": "0"}
     except Exception:  # noqa: BLE001  (the converter's own errors have no common type)
-        return f"<code>{html.escape(latex)}</code>"
+        return f'<code class="latex">{html.escape(latex)}</code>'
     formula.set("xmlns", NAMESPACE.strip("{}"))
     return ElementTree.tostring(formula, encoding="unicode")
 
@@ -77,7 +77,8 @@ def reader() -> MarkdownIt:
     def rendered(latex: str, options: dict[str, Any]) -> str:
         return mathml(latex, options["display_mode"])
 
-    return MarkdownIt("commonmark", {"html": False}).use(dollarmath_plugin, renderer=rendered)
+    plain = MarkdownIt("commonmark", {"html": False}).enable("table")
+    return plain.use(dollarmath_plugin, renderer=rendered)
 
 
 def typeset(markdown: str) -> str:

@@ -293,7 +293,7 @@ def test_film_picture_and_derivation_are_of_the_frame(client, monkeypatch):
     told = re.match(r"loss = (\S+),", derived["text"])[1]
     assert float(told) == pytest.approx(state["losses"][0], rel=1e-4)
     assert "def backprop(" in derived["numpy"] and "$" in derived["markdown"]
-    assert derived["maths"].count("<math ") > 10 and "<code>" not in derived["maths"]
+    assert derived["maths"].count("<math ") > 10 and 'class="latex"' not in derived["maths"]
     assert client.get("/film?run=1&frame=9999").status_code == 404
     for asked in ("run=2&frame=0", "frame=0", "run=x&frame=0"):
         assert client.get(f"/film?{asked}").status_code == 409

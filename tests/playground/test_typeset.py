@@ -20,7 +20,7 @@ def test_every_formula_of_a_derivation_is_set(task, activation):
     run.join()
     found = derive(*run.recorded(0))
     page = typeset(found.to_markdown())
-    assert "<code>" not in page and "\\" not in page and "$" not in page
+    assert 'class="latex"' not in page and "\\" not in page and "$" not in page
     whole = ElementTree.fromstring(f"<div>{page}</div>")
     formulas = [part for part in whole.iter() if part.tag.endswith("}math")]
     assert len(formulas) == found.to_markdown().replace("$$", "$").count("$") // 2
@@ -62,6 +62,13 @@ def test_html_in_markdown_is_no_html():
     page = typeset("<script>alert(1)</script>\n\n[x](javascript:alert(1)) <img src=x>")
     assert "<script" not in page and "<img" not in page and "href" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_tables_have_cells():
+    page = typeset("| name | |\n| --- | --- |\n| $x$ | `x_1` |\n")
+    found = ElementTree.fromstring(page)
+    assert [len(row) for row in found.iter("tr")] == [2, 2]
+    assert [c.text for c in found.iter("code")] == ["x_1"]
 
 
 def test_words_are_one_name_each():
