@@ -78,6 +78,18 @@ def test_words_are_one_name_each():
     assert "d" in [p.text for p in found.iter() if p.tag.endswith("}mtext")]
 
 
+def test_spaces_are_where_latex_has_them():
+    found = ElementTree.fromstring(mathml(r"a = -\log p + \log(p) - \operatorname{mean} x"))
+    (row,) = found
+    parts = [(p.tag.partition("}")[2], p.text, p.get("form")) for p in row]
+    assert parts[2:6] == [
+        ("mo", "−", "prefix"), ("mi", "log", None), ("mspace", None, None), ("mi", "p", None),
+    ]  # fmt: skip
+    assert parts[7:10] == [("mi", "log", None), ("mo", "(", None), ("mi", "p", None)]
+    assert parts[11] == ("mo", "−", None)
+    assert row[12].get("lspace") == "0" and row[12].text == "mean"
+
+
 def test_an_aligned_formula_has_a_cell_for_each_part():
     found = ElementTree.fromstring(
         mathml(r"\begin{aligned} a &= b && (3,) \\ c &= d && () \end{aligned}", display=True)
