@@ -6,7 +6,7 @@ What bars the process from the rest of the machine (`jail.py`), each where the p
 
 - namespaces of Linux: no network, no other process in sight, and the end of the first process ends
   all that it started;
-- Landlock of Linux: no file but Python's own can be opened, and none written;
+- Landlock of Linux: no file but Python's and libraries can be opened, and none written;
 - limits of the kernel: time of the processor, memory, size of files, number of processes;
 - Python's audit hook: whatever it is told of is refused, with a sentence for the learner.
 
@@ -79,7 +79,7 @@ def held() -> str:
         return str(why)
     things = [
         ("the network and other processes (namespaces)", answer["apart"]),
-        ("all files but Python's own (Landlock)", answer["shut"]),
+        ("all files but Python's and libraries (Landlock)", answer["shut"]),
     ]
     by_kernel = [thing for thing, barred in things if barred]
     by_python = [thing.partition(" (")[0] for thing, barred in things if not barred]

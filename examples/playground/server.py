@@ -71,7 +71,7 @@ class Session:
             number = self.run.number + 1 if self.run else 1
             self.stop()
             if not room.acquire(blocking=False):
-                raise Refused(503, f"{MOST_TRAININGS} nets are training in other windows already.")
+                raise Refused(503, f"{MOST_TRAININGS} nets are training already; stop one of them.")
             run = Run(form, number, room.release)
             run.start()  # before others see it: a thread that has not begun cannot be joined
             self.run = run

@@ -214,7 +214,7 @@ def test_only_so_many_nets_are_trained_at_once():
             assert one.post("/start", FIRST | LONG).status_code == 200
         refused = clients[-1].post("/start", FIRST | LONG)
         assert refused.status_code == 503
-        assert refused.text == "4 nets are training in other windows already.\n"
+        assert refused.text == "4 nets are training already; stop one of them.\n"
         assert clients[-1].get("/state").json == {"run": 0}
         again = clients[0].post("/start", FIRST | LONG)  # its own ends first
         assert again.json["run"] == 2

@@ -1,5 +1,6 @@
 """Formulas as MathML: of what derive writes, and of what would be dangerous."""
 
+import doctest
 from xml.etree import ElementTree
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 pytest.importorskip("latex2mathml", reason="needs latex2mathml")
 pytest.importorskip("mdit_py_plugins", reason="needs mdit-py-plugins")
 
+import examples.playground.typeset
+import examples.playground.wire
 from autograd_lite import derive
 from examples.playground.training import Form, Run
 from examples.playground.typeset import ATTRIBUTES, TAGS, mathml, typeset
@@ -56,6 +59,12 @@ def test_what_is_no_formula_is_shown_as_it_stands(latex):
 def test_attributes_that_do_something_are_left_out():
     found = mathml("\\text{<mi\nonclick='alert(1)'\nstyle='x'\nmathvariant='bold'>y</mi>}")
     assert 'mathvariant="bold"' in found and "onclick" not in found and "style=" not in found
+
+
+def test_the_examples_of_the_docstrings_run():
+    for module in (examples.playground.typeset, examples.playground.wire):
+        found = doctest.testmod(module)
+        assert found.attempted > 0 and found.failed == 0
 
 
 def test_html_in_markdown_is_no_html():
