@@ -142,6 +142,7 @@ async function patiently(path) {
       if (!(error instanceof Silence)) throw error;
       tell("No answer; trying again …", "bad");
       await wait(pause);
+      tell("");
     }
   }
   return ask(path);

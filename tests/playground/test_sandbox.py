@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -269,6 +271,27 @@ def test_code_that_waits_does_not_outlive_the_server(how, start):
             os.kill(server.pid, signal.SIGKILL)
         server.wait(10)
     end = time.monotonic() + 5
+    while any(map(alive, family)):
+        assert time.monotonic() < end, "it is still there"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_code_that_left_its_group_does_not_outlive_the_verdict():
+    code = "import os, time\ntry: os.setsid()\nexcept OSError: pass\ntime.sleep(60)"
+    told = {}
+    asking = threading.Thread(
+        target=lambda: told.update(verdict(code, limits=Limits(seconds=1, wall=1.5)))
+    )
+    asking.start()
+    family = set()
+    while asking.is_alive():
+        for child in list(sandbox.RUNNING):
+            with suppress(OSError):
+                family |= {child.pid, *children(child.pid)}
+        time.sleep(0.02)
+    assert "Does it wait" in told["error"] and family
+    end = time.monotonic() + 2
     while any(map(alive, family)):
         assert time.monotonic() < end, "it is still there"
         time.sleep(0.02)
