@@ -12,13 +12,13 @@ from tests.playground.shared import LONG
 def test_a_function_is_fitted_and_played(page):
     assert "token" not in page.driver.current_url
     assert page.one("#play").get_property("disabled")
-    assert page.train(layers="2", epochs="60", samples="50") == "Trained for 60 epochs."
+    assert page.train(layers="2", epochs="30", samples="50") == "Trained for 30 epochs."
     assert page.text("#fit-title") == "sin x: 1-16-16-1 tanh, 50 points"
-    assert page.text("#count") == "epoch 60 of 60"
-    assert page.one("#progress").get_property("value") == 60
+    assert page.text("#count") == "epoch 30 of 30"
+    assert page.one("#progress").get_property("value") == 30
     assert not page.one("#stop").is_enabled()
     losses = page.losses()
-    assert len(losses) == 61 and page.shown() == 60
+    assert len(losses) == 31 and page.shown() == 30
 
     x = np.linspace(-np.pi, np.pi, 50)
     line = np.polyval(np.polyfit(x, np.sin(x), 1), x)
@@ -34,13 +34,13 @@ def test_a_function_is_fitted_and_played(page):
     page.slide(page.last())
     page.click("#play")
     assert page.one("#play").get_attribute("aria-label") == "Pause"
-    page.until(lambda: 0 < page.shown() < 60)
+    page.until(lambda: 0 < page.shown() < 30)
     page.click("#play")
     stood = page.shown()
     time.sleep(0.2)
-    assert page.shown() == stood < 60
+    assert page.shown() == stood < 30
     page.click("#play")
-    page.until(lambda: page.shown() == 60)
+    page.until(lambda: page.shown() == 30)
     page.until(lambda: page.one("#play").get_attribute("aria-label") == "Play")
 
 

@@ -224,18 +224,15 @@ def test_it_is_said_what_holds(monkeypatch):
 
 
 def test_a_loop_without_an_end_is_ended():
+    """A handler of the signal with which the kernel warns does not help."""
     start = time.monotonic()
-    answer = verdict("print('begin', flush=True)\nwhile True: pass")
+    handler = "import signal\nsignal.signal(signal.SIGXCPU, lambda *a: None)\n"
+    answer = verdict(f"{handler * hasattr(signal, 'SIGXCPU')}print('begin')\nwhile True: pass")
     assert answer == {
         "error": "It was ended after 1 second of computing. Is a loop endless?",
         "printed": "begin\n",
     }
     assert time.monotonic() - start < LIMITS.wall
-
-
-def test_a_signal_handler_does_not_outlive_the_limit():
-    code = "import signal\nsignal.signal(signal.SIGXCPU, lambda *a: None)\nwhile True: pass"
-    assert "second of computing" in verdict(code)["error"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -379,9 +376,9 @@ def test_memory_is_limited():
 
 
 def test_what_is_printed_is_cut_and_dropped():
-    answer = verdict("while True: print('x' * 10_000)")
+    answer = verdict("for _ in range(300): print('x' * 10_000)\n" + RIGHT["tanh"])
     assert answer["printed"] == "x" * LIMITS.output + " … (cut)"
-    assert "of computing" in answer["error"]  # it did not wait for a reader
+    assert answer["ok"] is True  # it did not wait for a reader
 
 
 @pytest.mark.parametrize(
