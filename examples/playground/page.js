@@ -118,8 +118,9 @@ function show(answer) {
   pause();
   now = Object.assign(fresh(answer.run), { task: answer.task, picture: answer.picture });
   for (const id of ["film", "graph-svg", "derived", "maths", "forms"]) $(id).hidden = true;
+  $("film").onload = null; // it loads nothing, which is no drawing
   $("film").removeAttribute("src");
-  $("derivation-problem").textContent = "";
+  for (const id of ["derivation-problem", "derivation-epoch", "graph-epoch"]) $(id).textContent = "";
   tell("");
   $("hint")?.remove();
   $("facts").replaceChildren();
@@ -141,6 +142,7 @@ async function patiently(path) {
       if (!(error instanceof Silence)) throw error;
       tell("No answer; trying again …", "bad");
       await wait(pause);
+      tell("");
     }
   }
   return ask(path);
@@ -354,6 +356,9 @@ function play() {
 function showGraph() {
   const which = `run=${now.run}&frame=${now.at}`;
   $("film").src = `/film?${which}`;
+  $("graph-epoch").textContent = "Drawing …";
+  const epoch = $("epoch").textContent;
+  $("film").onload = () => { $("graph-epoch").textContent = `of ${epoch}`; };
   $("graph-svg").href = `/graph.svg?${which}`;
   $("film").hidden = $("graph-svg").hidden = false;
 }
@@ -361,10 +366,12 @@ function showGraph() {
 let derived = {};
 
 async function showDerivation() {
+  const epoch = $("epoch").textContent;
   $("show-derivation").disabled = true;
-  $("derivation-problem").textContent = "";
+  for (const id of ["derivation-problem", "derivation-epoch"]) $(id).textContent = "";
   try {
     derived = await ask(`/derivation?run=${now.run}&frame=${now.at}`);
+    $("derivation-epoch").textContent = `of ${epoch}`;
     $("maths").innerHTML = derived.maths; // made by the server; its policy runs no script of it
     showForm();
   } catch (error) {
@@ -404,7 +411,7 @@ async function compare() {
   $("run").disabled = false;
   const parts = [];
   if (answer.error) {
-    parts.push(make("h2", "No verdict", "no"), make("pre", answer.error));
+    parts.push(make("h2", "No verdict", "no"), make(answer.error.includes("\n") ? "pre" : "p", answer.error));
   } else {
     parts.push(make("h2", answer.ok ? "Every gradient is right." : "Not right yet", answer.ok ? "ok" : "no"));
     const list = make("ul");

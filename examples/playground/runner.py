@@ -88,8 +88,8 @@ def main() -> None:
         answers.flush()
 
     folders = tuple(sys.path)
-    system = sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64"  # shared libraries
-    shut = jail.shut((*folders, *system))
+    shared = [os.path.join(p, "lib") for p in (sys.prefix, sys.base_prefix, "/usr", "/")]
+    shut = jail.shut((*folders, *shared, "/usr/lib64", "/lib64"))
     calls: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=listen, args=(lines, calls), daemon=True).start()
     jail.limit(task["seconds"], task["memory"])

@@ -6,7 +6,7 @@ What bars the process from the rest of the machine (`jail.py`), each where the p
 
 - namespaces of Linux: no network, no other process in sight, and the end of the first process ends
   all that it started;
-- Landlock of Linux: no file but Python's own can be opened, and none written;
+- Landlock of Linux: no file but Python's and libraries can be opened, and none written;
 - limits of the kernel: time of the processor, memory, size of files, number of processes;
 - Python's audit hook: whatever it is told of is refused, with a sentence for the learner.
 
@@ -58,6 +58,10 @@ class Limits:
     output: int = 4_000  # bytes shown of what the code prints
 
 
+def seconds(n: float) -> str:
+    return f"{n:g} second" + "s" * (n != 1)
+
+
 class Ended(BaseException):
     """The process gave no answer; the sentence says why.
 
@@ -75,12 +79,12 @@ def held() -> str:
         return str(why)
     things = [
         ("the network and other processes (namespaces)", answer["apart"]),
-        ("all files but Python's own (Landlock)", answer["shut"]),
+        ("all files but Python's and libraries (Landlock)", answer["shut"]),
     ]
     by_kernel = [thing for thing, barred in things if barred]
     by_python = [thing.partition(" (")[0] for thing, barred in things if not barred]
     return " ".join(
-        f"{who} bars it from {' and '.join(which)}."
+        f"{who} bars it from {' and from '.join(which)}."
         for who, which in (("The kernel", by_kernel), ("Python alone", by_python))
         if which
     )
@@ -163,11 +167,12 @@ class Pasted:
         code, limits = self.child.returncode, self.limits
         xcpu = getattr(signal, "SIGXCPU", None)
         if self.late:
-            return f"It was ended after {limits.wall:g} seconds. Does it wait for something?"
+            return f"It was ended after {seconds(limits.wall)}. Does it wait for something?"
         if code is not None and code > 128:  # as `jail.part` hands it on
             code = 128 - code
         if xcpu is not None and code in (-xcpu, -signal.SIGKILL):
-            return f"It was ended after {limits.seconds} seconds of computing. Is a loop endless?"
+            time = seconds(limits.seconds)
+            return f"It was ended after {time} of computing. Is a loop endless?"
         if code is None:
             return "The code closed the channel of its answers, so there is no verdict."
         if code < 0:

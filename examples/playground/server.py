@@ -25,7 +25,7 @@ from autograd_lite import Tensor, derive
 from autograd_lite.graph import GraphRenderError, draw
 
 from . import layers
-from .sandbox import Limits, held, judge
+from .sandbox import Limits, held, judge, seconds
 from .training import CHOICES, Form, Run, checked
 from .typeset import typeset
 
@@ -35,6 +35,7 @@ MOST_SESSIONS = 16
 MOST_TRAININGS = 4  # at once, of all browsers together
 MOST_DRAWINGS = 2  # graphs and derivations
 PATIENCE = 30.0  # seconds that one waits for the end of another's drawing
+FORGOTTEN = f"{MOST_SESSIONS} other browsers came since; load this page again."
 CODE_LASTS = 120.0  # seconds from the start until the browser that it opens has come
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -67,11 +68,11 @@ class Session:
     def start(self, form: Form, room: threading.Semaphore) -> Run:
         with self._starting:
             if self._closed:
-                raise Refused(403, "Too many browsers came since; load this page again.")
+                raise Refused(403, FORGOTTEN)
             number = self.run.number + 1 if self.run else 1
             self.stop()
             if not room.acquire(blocking=False):
-                raise Refused(503, f"{MOST_TRAININGS} nets are training in other windows already.")
+                raise Refused(503, f"{MOST_TRAININGS} nets are training already; stop one of them.")
             run = Run(form, number, room.release)
             run.start()  # before others see it: a thread that has not begun cannot be joined
             self.run = run
@@ -164,22 +165,26 @@ def create(port: int, token: str, code: str, limits: Limits = Limits()) -> Flask
             raise Refused(403, "Another site asked. Open the address that was printed yourself.")
         if request.method == "POST" and (origin is None or not request.is_json):
             raise Refused(403, "Only the page of this server may do that.")
-        if request.path == "/" and (
-            same(request.args.get("token", ""), token) or once.take(request.args.get("once", ""))
-        ):
-            known = request.cookies.get(cookie, "").partition(".")[2]
-            name = known if sessions.get(known) else sessions.new()
-            answer = redirect("/", 303)  # the token leaves the address bar
-            answer.set_cookie(cookie, f"{token}.{name}", httponly=True, samesite="Strict")
-            return answer
         given, _, name = request.cookies.get(cookie, "").partition(".")
-        session = sessions.get(name) if same(given, token) else None
-        if session is None:
+        session = sessions.get(name)
+        may = same(given, token)
+        if request.path == "/" and (
+            same(request.args.get("token", ""), token)
+            or once.take(request.args.get("once", ""))
+            or (may and session is None)
+        ):
+            answer = redirect("/", 303)  # the token leaves the address bar
+            value = f"{token}.{name if session else sessions.new()}"
+            answer.set_cookie(cookie, value, httponly=True, samesite="Strict")
+            return answer
+        if not may:
             raise Refused(
                 403,
                 "This page needs the token of this start: open the address that the terminal "
                 "printed, with ?token= and what follows.",
             )
+        if session is None:
+            raise Refused(403, FORGOTTEN)
         g.session = session
         return None
 
@@ -228,7 +233,7 @@ def create(port: int, token: str, code: str, limits: Limits = Limits()) -> Flask
                 "choices": CHOICES,
                 "values": vars(Form()),
                 "layers": layers.described(),
-                "limits": f"It runs in a process of its own, for {limits.seconds} seconds of "
+                "limits": f"It runs in a process of its own, for {seconds(limits.seconds)} of "
                 f"computing in {limits.memory >> 20:,} MiB. {held()}",
             }
         )

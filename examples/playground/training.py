@@ -287,7 +287,7 @@ class Run:
 
     def _title(self, subject: str) -> str:
         net = f"{'-'.join(map(str, self.sizes))} {self.form.activation}"
-        return f"{subject}: {net}, {len(self.data.x)} points"
+        return f"{subject}: {net}, {len(self.data.x):,} points"
 
     def state(self, frames: int, epochs: int) -> dict[str, Any]:
         """The news for a page that has so many frames and losses."""

@@ -36,8 +36,8 @@ def address():
 
 @pytest.fixture
 def page(chromium, address):
-    chromium.get(f"{address}/?token={TOKEN}")
-    chromium.delete_all_cookies()  # each test is a browser that was not here before
+    # each test is a browser that was not here before
+    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
     page = Page(chromium, address).open()
     yield page
     errors = [entry for entry in chromium.get_log("browser") if entry["level"] != "INFO"]

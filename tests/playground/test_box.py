@@ -23,7 +23,7 @@ def test_a_backward_is_compared(page):
 @pytest.mark.parametrize(
     ("code", "heading", "told"),
     [
-        ("while True: pass", "No verdict", "ended after 1 seconds of computing"),
+        ("while True: pass", "No verdict", "ended after 1 second of computing"),
         ("def backward(g, x):\n    return np.ones(1 << 40)", "Not right yet", "MemoryError"),
         (
             "import socket\ndef backward(g, x):\n    socket.create_connection(('127.0.0.1', 80))",

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -200,14 +202,14 @@ def test_the_kernel_refuses_without_the_hook(tmp_path, layers, refused):
 
 
 def test_it_is_said_what_holds(monkeypatch):
-    files, others = "all files but Python's own", "the network and other processes"
+    files, others = "all files but Python's and libraries", "the network and other processes"
     starts = {
-        (False, False): f"Python alone bars it from {others} and {files}.",
+        (False, False): f"Python alone bars it from {others} and from {files}.",
         (True, False): f"The kernel bars it from {others} (namespaces). "
         f"Python alone bars it from {files}.",
         (False, True): f"The kernel bars it from {files} (Landlock). "
         f"Python alone bars it from {others}.",
-        (True, True): f"The kernel bars it from {others} (namespaces) and {files} (Landlock).",
+        (True, True): f"The kernel bars it from {others} (namespaces) and from {files} (Landlock).",
     }
     for (apart, shut), told in starts.items():
         pretended = f"lambda: {apart}; jail.shut = lambda folders: {shut}\nmain()"
@@ -222,18 +224,15 @@ def test_it_is_said_what_holds(monkeypatch):
 
 
 def test_a_loop_without_an_end_is_ended():
+    """A handler of the signal with which the kernel warns does not help."""
     start = time.monotonic()
-    answer = verdict("print('begin', flush=True)\nwhile True: pass")
+    handler = "import signal\nsignal.signal(signal.SIGXCPU, lambda *a: None)\n"
+    answer = verdict(f"{handler * hasattr(signal, 'SIGXCPU')}print('begin')\nwhile True: pass")
     assert answer == {
-        "error": "It was ended after 1 seconds of computing. Is a loop endless?",
+        "error": "It was ended after 1 second of computing. Is a loop endless?",
         "printed": "begin\n",
     }
     assert time.monotonic() - start < LIMITS.wall
-
-
-def test_a_signal_handler_does_not_outlive_the_limit():
-    code = "import signal\nsignal.signal(signal.SIGXCPU, lambda *a: None)\nwhile True: pass"
-    assert "seconds of computing" in verdict(code)["error"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -257,15 +256,40 @@ def test_code_that_waits_does_not_outlive_the_server(how, start):
     )
     with server:
         pid = int(server.stdout.readline())
-        time.sleep(0.5)  # until it waits
-        family = [pid, *children(pid)]
-        assert len(family) == (2 if start == sandbox.START and "kernel" in sandbox.held() else 1)
+        many = start == sandbox.START and "namespaces" in sandbox.held()
+        end = time.monotonic() + 10
+        while len(family := [pid, *children(pid)]) < 1 + many:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        time.sleep(0.3)  # until it waits; it ends before that as well
         if how == "ends":
             server.stdin.close()
         else:
             os.kill(server.pid, signal.SIGKILL)
         server.wait(10)
     end = time.monotonic() + 5
+    while any(map(alive, family)):
+        assert time.monotonic() < end, "it is still there"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_code_that_waits_is_ended_even_out_of_its_group():
+    code = "import os, time\ntry: os.setsid()\nexcept OSError: pass\ntime.sleep(60)"
+    told = {}
+    asking = threading.Thread(
+        target=lambda: told.update(verdict(code, limits=Limits(seconds=1, wall=1.5)))
+    )
+    asking.start()
+    family = set()
+    while asking.is_alive():
+        for child in list(sandbox.RUNNING):
+            with suppress(OSError):
+                family |= {child.pid, *children(child.pid)}
+        time.sleep(0.02)
+    assert told["error"] == "It was ended after 1.5 seconds. Does it wait for something?"
+    assert family
+    end = time.monotonic() + 2
     while any(map(alive, family)):
         assert time.monotonic() < end, "it is still there"
         time.sleep(0.02)
@@ -337,13 +361,6 @@ def test_code_that_closes_its_channel_is_told():
     assert answer["error"].startswith("The code closed the channel of its answers")
 
 
-def test_code_that_waits_is_ended():
-    start = time.monotonic()
-    answer = verdict("import time; time.sleep(100)", limits=Limits(seconds=1, wall=1.5))
-    assert answer["error"] == "It was ended after 1.5 seconds. Does it wait for something?"
-    assert time.monotonic() - start < 8
-
-
 def test_memory_is_limited():
     code = "def backward(g, x):\n    many = np.ones(1 << 27)  # a GiB\n    return g"
     (fault, *_) = verdict(code)["rows"]
@@ -353,9 +370,9 @@ def test_memory_is_limited():
 
 
 def test_what_is_printed_is_cut_and_dropped():
-    answer = verdict("while True: print('x' * 10_000)")
+    answer = verdict("for _ in range(300): print('x' * 10_000)\n" + RIGHT["tanh"])
     assert answer["printed"] == "x" * LIMITS.output + " … (cut)"
-    assert "of computing" in answer["error"]  # it did not wait for a reader
+    assert answer["ok"] is True  # it did not wait for a reader
 
 
 @pytest.mark.parametrize(

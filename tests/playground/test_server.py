@@ -79,9 +79,16 @@ def test_a_cookie_that_was_made_up_is_refused(client):
     site = {"domain": "127.0.0.1"}
     token, _, name = client.flask.get_cookie("playground-5000", **site).value.partition(".")
     assert token == TOKEN
-    for value in (f"wrong.{name}", f"{token}.wrong", token, name, ""):
+    for value in (f"wrong.{name}", name, "", f".{name}", f"{token}x.{name}"):
         client.flask.set_cookie("playground-5000", value, **site)
         assert client.get("/").status_code == 403
+    for value in (f"{token}.wrong", token):  # of a session that is forgotten
+        client.flask.set_cookie("playground-5000", value, **site)
+        answer = client.get("/state")
+        assert answer.status_code == 403
+        assert answer.text == "16 other browsers came since; load this page again.\n"
+        assert client.get("/").status_code == 303
+        assert client.get("/state").json == {"run": 0}
 
 
 def test_the_cookie_is_for_this_site_and_no_script():
@@ -175,7 +182,9 @@ def test_a_new_start_ends_the_last_one_and_many_browsers_do_not_pile_up(client):
     for _ in range(MOST_SESSIONS):
         known.new()
     assert not first.run.thread.is_alive()
-    assert client.get("/").status_code == 403
+    assert client.get("/state").status_code == 403
+    assert client.get("/").status_code == 303  # anew
+    assert client.get("/state").json == {"run": 0}
 
 
 def test_a_browser_that_is_dropped_while_it_starts_trains_nothing(client, monkeypatch):
@@ -200,7 +209,7 @@ def test_a_browser_that_is_dropped_while_it_starts_trains_nothing(client, monkey
     dropping.join()
     monkeypatch.undo()
     assert not first.run.thread.is_alive()
-    with pytest.raises(server.Refused, match="Too many browsers"):
+    with pytest.raises(server.Refused, match="16 other browsers came since; load this page again"):
         first.start(first.run.form, threading.Semaphore())
 
 
@@ -214,7 +223,7 @@ def test_only_so_many_nets_are_trained_at_once():
             assert one.post("/start", FIRST | LONG).status_code == 200
         refused = clients[-1].post("/start", FIRST | LONG)
         assert refused.status_code == 503
-        assert refused.text == "4 nets are training in other windows already.\n"
+        assert refused.text == "4 nets are training already; stop one of them.\n"
         assert clients[-1].get("/state").json == {"run": 0}
         again = clients[0].post("/start", FIRST | LONG)  # its own ends first
         assert again.json["run"] == 2
@@ -293,7 +302,7 @@ def test_film_picture_and_derivation_are_of_the_frame(client, monkeypatch):
     told = re.match(r"loss = (\S+),", derived["text"])[1]
     assert float(told) == pytest.approx(state["losses"][0], rel=1e-4)
     assert "def backprop(" in derived["numpy"] and "$" in derived["markdown"]
-    assert derived["maths"].count("<math ") > 10 and "<code>" not in derived["maths"]
+    assert derived["maths"].count("<math ") > 10 and 'class="latex"' not in derived["maths"]
     assert client.get("/film?run=1&frame=9999").status_code == 404
     for asked in ("run=2&frame=0", "frame=0", "run=x&frame=0"):
         assert client.get(f"/film?{asked}").status_code == 409

@@ -1,5 +1,6 @@
 """Formulas as MathML: of what derive writes, and of what would be dangerous."""
 
+import doctest
 from xml.etree import ElementTree
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 pytest.importorskip("latex2mathml", reason="needs latex2mathml")
 pytest.importorskip("mdit_py_plugins", reason="needs mdit-py-plugins")
 
+import examples.playground.typeset
+import examples.playground.wire
 from autograd_lite import derive
 from examples.playground.training import Form, Run
 from examples.playground.typeset import ATTRIBUTES, TAGS, mathml, typeset
@@ -20,7 +23,7 @@ def test_every_formula_of_a_derivation_is_set(task, activation):
     run.join()
     found = derive(*run.recorded(0))
     page = typeset(found.to_markdown())
-    assert "<code>" not in page and "\\" not in page and "$" not in page
+    assert 'class="latex"' not in page and "\\" not in page and "$" not in page
     whole = ElementTree.fromstring(f"<div>{page}</div>")
     formulas = [part for part in whole.iter() if part.tag.endswith("}math")]
     assert len(formulas) == found.to_markdown().replace("$$", "$").count("$") // 2
@@ -58,10 +61,23 @@ def test_attributes_that_do_something_are_left_out():
     assert 'mathvariant="bold"' in found and "onclick" not in found and "style=" not in found
 
 
+def test_the_examples_of_the_docstrings_run():
+    for module in (examples.playground.typeset, examples.playground.wire):
+        found = doctest.testmod(module)
+        assert found.attempted > 0 and found.failed == 0
+
+
 def test_html_in_markdown_is_no_html():
     page = typeset("<script>alert(1)</script>\n\n[x](javascript:alert(1)) <img src=x>")
     assert "<script" not in page and "<img" not in page and "href" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_tables_have_cells():
+    page = typeset("| name | |\n| --- | --- |\n| $x$ | `x_1` |\n")
+    found = ElementTree.fromstring(page)
+    assert [len(row) for row in found.iter("tr")] == [2, 2]
+    assert [c.text for c in found.iter("code")] == ["x_1"]
 
 
 def test_words_are_one_name_each():
@@ -69,6 +85,18 @@ def test_words_are_one_name_each():
     names = [(p.text, p.get("mathvariant")) for p in found.iter() if p.tag.endswith("}mi")]
     assert names == [("log_p", "italic"), ("W", "italic"), ("fc1", "normal"), ("x", "italic")]
     assert "d" in [p.text for p in found.iter() if p.tag.endswith("}mtext")]
+
+
+def test_spaces_are_where_latex_has_them():
+    found = ElementTree.fromstring(mathml(r"a = -\log p + \log(p) - \operatorname{mean} x"))
+    (row,) = found
+    parts = [(p.tag.partition("}")[2], p.text, p.get("form")) for p in row]
+    assert parts[2:6] == [
+        ("mo", "−", "prefix"), ("mi", "log", None), ("mspace", None, None), ("mi", "p", None),
+    ]  # fmt: skip
+    assert parts[7:10] == [("mi", "log", None), ("mo", "(", None), ("mi", "p", None)]
+    assert parts[11] == ("mo", "−", None)
+    assert row[12].get("lspace") == "0" and row[12].text == "mean"
 
 
 def test_an_aligned_formula_has_a_cell_for_each_part():
