@@ -152,7 +152,7 @@ class Variant:
             elif kind == 1:
                 given.append(x.data)
             else:
-                given.append(x() if kind == 2 else x)
+                given.append(x)
         return run(*given, *rates)
 
 
@@ -162,7 +162,7 @@ def getter(source: trace.Source) -> tuple[int, Any]:
         return 0, source.place
     if source.tensor is not None:
         return 1, source.tensor
-    return (2, source.draw) if source.draw is not None else (3, source.value)
+    return 2, source.value if source.draw is None else source.draw
 
 
 def is_inside(optimizer: Any, reader: trace.Reader) -> bool:

@@ -100,7 +100,8 @@ def lower(
     for q in questions:
         waiting.setdefault(id(q.of), []).append(q)
     for a in program.arguments:
-        lowerer.known[id(a.symbol)] = Step("given", a.symbol.value, (), {})
+        kw = {"draw": True} if a.label == "draw" else {}
+        lowerer.known[id(a.symbol)] = Step("given", a.symbol.value, (), kw)
     given = {id(a.symbol): lowerer.known[id(a.symbol)] for a in program.arguments}
     for c, classes in checks:
         lowerer.steps.append(Step("check", c.value, (lowerer.step(c),), {"classes": classes}))
@@ -114,7 +115,7 @@ def lower(
         results[i] = lowerer.laid_out(results[i], like)
     if rates:
         results = lowerer.scaled(results, rates)
-    return needed(lowerer.steps, results), results, given
+    return asked_first(needed(lowerer.steps, results)), results, given
 
 
 def fold_all(program: Program, outputs: list[Symbol]) -> None:
@@ -135,6 +136,28 @@ def needed(steps: list[Step], results: list[Any]) -> list[Step]:
             kept.append(s)
             wanted |= {id(x) for x in s.uses}
     return kept[::-1]
+
+
+def asked_first(steps: list[Step]) -> list[Step]:
+    """Questions that no random number has a part in come first, with what leads to them, so that a
+    call that has to start again has drawn nothing."""
+    early: set[int] = set()
+    for s in steps:
+        if s.name == "ask":
+            found, todo = {id(s)}, list(s.uses)
+            while todo:
+                x = todo.pop()
+                if id(x) not in found:
+                    found.add(id(x))
+                    todo += x.uses
+            if not any(is_draw(x) for t in steps if id(t) in found for x in t.uses):
+                early |= found
+    return sorted(steps, key=lambda s: s.name != "check" and id(s) not in early)
+
+
+def is_draw(s: Step) -> bool:
+    """Whether it is an argument that is drawn at every call, as late as it can be."""
+    return s.name == "given" and "draw" in s.kw
 
 
 class Lowerer:
@@ -408,9 +431,14 @@ class Writer:
         for i, s in enumerate(given):
             s.text = f"a{i}"
         self.plan()
+        draws = [f"{s.text} = {s.text}()" for s in given if is_draw(s)]
         for i, s in enumerate(steps):
+            if any(map(is_draw, s.uses)):
+                self.lines += draws
+                draws = []
             self.write(i, s)
             self.release(i, s)
+        self.lines += draws
         self.finish()
 
     def plan(self) -> None:

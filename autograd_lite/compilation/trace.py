@@ -393,7 +393,10 @@ class Reader:
         for _, draw in recorder.draws.values():
             order.setdefault(id(draw), len(order))
         self.sources.sort(key=lambda source: order.get(id(source[1].draw), -1))
-        names = [Argument("input", s, "", source.value) for s, source in self.sources]
+        names = [
+            Argument("input", s, "draw" if source.draw else "", source.value)
+            for s, source in self.sources
+        ]
         self.program = Program(
             self.statements, names, self.symbols[id(loss)], loss, [], sorted(self.quiet)
         )

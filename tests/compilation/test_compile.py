@@ -732,6 +732,25 @@ def test_effects_random_numbers_and_iterators_make_it_eager() -> None:
         compile(lambda: (w * large[0, 0]).sum())()
 
 
+def test_a_call_that_is_traced_anew_draws_once() -> None:
+    w, loss_fn, kept = weight(4, 3), nn.CrossEntropyLoss(), Tensor(np.zeros(3))
+
+    def loss(t: Tensor) -> Tensor:
+        kept.copy_(ag.randn(3, dtype=np.float64))
+        return loss_fn(F.dropout(w, 0.5), t)
+
+    step = compile(loss)
+    targets = ([0, 1, 2, 0], [0, -100, 1, 2], [-100] * 4, [2, 2, 1, 0])
+    for seed, t in enumerate([*targets, *targets]):
+        found = []
+        for f in (loss, step):
+            ag.manual_seed(seed)
+            found.append([f(Tensor(np.array(t))).data, kept.data.copy()])
+        same(*found)
+    assert is_compiled(step)
+    assert step.traces == 3
+
+
 def test_one_element_of_a_value_in_between() -> None:
     w = weight(3)
     calls = [(Tensor(normal(3, seed=i)),) for i in range(3)]
