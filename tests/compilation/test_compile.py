@@ -751,6 +751,17 @@ def test_a_call_that_is_traced_anew_draws_once() -> None:
     assert step.traces == 3
 
 
+def test_a_buffer_of_random_numbers_alone() -> None:
+    w, kept = weight(3), Tensor(np.zeros(3))
+    step = compile(lambda: [kept.copy_(ag.rand(3, dtype=np.float64)), (w * w).sum()][1])
+    for seed in range(3):
+        ag.manual_seed(seed)
+        step().backward()
+        ag.manual_seed(seed)
+        same([kept.data], [ag.rand(3, dtype=np.float64).data])
+    assert is_compiled(step)
+
+
 def test_one_element_of_a_value_in_between() -> None:
     w = weight(3)
     calls = [(Tensor(normal(3, seed=i)),) for i in range(3)]
