@@ -75,7 +75,7 @@ class Variant:
         program = reader.program
         self.inside = is_inside(optimizer, reader)  # whether the step is part of the code
         self.descent = None
-        if self.inside and not is_plain(optimizer):
+        if self.inside and not is_plain(optimizer, reader.leaves):
             self.descent = read(optimizer, reader.leaves)
             self.inside = self.descent is not None
         plain = self.inside and self.descent is None
@@ -102,7 +102,7 @@ class Variant:
             steps,
             results,
             [*(given[id(s)] for s, _ in live), *steps_of],
-            optimizer is not None,
+            self.inside,
             updated,
             self.descent,
             list(zip(targets, values, strict=True)),
@@ -115,12 +115,15 @@ class Variant:
             (reader.places.get(id(t), -1), None if id(t) in reader.places else t)
             for t in reader.leaves
         ]
+        self.targets = [*self.changes, *(t for t in reader.leaves if self.inside)]
         tensors = {id(s.tensor): s.tensor for _, s in reader.sources if s.tensor is not None}
         self.tensors = list(tensors.values())
+        self.rest = [t for t in self.tensors if all(t is not c for c in self.changes)]
         self.arrays = [t.data for t in self.tensors]
         self.kinds = [(a.shape, a.dtype) for a in self.arrays]
         self.required = [t.requires_grad for t in self.tensors]
         self.threads = local()
+        self.error: Exception | None = None
 
     def fits(self) -> bool:
         """Whether the code still is what the function would do."""
@@ -130,14 +133,17 @@ class Variant:
             arrays = [t.data for t in self.tensors]
             if [(a.shape, a.dtype) for a in arrays] != self.kinds:
                 return False
-            if any(map(self.is_shared, self.changes)):
+            if self.changes and self.is_shown(self.rest):
+                return False
+            if not all(t.data.flags.writeable for t in self.targets):
                 return False
             self.arrays = arrays
         return self.captured.unchanged()
 
-    def is_shared(self, t: Tensor) -> bool:
-        """Whether another tensor shows memory of this one."""
-        return any(s is not t and np.may_share_memory(s.data, t.data) for s in self.tensors)
+    def is_shown(self, others: list[Tensor]) -> bool:
+        """Whether other tensors show memory of one that is changed in place."""
+        pairs = ((t.data, x.data) for t in self.changes for x in others)
+        return any(np.may_share_memory(a, b) for a, b in pairs)
 
     def run(self, arrays: list[Any], rates: list[float]) -> Any:
         """The loss and the gradients."""
@@ -167,17 +173,23 @@ def getter(source: trace.Source) -> tuple[int, Any]:
 
 def is_inside(optimizer: Any, reader: trace.Reader) -> bool:
     """Whether the optimizer is one of ours and has just the tensors that get gradients."""
-    if type(optimizer).__module__ != "nn.optim.rules":
+    if type(optimizer).__module__ != "nn.optim.rules" or is_wrapped(optimizer):
         return False
     mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
     mine -= {id(t) for t in reader.leaves if id(t) in reader.places}
     return mine == {id(t) for t in reader.leaves}
 
 
-def is_plain(optimizer: Any) -> bool:
-    """Whether the step is p -= lr * g."""
-    groups = optimizer.param_groups
-    return type(optimizer).__name__ == "SGD" and all(map(has_rate_alone, groups))
+def is_wrapped(optimizer: Any) -> bool:
+    """Whether somebody put another step on it, which has to be called."""
+    return "step" in vars(optimizer) or "zero_grad" in vars(optimizer)
+
+
+def is_plain(optimizer: Any, leaves: list[Tensor]) -> bool:
+    """Whether the step is p -= lr * g, of floats in which a rate by a number does not underflow."""
+    if type(optimizer).__name__ != "SGD" or any(t.data.dtype.char not in "fd" for t in leaves):
+        return False
+    return all(map(has_rate_alone, optimizer.param_groups))
 
 
 def has_rate_alone(group: dict[str, Any]) -> bool:
@@ -244,7 +256,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kw: Any) -> Tensor:
         tensors: list[Tensor] = []
-        key: list[Any] = [convert.default_dtype]
+        key: list[Any] = [convert.default_dtype, mode.numpy]
         if kw:
             key.append(tuple(kw))
         given = []
@@ -270,7 +282,7 @@ class Compiled:
                         loss = self.fast(v, tensors)
                     except Differs:
                         continue
-                    return self.eager(given, kw) if loss is None else loss
+                    return self.instead(v, given, kw) if loss is None else loss
         if not mode.grad:
             return self.eager(given, kw)
         return self.first(tuple(key), given, kw, tensors)
@@ -283,6 +295,13 @@ class Compiled:
         """The function itself."""
         args, kw = self.split(given, kw)
         return self.finished(checked(self.function(*args, **kw)))
+
+    def instead(self, v: Variant, given: list[Any], kw: dict[str, Any]) -> Tensor:
+        """The function itself, and no code any more where only that failed."""
+        loss = self.eager(given, kw)
+        if v.error is not None:
+            self.give_up(f"its code failed ({type(v.error).__name__}: {v.error})")
+        return loss
 
     def finished(self, loss: Tensor) -> Tensor:
         """The loss; with an optimizer after its step."""
@@ -303,6 +322,8 @@ class Compiled:
             groups = self.optimizer.param_groups
             if not mode.grad:
                 return None
+            if is_wrapped(self.optimizer):
+                raise Differs
             if len(groups) != len(v.params):
                 raise Differs
             for group, params in zip(groups, v.params, strict=True):
@@ -316,6 +337,8 @@ class Compiled:
             for _, p in v.leaves:
                 if p is not None and p.extra is not None and p.extra.hooks:
                     return None
+        if v.changes and v.is_shown(tensors):
+            return None
         try:
             if v.descent is not None:
                 found = v.descent.values()
@@ -325,7 +348,8 @@ class Compiled:
             out = v.run([t.data for t in tensors], rates)
         except Differs:
             raise
-        except Exception:  # noqa: BLE001  the function itself tells what is wrong, or does it
+        except Exception as error:  # noqa: BLE001  the function itself tells what is wrong, or does it
+            v.error = error
             return None
         for t in v.changes:
             changed(t)

@@ -37,12 +37,15 @@ __all__ = ["Captured", "Untraceable"]
 OURS = {"numpy", "autograd_lite", "nn"}
 STANDARD = os.path.dirname(os.__file__)
 HEAP = 1 << 9  # the flag of a class that Python code has made
-CHANGING = {"time", "datetime", "uuid", "secrets", "os", "io"}  # other values at every call
+CHANGING = {  # other values at every call
+    "time", "datetime", "uuid", "secrets", "os", "posix", "nt", "io", "_io",
+}  # fmt: skip
 PLAIN = (
     int, float, complex, str, bytes, range, slice, type(None), type(...), type(NotImplemented),
     np.generic, np.dtype, np.ufunc, BuiltinFunctionType, GetSetDescriptorType,
     MemberDescriptorType, MethodDescriptorType, WrapperDescriptorType, Op,
 )  # fmt: skip
+NAMED = (FunctionType, BuiltinFunctionType, type)
 ARRAY_LIMIT = 2**16  # bytes of an array that is compared at every call; 64 KB take about 5 us
 contents = attrgetter("cell_contents")
 
@@ -105,6 +108,9 @@ class Captured:
     # ---- the walk
 
     def visit(self, x: Any) -> None:
+        module = getattr(x, "__module__", None)
+        if isinstance(x, NAMED) and isinstance(module, str) and module in CHANGING:
+            raise Untraceable(f"it uses {x.__name__} of {module}, which differs between calls")
         if isinstance(x, Tensor):
             self.tensors[id(x)] = x
         elif isinstance(x, PLAIN):
@@ -136,13 +142,17 @@ class Captured:
         elif isinstance(x, list | set):
             self.watch(x)
         elif isinstance(x, dict):
+            self.watch(x.keys())
             self.watch(x.values())
         elif type(x).__module__.startswith("numpy.random"):
             self.generators.append(x)
-        elif hasattr(x, "__dict__") and not hasattr(x, "__next__"):
+        elif hasattr(x, "__dict__") and not hasattr(x, "__next__") and not has_slots(type(x)):
             self.instance(x)
         else:
-            raise Untraceable(f"it captures a {type(x).__name__}, whose changes cannot be watched")
+            raise Untraceable(
+                f"it captures a {type(x).__name__}, whose changes cannot be watched; pass what is "
+                "needed of it as an argument"
+            )
 
     def watch(self, items: Iterable[Any]) -> None:
         self.views.append(items)
@@ -198,6 +208,17 @@ class Captured:
         if known:
             self.globals.append((itemgetter("__builtins__", *known), values))
             self.todo += [values[name] for name in known]
+
+
+def has_slots(cls: type) -> bool:
+    """Whether a class of the user keeps attributes outside of the dictionary of an instance."""
+    for c in cls.__mro__:
+        if c.__flags__ & HEAP and not trusted(c.__module__):
+            slots = vars(c).get("__slots__", ())
+            names = {slots} if isinstance(slots, str) else set(slots)
+            if not names <= {"__dict__", "__weakref__"}:
+                return True
+    return False
 
 
 def bits(a: Any) -> tuple[Any, ...]:

@@ -94,22 +94,23 @@ def lower(
     The outputs are the loss, gradients, laid out like `layouts` and times `rates`, if any, and
     whatever else. `questions` are asked as soon as there is what they are about.
     """
-    fold_all(program, [*outputs, *(q.of for q in questions)])
+    fold_all(program, [*outputs, *(c for c, _ in checks), *(q.of for q in questions)])
     lowerer = Lowerer()
-    waiting: dict[int, list[Any]] = {}
+    waiting: dict[int, list[tuple[str, dict[str, Any]]]] = {}
+    for c, classes in checks:
+        waiting.setdefault(id(c), []).append(("check", {"classes": classes}))
     for q in questions:
-        waiting.setdefault(id(q.of), []).append(q)
+        kw = {"question": q.ask, "answer": q.answer}
+        waiting.setdefault(id(q.of), []).append(("ask", kw))
     for a in program.arguments:
         kw = {"draw": True} if a.label == "draw" else {}
         lowerer.known[id(a.symbol)] = Step("given", a.symbol.value, (), kw)
     given = {id(a.symbol): lowerer.known[id(a.symbol)] for a in program.arguments}
-    for c, classes in checks:
-        lowerer.steps.append(Step("check", c.value, (lowerer.step(c),), {"classes": classes}))
     for a in program.arguments:
-        lowerer.ask(waiting.get(id(a.symbol), []))
+        lowerer.ask(a.symbol, waiting.get(id(a.symbol), []))
     for s in program.statements:
         lowerer.known[id(s.target)] = lowerer.step(s.expr)
-        lowerer.ask(waiting.get(id(s.target), []))
+        lowerer.ask(s.target, waiting.get(id(s.target), []))
     results = [lowerer.step(o) for o in outputs]
     for i, like in enumerate(layouts, 1):
         results[i] = lowerer.laid_out(results[i], like)
@@ -143,7 +144,7 @@ def asked_first(steps: list[Step]) -> list[Step]:
     call that has to start again has drawn nothing."""
     early: set[int] = set()
     for s in steps:
-        if s.name == "ask":
+        if s.name in ("check", "ask"):
             found, todo = {id(s)}, list(s.uses)
             while todo:
                 x = todo.pop()
@@ -152,7 +153,7 @@ def asked_first(steps: list[Step]) -> list[Step]:
                     todo += x.uses
             if not any(is_draw(x) for t in steps if id(t) in found for x in t.uses):
                 early |= found
-    return sorted(steps, key=lambda s: s.name != "check" and id(s) not in early)
+    return sorted(steps, key=lambda s: id(s) not in early)
 
 
 def is_draw(s: Step) -> bool:
@@ -169,11 +170,9 @@ class Lowerer:
         self.steps: list[Step] = []
         self.alive: list[Any] = []
 
-    def ask(self, questions: list[Any]) -> None:
-        for q in questions:
-            x = self.step(q.of)
-            kw = {"question": q.ask, "answer": q.answer}
-            self.steps.append(Step("ask", q.of.value, (x,), kw))
+    def ask(self, of: Symbol, questions: list[tuple[str, dict[str, Any]]]) -> None:
+        for name, kw in questions:
+            self.steps.append(Step(name, of.value, (self.step(of),), kw))
 
     def step(self, x: Any) -> Any:
         """The Step of an expression; numbers stay as they are."""
@@ -722,7 +721,7 @@ class Writer:
     def check(self, s: Step, t: str) -> None:
         """A class that is not there, also a negative one, has the function itself run. As numbers
         without a sign 0.37 us; two comparisons take 0.46."""
-        kind = f"u{s.dtype.itemsize}"
+        kind = f"{s.dtype.str[0]}u{s.dtype.itemsize}"
         name = f"v{self.count('v')}"
         self.lines += [
             f"{name} = {t}.view({kind!r})",

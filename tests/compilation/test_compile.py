@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from os import getenv
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -262,6 +266,28 @@ def test_random_programs_descend(lines: list[tuple[Any, ...]], seed: int, split:
     assert is_compiled(step)
 
 
+@pytest.mark.parametrize(
+    ("targets", "change"),
+    [
+        (np.array([[0], [1]]), lambda y: y.reshape(-1)),
+        (np.array([[0, 2], [1, 2]]), lambda y: y[:, 0]),
+        (np.array([0, 1], np.int32), lambda y: y.to(np.int64)),
+        (np.array([0.0, 1.0]), lambda y: y.to(np.int64)),
+        (np.array([0, 1]), lambda y: y.detach()),
+        (np.eye(4)[[0, 1]], lambda y: y.argmax(1)),
+        (np.array([0, 1], ">i8"), lambda y: y),
+    ],
+)
+def test_class_targets_may_be_computed(targets: Any, change: Any) -> None:
+    w, rng = weight(5, 4), np.random.default_rng(0)
+    step = check(
+        lambda x, y: nn.functional.cross_entropy(x @ w, change(y)), [w],
+        *([Tensor(rng.standard_normal((2, 5))), Tensor(targets)] for _ in range(3)),
+    )  # fmt: skip
+    assert is_compiled(step)
+    assert step.traces == 1
+
+
 @pytest.mark.parametrize("targets", ["int64", "int32", "uint8", "uint64"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
@@ -386,6 +412,33 @@ def test_captured_numbers_arrays_lists_and_attributes_are_watched() -> None:
     del options.power
     both()
     assert is_compiled(step)
+
+
+def test_keys_and_dialects_are_watched() -> None:
+    w, options = weight(3), {"double": True}
+    step = compile(lambda x: (w * x).sum() * (2 if "double" in options else 1))
+    x = Tensor(np.ones(3))
+    first = step(x).item()
+    options["single"] = options.pop("double")
+    assert step(x).item() == first / 2
+    step = compile(lambda x: (w * x).var())
+    values = [step(x).item()]
+    with ag.modes.like_numpy():
+        values.append(step(x).item())
+    assert values == pytest.approx([w.data.var(ddof=1), w.data.var()])
+
+
+def test_an_argument_that_shares_memory_with_a_buffer() -> None:
+    w, buffer = Tensor(np.array([1.0, 2.0]), requires_grad=True), Tensor(np.ones(2))
+
+    def function(x: Tensor) -> Tensor:
+        with no_grad():
+            buffer.mul_(2)
+        return (w * x).sum()
+
+    step = compile(function)
+    assert step(Tensor(np.ones(2))).item() == 3
+    assert [step(buffer).item() for _ in range(3)] == [12, 24, 48]
 
 
 def test_training_mode_and_settings_of_modules_are_watched() -> None:
@@ -710,6 +763,40 @@ def test_values_that_python_reads_make_it_eager(name: str) -> None:
     with falls_back(r"reads the values of a tensor \(line \d+ of .*test_compile.py\)"):
         step = check(lambda x: LOOKS[name](x, w), [w], *calls)
     assert step.why
+
+
+class Slotted:
+    __slots__ = ("k",)
+
+
+class Derived(Slotted):
+    pass
+
+
+def test_clocks_and_slots_make_it_eager() -> None:
+    w, derived = weight(3), Derived()
+    derived.k = 2.0
+    for text, value in (
+        ("module time", lambda: time.perf_counter()),
+        ("datetime of datetime", lambda: datetime.now().timestamp()),
+        ("getenv of os", lambda: len(getenv("PATH", ""))),
+        ("perf_counter of time", lambda: perf_counter()),
+        ("a Derived, whose changes", lambda: derived.k),
+    ):
+        function = lambda x, value=value: (w * x).sum() * value()
+        with falls_back(text):
+            compile(function)(Tensor(np.ones(3)))
+
+
+def test_code_that_alone_fails_is_given_up() -> None:
+    w = weight(3)
+    step = compile(lambda x: (w * x).sum())
+    x = Tensor(np.ones(3))
+    step(x)
+    (variant,) = next(iter(step.variants.values()))
+    variant.threads.run = lambda *_: 1 / 0
+    with falls_back(r"its code failed \(ZeroDivisionError"):
+        assert step(x).item() == pytest.approx(w.data.sum())
 
 
 def test_effects_random_numbers_and_iterators_make_it_eager() -> None:
@@ -1045,6 +1132,68 @@ def test_an_overflow_in_the_update_updates_once() -> None:
         step()
     assert v.tolist() == [-1.7e308, -1.7e308]
     assert w.tolist() == [-np.inf, -0.85e308]
+
+
+def test_the_gradient_of_a_leaf_outside_of_the_optimizer_is_its_own() -> None:
+    a, b = weight(1), Tensor(np.ones(1), requires_grad=True)
+    step = compile(lambda x: (a * x).sum() + (b * x * x).sum(), optimizer=nn.optim.SGD([a], lr=0.1))
+    held = []
+    for x in (1.0, 2.0, 5.0):
+        step(Tensor(np.array([x])))
+        assert b.grad is not None
+        held.append(b.grad.data)
+        if x < 5:
+            b.grad = None
+    assert [h.tolist() for h in held] == [[1.0], [4.0], [25.0]]
+    step(Tensor(np.array([2.0])))
+    assert b.grad.tolist() == [29.0]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_a_read_only_parameter_stops_the_step_before_it_starts(name: str) -> None:
+    a, b = Tensor(np.ones(2), requires_grad=True), Tensor(np.ones(2), requires_grad=True)
+    x = Tensor(np.ones(2))
+    optimizer = OPTIMIZERS[name]([a, b])
+    step = compile(lambda x: ((a * x) ** 2 + (b * x) ** 2).sum(), optimizer=optimizer)
+    step(x)
+    step(x)
+    a.data = a.data.copy()
+    a.data.flags.writeable = False
+    before = b.tolist()
+    with pytest.raises(ValueError, match="read-only"):
+        step(x)
+    assert b.tolist() == before
+
+
+def test_a_rate_does_not_underflow_in_half_precision() -> None:
+    start, x = np.zeros((3, 1), np.float16), Tensor(np.full((4000, 3), 100.0, np.float16))
+    w, v = Tensor(start.copy(), requires_grad=True), Tensor(start.copy(), requires_grad=True)
+    inside, eager = (nn.optim.SGD([t], lr=1e-4) for t in (w, v))
+    step = compile(lambda x: (x @ w).mean(), optimizer=inside)
+    for _ in range(4):
+        step(x)
+        eager.zero_grad()
+        (x @ v).mean().backward()
+        eager.step()
+    same([w.data], [v.data], 1e-3)
+    assert is_compiled(step)
+
+
+def test_a_step_put_on_the_optimizer_is_called() -> None:
+    w, calls = weight(3), []
+    optimizer = nn.optim.SGD([w], lr=0.1)
+    step = compile(lambda x: (w * x).sum(), optimizer=optimizer)
+    step(Tensor(np.ones(3)))
+    original = optimizer.step
+
+    def counted() -> None:
+        calls.append(1)
+        original()
+
+    optimizer.step = counted  # type: ignore[method-assign, assignment]
+    for _ in range(3):
+        step(Tensor(np.ones(3)))
+    assert len(calls) == 3
 
 
 # ---- what cannot be compiled ----------------------------------------------------------------
