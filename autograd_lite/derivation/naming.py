@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..names import LETTER
+from ..names import LETTER, parameter_letter
 from ..program import Argument, Program, Statement, named
 from ..simplify import PRODUCTS, VIEWS
 
@@ -125,7 +125,8 @@ def number(letters: Iterable[tuple[Any, str]], taken: set[str]) -> None:
 def guess(a: Argument) -> str:
     """The usual letter of an argument without a name."""
     if a.kind == "parameter":
-        return "w"
+        place = a.use if a.place else ""  # a bias is added to something
+        return parameter_letter(place, a.symbol.ndim) or "w"
     if a.kind == "hook":
         return "hook"
     v = np.asarray(a.value)
