@@ -156,24 +156,40 @@ class Textbook(Maker):
                 return self.scaled(self.rewrite("sum", total, (x,), e.kw), n, by)
         if e.name in ("mul", "div") and all(isinstance(i, Symbol) for i in e.inputs):
             return self.signed_out(e)
-        if e.name in ("mul", "div") and not is_number(e.inputs[0]):
+        if e.name in ("mul", "div"):
             return self.scaled(*self.factors(e))
         if e.name in ("add", "sub", "total"):
             return self.factored_out(e)
         return e
 
+    def factors(self, x: Any) -> tuple[Any, float, float]:
+        x, n, by = super().factors(x)
+        if named(x, "mul") and named(x.inputs[0], "mul") and is_number(x.inputs[0].inputs[0]):
+            number, left = x.inputs[0].inputs
+            return self.make("mul", x.value, (left, x.inputs[1]), {}), n * number, by
+        return x, n, by
+
+    def scaled(self, x: Any, n: float, by: float) -> Any:
+        """n * a * b / by, where it would be n * (a * b) / by."""
+        e = super().scaled(x, n, by)
+        inner = e.inputs[0] if named(e, "div") and is_number(e.inputs[1]) else e
+        if not named(inner, "mul") or not is_number(inner.inputs[0]):
+            return e
+        number, x = inner.inputs
+        if not named(x, "mul") or not all(isinstance(i, Symbol) for i in x.inputs):
+            return e
+        left = self.make("mul", x.inputs[0].value, (number, x.inputs[0]), {})
+        product = self.make("mul", x.value, (left, x.inputs[1]), {})
+        return product if inner is e else self.make("div", e.value, (product, e.inputs[1]), {})
+
     def signed_out(self, e: Symbol) -> Any:
         """A product or a quotient with its sign in front, and one number in a product."""
         (a, m, p), (b, n, q) = map(self.factors, e.inputs)
-        sign = 1 if m * n > 0 else -1
-        if e.name == "div":
-            a, b = self.scaled(a, abs(m) * q, 1), self.scaled(b, abs(n) * p, 1)
-            p = q = 1
-        else:
-            if a.dtype.kind == "b":
-                a, b = b, a
-            a = self.scaled(a, abs(m * n), 1)
-        return self.scaled(self.make(e.name, e.value, (a, b), {}), sign, p * q)
+        if e.name == "mul":
+            a, b = (b, a) if a.dtype.kind == "b" else (a, b)
+            return self.scaled(self.make("mul", e.value, (a, b), {}), m * n, p * q)
+        a, b = self.scaled(a, abs(m) * q, 1), self.scaled(b, abs(n) * p, 1)
+        return self.scaled(self.make("div", e.value, (a, b), {}), 1 if m * n > 0 else -1, 1)
 
     def factored_out(self, e: Symbol) -> Any:
         """A sum of two terms that are times the same number: that number times the sum."""
@@ -286,16 +302,20 @@ def restore(program: Program, maker: Maker) -> None:
     visible, homes = program.visible(), program.homes()
     made = {id(s.target): s for s in program.forward}
     passing: dict[int, list[Statement]] = {}  # by the forward statement, also the terms of sums
-    for s in program.backward:
-        for home in {id(h): h for n in s.nodes if (h := homes.get(n.serial)) is not None}:
+
+    def passes(s: Statement) -> None:
+        for home in {id(h) for n in s.nodes if (h := homes.get(n.serial)) is not None}:
             passing.setdefault(home, []).append(s)
+
+    for s in program.backward:
+        passes(s)
     out: list[Statement] = []
     early: list[Statement] = []
     for s in program.statements:
-        out.append(s)
-        for d in s.equal:
+        first = next((x for x in s.whole if id(x) in visible), None)
+        restored: list[Statement] = []
+        for d in reversed(s.equal):  # the last first: each is read by the one after it
             x = next((x for x in d.whole if id(x) in visible), None)
-            first = next((x for x in s.whole if id(x) in visible), None)
             if x is None or (s.kind != "forward" and x is first):
                 continue
             reading = passing.get(id(made.get(id(x))), [])
@@ -307,6 +327,9 @@ def restore(program: Program, maker: Maker) -> None:
             d.expr = s.target
             s.of = [x for x in s.of if not any(x is i for i in d.of)]
             s.whole = [x for x in s.whole if not any(x is i for i in d.whole)]
-            (early if s.kind == "forward" else out).append(d)
+            passes(d)
+            restored.append(d)
+        out.append(s)
+        (early if s.kind == "forward" else out).extend(reversed(restored))
     n = len(program.forward)
     program.statements = out[:n] + early + out[n:]
