@@ -156,7 +156,7 @@ class Textbook(Maker):
                 return self.scaled(self.rewrite("sum", total, (x,), e.kw), n, by)
         if e.name in ("mul", "div") and all(isinstance(i, Symbol) for i in e.inputs):
             return self.signed_out(e)
-        if e.name in ("mul", "div"):
+        if e.name in ("mul", "div") and any(isinstance(i, Symbol) for i in e.inputs):
             return self.scaled(*self.factors(e))
         if e.name in ("add", "sub", "total"):
             return self.factored_out(e)
