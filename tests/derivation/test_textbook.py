@@ -95,7 +95,7 @@ def test_batch_norm_in_evaluation_is_derived_from_its_buffers():
     norm.eval()
     x = named("x", 4, 3)
     derivation = agrees_twice((norm(x) * normal(4, 3)).sum(), norm)
-    assert given(derivation)["running_var"] == "float64 data"
+    assert given(derivation)["running_var"].startswith("float64")
     assert "s = sqrt(running_var + 1e-05)" in str(derivation)
     assert "u1 = (x - running_mean) / s" in str(derivation)
 
