@@ -53,6 +53,10 @@ class Textbook(Maker):
                 return self.rewrite("reshape", value, x.inputs, {"shape": value.shape})
             case "matmul" if is_column(x) and is_row(inputs[1]):
                 return self.make("outer", value, (x.inputs[0], inputs[1].inputs[0]), {})
+            case "total" if len({id(self.factors(i)[0]) for i in inputs}) < len(inputs):
+                return self.merged_terms(value, inputs)
+            case "expand" if named(x, "reshape") and is_led(x):
+                return self.rewrite(name, value, x.inputs, kw)
             case "sum" if named(x, "expand"):
                 return self.sum_of_copies(value, x, kw)
             case "sum" if kw["axis"] is None and any(named(x, v) for v in REORDERED):
@@ -82,6 +86,19 @@ class Textbook(Maker):
                 ]
                 return super().rewrite(name, value, tuple(numbers), kw)
         return super().rewrite(name, value, inputs, kw)
+
+    def merged_terms(self, value: Any, inputs: tuple[Any, ...]) -> Any:
+        """A sum in which equal terms are one term, times their number."""
+        terms: list[list[Any]] = []
+        for i in inputs:
+            x, n, by = self.factors(i)
+            same = next((t for t in terms if t[0] is x and t[2] == by and t[1] + n), None)
+            if same is None:
+                terms.append([x, n, by])
+            else:
+                same[1] += n
+        few = tuple([self.scaled(*t) for t in terms])
+        return few[0] if len(few) == 1 else super().rewrite("total", value, few, {})
 
     def spread(self, name: str, value: Any, inputs: tuple[Any, ...]) -> Any:
         """A number and a broadcast: the broadcast of the product or quotient; None for others."""
@@ -170,7 +187,12 @@ class Textbook(Maker):
         return x, n, by
 
     def scaled(self, x: Any, n: float, by: float) -> Any:
-        """n * a * b / by, where it would be n * (a * b) / by."""
+        """n * a * b / by, where it would be n * (a * b) / by, and n / (by * u) for 1 / u."""
+        y, m, q = self.factors(x)
+        if named(y, "div") and is_number(y.inputs[0]):
+            return self.make(
+                "div", y.value, (y.inputs[0] * n * m, self.scaled(y.inputs[1], by * q, 1)), {}
+            )
         e = super().scaled(x, n, by)
         inner = e.inputs[0] if named(e, "div") and is_number(e.inputs[1]) else e
         if not named(inner, "mul") or not is_number(inner.inputs[0]):
