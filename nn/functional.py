@@ -180,6 +180,7 @@ def batch_norm(
         raise ValueError("batch_norm: without training it needs running_mean and running_var")
     else:
         mean, var = _kept(running_mean, shape=along), _kept(running_var, shape=along)
+        mean.name, var.name = "running_mean", "running_var"
         y = _standardize(input, mean, var, eps=eps)
         if weight is not None:
             y = y * weight.reshape(along)
