@@ -257,7 +257,7 @@ class Tracer:
         if not t.requires_grad:
             if (made == "expand" or t.name == "seed") and (t.data == 1).all():
                 return Symbol("full", t.data, (), full_of_ones(t.data))
-            if (turned := self.turned(t.data)) is not None:
+            if not t.name and (turned := self.turned(t.data)) is not None:
                 return turned
         return self.argument(t, made).symbol
 

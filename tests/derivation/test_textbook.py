@@ -214,6 +214,8 @@ def test_a_transpose_of_an_argument_is_none_of_its_own():
     derivation = derive(((x.T @ (x @ w)) ** 2).sum())
     assert [*derivation.arguments] == ["x", "parameters"]
     agrees(((x.T @ (x @ w)) ** 2).sum())
+    other = Tensor(x.data.T, name="other")  # which has a name of its own
+    assert [*derive(((other @ (x @ w)) ** 2).sum()).arguments] == ["x", "other", "parameters"]
 
 
 def test_a_second_derivative_has_no_argument_for_its_seed():
