@@ -191,6 +191,8 @@ def test_a_base_that_is_a_number_needs_no_case():
 def test_a_path_that_a_mask_chooses():
     a, b = named("a", 3, 4), named("b", 3, 4)
     assert formulas(ag.where(a > 0, a * b, a * 0.5).sum())["d_u"] == "where(mask, 1.0, 0)"
+    found = given(derive(ag.where(a > 0, a * b, a * 0.5).sum()))
+    assert found["mask"] == "bool computed by greater before the record"
     assert latex(ag.where(a > 0, a * b, a * 0.5).sum())[r"\mathrm{d}u"] == (
         r"\begin{cases} 1 & \text{where } \mathit{mask} \\ 0 & \text{else} \end{cases}"
     )
