@@ -51,6 +51,8 @@ class Textbook(Maker):
                     return product
             case "mT" if is_column(x) or is_row(x):
                 return self.rewrite("reshape", value, x.inputs, {"shape": value.shape})
+            case "mT" if is_batch_sum(x):
+                return self.rewrite("sum", value, (self.mT(x.inputs[0]),), x.kw)
             case "matmul" if is_column(x) and is_row(inputs[1]):
                 return self.make("outer", value, (x.inputs[0], inputs[1].inputs[0]), {})
             case "total" if len({id(self.factors(i)[0]) for i in inputs}) < len(inputs):
@@ -237,6 +239,15 @@ def is_column(x: Any) -> bool:
 def is_row(x: Any) -> bool:
     """Whether a vector was made a matrix of one row."""
     return named(x, "reshape") and x.inputs[0].ndim == 1 and x.shape == (1, x.size)
+
+
+def is_batch_sum(x: Any) -> bool:
+    """Whether an expression adds up products of a batch, one factor of which is transposed."""
+    if not named(x, "sum") or x.kw["keepdims"] or not named(x.inputs[0], "matmul"):
+        return False
+    product = x.inputs[0]
+    axes = ops.axes_of(product, x.kw["axis"])
+    return max(axes, default=0) < product.ndim - 2 and any(named(i, "mT") for i in product.inputs)
 
 
 def is_led(x: Symbol) -> bool:

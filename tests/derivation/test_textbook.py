@@ -154,6 +154,12 @@ def test_vectors_are_no_matrices_of_one_column():
     assert latex(((A @ w) ** 2).sum())[r"\mathrm{d}A"] == r"\mathrm{d}z\, w^{\top}"
 
 
+def test_a_weight_of_a_batch_is_a_sum_of_products():
+    layer, x = nn.Linear(3, 2, dtype="float64"), named("x", 4, 5, 3)
+    found = formulas(layer(x).tanh().sum(), layer)
+    assert found["d_weight"] == "sum(d_z.mT @ x, axis=0)"
+
+
 def test_a_new_axis_goes_back_by_reshape():
     v, A = named("v", 3), named("A", 3, 4)
     found = formulas((A * v[:, None]).sum() * 0.5)
