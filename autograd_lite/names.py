@@ -32,9 +32,13 @@ class Names:
         self.given: dict[int, str] = {}  # names that people chose stay as they are
         self.made: dict[int, str] = {}
 
-    def leaf(self, key: int, label: str, t: Any) -> None:
+    def leaf(self, key: int, label: str, t: Any, use: str) -> None:
+        """Ask for the name of an input; `use` is the operation whose second input it is."""
         last = label.rpartition(".")[2]
-        self.ask(key, LEAF.get(last, last), "t" if t.dtype.kind in "iub" else "x", t)
+        letter = "t" if t.dtype.kind in "iub" else "x"
+        if t.requires_grad:
+            letter = parameter_letter(use, t.data.ndim) or letter
+        self.ask(key, LEAF.get(last, last), letter, t)
 
     def operation(self, key: int, t: Any) -> None:
         self.ask(key, t.name, LETTER.get(t.op.name, "u"), t)
@@ -69,6 +73,18 @@ class Names:
                     settled[key] = f"{name}{last[name]}"
                 taken.add(settled[key])
         return settled
+
+
+def parameter_letter(use: str, ndim: int) -> str:
+    """The usual letter of a parameter without a name, by the operation whose second input it is; ""
+    if that does not tell.
+
+    >>> parameter_letter("matmul", 2), parameter_letter("add", 1), parameter_letter("tanh", 1)
+    ('w', 'b', '')
+    """
+    if use in ("matmul", "einsum"):
+        return "w"
+    return "b" if use == "add" and ndim <= 1 else ""
 
 
 def is_gradient(name: str, names: Container[str]) -> bool:

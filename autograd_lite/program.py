@@ -257,7 +257,7 @@ class Tracer:
         if not t.requires_grad:
             if (made == "expand" or t.name == "seed") and (t.data == 1).all():
                 return Symbol("full", t.data, (), full_of_ones(t.data))
-            if (turned := self.turned(t.data)) is not None:
+            if not t.name and (turned := self.turned(t.data)) is not None:
                 return turned
         return self.argument(t, made).symbol
 
@@ -283,11 +283,13 @@ class Tracer:
         self.of_symbol[id(argument.symbol)] = argument
 
     def constant(self, a: Any, index: bool = False) -> Any:
-        """An array that is no Tensor: an argument, but numbers and plain ranges stay what they
-        are."""
+        """An array that is no Tensor: an argument, but numbers and the rows that an index counts
+        stay what they are."""
+        if index and isinstance(a, tuple) and any(isinstance(i, np.ndarray) for i in a):
+            return self.index(a)
         if isinstance(a, tuple | list):
             return type(a)(self.constant(i, index) for i in a)
-        if not isinstance(a, np.ndarray) or (index and is_range(a)):
+        if not isinstance(a, np.ndarray):
             return a
         key = spot(a)
         if key not in self.arguments:
@@ -296,6 +298,21 @@ class Tracer:
             label = self.memory.get(key[0], "")
             self.add(key, Argument("constant", leaf(a), label, a))
         return self.arguments[key].symbol
+
+    def index(self, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        """An index: the first array that counts along an axis is that axis; what stands beside it
+        is data, though it may happen to count too, as the classes 0, 1, 2 do."""
+        counted: set[int] = set()
+        found = []
+        for a in entries:
+            if isinstance(a, np.ndarray) and is_range(a):
+                axis = a.shape.index(a.size) - a.ndim
+                if a.ndim == sum(n == 1 for n in a.shape) + 1 and axis not in counted:
+                    counted.add(axis)
+                    found.append(a)
+                    continue
+            found.append(self.constant(a))
+        return tuple(found)
 
     def inputs(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
         """The inputs and the metadata of an operation, as Symbols."""

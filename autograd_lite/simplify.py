@@ -325,14 +325,13 @@ def fold(program: Program, maker: Maker) -> None:
         s.expr = maker.simple(s.expr)
         if s.kind == "gradient" and named(s.expr, "sum"):
             s.summed = next((sums[id(x)] for x in inner if id(x) in sums), s.summed)
-        if s.kind == "forward" and named(s.expr, "reshape"):
-            of = by_target.get(id(s.expr.inputs[0]))
-            if of is not None and times[id(of.target)] == 1 and not fixed(program, of):
-                product = maker.rewrite("reshape", s.expr.value, (of.expr,), s.expr.kw)
-                if named(product, "matmul"):
-                    s.expr, s.nodes = product, merged(of.nodes, s.nodes)
-                    maker.names[id(of.target)] = s.target
-                    kept.remove(of)
+        product = by_target.get(id(s.expr.inputs[0])) if named(s.expr, "reshape") else None
+        if product is not None and times[id(product.target)] == 1 and not fixed(program, product):
+            flat = maker.rewrite("reshape", s.expr.value, (product.expr,), s.expr.kw)
+            if s.kind == "forward" and named(flat, "matmul"):  # of a vector, which was a column
+                s.expr, s.nodes = flat, merged(product.nodes, s.nodes)
+                maker.names[id(product.target)] = s.target
+                kept.remove(product)
         if not fixed(program, s):
             hidden = s.kind in ("gradient", "sum") and all(id(x) in maker.names for x in s.of)
             short = is_leaf(s.expr) or named(s.expr, "full")

@@ -348,9 +348,11 @@ def comparison(ufunc: np.ufunc) -> Callable[[Tensor, Any], Tensor]:
             return NotImplemented
         a = other if other.__class__ in NUMBERS else as_array(other)
         try:
-            return Tensor(np.asarray(ufunc(self.data, a)))
+            t = Tensor(np.asarray(ufunc(self.data, a)))
         except (TypeError, ValueError) as error:
             raise explained(op, [self.data, a], NOTHING, error) from error
+        t.kw = op
+        return t
 
     return method
 

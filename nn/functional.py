@@ -180,6 +180,7 @@ def batch_norm(
         raise ValueError("batch_norm: without training it needs running_mean and running_var")
     else:
         mean, var = _kept(running_mean, shape=along), _kept(running_var, shape=along)
+        mean.name, var.name = "running_mean", "running_var"
         y = _standardize(input, mean, var, eps=eps)
         if weight is not None:
             y = y * weight.reshape(along)
@@ -613,14 +614,18 @@ def _class_loss(
     _check_classes(name, log_p, t, ignore_index)
     rows = functions.movedim(log_p, _class_axis(name, log_p), -1)
     rows = rows.reshape((-1, rows.shape[-1]))
-    safe = _safe(t, ignore_index)
-    counted = _counted(t, ignore_index, dtype=log_p.dtype)
-    share = counted if w is None else counted * w[safe]
+    classes, counted = t.reshape((-1,)), None  # all count
+    if asked(lambda a: bool((a == ignore_index).any()), t):
+        classes = _safe(t, ignore_index)
+        counted = _counted(t, ignore_index, dtype=log_p.dtype)
+    share = counted if w is None else w[classes] if counted is None else counted * w[classes]
     # picked, not multiplied with one-hot rows: 0 * log(0) would be NaN
-    loss = -rows[np.arange(len(safe)), safe] * share
+    loss = -rows[np.arange(len(classes)), classes]
+    loss = loss if share is None else loss * share
     if smoothing:
-        even = -ops.mean(rows if w is None else rows * w, axis=1, keepdims=False) * counted
+        even = -ops.mean(rows if w is None else rows * w, axis=1, keepdims=False)
+        even = even if counted is None else even * counted
         loss = loss * (1 - smoothing) + even * smoothing
     if reduction == "mean":
-        return _mean_of(loss, share.sum())
+        return _mean_of(loss, loss.numel() if share is None else share.sum())
     return _reduce(name, loss.reshape(t.shape), reduction)

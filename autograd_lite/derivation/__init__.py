@@ -95,7 +95,7 @@ class Derivation:
         return f"<Derivation of {self.program.loss.name} in {n} steps; print it, or its source()>"
 
     def to_latex(self) -> str:
-        """Forward and backward in LaTeX, to stand in a displayed formula."""
+        """What is given, forward and backward in LaTeX, to stand in a displayed formula."""
         return as_latex(self.program)
 
     def to_markdown(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..names import LETTER
+from ..names import LETTER, parameter_letter
 from ..program import Argument, Program, Statement, named
 from ..simplify import PRODUCTS, VIEWS
 
@@ -125,7 +125,8 @@ def number(letters: Iterable[tuple[Any, str]], taken: set[str]) -> None:
 def guess(a: Argument) -> str:
     """The usual letter of an argument without a name."""
     if a.kind == "parameter":
-        return "w"
+        place = a.use if a.place else ""  # a bias is added to something
+        return parameter_letter(place, a.symbol.ndim) or "w"
     if a.kind == "hook":
         return "hook"
     v = np.asarray(a.value)
@@ -134,7 +135,7 @@ def guess(a: Argument) -> str:
     if v.dtype.kind in "iu":
         return "t" if a.use == "nll" else "index"
     if a.kind == "constant" or a.made:
-        found = set(v.ravel()[:99])
+        found = set(v.ravel()[:99]) if v.ndim else set()
         if found in ({0}, {1}):
             return "ones" if 1 in found else "zeros"
         if len(found) == 2 and 0 in found:
@@ -143,7 +144,7 @@ def guess(a: Argument) -> str:
         return WORDS.get(a.made, LETTER.get(a.made, "u"))
     if a.use in ("sub", *OWN_LOSSES) and a.place == 1:
         return "t"
-    factor = a.use in ("mul", *OWN_LOSSES) and a.kind == "constant"
+    factor = a.use in ("mul", *OWN_LOSSES) and (a.kind == "constant" or a.made)
     return "k" if a.use == "div" or factor else "x"
 
 

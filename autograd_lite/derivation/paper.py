@@ -95,7 +95,8 @@ def given(program: Program, called: Callable[[str], str]) -> list[tuple[str, str
     found = []
     for a in program.of_kind("input", "constant", "parameter"):
         kind = "data" if a.kind == "constant" else a.kind
-        kind = f"computed by {a.made} before the record" if a.made not in ("", *VIEWS) else kind
+        if a.made not in ("", *VIEWS) and not a.label:
+            kind = f"computed by {a.made} before the record"
         facts = f"{a.symbol.dtype} {kind}"
         found.append(
             (called(a.symbol.name), words(key_of(a, program)), shape_text(a.symbol.shape), facts)

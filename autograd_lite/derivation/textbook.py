@@ -51,8 +51,14 @@ class Textbook(Maker):
                     return product
             case "mT" if is_column(x) or is_row(x):
                 return self.rewrite("reshape", value, x.inputs, {"shape": value.shape})
+            case "mT" if is_batch_sum(x):
+                return self.rewrite("sum", value, (self.mT(x.inputs[0]),), x.kw)
             case "matmul" if is_column(x) and is_row(inputs[1]):
                 return self.make("outer", value, (x.inputs[0], inputs[1].inputs[0]), {})
+            case "total" if len({id(self.factors(i)[0]) for i in inputs}) < len(inputs):
+                return self.merged_terms(value, inputs)
+            case "expand" if named(x, "reshape") and is_led(x):
+                return self.rewrite(name, value, x.inputs, kw)
             case "sum" if named(x, "expand"):
                 return self.sum_of_copies(value, x, kw)
             case "sum" if kw["axis"] is None and any(named(x, v) for v in REORDERED):
@@ -82,6 +88,19 @@ class Textbook(Maker):
                 ]
                 return super().rewrite(name, value, tuple(numbers), kw)
         return super().rewrite(name, value, inputs, kw)
+
+    def merged_terms(self, value: Any, inputs: tuple[Any, ...]) -> Any:
+        """A sum in which equal terms are one term, times their number."""
+        terms: list[list[Any]] = []
+        for i in inputs:
+            x, n, by = self.factors(i)
+            same = next((t for t in terms if t[0] is x and t[2] == by and t[1] + n), None)
+            if same is None:
+                terms.append([x, n, by])
+            else:
+                same[1] += n
+        few = tuple([self.scaled(*t) for t in terms])
+        return few[0] if len(few) == 1 else super().rewrite("total", value, few, {})
 
     def spread(self, name: str, value: Any, inputs: tuple[Any, ...]) -> Any:
         """A number and a broadcast: the broadcast of the product or quotient; None for others."""
@@ -156,24 +175,45 @@ class Textbook(Maker):
                 return self.scaled(self.rewrite("sum", total, (x,), e.kw), n, by)
         if e.name in ("mul", "div") and all(isinstance(i, Symbol) for i in e.inputs):
             return self.signed_out(e)
-        if e.name in ("mul", "div") and not is_number(e.inputs[0]):
+        if e.name in ("mul", "div") and any(isinstance(i, Symbol) for i in e.inputs):
             return self.scaled(*self.factors(e))
         if e.name in ("add", "sub", "total"):
             return self.factored_out(e)
         return e
 
+    def factors(self, x: Any) -> tuple[Any, float, float]:
+        x, n, by = super().factors(x)
+        if named(x, "mul") and named(x.inputs[0], "mul") and is_number(x.inputs[0].inputs[0]):
+            number, left = x.inputs[0].inputs
+            return self.make("mul", x.value, (left, x.inputs[1]), {}), n * number, by
+        return x, n, by
+
+    def scaled(self, x: Any, n: float, by: float) -> Any:
+        """n * a * b / by, where it would be n * (a * b) / by, and n / (by * u) for 1 / u."""
+        y, m, q = self.factors(x)
+        if named(y, "div") and is_number(y.inputs[0]):
+            return self.make(
+                "div", y.value, (y.inputs[0] * n * m, self.scaled(y.inputs[1], by * q, 1)), {}
+            )
+        e = super().scaled(x, n, by)
+        inner = e.inputs[0] if named(e, "div") and is_number(e.inputs[1]) else e
+        if not named(inner, "mul") or not is_number(inner.inputs[0]):
+            return e
+        number, x = inner.inputs
+        if not named(x, "mul") or not all(isinstance(i, Symbol) for i in x.inputs):
+            return e
+        left = self.make("mul", x.inputs[0].value, (number, x.inputs[0]), {})
+        product = self.make("mul", x.value, (left, x.inputs[1]), {})
+        return product if inner is e else self.make("div", e.value, (product, e.inputs[1]), {})
+
     def signed_out(self, e: Symbol) -> Any:
         """A product or a quotient with its sign in front, and one number in a product."""
         (a, m, p), (b, n, q) = map(self.factors, e.inputs)
-        sign = 1 if m * n > 0 else -1
-        if e.name == "div":
-            a, b = self.scaled(a, abs(m) * q, 1), self.scaled(b, abs(n) * p, 1)
-            p = q = 1
-        else:
-            if a.dtype.kind == "b":
-                a, b = b, a
-            a = self.scaled(a, abs(m * n), 1)
-        return self.scaled(self.make(e.name, e.value, (a, b), {}), sign, p * q)
+        if e.name == "mul":
+            a, b = (b, a) if a.dtype.kind == "b" else (a, b)
+            return self.scaled(self.make("mul", e.value, (a, b), {}), m * n, p * q)
+        a, b = self.scaled(a, abs(m) * q, 1), self.scaled(b, abs(n) * p, 1)
+        return self.scaled(self.make("div", e.value, (a, b), {}), 1 if m * n > 0 else -1, 1)
 
     def factored_out(self, e: Symbol) -> Any:
         """A sum of two terms that are times the same number: that number times the sum."""
@@ -199,6 +239,15 @@ def is_column(x: Any) -> bool:
 def is_row(x: Any) -> bool:
     """Whether a vector was made a matrix of one row."""
     return named(x, "reshape") and x.inputs[0].ndim == 1 and x.shape == (1, x.size)
+
+
+def is_batch_sum(x: Any) -> bool:
+    """Whether an expression adds up products of a batch, one factor of which is transposed."""
+    if not named(x, "sum") or x.kw["keepdims"] or not named(x.inputs[0], "matmul"):
+        return False
+    product = x.inputs[0]
+    axes = ops.axes_of(product, x.kw["axis"])
+    return max(axes, default=0) < product.ndim - 2 and any(named(i, "mT") for i in product.inputs)
 
 
 def is_led(x: Symbol) -> bool:
@@ -286,16 +335,20 @@ def restore(program: Program, maker: Maker) -> None:
     visible, homes = program.visible(), program.homes()
     made = {id(s.target): s for s in program.forward}
     passing: dict[int, list[Statement]] = {}  # by the forward statement, also the terms of sums
-    for s in program.backward:
-        for home in {id(h): h for n in s.nodes if (h := homes.get(n.serial)) is not None}:
+
+    def passes(s: Statement) -> None:
+        for home in {id(h) for n in s.nodes if (h := homes.get(n.serial)) is not None}:
             passing.setdefault(home, []).append(s)
+
+    for s in program.backward:
+        passes(s)
     out: list[Statement] = []
     early: list[Statement] = []
     for s in program.statements:
-        out.append(s)
-        for d in s.equal:
+        first = next((x for x in s.whole if id(x) in visible), None)
+        restored: list[Statement] = []
+        for d in reversed(s.equal):  # the last first: each is read by the one after it
             x = next((x for x in d.whole if id(x) in visible), None)
-            first = next((x for x in s.whole if id(x) in visible), None)
             if x is None or (s.kind != "forward" and x is first):
                 continue
             reading = passing.get(id(made.get(id(x))), [])
@@ -307,6 +360,9 @@ def restore(program: Program, maker: Maker) -> None:
             d.expr = s.target
             s.of = [x for x in s.of if not any(x is i for i in d.of)]
             s.whole = [x for x in s.whole if not any(x is i for i in d.whole)]
-            (early if s.kind == "forward" else out).append(d)
+            passes(d)
+            restored.append(d)
+        out.append(s)
+        (early if s.kind == "forward" else out).extend(reversed(restored))
     n = len(program.forward)
     program.statements = out[:n] + early + out[n:]

@@ -153,10 +153,18 @@ class Writer:
             if t is self.drawn(self.root) and t.op is not None:
                 self.names.result(serial, label, t)
             elif t.op is None:
-                self.names.leaf(serial, self.read.label(t), t)
+                self.names.leaf(serial, self.read.label(t), t, self.second_of(t))
             else:
                 self.names.operation(serial, t)
         self.symbols = self.names.settle()
+
+    def second_of(self, t: Tensor) -> str:
+        """The first operation that uses a leaf, if as its second input."""
+        for user in self.users.get(t.serial, ())[:1]:
+            first = self.read.uses[user.serial][0]
+            if first is None or self.drawn(first.source) is not t:
+                return user.op.name
+        return ""
 
     def symbol(self, t: Tensor) -> str:
         return self.symbols[self.drawn(t).serial]

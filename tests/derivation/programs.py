@@ -258,6 +258,14 @@ KINDS: list[Callable[..., Any]] = [
     lambda a, b, W, v: ag.where(a.data > 0, a, b * 2),
     lambda a, b, W, v: (a**2 + 1).sqrt() / 2,
     lambda a, b, W, v: a.sum(axis=1, keepdims=True) + b,
+    lambda a, b, W, v: a * (b @ v)[:, None],
+    lambda a, b, W, v: a + b[:, 0] @ b,
+    lambda a, b, W, v: a * (v @ v) - 3 * b,
+    lambda a, b, W, v: -(a * b) / 7 - b / 7,
+    lambda a, b, W, v: F.log_softmax(a * 2, dim=1)[np.arange(3), [1, 0, 1]][:, None] * b,
+    lambda a, b, W, v: (2.0**a - (-b) * 0.3) * W.sum(),
+    lambda a, b, W, v: (a[:, :1] * v) - a[:1] * -0.5,
+    lambda a, b, W, v: b * F.cross_entropy(a, np.array([0, 1, 1])),
 ]
 
 

@@ -87,7 +87,7 @@ def test_losses(name):
 
 
 STEPS = st.lists(
-    st.tuples(st.integers(0, 23), st.integers(0, 9), st.integers(0, 9), st.booleans()), max_size=16
+    st.tuples(st.integers(0, 31), st.integers(0, 9), st.integers(0, 9), st.booleans()), max_size=16
 )
 
 
@@ -127,7 +127,7 @@ def test_every_text_is_formatted_and_clean(tmp_path):
         (tmp_path / f"{name}.py").write_text(derive(*make()).source(), encoding="utf-8")
     rng = np.random.default_rng(0)
     for i in range(100):
-        steps = [(*rng.integers(0, 24, 3).tolist(), rng.random() < 0.2) for _ in range(i // 4)]
+        steps = [(*rng.integers(0, 32, 3).tolist(), rng.random() < 0.2) for _ in range(i // 4)]
         text = derive(random_program(steps)).source()
         (tmp_path / f"random{i}.py").write_text(text, encoding="utf-8")
     for command in (["format", "--diff"], ["check", "--extend-select", "I,B,UP"]):
