@@ -237,6 +237,11 @@ class Compiled:
                 f"compile: a {type(function).__name__} cannot be called; give a function, as in "
                 "compile(lambda x, y: loss_fn(model(x), y))"
             )
+        if optimizer is not None and not hasattr(optimizer, "param_groups"):
+            raise TypeError(
+                f"compile: optimizer is a {type(optimizer).__name__}; give one of nn.optim, as in "
+                "compile(loss_of, optimizer=nn.optim.SGD(model.parameters(), lr=0.1))"
+            )
         functools.update_wrapper(self, function, updated=())
         self.function, self.optimizer = function, optimizer
         self.variants: dict[Any, list[Variant]] = {}
@@ -253,6 +258,9 @@ class Compiled:
         name = getattr(self.function, "__name__", repr(self.function))
         state = f"runs eagerly: {self.why}" if self.why else f"traced {self.traces} times"
         return f"<compiled {name}; {state}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Compiled, (self.function, self.optimizer)
 
     def __call__(self, *args: Any, **kw: Any) -> Tensor:
         tensors: list[Tensor] = []
@@ -272,7 +280,7 @@ class Compiled:
                 key += (type(x), repr(x))  # 0.0 and -0.0 are equal but not the same
             else:
                 key += (type(x), id(x))
-        if self.why or mode.watcher is not None:
+        if mode.watcher is not None:
             return self.eager(given, kw)
         found = self.variants.get(tuple(key))
         if found is not None:
@@ -283,7 +291,7 @@ class Compiled:
                     except Differs:
                         continue
                     return self.instead(v, given, kw) if loss is None else loss
-        if not mode.grad:
+        if self.why or not mode.grad:
             return self.eager(given, kw)
         return self.first(tuple(key), given, kw, tensors)
 
@@ -300,6 +308,7 @@ class Compiled:
         """The function itself, and no code any more where only that failed."""
         loss = self.eager(given, kw)
         if v.error is not None:
+            self.variants.clear()
             self.give_up(f"its code failed ({type(v.error).__name__}: {v.error})")
         return loss
 
@@ -400,7 +409,8 @@ class Compiled:
         try:
             if self.traces >= LIMIT:
                 raise Untraceable(
-                    f"{LIMIT} combinations of shapes, numbers and objects were traced"
+                    f"{LIMIT} combinations of shapes, numbers and objects were traced; pass numbers "
+                    "that change as arrays or Tensors"
                 )
             captured = Captured(*roots)
             own = [t if t.requires_grad else wrap(t.data) for t in tensors]

@@ -46,6 +46,12 @@ PLAIN = (
     MemberDescriptorType, MethodDescriptorType, WrapperDescriptorType, Op,
 )  # fmt: skip
 NAMED = (FunctionType, BuiltinFunctionType, type)
+# what a function may not use: generators that it makes itself, files, code and names in strings
+MAKING = {"default_rng", "Generator", "RandomState", "Random", "SystemRandom"}
+READING = {"open", "input", "load", "loadtxt", "genfromtxt", "fromfile", "memmap"}
+STRINGS = {"eval", "exec", "globals", "__import__"}
+DYNAMIC = {"getattr", "hasattr", "setattr", "delattr", "vars", "dir", "attrgetter", "__dict__"}
+MAKES = {"__init__", "__new__", "__init_subclass__", "__set_name__", "__del__"}
 ARRAY_LIMIT = 2**16  # bytes of an array that is compared at every call; 64 KB take about 5 us
 contents = attrgetter("cell_contents")
 
@@ -78,12 +84,25 @@ class Captured:
         self.cells: list[CellType] = []
         self.globals: list[tuple[Callable[[Any], Any], dict[str, Any]]] = []
         self.seen: dict[int, Any] = {}
+        self.names: set[str] = set()  # every name in the functions, attributes among them
+        self.holders: list[tuple[Any, set[str]]] = []  # attributes, and the names that count anyway
         self.todo: list[Any] = list(roots)
         while self.todo:
             x = self.todo.pop()
             if id(x) not in self.seen:
                 self.seen[id(x)] = x
                 self.visit(x)
+            if not self.todo:  # functions may name attributes of objects that were there before
+                self.todo += [
+                    values[name]
+                    for values, always in self.holders
+                    for name in self.used(values, always)
+                    if id(values[name]) not in self.seen
+                ]
+        for values, always in self.holders:
+            self.named(values, self.used(values, always))
+        self.absent = [values for values, _ in self.holders]
+        self.missing = [self.names.difference(values) for values in self.absent]
         self.empty = [v for v in self.views if not len(v)]
         self.views = [v for v in self.views if len(v)]
         self.lengths = list(map(len, self.views))
@@ -99,6 +118,7 @@ class Captured:
             same = (
                 not any(map(len, self.empty))
                 and list(map(len, self.views)) == self.lengths
+                and all(map(set.isdisjoint, self.missing, self.absent))
                 and all(map(is_, self.now(), self.items))
             )
         except (KeyError, ValueError, RuntimeError):  # a name or a cell is gone
@@ -108,9 +128,10 @@ class Captured:
     # ---- the walk
 
     def visit(self, x: Any) -> None:
-        module = getattr(x, "__module__", None)
-        if isinstance(x, NAMED) and isinstance(module, str) and module in CHANGING:
-            raise Untraceable(f"it uses {x.__name__} of {module}, which differs between calls")
+        if isinstance(x, NAMED) and x.__module__ in CHANGING:
+            raise Untraceable(
+                f"it uses {x.__name__} of {x.__module__}, which differs between calls"
+            )
         if isinstance(x, Tensor):
             self.tensors[id(x)] = x
         elif isinstance(x, PLAIN):
@@ -128,6 +149,8 @@ class Captured:
             self.todo += [x.__self__, x.__func__]
         elif isinstance(x, functools.partial):
             self.todo += [x.func, x.args, x.keywords]
+        elif type(x).__module__ == __package__:  # a compiled function runs as it is meanwhile
+            self.todo.append(x.function)
         elif isinstance(x, classmethod | staticmethod):
             self.todo.append(x.__func__)
         elif isinstance(x, property):
@@ -136,7 +159,7 @@ class Captured:
             if x.__name__.partition(".")[0] in CHANGING:
                 raise Untraceable(f"it uses the module {x.__name__}, which differs between calls")
         elif isinstance(x, type):
-            self.a_class(x)
+            self.a_class(x, MAKES)
         elif isinstance(x, tuple | frozenset):
             self.todo += x
         elif isinstance(x, list | set):
@@ -146,7 +169,7 @@ class Captured:
             self.watch(x.values())
         elif type(x).__module__.startswith("numpy.random"):
             self.generators.append(x)
-        elif hasattr(x, "__dict__") and not hasattr(x, "__next__") and not has_slots(type(x)):
+        elif has_dictionary_alone(type(x)):
             self.instance(x)
         else:
             raise Untraceable(
@@ -158,26 +181,35 @@ class Captured:
         self.views.append(items)
         self.todo += items
 
+    def used(self, values: Any, always: set[str]) -> set[str]:
+        """The names of attributes that functions use, as far as their code tells."""
+        if self.names.isdisjoint(DYNAMIC):
+            return {name for name in values if name in self.names or name in always}
+        return set(values)
+
     def instance(self, x: Any) -> None:
-        self.todo.append(type(x))
-        values = vars(x)
-        if not hasattr(x, "named_parameters"):
+        cls, values = type(x), vars(x)
+        if all(map(is_of_user, cls.__mro__[:-1])):
+            self.a_class(cls, set())
+            self.holders.append((values, set()))
+            return
+        self.a_class(cls, MAKES)  # code of its bases may use what no function here names
+        if not hasattr(cls, "named_parameters"):
             self.watch(values.values())
             return
         self.views.append(values.values())
         registries = ("_parameters", "_buffers", "_modules")
         self.todo += [v for k, v in values.items() if k not in registries]
 
-    def a_class(self, cls: type) -> None:
-        for base in cls.__mro__:
-            if not base.__flags__ & HEAP or (
-                base.__module__ != "builtins" and trusted(base.__module__)
-            ):
-                continue
-            self.views.append(vars(base).values())
-            for name, value in vars(base).items():
-                if name != "_abc_impl" and (not name.startswith("__") or callable(value)):
-                    self.todo.append(value)
+    def a_class(self, cls: type, more: set[str]) -> None:
+        """A class of the user: what functions name of it, and methods that Python calls itself."""
+        own = [base for base in cls.__mro__ if is_of_user(base)]
+        whole = len(own) < len(cls.__mro__) - 1
+        for base in own:
+            values = vars(base)
+            special = {n for n, v in values.items() if n.startswith("__") and callable(v)}
+            named = {n for n in values if whole and not n.startswith("_")}
+            self.holders.append((values, named | special - MAKES | more))
 
     def function(self, f: FunctionType) -> None:
         for cell in f.__closure__ or ():
@@ -197,28 +229,50 @@ class Captured:
             for step in dis.get_instructions(code):
                 if step.opname == "LOAD_GLOBAL":
                     names.add(step.argval)
+                self.allowed(step)
+        self.names |= attributes
+        for what, found in (
+            ("makes random numbers itself", attributes & MAKING),
+            ("reads a file", (attributes - {"open", "input"} | names) & READING),
+            ("runs text", names & STRINGS),
+        ):
+            if found:
+                raise Untraceable(f"it {what} with {min(found)}; pass the values as an argument")
         self.named(f.__globals__, names)
         for name in names:
             module = f.__globals__.get(name)
             if isinstance(module, ModuleType) and not trusted(module.__name__):
                 self.named(vars(module), attributes)
 
-    def named(self, values: dict[str, Any], names: set[str]) -> None:
+    def allowed(self, step: dis.Instruction) -> None:
+        """Raise for what would happen in the first call alone."""
+        if step.opname == "STORE_GLOBAL":
+            raise Untraceable(f"it assigns the global {step.argval}")
+        if step.opname == "IMPORT_NAME" and not trusted(step.argval):
+            raise Untraceable(f"it imports {step.argval} itself; import it outside of the function")
+
+    def named(self, values: Any, names: Iterable[str]) -> None:
         known = sorted(name for name in names if name in values)
         if known:
-            self.globals.append((itemgetter("__builtins__", *known), values))
+            self.globals.append((itemgetter(known[0], *known), values))  # always a tuple
             self.todo += [values[name] for name in known]
 
 
-def has_slots(cls: type) -> bool:
-    """Whether a class of the user keeps attributes outside of the dictionary of an instance."""
+def is_of_user(cls: type) -> bool:
+    return bool(cls.__flags__ & HEAP) and (
+        cls.__module__ == "builtins" or not trusted(cls.__module__)
+    )
+
+
+def has_dictionary_alone(cls: type) -> bool:
+    """Whether the attributes of an object are in its dictionary, and it is no iterator."""
+    slots: set[str] = set()
     for c in cls.__mro__:
-        if c.__flags__ & HEAP and not trusted(c.__module__):
-            slots = vars(c).get("__slots__", ())
-            names = {slots} if isinstance(slots, str) else set(slots)
-            if not names <= {"__dict__", "__weakref__"}:
-                return True
-    return False
+        if is_of_user(c):
+            own = vars(c).get("__slots__", ())
+            slots |= {own} if isinstance(own, str) else set(own)
+    plain = slots <= {"__dict__", "__weakref__"}
+    return cls.__dictoffset__ != 0 and plain and not hasattr(cls, "__next__")
 
 
 def bits(a: Any) -> tuple[Any, ...]:

@@ -192,7 +192,8 @@ class Lowerer:
     def laid_out(self, s: Any, like: Any) -> Any:
         """The step of a gradient, computed in the memory order of its tensor: an update that goes
         through both in one order takes half the time."""
-        if like.flags.fnc and isinstance(s, Step) and s.name == "matmul" and like.ndim == 2:
+        product = isinstance(s, Step) and s.name == "matmul" and s.value.ndim == 2
+        if product and like.flags.fnc and all(x.value.ndim == 2 for x in s.inputs):
             a, b = (self.turned(x) for x in s.inputs)
             return self.turned(self.make("matmul", s.value.mT, (b, a), {}))
         return s

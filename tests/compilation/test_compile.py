@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import random
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from os import getenv
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -786,6 +789,132 @@ def test_clocks_and_slots_make_it_eager() -> None:
         function = lambda x, value=value: (w * x).sum() * value()
         with falls_back(text):
             compile(function)(Tensor(np.ones(3)))
+
+
+def test_what_happens_in_one_call_alone_makes_it_eager(tmp_path: Any) -> None:
+    w, x = weight(3), Tensor(np.ones(3))
+    np.save(tmp_path / "k.npy", np.ones(3))
+
+    def assigns(x: Tensor) -> Tensor:
+        global kept
+        kept = w * x
+        return kept.sum()
+
+    def imports(x: Tensor) -> Tensor:
+        import tests.cases as other
+
+        return (w * x).sum() * len(other.CASES_OF)
+
+    def reads(x: Tensor) -> Tensor:
+        with open(__file__) as file:
+            return (w * x).sum() * len(file.read())
+
+    noise = [
+        lambda x: (w * x + np.random.default_rng().standard_normal(3)).sum(),
+        lambda x: (w * x * (np.random.RandomState().rand(3) > 0.5)).sum(),
+        lambda x: (w * x).sum() * random.Random().random(),
+    ]
+    for function in noise:
+        for _ in range(2):  # the second one finds everything imported
+            with falls_back("makes random numbers itself with"):
+                step = compile(function)
+                values = {step(x).item() for _ in range(3)}
+            assert len(values) > 1 or "RandomState" in step.why
+    for function, text in (
+        (lambda x: (w * np.load(tmp_path / "k.npy") * x).sum(), "reads a file with load"),
+        (reads, "reads a file with open"),
+        (lambda x: (w * x).sum() * eval("2"), "runs text with eval"),
+        (assigns, "assigns the global kept"),
+        (imports, "imports tests.cases itself"),
+    ):
+        with falls_back(text):
+            compile(function)(x)
+
+
+class Trainer:
+    """What people write: more on `self` than the loss needs."""
+
+    def __init__(self) -> None:
+        self.w, self.scale, self.n = weight(3), 2.0, 0
+        self.out, self.history = Path("out"), [0.0]
+        self.rng = np.random.default_rng(0)
+
+    def save(self) -> None:
+        with open(self.out) as file:
+            file.read()
+
+    def loss(self, x: Tensor) -> Tensor:
+        return self.scaled(x).sum()
+
+    def scaled(self, x: Tensor) -> Tensor:
+        return self.w * x * self.scale
+
+
+def test_attributes_that_the_function_does_not_use_change_nothing() -> None:
+    trainer, x = Trainer(), Tensor(np.ones(3))
+    step = compile(trainer.loss)
+    for _ in range(40):
+        trainer.n += 1
+        trainer.history.append(step(x).item())
+    assert is_compiled(step)
+    assert step.traces == 1
+    trainer.scale = 3.0
+    assert step(x).item() == pytest.approx(trainer.history[-1] * 1.5)
+    trainer.scaled = lambda x: trainer.w * x  # type: ignore[method-assign]
+    assert step(x).item() == pytest.approx(trainer.history[-1] / 2)
+    assert step.traces == 3
+
+
+def test_attributes_found_by_text_are_all_watched() -> None:
+    settings, name, w = types.SimpleNamespace(scale=2.0), "scale", weight(3)
+    step = compile(lambda x: (w * x).sum() * getattr(settings, name))
+    x = Tensor(np.ones(3))
+    first = step(x).item()
+    settings.scale = 4.0
+    assert step(x).item() == pytest.approx(2 * first)
+
+
+def test_objects_with_odd_attributes() -> None:
+    class Config:
+        def __getattr__(self, name: str) -> float:
+            return {"k": 2.0}[name]
+
+    w, config, module = weight(3), Config(), types.ModuleType("settings_of_a_test")
+    module.k = 2.0  # type: ignore[attr-defined]
+    space = {"w": w, "settings": module}
+    function = eval("lambda x: (w * x).sum() * settings.k", space)
+    step = check(lambda x: (w * x).sum() * config.k, [w], [Tensor(np.ones(3))])
+    assert is_compiled(step)
+    step = check(function, [w], *[[Tensor(np.ones(3))]] * 2)
+    assert is_compiled(step)
+    module.k = 3.0  # type: ignore[attr-defined]
+    assert step(Tensor(np.ones(3))).item() == pytest.approx(3 * w.data.sum())
+
+
+def test_a_compiled_step_is_copied_and_an_optimizer_is_checked() -> None:
+    trainer, x = Trainer(), Tensor(np.ones(3))
+    step = compile(trainer.loss)
+    before = step(x).item()
+    twin = copy.deepcopy(step)
+    trainer.scale = 0.0
+    assert twin(x).item() == before
+    for wrong in ("adam", [trainer.w]):
+        with pytest.raises(TypeError, match=r"optimizer is a (str|list); give one of nn\.optim"):
+            compile(trainer.loss, optimizer=wrong)
+
+
+def test_a_compiled_function_in_another() -> None:
+    w = weight(3)
+    inner = compile(lambda x: (w * x).sum())
+    step = check(lambda x: inner(x) * 2, [w], *[[Tensor(np.ones(3))]] * 2)
+    assert is_compiled(step)
+
+
+def test_a_single_sample_goes_through_a_layer() -> None:
+    model = nn.Linear(3, 2).double()
+    for reduced in (lambda y: y.sum(), lambda y: (y * y).sum()):
+        step = check(lambda x: reduced(model(x)), [*model.parameters()], [Tensor(normal(3))])  # noqa: B023
+        assert is_compiled(step)
 
 
 def test_code_that_alone_fails_is_given_up() -> None:
