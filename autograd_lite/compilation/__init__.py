@@ -263,6 +263,9 @@ class Compiled:
         return Compiled, (self.function, self.optimizer)
 
     def __call__(self, *args: Any, **kw: Any) -> Tensor:
+        if mode.watcher is not None:
+            every = [Tensor(x) if x.__class__ is np.ndarray else x for x in (*args, *kw.values())]
+            return self.eager(every, kw)
         tensors: list[Tensor] = []
         key: list[Any] = [convert.default_dtype, mode.numpy]
         if kw:
@@ -280,8 +283,6 @@ class Compiled:
                 key += (type(x), repr(x))  # 0.0 and -0.0 are equal but not the same
             else:
                 key += (type(x), id(x))
-        if mode.watcher is not None:
-            return self.eager(given, kw)
         found = self.variants.get(tuple(key))
         if found is not None:
             for v in found:
