@@ -18,7 +18,8 @@ from ..tensor import Tensor, changed, deliver, tick, wrap
 from . import trace
 from .captures import Captured, Untraceable
 from .descent import Descent, Differs
-from .lower import Step, lower, written
+from .lower import Step, lower
+from .write import written
 
 __all__ = ["Compiled", "compile"]
 
