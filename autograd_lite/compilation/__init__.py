@@ -38,21 +38,24 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
 
     The function gets Tensors for the Tensors and arrays among its arguments, and returns one scalar
     Tensor that requires grad. It is run once for each combination of shapes, dtypes, numbers,
-    `requires_grad` and captured objects, among them modules with their attributes; later calls run
-    straight-line code with buffers of its own. `loss.backward()` then adds the gradients, once and
-    without `create_graph`. Prints and other effects outside of tensors happen in that run alone.
+    `requires_grad`, captured objects and the attributes of them that it uses, at most 32 of them;
+    later calls run straight-line code with buffers of its own. `loss.backward()` then adds the
+    gradients, once and without `create_graph`. Prints and other effects outside of tensors happen in
+    that run alone. What was traced, a model among it, is kept as long as the compiled function.
 
     Buffers that the function changes in place are changed at every call. What cannot be followed
-    runs as it is, with one warning that says why and where: values of tensors read by Python, random
-    numbers from other sources than dropout, `rand` and their like, captured objects that cannot be watched, and changes in place of
-    arguments, of shared memory and of what requires grad.
+    runs as it is, with one warning that says why, and in which line where there is one: values of
+    tensors read by Python; random numbers but for dropout, `rand` and their like; files, imports,
+    text run as code; captured objects that cannot be watched; changes in place of arguments, of
+    shared memory and of what requires grad.
 
     With an `optimizer` a call is forward, `zero_grad()`, `backward()` and `optimizer.step()` in one;
-    the loss has no record then, and `grad` is None. The step is part of the code for the optimizers
-    of `nn.optim` where every parameter gets a gradient; else, and where a gradient has a hook or
-    parameters of a group have made other numbers of steps, `step()` itself runs.
+    the loss has no record then, and `grad` is None; under `no_grad` a call only gives the loss. The
+    step is part of the code for the optimizers of `nn.optim` where every parameter gets a gradient;
+    else, and where a gradient has a hook or parameters of a group have made other numbers of steps,
+    `step()` itself runs.
 
-    TypeError if the function returns no Tensor; RuntimeError if that is no scalar, needs no
+    TypeError if the function returns no Tensor, or for an `optimizer` that is none; RuntimeError if that is no scalar, needs no
     gradient, or depends on an operation without a derivative.
 
     >>> from autograd_lite import tensor
@@ -359,7 +362,7 @@ class Compiled:
             out = v.run([t.data for t in tensors], rates)
         except Differs:
             raise
-        except Exception as error:  # noqa: BLE001  the function itself tells what is wrong, or does it
+        except Exception as error:  # noqa: BLE001  the function itself does it, or raises
             v.error = error
             return None
         for t in v.changes:
@@ -411,8 +414,8 @@ class Compiled:
         try:
             if self.traces >= LIMIT:
                 raise Untraceable(
-                    f"{LIMIT} combinations of shapes, numbers and objects were traced; pass numbers "
-                    "that change as arrays or Tensors"
+                    f"{LIMIT} combinations of shapes, numbers and objects were traced; pass "
+                    "numbers that change as arrays or Tensors"
                 )
             captured = Captured(*roots)
             own = [t if t.requires_grad else wrap(t.data) for t in tensors]

@@ -1,7 +1,9 @@
 """What a function reaches besides its arguments: closures, globals, modules, their attributes.
 
 `Captured` walks it once and tells at every later call whether any of it is another object now, by
-identity. Arrays are compared by value. What it cannot watch is `Untraceable`.
+identity. Arrays are compared by value. Of objects of the user's classes only those attributes count
+whose names are in the code of the functions. What it cannot watch is `Untraceable`, and so is code
+that does more than tensors tell: generators that it makes, files, imports, globals that it assigns.
 """
 
 from __future__ import annotations

@@ -360,10 +360,10 @@ class Source(NamedTuple):
 
 
 class Reader:
-    """The program of a watched call: statements, the source of every argument, and the leaves that
-    get gradients. `checks` are class targets, which count from 0 to below a number. `questions` have
-    to be answered as they were; `changes` are tensors from outside, each with the value that it
-    gets."""
+    """The program of a watched call: statements, the source of every argument, the leaves that get
+    gradients. `checks` are class targets, which count from 0 to below a number. `questions` have to
+    be answered as they were; `changes` are tensors from outside, each with the value that it gets.
+    """
 
     def __init__(self, loss: Tensor, recorder: Recorder, arguments: list[Tensor]) -> None:
         self.recorder = recorder

@@ -124,8 +124,9 @@ class Optimizer:
     ) -> None:
         """Change `p` and the state's arrays in place; `g` is not written to.
 
-        Elementwise functions with `out=` alone, so that `compile` can write down what it does. `t` are scratch arrays, `k` the constants, and `n` counts the steps of this parameter that
-        used its state, from 1.
+        Elementwise functions with `out=` alone, so that `compile` can write down what it does. `t`
+        are scratch arrays, `k` the constants, and `n` counts the steps of this parameter that used
+        its state, from 1.
         """
         raise NotImplementedError
 
