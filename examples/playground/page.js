@@ -120,7 +120,7 @@ function show(answer) {
   for (const id of ["film", "graph-svg", "derived", "maths", "forms"]) $(id).hidden = true;
   $("film").onload = null; // it loads nothing, which is no drawing
   $("film").removeAttribute("src");
-  for (const id of ["derivation-problem", "derivation-epoch", "graph-epoch"]) $(id).textContent = "";
+  for (const id of ["derivation-problem", "derivation-epoch", "graph-problem", "graph-epoch"]) $(id).textContent = "";
   tell("");
   $("hint")?.remove();
   $("facts").replaceChildren();
@@ -353,11 +353,22 @@ function play() {
 
 /* ---- graph and derivation */
 
-function showGraph() {
-  const which = `run=${now.run}&frame=${now.at}`;
-  $("film").src = `/film?${which}`;
-  $("graph-epoch").textContent = "Drawing …";
+async function showGraph() {
+  const run = now.run;
+  const which = `run=${run}&frame=${now.at}`;
   const epoch = $("epoch").textContent;
+  $("graph-problem").textContent = "";
+  $("graph-epoch").textContent = "Drawing …";
+  try {
+    await ask(`/frame?${which}`); // what a frame shows instead cannot be read here
+  } catch (error) {
+    $("film").hidden = $("graph-svg").hidden = true;
+    $("graph-epoch").textContent = "";
+    $("graph-problem").textContent = error.message;
+    return;
+  }
+  if (now.run !== run) return; // started anew meanwhile
+  $("film").src = `/film?${which}`;
   $("film").onload = () => { $("graph-epoch").textContent = `of ${epoch}`; };
   $("graph-svg").href = `/graph.svg?${which}`;
   $("film").hidden = $("graph-svg").hidden = false;

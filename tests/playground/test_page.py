@@ -167,6 +167,10 @@ def test_a_run_that_another_window_replaced_is_not_drawn(page):
     told = page.until(lambda: page.text("#derivation-problem"))
     assert told == "That run is gone: another was started in a window of this browser."
     assert not page.one("#maths").is_displayed()
+    page.click("#tab-graph")
+    page.click("#show-graph")
+    assert page.until(lambda: page.text("#graph-problem")) == told
+    assert not page.one("#film").is_displayed() and page.text("#graph-epoch") == ""
     page.driver.get_log("browser")  # it notes the 409
 
 
@@ -180,6 +184,10 @@ def test_the_page_asks_again_when_there_is_no_answer(page):
     try:
         page.until(lambda: page.text("#end") == "No answer; trying again …")
         count = len(page.losses())
+        page.click("#show-graph")
+        told = page.until(lambda: page.text("#graph-problem"))
+        assert told == "The playground does not answer: was it ended in the terminal?"
+        assert not page.one("#film").is_displayed()
     finally:
         tell("Network.emulateNetworkConditions", network | {"offline": False})
     page.until(lambda: len(page.losses()) > count and page.text("#end") == "")
