@@ -406,12 +406,15 @@ const TONES = { "ok": "right", "ok elsewhere": "right", "wrong here": "wrong" };
 function showLayer(layers) {
   const layer = layers[$("layer").value];
   $("forward").textContent = layer.forward;
-  $("code").value = layer.backward;
+const written = {}; // by layer: who looks at another finds it again
+
+  $("code").value = written[$("layer").value] ?? layer.backward;
   $("verdict").replaceChildren();
 }
 
 async function compare() {
-  $("run").disabled = true;
+  const held = ["run", "again", "layer"].map($); // the verdict is of the layer that is shown
+  for (const one of held) one.disabled = true;
   $("verdict").replaceChildren(make("p", "Comparing …", "said"));
   let answer;
   try {
@@ -419,7 +422,7 @@ async function compare() {
   } catch (error) {
     answer = { error: error.message };
   }
-  $("run").disabled = false;
+  for (const one of held) one.disabled = false;
   const parts = [];
   if (answer.error) {
     parts.push(make("h2", "No verdict", "no"), make(answer.error.includes("\n") ? "pre" : "p", answer.error));
@@ -442,6 +445,7 @@ async function compare() {
 }
 
 /* ---- tabs and start */
+  $("verdict").scrollIntoView({ block: "nearest" }); // on a small screen it is below the box
 
 function choose(tab) {
   for (const other of document.querySelectorAll("[role=tab]")) {
@@ -475,6 +479,11 @@ async function begin() {
   $("run").addEventListener("click", compare);
   const tabs = [...document.querySelectorAll("[role=tab]")];
   tabs.forEach((tab, i) => {
+  $("code").addEventListener("input", () => { written[$("layer").value] = $("code").value; });
+  $("again").addEventListener("click", () => {
+    delete written[$("layer").value];
+    showLayer(layers);
+  });
     tab.addEventListener("click", () => choose(tab));
     tab.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
