@@ -222,6 +222,25 @@ def test_bad_numbers_are_told_at_their_fields_and_nothing_runs(page):
     assert not page.all("[aria-invalid]") and not page.text("#problem")
 
 
+def test_the_name_of_the_baseline_is_where_no_curve_is(page):
+    side = "return document.getElementById(arguments[0]).layout.annotations[0].yanchor"
+    page.train(target="wave", epochs="30")  # a line that falls, and a loss that stays above its own
+    assert [page.js(side, chart) for chart in ("fit", "loss")] == ["bottom", "top"]
+    page.train(target="sin", epochs="300")
+    assert [page.js(side, chart) for chart in ("fit", "loss")] == ["top", "bottom"]
+
+
+def test_before_the_first_training_a_small_screen_has_no_empty_charts(page):
+    page.open(390, 844)
+    assert not page.one("#loss").is_displayed()
+    assert page.js("return document.getElementById('fit').offsetHeight") < 150
+    page.train(epochs="10")
+    heights = "return [...document.querySelectorAll('.chart')].map((c) => c.offsetHeight)"
+    assert page.js(heights) == [270, 270]
+    drawn = "return [...document.querySelectorAll('.chart .main-svg')].map((c) => +c.clientHeight)"
+    assert set(page.js(drawn)) == {270}
+
+
 def test_divergence_is_told_with_what_helps(page):
     end = page.train(activation="relu", layers="3", lr="10", epochs="100")
     assert end.startswith("It diverged") and "Kaiming" in end
