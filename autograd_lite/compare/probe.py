@@ -349,8 +349,9 @@ def handed_in(
     grads = by_name(result, list(arrays), wanted)
     if grads is None:
         n = len(result) if isinstance(result, tuple | list) else 1
-        count = f"{n} gradient" + "s" * (n != 1)
-        faults.append(f"returns {count} for {len(wanted)} inputs ({', '.join(wanted)})")
+        count = "None" if result is None else f"{n} gradient" + "s" * (n != 1)
+        inputs = f"{len(wanted)} input" + "s" * (len(wanted) != 1)
+        faults.append(f"returns {count} for {inputs} ({', '.join(wanted)})")
         grads = {}
     for name, value in grads.items():
         if name not in wanted and value is not None:

@@ -120,7 +120,7 @@ function show(answer) {
   for (const id of ["film", "graph-svg", "derived", "maths", "forms"]) $(id).hidden = true;
   $("film").onload = null; // it loads nothing, which is no drawing
   $("film").removeAttribute("src");
-  for (const id of ["derivation-problem", "derivation-epoch", "graph-epoch"]) $(id).textContent = "";
+  for (const id of ["derivation-problem", "derivation-epoch", "graph-problem", "graph-epoch"]) $(id).textContent = "";
   tell("");
   $("hint")?.remove();
   $("facts").replaceChildren();
@@ -239,6 +239,7 @@ function ticks(low, high) {
   return { tickvals, ticktext };
 }
 
+const tag = () => ({ showarrow: false, font: { color: colour("baseline"), size: 12 } });
 const dashed = () => ({ color: colour("baseline"), width: 1.6, dash: "dash" });
 
 function draw() {
@@ -257,6 +258,8 @@ function draw() {
   const known = [...losses.filter((l) => l !== null), picture.baseline].map(Math.log10);
   const [low, high] = [Math.min(...known), Math.max(...known)];
   const room = 0.08 * Math.max(high - low, 0.5);
+  const under = losses.at(-1) > picture.baseline; // its name is on the side where the curve is not
+  const range = [low - (under ? 2.5 : 1) * room, high + 2.5 * room];
   const name = now.task === "function" ? "best line" : "linear classifier";
   const baseline = picture.baseline.toPrecision(3);
   const data = [
@@ -266,8 +269,8 @@ function draw() {
   ];
   Plotly.react("loss", data, layout({
     xaxis: { title: { text: "epoch", font: { size: 12.5, color: colour("soft") } }, range: [-0.02 * span, 1.02 * span] },
-    yaxis: { type: "log", range: [low - room, high + 2.5 * room], ...ticks(low - room, high + 2.5 * room) },
-    annotations: [{ x: 1, xref: "paper", xanchor: "right", y: Math.log10(picture.baseline), yanchor: "bottom", text: `${name} ${baseline}`, showarrow: false, font: { color: colour("baseline"), size: 12 } }],
+    yaxis: { type: "log", range, ...ticks(...range) },
+    annotations: [{ x: 1, xref: "paper", xanchor: "right", y: Math.log10(picture.baseline), yanchor: under ? "top" : "bottom", text: `${name} ${baseline}`, ...tag() }],
   }), CONFIG);
 
   const facts = [[now.task === "function" ? "squared error of the net" : "loss of the net", loss === null ? "no number" : loss.toPrecision(3), "net"], [`of the ${name}`, baseline, "baseline"]];
@@ -294,7 +297,7 @@ function drawFunction(picture, frame) {
   ], layout({
     yaxis: { range: picture.range },
     xaxis: { title: { text: "x", font: { size: 12.5, color: colour("soft") } }, range: [picture.x[0], picture.x.at(-1)] },
-    annotations: [{ x: picture.x[0], y: picture.line[0], xanchor: "left", yanchor: "top", text: "best line", showarrow: false, font: { color: colour("baseline"), size: 12 } }],
+    annotations: [{ x: picture.x[0], y: picture.line[0], xanchor: "left", yanchor: picture.line[0] > picture.line.at(-1) ? "bottom" : "top", text: "best line", ...tag() }],
   }), CONFIG);
 }
 
@@ -353,11 +356,22 @@ function play() {
 
 /* ---- graph and derivation */
 
-function showGraph() {
-  const which = `run=${now.run}&frame=${now.at}`;
-  $("film").src = `/film?${which}`;
-  $("graph-epoch").textContent = "Drawing …";
+async function showGraph() {
+  const run = now.run;
+  const which = `run=${run}&frame=${now.at}`;
   const epoch = $("epoch").textContent;
+  $("graph-problem").textContent = "";
+  $("graph-epoch").textContent = "Drawing …";
+  try {
+    await ask(`/frame?${which}`); // what a frame shows instead cannot be read here
+  } catch (error) {
+    $("film").hidden = $("graph-svg").hidden = true;
+    $("graph-epoch").textContent = "";
+    $("graph-problem").textContent = error.message;
+    return;
+  }
+  if (now.run !== run) return; // started anew meanwhile
+  $("film").src = `/film?${which}`;
   $("film").onload = () => { $("graph-epoch").textContent = `of ${epoch}`; };
   $("graph-svg").href = `/graph.svg?${which}`;
   $("film").hidden = $("graph-svg").hidden = false;
@@ -392,15 +406,18 @@ function showForm() {
 
 const TONES = { "ok": "right", "ok elsewhere": "right", "wrong here": "wrong" };
 
+const written = {}; // by layer: who looks at another finds it again
+
 function showLayer(layers) {
   const layer = layers[$("layer").value];
   $("forward").textContent = layer.forward;
-  $("code").value = layer.backward;
+  $("code").value = written[$("layer").value] ?? layer.backward;
   $("verdict").replaceChildren();
 }
 
 async function compare() {
-  $("run").disabled = true;
+  const held = ["run", "again", "layer"].map($); // the verdict is of the layer that is shown
+  for (const one of held) one.disabled = true;
   $("verdict").replaceChildren(make("p", "Comparing …", "said"));
   let answer;
   try {
@@ -408,7 +425,7 @@ async function compare() {
   } catch (error) {
     answer = { error: error.message };
   }
-  $("run").disabled = false;
+  for (const one of held) one.disabled = false;
   const parts = [];
   if (answer.error) {
     parts.push(make("h2", "No verdict", "no"), make(answer.error.includes("\n") ? "pre" : "p", answer.error));
@@ -428,6 +445,7 @@ async function compare() {
   }
   if (answer.printed) parts.push(make("p", "It printed", "said"), make("pre", answer.printed));
   $("verdict").replaceChildren(...parts);
+  $("verdict").scrollIntoView({ block: "nearest" }); // on a small screen it is below the box
 }
 
 /* ---- tabs and start */
@@ -461,6 +479,11 @@ async function begin() {
   $("show-derivation").addEventListener("click", showDerivation);
   for (const radio of document.querySelectorAll("[name=form]")) radio.addEventListener("change", showForm);
   $("layer").addEventListener("change", () => showLayer(layers));
+  $("code").addEventListener("input", () => { written[$("layer").value] = $("code").value; });
+  $("again").addEventListener("click", () => {
+    delete written[$("layer").value];
+    showLayer(layers);
+  });
   $("run").addEventListener("click", compare);
   const tabs = [...document.querySelectorAll("[role=tab]")];
   tabs.forEach((tab, i) => {

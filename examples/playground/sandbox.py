@@ -34,6 +34,8 @@ from typing import IO, Any
 import numpy as np
 
 from autograd_lite import check_backward
+from autograd_lite.compare.judge import ABSENT
+from autograd_lite.compare.report import Report
 from autograd_lite.compare.report import error as number
 from autograd_lite.compare.report import told as diagnosis
 
@@ -279,5 +281,16 @@ def compared(layer: str, process: Pasted) -> dict[str, Any]:
             }
             for row in report.rows
         ],
-        "ends": report.ends,
+        "ends": [*report.ends, *remarks(report)],
     }
+
+
+def remarks(report: Report) -> Iterator[str]:
+    """What a learner may ask after the verdict."""
+    if report.rows and all(row.verdict == ABSENT for row in report.rows):
+        yield "No gradient came back: is the return missing?"
+    if any(", right " in text for text in report.ends):
+        yield (
+            "In these formulas, y is the output of the operation with the mistake, and g the "
+            "gradient that arrives there."
+        )

@@ -264,9 +264,8 @@ def create(port: int, token: str, code: str, limits: Limits = Limits()) -> Flask
         counts = (request.args.get(name, 0, int) for name in ("frames", "losses"))
         return answered(run.state(*(max(n, 0) for n in counts)))
 
-    @contextmanager
-    def frame() -> Iterator[tuple[Tensor, nn.Module]]:
-        """The loss and the model of the frame that is asked for, and room to draw it."""
+    def asked() -> tuple[Run, int]:
+        """The run and the frame that are asked for."""
         run = g.session.run
         if run is None:
             raise Refused(404, "There is nothing to draw: train a net first.")
@@ -275,12 +274,24 @@ def create(port: int, token: str, code: str, limits: Limits = Limits()) -> Flask
         index = request.args.get("frame", -1, int)
         if not 0 <= index < len(run.frames):
             raise Refused(404, f"Run {run.number} has no such frame.")
+        return run, index
+
+    @contextmanager
+    def frame() -> Iterator[tuple[Tensor, nn.Module]]:
+        """The loss and the model of the frame that is asked for, and room to draw it."""
+        run, index = asked()
         if not drawings.acquire(timeout=PATIENCE):
             raise Refused(503, "Others are drawing; try again when they have ended.")
         try:
             yield run.recorded(index)
         finally:
             drawings.release()
+
+    @app.get("/frame")
+    def there() -> Response:
+        """Whether it can be drawn: the page cannot read what its frame says."""
+        asked()
+        return answered({})
 
     @app.get("/film")
     def film() -> Response:

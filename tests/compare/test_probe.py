@@ -256,7 +256,7 @@ def test_a_backward_that_raises_is_a_row_with_its_message() -> None:
     [
         ((1.0, 2.0), r"returns 2 gradients for 3 inputs (x, w, b)"),
         (np.ones(3), r"returns 1 gradient for 3 inputs (x, w, b)"),
-        (None, r"returns 1 gradient for 3 inputs (x, w, b)"),
+        (None, r"returns None for 3 inputs (x, w, b)"),
         ({"q": 1.0}, r"returns a gradient of 'q', which is no input"),
     ],
 )

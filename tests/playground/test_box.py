@@ -2,6 +2,7 @@
 
 import pytest
 
+from examples.playground.layers import LAYERS
 from tests.playground.shared import RIGHT
 
 
@@ -18,6 +19,39 @@ def test_a_backward_is_compared(page):
     assert page.compare(evil, "tanh") == "Not right yet"
     assert "<img src=x" in page.text("#verdict") and not page.all("#verdict img")
     assert page.js("return window.pwned") is None
+
+
+def test_what_was_written_is_there_again_after_a_look_at_another_layer(page):
+    from selenium.webdriver.support.ui import Select
+
+    page.click("#tab-check")
+    page.one("#code").send_keys("# mine")
+    mine = page.one("#code").get_property("value")
+    layer = Select(page.one("#layer"))
+    layer.select_by_value("tanh")
+    assert "mine" not in page.one("#code").get_property("value")
+    layer.select_by_value("linear")
+    assert page.one("#code").get_property("value") == mine
+    page.click("#again")
+    assert page.one("#code").get_property("value") == LAYERS["linear"].backward
+
+
+def test_a_verdict_is_of_the_layer_that_is_shown(page):
+    page.click("#tab-check")
+    page.js("document.getElementById('code').value = 'while True: pass'")
+    page.click("#run")
+    assert not page.one("#layer").is_enabled() and not page.one("#again").is_enabled()
+    page.until(lambda: page.all("#verdict h2"))
+    assert page.one("#layer").is_enabled() and page.one("#again").is_enabled()
+
+
+def test_on_a_small_screen_the_verdict_comes_into_sight(page):
+    page.open(390, 700)
+    page.click("#tab-check")
+    page.js("document.getElementById('layer').scrollIntoView()")
+    page.compare(None)
+    top = "return document.querySelector('#verdict h2').getBoundingClientRect().bottom"
+    assert 0 < page.js(top) <= 700
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,10 @@ def test_a_run_that_another_window_replaced_is_not_drawn(page):
     told = page.until(lambda: page.text("#derivation-problem"))
     assert told == "That run is gone: another was started in a window of this browser."
     assert not page.one("#maths").is_displayed()
+    page.click("#tab-graph")
+    page.click("#show-graph")
+    assert page.until(lambda: page.text("#graph-problem")) == told
+    assert not page.one("#film").is_displayed() and page.text("#graph-epoch") == ""
     page.driver.get_log("browser")  # it notes the 409
 
 
@@ -180,6 +184,10 @@ def test_the_page_asks_again_when_there_is_no_answer(page):
     try:
         page.until(lambda: page.text("#end") == "No answer; trying again …")
         count = len(page.losses())
+        page.click("#show-graph")
+        told = page.until(lambda: page.text("#graph-problem"))
+        assert told == "The playground does not answer: was it ended in the terminal?"
+        assert not page.one("#film").is_displayed()
     finally:
         tell("Network.emulateNetworkConditions", network | {"offline": False})
     page.until(lambda: len(page.losses()) > count and page.text("#end") == "")
@@ -212,6 +220,25 @@ def test_bad_numbers_are_told_at_their_fields_and_nothing_runs(page):
     page.fill(layers="1", units="3", lr="0.01", samples="10", seed="0")
     assert page.train(epochs="10") == "Trained for 10 epochs."
     assert not page.all("[aria-invalid]") and not page.text("#problem")
+
+
+def test_the_name_of_the_baseline_is_where_no_curve_is(page):
+    side = "return document.getElementById(arguments[0]).layout.annotations[0].yanchor"
+    page.train(target="wave", epochs="30")  # a line that falls, and a loss that stays above its own
+    assert [page.js(side, chart) for chart in ("fit", "loss")] == ["bottom", "top"]
+    page.train(target="sin", epochs="300")
+    assert [page.js(side, chart) for chart in ("fit", "loss")] == ["top", "bottom"]
+
+
+def test_before_the_first_training_a_small_screen_has_no_empty_charts(page):
+    page.open(390, 844)
+    assert not page.one("#loss").is_displayed()
+    assert page.js("return document.getElementById('fit').offsetHeight") < 150
+    page.train(epochs="10")
+    heights = "return [...document.querySelectorAll('.chart')].map((c) => c.offsetHeight)"
+    assert page.js(heights) == [270, 270]
+    drawn = "return [...document.querySelectorAll('.chart .main-svg')].map((c) => +c.clientHeight)"
+    assert set(page.js(drawn)) == {270}
 
 
 def test_divergence_is_told_with_what_helps(page):

@@ -341,7 +341,7 @@ def test_right_gradients_are_known_to_the_server_alone():
     ("body", "told"),
     [
         ("x[0] = 0; return g", "changes x in place: work on a copy"),
-        ("return g, g", "returns 2 gradients for 1 inputs (x)"),
+        ("return g, g", "returns 2 gradients for 1 input (x)"),
         ("return 'text'", "the gradient of 'x' is a str"),
         ("return np.zeros(1 << 20)", "an array of shape (1048576,) came back; 100,000"),
         ("raise SystemExit(3)", "raised SystemExit: 3 (line 1)"),
@@ -354,6 +354,16 @@ def test_what_a_backward_does_wrong_is_told_in_its_row(body, told):
     answer = verdict(f"def backward(g, x): {body}")
     assert answer["ok"] is False
     assert told in answer["rows"][0]["diagnosis"]
+
+
+def test_what_a_verdict_leaves_open_is_said_below_it():
+    nothing = verdict("def backward(g, x): g * (1 - np.tanh(x) ** 2)")
+    assert nothing["ends"][-1] == "No gradient came back: is the return missing?"
+    assert "return" not in "".join(verdict(RIGHT["tanh"])["ends"])
+    letters = "y is the output of the operation with the mistake"
+    mistaken = verdict("def backward(g, x): return g")["ends"]
+    assert "x: yours g, right g * (1 - y * y)." in mistaken and letters in mistaken[-1]
+    assert letters not in "".join(nothing["ends"])
 
 
 def test_code_that_closes_its_channel_is_told():

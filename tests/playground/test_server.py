@@ -51,7 +51,17 @@ def client():
     client.flask.application.extensions["sessions"].stop()
 
 
-PATHS = ("/", "/page.css", "/page.js", "/plotly.js", "/form", "/state", "/film", "/nothing")
+PATHS = (
+    "/",
+    "/page.css",
+    "/page.js",
+    "/plotly.js",
+    "/form",
+    "/state",
+    "/frame",
+    "/film",
+    "/nothing",
+)
 
 
 def test_the_code_opens_the_page_once_and_soon():
@@ -163,7 +173,7 @@ def test_bad_requests_break_nothing(client):
     deep = "[" * 60_000
     answer = client.flask.post("/start", data=deep, headers=broken, base_url=client.base)
     assert answer.status_code == 400
-    for path in ("/film", "/graph.svg?run=1&frame=0", "/derivation?run=1&frame=x"):
+    for path in ("/frame", "/film", "/graph.svg?run=1&frame=0", "/derivation?run=1&frame=x"):
         assert client.get(path).status_code == 404
     wrong = client.post("/start", FIRST | {"units": "0", "lr": "x"})
     assert wrong.status_code == 422 and set(wrong.json["wrong"]) == {"units", "lr"}
@@ -305,7 +315,8 @@ def test_film_picture_and_derivation_are_of_the_frame(client, monkeypatch):
     assert derived["maths"].count("<math ") > 10 and 'class="latex"' not in derived["maths"]
     assert client.get("/film?run=1&frame=9999").status_code == 404
     for asked in ("run=2&frame=0", "frame=0", "run=x&frame=0"):
-        assert client.get(f"/film?{asked}").status_code == 409
+        for path in ("frame", "film"):
+            assert client.get(f"/{path}?{asked}").status_code == 409
     monkeypatch.setattr(renderers, "candidates", lambda backend: iter(()))
     assert client.get("/graph.svg?run=1&frame=0").status_code == 503
     assert client.get("/film?run=1&frame=0").status_code == 200
