@@ -43,9 +43,10 @@ from .wire import named, packed, unpacked
 LONGEST = 20_000  # characters of code
 LINE = 8 << 20  # bytes of one answer: some gradients of the most numbers
 START = """import sys
-sys.path[:] = {path!r}
+sys.path += {path!r}
 from examples.playground.runner import main
-main()"""
+sys.path.pop()
+main()"""  # the last folder of the path is read before the pasted code runs, and not by it
 ROOM = threading.BoundedSemaphore(2)  # runs at once, of all browsers together
 RUNNING: set[subprocess.Popen[bytes]] = set()
 
@@ -192,11 +193,11 @@ def started() -> subprocess.Popen[bytes]:
     environment = {f"{name}_NUM_THREADS": "1" for name in threads}  # nothing else of this one's
     if "SYSTEMROOT" in os.environ:  # without it Windows starts no Python
         environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
-    folders = [os.path.abspath(folder) for folder in sys.path if os.path.isdir(folder or ".")]
+    libraries = os.path.dirname(os.path.dirname(os.path.abspath(np.__file__)))
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    start = START.format(path=[here, *folders])
+    start = START.format(path=[libraries, here])
     return subprocess.Popen(
-        [sys.executable, "-I", "-B", "-X", "utf8", "-c", start],
+        [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", start],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
