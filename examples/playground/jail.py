@@ -198,7 +198,9 @@ def lock(folders: tuple[str, ...], compiled: str) -> None:
     def refusing(name: str) -> Callable[..., None]:
         def refused(*args: Any, **more: Any) -> None:
             if name == "create_builtin":
-                raise ImportError(f"import of {args[0].name} anew is refused here")
+                raise ImportError(
+                    f"import of {args[0].name} is refused here: it does not only compute"
+                )
             raise PermissionError(f"{name} is refused here: a pasted backward may only compute")
 
         return refused

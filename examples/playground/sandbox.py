@@ -6,12 +6,14 @@ What bars the process from the rest of the machine (`jail.py`), each where the p
 
 - namespaces of Linux: no network, no other process in sight, and the end of the first process ends
   all that it started;
-- Landlock of Linux: no file but Python's and libraries can be opened, and none written;
+- Landlock of Linux: no file but Python's and libraries can be opened, and none written (whether a
+  file is there, and how large it is, it tells);
 - limits of the kernel: time of the processor, memory, size of files, number of processes;
-- Python's audit hook: whatever it is told of is refused, with a sentence for the learner.
+- Python's audit hook: whatever it is told of is refused, with a sentence for the learner; functions
+  that it is not told of are replaced.
 
-They keep a mistake from doing harm. They are no jail for hostile code: paste what you would run
-anyway.
+They keep a mistake from doing harm. They are no jail for hostile code, as NumPy brings ctypes, with
+which native code can be called that undoes what Python refuses: paste what you would run anyway.
 """
 
 from __future__ import annotations
@@ -80,15 +82,16 @@ def held() -> str:
         return str(why)
     things = [
         ("the network and other processes (namespaces)", answer["apart"]),
-        ("all files but Python's and libraries (Landlock)", answer["shut"]),
+        ("opening files other than Python's and libraries (Landlock)", answer["shut"]),
     ]
     by_kernel = [thing for thing, barred in things if barred]
     by_python = [thing.partition(" (")[0] for thing, barred in things if not barred]
-    return " ".join(
+    bars = [
         f"{who} bars it from {' and from '.join(which)}."
         for who, which in (("The kernel", by_kernel), ("Python alone", by_python))
         if which
-    )
+    ]
+    return " ".join([*bars, "What Python refuses keeps off a mistake, not hostile code."])
 
 
 # ---- the process

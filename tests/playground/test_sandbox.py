@@ -82,10 +82,10 @@ FORBIDDEN = {  # each does no harm where it is not refused
     "import os; os.mkfifo('{evil}')": "mkfifo is refused",
     "import os, signal; signal.pidfd_send_signal(os.pidfd_open({pid}), 0)": "pidfd_open is refused",
     "import signal; signal.pidfd_send_signal(0, 0)": "pidfd_send_signal is refused",
-    "import sys; del sys.modules['posix']; import posix": "import of posix anew is refused",
+    "import sys; del sys.modules['posix']; import posix": "import of posix is refused",
     "import _imp, importlib.machinery as M\n"
     "m = _imp.create_builtin(M.ModuleSpec('posix', M.BuiltinImporter))\n"
-    "_imp.exec_builtin(m); m.mkfifo('{evil}')": "import of posix anew is refused",
+    "_imp.exec_builtin(m); m.mkfifo('{evil}')": "import of posix is refused",
     DYNAMIC.format(name="'a._posixsubprocess'"): "import of a._posixsubprocess is refused",
     "class S(str):\n  __hash__ = lambda s: hash('math')\n  __eq__ = lambda *a: True\n"
     "  rpartition = lambda *a: ('', '', 'math')\n"
@@ -186,7 +186,7 @@ def test_nothing_holds_what_was_replaced():
         [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
     )
     number, *left = run.stdout.split()
-    assert int(number) > 20 and left == []
+    assert int(number) > 10 and left == []
 
 
 KERNEL = """
@@ -273,7 +273,10 @@ def test_the_kernel_refuses_without_the_hook(tmp_path, layers, refused):
 
 
 def test_it_is_said_what_holds(monkeypatch):
-    files, others = "all files but Python's and libraries", "the network and other processes"
+    files, others = (
+        "opening files other than Python's and libraries",
+        "the network and other processes",
+    )
     starts = {
         (False, False): f"Python alone bars it from {others} and from {files}.",
         (True, False): f"The kernel bars it from {others} (namespaces). "
@@ -288,7 +291,8 @@ def test_it_is_said_what_holds(monkeypatch):
             "main()", "from examples.playground import jail\njail.part = " + pretended
         )
         monkeypatch.setattr(sandbox, "START", start)
-        assert sandbox.held.__wrapped__() == told
+        end = "What Python refuses keeps off a mistake, not hostile code."
+        assert sandbox.held.__wrapped__() == f"{told} {end}"
         monkeypatch.undo()
     monkeypatch.setattr(sandbox, "START", "raise SystemExit(3)")
     assert sandbox.held.__wrapped__() == "The code ended its process without a verdict (code 3)."
