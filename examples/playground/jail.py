@@ -148,9 +148,10 @@ def lock(folders: tuple[str, ...], compiled: str) -> None:
     code and to import what lies in `folders`; of compiled modules, those in the folder `compiled`
     and those of `COMPUTING`. A hook cannot be removed.
 
-    What it asks is in constants and arguments, so that to replace a global, a builtin or a cell is
-    no way out. The functions of `UNTOLD` are replaced wherever a module holds them, and os.stat
-    opens what it is asked for. On Windows os.stat stays: there it can tell of any file.
+    What it asks is in constants and defaults, so that to replace a global, a builtin or a cell is
+    no way out (since Python 3.13 the frames of a traceback can write cells). The
+    functions of `UNTOLD` are replaced wherever a module holds them, and os.stat opens what it is
+    asked for. On Windows os.stat stays: there it can tell of any file.
 
     Memory can be written without a word to a hook, through ctypes, which NumPy imports. Who means
     to undo this will; a mistake does not.
