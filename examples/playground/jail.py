@@ -1,8 +1,8 @@
 """What a process takes from itself before it runs pasted code; nothing of it can be given back.
 
-`part` goes on in namespaces of its own, and `shut` lets the kernel refuse files (both on Linux, where
-it allows them); `limit` bounds what the kernel gives; `lock` makes Python refuse whatever it tells
-an audit hook.
+`part` goes on in namespaces of its own, and `shut` lets the kernel refuse files (both on Linux,
+where it allows them); `limit` bounds what the kernel gives; `lock` makes Python refuse
+whatever it tells an audit hook.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ UNTOLD = (
 OF_MODULES = ("os", "signal", "time", "_thread", "_imp")
 SETS = ("supports_dir_fd", "supports_effective_ids", "supports_fd", "supports_follow_symlinks")
 
-# The compiled modules of Python that only compute, or tell a hook of what else they do (_socket, gc).
+# The compiled modules of Python that only compute, or tell a hook what else they do (_socket, gc).
 # Others start programs (_posixsubprocess, _tkinter), open files (readline, _ssl, _dbm) or run what
 # they are pointed at (_ctypes).
 COMPUTING = frozenset({
     "_ast", "_bisect", "_blake2", "_bz2", "_contextvars", "_csv", "_datetime", "_decimal",
     "_hashlib", "_heapq", "_hmac", "_json", "_locale", "_lzma", "_md5", "_opcode", "_pickle",
-    "_queue", "_random", "_sha1", "_sha2", "_sha256", "_sha3", "_sha512", "_socket", "_statistics",
-    "_string", "_struct", "_suggestions", "_symtable", "_tokenize", "_tracemalloc", "_types", "_typing",
-    "_zoneinfo", "array", "atexit", "binascii", "cmath", "errno", "faulthandler", "gc", "itertools",
-    "math", "select", "unicodedata", "zlib",
+    "_queue", "_random", "_sha1", "_sha2", "_sha256", "_sha3", "_sha512", "_socket",
+    "_statistics", "_string", "_struct", "_suggestions", "_symtable", "_tokenize", "_tracemalloc",
+    "_types", "_typing", "_zoneinfo", "array", "atexit", "binascii", "cmath", "errno",
+    "faulthandler", "gc", "itertools", "math", "select", "unicodedata", "zlib",
 })  # fmt: skip
 
 

@@ -91,7 +91,9 @@ FORBIDDEN = {  # each does no harm where it is not refused
     "  rpartition = lambda *a: ('', '', 'math')\n"
     + DYNAMIC.format(name="S('_posixsubprocess')"): "import of _posixsubprocess is refused",
     "import os\n"
-    "[*(f for f in os.supports_dir_fd if f.__name__ == 'mkfifo'), os.mkfifo][0]('{evil}')": "mkfifo",
+    "[*(f for f in os.supports_dir_fd if f.__name__ == 'mkfifo'), os.mkfifo][0]('{evil}')": (
+        "mkfifo is refused"
+    ),
     "try: open('{victim}')\nexcept OSError as error:\n"
     "  error.__traceback__.tb_next.tb_frame.f_locals['folders'] = ('/',)\n"
     "open('{victim}')": "open is refused here: '{victim}'",
@@ -169,12 +171,13 @@ LOCKED = """
 import gc, os, sys
 sys.path += {path!r}
 from examples.playground import jail, runner
-old = [vars(sys.modules[m])[n] for m in jail.OF_MODULES for n in jail.UNTOLD if n in vars(sys.modules[m])]
-old.append(os.stat)
+modules = [vars(sys.modules[name]) for name in jail.OF_MODULES]
+old = [held[name] for held in modules for name in jail.UNTOLD if name in held] + [os.stat]
 sys.addaudithook = lambda hook: None
 jail.lock((), "")
 del sys.addaudithook
-print(len(old), *{{f.__name__ for f in old for holder in gc.get_referrers(f) if holder is not old and type(holder).__name__ != "frame"}})
+holders = [(f, h) for f in old for h in gc.get_referrers(f) if h is not old]
+print(len(old), *(f.__name__ for f, h in holders if type(h).__name__ != "frame"))
 """
 
 
