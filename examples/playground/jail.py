@@ -1,12 +1,13 @@
 """What a process takes from itself before it runs pasted code; nothing of it can be given back.
 
-`part` goes on in namespaces of its own, and `shut` lets the kernel refuse files (both on Linux, where
-it allows them); `limit` bounds what the kernel gives; `lock` makes Python refuse whatever it tells
-an audit hook.
+`part` goes on in namespaces of its own, and `shut` lets the kernel refuse files (both on Linux,
+where it allows them); `limit` bounds what the kernel gives; `lock` makes Python refuse
+whatever it tells an audit hook.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -27,13 +28,28 @@ CREATE, ADD, RESTRICT = 444, 445, 446  # its system calls, the same on every mac
 # Functions that no hook is told of, in every Python, and what they would reach.
 UNTOLD = (
     "mkfifo", "mknod", "chroot", "unshare", "setns",  # files and the view of them
+    "lstat", "access", "readlink", "statvfs", "pathconf",
     "pidfd_send_signal", "pidfd_open", "nice", "setpriority",  # processes
     "sched_setaffinity", "sched_setscheduler", "sched_setparam",
-    "start_new_thread", "start_new", "_start_new_thread", "start_joinable_thread",
+    "start_new_thread", "start_new", "start_joinable_thread",
     "clock_settime", "clock_settime_ns", "sync",  # the machine
     "openpty", "posix_openpt", "memfd_create",
+    "create_builtin",  # all of these anew
 )  # fmt: skip
-OF_MODULES = ("os", "posix", "signal", "_signal", "time", "_thread", "threading")
+OF_MODULES = ("os", "signal", "time", "_thread", "_imp")
+SETS = ("supports_dir_fd", "supports_effective_ids", "supports_fd", "supports_follow_symlinks")
+
+# The compiled modules of Python that only compute, or tell a hook what else they do (_socket, gc).
+# Others start programs (_posixsubprocess, _tkinter), open files (readline, _ssl, _dbm) or run what
+# they are pointed at (_ctypes).
+COMPUTING = frozenset({
+    "_ast", "_bisect", "_blake2", "_bz2", "_contextvars", "_csv", "_datetime", "_decimal",
+    "_hashlib", "_heapq", "_hmac", "_json", "_locale", "_lzma", "_md5", "_opcode", "_pickle",
+    "_queue", "_random", "_sha1", "_sha2", "_sha256", "_sha3", "_sha512", "_socket",
+    "_statistics", "_string", "_struct", "_suggestions", "_symtable", "_tokenize", "_tracemalloc",
+    "_types", "_typing", "_zoneinfo", "array", "atexit", "binascii", "cmath", "errno",
+    "faulthandler", "gc", "itertools", "math", "select", "unicodedata", "zlib",
+})  # fmt: skip
 
 
 def part() -> bool:
@@ -127,48 +143,87 @@ def limit(seconds: int, memory: int) -> None:
                 raise
 
 
-def lock(folders: tuple[str, ...]) -> None:
+def lock(folders: tuple[str, ...], compiled: str) -> None:
     """From here on whatever an audit hook is told of is refused, but for what Python needs to run
-    code and to import what lies in `folders`. A hook cannot be removed.
+    code and to import what lies in `folders`; of compiled modules, those in the folder `compiled`
+    and those of `COMPUTING`. A hook cannot be removed.
 
-    What it asks is in constants and cells, so that to replace a global or a builtin is no way out.
-    The functions of `UNTOLD` are replaced.
+    What it asks is in constants and defaults, so that to replace a global, a builtin or a cell is
+    no way out (since Python 3.13 the frames of a traceback can write cells). The
+    functions of `UNTOLD` are replaced wherever a module holds them, and os.stat opens what it is
+    asked for. On Windows os.stat stays: there it can tell of any file.
+
+    Memory can be written without a word to a hook, through ctypes, which NumPy imports. Who means
+    to undo this will; a mistake does not.
     """
+    for name in COMPUTING.intersection(sys.builtin_module_names):
+        importlib.import_module(name)  # none can be created later
 
-    kind, text = type, str
-
-    def refuse(event: str, args: tuple[Any, ...]) -> None:
-        if event == "import" and args[0] in {
-            "_posixsubprocess", "_posixshmem", "_multiprocessing", "readline", "_dbm", "_gdbm",
-            "posix", "_signal", "time", "_thread",
-        }:  # they start programs and open files, and no hook is told; the last four anew  # fmt: skip
-            raise PermissionError(f"import of {args[0]} is refused here")
+    def refuse(
+        event: str,
+        args: tuple[Any, ...],
+        folders: tuple[str, ...] = folders,
+        compiled: str = compiled,
+        computing: frozenset[str] = COMPUTING,
+        kind: type = type,
+        text: type = str,
+    ) -> None:
         if event in {
-            "compile", "exec", "import", "marshal.loads", "builtins.id", "sys._getframe", "time.sleep",
+            "compile", "exec", "marshal.loads", "builtins.id", "sys._getframe", "time.sleep",
             "sys._getframemodulename", "sys.unraisablehook", "object.__getattr__",
-            "object.__setattr__", "os.listdir", "os.scandir",
+            "object.__setattr__",
         }:  # fmt: skip
             return
-        if event == "open":
-            path, _, flags = args
+        path = args[1] if event == "import" else args[0] if args else None
+        if event == "import" and path is None:  # it is looked for; a file comes with an event more
+            return
+        if event in {"import", "open", "os.listdir", "os.scandir"} and kind(path) is text:
             # 0o3103: O_WRONLY, O_RDWR, O_CREAT, O_TRUNC and O_APPEND of Linux; others differ in
             # the last two, which do nothing without the first two
-            if kind(path) is text and not flags & 0o3103:
-                for folder in folders:  # not what is above it, nor .git and its kind
-                    rest = path.removeprefix(folder).replace("\\", "/")
-                    if path.startswith(folder) and "/." not in f"/{rest}":
-                        return
+            writes = event == "open" and args[2] & 0o3103
+            for folder in () if writes else folders:  # not what is above it, nor .git and its kind
+                rest = f"{path}/".removeprefix(folder).replace("\\", "/")
+                if not f"{path}/".startswith(folder) or "/." in f"/{rest}":
+                    continue
+                if event != "import" or path.startswith(compiled):
+                    return
+                # its last part says which module of the file is meant
+                if kind(args[0]) is text and args[0].rpartition(".")[2] in computing:
+                    return
+        if event == "import":
+            raise ImportError(f"import of {args[0]} is refused here: it does not only compute")
+        if event == "open":
             raise PermissionError(f"open is refused here: {path!r}")
         raise PermissionError(f"{event} is refused here: a pasted backward may only compute")
 
     def refusing(name: str) -> Callable[..., None]:
         def refused(*args: Any, **more: Any) -> None:
+            if name == "create_builtin":
+                raise ImportError(
+                    f"import of {args[0].name} is refused here: it does not only compute"
+                )
             raise PermissionError(f"{name} is refused here: a pasted backward may only compute")
 
         return refused
 
-    for module in filter(None, map(sys.modules.get, OF_MODULES)):
-        for name in UNTOLD:
-            if hasattr(module, name):
-                setattr(module, name, refusing(name))
+    def stat(path: Any, *, follow_symlinks: bool = True) -> os.stat_result:
+        """Of what the hook lets it open; of a link itself, an error."""
+        if isinstance(path, int):
+            return os.fstat(path)
+        file = os.open(path, os.O_RDONLY | (0 if follow_symlinks else os.O_NOFOLLOW))
+        try:
+            return os.fstat(file)
+        finally:
+            os.close(file)
+
+    new: dict[int, Any] = {id(os.stat): stat} if os.name == "posix" else {}
+    for module in OF_MODULES:
+        held = vars(sys.modules[module])
+        new |= {id(held[name]): refusing(name) for name in UNTOLD if name in held}
+    for holder in list(sys.modules.values()):
+        for name, value in list(vars(holder).items()):
+            if id(value) in new:
+                setattr(holder, name, new[id(value)])
+    for name in SETS:
+        getattr(os, name).clear()
     sys.addaudithook(refuse)

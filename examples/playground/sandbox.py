@@ -6,12 +6,14 @@ What bars the process from the rest of the machine (`jail.py`), each where the p
 
 - namespaces of Linux: no network, no other process in sight, and the end of the first process ends
   all that it started;
-- Landlock of Linux: no file but Python's and libraries can be opened, and none written;
+- Landlock of Linux: no file but Python's and libraries can be opened, and none written (whether a
+  file is there, and how large it is, it tells);
 - limits of the kernel: time of the processor, memory, size of files, number of processes;
-- Python's audit hook: whatever it is told of is refused, with a sentence for the learner.
+- Python's audit hook: whatever it is told of is refused, with a sentence for the learner; functions
+  that it is not told of are replaced.
 
-They keep a mistake from doing harm. They are no jail for hostile code: paste what you would run
-anyway.
+They keep a mistake from doing harm. They are no jail for hostile code, as NumPy brings ctypes, with
+which native code can be called that undoes what Python refuses: paste what you would run anyway.
 """
 
 from __future__ import annotations
@@ -45,9 +47,10 @@ from .wire import named, packed, unpacked
 LONGEST = 20_000  # characters of code
 LINE = 8 << 20  # bytes of one answer: some gradients of the most numbers
 START = """import sys
-sys.path[:] = {path!r}
+sys.path += {path!r}
 from examples.playground.runner import main
-main()"""
+sys.path.pop()
+main()"""  # the last folder of the path is read before the pasted code runs, and not by it
 ROOM = threading.BoundedSemaphore(2)  # runs at once, of all browsers together
 RUNNING: set[subprocess.Popen[bytes]] = set()
 
@@ -81,15 +84,16 @@ def held() -> str:
         return str(why)
     things = [
         ("the network and other processes (namespaces)", answer["apart"]),
-        ("all files but Python's and libraries (Landlock)", answer["shut"]),
+        ("opening files other than Python's and libraries (Landlock)", answer["shut"]),
     ]
     by_kernel = [thing for thing, barred in things if barred]
     by_python = [thing.partition(" (")[0] for thing, barred in things if not barred]
-    return " ".join(
+    bars = [
         f"{who} bars it from {' and from '.join(which)}."
         for who, which in (("The kernel", by_kernel), ("Python alone", by_python))
         if which
-    )
+    ]
+    return " ".join([*bars, "What Python refuses keeps off a mistake, not hostile code."])
 
 
 # ---- the process
@@ -194,11 +198,11 @@ def started() -> subprocess.Popen[bytes]:
     environment = {f"{name}_NUM_THREADS": "1" for name in threads}  # nothing else of this one's
     if "SYSTEMROOT" in os.environ:  # without it Windows starts no Python
         environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
-    folders = [os.path.abspath(folder) for folder in sys.path if os.path.isdir(folder or ".")]
+    libraries = os.path.dirname(os.path.dirname(os.path.abspath(np.__file__)))
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    start = START.format(path=[here, *folders])
+    start = START.format(path=[libraries, here])
     return subprocess.Popen(
-        [sys.executable, "-I", "-B", "-X", "utf8", "-c", start],
+        [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", start],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -49,6 +49,12 @@ def test_the_code_that_is_shown_is_what_the_layer_computes(layer):
     assert np.allclose(names["forward"](*inputs), wanted, rtol=1e-12)
 
 
+DYNAMIC = (
+    "import _imp, importlib.machinery as M, importlib.util as u\n"
+    "f = u.find_spec('_posixsubprocess').origin\n"
+    "m = _imp.create_dynamic(M.ModuleSpec({name}, M.ExtensionFileLoader({name}, f), origin=f))\n"
+    "_imp.exec_dynamic(m)"
+)
 FORBIDDEN = {  # each does no harm where it is not refused
     "import os; os.system('touch {evil}')": "os.system",
     "import subprocess; subprocess.run(['touch', '{evil}'])": "_posixsubprocess",
@@ -77,6 +83,28 @@ FORBIDDEN = {  # each does no harm where it is not refused
     "import os, signal; signal.pidfd_send_signal(os.pidfd_open({pid}), 0)": "pidfd_open is refused",
     "import signal; signal.pidfd_send_signal(0, 0)": "pidfd_send_signal is refused",
     "import sys; del sys.modules['posix']; import posix": "import of posix is refused",
+    "import _imp, importlib.machinery as M\n"
+    "m = _imp.create_builtin(M.ModuleSpec('posix', M.BuiltinImporter))\n"
+    "_imp.exec_builtin(m); m.mkfifo('{evil}')": "import of posix is refused",
+    DYNAMIC.format(name="'a._posixsubprocess'"): "import of a._posixsubprocess is refused",
+    "class S(str):\n  __hash__ = lambda s: hash('math')\n  __eq__ = lambda *a: True\n"
+    "  rpartition = lambda *a: ('', '', 'math')\n"
+    + DYNAMIC.format(name="S('_posixsubprocess')"): "import of _posixsubprocess is refused",
+    "import os\n"
+    "[*(f for f in os.supports_dir_fd if f.__name__ == 'mkfifo'), os.mkfifo][0]('{evil}')": (
+        "mkfifo is refused"
+    ),
+    "try: open('{victim}')\nexcept OSError as error:\n"
+    "  error.__traceback__.tb_next.tb_frame.f_locals['folders'] = ('/',)\n"
+    "open('{victim}')": "open is refused here: '{victim}'",
+    "import os; os.stat('{victim}')": "open is refused here: '{victim}'",
+    "import os; os.path.getsize('{victim}')": "open is refused here: '{victim}'",
+    "import os; os.lstat('{victim}')": "lstat is refused",
+    "import os; os.access('{victim}', 4)": "access is refused",
+    "import os; os.readlink('{victim}')": "readlink is refused",
+    "import os; os.statvfs('{victim}')": "statvfs is refused",
+    "import os; os.listdir('{folder}')": "os.listdir is refused",
+    "import os; list(os.scandir('{folder}'))": "os.scandir is refused",
     "import threading; threading.Thread(target=print).start()": "is refused here",
 }
 
@@ -103,8 +131,8 @@ def test_what_pasted_code_must_not_do_is_refused(tmp_path, monkeypatch, start):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0)
         port = listening.getsockname()[1]
-        facts = {"evil": tmp_path / "evil", "victim": victim, "port": port, "pid": os.getpid()}
-        for name, value in facts.items():
+        facts = {"evil": tmp_path / "evil", "victim": victim, "folder": tmp_path}
+        for name, value in (facts | {"port": port, "pid": os.getpid()}).items():
             tries = tries.replace(f"{{{name}}}", str(value))
         answer = verdict(f"{tries}\n{RIGHT['tanh']}")
         with pytest.raises(BlockingIOError):
@@ -112,10 +140,56 @@ def test_what_pasted_code_must_not_do_is_refused(tmp_path, monkeypatch, start):
     lines = answer["printed"].splitlines()
     assert len(lines) == len(FORBIDDEN), answer
     for line, wanted in zip(lines, FORBIDDEN.values(), strict=True):
-        assert wanted.replace("{evil}", str(tmp_path / "evil")) in line
+        for name, value in facts.items():
+            wanted = wanted.replace(f"{{{name}}}", str(value))
+        assert wanted in line
         assert "is refused here" in line
     assert answer["ok"] is True  # what is allowed still works
     assert list(tmp_path.iterdir()) == [victim]
+
+
+@pytest.mark.parametrize("start", [sandbox.START, WITHOUT], ids=["kernel", "hook alone"])
+def test_the_folders_of_the_server_are_not_read(tmp_path, monkeypatch, start):
+    """Neither where it was started, nor what is on its path, nor the project."""
+    monkeypatch.setattr(sandbox, "START", start)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "diary.py").write_text("print('dear diary')")
+    files = [str(tmp_path / "diary.py"), str(ROOT / "README.md"), sandbox.__file__]
+    tries = [f"print(len(open({file!r}).read()))" for file in files]
+    tries += ["import diary", "import autograd_lite.ops"]
+    code = "".join(f"try: {t}\nexcept Exception as e: print(type(e).__name__)\n" for t in tries)
+    told = ["PermissionError"] * 3 + ["ModuleNotFoundError"] * 2
+    assert verdict(code)["printed"].split() == told
+    needed = "import cmath, fractions, random, statistics, numpy.random, numpy.polynomial as p\n"
+    computed = verdict(f"{needed}print(p.Polynomial([0, 2])(cmath.pi / cmath.pi))")
+    assert computed["printed"] == "2.0\n", computed
+
+
+LOCKED = """
+import gc, os, sys
+sys.path += {path!r}
+from examples.playground import jail, runner
+modules = [vars(sys.modules[name]) for name in jail.OF_MODULES]
+old = [held[name] for held in modules for name in jail.UNTOLD if name in held] + [os.stat]
+sys.addaudithook = lambda hook: None
+jail.lock((), "")
+del sys.addaudithook
+holders = [(f, h) for f in old for h in gc.get_referrers(f) if h is not old]
+print(len(old), *(f.__name__ for f, h in holders if type(h).__name__ != "frame"))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="os.stat stays on Windows")
+def test_nothing_holds_what_was_replaced():
+    """No module, no set of them and no function's closure."""
+    code = LOCKED.format(path=[str(Path(np.__file__).parents[1]), str(ROOT)])
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
+    )
+    number, *left = run.stdout.split()
+    assert int(number) > 10 and left == []
 
 
 KERNEL = """
@@ -202,7 +276,10 @@ def test_the_kernel_refuses_without_the_hook(tmp_path, layers, refused):
 
 
 def test_it_is_said_what_holds(monkeypatch):
-    files, others = "all files but Python's and libraries", "the network and other processes"
+    files, others = (
+        "opening files other than Python's and libraries",
+        "the network and other processes",
+    )
     starts = {
         (False, False): f"Python alone bars it from {others} and from {files}.",
         (True, False): f"The kernel bars it from {others} (namespaces). "
@@ -217,7 +294,8 @@ def test_it_is_said_what_holds(monkeypatch):
             "main()", "from examples.playground import jail\njail.part = " + pretended
         )
         monkeypatch.setattr(sandbox, "START", start)
-        assert sandbox.held.__wrapped__() == told
+        end = "What Python refuses keeps off a mistake, not hostile code."
+        assert sandbox.held.__wrapped__() == f"{told} {end}"
         monkeypatch.undo()
     monkeypatch.setattr(sandbox, "START", "raise SystemExit(3)")
     assert sandbox.held.__wrapped__() == "The code ended its process without a verdict (code 3)."
