@@ -63,8 +63,12 @@ def name_program(program: Program) -> set[str]:
     """Give every name of a program its text; no two are the same. The names that are taken."""
     taken: set[str] = set()
     forward = [s for s in program.statements if s.kind == "forward"]
-    for a in program.arguments:
-        give(a.symbol, identifier(a.label), taken)
+    times = Counter(a.label for a in program.arguments)
+    for shared in (False, True):  # what has to share its label is called unlike any other label
+        for a in program.arguments:
+            if (times[a.label] > 1) == shared:
+                give(a.symbol, identifier(a.label), taken)
+        taken |= {label for label, n in times.items() if n == 1}
     for s in forward:
         wanted = "loss" if s.target is program.loss and not s.label else s.label
         give(s.target, identifier(wanted), taken)
