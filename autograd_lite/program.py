@@ -219,6 +219,7 @@ class Tracer:
         self.labels: dict[int, str] = {}
         self.trained: set[int] = set()
         self.memory: dict[Any, str] = {}
+        self.buffers: dict[str, Any] = {}
         if model is not None:
             for name, p in model.named_parameters():
                 self.labels.setdefault(id(p), name)
@@ -226,6 +227,7 @@ class Tracer:
             for name, b in getattr(model, "named_buffers", tuple)():
                 self.labels.setdefault(id(b), name)
                 self.memory[spot(b.data)[0]] = name
+                self.buffers[name] = b.data
         self.model = model
         self.arguments: dict[Any, Argument] = {}
         self.of_symbol: dict[int, Argument] = {}
@@ -268,7 +270,8 @@ class Tracer:
 
     def argument(self, t: Any, made: str) -> Argument:
         """The leaf as an argument."""
-        label = self.labels.get(id(t)) or t.name or self.memory.get(spot(t.data)[0], "")
+        label = self.labels.get(id(t)) or self.copied(t) or t.name
+        label = label or self.memory.get(spot(t.data)[0], "")
         if self.model is None:
             kind = "parameter" if t.requires_grad else "input"
         else:
@@ -277,6 +280,15 @@ class Tracer:
         if key not in self.arguments:
             self.add(key, Argument(kind, leaf(t.data), label, t.data, made))
         return self.arguments[key]
+
+    def copied(self, t: Any) -> str:
+        """The path of the one buffer of which a tensor is a copy by its name and its elements."""
+        same = [
+            path
+            for path, a in self.buffers.items()
+            if path.rpartition(".")[2] == t.name and np.array_equal(a.ravel(), t.data.ravel())
+        ]
+        return same[0] if len(same) == 1 else ""
 
     def add(self, key: Any, argument: Argument) -> None:
         self.arguments[key] = argument

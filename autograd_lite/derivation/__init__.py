@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 from zlib import crc32
 
@@ -17,7 +18,7 @@ from ..tensor import Tensor
 from .check import Check, check
 from .naming import name_program
 from .paper import as_latex, as_markdown, as_text
-from .source import Source, execute, key_of, shorten
+from .source import Source, execute, key_of, shorten, signature
 from .textbook import simplify
 
 __all__ = ["Check", "Derivation", "Line", "derive"]
@@ -149,12 +150,15 @@ class Derivation:
                 )
 
     def function(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
-        """The function of `source()`, compiled; tracebacks and `inspect.getsource` show its text."""
+        """The function of `source()`, compiled; tracebacks and `inspect.getsource` show its text.
+
+        TypeError if it is called with something else than arrays.
+        """
         text = self.source()
         file = f"<backprop {crc32(text.encode()):08x}>"
         linecache.cache[file] = len(text), None, text.splitlines(True), file
         names: dict[str, Any] = {"__name__": "backprop"}
-        return execute(compile(text, file, "exec"), names)["backprop"]
+        return on_arrays_only(execute(compile(text, file, "exec"), names)["backprop"], self.program)
 
     def source_map(self) -> dict[int, Line]:
         """For every line of `source()` that an operation gave, from 1, where it comes from."""
@@ -190,6 +194,33 @@ class Derivation:
 def fingerprint(a: Argument) -> int:
     """A number that changes with the elements of an argument (memory for copies: none)."""
     return 0 if a.kind == "hook" else crc32(np.ascontiguousarray(a.value).data)
+
+
+def on_arrays_only(function: Callable[..., Any], program: Program) -> Callable[..., Any]:
+    """`backprop` with a TypeError that names the argument which is no array."""
+    shapes = {a.symbol.name: a.symbol.shape for a in program.of_kind("input", "constant")}
+    sizes = {key_of(a, program): a.symbol.shape for a in program.of_kind("parameter")}
+    names = signature(program)
+
+    def need(name: str, x: Any, shape: tuple[int, ...]) -> None:
+        if not isinstance(x, np.ndarray | np.generic):
+            what = f"backprop: {name} is a {type(x).__name__}, and has to be a NumPy array"
+            raise TypeError(f"{what} of shape {shape}; np.asarray({name}) makes one")
+
+    @wraps(function)
+    def checked(*args: Any, **kw: Any) -> Any:
+        for name, x in (*zip(names, args, strict=False), *kw.items()):
+            if name in shapes:
+                need(name, x, shapes[name])
+            elif name == "parameters":
+                if not isinstance(x, Mapping):
+                    what = f"backprop: parameters is of type {type(x).__name__}, and has to be a"
+                    raise TypeError(f"{what} dictionary of arrays by name, as in `arguments`")
+                for key in sizes.keys() & x.keys():
+                    need(f"parameters[{key!r}]", x[key], sizes[key])
+        return function(*args, **kw)
+
+    return checked
 
 
 def on_arrays(hook: Callable[[Tensor], Any]) -> Callable[[Any], Any]:

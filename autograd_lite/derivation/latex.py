@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
     "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
 }  # fmt: skip
+SIGNS = {
+    unicodedata.lookup(f"GREEK SMALL LETTER {name.upper().replace('LAMBDA', 'LAMDA')}"): rf"\{name}"
+    for name in GREEK
+}
 LETTERS = {"weight": "W", "bias": "b"}
 KNOWN = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "max", "min"}
 OTHERWISE = {"maximum": "max", "minimum": "min"}  # what LaTeX calls a function
@@ -59,7 +64,8 @@ def latex_name(name: str) -> str:
         return indexed(latex_name(head), latex_name(rest) if plain else upright(rest))
     if name in GREEK:
         return f"\\{name}"
-    return name if len(name) == 1 else rf"\mathit{{{escaped(name)}}}"
+    text = in_signs(escaped(name))
+    return text if len(name) == 1 else rf"\mathit{{{text}}}"
 
 
 def indexed(name: str, index: str) -> str:
@@ -77,6 +83,11 @@ def escaped(word: str) -> str:
     return word.replace("_", r"\_")
 
 
+def in_signs(text: str) -> str:
+    """Text with LaTeX's names of its Greek letters."""
+    return "".join(SIGNS[c] + " " * (len(text) > 1) if c in SIGNS else c for c in text)
+
+
 def latex_code(word: str) -> str:
     r"""Any text as it stands in code.
 
@@ -85,7 +96,7 @@ def latex_code(word: str) -> str:
     """
     signs = {"\\": r"\backslash ", "^": r"\hat{\ }", "~": r"\sim ", " ": r"\ "}
     text = "".join(signs.get(c, f"\\{c}" if c in "_{}$%&#" else c) for c in word)
-    return rf"\mathtt{{{text}}}"
+    return rf"\mathtt{{{in_signs(text)}}}"
 
 
 def in_brackets(text: str) -> str:

@@ -31,8 +31,10 @@ def identifier(name: str) -> str:
 
     >>> identifier("layers.0.weight"), identifier("0.bias"), identifier("lambda"), identifier("θ")
     ('layers_0_weight', 'layer0_bias', 'lambda_', 'θ')
+    >>> identifier("d_x"), identifier("W^2")
+    ('D_x', 'W_pow2')
     """
-    text = unicodedata.normalize("NFKC", name)
+    text = unicodedata.normalize("NFKC", name.replace("^", "_pow"))
     text = "".join(c if f"a{c}".isidentifier() else "_" for c in text).strip("_")
     while "__" in text:
         text = text.replace("__", "_")
@@ -41,6 +43,8 @@ def identifier(name: str) -> str:
     text = text[-LONGEST:].lstrip("_")
     if text and not text.isidentifier():
         text = f"v{text}"
+    if text.startswith("d_"):  # which is how gradients are called
+        text = f"D{text[1:]}"
     return f"{text}_" if text in TAKEN else text
 
 
@@ -63,11 +67,20 @@ def name_program(program: Program) -> set[str]:
     """Give every name of a program its text; no two are the same. The names that are taken."""
     taken: set[str] = set()
     forward = [s for s in program.statements if s.kind == "forward"]
-    for a in program.arguments:
-        give(a.symbol, identifier(a.label), taken)
     for s in forward:
-        wanted = "loss" if s.target is program.loss and not s.label else s.label
-        give(s.target, identifier(wanted), taken)
+        if s.target is program.loss and not s.label:
+            give(s.target, "loss", taken)
+    times = Counter(a.label for a in program.arguments)
+    alone = [a for a in program.arguments if times[a.label] == 1]
+    for a in alone:
+        give(a.symbol, identifier(a.label), taken)
+    labels = taken | {a.label for a in alone}
+    for a in program.arguments:
+        if times[a.label] > 1:  # its name is its key, which is no label of another
+            give(a.symbol, identifier(a.label), labels)
+            taken.add(a.symbol.name)
+    for s in forward:
+        give(s.target, identifier(s.label), taken)
     floats = [a for a in program.arguments if a.kind != "parameter" and a.value is not None]
     data = next((a for a in floats if guess(a) == "x"), None)
     letters: list[tuple[Any, str]] = []  # what has no name, and its letter
@@ -136,14 +149,16 @@ def guess(a: Argument) -> str:
         return "t" if a.use == "nll" else "index"
     if a.kind == "constant" or a.made:
         found = set(v.ravel()[:99]) if v.ndim else set()
-        if found in ({0}, {1}):
+        if a.made and found in ({0}, {1}):
             return "ones" if 1 in found else "zeros"
-        if len(found) == 2 and 0 in found:
+        if len(found) == 2 and 0 in found and (a.made or 1 not in found):  # 0 and 1 can be targets
             return "mask"
     if a.made and a.made not in VIEWS and (a.use not in PRODUCTS or a.place):
         return WORDS.get(a.made, LETTER.get(a.made, "u"))
     if a.use in ("sub", *OWN_LOSSES) and a.place == 1:
         return "t"
+    if a.use == OWN_LOSSES[1] and a.place == 2:
+        return "pos_weight"
     factor = a.use in ("mul", *OWN_LOSSES) and (a.kind == "constant" or a.made)
     return "k" if a.use == "div" or factor else "x"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -45,7 +44,8 @@ class NumPy(Writer):
         return self.prefix + name
 
     def quoted(self, word: str) -> str:
-        return repr(word) if '"' in word else json.dumps(word, ensure_ascii=False)
+        text = repr(word)
+        return text if '"' in word else f'"{text[1:-1]}"'
 
     def dtype_text(self, dtype: Any) -> str:
         name = np.dtype(dtype).name
@@ -315,7 +315,7 @@ class Source:
             )
         if program.unused:
             lines += ["", f"{INDENT}The loss does not depend on:"]
-            lines += [f"{INDENT}- {numpy.quoted(name)[1:-1]}" for name in program.unused]
+            lines += [f"{INDENT}- {in_docstring(name)}" for name in program.unused]
         if len(lines) == 1:
             return [lines[0] + '"""']
         return [*lines, f'{INDENT}"""']
@@ -341,11 +341,20 @@ class Source:
         return with_comment(lines, shape_text(s.shape))
 
 
+def in_docstring(name: str) -> str:
+    """Any text so that it stays text inside of three quotes."""
+    return repr(name)[1:-1].replace('"', r"\"")
+
+
 def asserted(x: Symbol) -> str:
-    """The line that makes sure of a shape, and shows another one where there is room for that."""
-    line = f"{INDENT}assert {x.name}.shape == {shape_text(x.shape)}"
-    shown = f"{line}, {x.name}.shape"
-    return shown if fits(shown) else line
+    """The line that makes sure of a shape; it says as much of another one as there is room for."""
+    shape = shape_text(x.shape)
+    line = f"{INDENT}assert {x.name}.shape == {shape}"
+    for cause in (f", recorded for {shape}", f", not {shape}", ""):
+        shown = f'{line}, f"{{{x.name}.shape=}}{cause}"'
+        if fits(shown):
+            return shown
+    return line
 
 
 def with_comment(lines: list[str], comment: str) -> list[str]:
@@ -428,6 +437,7 @@ def execute(code: Any, names: dict[str, Any]) -> dict[str, Any]:
 
 
 def key_of(a: Any, program: Program) -> str:
-    """What an argument is called in the dictionaries: its label if no other has it."""
+    """What an argument is called in the dictionaries: its label if no other has it, else its name,
+    which is no such label."""
     same = [b for b in program.arguments if b.label == a.label]
     return a.label if a.label and len(same) == 1 else a.symbol.name

@@ -101,7 +101,7 @@ def test_names_that_clash_stay_apart():
     derivation = derive(y.sum())
     made = re.findall(r"^ +(\w+) = ", derivation.source(), re.MULTILINE)
     assert len(made) == len(set(made))
-    assert {"w", "d_w", "w_2", "lambda_", "θ_1", "l_", "np_", "d_d_w"} <= set(made)
+    assert {"w", "d_w", "w_2", "lambda_", "θ_1", "l_", "np_", "d_D_w"} <= set(made)
     value, gradients = derivation.function()(**derivation.arguments)
     assert len(gradients) == len(names)
     product = np.prod([x.data for x in xs], axis=0)

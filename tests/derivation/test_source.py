@@ -163,8 +163,67 @@ def test_the_network_for_digits_reads_like_a_textbook():
 def test_another_shape_than_the_recorded_one_is_refused():
     derivation = derive((named("w", 3) * named("x", 2, 3, grad=False)).mean())
     arguments = derivation.arguments | {"x": normal(4, 3)}
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"^x.shape=\(4, 3\), recorded for \(2, 3\)$"):
         derivation.function()(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": [[1.0, 2.0, 3.0]]}, r"x is a list, .* array of shape \(2, 3\); np.asarray\(x\)"),
+        (
+            {"parameters": np.ones(3)},
+            "parameters is of type ndarray, .* a dictionary of arrays by name",
+        ),
+        ({"parameters": {"w": Tensor([1.0])}}, r"parameters\['w'\] is a Tensor, .* shape \(3,\)"),
+        ({"parameters": {"v": 1}}, r"parameters has no 'w'"),
+        ({"z": 1}, "unexpected keyword argument 'z'"),
+    ],
+)
+def test_what_is_no_array_is_refused_by_name(given, message):
+    derivation = derive((named("w", 3) * named("x", 2, 3, grad=False)).mean())
+    with pytest.raises(TypeError, match=message):
+        derivation.function()(**(derivation.arguments | given))
+    with pytest.raises(TypeError, match="x is a list"):
+        derivation.function()([1.0], {"w": np.ones(3)})
+
+
+NAMES = [
+    'u"""; raise SystemExit; """',
+    'u"""v',
+    "u\\",
+    'u\\"',
+    "u\nimport os",
+    "u'\"",
+    "\ud800",
+    "\0",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("unused", [False, True])
+def test_a_name_stays_text(name, unused):
+    """Names of parameters can come from files: none of their text is code."""
+    module = nn.Module()
+    module.register_parameter("a", nn.Parameter(normal(3)))
+    module.register_parameter(name, nn.Parameter(normal(2)))
+    loss = (module.a * 2).sum()
+    if not unused:
+        loss = loss + (getattr(module, name) ** 2).sum()
+    derivation = derive(loss, module)
+    _, gradients = derivation.function()(**derivation.arguments)
+    assert [*gradients] == (["a"] if unused else ["a", name])
+    assert not unused or name in (derivation.function().__doc__ or "")
+
+
+def test_a_label_is_no_key_of_two_parameters():
+    w, v, u = (
+        Tensor(np.full(3, value), True, name)
+        for value, name in ((1.0, "w"), (2.0, "w"), (5.0, "w_2"))
+    )
+    derivation = derive((w * v * u).sum())
+    value, gradients = derivation.function()(**derivation.arguments)
+    assert value == 30 and {n: g[0] for n, g in gradients.items()} == {"w": 10, "w_3": 5, "w_2": 2}
 
 
 def test_exact_limits_come_without_warnings():

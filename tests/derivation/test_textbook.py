@@ -115,6 +115,38 @@ def test_batch_norm_in_evaluation_is_derived_from_its_buffers():
     assert "u1 = (x - running_mean) / s" in str(derivation)
 
 
+def test_buffers_are_named_by_their_path():
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)).double()
+    x = Tensor(normal(9, 3))
+    model(x)
+    model.eval()
+    found = given(derive((model(x) ** 2).sum(), model))
+    assert [*found][1:3] == ["layer1_running_mean", "layer1_running_var"]
+    loss = nn.BCEWithLogitsLoss(pos_weight=Tensor([1.0, 2.0, 3.0]))
+    found = given(derive(loss(named("z", 4, 3), np.ones((4, 3)))))
+    assert [*found] == ["t", "pos_weight", "z"]
+
+
+def test_targets_of_0_and_1_and_ones_of_the_user_are_data():
+    p, y = Tensor([0.3, 0.4], True, "p"), np.array([1.0, 0.0])
+    loss = -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+    assert [*given(derive(loss))] == ["k1", "k2", "p"]
+    assert [*given(derive((np.ones((1, 3)) @ named("w", 3, 2)).tanh().sum()))] == ["x", "w"]
+    assert "mask" in given(derive((F.dropout(named("z", 20), 0.5) ** 2).sum()))
+
+
+def test_names_that_mean_something_in_formulas():
+    """d_x is the gradient of x, loss the loss: what is called so is written otherwise."""
+    x = named("x", 3)
+    found = formulas((named("d_x", 3) * x).tanh().sum())
+    assert (found["d_x"], found["d_D_x"]) == ("d_u * D_x", "d_u * x")
+    derivation = agrees_twice((named("loss", 3) * x).tanh().sum())
+    assert given(derivation)["loss_2"] == "float64 parameter loss"
+    assert {*derivation.arguments["parameters"]} == {"loss", "x"}
+    assert "W_pow2" in given(derive((named("W^2", 3) * x).sum()))
+    assert derive((named("θ", 3) * x).sum()).to_latex().isascii()
+
+
 def test_a_mean_of_squares_of_two_numbers_keeps_its_first_steps():
     w, x, t = named("w", 2), named("x", 2, grad=False), named("t", 2, grad=False)
     z = w * x
@@ -272,7 +304,7 @@ def test_parameters_of_another_shape_and_missing_ones_are_refused():
     derivation = derive((named("w", 4, 1) + named("b", 4)).sum())
     arguments = derivation.arguments["parameters"]
     function = derivation.function()
-    with pytest.raises(AssertionError, match=r"^\(1,\)$"):
+    with pytest.raises(AssertionError, match=r"^b.shape=\(1,\), recorded for \(4,\)$"):
         function(arguments | {"b": np.ones(1)})
     with pytest.raises(TypeError, match=r"^backprop: parameters has no 'b'$"):
         function({"w": arguments["w"]})
@@ -317,7 +349,7 @@ def test_a_loss_that_is_not_finite_cannot_be_compared(value):
     [
         ("lambda_", r"\lambda"), ("W_q", "W_{q}"), ("log_p2", r"\log p_{2}"), ("sum_", r"\mathit{sum}"),
         ("d_A_part", r"\mathrm{d}A_{\mathrm{part}}"), ("d_A_part_2", r"\mathrm{d}A_{\mathrm{part},2}"),
-        ("fc1_weight_2", r"W_{\mathrm{fc1},2}"), ("a_b_c", r"a_{\mathrm{b\_c}}"), ("θ", "θ"),
+        ("fc1_weight_2", r"W_{\mathrm{fc1},2}"), ("a_b_c", r"a_{\mathrm{b\_c}}"), ("θ", r"\theta"), ("λ_2", r"\lambda_{2}"), ("dθ", r"\mathit{d\theta }"),
         ("d_a_from_u1", r"\mathrm{d}a_{\mathrm{from}\,u_{1}}"), ("theta_0", r"\theta_{0}"),
     ],
 )  # fmt: skip
