@@ -81,7 +81,8 @@ def blas_lines(pools: list[dict[str, Any]] | None, flags: set[str]) -> Iterator[
     for p in pools:
         kernel = p.get("architecture", "unknown")
         name, version, threads = p["internal_api"], p["version"], p["num_threads"]
-        yield f"BLAS          {name} {version}, kernels {kernel}, {threads} threads"
+        some = f"{threads} thread" + "s" * (threads != 1)
+        yield f"BLAS          {name} {version}, kernels {kernel}, {some}"
         asked = os.environ.get(KERNEL)
         if name == "openblas" and kernel in NARROW and "avx512f" in flags:
             yield (

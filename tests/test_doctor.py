@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -45,6 +46,8 @@ def test_another_command_is_an_error() -> None:
 def test_the_variable_is_named_where_the_cpu_could_do_better() -> None:
     lines = list(doctor.blas_lines([HASWELL], {"avx2", "avx512f"}))
     assert lines[0] == "BLAS          openblas 0.3.30, kernels Haswell, 2 threads"
+    one = list(doctor.blas_lines([HASWELL | {"num_threads": 1}], set()))
+    assert one[0].endswith("kernels Haswell, 1 thread")
     assert "set OPENBLAS_CORETYPE=SkylakeX before Python starts" in lines[1]
 
 
@@ -102,3 +105,16 @@ def test_the_renderer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTOGRAD_LITE_DOT")
     monkeypatch.setattr("autograd_lite.graph.render.candidates", lambda backend: iter(()))
     assert doctor.renderer().startswith("none")
+
+
+def test_a_reader_that_has_enough_sees_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "autograd_lite", "doctor"]
+    done = subprocess.run(command, check=False, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_what_is_imported_late_is_listed() -> None:
+    assert {"derive", "compile", "draw", "tensor", "__version__"} <= {*dir(autograd_lite)}
