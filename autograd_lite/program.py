@@ -22,6 +22,7 @@ __all__ = ["Argument", "Program", "Statement", "trace"]
 
 # rows that keep their name; every other is written out by its forward function
 KEPT = {"mean", "erf", "expand", "scatter_add", "put"}
+TURNED = ("reshape", "permute", "mT")  # views that a loss of classes takes of its input
 # operations that reach a limit exactly through a value that NumPy warns of
 QUIET = {
     "sigmoid": "over", "logsumexp": "divide", "binary_cross_entropy": "divide",
@@ -340,7 +341,12 @@ class Tracer:
             argument = self.of_symbol.get(id(s))
             if argument is not None and not argument.use:
                 argument.use, argument.place = node.op.name, i
-        return given, {k: self.constant(v, index=True) for k, v in (node.kw or {}).items()}
+        kw = {k: self.constant(v, index=True) for k, v in (node.kw or {}).items()}
+        if isinstance(kw.get("index"), tuple) and of_log_p(node):
+            for s in kw["index"]:
+                if id(s) in self.of_symbol:
+                    self.of_symbol[id(s)].use = "nll"
+        return given, kw
 
     def forward(self, node: Any) -> None:
         given, kw = self.inputs(node)
@@ -438,6 +444,13 @@ def spot(a: Any) -> tuple[Any, ...]:
 def is_range(a: Any) -> bool:
     """Whether an index counts 0, 1, 2, ... along one of its axes, as a grid does."""
     return a.dtype.kind == "i" and a.size > 1 and bool((a.ravel() == np.arange(a.size)).all())
+
+
+def of_log_p(node: Any) -> bool:
+    """Whether an operation picks from log-probabilities, or from another view of them."""
+    while node is not None and node.op is not None and node.op.name in ("getitem", *TURNED):
+        node = node.parents[0]
+    return node is not None and node.op is not None and node.op.name == "log_softmax"
 
 
 def full_of_ones(a: Any) -> dict[str, Any]:

@@ -102,6 +102,8 @@ class Maker:
 
     def full(self, value: Any, n: float, by: float = 1) -> Symbol:
         """The array that has n / by everywhere."""
+        if by and n % by == 0:
+            n, by = n // by, 1
         return self.make(
             "full", np.broadcast_to(np.asarray(n / by if by else n, value.dtype), value.shape), (),
             {"shape": value.shape, "n": n, "by": by, "dtype": value.dtype.name},
@@ -131,11 +133,11 @@ class Maker:
     def scaled(self, x: Any, n: float, by: float) -> Any:
         """n * x / by, with the factors that x has already."""
         x, m, q = self.factors(x)
-        n, by = n * m, by * q
+        n, by = n * m, whole(by * q)
         if named(x, "full"):
             return self.full(x.value, n * x.kw["n"], by * x.kw["by"])
         if by and n % by == 0:
-            n, by = n / by if isinstance(n / by, int) else n // by, 1
+            n, by = n // by, 1
         if n == -1:
             x = self.make("neg", x.value, (x,), {})
         elif n != 1:
@@ -273,6 +275,11 @@ def squeezed(s: Symbol) -> tuple[int, ...] | None:
         return None
     axes = ops.axes_of(s.inputs[0], kw["axis"])
     return tuple(n for i, n in enumerate(s.shape) if i not in axes)
+
+
+def whole(n: float) -> float:
+    """An int for a number like 12.0."""
+    return int(n) if isinstance(n, float) and n.is_integer() else n
 
 
 def is_one(x: Any) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..program import Statement, is_leaf, is_number, is_range, named
 from ..symbol import ATOM, COMPARE, PLUS, POWER, TIMES, UNARY, Symbol, Writer
-from .naming import TAKEN, root
+from .naming import ERF_SLOPE, TAKEN, root
 from .source import is_identity, part_text, reads_each_once, shape_text
 from .textbook import is_one_hot, keeps_all
 
@@ -331,6 +331,8 @@ class Latex(Writer):
             return r"\ldots", ATOM
         if x is None or isinstance(x, bool | np.bool_):
             return rf"\text{{{x}}}", ATOM
+        if isinstance(x, float) and x == ERF_SLOPE:
+            return r"\frac{2}{\sqrt{\pi}}", TIMES
         if (found := root(x)) is not None:
             text = rf"\sqrt{{{found[0]}}}"
             return (text, ATOM) if found[1] else (rf"\frac{{1}}{{{text}}}", TIMES)

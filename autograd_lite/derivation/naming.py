@@ -16,6 +16,7 @@ from ..names import LETTER, parameter_letter
 from ..program import Argument, Program, Statement, named
 from ..simplify import PRODUCTS, VIEWS
 
+ERF_SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
 LONGEST = 28  # characters of a name: three of them still fit on a line
 TAKEN = {
     *keyword.kwlist, *dir(builtins), "np", "math", "erf", "parameters", "gradients", "backprop",

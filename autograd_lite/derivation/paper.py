@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 
 from ..names import words
@@ -11,10 +12,10 @@ from ..program import Program, Statement, named
 from ..simplify import VIEWS
 from ..symbol import ATOM, TIMES, Symbol
 from .latex import latex_code, latex_formula, latex_line, latex_name
-from .naming import root
+from .naming import ERF_SLOPE, root
 from .source import NumPy, block, is_identity, key_of, shape_text
 
-COLUMNS = 72  # of a formula; longer ones do not move the shapes of the others
+COLUMNS = 72  # of a formula; longer ones go on below
 
 
 class Plain(NumPy):
@@ -25,7 +26,17 @@ class Plain(NumPy):
     def array_text(self, a: Any) -> str:
         return f"eye({len(a)})" if is_identity(a) else super().array_text(a)
 
+    def infix(self, s: Symbol) -> tuple[str, int]:
+        """A product with one over a root is a quotient."""
+        if s.name == "mul":
+            for x, y in (s.inputs, s.inputs[::-1]):
+                if (found := root(x)) is not None and not found[1]:
+                    return f"{self.bracketed(y, TIMES)} / sqrt({found[0]})", TIMES
+        return super().infix(s)
+
     def constant(self, x: Any) -> tuple[str, int]:
+        if isinstance(x, float) and x == ERF_SLOPE:
+            return "2 / sqrt(pi)", TIMES
         if (found := root(x)) is None:
             return super().constant(x)
         text = f"sqrt({found[0]})"
@@ -156,7 +167,19 @@ def rows(s: Statement, visible: dict[int, Symbol], note: str) -> Iterator[tuple[
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows with their columns under one another."""
+    """Rows with their columns under one another, long formulas on several lines."""
+    broken: list[tuple[str, ...]] = []
+    for formula, *more in rows:
+        indent = len(formula) - len(formula.lstrip())
+        first, *rest = wrap(
+            formula,
+            COLUMNS,
+            subsequent_indent=" " * (indent + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        broken += [(first, *more), *((line, "", "") for line in rest)]
+    rows = broken
     widths = [max((len(r[i]) for r in rows if len(r[i]) <= COLUMNS), default=0) for i in range(2)]
     return ["  " + f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() for a, b, c in rows]
 

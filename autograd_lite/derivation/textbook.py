@@ -23,6 +23,7 @@ from ..simplify import (
     merged,
     rebuilt,
     regroup,
+    same_dtype,
     separate_blocks,
     share,
     swapped,
@@ -51,6 +52,10 @@ class Textbook(Maker):
                     return product
             case "mT" if is_column(x) or is_row(x):
                 return self.rewrite("reshape", value, x.inputs, {"shape": value.shape})
+            case "mT" if named(x, "outer"):
+                return self.make("outer", value, x.inputs[::-1], {})
+            case "add" if is_number(x) and x == 0 and same_dtype(inputs[1], value):
+                return inputs[1]  # 0 is what Python's sum() starts from
             case "mT" if is_batch_sum(x):
                 return self.rewrite("sum", value, (self.mT(x.inputs[0]),), x.kw)
             case "matmul" if is_column(x) and is_row(inputs[1]):

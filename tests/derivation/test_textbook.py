@@ -244,9 +244,9 @@ def test_a_value_computed_before_the_record_says_so():
     found = given(derive(((1 - y) * a).sum()))
     assert found == {"a1": "float64 computed by sub before the record", "a": "float64 parameter"}
     loss = F.cross_entropy(named("z", 2, 3), np.array([0, 2]), label_smoothing=0.1)
-    assert set(given(derive(loss))) == {"index", "z"}
+    assert set(given(derive(loss))) == {"t", "z"}
     loss = F.cross_entropy(named("z", 2, 3), np.array([0, -100]))
-    assert set(given(derive(loss))) == {"index", "mask", "s", "z"}
+    assert set(given(derive(loss))) == {"t", "mask", "s", "z"}
 
 
 def test_a_transpose_of_an_argument_is_none_of_its_own():
@@ -362,6 +362,36 @@ def test_powers_in_latex_are_elementwise_unless_the_base_is_a_number():
     assert latex((W**2).sum())[r"\mathit{loss}"] == r"\sum W^{\odot 2}"
     assert latex(v**2)[r"\mathit{loss}"] == "v^{2}"
     assert latex((2.0**W).sum())["u"] == "2^{W}"
+
+
+def test_numbers_are_written_as_by_hand():
+    a, b = named("a", 3), named("b", 3)
+    assert formulas(a.mean() * 3 + a.exp().sum())["d_a"] == "e + 1"
+    found = formulas(F.smooth_l1_loss(named("z", 4, 3), named("t", 4, 3, grad=False)))
+    assert found["d_r2"] == "u / 12"
+    assert formulas(sum((x**2).sum() for x in (a, b)))["loss"] == "sum(a**2) + sum(b**2)"
+    found = formulas(((a @ named("A", 4, 3).T) ** 2).sum())
+    assert found["d_A"] == "outer(d_z, a)"
+    found = formulas(F.gelu(a).sum())
+    assert found["u1"] == "a / sqrt(2)" and found["d_a"] == "u2 + d_u1 / sqrt(2)"
+    assert found["d_u1"] == "2 / sqrt(pi) * d_h * exp(-u1 * u1)"
+    assert latex(F.gelu(a).sum())[r"\mathrm{d}u_{1}"].startswith(r"\frac{2}{\sqrt{\pi}}\, ")
+
+
+def test_long_lines_go_on_below():
+    p, y = named("z", 4, 3).sigmoid(), named("y", 4, 3, grad=False)
+    lines = str(derive(F.binary_cross_entropy(p, y))).splitlines()
+    (place,) = (i for i, line in enumerate(lines) if "through u = " in line)
+    assert lines[place].endswith(" binary_cross_entropy") and lines[place + 1] == "      -100))"
+    ends = {line.index("binary") for line in lines[place:] if "binary" in line}
+    assert ends == {lines[place - 1].index("mean", 40)}
+
+
+@pytest.mark.parametrize("weight", [None, np.array([1.0, 2.0, 3.0])])
+def test_classes_of_every_cross_entropy_are_called_t(weight):
+    z, t = named("z", 4, 3), np.array([0, 2, 1, 1])
+    assert "t" in given(derive(F.cross_entropy(z, t, weight, label_smoothing=0.1)))
+    assert "t" in given(derive(F.nll_loss(F.log_softmax(z, 1), t, weight)))
 
 
 def test_roots_are_written_as_such():
