@@ -133,7 +133,7 @@ class Maker:
     def scaled(self, x: Any, n: float, by: float) -> Any:
         """n * x / by, with the factors that x has already."""
         x, m, q = self.factors(x)
-        n, by = n * m, whole(by * q)
+        n, by = whole(n * m), whole(by * q)
         if named(x, "full"):
             return self.full(x.value, n * x.kw["n"], by * x.kw["by"])
         if by and n % by == 0:
