@@ -66,6 +66,7 @@ class Statement:
     argument: Argument | None = None
     through: Symbol | None = None  # the output of the operation that a gradient passes
     equal: list[Statement] = field(default_factory=list)  # dropped, as they say the same
+    paths: int = 0  # how many gradients a sum adds up
     twin: bool = False  # stands for several equal values of the tape, each with its own gradient
 
     @property
@@ -418,7 +419,7 @@ class Tracer:
             g = leaf(targets[0].value)
             expr = Symbol("total", g.value, tuple(targets), {})
             nodes = [n for x in targets for n in self.made[id(x)].nodes]
-            last = Statement(g, expr, "sum", nodes, of=[of])
+            last = Statement(g, expr, "sum", nodes, of=[of], paths=len(targets))
             self.state(last)
         for hook in list(t.extra.hooks.values()) if t.extra is not None else ():
             key = ("hook", id(hook))

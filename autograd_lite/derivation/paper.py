@@ -89,9 +89,8 @@ def notes(
     said = []
     of = called(next((visible[id(x)].name for x in s.of if id(x) in visible), "it"))
     if s.kind == "sum":
-        n = len(s.expr.inputs) if named(s.expr, "total") else 2
         summed = ", each summed over what was broadcast" if s.summed else ""
-        said.append(f"{n} paths lead from {of} to the loss: they add up{summed}")
+        said.append(f"{s.paths} paths lead from {of} to the loss: they add up{summed}")
     if s.kind == "hook":
         said.append(f"through {called(s.expr.inputs[0].name)}, a hook of {of}")
     if s.summed and s.kind != "sum":

@@ -379,6 +379,12 @@ def test_numbers_are_written_as_by_hand():
     assert latex(F.gelu(a).sum())[r"\mathrm{d}u_{1}"].startswith(r"\frac{2}{\sqrt{\pi}}\, ")
 
 
+def test_equal_paths_are_counted_though_they_are_one_term():
+    a = named("a", 3)
+    text = str(derive((a * 2 + a * 3 + a).tanh().sum()))
+    assert "d_a = 6 * d_a1" in text.replace("  ", " ") and "3 paths lead from a to the loss" in text
+
+
 def test_long_lines_go_on_below():
     p, y = named("z", 4, 3).sigmoid(), named("y", 4, 3, grad=False)
     lines = str(derive(F.binary_cross_entropy(p, y))).splitlines()
