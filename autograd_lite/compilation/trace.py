@@ -22,9 +22,9 @@ from ..ops import Op, from_zero
 from ..origin import counting
 from ..program import QUIET, Argument, Program, Statement, full_of_ones, leaf, run
 from ..symbol import Symbol, ruled
-from ..tape import fit
+from ..tape import check_versions, fit
 from ..tensor import Tensor, record, tick, wrap
-from .captures import Captured
+from .captures import Captured, Untraceable
 
 __all__ = ["Reader", "Recorder", "Source"]
 
@@ -381,6 +381,10 @@ class Reader:
         self.quiet: set[str] = set()
         nodes = self.nodes()
         for node in nodes:
+            try:
+                check_versions(node)
+            except RuntimeError as error:
+                raise Untraceable(f"its backward pass fails ({error})") from None
             self.symbol(node)
         for of, ask, answer in recorder.questions:
             s = self.symbol(of)

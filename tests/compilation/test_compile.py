@@ -903,6 +903,24 @@ def test_a_compiled_step_is_copied_and_an_optimizer_is_checked() -> None:
             compile(trainer.loss, optimizer=wrong)
 
 
+def test_a_value_changed_after_it_was_recorded_stays_an_error() -> None:
+    w, n = weight(3), Tensor(np.ones(3))
+
+    def function() -> Tensor:
+        loss = (w * n).sum()
+        with no_grad():
+            n.add_(1)
+        return loss
+
+    step = compile(function)
+    with falls_back("its backward pass fails .mul: input 1"):
+        loss = step()
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="changed in place after it was recorded"):
+            loss.backward()
+        loss = step()
+
+
 def test_a_compiled_function_in_another() -> None:
     w = weight(3)
     inner = compile(lambda x: (w * x).sum())
