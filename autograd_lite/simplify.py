@@ -320,15 +320,16 @@ def users(program: Program) -> Counter[int]:
 def fold(program: Program, maker: Maker) -> None:
     """Every expression in its simplest form; other names of a value, constants and transposes
     become what they stand for."""
-    times = users(program)
+    found = [list(leaves(s.expr)) for s in program.statements]
+    times = Counter(id(x) for inner in found for x in inner)
     kept: list[Statement] = []
     by_target: dict[int, Statement] = {}
     absorbed: dict[int, list[Any]] = {}
     sums: dict[int, tuple[int, ...]] = {}
-    for s in program.statements:
-        inner = list(leaves(s.expr))
+    for s, inner in zip(program.statements, found, strict=True):
         for x in inner:
-            s.nodes = merged(s.nodes, absorbed.get(id(x), ()))
+            if id(x) in absorbed:
+                s.nodes = merged(s.nodes, absorbed[id(x)])
         s.expr = maker.simple(s.expr)
         if s.kind == "gradient" and named(s.expr, "sum"):
             s.summed = next((sums[id(x)] for x in inner if id(x) in sums), s.summed)
