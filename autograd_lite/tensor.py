@@ -699,6 +699,11 @@ class Tensor:
         return record1(ops.abs, self)
 
     def __getitem__(self, index: Any) -> Tensor:
+        # asked here, as Python 3.13 may go on calling a method that a class had before
+        take = getattr(mode.watcher, "take", None) if modes.watchers else None
+        if take is not None:
+            taken: Tensor = take(self, index)
+            return taken
         return record(ops.getitem, (self,), {"index": plain_index(index)})
 
     def __iter__(self) -> Iterator[Tensor]:

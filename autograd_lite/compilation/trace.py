@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import creation, modes
+from ..convert import plain_index
 from ..modes import mode, no_grad
-from ..ops import Op, from_zero
+from ..ops import Op, from_zero, getitem
 from ..origin import counting
 from ..program import QUIET, Argument, Program, Statement, full_of_ones, leaf, run
 from ..symbol import Symbol, ruled
@@ -171,6 +172,21 @@ class Recorder:
         """The tensors from outside that were changed in place, with their values at the end."""
         return [(t, value) for t, value in self.values.values() if t.serial <= self.start]
 
+    def take(self, t: Tensor, index: Any) -> Tensor:
+        """Called for `t[index]`: Tensors of integers in the index are followed."""
+        parts = index if isinstance(index, tuple) else (index,)
+        plain, then = [], []
+        for i in parts:
+            counts = isinstance(i, Tensor) and SLOT.__get__(i).dtype.kind in "iu"
+            plain.append(SLOT.__get__(i) if counts else i)
+            then.append(self.now(i))
+        array = plain_index(tuple(plain) if parts is index else plain[0])
+        taken = record(getitem, (t,), {"index": array})
+        if any(isinstance(i, Tensor) for i in parts):
+            kw = {"index": tuple(then) if parts is index else then[0]}
+            self.made_by[id(taken)] = (*self.made_by[id(taken)][:4], kw)
+        return taken
+
     # ---- the attributes of Tensor meanwhile
 
     def here(self) -> bool:
@@ -202,7 +218,7 @@ class Recorder:
 
         original = {name: vars(Tensor)[name] for name in
                     (*COMPARISONS, "detach", "to", "__init__", "__invert__",
-                     "__getitem__", "_overwrite", "_move")}  # fmt: skip
+                     "_overwrite", "_move")}  # fmt: skip
         original["__plain__"] = Tensor.__plain__
 
         def compared(name: str, op: Op) -> Any:
@@ -241,20 +257,6 @@ class Recorder:
                 original["__init__"](self, data, requires_grad, name)
                 if here():
                     mode.watcher.others.append(self)
-
-        def take(self: Tensor, index: Any) -> Any:
-            parts = index if isinstance(index, tuple) else (index,)
-            if not here() or not any(isinstance(i, Tensor) for i in parts):
-                return original["__getitem__"](self, index)
-            plain, then = [], []
-            for i in parts:
-                counts = isinstance(i, Tensor) and read(i).dtype.kind in "iu"
-                plain.append(read(i) if counts else i)
-                then.append(mode.watcher.now(i))
-            t = original["__getitem__"](self, tuple(plain) if parts is index else plain[0])
-            kw = {"index": tuple(then) if parts is index else then[0]}
-            mode.watcher.made_by[id(t)] = (*mode.watcher.made_by[id(t)][:4], kw)
-            return t
 
         def plain(function: Callable[..., Any], args: Any, kw: dict[str, Any]) -> Any:
             values = [read(x) if isinstance(x, Tensor) else x for x in args]
@@ -304,7 +306,6 @@ class Recorder:
             "astype": to,
             "__init__": make,
             "__invert__": invert,
-            "__getitem__": take,
             "__plain__": staticmethod(plain),
             "_overwrite": overwrite,
             "_move": move,

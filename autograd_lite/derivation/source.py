@@ -343,6 +343,7 @@ class Source:
 
 def in_docstring(name: str) -> str:
     """Any text so that it stays text inside of three quotes."""
+    name = name.encode("utf-8", "backslashreplace").decode()  # Python 3.13 encodes docstrings
     return repr(name)[1:-1].replace('"', r"\"")
 
 
