@@ -19,7 +19,7 @@ from . import trace
 from .captures import Captured, Untraceable
 from .descent import Descent, Differs
 from .lower import Step, lower
-from .write import written
+from .write import Writer
 
 __all__ = ["Compiled", "compile"]
 
@@ -102,7 +102,7 @@ class Variant:
         used |= {id(r.root) for r in (*results, *values) if isinstance(r, Step)}
         used |= {id(s) for s in (*updated, *targets)}
         live = [(s, source) for s, source in reader.sources if id(given[id(s)]) in used]
-        self.source, self.make = written(
+        self.source, self.make = Writer(
             steps,
             results,
             [*(given[id(s)] for s, _ in live), *steps_of],
@@ -111,7 +111,7 @@ class Variant:
             self.descent,
             list(zip(targets, values, strict=True)),
             program.quiet,
-        )
+        ).compiled()
         self.params = [list(g["params"]) for g in optimizer.param_groups] if self.inside else []
         self.captured = captured
         self.getters = [getter(source) for _, source in live]

@@ -233,9 +233,11 @@ class Captured:
                     names.add(step.argval)
                 self.allowed(step)
         self.names |= attributes
+        own = {name for name in names if is_of_user_module(f.__globals__.get(name))}
+        used = attributes - own  # a user's class may be called Generator
         for what, found in (
-            ("makes random numbers itself", attributes & MAKING),
-            ("reads a file", (attributes - {"open", "input"} | names) & READING),
+            ("makes random numbers itself", used & MAKING),
+            ("reads a file", (used - {"open", "input"} | names - own) & READING),
             ("runs text", names & STRINGS),
         ):
             if found:
@@ -264,6 +266,11 @@ def is_of_user(cls: type) -> bool:
     return bool(cls.__flags__ & HEAP) and (
         cls.__module__ == "builtins" or not trusted(cls.__module__)
     )
+
+
+def is_of_user_module(x: Any) -> bool:
+    """Whether a function or class was written outside of the trusted modules."""
+    return isinstance(x, FunctionType | type) and not trusted(x.__module__ or "")
 
 
 def has_dictionary_alone(cls: type) -> bool:

@@ -20,7 +20,7 @@ from ..symbol import namespace
 from .descent import Descent, Differs
 from .lower import Step, is_draw, is_range
 
-__all__ = ["written"]
+__all__ = ["Writer"]
 
 UNARY = {
     "neg": "negative", "abs": "absolute", "exp": "exp", "log": "log", "log1p": "log1p",
@@ -497,30 +497,19 @@ class Writer:
         ]
         return "\n".join(lines) + "\n"
 
+    def compiled(self) -> tuple[str, Callable[[], Any]]:
+        """The source, and a function that makes the buffers and returns `run`."""
+        text = self.source()
+        file = f"<compiled {crc32(text.encode()):08x}>"
+        linecache.cache[file] = len(text), None, text.splitlines(True), file
+        space: dict[str, Any] = {}
+        exec(compile(text, file, "exec"), space)  # noqa: S102  text that this module has written
+        make, names = space["make"], self.names
+        return text, lambda: make(**names)
+
 
 def quiet() -> Context:
     """A context in which NumPy neither warns nor raises."""
     context = Context()
     context.run(np.seterr, all="ignore")
     return context
-
-
-def written(
-    steps: list[Step],
-    results: list[Any],
-    given: list[Step],
-    keep: bool,
-    updated: list[Any],
-    descent: Descent | None,
-    changed: list[tuple[Step, Any]],
-    quiet: list[str],
-) -> tuple[str, Callable[[], Any]]:
-    """The source, and a function that makes the buffers and returns `run`."""
-    writer = Writer(steps, results, given, keep, updated, descent, changed, quiet)
-    text = writer.source()
-    file = f"<compiled {crc32(text.encode()):08x}>"
-    linecache.cache[file] = len(text), None, text.splitlines(True), file
-    space: dict[str, Any] = {}
-    exec(compile(text, file, "exec"), space)  # noqa: S102  text that this module has written
-    make, names = space["make"], writer.names
-    return text, lambda: make(**names)

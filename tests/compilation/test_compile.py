@@ -831,6 +831,25 @@ def test_what_happens_in_one_call_alone_makes_it_eager(tmp_path: Any) -> None:
             compile(function)(x)
 
 
+class Generator:  # as in a GAN
+    @staticmethod
+    def load(x: Tensor) -> Tensor:
+        return x * 2
+
+
+def load(x: Tensor) -> Tensor:
+    return x * 3
+
+
+def test_names_of_the_user_are_not_those_of_numpy() -> None:
+    w = weight(3)
+    for function in (
+        lambda x: (w * x).sum() * (2 if isinstance(x, Generator) else 1),
+        lambda x: load(w * x).sum(),
+    ):
+        assert is_compiled(check(function, [w], *[[Tensor(np.ones(3))]] * 2))
+
+
 class Trainer:
     """What people write: more on `self` than the loss needs."""
 
