@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 from autograd_lite import Tensor, manual_seed
-from autograd_lite.compare import compare
+from autograd_lite.comparison import compare
 from autograd_lite.graph import draw
 from nn import datasets, train
 

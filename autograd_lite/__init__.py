@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from . import ops
 from .anomaly import AnomalyError, detect_anomaly
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .check import GradcheckError, gradcheck, gradgradcheck
-from .compare import assert_same, check_backward, compare, compare_layers
-from .convert import get_default_dtype, set_default_dtype
+from .comparison import assert_same, check_backward, compare, compare_layers
 from .creation import (
     arange,
     default_generator,
@@ -24,7 +22,9 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .functions import (
+from .engine import ops
+from .engine.arrays import get_default_dtype, set_default_dtype
+from .engine.functions import (
     abs,
     all,
     allclose,
@@ -112,11 +112,11 @@ from .functions import (
     var,
     where,
 )
-from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .engine.tape import tape
+from .engine.tensor import Tensor, as_tensor, tensor
 from .origin import Place, origin_of, record_lines
-from .symbol import formula
-from .tape import tape
-from .tensor import Tensor, as_tensor, tensor
+from .program.expr import formula
 
 cat = concat = concatenate
 clamp = clip

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .ops import Op
+from .engine.ops import Op
+from .engine.tape import Array, walk
+from .engine.tensor import Tensor
 from .origin import origin_of, place, record_lines
-from .symbol import as_symbol, forward_text, gradients, input_names
-from .tape import Array, walk
-from .tensor import Tensor
+from .program.expr import as_symbol, forward_text, gradients, input_names
 
 __all__ = ["AnomalyError", "detect_anomaly"]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .functions import reshape, stack
-from .modes import enable_grad
-from .tape import tape
-from .tensor import Tensor, as_tensor, own, pull_in_mode, seed_of, wrap
+from .engine.functions import reshape, stack
+from .engine.modes import enable_grad
+from .engine.tape import tape
+from .engine.tensor import Tensor, as_tensor, own, pull_in_mode, seed_of, wrap
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .calculus import as_tuple, called, grad_or_zeros
-from .modes import no_grad
-from .tape import Array, tape
-from .tensor import Tensor, as_tensor
+from .engine.modes import no_grad
+from .engine.tape import Array, tape
+from .engine.tensor import Tensor, as_tensor
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck", "numeric_gradient"]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .convert import as_array, get_default_dtype
-from .functions import sizes
-from .modes import mode
-from .tensor import Tensor
+from .engine.arrays import as_array, get_default_dtype
+from .engine.functions import sizes
+from .engine.modes import mode
+from .engine.tensor import Tensor
 
 _generator: np.random.Generator | None = None  # made at first use, as that takes 8 ms
 

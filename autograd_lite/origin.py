@@ -9,8 +9,8 @@ from types import FrameType
 from typing import Any, NamedTuple, Self
 from weakref import ref
 
-from . import modes
-from .modes import mode
+from .engine import modes
+from .engine.modes import mode
 
 __all__ = ["Place", "place", "record_lines"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 import nn
-from autograd_lite import Tensor, manual_seed, tensor
+from autograd_lite import Tensor, manual_seed
+from autograd_lite.engine import tensor
 from autograd_lite.graph import draw
 from nn import datasets
 

@@ -12,7 +12,7 @@ import numpy as np
 
 import nn
 from autograd_lite import Tensor, manual_seed
-from autograd_lite.compare import compare
+from autograd_lite.comparison import compare
 from autograd_lite.graph import draw
 from nn import datasets, train
 

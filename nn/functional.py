@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import Tensor, default_generator, functions, ops
+from autograd_lite import Tensor, default_generator
 from autograd_lite.creation import drawn
-from autograd_lite.functions import (
+from autograd_lite.engine import functions, ops
+from autograd_lite.engine.functions import (
     elu,
     gelu,
     hardtanh,
@@ -28,9 +29,9 @@ from autograd_lite.functions import (
     softplus,
     tanh,
 )
-from autograd_lite.modes import asked
-from autograd_lite.ops import Op, from_zero
-from autograd_lite.tensor import as_tensor, record
+from autograd_lite.engine.modes import asked
+from autograd_lite.engine.ops import Op, from_zero
+from autograd_lite.engine.tensor import as_tensor, record
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",

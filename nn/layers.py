@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import Tensor, functions, get_default_dtype, ops
+from autograd_lite import Tensor, get_default_dtype
+from autograd_lite.engine import functions, ops
 
 from . import functional, init
 from .module import Module, Parameter

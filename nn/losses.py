@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_lite import Tensor
-from autograd_lite.tensor import as_tensor
+from autograd_lite.engine.tensor import as_tensor
 
 from . import functional
 from .module import Module

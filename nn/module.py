@@ -9,8 +9,8 @@ from weakref import ref
 import numpy as np
 
 from autograd_lite import Tensor, origin
-from autograd_lite.convert import as_array
-from autograd_lite.tensor import Handle, changed, tick
+from autograd_lite.engine.arrays import as_array
+from autograd_lite.engine.tensor import Handle, changed, tick
 
 __all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
 

@@ -19,8 +19,8 @@ from zlib import crc32
 
 import numpy as np
 
-from autograd_lite import functions as F
-from autograd_lite.ops import Op, table
+from autograd_lite.engine import functions as F
+from autograd_lite.engine.ops import Op, table
 
 Array = np.ndarray[Any, Any]
 Factory = Callable[[np.random.Generator], list[Array]]

@@ -7,7 +7,8 @@ import pytest
 
 import autograd_lite as ag
 import nn
-from autograd_lite import AnomalyError, detect_anomaly, tensor
+from autograd_lite import AnomalyError, detect_anomaly
+from autograd_lite.engine import tensor
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

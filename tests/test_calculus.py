@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, tensor
+from autograd_lite import Tensor
+from autograd_lite.engine import tensor
 
 X = np.array([0.5, -1.0, 2.0])
 

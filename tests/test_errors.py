@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, ops, tensor
-from autograd_lite import functions as F
+from autograd_lite import Tensor
+from autograd_lite.engine import functions as F
+from autograd_lite.engine import ops, tensor
 
 
 class World:

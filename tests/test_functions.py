@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, tensor
-from autograd_lite import functions as F
+from autograd_lite import Tensor
+from autograd_lite.engine import functions as F
+from autograd_lite.engine import tensor
 
 Snippet = Callable[..., Any]
 SAME: dict[str, tuple[Snippet, list[Any]]] = {}

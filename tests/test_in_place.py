@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, tape, tensor
-from autograd_lite import functions as F
+from autograd_lite import Tensor, tape
+from autograd_lite.engine import functions as F
+from autograd_lite.engine import tensor
 from tests.helpers import grad, leaf
 
 
@@ -153,7 +154,7 @@ def test_mutation_of_a_view_changes_its_base(route: str) -> None:
 
 
 def test_data_changed_by_an_optimiser_is_detected() -> None:
-    from autograd_lite.tensor import changed
+    from autograd_lite.engine.tensor import changed
 
     x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     z = x * w

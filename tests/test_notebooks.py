@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autograd_lite import Graph
-from autograd_lite.compare import Report
+from autograd_lite.comparison import Report
 from autograd_lite.derivation import Derivation
 from nn import Module
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, gradcheck, tensor
-from autograd_lite.modes import like_numpy, mode
+from autograd_lite import Tensor, gradcheck
+from autograd_lite.engine import tensor
+from autograd_lite.engine.modes import like_numpy, mode
 
 DATA = np.random.default_rng(0).standard_normal((3, 4))
 

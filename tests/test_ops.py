@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, ops
-from autograd_lite.ops import Op, table
+from autograd_lite import Tensor
+from autograd_lite.engine import ops
+from autograd_lite.engine.ops import Op, table
 from tests.cases import CASES, CASES_OF, Array, Case
 
 H = 1e-3  # the fourth-order quotient below is then right to about 1e-11

@@ -11,8 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import autograd_lite as ag
-from autograd_lite import Tensor, ops, tape
-from autograd_lite import functions as F
+from autograd_lite import Tensor, tape
+from autograd_lite.engine import functions as F
+from autograd_lite.engine import ops
 
 Array = np.ndarray[Any, Any]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, protocols
+from autograd_lite import Tensor
+from autograd_lite.engine import protocol as protocols
 
 A = np.random.default_rng(0).uniform(0.2, 0.9, (3, 3))
 B = np.random.default_rng(1).uniform(0.2, 0.9, (3, 3))

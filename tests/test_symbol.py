@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from autograd_lite import ops
-from autograd_lite.ops import Op
-from autograd_lite.symbol import Symbol, formula, formulas, gradients, namespace, reads
-from autograd_lite.tape import fit
+from autograd_lite.engine import ops
+from autograd_lite.engine.ops import Op
+from autograd_lite.engine.tape import fit
+from autograd_lite.program.expr import Symbol, formula, formulas, gradients, namespace, reads
 from tests.cases import CASES
 
 NAMES = namespace()

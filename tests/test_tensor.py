@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, tensor
+from autograd_lite import Tensor
+from autograd_lite.engine import tensor
 
 
 def leaf(values: Any, dtype: Any = np.float64) -> Tensor:

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, ops, tape, tensor
-from autograd_lite import functions as F
+from autograd_lite import Tensor, tape
+from autograd_lite.engine import functions as F
+from autograd_lite.engine import ops, tensor
 from tests.helpers import grad, grad_array, leaf
 
 LONG = 100_000

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import convert
-from ..modes import mode
-from ..ops import Op
-from ..tensor import Tensor, changed, deliver, tick, wrap
-from . import trace
-from .captures import Captured, Untraceable
-from .descent import Descent, Differs
+from ..engine import arrays as convert
+from ..engine.modes import mode
+from ..engine.ops import Op
+from ..engine.tensor import Tensor, changed, deliver, tick, wrap
+from . import watch as trace
+from .emit import Writer
+from .guards import Captured, Untraceable
 from .lower import Step, lower
-from .write import Writer
+from .step import Descent, Differs
 
 __all__ = ["Compiled", "compile"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Argument, Program, is_number
-from ..simplify import Maker, fold
-from ..symbol import Symbol
+from ..program.expr import Symbol
+from ..program.passes import Maker, fold
+from ..program.trace import Argument, Program, is_number
 
 __all__ = ["Step", "is_draw", "is_range", "lower"]
 

@@ -11,14 +11,14 @@ from zlib import crc32
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..origin import Place, origin_of
-from ..program import Argument, Program, trace
-from ..simplify import spell_out
-from ..tensor import Tensor
+from ..program.passes import spell_out
+from ..program.trace import Argument, Program, trace
 from .check import Check, check
-from .naming import name_program
-from .paper import as_latex, as_markdown, as_text
+from .names import name_program
 from .source import Source, execute, key_of, shorten, signature
+from .text import as_latex, as_markdown, as_text
 from .textbook import simplify
 
 __all__ = ["Check", "Derivation", "Line", "derive"]

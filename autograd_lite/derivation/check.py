@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Program
-from .paper import operations
+from ..program.trace import Program
 from .source import Source, execute
+from .text import operations
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Statement, is_leaf, is_number, is_range, named
-from ..symbol import ATOM, COMPARE, PLUS, POWER, TIMES, UNARY, Symbol, Writer
-from .naming import ERF_SLOPE, TAKEN, root
+from ..program.expr import ATOM, COMPARE, PLUS, POWER, TIMES, UNARY, Symbol, Writer
+from ..program.trace import Statement, is_leaf, is_number, is_range, named
+from .names import ERF_SLOPE, TAKEN, root
 from .source import is_identity, part_text, reads_each_once, shape_text
 from .textbook import is_one_hot, keeps_all
 

@@ -8,11 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import is_basic
-from ..program import Argument, Program, Statement, is_leaf, is_number, is_range, leaf, named, parts
-from ..simplify import BLOCKS, VIEWS, Maker, cost, swapped
-from ..symbol import ATOM, INFIX, PLUS, POWER, TIMES, UNARY, Symbol, Writer
-from .naming import give, local_letter
+from ..engine.ops import is_basic
+from ..program.expr import ATOM, INFIX, PLUS, POWER, TIMES, UNARY, Symbol, Writer
+from ..program.passes import BLOCKS, VIEWS, Maker, cost, swapped
+from ..program.trace import (
+    Argument,
+    Program,
+    Statement,
+    is_leaf,
+    is_number,
+    is_range,
+    leaf,
+    named,
+    parts,
+)
+from .names import give, local_letter
 
 WIDTH = 88
 INDENT = " " * 4

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
-from ..program import Program, Statement, is_leaf, is_number, is_range, leaves, named
-from ..simplify import (
+from ..engine import ops
+from ..program.expr import Symbol
+from ..program.passes import (
     Joiner,
     Maker,
     cost,
@@ -28,7 +28,7 @@ from ..simplify import (
     share,
     swapped,
 )
-from ..symbol import Symbol
+from ..program.trace import Program, Statement, is_leaf, is_number, is_range, leaves, named
 
 __all__ = ["simplify"]
 

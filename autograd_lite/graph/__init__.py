@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import origin
 from ..creation import default_generator
-from ..modes import enable_grad
+from ..engine.modes import enable_grad
+from ..engine.tensor import Tensor, tensor
 from ..origin import record_lines
-from ..tensor import Tensor, tensor
 from . import dot, film, mermaid, render, text
 from .cards import Writer
 from .fold import fold
@@ -158,7 +158,7 @@ def compared(loss: Tensor, compare: Any, model: Any) -> Any:
             f"draw: compare is a {type(compare).__name__}; give a dictionary of gradients, such as "
             '{"fc1.weight": dW}, or a report of compare()'
         )
-    from ..compare import compare as judge
+    from ..comparison import compare as judge
 
     return judge(loss, compare, model)
 

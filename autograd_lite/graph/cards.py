@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..names import Names, constant, count, number, rounded, words
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
+from ..program.names import Names, constant, count, number, rounded, words
 from .fold import COPIES, HIDDEN, Folded
 from .frames import frames_of, no_numbers, size_of
 from .layout import in_reading_order, lay_out
@@ -213,7 +213,7 @@ class Writer:
 
     def put_formulas(self, node: Node, t: Tensor) -> None:
         """The printed reading of the operation and of each rule that would be called."""
-        from ..symbol import as_symbol, forward_text, gradients
+        from ..program.expr import as_symbol, forward_text, gradients
 
         uses = self.read.uses[t.serial]
         names = [

@@ -11,7 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from ..names import number, typeset, words
+from ..program.names import number, typeset, words
 from .model import Drawing, Edge, Node
 from .theme import THEMES
 

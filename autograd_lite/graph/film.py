@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..names import number, typeset, words
+from ..program.names import number, typeset, words
 from . import dot, render, text
 from .frames import Facts, Frame, Gift
 from .model import Drawing, Edge, Node

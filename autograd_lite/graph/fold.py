@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
 from .read import Reader, Use
 
 __all__ = ["COPIES", "HIDDEN", "Folded", "fold"]

@@ -15,7 +15,7 @@ import numpy as np
 from ..origin import Place, origin_of
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
+    from ..engine.tensor import Tensor
     from .cards import Writer
 
 SMALL = 64  # elements; of a larger array there are statistics, not the values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..names import typeset, words
+from ..program.names import typeset, words
 from .dot import SIGNS, VANISHING, spoken
 from .model import Drawing, Node
 from .theme import THEMES

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..engine.tensor import Tensor
 from ..origin import calls
-from ..tensor import Tensor
 
 if TYPE_CHECKING:
     from .read import Reader

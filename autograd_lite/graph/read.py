@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..modes import no_grad
-from ..tape import before, pull, walk
-from ..tensor import Tensor
+from ..engine.modes import no_grad
+from ..engine.tape import before, pull, walk
+from ..engine.tensor import Tensor
 from .frames import Facts, size_of
 from .modules import Modules, paths_of
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import nn
 from autograd_lite import Tensor, compare
-from autograd_lite.compare import Report, compare_layers
+from autograd_lite.comparison import Report, compare_layers
 
 Array = np.ndarray[Any, Any]
 Handed = tuple[Tensor, Mapping[str, Any], nn.Module | None]  # the loss, gradients by hand, a model

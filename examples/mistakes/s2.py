@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import sigmoid, softmax, tensor
+from autograd_lite import sigmoid, softmax
+from autograd_lite.engine import tensor
 
 from .gallery import (
     Array,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from autograd_lite import log_softmax, softmax, tensor
+from autograd_lite import log_softmax, softmax
+from autograd_lite.engine import tensor
 
 from .gallery import Handed, draws, leaf, mistake, named
 

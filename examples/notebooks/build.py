@@ -20,7 +20,8 @@
 import numpy as np
 
 import nn
-from autograd_lite import manual_seed, no_grad, tensor
+from autograd_lite import manual_seed, no_grad
+from autograd_lite.engine import tensor
 from nn import datasets
 
 _ = manual_seed(0)

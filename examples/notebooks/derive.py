@@ -20,7 +20,8 @@
 import numpy as np
 
 import nn
-from autograd_lite import derive, manual_seed, randn, tensor
+from autograd_lite import derive, manual_seed, randn
+from autograd_lite.engine import tensor
 
 _ = manual_seed(0)
 

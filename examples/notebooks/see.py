@@ -18,7 +18,8 @@
 
 # %%
 import nn
-from autograd_lite import draw, grad, manual_seed, randn, tensor
+from autograd_lite import draw, grad, manual_seed, randn
+from autograd_lite.engine import tensor
 
 _ = manual_seed(0)
 

@@ -36,10 +36,10 @@ from typing import IO, Any
 import numpy as np
 
 from autograd_lite import check_backward
-from autograd_lite.compare.judge import ABSENT
-from autograd_lite.compare.report import Report
-from autograd_lite.compare.report import error as number
-from autograd_lite.compare.report import told as diagnosis
+from autograd_lite.comparison.answers.judge import ABSENT
+from autograd_lite.comparison.answers.report import Report
+from autograd_lite.comparison.answers.report import error as number
+from autograd_lite.comparison.answers.report import told as diagnosis
 
 from .layers import LAYERS
 from .wire import named, packed, unpacked

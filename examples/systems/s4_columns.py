@@ -19,7 +19,7 @@ from s3_mnist import nearest_mean
 
 import nn
 from autograd_lite import Tensor, log_softmax, no_grad
-from autograd_lite.compare import Report, compare
+from autograd_lite.comparison import Report, compare
 
 REFERENCE = {  # step: train accuracy, loss, test accuracy
     100: (".870", ".501", ".877"),

@@ -17,7 +17,7 @@ import numpy as np
 
 import autograd_lite as ag
 from autograd_lite import Tensor, compare
-from autograd_lite.compare import Report
+from autograd_lite.comparison import Report
 from tests.compare.nets import (
     NETS,
     Net,

@@ -13,9 +13,10 @@ import pytest
 
 import autograd_lite as ag
 import nn
-from autograd_lite import Tensor, tensor
-from autograd_lite.compare import Witness, assert_same, compare, replay
-from autograd_lite.ops import Op
+from autograd_lite import Tensor
+from autograd_lite.comparison import Witness, assert_same, compare, replay
+from autograd_lite.engine import tensor
+from autograd_lite.engine.ops import Op
 
 N, IN, HIDDEN, K = 5, 3, 4, 2  # all different, so that a transpose cannot hide
 
@@ -818,7 +819,7 @@ def test_three_mistakes_are_told_from_the_parameters_alone() -> None:
 
 def test_a_search_that_is_cut_off_says_so(monkeypatch: Any) -> None:
     w = tensor(np.linspace(1, 2, 5), requires_grad=True, name="w")
-    fits = importlib.import_module("autograd_lite.compare.fits")
+    fits = importlib.import_module("autograd_lite.comparison.mistakes.fits")
     monkeypatch.setattr(fits, "SECONDS", -1.0)
     report = compare((w * w).sum(), {"w": -2 * w.data})
     assert "The search for the mistake was cut off." in str(report)

@@ -9,8 +9,9 @@ import pytest
 
 import autograd_lite as ag
 import nn
-from autograd_lite import check_backward, tensor
-from autograd_lite.compare.probe import Function
+from autograd_lite import check_backward
+from autograd_lite.comparison.learners.functions import Function
+from autograd_lite.engine import tensor
 
 Array = Any
 

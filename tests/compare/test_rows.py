@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, compare, ops
-from autograd_lite.compare.mistakes import (
+from autograd_lite import Tensor, compare
+from autograd_lite.comparison.mistakes.places import applies, run, stretched
+from autograd_lite.comparison.mistakes.table import (
     CONSTANTS,
     FITS,
     PRODUCTS,
@@ -17,10 +18,10 @@ from autograd_lite.compare.mistakes import (
     Constant,
     Mistake,
 )
-from autograd_lite.compare.places import applies, run, stretched
-from autograd_lite.compare.replay import Backward
-from autograd_lite.symbol import example
-from autograd_lite.tape import walk
+from autograd_lite.comparison.replay import Backward
+from autograd_lite.engine import ops
+from autograd_lite.engine.tape import walk
+from autograd_lite.program.expr import example
 
 N, K = 5, 4
 

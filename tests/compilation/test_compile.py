@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 
 import autograd_lite as ag
 import nn
-from autograd_lite import Tensor, compile, no_grad, tensor
+from autograd_lite import Tensor, compile, no_grad
 from autograd_lite.compilation import Compiled
-from autograd_lite.ops import Op
+from autograd_lite.engine import tensor
+from autograd_lite.engine.ops import Op
 from nn import functional as F
 from tests.cases import CASES_OF, Case
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import nn
 from autograd_lite import Tensor, compile, manual_seed
-from autograd_lite.compilation.descent import Descent
+from autograd_lite.compilation.step import Descent
 from nn.optim import SGD, Adagrad, Adam, AdamW, RMSprop
 
 RULES: dict[str, Callable[[Any], Any]] = {

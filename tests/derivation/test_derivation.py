@@ -11,8 +11,8 @@ import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, derive
 from autograd_lite.derivation.latex import latex_line
-from autograd_lite.derivation.naming import identifier
-from autograd_lite.ops import Op
+from autograd_lite.derivation.names import identifier
+from autograd_lite.engine.ops import Op
 from tests.cases import CASES_OF
 from tests.derivation.programs import PROGRAMS, RNN, named, normal
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, derive, origin_of, record_lines
-from autograd_lite.ops import Op
-from autograd_lite.tape import tape
+from autograd_lite.engine.ops import Op
+from autograd_lite.engine.tape import tape
 from tests.cases import CASES
 from tests.derivation.programs import PROGRAMS, losses, named, normal, random_program
 

@@ -9,8 +9,8 @@ import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, derive
 from autograd_lite.derivation.latex import latex_code, latex_name
-from autograd_lite.derivation.naming import root
-from autograd_lite.tape import tape
+from autograd_lite.derivation.names import root
+from autograd_lite.engine.tape import tape
 from nn import functional as F
 from tests.derivation.programs import PROGRAMS, named, normal
 from tests.derivation.test_source import agrees

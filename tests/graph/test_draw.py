@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, ops, rand, randn, tensor
-from autograd_lite import functions as F
+from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, rand, randn
+from autograd_lite.engine import functions as F
+from autograd_lite.engine import ops, tensor
 from autograd_lite.graph import draw
 from autograd_lite.graph.fold import LIMIT
 from autograd_lite.graph.model import Node
 from autograd_lite.graph.theme import LIGHT
-from autograd_lite.names import number
+from autograd_lite.program.names import number
 
 
 class Linear:

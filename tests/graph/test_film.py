@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, no_grad, randn, tensor
+from autograd_lite import manual_seed, no_grad, randn
+from autograd_lite.engine import tensor
 from autograd_lite.graph import GraphRenderError, draw
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.theme import DARK

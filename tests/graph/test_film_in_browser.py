@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from autograd_lite import grad, manual_seed, randn, tensor
+from autograd_lite import grad, manual_seed, randn
+from autograd_lite.engine import tensor
 from autograd_lite.graph import draw, film
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.theme import DARK, LIGHT

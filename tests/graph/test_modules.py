@@ -11,17 +11,8 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import (
-    Tensor,
-    cat,
-    default_generator,
-    manual_seed,
-    no_grad,
-    origin,
-    rand,
-    tensor,
-    zeros,
-)
+from autograd_lite import Tensor, cat, default_generator, manual_seed, no_grad, origin, rand, zeros
+from autograd_lite.engine import tensor
 from autograd_lite.graph import draw
 from autograd_lite.graph.fold import REPEATS
 
@@ -420,7 +411,8 @@ def test_constants_are_drawn_if_asked_for():
 
 
 def test_a_second_derivative_is_drawn():
-    from autograd_lite import grad, tensor
+    from autograd_lite import grad
+    from autograd_lite.engine import tensor
 
     x = tensor(2.0, requires_grad=True, name="x")
     slope = grad(lambda x: x**3, create_graph=True)(x)

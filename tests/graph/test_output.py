@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from autograd_lite import cat, tensor
+from autograd_lite import cat
+from autograd_lite.engine import tensor
 from autograd_lite.graph import GraphRenderError, dot, draw
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.dot import spoken
 from autograd_lite.graph.model import Edge
 from autograd_lite.graph.theme import DARK, LIGHT
-from autograd_lite.names import typeset
+from autograd_lite.program.names import typeset
 
 PURE = renderers.find_pure()
 SCRIPT = """

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, rand, tensor
-from autograd_lite.compare import Diagnosis, compare
-from autograd_lite.compare.report import COLOURS
+from autograd_lite import manual_seed, rand
+from autograd_lite.comparison import Diagnosis, compare
+from autograd_lite.comparison.answers.report import COLOURS
+from autograd_lite.engine import tensor
 from autograd_lite.graph import draw
 from autograd_lite.graph.cards import VERDICTS
 from autograd_lite.graph.dot import SIGNS

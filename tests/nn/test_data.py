@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, manual_seed, tensor
+from autograd_lite import Tensor, manual_seed
+from autograd_lite.engine import tensor
 from nn.data import DataLoader, Dataset, Subset, TensorDataset, default_collate, random_split
 
 X = np.arange(30, dtype=np.float32).reshape(10, 3)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import nn.optim.optimizer
-from autograd_lite import Tensor, tensor
+from autograd_lite import Tensor
+from autograd_lite.engine import tensor
 from nn import optim
 from nn.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import Tensor, is_grad_enabled, manual_seed, tensor
+from autograd_lite import Tensor, is_grad_enabled, manual_seed
+from autograd_lite.engine import tensor
 from nn import CrossEntropyLoss, Linear, MSELoss, ReLU, Sequential
 from nn.data import DataLoader, TensorDataset
 from nn.optim import SGD, Adam

@@ -17,7 +17,7 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor
-from autograd_lite.compare import compare
+from autograd_lite.comparison import compare
 
 from . import (
     Array,

@@ -1,0 +1,1 @@
+"""What is said of gradients that were handed in: read, judged, reported."""

@@ -1,0 +1,185 @@
+"""What a learner calls: `compare` for a report, `assert_same` for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..engine.modes import no_grad
+from ..engine.tape import Array, pull, walk
+from ..engine.tensor import Tensor
+from .answers.conventions import common, defer, excused, judged_value, lay_out, put_off
+from .answers.handed import as_gradient, backward_order, check_loss, check_options, read
+from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
+from .answers.report import Report, Witness
+from .mistakes.search import Search
+from .replay import Backward, slopes, sources
+
+
+def compare(
+    loss: Tensor,
+    grads: Mapping[str, Any],
+    model: Any = None,
+    *,
+    value: float | None = None,
+    scale: float = 1.0,
+    transposed: bool | None = None,
+) -> Report:
+    """Gradients by hand against autodiff's, tensor by tensor, and which mistakes explain them.
+
+    `grads` maps names to gradients: arrays, Tensors, nested lists or numbers. A name is the
+    `name` of a tensor that `loss` was computed from, intermediate or input, or a parameter's dotted
+    path in `model`; any subset will do. Shapes are never broadcast. Two gradients are the same if
+    the norm of their difference is up to 1e-9 of theirs, 1e-4 if either is float32. What follows
+    from a wrong gradient above by the right rule is "inherited", not wrong. For the wrong ones the
+    mistakes of `mistakes.py` are made on purpose, until the gradients come out as handed in: up to
+    five in a chain, for at most 6 seconds.
+
+    Conventions: `scale` is the loss by hand over `loss`, such as n for a sum where `loss` is a
+    mean; it is found out if `value`, the loss by hand, is handed in, which is then judged first.
+    `transposed` says whether matrices are handed in as transposes. If it is None, it is found out
+    from shapes, as are lost axes of size 1; so is a 1/n that parameters have and intermediates do
+    not. The verdict is then "ok, other convention".
+
+    The tape stays, no `.grad` changes and no hook runs; it works before `backward()` and after
+    `backward(retain_graph=True)`. RuntimeError for a tape that was released and a loss of several
+    elements; ValueError for a name that is unknown, ambiguous, or of a tensor that needs no
+    gradient, and for a scale of 0; TypeError for what is not numbers.
+
+    >>> x = tensor([[1.0, 2.0]]); w = tensor([[3.0], [4.0]], requires_grad=True, name="w")
+    >>> z = x @ w
+    >>> z.name = "z"
+    >>> loss = (z * z).sum()
+    >>> report = compare(loss, {"z": 2 * z.data, "w": x.data.T @ z.data})
+    >>> report.ok, report.first_wrong.name, report.first_wrong.diagnoses[0].slug
+    (False, 'w', 'factor-half')
+    >>> print(report)
+    tensor  shape   max abs err  rel err  verdict     diagnosis
+    z       (1, 1)  0.0e+00      0.0e+00  ok
+    w       (2, 1)  2.2e+01      5.0e-01  wrong here  the 2 of a square forgotten, or a 1/2 too many
+    1 gradient agrees, 1 is wrong on its own. Fix w first.
+    w: element (1, 0): yours 22, autodiff 44, finite difference 44.
+    """
+    check_options(model, scale, transposed)
+    if value is not None:
+        value = float(as_gradient("the loss", value).reshape(()))
+    check_loss(loss)
+    order = list(backward_order(loss))
+    parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
+    hands = read(grads, order, parameters)
+    absent = {p: name for name, p in reversed(parameters.items()) if p.requires_grad}
+
+    with no_grad(), np.errstate(all="ignore"):
+        nodes = list(walk(loss))
+        true: dict[Tensor, Any] = {}
+        pull([(loss, np.ones(loss.shape, loss.dtype))], keep=True, hooks=False, found=true)
+        first, scale = judged_value(loss, nodes, value, scale)
+        lay_out(hands, scale, transposed)
+        n, late = defer(nodes, hands, true)
+        own = {t: hand.own for t, hand in hands.items() if hand.own is not None}
+        back = Backward(nodes, {t: g.astype(t.dtype) for t, g in own.items()}, {})
+        rows: dict[Tensor, Row] = {}
+        for t in dict.fromkeys([*order, *hands, *reversed(absent)]):
+            if t in hands:
+                zero = np.zeros(t.shape, t.dtype)  # for a parameter that this loss does not use
+                right, follows = (np.asarray(g.get(t, zero)) for g in (true, back.made))
+                row = judge(hands[t], right, follows, scale_of(loss))
+                row = excused(row, loss, back, t, own.get(t), right)
+                rows[t] = put_off(row, n) if t in late else row
+            elif t in absent:
+                rows[t] = Row(absent[t], t.shape, ABSENT)
+        labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in nodes if t.name}
+        search = Search(back, {t: own.get(t, hand.given) for t, hand in hands.items()}, labels)
+        rows, formula = named(search, rows)
+        remarks = (
+            f"Yours are divided by scale, {scale:g}." if scale != 1 else common(rows),
+            "The search for the mistake was cut off." if search.late else "",
+        )
+        return Report(
+            float(loss.data.item()),
+            (*first, *blamed(loss, rows)),
+            witness(loss, rows, own, true),
+            formula,
+            tuple(filter(None, remarks)),
+        )
+
+
+def named(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], str]:
+    """The rows with the mistakes that explain the wrong ones, and the first one's formulas.
+
+    What the mistake of a row above explains is inherited.
+    """
+    wrong = [t for t, row in rows.items() if row.verdict == WRONG]
+    found = search.explain(wrong) if wrong else {}
+    first = found.get(wrong[0]) if wrong else None
+    formula = f"{rows[wrong[0]].name}: {first.formula}." if first and first.formula else ""
+    for t, finding in found.items():
+        rows[t] = replace(rows[t], diagnoses=finding.diagnoses)
+        for u in finding.also:
+            name = rows[t].name
+            rows[u] = replace(
+                rows[u], verdict=INHERITED, note=f"the mistake of {name}", mistake_of=name
+            )
+    return rows, formula
+
+
+def assert_same(
+    loss: Tensor,
+    grads: Mapping[str, Any],
+    model: Any = None,
+    *,
+    value: float | None = None,
+    scale: float = 1.0,
+    transposed: bool | None = None,
+) -> None:
+    """Raise AssertionError with the table of `compare`, unless its report is ok.
+
+    >>> x = tensor(3.0, requires_grad=True, name="x")
+    >>> assert_same(x * x, {"x": 6.0})
+    """
+    __tracebackhide__ = True  # pytest then shows the caller's line
+    report = compare(loss, grads, model, value=value, scale=scale, transposed=transposed)
+    if not report.ok:
+        raise AssertionError(f"gradients differ from autodiff\n{report}")
+
+
+def blamed(loss: Tensor, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
+    """The rows, with the tensors that the inherited ones have their mistake from.
+
+    If all above agree within the tolerance, it is their rounding that cancellation made visible.
+    """
+    wrong = {t: row.name for t, row in rows.items() if row.verdict == WRONG or row.mistake_of}
+    above = sources(loss, wrong)
+    names = [row.name for row in rows.values()]
+    found = []
+    for t, row in rows.items():
+        if row.verdict == INHERITED and not row.mistake_of:
+            causes = sorted(above.get(t, ()), key=names.index)
+            cause = "from " + ", ".join(causes) if causes else "the rounding above explains it"
+            note = "; ".join(filter(None, (cause, row.note)))
+            row = replace(row, verdict=INHERITED if causes else SMALL, note=note)
+        found.append(row)
+    return tuple(found)
+
+
+def witness(
+    loss: Tensor,
+    rows: dict[Tensor, Row],
+    yours: Mapping[Tensor, Array],
+    true: dict[Tensor, Any],
+) -> Witness | None:
+    """The worst element of the first wrong gradient, and what a finite difference says."""
+    for t, row in rows.items():
+        mine = yours.get(t)
+        if row.verdict == WRONG and mine is not None:
+            right = np.asarray(true.get(t, np.zeros(t.shape)))
+            difference = np.abs(mine.astype(np.float64) - right)
+            place = np.unravel_index(np.argmax(difference), t.shape)
+            element = tuple(int(i) for i in place)
+            sides = slopes(loss, t, element)
+            numbers = float(mine[element]), float(right[element])
+            return Witness(row.name, element, *numbers, sides, float(loss.data.item()))
+    return None

@@ -1,0 +1,1 @@
+"""The code of learners: functions, layers and classes with a backward by hand, run and judged."""

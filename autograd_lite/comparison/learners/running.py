@@ -1,0 +1,141 @@
+"""Running a learner's code: on the same random numbers, and the report on what it gives."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...creation import default_generator
+from ...engine.tape import Array
+from ...engine.tensor import Tensor
+from ..answers.handed import as_gradient
+from ..answers.judge import ABSENT, FINE, WRONG, Row, largest
+from ..answers.report import Report
+from ..doors import compare
+
+Shape = tuple[int, ...]
+
+# All different, and no two classes: equal sizes let a transpose or a wrong axis pass. Two layers
+# have 3 inputs, 4 hidden and 3 outputs, in batches of 5.
+N, IN, HIDDEN, OUT = 5, 3, 4, 6
+
+
+def generators(owners: Sequence[Any]) -> list[Any]:
+    """Our generator, and those that functions or the methods of objects see outside of themselves:
+    in their modules, their classes and the functions around them."""
+    found: list[Any] = [default_generator()]
+    for owner in owners:
+        for member in (owner, *(m for c in type(owner).__mro__ for m in vars(c).values())):
+            seen = [member, *getattr(member, "__globals__", {}).values()]
+            for cell in getattr(member, "__closure__", None) or ():
+                with suppress(ValueError):  # not filled yet
+                    seen.append(cell.cell_contents)
+            found += [g for g in seen if isinstance(g, np.random.Generator | np.random.RandomState)]
+    return list({id(g): g for g in found}.values())
+
+
+@contextmanager
+def same_numbers(generators: Sequence[Any]) -> Iterator[None]:
+    """What is drawn meanwhile from these generators, from np.random and from random is drawn again
+    the next time."""
+    old = [g for g in generators if isinstance(g, np.random.RandomState)]
+    new = [g.bit_generator for g in generators if isinstance(g, np.random.Generator)]
+    kept = random.getstate(), np.random.get_state(legacy=False), [g.get_state() for g in old]
+    states: list[Any] = [g.state for g in new]
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+        for g, state in zip(old, kept[2], strict=True):
+            g.set_state(state)
+        for bits, state in zip(new, states, strict=True):
+            bits.state = state
+
+
+def told_apart(plain: Array, y: Array) -> str:
+    """How what a forward gives on arrays and on Tensors differs, in words; "" if it does not.
+
+    >>> told_apart(np.array([1.0, 2.0]), np.array([1.0, 3.0]))[:51]
+    'gives 2 on arrays and 3 on Tensors at element (1,);'
+    """
+    remedy = (
+        "; no gradient is judged before they agree: use NumPy functions, np.f(x) for x.f(), and "
+        "make generators of random numbers once"
+    )
+    if plain.shape != y.shape:
+        return f"gives shape {plain.shape} on arrays and {y.shape} on Tensors{remedy}"
+    size = largest(plain[np.isfinite(plain)])
+    differ = np.argwhere(~np.isclose(plain, y, rtol=FINE, atol=FINE * size, equal_nan=True))
+    if not len(differ):
+        return ""
+    place = tuple(int(i) for i in differ[0])
+    where = f" at element {place}" if place else ""
+    return f"gives {plain[place]:.6g} on arrays and {y[place]:.6g} on Tensors{where}{remedy}"
+
+
+def hides(arrays: Mapping[str, Array]) -> bool:
+    """Whether these inputs let some mistakes pass: an axis of 1 or 2, two equal sizes, zeros."""
+    floats = [a for a in arrays.values() if a.dtype.kind == "f"]
+    return any(
+        not a.any() or min(a.shape, default=3) < 3 or len(set(a.shape)) < a.ndim for a in floats
+    )
+
+
+def fault(name: str, note: str, shape: Shape = ()) -> Row:
+    """The row of something that cannot be compared."""
+    return Row(name, shape, WRONG, note)
+
+
+def raised(error: Exception) -> str:
+    """What a function raised, in one line."""
+    return f"raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+
+
+class Named:
+    """Tensors under names, as `compare` reads them from a model."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.tensors = tensors
+
+    def named_parameters(self, remove_duplicate: bool = True) -> list[tuple[str, Tensor]]:
+        return list(self.tensors.items())
+
+
+def reported(
+    loss: Tensor, grads: Mapping[str, Any], wanted: Mapping[str, Tensor], problems: Sequence[Row]
+) -> Report:
+    """The report of `compare`, with rows for what is no gradient; `wanted` gets a row each."""
+    problems, fine = list(problems), {}
+    for name, value in grads.items():
+        try:
+            fine[name] = as_gradient(name, value)
+        except TypeError as error:
+            text = str(error).removeprefix("compare: ")
+            problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
+    if fine:
+        report = compare(loss, fine, Named(wanted))
+    else:
+        rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
+        report = Report(loss=float(loss.data.item()), rows=tuple(rows), witness=None)
+    told = {row.name for row in problems}
+    kept = (row for row in report.rows if not (row.verdict == ABSENT and row.name in told))
+    return replace(report, rows=(*problems, *kept))
+
+
+def noted(report: Report, name: str, note: str) -> Report:
+    """The report with a remark on one row."""
+    return replace(
+        report,
+        rows=tuple(
+            replace(row, note="; ".join(filter(None, (note, row.note))))
+            if row.name == name
+            else row
+            for row in report.rows
+        ),
+    )

@@ -1,0 +1,216 @@
+"""What layers did in their backward: the gradients that they kept, and the steps that they made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...calculus import grad_or_zeros
+from ...engine.modes import enable_grad, like_numpy
+from ...engine.tape import Array
+from ...engine.tensor import Tensor
+from ..answers.judge import FINE, WRONG, Diagnosis, Row, contrast, distance, fitted, spreads
+from ..answers.report import Report
+from ..doors import witness
+from ..mistakes.table import said
+from .classes import Params, as_floats
+from .running import fault, generators, same_numbers
+
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+
+
+@dataclass
+class Step:
+    """What one layer computed on Tensors."""
+
+    name: str
+    x: Tensor
+    y: Tensor
+    value: Array  # of y, as a layer after it may change it in place
+    params: dict[str, Tensor]
+
+
+@dataclass
+class Pulled:
+    """What the backward of one layer did: with which upstream, giving what, changing what."""
+
+    upstream: Array
+    given: Any
+    before: dict[str, Array]
+    after: dict[str, Array]
+    kept: dict[str, Any]
+    written: dict[str, Array]  # the attributes that are new or changed
+
+
+@dataclass
+class Move:
+    """The change of a parameter by -lr, the gradient that it should be, and how many of those it
+    is, if it is a multiple."""
+
+    layer: str
+    name: str
+    p: str
+    stepped: Array
+    basis: Array
+    factor: float | None
+
+
+class Updates:
+    """The updates of one backward pass.
+
+    They put the gradients of parameters into `grads`: those that layers kept, and for the others
+    their steps. `rows` are steps that do not follow from the gradient that was kept, `said` is what
+    is to be said of gradients because of the updates, and `taken` are the steps that are wrong for
+    sure where the gradient is right, by name.
+    """
+
+    def __init__(
+        self, params: Params, rate: float, pulled: Mapping[str, Pulled], grads: dict[str, Any]
+    ) -> None:
+        self.params, self.rate, self.pulled, self.grads = params, rate, pulled, grads
+        self.moving = any(  # whether the layers update themselves
+            not np.array_equal(did.before[p], did.after[p], equal_nan=True)
+            for did in pulled.values()
+            for p in did.before
+        )
+        self.moves: list[Move] = []
+        self.rows: list[Row] = []
+        self.said: dict[str, list[Diagnosis]] = {}
+        self.taken: dict[str, Move] = {}
+
+    def read(self, step: Step, layer: Any) -> None:
+        """Take in what a layer did, if its backward was called; layers come in backward order."""
+        did = self.pulled.get(step.name)
+        if did is None:
+            return
+        upstream = fitted(did.upstream, step.y.shape)
+        inputs = (step.x, *step.params.values())
+        if upstream is None:  # as the row of the output says: nothing follows from it
+            right = tuple(Tensor(np.zeros(t.shape)) for t in inputs)
+        else:
+            right = grad_or_zeros((step.y,), inputs, (upstream,), False, True)
+            if self.moving and self.updated_too_soon(layer, step, did, upstream, right[0].data):
+                diagnosis = Diagnosis(*said("updated-weights", "updated-too-soon")[0], True)
+                self.said.setdefault(step.x.name, []).append(diagnosis)
+        for (p, t), local in zip(step.params.items(), right[1:], strict=True):
+            self.read_parameter(step.name, p, t, did, local.data)
+
+    def read_parameter(self, layer: str, p: str, t: Tensor, did: Pulled, local: Array) -> None:
+        """Take in the kept gradient of a parameter, or its step; `local` is what follows from the
+        layer's upstream."""
+        before, after, kept = did.before[p], did.after[p], did.kept.get(p)
+        if kept is not None:
+            self.grads[t.name] = kept  # of a layer that is used twice, what it has in the end
+        if not self.moving and (kept is not None or local.any()):
+            return
+        if before.shape != after.shape:
+            note = f"gives it the shape {after.shape}"
+            self.rows.append(fault(f"{t.name} update", note, t.shape))
+            if kept is None and spreads(before.shape, after.shape):
+                self.grads[t.name] = (before - after) / self.rate  # such as a bias without its sum
+            return
+        stepped = (before - after) / self.rate
+        noise = ROUNDING * (np.abs(before) + np.abs(after)) / abs(self.rate)
+        basis = local if kept is None else fitted(as_floats(kept), t.shape)
+        if basis is None:
+            return
+        move = Move(layer, t.name, p, stepped, basis, multiple(stepped, basis, noise))
+        if kept is None:
+            self.moves.append(move)
+        elif move.factor != 1:
+            note = "the step does not follow from the gradient"
+            most, error = distance(stepped, basis)
+            found = self.diagnoses(move, sure=True)
+            self.rows.append(Row(f"{t.name} update", t.shape, WRONG, note, most, error, found))
+
+    def updated_too_soon(
+        self, layer: Any, step: Step, did: Pulled, upstream: Array, right: Array
+    ) -> bool:
+        """Whether the gradient of the input is wrong, and right for the weights after the
+        update."""
+        try:
+            given = fitted(as_floats(did.given), step.x.shape)
+        except (TypeError, ValueError):
+            return False
+        if given is None or distance(given, right)[1] <= FINE:
+            return False
+        (twin,) = self.params.copies((layer,))
+        for p, a in did.after.items():
+            self.params.put(twin, p, Tensor(a))
+        x = Tensor(step.x.data.copy(), requires_grad=True)
+        with like_numpy(), enable_grad(), same_numbers(generators([twin])):
+            y = twin.forward(x)
+        return distance(given, grad_or_zeros((y,), (x,), (upstream,), False)[0].data)[1] <= FINE
+
+    def settle(self) -> None:
+        """Hand in the steps as gradients.
+
+        A step of -1 or 0 gradients is a mistake of the update, and so is a rate of one layer that
+        the others have not; any other factor is a mistake of the gradient first.
+        """
+        everywhere = same([move.factor for move in self.moves])
+        for move in self.moves:
+            layer = [other.factor for other in self.moves if other.layer == move.layer]
+            own_rate = len(layer) > 1 and same(layer) and not everywhere
+            sure = move.factor is not None and (own_rate or move.factor <= 0)
+            # what rounding does to W - lr dW is no mistake of dW
+            handed = move.basis if move.factor == 1 or sure else move.stepped
+            self.grads[move.name] = self.grads.get(move.name, 0.0) + handed
+            self.said.setdefault(move.name, []).extend(self.diagnoses(move, sure))
+            if sure and move.factor != 1:
+                self.taken[move.name] = move
+
+    def diagnoses(self, move: Move, sure: bool) -> tuple[Diagnosis, ...]:
+        """What is wrong with a step that is a multiple of the gradient."""
+        if move.factor in (None, 1):
+            return ()
+        rate = f"{abs(move.factor) * self.rate:.4g} where lr is {self.rate:.4g}"
+        slug = "update-ascent" if move.factor < 0 else "update-rate"
+        words = {-1.0: "update-ascent-once", 0.0: "update-never"}.get(move.factor, slug)
+        return (Diagnosis(*said(slug, words, p=move.p, rate=rate)[0], sure),)
+
+    def judged(self, report: Report, loss: Tensor, wanted: Mapping[str, Tensor]) -> Report:
+        """The report with what is said about the updates: before the rest if it is sure, else
+        after."""
+        rows = []
+        for row in report.rows:
+            sure = [d for d in self.said.get(row.name, ()) if d.exact]
+            unsure = [d for d in self.said.get(row.name, ()) if not d.exact]
+            if row.name in self.taken:
+                move = self.taken[row.name]
+                most, error = distance(move.stepped, move.basis)
+                note = contrast(move.stepped, move.basis)
+                row = replace(row, verdict=WRONG, note=note, max_abs_err=most, rel_err=error)
+                row = replace(row, contrasted=True)
+            if row.verdict == WRONG:
+                row = replace(row, diagnoses=(*sure, *row.diagnoses, *unsure))
+            rows.append(row)
+        report = replace(report, rows=tuple(rows))
+        first = report.first_wrong
+        if first is not None and first.name in self.taken:
+            t, move = wanted[first.name], self.taken[first.name]
+            found = witness(loss, {t: first}, {t: move.stepped}, {t: move.basis})
+            report = replace(report, witness=found)
+        return replace(report, rows=(*report.rows, *self.rows))
+
+
+def same(factors: Sequence[float | None]) -> bool:
+    """Whether these are one number, up to rounding."""
+    numbers = [f for f in factors if f is not None]
+    return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6
+
+
+def multiple(stepped: Array, basis: Array, noise: Array) -> float | None:
+    """The number that `stepped` is of `basis`, up to rounding; None if it is no multiple."""
+    top = float(np.abs(basis).max(initial=0))
+    if not (top and np.isfinite(basis).all() and np.isfinite(stepped).all()):
+        return None
+    factor = float((stepped * (basis / top)).sum() / (basis * (basis / top)).sum())
+    for f in (1.0, -1.0, 0.0, factor):
+        allowed = noise + FINE * max(abs(f), 1) * top
+        if (np.abs(stepped - f * basis) <= allowed).all():
+            return f
+    return None

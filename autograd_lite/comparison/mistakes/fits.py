@@ -1,0 +1,151 @@
+"""Whether a mistake gives the gradients that were handed in, and with which factor."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ...engine.tape import Array
+from ...engine.tensor import Tensor
+from ..answers.judge import distance, largest, tolerance
+from ..replay import Backward
+from .factors import named_factors, sizes
+from .places import made, reached
+
+SECONDS = 6.0  # of search, after which what is found so far is told
+
+
+class Fit(NamedTuple):
+    """A factor with which a mistake gives a gradient, and what it does to the others: those that
+    then are as they were handed in, and those that are not."""
+
+    c: float
+    explained: frozenset[Tensor]
+    spoilt: frozenset[Tensor]
+
+
+class Fits:
+    """The gradients of one comparison, for guesses to be held against.
+
+    `raw` are the gradients as they were handed in, by tensor; those whose shape does not fit are
+    not in `back.yours`.
+    """
+
+    def __init__(self, back: Backward, raw: Mapping[Tensor, Array]) -> None:
+        self.back = back
+        self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
+        self.coarse = {t: tolerance(g, t.data) for t, g in raw.items()}
+        self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
+        counts = {
+            t.args[0].size // max(t.data.size, 1)
+            for t in back.nodes
+            if t.op is not None and t.op.name == "mean"
+        }
+        self.factors = named_factors(*sizes(back.nodes), sorted(counts))
+        self.deadline = time.monotonic() + SECONDS
+        self.below = reached(back, self.target)
+
+    @property
+    def late(self) -> bool:
+        """Whether the time for the search is over."""
+        return time.monotonic() > self.deadline
+
+    def agrees(self, t: Tensor, g: Array) -> bool:
+        """Whether `g` is what was handed in for `t`."""
+        mine = self.target[t]
+        if squeezed(mine) != squeezed(g):
+            return False
+        if max(largest(mine), largest(g)) <= self.floor[t]:
+            return True
+        return distance(mine, g.reshape(mine.shape))[1] <= self.coarse[t]
+
+    def explains(self, t: Tensor, g: Array) -> bool:
+        """Whether `g` is what was handed in for `t` and the right gradient is not, by far."""
+        mine, right = self.target[t], made(self.back, t)
+        if not self.agrees(t, g):
+            return False
+        if squeezed(g) != squeezed(right):
+            return True
+        gap = largest(mine - right.reshape(mine.shape))
+        return largest(mine - g.reshape(mine.shape)) <= 1e-2 * gap
+
+    def wrong(self, back: Backward, among: list[Tensor]) -> list[Tensor]:
+        """The tensors whose gradient is not what that pass gives, in backward order."""
+        return [t for t in among if not self.agrees(t, made(back, t))]
+
+    def fit(
+        self, back: Backward, t: Tensor, p: Tensor, certain: Array | float, free: Array, want: str
+    ) -> Fit | None:
+        """The factor c for which the gradient of `p` with `certain + c * free` added gives that of
+        `t`; None if there is none."""
+        if self.late:
+            return None
+        try:
+            moved = back.spread(p, free)
+            fixed = back.spread(p, certain + 0 * free) if np.any(certain) else {}
+            if t not in moved:
+                return None
+            c = self.factor(t, made(back, t) + fixed.get(t, 0), moved[t], want)
+        except (ValueError, IndexError):  # a gradient of that shape cannot be passed on
+            return None
+        if c is None:
+            return None
+        explained: set[Tensor] = set()
+        spoilt: set[Tensor] = set()
+        for u, d in moved.items():
+            if u in self.target:
+                good = self.agrees(u, made(back, u) + fixed.get(u, 0) + c * d)
+                (explained if good else spoilt).add(u)
+        return Fit(c, frozenset(explained), frozenset(spoilt))
+
+    def factor(self, t: Tensor, still: Array, slope: Array, want: str) -> float | None:
+        """The c for which `still + c * slope` explains the gradient of `t`, or None.
+
+        `want` is "names" for factors that have a name, "any" for all but 0, "positive".
+        """
+        mine = self.target[t]
+        if squeezed(still + slope) != squeezed(mine):
+            return None
+        mine = mine.reshape((still + slope).shape)
+        c = ratio(mine - still, slope)
+        if want == "names":
+            c = self.snapped(c, self.coarse[t])
+            c = 1.0 if math.isnan(c) and self.agrees(t, still + slope) else c
+        elif mine.size < 3 or not abs(c) > 1e-12 or (want == "positive" and c < 0):
+            return None
+        return None if math.isnan(c) or not self.explains(t, still + c * slope) else c
+
+    def replaced(self, t: Tensor, p: Tensor, wrong: Array) -> Fit | None:
+        """`fit` for a gradient that takes the place of that of `p` and has another shape: seen in
+        `p` itself, or in the leaf that `p` is the transpose of."""
+        while p is not t and p.op is not None and p.op.name == "mT" and p.parents[0] is not None:
+            p, wrong = p.parents[0], wrong.mT
+        if p is not t or squeezed(self.target[t]) != squeezed(wrong):
+            return None
+        c = self.snapped(ratio(self.target[t].reshape(wrong.shape), wrong), self.coarse[t])
+        c = 1.0 if self.agrees(t, wrong) else c  # both may be rounding of zero
+        if not c or math.isnan(c) or not self.agrees(t, c * wrong):
+            return None
+        return Fit(c, frozenset([t]), frozenset())
+
+    def snapped(self, c: float, coarse: float) -> float:
+        """The factor with a name that `c` is, or NaN."""
+        near = (f for f in self.factors if abs(c - f) <= 10 * coarse * max(abs(f), 1e-3))
+        return next(near, math.nan)
+
+
+def ratio(a: Array, b: Array) -> float:
+    """The factor of `b` that comes nearest to `a`, or NaN."""
+    top = largest(b)
+    if not 0 < top < math.inf or not np.isfinite(a).all():
+        return math.nan
+    v = (b / top).astype(np.float64)
+    return float((v * a).sum() / (v * v).sum()) / top
+
+
+def squeezed(a: Array) -> list[int]:
+    return [n for n in a.shape if n != 1]

@@ -1,0 +1,179 @@
+"""The places of a backward pass in which a mistake can be made, and what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine import ops
+from ...engine.modes import enable_grad
+from ...engine.tape import Array, fit
+from ...engine.tensor import Tensor
+from ..answers.judge import spreads
+from ..replay import Backward, Change, Edge, always, times
+from .table import CURVES, RELUS, Mistake
+
+VIEWS = frozenset({"mT", "reshape", "permute"})
+
+
+class Spot(NamedTuple):
+    """Where a mistake is made: on some of the edges into a tensor, or in its total gradient."""
+
+    p: Tensor
+    edges: tuple[Edge, ...] = ()
+
+    def part(self, back: Backward) -> Array:
+        """The part of the gradient of `p` that comes through this spot."""
+        if not self.edges:
+            return back.made[self.p]
+        return np.asarray(sum(e.part for e in self.edges))
+
+    @property
+    def first(self) -> Edge | None:
+        return self.edges[0] if self.edges else None
+
+    @property
+    def keys(self) -> list[Any]:
+        """What changes of a Backward call it."""
+        return [(e.node, e.i) for e in self.edges] or [self.p]
+
+    def instead(self, wrong: Array) -> dict[Any, Change]:
+        """The changes that put `wrong` into the place of the part."""
+        key, *others = self.keys
+        return {key: always(wrong)} | dict.fromkeys(others, times(0))
+
+
+def spots_of(back: Backward, p: Tensor) -> list[Spot]:
+    """The edges into a tensor, one by one and those of one operation together, and the whole."""
+    arcs = back.into.get(p, [])
+    kinds: dict[str, list[Edge]] = {}
+    for e in arcs:
+        kinds.setdefault(e.node.op.name, []).append(e)
+    several = [Spot(p, tuple(same)) for same in kinds.values() if len(same) > 1]
+    uses = [
+        e
+        for e in arcs
+        if e.node.op.name in VIEWS or any(q is not None and q is not p for q in e.node.parents)
+    ]
+    if 1 < len(uses) < len(arcs) and len(kinds) > 2:  # all but a penalty on the weight itself
+        several.append(Spot(p, tuple(uses)))
+    return [*(Spot(p, (e,)) for e in arcs[::-1]), *several, Spot(p)]
+
+
+def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:
+    """For every tensor, the handed-in tensors that a mistake in its gradient shows in."""
+    outgoing: dict[Tensor, list[Tensor]] = {}
+    for p, parts in back.into.items():
+        for e in parts:
+            outgoing.setdefault(e.node, []).append(p)
+    none: frozenset[Tensor] = frozenset()
+    below: dict[Tensor, frozenset[Tensor]] = {}
+    for node in reversed(back.nodes):
+        found = [below.get(p, none) for p in outgoing.get(node, ())]
+        below[node] = frozenset([node]) if node in handed else none.union(*found)
+    return below
+
+
+def made(back: Backward, t: Tensor) -> Array:
+    """The gradient that a pass gives a tensor: zeros if it does not reach it."""
+    g = back.made.get(t)
+    return np.zeros(t.shape) if g is None else g
+
+
+def is_weight(p: Tensor) -> bool:
+    """Whether a tensor is a leaf that needs a gradient, or a view of one."""
+    while p.op is not None and p.op.name in VIEWS:
+        parent = p.parents[0]
+        if parent is None:
+            return False
+        p = parent
+    return p.op is None and p.requires_grad
+
+
+def activation_above(back: Backward, node: Tensor) -> Edge | None:
+    """The edge of the activation that takes the sum that a matmul is part of."""
+    for _ in range(2):
+        parts = back.into.get(node, ())
+        if len(parts) != 1:
+            return None
+        e = parts[0]
+        if e.node.op.name != "add":
+            return e if e.node.op.name in CURVES | RELUS else None
+        node = e.node
+    return None
+
+
+def sums_of(p: Tensor) -> list[Tensor]:
+    """The matmul that a tensor is, or that it is a sum of."""
+    near = [p, *(q for q in p.parents if q is not None)] if p.op and p.op.name == "add" else [p]
+    return [q for q in near if q.op is not None and q.op.name == "matmul"]
+
+
+def single_slopes(e: Edge, product: Tensor) -> Iterator[tuple[Array, Array, Array]]:
+    """x, w and f' at the single products x_nj w_jk, without and with the bias: (n, j, k)."""
+    x, w = product.args
+    if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**7:
+        return
+    single = x[:, :, None] * w[None]
+    bias = e.p.data - product.data
+    op, kw = e.node.op, e.node.kw
+    for at in (single, single + bias[:, None, :]):
+        with np.errstate(all="ignore"):
+            rule = next(iter(op.rules))
+            yield x, w, np.asarray(rule(np.ones_like(at), op.forward(at, **kw), at, **kw))
+
+
+def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Edge]:
+    """exp(z) / sum(exp(z)) as one softmax of z, whose gradient passes through it alone."""
+    e = next((arc.node for arc in back.into.get(z, ()) if arc.node.op.name in ("exp", "sub")), None)
+    if e is not None and e.op is not None and e.op.name == "sub":
+        e = next((arc.node for arc in back.into.get(e, ()) if arc.node.op.name == "exp"), None)
+    for arc in back.into.get(e, ()) if e is not None else ():
+        d = arc.node
+        s = d.parents[1] if d.op is not None and d.op.name == "div" else None
+        if s is not None and s.op is not None and s.op.name == "sum" and s.parents[0] is e:
+            with enable_grad():
+                whole = ops.softmax(z, axis=s.kw["axis"])
+            yield Edge(whole, 0, z, arc.g, back.made[z])
+
+
+def turned(row: Mistake, e: Edge) -> bool | None:
+    """Whether a wrong rule of `x @ w` runs on transposes for the edge of a product, as the weight
+    stands on its left; None if it is a rule of the other input."""
+    left, right = (p is not None and is_weight(p) for p in e.node.parents)
+    if left and right:  # either may be the weight
+        return e.i != row.which
+    return left if row.which == (1 - e.i if left else e.i) else None
+
+
+def applies(row: Mistake, e: Edge) -> bool:
+    """Whether `row` is a wrong rule of the input of an edge."""
+    if e.node.op.name == "matmul":
+        return turned(row, e) is not None
+    return row.which is None or row.which == e.i
+
+
+def run_on(row: Mistake, e: Edge, g: Any, y: Any, inputs: Any) -> Any:
+    """What the wrong rule of `row` makes of these, arrays or Symbols, for an edge."""
+    if e.node.op.name == "matmul":
+        a, b = inputs
+        return row.wrong(g.mT, y.mT, b.mT, a.mT).mT if turned(row, e) else row.wrong(g, y, a, b)
+    extra = {"op": e.node.op} if row.wants_op else {}
+    return row.wrong(g, y, *inputs, **e.node.kw, **extra)
+
+
+def run(row: Mistake, e: Edge) -> Any:
+    """What the wrong rule of `row` gives for an edge; a pair if it has a free factor."""
+    given = run_on(row, e, e.g, e.node.data, e.node.args)
+    if row.free or e.node.op.name == "matmul":
+        return given
+    given = np.asarray(given)
+    return fit(given, e.p.data) if spreads(e.p.shape, given.shape) else given
+
+
+def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of `given` that broadcasting added to `shape` or stretched."""
+    padded = (1,) * (len(given) - len(shape)) + shape
+    return tuple(i for i, (a, b) in enumerate(zip(given, padded, strict=True)) if a != b)

@@ -1,0 +1,275 @@
+"""Naming mistakes: the fewest guesses that explain every gradient that is wrong, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine.tape import Array
+from ...engine.tensor import Tensor
+from ...program.expr import Symbol, as_symbol, formulas, input_names
+from ..answers.judge import Diagnosis
+from ..replay import Backward
+from .fits import Fits
+from .guesses import Guess, Guesses, made_by
+from .places import Spot, applies, made, run_on
+from .table import CONSTANTS, PRODUCTS, RULES, said
+
+DEEPEST = 5  # mistakes in one chain
+WIDEST = 6  # continuations of one chain that are tried
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The diagnoses of a wrong tensor, and the other tensors that the same mistake explains."""
+
+    diagnoses: tuple[Diagnosis, ...]
+    also: tuple[Tensor, ...]
+    formula: str
+
+
+class Step(NamedTuple):
+    """One mistake of a chain: the guesses that explain `t`, all alike, and what else they do."""
+
+    t: Tensor
+    guesses: list[Guess]
+    also: tuple[Tensor, ...]
+
+
+class Search(Fits):
+    """The search for what explains the gradients of a comparison; `labels` are names of tensors."""
+
+    def __init__(
+        self, back: Backward, raw: Mapping[Tensor, Array], labels: Mapping[Tensor, str]
+    ) -> None:
+        super().__init__(back, raw)
+        self.labels = labels
+
+    def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
+        """What explains the wrong tensors, which are given in backward order."""
+        found: dict[Tensor, Finding] = {}
+        wrong = [t for t in wrong if np.isfinite(self.target[t]).all()]
+        with np.errstate(all="ignore"):
+            twice = self.twice(wrong)
+            groups = [wrong] if twice else self.together(wrong)
+            for group in groups:
+                chain = twice or self.chain(self.back, group, 1) or self.everywhere(group)
+                for depth in range(2, DEEPEST + 1):
+                    chain = chain or self.chain(self.back, group, depth)
+                chain = chain or self.in_series(group)
+                if not chain:
+                    parts = self.partly(group)
+                    whole = len(group) == sum(1 + len(step.also) for step in parts)
+                    chain = parts if whole else self.bounded(group) or parts
+                found |= {step.t: self.finding(step) for step in chain}
+        return found
+
+    def together(self, wrong: list[Tensor]) -> list[list[Tensor]]:
+        """The wrong tensors in groups that one mistake could explain."""
+        place = {t: i for i, t in enumerate(wrong)}  # `in` a list would compare the elements
+        groups: list[set[Tensor]] = []
+        for reach in {*self.below.values(), *(frozenset([t]) for t in wrong)}:
+            new = {t for t in reach if t in place}
+            if new:
+                touching = [g for g in groups if g & new]
+                groups = [g for g in groups if not g & new] + [new.union(*touching)]
+        ordered = [sorted(g, key=place.__getitem__) for g in groups]
+        return sorted(ordered, key=lambda g: place[g[0]])
+
+    def classes(self, back: Backward, wrong: list[Tensor], t: Tensor) -> list[list[Guess]]:
+        """The guesses for one of the wrong tensors, those that do the same together, the ones that
+        explain most first."""
+        among = set(wrong)
+        found: dict[Any, list[Guess]] = {}
+        for guess in Guesses(self, back, t):
+            if guess.spoilt <= among:
+                found.setdefault((guess.explained & among, guess.spoilt), []).append(guess)
+        return [
+            sorted(found[key], key=lambda guess: len(guess.names))
+            for key in sorted(found, key=lambda key: (-len(key[0]), len(key[1])))
+        ]
+
+    def chain(self, back: Backward, wrong: list[Tensor], depth: int) -> list[Step] | None:
+        """At most `depth` mistakes, one after the other, that explain all of `wrong`: those that
+        need the fewest names."""
+        best: list[Step] | None = None
+        for t in wrong[: 4 if depth == 2 else 1]:
+            for guesses in self.classes(back, wrong, t)[:WIDEST]:
+                try:
+                    then = Backward(back.nodes, back.yours, {**back.changes, **guesses[0].changes})
+                except ValueError:  # a gradient of that shape cannot be passed on
+                    then = back
+                left = [u for u in self.wrong(then, wrong) if u not in guesses[0].explained]
+                rest: list[Step] | None = []
+                if left:
+                    stuck = len(left) >= len(wrong) or any(u is t for u in left)
+                    rest = None if stuck or depth == 1 else self.chain(then, left, depth - 1)
+                if rest is None:
+                    continue
+                still = {t, *left}
+                step = Step(t, guesses, tuple(u for u in wrong if u not in still))
+                best = min([best or [step, *rest], [step, *rest]], key=names_of)
+                if names_of(best) == len(best):
+                    return best
+                if self.late:
+                    return best
+        return best
+
+    def everywhere(self, wrong: list[Tensor]) -> list[Step] | None:
+        """The same wrong rule in every operation of a kind."""
+        arcs = [e for parts in self.back.into.values() for e in parts]
+        guesses = Guesses(self, self.back, wrong[0])
+        found: list[Guess] = []
+        for row in [*RULES, *PRODUCTS]:
+            if row.free:
+                continue
+            for kind in sorted(row.ops):
+                mine = [e for e in arcs if e.node.op.name == kind and applies(row, e)]
+                if len(mine) > 1:
+                    changes = {(e.node, e.i): made_by(row) for e in mine}
+                    words = row.sentence.format(op=kind) + f", in all {len(mine)} places"
+                    spot = Spot(mine[0].p, (mine[0],))
+                    found += guesses.whole(spot, changes, ((row.slug, words),))
+        good = [g for g in found if not g.spoilt and g.explained >= set(wrong)]
+        return [Step(wrong[0], good, tuple(wrong[1:]))] if good else None
+
+    def in_series(self, wrong: list[Tensor]) -> list[Step] | None:
+        """Two mistakes one above the other, with nothing handed in between; on small nets."""
+        t, back = wrong[0], self.back
+        if len(back.nodes) > 60:
+            return None
+        places = [p for p in back.made if t in self.below.get(p, ())]
+        arcs = [e for p in places for e in back.into.get(p, ())]
+        for row in [*RULES, *PRODUCTS]:
+            for e in arcs:
+                if self.late or row.free or e.node.op.name not in row.ops or not applies(row, e):
+                    continue
+                try:
+                    change = {(e.node, e.i): made_by(row)}
+                    then = Backward(back.nodes, back.yours, change)
+                    left = self.wrong(then, wrong)
+                except (ValueError, TypeError, IndexError):
+                    continue
+                if not left or left[0] is not t:
+                    continue
+                rest = self.chain(then, left, 1)
+                if rest:
+                    sentence = row.sentence.format(op=e.node.op.name)
+                    names = ((row.slug, sentence), *rest[0].guesses[0].names)
+                    guess = Guess(
+                        names, Spot(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row
+                    )
+                    return [Step(t, [guess], tuple(wrong[1:]))]
+        return None
+
+    def bounded(self, wrong: list[Tensor]) -> list[Step] | None:
+        """A value that was clipped at an unknown bound."""
+        good = (
+            g
+            for g in Guesses(self, self.back, wrong[0]).clipped()
+            if not g.spoilt and g.explained >= set(wrong)
+        )
+        guess = next(good, None)
+        return [Step(wrong[0], [guess], tuple(wrong[1:]))] if guess else None
+
+    def partly(self, wrong: list[Tensor]) -> list[Step]:
+        """Where no chain explains all: what explains single tensors without spoiling others."""
+        found: list[Step] = []
+        left = list(wrong)
+        while left and not self.late:
+            t = left.pop(0)
+            good = [g for g in Guesses(self, self.back, t) if not g.spoilt]
+            if good:
+                most = max(len(g.explained) for g in good)
+                good = [g for g in good if len(g.explained) == most]
+                also = tuple(u for u in left if u in good[0].explained)
+                found.append(Step(t, good, also))
+                left = [u for u in left if u not in good[0].explained]
+        return found
+
+    def twice(self, wrong: list[Tensor]) -> list[Step] | None:
+        """All leaves twice too large, and nothing else wrong."""
+        leaves = {t for t in self.target if t.op is None}
+        if len(leaves) < 2 or set(wrong) != leaves:
+            return None
+        if not all(self.agrees(t, 2 * made(self.back, t)) for t in wrong):
+            return None
+        guess = Guess(said("counted-twice"), Spot(wrong[0]), {}, frozenset(wrong))
+        same = [g for g in Guesses(self, self.back, wrong[0]) if g.explained >= set(wrong)]
+        return [Step(wrong[0], [*same, guess], tuple(wrong[1:]))]
+
+    # ---- telling
+
+    def finding(self, step: Step) -> Finding:
+        """The diagnoses of guesses that explain the same, with the fewest names."""
+        shown: dict[tuple[str, ...], Guess] = {}
+        for guess in step.guesses:
+            shown.setdefault(tuple(slug for slug, _ in guess.names), guess)
+        fewest = min(map(len, shown))
+        simple = [guess for slugs, guess in shown.items() if len(slugs) == fewest]
+        diagnoses = [
+            Diagnosis(slug, words if i else words + self.where(step.t, guess), sure(guess), n)
+            for n, guess in enumerate(simple)
+            for i, (slug, words) in enumerate(guess.names)
+        ]
+        return Finding(tuple(diagnoses), step.also, self.formula(simple[0]))
+
+    def where(self, t: Tensor, guess: Guess) -> str:
+        """The place in words, unless it is the tensor itself."""
+        p, e = guess.spot.p, guess.edge
+        if p is t or p in self.target:
+            return ""
+        inside = e is not None and guess.wrong is not None and guess.spot.edges
+        return f" (in {self.label(e.node)})" if e and inside else f" (at {self.label(p)})"
+
+    def label(self, t: Tensor) -> str:
+        """The name of a tensor; without one, its operation and the nearest inputs that have one."""
+        if t in self.labels or t.op is None:
+            return self.labels.get(t, f"a leaf of shape {t.shape}")
+        names: list[str] = []
+        near = {t: None}
+        seen: set[Tensor] = set()
+        while near and not names:
+            above = [p for q in near if q.op is not None for p in q.parents if p is not None]
+            names = list(dict.fromkeys(self.labels[p] for p in above if p in self.labels))
+            near = {p: None for p in above if p not in seen}
+            seen.update(near)
+        after = f", after {', '.join(names[:2])}" if names else ""
+        return f"{t.op.name} of shape {t.shape}{after}"
+
+    def formula(self, guess: Guess) -> str:
+        """Yours and the right formula, read from both rules."""
+        e, row = guess.edge, guess.wrong
+        if e is None or row is None:
+            return ""
+        node = e.node
+        names = input_names(node.op, len(node.args))
+        for i, p in enumerate(node.parents):
+            label = self.labels.get(p, "") if p is not None else ""
+            names[i] = label if label.isidentifier() else names[i]
+        out = self.labels.get(node, "y")
+        out = out if out.isidentifier() else "y"
+        symbols = [as_symbol(name, a) for name, a in zip(names, node.args, strict=True)]
+        g, y = Symbol("g", np.ones_like(node.data)), Symbol(out, node.data)
+        try:
+            yours = str(run_on(row, e, g, y, symbols))
+            right = formulas(node.op, node.data, node.args, node.kw, names, out)[1][e.i]
+        except (ValueError, TypeError, AttributeError, IndexError):
+            return ""
+        text = f"yours {yours}, right {right}"
+        return text if "array(" not in text else ""
+
+
+def sure(guess: Guess) -> bool:
+    """Whether a guess is more than consistent: two factors that make a third may be another's."""
+    factors = {row.slug for row in CONSTANTS}
+    numbers = [slug for slug, _ in guess.names if slug in factors and slug != "sign"]
+    return guess.exact and len(numbers) < 2
+
+
+def names_of(chain: list[Step]) -> int:
+    """How many mistakes a chain says there are."""
+    return sum(len(step.guesses[0].names) for step in chain)

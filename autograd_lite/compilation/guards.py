@@ -1,0 +1,298 @@
+"""What a function reaches besides its arguments: closures, globals, modules, their attributes.
+
+`Captured` walks it once and tells at every later call whether any of it is another object now, by
+identity. Arrays are compared by value. Of objects of the user's classes only those attributes count
+whose names are in the code of the functions. What it cannot watch is `Untraceable`, and so is code
+that does more than tensors tell: generators that it makes, files, imports, globals that it assigns.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from operator import attrgetter, is_, itemgetter
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import Any
+
+import numpy as np
+
+from ..engine.ops import Op
+from ..engine.tensor import Tensor
+
+__all__ = ["Captured", "Untraceable"]
+
+OURS = {"numpy", "autograd_lite", "nn"}
+STANDARD = os.path.dirname(os.__file__)
+HEAP = 1 << 9  # the flag of a class that Python code has made
+CHANGING = {  # other values at every call
+    "time", "datetime", "uuid", "secrets", "os", "posix", "nt", "io", "_io",
+}  # fmt: skip
+PLAIN = (
+    int, float, complex, str, bytes, range, slice, type(None), type(...), type(NotImplemented),
+    np.generic, np.dtype, np.ufunc, BuiltinFunctionType, GetSetDescriptorType,
+    MemberDescriptorType, MethodDescriptorType, WrapperDescriptorType, Op,
+)  # fmt: skip
+NAMED = (FunctionType, BuiltinFunctionType, type)
+# what a function may not use: generators that it makes itself, files, code and names in strings
+MAKING = {"default_rng", "Generator", "RandomState", "Random", "SystemRandom"}
+READING = {"open", "input", "load", "loadtxt", "genfromtxt", "fromfile", "memmap"}
+STRINGS = {"eval", "exec", "globals", "__import__"}
+DYNAMIC = {"getattr", "hasattr", "setattr", "delattr", "vars", "dir", "attrgetter", "__dict__"}
+MAKES = {"__init__", "__new__", "__init_subclass__", "__set_name__", "__del__"}
+ARRAY_LIMIT = 2**16  # bytes of an array that is compared at every call; 64 KB take about 5 us
+contents = attrgetter("cell_contents")
+
+
+@functools.cache
+def trusted(name: str) -> bool:
+    """Whether a module is one of these packages or of the standard library: its functions and
+    classes do not change."""
+    root = name.partition(".")[0]
+    if root in OURS:
+        return True
+    if root not in sys.stdlib_module_names or root == "__main__":
+        return False
+    file = getattr(sys.modules.get(name), "__file__", None)  # a user's file may have such a name
+    return file is None or (file.startswith(STANDARD) and "site-packages" not in file)
+
+
+class Untraceable(Exception):
+    """Why a function cannot be compiled."""
+
+
+class Captured:
+    """The objects that `root` reaches, each holder of objects with what it held."""
+
+    def __init__(self, *roots: Any) -> None:
+        self.tensors: dict[int, Tensor] = {}
+        self.generators: list[Any] = []
+        self.arrays: list[tuple[Any, Any]] = []
+        self.views: list[Any] = []  # collections whose items are watched
+        self.cells: list[CellType] = []
+        self.globals: list[tuple[Callable[[Any], Any], dict[str, Any]]] = []
+        self.seen: dict[int, Any] = {}
+        self.names: set[str] = set()  # every name in the functions, attributes among them
+        self.holders: list[tuple[Any, set[str]]] = []  # attributes, and the names that count anyway
+        self.todo: list[Any] = list(roots)
+        while self.todo:
+            x = self.todo.pop()
+            if id(x) not in self.seen:
+                self.seen[id(x)] = x
+                self.visit(x)
+            if not self.todo:  # functions may name attributes of objects that were there before
+                self.todo += [
+                    values[name]
+                    for values, always in self.holders
+                    for name in self.used(values, always)
+                    if id(values[name]) not in self.seen
+                ]
+        for values, always in self.holders:
+            self.named(values, self.used(values, always))
+        self.absent = [values for values, _ in self.holders]
+        self.missing = [self.names.difference(values) for values in self.absent]
+        self.empty = [v for v in self.views if not len(v)]
+        self.views = [v for v in self.views if len(v)]
+        self.lengths = list(map(len, self.views))
+        self.items = list(self.now())
+
+    def now(self) -> Iterator[Any]:
+        found = [get(d) for get, d in self.globals]
+        return chain(*self.views, map(contents, self.cells), *found)
+
+    def unchanged(self) -> bool:
+        """Whether every holder holds the same objects, and every array the same values."""
+        try:
+            same = (
+                not any(map(len, self.empty))
+                and list(map(len, self.views)) == self.lengths
+                and all(map(set.isdisjoint, self.missing, self.absent))
+                and all(map(is_, self.now(), self.items))
+            )
+        except (KeyError, ValueError, RuntimeError):  # a name or a cell is gone
+            return False
+        return same and all(bits(a) == then for a, then in self.arrays)
+
+    # ---- the walk
+
+    def visit(self, x: Any) -> None:
+        if isinstance(x, NAMED) and x.__module__ in CHANGING:
+            raise Untraceable(
+                f"it uses {x.__name__} of {x.__module__}, which differs between calls"
+            )
+        if isinstance(x, Tensor):
+            self.tensors[id(x)] = x
+        elif isinstance(x, PLAIN):
+            pass
+        elif isinstance(x, np.ndarray):
+            if x.nbytes > ARRAY_LIMIT or x.dtype == object:
+                raise Untraceable(
+                    f"it captures an array of shape {x.shape}, which may change between calls; "
+                    "pass it as an argument, or make it a Tensor"
+                )
+            self.arrays.append((x, bits(x)))
+        elif isinstance(x, FunctionType):
+            self.function(x)
+        elif isinstance(x, MethodType):
+            self.todo += [x.__self__, x.__func__]
+        elif isinstance(x, functools.partial):
+            self.todo += [x.func, x.args, x.keywords]
+        elif type(x).__module__ == __package__:  # a compiled function runs as it is meanwhile
+            self.todo.append(x.function)
+        elif isinstance(x, classmethod | staticmethod):
+            self.todo.append(x.__func__)
+        elif isinstance(x, property):
+            self.todo += [x.fget, x.fset]
+        elif isinstance(x, ModuleType):
+            if x.__name__.partition(".")[0] in CHANGING:
+                raise Untraceable(f"it uses the module {x.__name__}, which differs between calls")
+        elif isinstance(x, type):
+            self.a_class(x, MAKES)
+        elif isinstance(x, tuple | frozenset):
+            self.todo += x
+        elif isinstance(x, list | set):
+            self.watch(x)
+        elif isinstance(x, dict):
+            self.watch(x.keys())
+            self.watch(x.values())
+        elif type(x).__module__.startswith("numpy.random"):
+            self.generators.append(x)
+        elif has_dictionary_alone(type(x)):
+            self.instance(x)
+        else:
+            raise Untraceable(
+                f"it captures a {type(x).__name__}, whose changes cannot be watched; pass what is "
+                "needed of it as an argument"
+            )
+
+    def watch(self, items: Iterable[Any]) -> None:
+        self.views.append(items)
+        self.todo += items
+
+    def used(self, values: Any, always: set[str]) -> set[str]:
+        """The names of attributes that functions use, as far as their code tells."""
+        if self.names.isdisjoint(DYNAMIC):
+            return {name for name in values if name in self.names or name in always}
+        return set(values)
+
+    def instance(self, x: Any) -> None:
+        cls, values = type(x), vars(x)
+        if all(map(is_of_user, cls.__mro__[:-1])):
+            self.a_class(cls, set())
+            self.holders.append((values, set()))
+            return
+        self.a_class(cls, MAKES)  # code of its bases may use what no function here names
+        if not hasattr(cls, "named_parameters"):
+            self.watch(values.values())
+            return
+        self.views.append(values.values())
+        registries = ("_parameters", "_buffers", "_modules")
+        self.todo += [v for k, v in values.items() if k not in registries]
+
+    def a_class(self, cls: type, more: set[str]) -> None:
+        """A class of the user: what functions name of it, and methods that Python calls itself."""
+        own = [base for base in cls.__mro__ if is_of_user(base)]
+        whole = len(own) < len(cls.__mro__) - 1
+        for base in own:
+            values = vars(base)
+            special = {n for n, v in values.items() if n.startswith("__") and callable(v)}
+            named = {n for n in values if whole and not n.startswith("_")}
+            self.holders.append((values, named | special - MAKES | more))
+
+    def function(self, f: FunctionType) -> None:
+        for cell in f.__closure__ or ():
+            try:
+                self.todo.append(cell.cell_contents)
+            except ValueError:
+                raise Untraceable(f"{f.__name__} has a closure that is not filled yet") from None
+            self.cells.append(cell)
+        home = sys.modules.get(f.__module__ or "")
+        if home is not None and vars(home) is f.__globals__ and trusted(home.__name__):
+            return
+        self.todo += [f.__defaults__, f.__kwdefaults__]
+        self.watch(vars(f).values())
+        names, attributes = set(), set()
+        for code in codes(f.__code__):
+            attributes |= set(code.co_names)
+            for step in dis.get_instructions(code):
+                if step.opname == "LOAD_GLOBAL":
+                    names.add(step.argval)
+                self.allowed(step)
+        self.names |= attributes
+        own = {name for name in names if is_of_user_module(f.__globals__.get(name))}
+        used = attributes - own  # a user's class may be called Generator
+        for what, found in (
+            ("makes random numbers itself", used & MAKING),
+            ("reads a file", (used - {"open", "input"} | names - own) & READING),
+            ("runs text", names & STRINGS),
+        ):
+            if found:
+                raise Untraceable(f"it {what} with {min(found)}; pass the values as an argument")
+        self.named(f.__globals__, names)
+        for name in names:
+            module = f.__globals__.get(name)
+            if isinstance(module, ModuleType) and not trusted(module.__name__):
+                self.named(vars(module), attributes)
+
+    def allowed(self, step: dis.Instruction) -> None:
+        """Raise for what would happen in the first call alone."""
+        if step.opname == "STORE_GLOBAL":
+            raise Untraceable(f"it assigns the global {step.argval}")
+        if step.opname == "IMPORT_NAME" and not trusted(step.argval):
+            raise Untraceable(f"it imports {step.argval} itself; import it outside of the function")
+
+    def named(self, values: Any, names: Iterable[str]) -> None:
+        known = sorted(name for name in names if name in values)
+        if known:
+            self.globals.append((itemgetter(known[0], *known), values))  # always a tuple
+            self.todo += [values[name] for name in known]
+
+
+def is_of_user(cls: type) -> bool:
+    return bool(cls.__flags__ & HEAP) and (
+        cls.__module__ == "builtins" or not trusted(cls.__module__)
+    )
+
+
+def is_of_user_module(x: Any) -> bool:
+    """Whether a function or class was written outside of the trusted modules."""
+    return isinstance(x, FunctionType | type) and not trusted(x.__module__ or "")
+
+
+def has_dictionary_alone(cls: type) -> bool:
+    """Whether the attributes of an object are in its dictionary, and it is no iterator."""
+    slots: set[str] = set()
+    for c in cls.__mro__:
+        if is_of_user(c):
+            own = vars(c).get("__slots__", ())
+            slots |= {own} if isinstance(own, str) else set(own)
+    plain = slots <= {"__dict__", "__weakref__"}
+    return cls.__dictoffset__ != 0 and plain and not hasattr(cls, "__next__")
+
+
+def bits(a: Any) -> tuple[Any, ...]:
+    """An array to the bit, as 0.0 and -0.0 are equal but not the same."""
+    return a.shape, a.dtype, a.tobytes()
+
+
+def codes(code: CodeType) -> Iterator[CodeType]:
+    """A code object and those of the functions inside it."""
+    todo = [code]
+    while todo:
+        code = todo.pop()
+        yield code
+        todo += [c for c in code.co_consts if isinstance(c, CodeType)]

@@ -1,0 +1,141 @@
+"""What recording does in this thread: on, off, or on with somebody watching."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+__all__ = ["asked", "enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+
+class Mode(threading.local):
+    """The state of one thread."""
+
+    grad = True
+    watcher: Any = None  # an origin.record_lines
+    numpy = False  # whether methods of Tensors mean what NumPy's do where PyTorch's differ
+
+    def __init__(self) -> None:
+        self.outer: list[bool] = []  # the modes around the contexts that are open
+
+
+mode = Mode()
+watchers = 0  # how many threads have a watcher: 0 spares `record` the question
+
+
+def asked(question: Callable[[Any], bool], x: Any) -> bool:
+    """What `question` answers about an array, or the array of a Tensor.
+
+    Code that chooses by values asks like this: a compiled function asks again at every call, and is
+    traced anew where the answer is another.
+
+    >>> asked(lambda a: a.min() >= 0, tensor([1.0, 2.0]))
+    True
+    """
+    watch = getattr(mode.watcher, "asked", None) if watchers else None
+    if watch is not None:
+        return bool(watch(question, x))
+    return bool(question(x.data if hasattr(x, "__op__") else x))
+
+
+class no_grad:
+    """Nothing is recorded in this thread meanwhile; a context manager and a decorator.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> with no_grad():
+    ...     (x * x).requires_grad
+    False
+    """
+
+    enabled = False
+
+    def __enter__(self) -> Self:
+        mode.outer.append(mode.grad)
+        mode.grad = self.enabled
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        mode.grad = mode.outer.pop()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(function):
+            raise TypeError(
+                f"{type(self).__name__}: {function.__qualname__} is a generator function, which "
+                "would leave the mode on between its values; use the context manager inside it"
+            )
+        context = enable_grad if self.enabled else no_grad
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kw: Any) -> Any:
+            with context():
+                return function(*args, **kw)
+
+        return wrapper
+
+
+class enable_grad(no_grad):
+    """Operations are recorded in this thread meanwhile, also inside `no_grad`.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> with no_grad(), enable_grad():
+    ...     (x * x).requires_grad
+    True
+    """
+
+    enabled = True
+
+
+class set_grad_enabled(no_grad):
+    """Switch recording on or off in this thread: at once, and as a context manager until its end.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> with set_grad_enabled(False):
+    ...     (x * x).requires_grad
+    False
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = bool(enabled)
+        self.outer = mode.grad
+        mode.grad = self.enabled
+
+    def __enter__(self) -> Self:
+        mode.outer.append(self.outer)
+        mode.grad = self.enabled
+        return self
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        mode.grad = self.outer  # as a decorator it acts in the calls, not at once
+        return super().__call__(function)
+
+
+class like_numpy:
+    """Methods of Tensors mean in this thread what NumPy's do: for code that was made for arrays.
+
+    `var` and `std` divide by n, `max(1)` and `min(1)` give values alone, `size` is a number, and
+    `repeat` repeats elements.
+
+    >>> from autograd_lite.engine.modes import like_numpy
+    >>> x = tensor([[1.0, 3.0]])
+    >>> with like_numpy():
+    ...     x.var().item(), x.max(1).tolist(), x.size
+    (1.0, [3.0], 2)
+    """
+
+    def __enter__(self) -> None:
+        self.outer, mode.numpy = mode.numpy, True
+
+    def __exit__(self, *error: object) -> None:
+        mode.numpy = self.outer
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded in this thread.
+
+    >>> is_grad_enabled()
+    True
+    """
+    return mode.grad

@@ -1,0 +1,219 @@
+"""The tape of a result: what it was computed from, in recorded order; and pulling gradients back.
+
+A recorded Tensor is its own record: it keeps its operation, its parents, the arrays its rule may
+need and a serial number. Inputs always have smaller numbers than results, so one heap of serial
+numbers walks the record newest first, and every reader of the tape goes through `walk`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def before(tensor: Any, serial: int) -> Any:
+    """The record that `tensor` had when number `serial` was given out.
+
+    An in-place operation puts a new record in front of the one before.
+    """
+    while tensor.serial > serial:
+        tensor = tensor.extra.previous
+    return tensor
+
+
+def walk(*roots: Any, released: Callable[[Any], Any] | None = None) -> Iterator[Any]:
+    """Everything that the roots were computed from, newest first, each once.
+
+    RuntimeError at a record that a backward pass has released, unless `released(node)` gives
+    parents to go on with.
+    """
+    pending = {-t.serial: t for t in roots}
+    heap = sorted(pending)
+    while heap:
+        node = pending.pop(heappop(heap))
+        yield node
+        parents = node.parents
+        if parents is None:
+            parents = (released or released_is_error)(node)
+        for p in parents:
+            if p is not None:
+                if p.serial > node.serial:
+                    p = before(p, node.serial)
+                if -p.serial not in pending:
+                    pending[-p.serial] = p
+                    heappush(heap, -p.serial)
+
+
+def tape(*roots: Any) -> list[Any]:
+    """What the roots were computed from, inputs included, in the order it was recorded."""
+    return list(walk(*roots))[::-1]
+
+
+def released_is_error(node: Any) -> Any:
+    """Raise for a node whose record a backward pass has released."""
+    raise RuntimeError(
+        f"{node.op.name}: the record of this operation was released by an earlier backward(); "
+        "call that one with retain_graph=True to go through it again"
+    )
+
+
+def fit(g: Any, like: Array) -> Any:
+    """`g` summed over the axes that broadcasting added or stretched, in the dtype of `like`."""
+    shape = like.shape
+    given = g.shape
+    if given != shape:
+        extra = g.ndim - len(shape)
+        if extra > 0:
+            g = np.add.reduce(g, axis=tuple(range(extra)) if extra > 1 else 0)
+        if g.shape != shape and extra >= 0:
+            axes = tuple([i for i, n in enumerate(shape) if n == 1 != g.shape[i]])
+            g = np.add.reduce(g, axis=axes, keepdims=True)
+        if g.shape != shape:
+            raise ValueError(
+                f"a derivative rule gave a gradient of shape {given} for an input of shape {shape}"
+            )
+    return g if g.dtype == like.dtype else g.astype(like.dtype)
+
+
+def check_version(node: Any, p: Any) -> None:
+    """Raise if input `p` of `node` was changed in place and the derivative needs its old value."""
+    changed, recorded, base = p.version
+    if changed > node.serial:
+        for i, q in enumerate(node.parents):
+            if q is p:
+                check_unchanged(node, p, i)
+    elif recorded > p.serial and p.data is not base:
+        raise RuntimeError(
+            f"{node.op.name}: an input of shape {p.data.shape} is a view whose memory was changed "
+            "in place by a recorded operation before it was used; make the view after the change"
+        )
+
+
+def check_versions(node: Any) -> None:
+    """Raise if the derivative of `node` needs a value that was changed in place."""
+    if node.version is not None and node.version[0] > node.serial:
+        check_unchanged(node, node, -1)
+    for p in node.parents:
+        if p is not None and p.version is not None:
+            check_version(node, p)
+
+
+def check_unchanged(node: Any, p: Any, i: int) -> None:
+    """Raise if a rule of `node` needs input `i`, or its output (-1), which has changed."""
+    from ..program.expr import reads
+
+    tracked = [q is not None and q.requires_grad for q in node.parents]
+    if reads(node.op, node.data, node.args, node.kw, tracked, i):
+        what = "its output" if i < 0 else f"input {i}"
+        raise RuntimeError(
+            f"{node.op.name}: {what}, of shape {p.data.shape}, was changed in place after it was "
+            "recorded, and the derivative needs the old value; change a clone() instead, or "
+            "change it after backward()"
+        )
+
+
+def boxed_input(node: Any, p: Any, a: Any) -> Any:
+    """Input `p` of `node` with the array `a` that it had when it was recorded."""
+    if p.data is a:
+        return p
+    if p.op is None:
+        raise RuntimeError(
+            f"{node.op.name}: the data of an input of shape {a.shape} were replaced after it was "
+            "recorded; change them before, or after the backward pass"
+        )
+    then = before(p, node.serial)
+    q = object.__new__(p.__class__)
+    for slot in ("requires_grad", "op", "sources", "args", "kw", "serial"):
+        setattr(q, slot, getattr(then, slot))
+    q.data = a
+    q.grad = q.extra = q.version = None
+    return q
+
+
+def pull(
+    seeds: Iterable[tuple[Any, Any]],
+    *,
+    keep: bool,
+    boxed: bool = False,
+    wanted: set[Any] | None = None,
+    found: dict[Any, Any] | None = None,
+    watch: Callable[[Any, Any, Any, Any], None] | None = None,
+    hooks: bool = True,
+) -> dict[Any, Any]:
+    """Pull gradients back through the tape of the seeded tensors: the leaves and their gradients.
+
+    `seeds` are (tensor, gradient). Without `keep`, records are released as they are used. `boxed`
+    runs the rules on Tensors, so that the gradients have a tape of their own. `wanted` keeps to
+    those tensors. `found` takes the total gradient of every tensor reached, leaves included.
+    `watch(node, input, g, gradient)` sees every new gradient. Without `hooks`, those of the tensors
+    are not run and no `grad` is kept.
+    """
+    grads: dict[Any, Any] = {}  # of leaves, and of nodes whose gradient is not complete yet
+    heap: list[tuple[int, Any]] = []  # those nodes, newest first
+    for p, g in seeds:
+        if p in grads:
+            grads[p] = grads[p] + g
+        else:
+            grads[p] = g
+            if p.op is not None:
+                heappush(heap, (-p.serial, p))
+    while heap:
+        node = heappop(heap)[1]
+        g = grads.pop(node)
+        if node.extra is not None and hooks:
+            g = node.extra.arrive(node, g)
+        if found is not None:
+            found[node] = g
+        sources = node.sources
+        if sources.__class__ is not tuple:
+            if sources is None:
+                released_is_error(node)
+            sources = (sources,)
+        y = node.data
+        args = node.args
+        kw = node.kw
+        serial = node.serial
+        if node.version is not None and node.version[0] > serial:
+            check_unchanged(node, node, -1)
+        if boxed:
+            y = node
+            args = [
+                a if p is None or not p.requires_grad else boxed_input(node, p, a)
+                for p, a in zip(node.parents, args, strict=True)
+            ]
+        for p, rule in zip(sources, node.op.rules):  # noqa: B905  (rules of `each` have no end)
+            if p is None:
+                continue
+            version = p.version
+            if version is not None and (version[0] > serial or version[1] > p.serial):
+                check_version(node, p)
+            if p.serial > serial:
+                p = before(p, serial)
+            if not p.requires_grad or rule is None or (wanted is not None and p not in wanted):
+                continue
+            gp = rule(g, y, *args, **kw) if kw else rule(g, y, *args)
+            like = p.data
+            if gp.shape != like.shape or gp.dtype is not like.dtype:
+                gp = fit(gp, like)
+            if watch is not None:
+                watch(node, p, g, gp)
+            if p in grads:
+                grads[p] = grads[p] + gp
+            else:
+                grads[p] = gp
+                if p.op is not None:
+                    heappush(heap, (-p.serial, p))
+        if not keep:
+            node.sources = node.args = None
+    if hooks:
+        for p, g in grads.items():
+            if p.extra is not None:
+                grads[p] = p.extra.arrive(p, g)
+    if found is not None:
+        found.update(grads)
+    return grads

@@ -1,0 +1,1 @@
+"""A tape as a program: expressions, their notation, rewriting by laws, passes."""

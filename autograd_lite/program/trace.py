@@ -1,0 +1,465 @@
+"""The straight-line program of a tape: forward, then backward, as statements `name = expression`.
+
+`trace` reads the tape once. Expressions are Symbols: the forward functions and the rules of the
+table, run on names. Passes then make of them what a person would write: transposes are merged,
+constants folded, other names of one value dropped, common subexpressions named once and short steps
+joined. `derive` prints the program; the passes change no value beyond rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine.ops import Op
+from ..engine.tape import before, fit, tape
+from .expr import Symbol, ruled
+
+__all__ = ["Argument", "Program", "Statement", "trace"]
+
+# rows that keep their name; every other is written out by its forward function
+KEPT = {"mean", "erf", "expand", "scatter_add", "put"}
+TURNED = ("reshape", "permute", "mT")  # views that a loss of classes takes of its input
+# operations that reach a limit exactly through a value that NumPy warns of
+QUIET = {
+    "sigmoid": "over", "logsumexp": "divide", "binary_cross_entropy": "divide",
+    "binary_cross_entropy_with_logits": "over",
+}  # fmt: skip
+
+
+@dataclass(eq=False)
+class Argument:
+    """What the program is given: `kind` is parameter, input, constant or hook.
+
+    `symbol` stands for it in expressions; `label` is its name for people, "" if it has none.
+    """
+
+    kind: str
+    symbol: Symbol
+    label: str
+    value: Any
+    made: str = ""  # the operation that computed it, where that is not on the record
+    use: str = ""  # the first operation that takes it
+    place: int = 0  # as which input
+
+
+@dataclass(eq=False)
+class Statement:
+    """`target = expr`. `kind` is forward, gradient, sum, hook or local.
+
+    `nodes` are the records that it comes from: of a gradient, the operation that it passes
+    through. `of` are the forward Symbols whose gradient it is. `summed` are the axes over which a
+    broadcast was undone; `argument` is the leaf whose whole gradient it is.
+    """
+
+    target: Symbol
+    expr: Any
+    kind: str
+    nodes: list[Any]
+    label: str = ""
+    of: list[Symbol] = field(default_factory=list)
+    whole: list[Symbol] = field(default_factory=list)  # those of them whose gradient this completes
+    summed: tuple[int, ...] = ()
+    argument: Argument | None = None
+    through: Symbol | None = None  # the output of the operation that a gradient passes
+    equal: list[Statement] = field(default_factory=list)  # dropped, as they say the same
+    paths: int = 0  # how many gradients a sum adds up
+    twin: bool = False  # stands for several equal values of the tape, each with its own gradient
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.target.shape
+
+
+@dataclass(eq=False)
+class Program:
+    """The statements in order, what they need, and what comes out."""
+
+    statements: list[Statement]
+    arguments: list[Argument]
+    loss: Symbol
+    seed: Any  # the record of the loss
+    unused: list[str]
+    quiet: list[str]
+
+    @property
+    def forward(self) -> list[Statement]:
+        """The statements up to the loss."""
+        last = max((i for i, s in enumerate(self.statements) if s.kind == "forward"), default=-1)
+        return self.statements[: last + 1]
+
+    @property
+    def backward(self) -> list[Statement]:
+        """The statements after the loss."""
+        return self.statements[len(self.forward) :]
+
+    def visible(self) -> dict[int, Symbol]:
+        """The arguments and forward values that have a name, by identity."""
+        made = [s.target for s in self.statements if s.kind == "forward"]
+        return {id(x): x for x in (*(a.symbol for a in self.arguments), *made)}
+
+    def whole_gradients(self) -> dict[int, Statement]:
+        """For every visible value the statement that completes its gradient."""
+        visible = self.visible()
+        return {id(x): s for s in self.statements for x in s.whole if id(x) in visible}
+
+    def homes(self) -> dict[int, Statement]:
+        """The forward statement that every record went into, by serial number."""
+        forward = (s for s in self.statements if s.kind == "forward")
+        return {n.serial: s for s in forward for n in s.nodes}
+
+    def passed(self, s: Statement, homes: dict[int, Statement]) -> list[Statement]:
+        """The forward statements that a backward one passes through, the last first; none for a
+        sum."""
+        if s.kind == "sum":
+            return []
+        through = {id(h): h for n in reversed(s.nodes) if (h := homes.get(n.serial)) is not None}
+        return list(through.values())
+
+    def of_kind(self, *kinds: str) -> list[Argument]:
+        """The arguments of some kinds, kind by kind."""
+        return [a for kind in kinds for a in self.arguments if a.kind == kind]
+
+
+# ---- expressions ----------------------------------------------------------------------------
+
+
+def leaf(value: Any) -> Symbol:
+    """A name to be given later."""
+    return Symbol("", value)
+
+
+def is_leaf(s: Any) -> bool:
+    return isinstance(s, Symbol) and s.kw is None
+
+
+def parts(s: Symbol) -> Iterator[Symbol]:
+    """The Symbols directly inside an expression, those in its metadata included."""
+    stack = [*reversed(list((s.kw or {}).values())), *reversed(s.inputs)]
+    while stack:
+        x = stack.pop()
+        if isinstance(x, Symbol):
+            yield x
+        elif isinstance(x, tuple | list):
+            stack += reversed(x)
+
+
+def leaves(s: Any) -> Iterator[Symbol]:
+    """Every occurrence of a name in an expression."""
+    stack = [s] if isinstance(s, Symbol) else []
+    while stack:
+        x = stack.pop()
+        if x.kw is None:
+            yield x
+        else:
+            stack += parts(x)
+
+
+def named(x: Any, name: str) -> bool:
+    """Whether an expression is this operation."""
+    return isinstance(x, Symbol) and x.kw is not None and x.name == name
+
+
+def is_number(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool)
+
+
+def run(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    """The forward function of an operation on Symbols."""
+    with np.errstate(all="ignore"):
+        if op.name in KEPT:
+            return op(*inputs, **kw)
+        return op.forward(*inputs, **kw)
+
+
+# ---- reading the tape -----------------------------------------------------------------------
+
+
+def trace(loss: Any, model: Any = None) -> Program:
+    """The program that computes `loss` and its gradients as `backward()` does.
+
+    RuntimeError if the tape was released, if the loss is no scalar or needs no gradient, or if an
+    operation has no derivative or no form in NumPy; the message names it.
+    """
+    return Tracer(loss, model).program
+
+
+def check_leaves(node: Any) -> None:
+    """Raise if an input that no operation made was changed in place since `node` read it."""
+    for i, p in enumerate(node.parents):
+        p = p if p is None else before(p, node.serial)
+        if p is None or p.op is not None or p.version is None:
+            continue
+        if p.version[0] > node.serial:
+            name = f" ({p.name})" if p.name else ""
+            raise RuntimeError(
+                f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed in "
+                "place after it was recorded, by an optimizer's step() for example: its value is "
+                "gone; derive before the change, or compute the loss again"
+            )
+
+
+class Tracer:
+    """Reads the tape of `loss` into a Program."""
+
+    def __init__(self, loss: Any, model: Any) -> None:
+        if not loss.requires_grad:
+            raise RuntimeError(
+                "derive: the loss does not require grad: nothing that it was computed from has "
+                "requires_grad=True, or it was computed inside no_grad()"
+            )
+        if loss.data.size != 1:
+            raise RuntimeError(
+                f"derive: the loss must be a scalar, this tensor has shape {loss.shape}; "
+                "derive its sum() or its mean()"
+            )
+        self.root = before(loss, loss.serial)
+        self.nodes = tape(self.root)
+        self.labels: dict[int, str] = {}
+        self.trained: set[int] = set()
+        self.memory: dict[Any, str] = {}
+        self.buffers: dict[str, Any] = {}
+        if model is not None:
+            for name, p in model.named_parameters():
+                self.labels.setdefault(id(p), name)
+                self.trained.add(id(p))
+            for name, b in getattr(model, "named_buffers", tuple)():
+                self.labels.setdefault(id(b), name)
+                self.memory[spot(b.data)[0]] = name
+                self.buffers[name] = b.data
+        self.model = model
+        self.arguments: dict[Any, Argument] = {}
+        self.of_symbol: dict[int, Argument] = {}
+        self.made: dict[int, Statement] = {}  # by the identity of the target
+        self.symbols: dict[int, Symbol] = {}
+        self.statements: list[Statement] = []
+        for node in self.nodes:
+            if node.op is None:
+                self.symbols[node.serial] = self.leaf(node)
+            else:
+                check_leaves(node)
+                self.forward(node)
+        self.backward()
+        reached = {s.argument.label for s in self.statements if s.argument is not None}
+        names = {n for n, _ in model.named_parameters()} if model is not None else set()
+        self.program = Program(
+            self.statements,
+            list(self.arguments.values()),
+            self.symbols[self.root.serial],
+            self.root,
+            sorted(names - reached),
+            sorted({QUIET[t.op.name] for t in self.nodes if t.op and t.op.name in QUIET}),
+        )
+
+    def leaf(self, t: Any) -> Symbol:
+        """What stands for a leaf: an argument, the transpose of one, or the ones that the backward
+        pass of a recorded backward pass starts from."""
+        made = "" if t.kw is None else t.kw.name
+        if not t.requires_grad:
+            if (made == "expand" or t.name == "seed") and (t.data == 1).all():
+                return Symbol("full", t.data, (), full_of_ones(t.data))
+            if not t.name and (turned := self.turned(t.data)) is not None:
+                return turned
+        return self.argument(t, made).symbol
+
+    def turned(self, a: Any) -> Symbol | None:
+        """The transpose of an argument, where this array is that."""
+        whole = self.arguments.get(spot(a.mT)) if a.ndim > 1 and spot(a) != spot(a.mT) else None
+        return None if whole is None else Symbol("mT", a, (whole.symbol,), {})
+
+    def argument(self, t: Any, made: str) -> Argument:
+        """The leaf as an argument."""
+        label = self.labels.get(id(t)) or self.copied(t) or t.name
+        label = label or self.memory.get(spot(t.data)[0], "")
+        if self.model is None:
+            kind = "parameter" if t.requires_grad else "input"
+        else:
+            kind = "parameter" if id(t) in self.trained else "input"
+        key: Any = t.serial if t.requires_grad else spot(t.data)
+        if key not in self.arguments:
+            self.add(key, Argument(kind, leaf(t.data), label, t.data, made))
+        return self.arguments[key]
+
+    def copied(self, t: Any) -> str:
+        """The path of the one buffer of which a tensor is a copy by its name and its elements."""
+        same = [
+            path
+            for path, a in self.buffers.items()
+            if path.rpartition(".")[2] == t.name and np.array_equal(a.ravel(), t.data.ravel())
+        ]
+        return same[0] if len(same) == 1 else ""
+
+    def add(self, key: Any, argument: Argument) -> None:
+        self.arguments[key] = argument
+        self.of_symbol[id(argument.symbol)] = argument
+
+    def constant(self, a: Any, index: bool = False) -> Any:
+        """An array that is no Tensor: an argument, but numbers and the rows that an index counts
+        stay what they are."""
+        if index and isinstance(a, tuple) and any(isinstance(i, np.ndarray) for i in a):
+            return self.index(a)
+        if isinstance(a, tuple | list):
+            return type(a)(self.constant(i, index) for i in a)
+        if not isinstance(a, np.ndarray):
+            return a
+        key = spot(a)
+        if key not in self.arguments:
+            if (turned := self.turned(a)) is not None:
+                return turned
+            label = self.memory.get(key[0], "")
+            self.add(key, Argument("constant", leaf(a), label, a))
+        return self.arguments[key].symbol
+
+    def index(self, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        """An index: the first array that counts along an axis is that axis; what stands beside it
+        is data, though it may happen to count too, as the classes 0, 1, 2 do."""
+        counted: set[int] = set()
+        found = []
+        for a in entries:
+            if isinstance(a, np.ndarray) and is_range(a):
+                axis = a.shape.index(a.size) - a.ndim
+                if a.ndim == sum(n == 1 for n in a.shape) + 1 and axis not in counted:
+                    counted.add(axis)
+                    found.append(a)
+                    continue
+            found.append(self.constant(a))
+        return tuple(found)
+
+    def inputs(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
+        """The inputs and the metadata of an operation, as Symbols."""
+        given = []
+        for i, (p, a) in enumerate(zip(node.parents, node.args, strict=True)):
+            if p is not None:
+                s: Any = self.symbols[before(p, node.serial).serial]
+            elif isinstance(a, np.generic) and a.dtype == node.dtype:
+                s = a.item()  # the other input has this dtype too, or needs none
+            else:
+                s = self.constant(a)
+            given.append(s)
+            argument = self.of_symbol.get(id(s))
+            if argument is not None and not argument.use:
+                argument.use, argument.place = node.op.name, i
+        kw = {k: self.constant(v, index=True) for k, v in (node.kw or {}).items()}
+        if isinstance(kw.get("index"), tuple) and of_log_p(node):
+            for s in kw["index"]:
+                if id(s) in self.of_symbol:
+                    self.of_symbol[id(s)].use = "nll"
+        return given, kw
+
+    def forward(self, node: Any) -> None:
+        given, kw = self.inputs(node)
+        target = leaf(node.data)
+        try:
+            expr = run(node.op, tuple(given), kw)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise RuntimeError(
+                f"derive: {node.op.name} cannot be written in NumPy: {error}"
+            ) from error
+        self.symbols[node.serial] = target
+        self.statements.append(Statement(target, expr, "forward", [node], node.name))
+
+    def state(self, s: Statement) -> None:
+        self.statements.append(s)
+        self.made[id(s.target)] = s
+
+    def backward(self) -> None:
+        """One statement for each gradient that a rule gives, and one for each sum of them."""
+        shape = self.root.data
+        arrived: dict[int, list[Symbol]] = {}
+        leaves: dict[int, Any] = {}
+        first = leaf(np.ones(shape.shape, shape.dtype))
+        one = Symbol("full", first.value, (), full_of_ones(shape))
+        start = Statement(first, one, "gradient", [], of=[self.symbols[self.root.serial]])
+        self.state(start)
+        arrived[self.root.serial] = [first]
+        for node in reversed(self.nodes):
+            if node.serial not in arrived:
+                continue
+            if node.op is None:
+                leaves[node.serial] = node
+                continue
+            g = self.total(node, arrived.pop(node.serial))
+            given, kw = self.inputs(node)
+            y = self.symbols[node.serial]
+            rules = iter(node.op.rules)
+            for i, p in enumerate(node.parents):
+                rule = next(rules, None)
+                p = p if p is None else before(p, node.serial)
+                if p is None or not p.requires_grad:
+                    continue
+                if rule is None:
+                    raise RuntimeError(
+                        f"derive: {node.op.name} has no derivative for its input {i}, of shape "
+                        f"{p.shape}; give its row a rule, or detach() that input"
+                    )
+                try:
+                    raw = ruled(rule, g, y, given, kw)
+                    expr = fit(raw, given[i].value)
+                except (AttributeError, TypeError, ValueError) as error:
+                    raise RuntimeError(
+                        f"derive: the rule of {node.op.name} cannot be written in NumPy: {error}"
+                    ) from error
+                target = leaf(expr.value)
+                s = Statement(target, expr, "gradient", [node], of=[given[i]], through=y)
+                s.summed = stretched(raw.shape, p.shape)
+                self.state(s)
+                arrived.setdefault(p.serial, []).append(target)
+        for t in leaves.values():
+            self.total(t, arrived[t.serial])
+
+    def total(self, t: Any, targets: list[Symbol]) -> Symbol:
+        """The whole gradient of a tensor: what arrived, added up, and through its hooks."""
+        of = self.symbols[t.serial]
+        g = targets[0]
+        last = self.made[id(g)]
+        if len(targets) > 1:
+            g = leaf(targets[0].value)
+            expr = Symbol("total", g.value, tuple(targets), {})
+            nodes = [n for x in targets for n in self.made[id(x)].nodes]
+            last = Statement(g, expr, "sum", nodes, of=[of], paths=len(targets))
+            self.state(last)
+        for hook in list(t.extra.hooks.values()) if t.extra is not None else ():
+            key = ("hook", id(hook))
+            if key not in self.arguments:
+                label = getattr(hook, "__name__", type(hook).__name__).replace("<lambda>", "")
+                self.add(key, Argument("hook", leaf(0.0), label, hook))
+            before_hook, g = g, leaf(g.value)
+            call = Symbol("call", g.value, (self.arguments[key].symbol, before_hook), {})
+            last = Statement(g, call, "hook", list(last.nodes), of=[of])
+            self.state(last)
+        last.whole.append(of)
+        if t.op is None:
+            last.argument = self.of_symbol[id(of)]
+        return g
+
+
+def spot(a: Any) -> tuple[Any, ...]:
+    """What tells one array from another: where it lies and how."""
+    where = a.__array_interface__["data"][0]
+    return where, a.shape, a.strides, a.dtype.str
+
+
+def is_range(a: Any) -> bool:
+    """Whether an index counts 0, 1, 2, ... along one of its axes, as a grid does."""
+    return a.dtype.kind == "i" and a.size > 1 and bool((a.ravel() == np.arange(a.size)).all())
+
+
+def of_log_p(node: Any) -> bool:
+    """Whether an operation picks from log-probabilities, or from another view of them."""
+    while node is not None and node.op is not None and node.op.name in ("getitem", *TURNED):
+        node = node.parents[0]
+    return node is not None and node.op is not None and node.op.name == "log_softmax"
+
+
+def full_of_ones(a: Any) -> dict[str, Any]:
+    return {"shape": a.shape, "n": 1, "by": 1, "dtype": a.dtype.name}
+
+
+def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes that `fit` sums a gradient over, to undo a broadcast."""
+    extra = len(given) - len(shape)
+    more = [i + extra for i, n in enumerate(shape) if n == 1 != given[i + extra]]
+    return (*range(extra), *more)
