@@ -113,6 +113,7 @@ from .engine.functions import (
     where,
 )
 from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .engine.op import Op
 from .engine.tape import tape
 from .engine.tensor import Tensor, as_tensor, tensor
 from .origin import Place, origin_of, record_lines
@@ -155,6 +156,7 @@ __all__ = [
     "GradcheckError",
     "Graph",
     "GraphRenderError",
+    "Op",
     "Place",
     "Tensor",
     "abs",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .engine.ops import Op
+from .engine.op import Op
 from .engine.tape import Array, walk
 from .engine.tensor import Tensor
 from .origin import origin_of, place, record_lines
@@ -40,7 +40,7 @@ class detect_anomaly(record_lines):
     def made(self, op: Op, t: Tensor, parents: Any, args: Any, kw: Any) -> None:
         """Remember where `t` was made, and raise if it is the first to go wrong."""
         super().made(op, t, parents, args, kw)
-        y = t.data
+        y = t.array
         if y.dtype.kind != "f" or np.isfinite(y).all():
             return
         names = input_names(op, len(args))
@@ -70,25 +70,25 @@ class detect_anomaly(record_lines):
     def pulled(self, node: Tensor, p: Tensor, g: Any, gradient: Any) -> None:
         """Raise if this gradient is the first that went wrong."""
         super().pulled(node, p, g, gradient)
-        a = gradient.data if isinstance(gradient, Tensor) else np.asarray(gradient)
+        a = gradient.array if isinstance(gradient, Tensor) else np.asarray(gradient)
         if np.isfinite(a).all():
             return
         where = first(~np.isfinite(a))
         names = input_names(node.op, len(node.args))
         i = next(k for k, q in enumerate(node.parents) if q is not None and same(q, p))
         symbols = [as_symbol(n, np.asarray(x)) for n, x in zip(names, node.args, strict=True)]
-        text = gradients(node.op, node.data, symbols, node.kw)[i]
+        text = gradients(node.op, node.array, symbols, node.kw)[i]
         label = f" ({p.name})" if p.name else ""
-        upstream = g.data if isinstance(g, Tensor) else np.asarray(g)
+        upstream = g.array if isinstance(g, Tensor) else np.asarray(g)
         made = origin_of(node)
-        values = at(["g", "y", *names], [upstream, node.data, *node.args], a, where)
+        values = at(["g", "y", *names], [upstream, node.array, *node.args], a, where)
         name = node.op.name
         lines = [
             f"{name}, backward: {a[where]:g} at index {where} of the gradient of {names[i]}{label}",
             f"  d{names[i]} = {text}{values}",
             f"  called at {made or 'a line that is known if forward runs in detect_anomaly too'}",
         ]
-        finite = all(np.isfinite(x).all() for x in [node.data, *node.args])
+        finite = all(np.isfinite(x).all() for x in [node.array, *node.args])
         raise AnomalyError("\n".join(lines + ([] if finite else origin([node]))))
 
 
@@ -127,12 +127,12 @@ def origin(roots: Any) -> list[str]:
     """The earliest operation on the tape that made something that is not finite."""
     nodes = list(walk(*[t for t in roots if t is not None], released=lambda node: ()))
     for t in reversed(nodes):
-        if t.data.dtype.kind == "f" and not np.isfinite(t.data).all():
-            where = first(~np.isfinite(t.data))
+        if t.array.dtype.kind == "f" and not np.isfinite(t.array).all():
+            where = first(~np.isfinite(t.array))
             made = origin_of(t)
             kind = t.op.name if t.op is not None else f"the input {t.name or 'without a name'}"
-            line = f"  it came from {kind}: {t.data[where]:g} at index {where}"
+            line = f"  it came from {kind}: {t.array[where]:g} at index {where}"
             if t.op is not None and t.args is not None:
-                line += at(input_names(t.op, len(t.args)), t.args, t.data, where)
+                line += at(input_names(t.op, len(t.args)), t.args, t.array, where)
             return [line + (f", called at {made}" if made else "")]
     return []

@@ -61,7 +61,7 @@ def grad(
     handed: dict[int, Any] = {}
     for g in seeds:
         if g is not None:
-            own(as_tensor(g).data, handed)
+            own(as_tensor(g).array, handed)
     return tuple(_gradient(i, x, found.get(x), allow_unused, handed) for i, x in enumerate(inputs))
 
 
@@ -74,7 +74,7 @@ def _gradient(i: int, x: Tensor, g: Any, allow_unused: bool, handed: Any) -> Ten
             "allow_unused=True gives None for it"
         )
     if isinstance(g, Tensor):
-        return g if own(g.data, handed) is g.data else g.clone()
+        return g if own(g.array, handed) is g.array else g.clone()
     return wrap(own(g, handed))
 
 
@@ -153,11 +153,11 @@ def grad_or_zeros(
     """`grad` with zeros for inputs without influence."""
     pairs = [(y, v) for y, v in zip(outputs, grad_outputs, strict=True) if y.requires_grad]
     if not pairs:
-        return tuple(Tensor(np.zeros_like(x.data)) for x in inputs)
+        return tuple(Tensor(np.zeros_like(x.array)) for x in inputs)
     ys, vs = zip(*pairs, strict=True)
     found = grad(ys, inputs, vs, retain_graph, create_graph, allow_unused=True)
     return tuple(
-        Tensor(np.zeros_like(x.data)) if g is None else g
+        Tensor(np.zeros_like(x.array)) if g is None else g
         for x, g in zip(inputs, found, strict=True)
     )
 
@@ -198,7 +198,7 @@ def jvp(function: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
         )
     y = called("jvp", function, xs)
     ys = as_tuple(y)
-    us = tuple(Tensor(np.zeros_like(t.data), requires_grad=True) for t in ys)
+    us = tuple(Tensor(np.zeros_like(t.array), requires_grad=True) for t in ys)
     products = grad_or_zeros(ys, xs, us, True)
     return detached(y), like(y, grad_or_zeros(products, us, vs, False))
 
@@ -219,8 +219,8 @@ def jacobian(function: Callable[..., Any], inputs: Any, create_graph: bool = Fal
 
 def _rows(y: Tensor, xs: tuple[Tensor, ...], create_graph: bool) -> tuple[Tensor, ...]:
     rows = []
-    for i in range(y.data.size):
-        v = np.zeros(y.data.size, y.dtype)
+    for i in range(y.array.size):
+        v = np.zeros(y.array.size, y.dtype)
         v[i] = 1
         rows.append(grad_or_zeros((y,), xs, (v.reshape(y.shape),), create_graph, True))
     if not rows:

@@ -70,7 +70,7 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
     True
     """
     xs = tuple(
-        Tensor(t.data.astype(np.float64), requires_grad=True) if t.dtype.kind == "f" else t
+        Tensor(t.array.astype(np.float64), requires_grad=True) if t.dtype.kind == "f" else t
         for t in map(as_tensor, as_tuple(inputs))
     )
     checked = tuple(x for x in xs if x.requires_grad)
@@ -103,14 +103,14 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
             "the same each time, as with a seed, or without dropout"
         )
     for i, (x, g) in enumerate(zip(checked, found, strict=True)):
-        numeric = numeric_gradient(total, x.data)
-        error = relative_error(g.data, numeric)
+        numeric = numeric_gradient(total, x.array)
+        error = relative_error(g.array, numeric)
         if error <= PASS:
             continue
-        suspects = np.abs(g.data - numeric) > PASS * np.linalg.norm(numeric)
-        where = kinks(total, recorded, x.data, suspects)
-        text = _describe(i, x, g.data, numeric, error, where)
-        if max(np.abs(g.data).max(), np.abs(numeric).max()) <= FINEST * scale:
+        suspects = np.abs(g.array - numeric) > PASS * np.linalg.norm(numeric)
+        where = kinks(total, recorded, x.array, suspects)
+        text = _describe(i, x, g.array, numeric, error, where)
+        if max(np.abs(g.array).max(), np.abs(numeric).max()) <= FINEST * scale:
             text += "; too small to judge"
             error = SUSPICIOUS
         if error <= SUSPICIOUS:
@@ -123,7 +123,7 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
 
 
 def _dot(vs: Sequence[Array], ys: Sequence[Tensor]) -> float:
-    return float(sum((v * y.data).sum() for v, y in zip(vs, ys, strict=True)))
+    return float(sum((v * y.array).sum() for v, y in zip(vs, ys, strict=True)))
 
 
 def gradgradcheck(
@@ -222,7 +222,7 @@ def _cause(near: tuple[Any, Any, Any], far: tuple[Any, Any, Any]) -> str:
         return "another branch of the code"
     for nodes in zip(*near, *far, strict=True):
         node = nodes[1]
-        values = [t.data.astype(np.float64) for t in nodes]
+        values = [t.array.astype(np.float64) for t in nodes]
         if node.op is not None and np.any(kinked(tuple(values[:3]), tuple(values[3:]))):
             low, here, high = values[:3]
             place = np.unravel_index(np.argmax(np.abs(low - 2 * here + high)), here.shape)
@@ -233,7 +233,7 @@ def _cause(near: tuple[Any, Any, Any], far: tuple[Any, Any, Any]) -> str:
 
 
 def _describe(i: int, x: Tensor, g: Array, numeric: Array, error: float, where: list[Kink]) -> str:
-    worst = np.unravel_index(np.argmax(np.abs(g - numeric)), x.shape) if x.data.size else ()
+    worst = np.unravel_index(np.argmax(np.abs(g - numeric)), x.shape) if x.array.size else ()
     element = tuple(int(k) for k in worst)
     text = (
         f"input {i}{f' ({x.name})' if x.name else ''} of shape {x.shape}: relative error "

@@ -24,7 +24,7 @@ def manual_seed(seed: int | None) -> np.random.Generator:
     takes a seed from the operating system.
 
     >>> _ = manual_seed(0); a = rand(2)
-    >>> _ = manual_seed(0); bool((a == rand(2)).data.all())
+    >>> _ = manual_seed(0); bool((a == rand(2)).array.all())
     True
     """
     global _generator
@@ -123,7 +123,7 @@ def zeros_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Ten
     >>> zeros_like(ones(2)).tolist()
     [0.0, 0.0]
     """
-    like = x.data if isinstance(x, Tensor) else as_array(x)
+    like = x.array if isinstance(x, Tensor) else as_array(x)
     return Tensor(np.zeros_like(like, dtype=dtype), requires_grad)
 
 
@@ -133,7 +133,7 @@ def ones_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tens
     >>> ones_like(zeros(2)).tolist()
     [1.0, 1.0]
     """
-    like = x.data if isinstance(x, Tensor) else as_array(x)
+    like = x.array if isinstance(x, Tensor) else as_array(x)
     return Tensor(np.ones_like(like, dtype=dtype), requires_grad)
 
 

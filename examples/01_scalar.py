@@ -7,7 +7,7 @@ the derivative in `x.grad`. A finite difference, which knows nothing of rules, i
 import argparse
 from math import isclose
 
-from autograd_lite.engine import tensor
+from autograd_lite import tensor
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--x", type=float, default=2.0, help="where to differentiate (default: 2)")

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autograd_lite import tanh
-from autograd_lite.engine import tensor
+from autograd_lite import tanh, tensor
 from autograd_lite.graph import draw
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import nn
-from autograd_lite import Tensor, manual_seed
-from autograd_lite.engine import tensor
+from autograd_lite import Tensor, manual_seed, tensor
 from autograd_lite.graph import draw
 from nn import datasets
 
@@ -42,7 +41,7 @@ print(save("scalar", n.tanh()), "\n")
 
 # 2. A network for images of 28 x 28 pixels: here digits of 8 x 8, enlarged and framed.
 digits = datasets.digits()
-small = digits.data[:32].reshape(-1, 8, 8) / 16
+small = digits.array[:32].reshape(-1, 8, 8) / 16
 images = np.pad(np.kron(small, np.ones((3, 3))), ((0, 0), (2, 2), (2, 2))).astype("float32")
 x = Tensor(images.reshape(-1, 784), name="x")
 t = digits.target[:32]

@@ -34,7 +34,7 @@ class Network(nn.Module):
 
 
 digits = datasets.digits()
-images = (digits.data / 16).astype("float32")
+images = (digits.array / 16).astype("float32")
 x, x_test, y, y_test = datasets.train_test_split(images, digits.target, test_fraction=0.25)
 size = 32  # of a batch: the function holds for the shapes that were recorded
 
@@ -54,7 +54,7 @@ module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 
 # 3. The same gradients as backward().
-parameters = {name: p.data.copy() for name, p in model.named_parameters()}
+parameters = {name: p.array.copy() for name, p in model.named_parameters()}
 _, gradients = module.backprop(x[:size], y[:size], parameters)
 loss.backward()
 for name, p in model.named_parameters():

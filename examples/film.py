@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import nn
-from autograd_lite import manual_seed, record_lines
-from autograd_lite.engine import tensor
+from autograd_lite import manual_seed, record_lines, tensor
 from autograd_lite.graph import draw
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

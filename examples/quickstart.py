@@ -25,7 +25,7 @@ manual_seed(args.seed)
 
 # 1. Train, and measure on images that the network has never seen.
 digits = datasets.digits()
-images = (digits.data / 16).astype("float32")
+images = (digits.array / 16).astype("float32")
 x, x_test, y, y_test = datasets.train_test_split(images, digits.target, test_fraction=0.25)
 
 model = nn.Sequential(nn.Linear(64, 100), nn.ReLU(), nn.Linear(100, 10))
@@ -42,7 +42,7 @@ print(f"held-out accuracy {held_out['accuracy']:.3f} on {len(y_test)} images\n")
 # 2. The gradients of one batch by hand, in plain NumPy.
 X, t = x[:32], y[:32]
 n = len(X)
-W1, b1, W2, b2 = (p.data for p in model.parameters())
+W1, b1, W2, b2 = (p.array for p in model.parameters())
 
 Z1 = X @ W1.T + b1  # (n, 100)
 H = np.maximum(Z1, 0)  # (n, 100)

@@ -74,11 +74,11 @@ class TensorDataset(Dataset):
         """The samples that a slice or an array of ints selects, with memory of their own."""
         if isinstance(index, slice):
             return tuple(
-                t[index].clone() if t.requires_grad else Tensor(t.data[index].copy())
+                t[index].clone() if t.requires_grad else Tensor(t.array[index].copy())
                 for t in self.tensors
             )
         return tuple(  # take: 0.2 us for 32 short rows, [index] 1.0 us
-            t[index] if t.requires_grad else Tensor(t.data.take(index, 0)) for t in self.tensors
+            t[index] if t.requires_grad else Tensor(t.array.take(index, 0)) for t in self.tensors
         )
 
 

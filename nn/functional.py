@@ -17,6 +17,7 @@ import numpy as np
 from autograd_lite import Tensor, default_generator
 from autograd_lite.creation import drawn
 from autograd_lite.engine import functions, ops
+from autograd_lite.engine.axes import from_zero
 from autograd_lite.engine.functions import (
     elu,
     gelu,
@@ -30,7 +31,7 @@ from autograd_lite.engine.functions import (
     tanh,
 )
 from autograd_lite.engine.modes import asked
-from autograd_lite.engine.ops import Op, from_zero
+from autograd_lite.engine.op import Op
 from autograd_lite.engine.tensor import as_tensor, record
 
 __all__ = [
@@ -241,9 +242,9 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         if t.numel() == 0:
             raise ValueError("one_hot: no classes to count; give num_classes")
-        num_classes = int(t.data.max()) + 1
+        num_classes = int(t.array.max()) + 1
     if not asked(lambda a: _within(a, 0, num_classes - 1), t):
-        low, high = t.data.min(), t.data.max()
+        low, high = t.array.min(), t.array.max()
         raise ValueError(
             f"one_hot: classes go from 0 to {num_classes - 1}, these from {low} to {high}"
         )
@@ -376,6 +377,8 @@ _bce = Op(
     lambda x, t: -(t * _clamped_log(x) + (1 - t) * _clamped_log(1 - x)),
     lambda g, y, x, t: g * (x - t) / np.maximum(x * (1 - x), 1e-12),
     lambda g, y, x, t: g * (_clamped_log(1 - x) - _clamped_log(x)),
+    kind="loss",
+    quiet="divide",
 )
 
 
@@ -394,7 +397,7 @@ def binary_cross_entropy(
     if not asked(lambda a: _within(a, 0, 1), x):
         raise ValueError(
             "binary_cross_entropy: the input is probabilities from 0 to 1, this one goes from "
-            f"{x.data.min()} to {x.data.max()}; apply sigmoid, or use "
+            f"{x.array.min()} to {x.array.max()}; apply sigmoid, or use "
             "binary_cross_entropy_with_logits"
         )
     loss = _bce(x, t)
@@ -422,6 +425,8 @@ _bce_with_logits = Op(
     lambda x, t: (1 - t) * x + ops.softplus(-x),
     lambda g, y, x, t: g * (ops.sigmoid(x) - t),
     lambda g, y, x, t: -g * x,
+    kind="loss",
+    quiet="over",
 )
 _bce_with_logits_weighted = Op(  # w is the weight of the part of the target 1
     "binary_cross_entropy_with_logits",
@@ -429,6 +434,8 @@ _bce_with_logits_weighted = Op(  # w is the weight of the part of the target 1
     lambda g, y, x, t, w: g * ((1 + (w - 1) * t) * ops.sigmoid(x) - w * t),
     lambda g, y, x, t, w: g * ((w - 1) * ops.softplus(-x) - x),
     None,
+    kind="loss",
+    quiet="over",
 )
 
 
@@ -534,7 +541,7 @@ def _is_plain(input: Any, target: Any, ignore_index: int, reduction: str) -> boo
     training loops, which two nodes do. Classes above the range are left to the row's indexing."""
     if not isinstance(input, Tensor):
         return False
-    x, t = input.data, target.data if isinstance(target, Tensor) else target
+    x, t = input.array, target.array if isinstance(target, Tensor) else target
     return (
         t.__class__ is np.ndarray
         and t.dtype.kind in "iu"
@@ -594,7 +601,7 @@ def _check_classes(name: str, x: Tensor, t: Tensor, ignore_index: int) -> None:
 
     if not asked(lambda a: not bad(a).size, t):
         raise IndexError(
-            f"{name}: class {bad(t.data)[0]} is out of range; there are {classes} classes, from 0"
+            f"{name}: class {bad(t.array)[0]} is out of range; there are {classes} classes, from 0"
         )
 
 

@@ -30,7 +30,7 @@ GAINS = {
 
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
-    tensor.data[...] = values
+    tensor.array[...] = values
     changed(tensor)
     return tensor
 
@@ -73,7 +73,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator = None) -> Tensor:
     """Fill with random numbers, uniform on [a, b).
 
-    >>> bool((uniform_(Tensor([0.0, 0.0]), 2, 3) >= 2).data.all())
+    >>> bool((uniform_(Tensor([0.0, 0.0]), 2, 3) >= 2).array.all())
     True
     """
     return _fill(tensor, (generator or default_generator()).uniform(a, b, tensor.shape))
@@ -102,7 +102,7 @@ def trunc_normal_(
 
     ValueError unless std > 0 and a < b.
 
-    >>> values = trunc_normal_(Tensor(np.zeros(100)), std=10).data
+    >>> values = trunc_normal_(Tensor(np.zeros(100)), std=10).array
     >>> bool((values >= -2).all() and (values <= 2).all())
     True
     """
@@ -113,7 +113,7 @@ def trunc_normal_(
     likeliest = min(max(0.0, low), high)
     reach = math.sqrt(likeliest**2 + 74)  # beyond it the density is e**-37 of the highest
     low, high = max(low, -reach), min(high, reach)
-    n = tensor.data.size
+    n = tensor.array.size
     chosen = np.empty(0)
     while chosen.size < n:  # rejection; it keeps 60 % at the defaults, 3 % at the worst
         z = draw.uniform(low, high, 2 * n)
@@ -165,7 +165,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator = No
 
     Glorot and Bengio 2010. ValueError for fewer than two axes.
 
-    >>> bool((xavier_uniform_(Tensor(np.zeros((3, 3)))) < 1).data.all())
+    >>> bool((xavier_uniform_(Tensor(np.zeros((3, 3)))) < 1).array.all())
     True
     """
     r = gain * math.sqrt(6 / max(sum(_fans("xavier_uniform_", tensor)), 1))
@@ -202,7 +202,7 @@ def kaiming_uniform_(
 
     He et al. 2015, https://arxiv.org/abs/1502.01852. ValueError for fewer than two axes.
 
-    >>> bool((kaiming_uniform_(Tensor(np.zeros((2, 6)))) < 1).data.all())
+    >>> bool((kaiming_uniform_(Tensor(np.zeros((2, 6)))) < 1).array.all())
     True
     """
     r = math.sqrt(3) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
@@ -233,7 +233,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator = None) ->
     Further axes count as columns. Saxe et al. 2013, https://arxiv.org/abs/1312.6120. ValueError
     for fewer than two axes.
 
-    >>> w = orthogonal_(Tensor(np.zeros((2, 3)))).data
+    >>> w = orthogonal_(Tensor(np.zeros((2, 3)))).array
     >>> np.allclose(w @ w.T, np.eye(2))
     True
     """
@@ -253,7 +253,7 @@ def sparse_(
     Martens 2010, "Deep learning via Hessian-free optimization". ValueError unless it has two axes
     and sparsity is from 0 to 1.
 
-    >>> int((sparse_(Tensor(np.ones((10, 4))), 0.3) == 0).data.sum())
+    >>> int((sparse_(Tensor(np.ones((10, 4))), 0.3) == 0).array.sum())
     12
     """
     _matrix("sparse_", tensor)

@@ -322,7 +322,7 @@ class BatchNorm1d(Module):
     false, bias. ValueError for another shape, and for one value per channel in training.
 
     >>> layer = BatchNorm1d(2)
-    >>> layer(Tensor([[0.0, 0.0], [2.0, 4.0]])).data.mean(0).tolist()
+    >>> layer(Tensor([[0.0, 0.0], [2.0, 4.0]])).array.mean(0).tolist()
     [0.0, 0.0]
     >>> layer.running_var.tolist() == Tensor([0.9 + 0.1 * 2, 0.9 + 0.1 * 8]).tolist()
     True

@@ -370,8 +370,8 @@ class Module:
                 "np.float64"
             )
         for t in (*self.parameters(), *self.buffers()):
-            if t.data.dtype.kind == "f":
-                t.data = t.data.astype(dtype, copy=False)  # which keeps the memory layout
+            if t.array.dtype.kind == "f":
+                t.array = t.array.astype(dtype, copy=False)  # which keeps the memory layout
                 changed(t)
                 if t.grad is not None:
                     t.grad = t.grad.detach().to(dtype)
@@ -447,7 +447,7 @@ class Module:
                 + "\n  ".join(faults)
             )
         for target, array in copies:
-            target.data[...] = array
+            target.array[...] = array
             changed(target)
         return Keys(missing, unexpected)
 
@@ -458,7 +458,7 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        count = sum(p.data.size for p in self.parameters())
+        count = sum(p.array.size for p in self.parameters())
         note = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
         head = f"{type(self).__name__}({self.extra_repr()}"
         lines = []

@@ -69,7 +69,7 @@ def load(path: str | os.PathLike[str], model: Module | None = None, strict: bool
     ...     save(a, f"{folder}/model.npz")
     ...     sorted(load(f"{folder}/model.npz", b))
     ['bias', 'weight']
-    >>> bool((a.weight == b.weight).data.all())
+    >>> bool((a.weight == b.weight).array.all())
     True
     """
     path = Path(path)
@@ -100,7 +100,7 @@ def _arrays(state: Mapping[str, Any]) -> State:
     for name, value in state.items():
         if not isinstance(name, str):
             raise TypeError(f"save: the name {name!r} is not a string")
-        a = value.data if isinstance(value, Tensor) else value
+        a = value.array if isinstance(value, Tensor) else value
         if not isinstance(a, np.ndarray | np.generic | bool | int | float):
             raise TypeError(
                 f"save: {name!r} is a {type(a).__name__}; only tensors, arrays and numbers are "

@@ -90,7 +90,7 @@ def accuracy(output: Any, target: Any, threshold: float = 0.0) -> float:
     >>> accuracy(np.array([[2.0, 1.0], [0.0, 3.0]]), np.array([0, 0]))
     0.5
     """
-    scores, truth = as_tensor(output).data, as_tensor(target).data
+    scores, truth = as_tensor(output).array, as_tensor(target).array
     if scores.shape == truth.shape and (scores.ndim == 1 or scores.shape[1:] == (1,)):
         right = (scores > threshold) == (truth > 0.5)
     elif scores.shape == truth.shape and scores.ndim > 1:
@@ -186,7 +186,7 @@ def fit(
 
         def train(batch: int, loss: Any) -> None:
             nonlocal batches
-            if not np.isfinite(loss.data).all() and not means.warned:
+            if not np.isfinite(loss.array).all() and not means.warned:
                 means.warned = True
                 warnings.warn(
                     f"fit: the loss is {loss.item()} in epoch {epoch}, batch {batch}; a lower "
@@ -263,7 +263,7 @@ class _Means:
             *inputs, target = self._parts(batch)
             output = model(*inputs)
             loss = loss_fn(output, target)
-            if not isinstance(loss, Tensor) or loss.data.size != 1:
+            if not isinstance(loss, Tensor) or loss.array.size != 1:
                 kind = f"tensor of shape {loss.shape}" if isinstance(loss, Tensor) else type(loss)
                 raise TypeError(f"{self.where}: loss_fn gave a {kind}, not a scalar tensor")
             with no_grad():

@@ -20,7 +20,7 @@ from zlib import crc32
 import numpy as np
 
 from autograd_lite.engine import functions as F
-from autograd_lite.engine.ops import Op, table
+from autograd_lite.engine.op import Op, table
 
 Array = np.ndarray[Any, Any]
 Factory = Callable[[np.random.Generator], list[Array]]

@@ -67,7 +67,7 @@ def grad_array(x: Tensor) -> np.ndarray[Any, Any]:
     """The gradient of a tensor, which has its shape and type."""
     assert x.grad is not None
     assert x.grad.shape == x.shape and x.grad.dtype == x.dtype
-    return x.grad.data
+    return x.grad.array
 
 
 def grad(x: Tensor) -> Any:

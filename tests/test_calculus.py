@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor
-from autograd_lite.engine import tensor
+from autograd_lite import Tensor, tensor
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -15,7 +14,7 @@ def cubic(x):
 
 
 def test_grad_of_a_function():
-    np.testing.assert_allclose(ag.grad(cubic)(Tensor(X)).data, 3 * X**2)
+    np.testing.assert_allclose(ag.grad(cubic)(Tensor(X)).array, 3 * X**2)
 
 
 def test_grad_of_grad_of_grad():
@@ -28,8 +27,8 @@ def test_grad_of_a_tape_and_of_intermediates():
     y = x * x
     loss = (y * y).sum()
     dy, dx = ag.grad(loss, [y, x])
-    np.testing.assert_allclose(dy.data, 2 * X**2)
-    np.testing.assert_allclose(dx.data, 4 * X**3)
+    np.testing.assert_allclose(dy.array, 2 * X**2)
+    np.testing.assert_allclose(dx.array, 4 * X**3)
     assert x.grad is None
     assert y.grad is None
 
@@ -62,7 +61,7 @@ def test_grad_with_several_outputs_and_upstream_gradients():
     x = Tensor(X, requires_grad=True)
     v = np.array([1.0, 2.0, 3.0])
     (dx,) = ag.grad([x * x, x.sum()], x, [Tensor(v), tensor(10.0, dtype="float64")])
-    np.testing.assert_allclose(dx.data, 2 * X * v + 10)
+    np.testing.assert_allclose(dx.array, 2 * X * v + 10)
     with pytest.raises(ValueError, match="2 outputs, but 3 grad_outputs"):
         ag.grad([x * x, x.sum()], x, [v, v, v])
 
@@ -71,8 +70,8 @@ def test_gradients_do_not_share_memory():
     a, b = Tensor(X.copy(), requires_grad=True), Tensor(X.copy(), requires_grad=True)
     v = Tensor(np.ones(3))
     da, db = ag.grad(a + b, [a, b], v)
-    assert not np.shares_memory(da.data, db.data)
-    assert not np.shares_memory(da.data, v.data)
+    assert not np.shares_memory(da.array, db.array)
+    assert not np.shares_memory(da.array, v.array)
 
 
 def test_value_and_grad_of_several_arguments():
@@ -80,8 +79,8 @@ def test_value_and_grad_of_several_arguments():
         Tensor(X), Tensor(2 * X), k=3
     )
     np.testing.assert_allclose(value.item(), 3 * (2 * X * X).sum())
-    np.testing.assert_allclose(da.data, 6 * X)
-    np.testing.assert_allclose(db.data, 3 * X)
+    np.testing.assert_allclose(da.array, 6 * X)
+    np.testing.assert_allclose(db.array, 3 * X)
     assert not value.requires_grad
 
 
@@ -111,15 +110,15 @@ def test_jacobian_agrees_with_finite_differences():
     h = 1e-6
     for which, x in enumerate((a, b)):
         for i in np.ndindex(x.shape):
-            old = x.data[i]
-            x.data[i] = old + h
+            old = x.array[i]
+            x.array[i] = old + h
             up = function(a, b)
-            x.data[i] = old - h
+            x.array[i] = old - h
             down = function(a, b)
-            x.data[i] = old
+            x.array[i] = old
             for row, u, d in zip(rows, up, down, strict=True):
-                numeric = (u.data - d.data) / (2 * h)
-                np.testing.assert_allclose(row[which].data[(..., *i)], numeric, atol=1e-8)
+                numeric = (u.array - d.array) / (2 * h)
+                np.testing.assert_allclose(row[which].array[(..., *i)], numeric, atol=1e-8)
 
 
 def test_vjp_and_jvp_agree_with_the_jacobian_and_each_other():
@@ -129,38 +128,42 @@ def test_vjp_and_jvp_agree_with_the_jacobian_and_each_other():
     u = Tensor(rng.standard_normal((2, 4))), Tensor(rng.standard_normal(()))
     v = Tensor(rng.standard_normal((2, 3))), Tensor(rng.standard_normal((3, 4)))
     _, (da, db) = ag.vjp(function, (a, b), u)
-    np.testing.assert_allclose(da.data, np.tensordot(u[0].data, ja.data, 2) + u[1].data * ka.data)
-    np.testing.assert_allclose(db.data, np.tensordot(u[0].data, jb.data, 2) + u[1].data * kb.data)
+    np.testing.assert_allclose(
+        da.array, np.tensordot(u[0].array, ja.array, 2) + u[1].array * ka.array
+    )
+    np.testing.assert_allclose(
+        db.array, np.tensordot(u[0].array, jb.array, 2) + u[1].array * kb.array
+    )
     _, (t0, t1) = ag.jvp(function, (a, b), v)
     np.testing.assert_allclose(
-        t0.data, np.tensordot(ja.data, v[0].data, 2) + np.tensordot(jb.data, v[1].data, 2)
+        t0.array, np.tensordot(ja.array, v[0].array, 2) + np.tensordot(jb.array, v[1].array, 2)
     )
-    inner = (t0.data * u[0].data).sum() + t1.data * u[1].data
-    np.testing.assert_allclose(inner, (da.data * v[0].data).sum() + (db.data * v[1].data).sum())
+    inner = (t0.array * u[0].array).sum() + t1.array * u[1].array
+    np.testing.assert_allclose(inner, (da.array * v[0].array).sum() + (db.array * v[1].array).sum())
 
 
 def test_hessian_and_hvp():
     x = Tensor(X)
-    np.testing.assert_allclose(ag.hessian(cubic, x).data, np.diag(6 * X))
+    np.testing.assert_allclose(ag.hessian(cubic, x).array, np.diag(6 * X))
     value, product = ag.hvp(cubic, x, Tensor(np.ones(3)))
-    np.testing.assert_allclose(product.data, 6 * X)
+    np.testing.assert_allclose(product.array, 6 * X)
     np.testing.assert_allclose(value.item(), (X**3).sum())
     blocks = ag.hessian(lambda a, b: (a * a * b).sum(), (x, Tensor(2 * X)))
-    np.testing.assert_allclose(blocks[0][1].data, np.diag(2 * X))
-    np.testing.assert_allclose(blocks[1][1].data, np.zeros((3, 3)))
+    np.testing.assert_allclose(blocks[0][1].array, np.diag(2 * X))
+    np.testing.assert_allclose(blocks[1][1].array, np.zeros((3, 3)))
 
 
 def test_hessian_of_a_network_is_symmetric():
     rng = np.random.default_rng(0)
     w = Tensor(rng.standard_normal((4, 3)), requires_grad=True)
-    h = ag.hessian(lambda x: (w @ x).tanh().log_softmax(0)[1], Tensor(X)).data
+    h = ag.hessian(lambda x: (w @ x).tanh().log_softmax(0)[1], Tensor(X)).array
     np.testing.assert_allclose(h, h.T, atol=1e-14)
     assert np.abs(h).max() > 1e-3
     assert w.grad is None
 
 
 def test_linear_functions_have_hessian_zero():
-    assert (ag.hessian(lambda x: x.sum(), Tensor(X)).data == 0).all()
+    assert (ag.hessian(lambda x: x.sum(), Tensor(X)).array == 0).all()
 
 
 @pytest.mark.parametrize(

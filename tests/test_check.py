@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import GradcheckError, Tensor, check, gradcheck, gradgradcheck
+from autograd_lite import GradcheckError, Tensor, check, gradcheck, gradgradcheck, tensor
 from autograd_lite.check import relative_error
-from autograd_lite.engine import tensor
-from autograd_lite.engine.ops import Op, table
+from autograd_lite.engine.op import Op, table
 from tests.cases import CASES_OF
 
 

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor
+from autograd_lite import Tensor, ops, tensor
 from autograd_lite.engine import functions as F
-from autograd_lite.engine import ops, tensor
 
 
 class World:
@@ -32,7 +31,16 @@ class World:
 
     def state(self) -> list[Any]:
         return [
-            (k, t.data.tobytes(), t.shape, t.dtype, t.requires_grad, t.grad is None, t.serial, t.op)
+            (
+                k,
+                t.array.tobytes(),
+                t.shape,
+                t.dtype,
+                t.requires_grad,
+                t.grad is None,
+                t.serial,
+                t.op,
+            )
             for k, t in vars(self).items()
         ]
 
@@ -622,7 +630,7 @@ def test_error_says_what_is_wrong_and_changes_nothing(name: str) -> None:
     assert world.state() == before
     world.z.sum().backward()  # everything that was recorded still works
     assert world.v.grad is not None
-    np.testing.assert_allclose(world.v.grad.data, 8 * world.v.data)
+    np.testing.assert_allclose(world.v.grad.array, 8 * world.v.array)
 
 
 @pytest.mark.parametrize("name", BAD)

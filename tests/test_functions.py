@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor
+from autograd_lite import Tensor, tensor
 from autograd_lite.engine import functions as F
-from autograd_lite.engine import tensor
 
 Snippet = Callable[..., Any]
 SAME: dict[str, tuple[Snippet, list[Any]]] = {}
@@ -445,7 +444,7 @@ def test_accepted_names_of_arguments() -> None:
             f(x, dim=1, keepdim=True),
             f(x, axis=1, keepdim=True),
         ]
-        assert all(np.array_equal(v.data, values[0].data) for v in values)
+        assert all(np.array_equal(v.array, values[0].array) for v in values)
         assert values[0].shape == (2, 1, 4)
         with pytest.raises(TypeError, match="axis and dim are two names of one argument"):
             f(x, axis=1, dim=1)
@@ -460,13 +459,13 @@ def test_negative_steps_and_mixed_indices_are_numpys() -> None:
     for index in indices:
         x = Tensor(a.copy(), requires_grad=True)
         y = x[index]
-        np.testing.assert_array_equal(y.data, a[index])
+        np.testing.assert_array_equal(y.array, a[index])
         g = np.arange(y.numel()) + 1.0
         y.backward(g.reshape(y.shape))
         expected = np.zeros(24)
         np.add.at(expected, np.arange(24).reshape(2, 3, 4)[index].ravel(), g)
         assert x.grad is not None
-        np.testing.assert_array_equal(x.grad.data.ravel(), expected)
+        np.testing.assert_array_equal(x.grad.array.ravel(), expected)
 
 
 def test_pad_is_numpys() -> None:
@@ -474,16 +473,16 @@ def test_pad_is_numpys() -> None:
     for width in (1, (1, 2), ((0, 1), (2, 0)), 0):
         x = Tensor(a.copy(), requires_grad=True)
         y = F.pad(x, width, 7.0)
-        np.testing.assert_array_equal(y.data, np.pad(a, width, constant_values=7.0))
+        np.testing.assert_array_equal(y.array, np.pad(a, width, constant_values=7.0))
         (y * y).sum().backward()
         assert x.grad is not None
-        np.testing.assert_array_equal(x.grad.data, 2 * a)
+        np.testing.assert_array_equal(x.grad.array, 2 * a)
 
 
 def test_take_along_axis_broadcasts_and_repeats() -> None:
     x = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
     y = F.take_along_axis(x, np.array([[2, 2, 0, 2]]), axis=1)
-    np.testing.assert_array_equal(y.data, np.take_along_axis(x.data, np.array([[2, 2, 0, 2]]), 1))
+    np.testing.assert_array_equal(y.array, np.take_along_axis(x.array, np.array([[2, 2, 0, 2]]), 1))
     y.sum().backward()
     assert x.grad is not None and x.grad.tolist() == [[1, 0, 3], [1, 0, 3]]
 
@@ -513,7 +512,7 @@ def test_functions_work_on_plain_arrays_as_on_tensors() -> None:
     ):
         plain, boxed = getattr(F, name)(a), getattr(F, name)(tensor(a))
         assert not isinstance(plain, Tensor)
-        np.testing.assert_array_equal(plain, boxed.data)
+        np.testing.assert_array_equal(plain, boxed.array)
 
 
 def test_gelu_and_clip_reject_what_they_do_not_know() -> None:
@@ -530,7 +529,7 @@ def test_erf_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
     for dtype in (np.float32, np.float64):
         y = F.erf(Tensor(np.array([-2.0, 0.0, 0.5], dtype)))
         assert y.dtype == dtype
-        np.testing.assert_allclose(y.data, [math.erf(v) for v in (-2.0, 0.0, 0.5)], rtol=1e-6)
+        np.testing.assert_allclose(y.array, [math.erf(v) for v in (-2.0, 0.0, 0.5)], rtol=1e-6)
         assert F.erf(Tensor(np.array(0.5, dtype))).dtype == dtype
 
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, tape
+from autograd_lite import Tensor, tape, tensor
 from autograd_lite.engine import functions as F
-from autograd_lite.engine import tensor
 from tests.helpers import grad, leaf
 
 
@@ -91,11 +90,11 @@ def test_mutation_under_no_grad_and_through_views_is_detected(route: str, view: 
     z = y * y
     with ag.no_grad():
         shared = VIEWS[view](y)
-        if view == "einsum" and not np.shares_memory(shared.data, y.data):
+        if view == "einsum" and not np.shares_memory(shared.array, y.array):
             return
-        before = y.data.copy()
+        before = y.array.copy()
         ROUTES[route](shared)
-    assert (y.data != before).any()
+    assert (y.array != before).any()
     with pytest.raises(RuntimeError, match="changed in place"):
         z.sum().backward()
 
@@ -148,7 +147,7 @@ def test_mutation_of_a_view_changes_its_base(route: str) -> None:
     w = leaf([3.0, 4.0])
     z = w * base
     ROUTES[route](view)
-    assert (base.data == view.data).all()
+    assert (base.array == view.array).all()
     with pytest.raises(RuntimeError, match="changed in place"):
         z.sum().backward()
 
@@ -158,7 +157,7 @@ def test_data_changed_by_an_optimiser_is_detected() -> None:
 
     x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     z = x * w
-    w.data -= 1
+    w.array -= 1
     changed(w)
     with pytest.raises(RuntimeError, match="changed in place"):
         z.sum().backward()
@@ -182,7 +181,7 @@ def test_a_step_between_forward_and_forward_is_fine() -> None:
         (w * w).sum().backward()
         with ag.no_grad():
             w -= 0.1 * w.grad  # type: ignore[operator]
-    np.testing.assert_allclose(w.data, np.array([3.0, 4.0]) * 0.8**3)
+    np.testing.assert_allclose(w.array, np.array([3.0, 4.0]) * 0.8**3)
     assert w.is_leaf and w.requires_grad
 
 
@@ -449,8 +448,8 @@ def test_an_integer_index_gives_a_copy_that_may_be_changed() -> None:
         y += 1
         assert x[0, 0].item() == 1.0
         (y.sum() + z).backward()
-        expected = 2 * x.data
-        np.add.at(expected, index.data if isinstance(index, Tensor) else index, 1)
+        expected = 2 * x.array
+        np.add.at(expected, index.array if isinstance(index, Tensor) else index, 1)
         assert grad(x) == expected.tolist()
 
 
@@ -563,7 +562,7 @@ def test_an_untracked_view_used_after_a_recorded_change_is_an_error() -> None:
 def test_second_derivatives_use_the_values_of_the_forward_pass() -> None:
     x = tensor([1.0, 2.0], requires_grad=True)
     y = (x * x).sum()
-    x.data = np.array([5.0, 6.0], np.float32)
+    x.array = np.array([5.0, 6.0], np.float32)
     with pytest.raises(RuntimeError, match="were replaced after it was recorded"):
         y.backward(create_graph=True)
 

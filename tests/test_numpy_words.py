@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, gradcheck
-from autograd_lite.engine import tensor
+from autograd_lite import Tensor, gradcheck, tensor
 from autograd_lite.engine.modes import like_numpy, mode
 
 DATA = np.random.default_rng(0).standard_normal((3, 4))
@@ -48,7 +47,7 @@ CALLS: dict[str, Any] = {
 def test_the_value_is_numpys_and_the_gradient_that_of_a_finite_difference(name: str) -> None:
     x = Tensor(DATA.copy(), requires_grad=True)
     y = CALLS[name](x)
-    np.testing.assert_allclose(y.data, CALLS[name](DATA), rtol=1e-13)
+    np.testing.assert_allclose(y.array, CALLS[name](DATA), rtol=1e-13)
     assert y.shape == np.shape(CALLS[name](DATA))
     assert gradcheck(CALLS[name], (x,))
 
@@ -67,15 +66,15 @@ MEANT: dict[str, Any] = {
 def test_like_numpy_methods_mean_what_numpys_do(name: str) -> None:
     with like_numpy():
         y = MEANT[name](Tensor(DATA.copy()))
-    np.testing.assert_allclose(y.data, MEANT[name](DATA), rtol=1e-13)
+    np.testing.assert_allclose(y.array, MEANT[name](DATA), rtol=1e-13)
     assert not mode.numpy
 
 
 def test_without_it_methods_mean_what_pytorchs_do() -> None:
     x = Tensor(DATA.copy())
-    np.testing.assert_allclose(x.var(0).data, DATA.var(0, ddof=1))
+    np.testing.assert_allclose(x.var(0).array, DATA.var(0, ddof=1))
     for pair in (x.max(1), x.max(dim=1), x.max(1, keepdim=True)):
-        np.testing.assert_array_equal(pair.indices.data.ravel(), DATA.argmax(1))
+        np.testing.assert_array_equal(pair.indices.array.ravel(), DATA.argmax(1))
     assert (x.size(), x.size(1), x.repeat(2, 1).shape) == ((3, 4), 4, (6, 4))
 
 

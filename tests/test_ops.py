@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor
-from autograd_lite.engine import ops
-from autograd_lite.engine.ops import Op, table
+from autograd_lite import Tensor, ops
+from autograd_lite.engine.op import Op, table
 from tests.cases import CASES, CASES_OF, Array, Case
 
 H = 1e-3  # the fourth-order quotient below is then right to about 1e-11
@@ -36,9 +35,9 @@ def take(
     xs = [x for x in xs if x.requires_grad]
     assert all(x.grad is None for x in xs)
     if not y.requires_grad:
-        return [Tensor(np.zeros_like(x.data)) for x in xs]
+        return [Tensor(np.zeros_like(x.array)) for x in xs]
     y.backward(seed, retain_graph=True, create_graph=create_graph)
-    found = [Tensor(np.zeros_like(x.data)) if x.grad is None else x.grad for x in xs]
+    found = [Tensor(np.zeros_like(x.array)) if x.grad is None else x.grad for x in xs]
     for x in xs:
         x.grad = None
     return found
@@ -93,9 +92,11 @@ def check(case: Case, order: int, tolerance: float) -> None:
             return float(f(boxed(moved, requires_grad=order > 1)).item())
 
         quotient = (8 * (at(H) - at(-H)) - (at(2 * H) - at(-2 * H))) / (12 * H)
-        terms = [(g.data * d).sum() for g, d in zip(found, ds, strict=True)]
+        terms = [(g.array * d).sum() for g, d in zip(found, ds, strict=True)]
         scale = max(
-            abs(quotient), *(np.abs(g.data * d).sum() for g, d in zip(found, ds, strict=True)), 1e-3
+            abs(quotient),
+            *(np.abs(g.array * d).sum() for g, d in zip(found, ds, strict=True)),
+            1e-3,
         )
         assert abs(sum(terms) - quotient) <= tolerance * scale, (order, sum(terms), quotient)
 
@@ -189,13 +190,13 @@ def test_forward(case: Case) -> None:
     arrays = case.arrays()
     expected = case.expected(*arrays)
     y = case(*boxed(arrays))
-    assert type(y) is Tensor and type(y.data) is np.ndarray
+    assert type(y) is Tensor and type(y.array) is np.ndarray
     assert y.shape == expected.shape and y.dtype == np.float64
-    np.testing.assert_allclose(y.data, expected, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(y.array, expected, rtol=1e-12, atol=1e-13)
     if case.call is None:  # the same row on plain arrays
         plain = case(*arrays)
         assert not isinstance(plain, Tensor)
-        np.testing.assert_allclose(plain, y.data, rtol=1e-12)  # NumPy 2.0 sums in another order
+        np.testing.assert_allclose(plain, y.array, rtol=1e-12)  # NumPy 2.0 sums in another order
 
 
 @EVERY
@@ -241,7 +242,7 @@ def test_recorded_gradients_are_the_plain_ones(case: Case) -> None:
     for plain, recorded in zip(take(y, xs, g), take(y, xs, g, create_graph=True), strict=True):
         assert not plain.requires_grad and plain.is_leaf
         assert recorded.shape == plain.shape and recorded.dtype == plain.dtype
-        np.testing.assert_allclose(recorded.data, plain.data, rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(recorded.array, plain.array, rtol=1e-13, atol=1e-15)
 
 
 @EVERY
@@ -256,9 +257,9 @@ def test_adjoint(case: Case) -> None:
     w, vs = rng.standard_normal(y.shape), like(floats(arrays), rng)
     u = Tensor(rng.standard_normal(y.shape), requires_grad=True)
     jv = take(dot(take(y, xs, u, create_graph=True), vs), [u, *xs])[0]
-    terms = [(g.data * v).sum() for g, v in zip(take(y, xs, w), vs, strict=True)]
-    scale = 1 + np.abs(jv.data * w).sum()
-    assert abs((jv.data * w).sum() - sum(terms)) <= 1e-12 * scale
+    terms = [(g.array * v).sum() for g, v in zip(take(y, xs, w), vs, strict=True)]
+    scale = 1 + np.abs(jv.array * w).sum()
+    assert abs((jv.array * w).sum() - sum(terms)) <= 1e-12 * scale
 
 
 @EVERY
@@ -268,9 +269,9 @@ def test_rules_are_linear_in_g(case: Case) -> None:
     y = case(*xs)
     g, h = rng.standard_normal(y.shape), rng.standard_normal(y.shape)
     for a, b, both in zip(take(y, xs, g), take(y, xs, h), take(y, xs, 2 * g - 3 * h), strict=True):
-        expected = 2 * a.data - 3 * b.data
-        scale = 1 + np.abs(a.data) + np.abs(b.data)
-        assert (np.abs(both.data - expected) <= 1e-12 * scale).all()
+        expected = 2 * a.array - 3 * b.array
+        scale = 1 + np.abs(a.array) + np.abs(b.array)
+        assert (np.abs(both.array - expected) <= 1e-12 * scale).all()
 
 
 # ---- dtypes, memory --------------------------------------------------------------------------
@@ -283,7 +284,7 @@ def test_float32_stays_float32(case: Case) -> None:
     y = case(*xs)
     assert y.dtype == (np.float64 if case.row == "cast" else np.float32)
     exact = case.expected(*arrays)
-    np.testing.assert_allclose(y.data, exact, rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(y.array, exact, rtol=2e-5, atol=2e-5)
     g = rng_of(case).standard_normal(y.shape).astype(y.dtype)
     recorded = take(y, xs, g, create_graph=True)
     for gradient in [*take(y, xs, g), *recorded]:
@@ -340,13 +341,13 @@ def test_nothing_is_written_to(case: Case) -> None:
     """Forward and rules run on read-only arrays, boxed and not."""
     xs = [Tensor(a, a.dtype.kind == "f") for a in case.arrays()]
     for x in xs:
-        x.data.setflags(write=False)
+        x.array.setflags(write=False)
     y = case(*xs)
     g = np.ones(y.shape)
     g.setflags(write=False)
-    y.data.setflags(write=False)
+    y.array.setflags(write=False)
     for gradient in [*take(y, xs, g), *take(y, xs, g, create_graph=True)]:
-        assert gradient.data.flags.writeable
+        assert gradient.array.flags.writeable
 
 
 @EVERY
@@ -355,12 +356,12 @@ def test_gradients_are_memory_of_their_own(case: Case) -> None:
     y = case(*xs)
     g = np.ones(y.shape)
     gradients = take(y, xs, g)
-    arrays = [g, y.data, *(x.data for x in xs), *(t.data for t in gradients)]
+    arrays = [g, y.array, *(x.array for x in xs), *(t.array for t in gradients)]
     for i, a in enumerate(arrays):
         for b in arrays[max(i + 1, 2 + len(xs)) :]:
             assert not np.shares_memory(a, b)
     if not case.op.view and case.row != "cast" and case.call is None:
-        assert not any(np.shares_memory(y.data, x.data) for x in xs)
+        assert not any(np.shares_memory(y.array, x.array) for x in xs)
 
 
 # ---- the checks can fail ---------------------------------------------------------------------

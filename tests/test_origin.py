@@ -5,8 +5,7 @@ import subprocess
 import sys
 
 import nn
-from autograd_lite import detect_anomaly, origin_of, record_lines
-from autograd_lite.engine import tensor
+from autograd_lite import detect_anomaly, origin_of, record_lines, tensor
 from autograd_lite.engine.tape import tape
 
 

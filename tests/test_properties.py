@@ -11,9 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import autograd_lite as ag
-from autograd_lite import Tensor, tape
+from autograd_lite import Tensor, ops, tape
 from autograd_lite.engine import functions as F
-from autograd_lite.engine import ops
 
 Array = np.ndarray[Any, Any]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
@@ -28,7 +27,7 @@ def leaf(a: Any) -> Tensor:
 def grad(x: Tensor) -> Array:
     assert x.grad is not None
     assert x.grad.shape == x.shape and x.grad.dtype == x.dtype
-    return x.grad.data
+    return x.grad.array
 
 
 @st.composite
@@ -69,7 +68,7 @@ def test_broadcasting_is_undone(ab: tuple[Array, Array], name: str, dtype: Any) 
     y.backward(g)
     for t, slope in zip((a, b), SLOPES[name], strict=True):
         places = np.broadcast_to(np.arange(t.numel()).reshape(t.shape), y.shape).ravel()
-        full = np.broadcast_to(g * slope(*np.broadcast_arrays(a.data, b.data)), y.shape).ravel()
+        full = np.broadcast_to(g * slope(*np.broadcast_arrays(a.array, b.array)), y.shape).ravel()
         expected = np.bincount(places, full, t.numel()).reshape(t.shape)
         tolerance = 1e-4 if dtype == np.float32 else 1e-12
         np.testing.assert_allclose(grad(t), expected, rtol=tolerance, atol=tolerance)
@@ -114,7 +113,7 @@ def test_reductions_are_numpys(args: tuple[Array, Any, bool]) -> None:
         )
         expected = getattr(np, name)(a, axis=axis, keepdims=keepdims)
         assert y.shape == expected.shape
-        np.testing.assert_allclose(y.data, expected, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(y.array, expected, rtol=1e-10, atol=1e-12)
 
 
 @given(reductions())
@@ -124,7 +123,7 @@ def test_sum_and_expand_are_adjoint(args: tuple[Array, Any, bool]) -> None:
     y = F.sum(x, axis=axis, keepdims=keepdims)
     g = np.sin(np.arange(y.numel()) + 1.0).reshape(y.shape)
     y.backward(g)
-    assert math.isclose((grad(x) * a).sum(), (g * y.data).sum(), rel_tol=1e-9, abs_tol=1e-9)
+    assert math.isclose((grad(x) * a).sum(), (g * y.array).sum(), rel_tol=1e-9, abs_tol=1e-9)
 
 
 @given(reductions())
@@ -143,8 +142,8 @@ def test_softmax_is_a_distribution_whose_gradient_sums_to_nothing(a: Array, data
     axis = data.draw(st.integers(-a.ndim, a.ndim - 1))
     x = leaf(a)
     y = F.softmax(x, axis)
-    np.testing.assert_allclose(y.data.sum(axis), 1)
-    np.testing.assert_allclose(np.log(y.data), F.log_softmax(x, axis).data, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(y.array.sum(axis), 1)
+    np.testing.assert_allclose(np.log(y.array), F.log_softmax(x, axis).array, rtol=1e-9, atol=1e-9)
     y.backward(np.cos(np.arange(a.size)).reshape(a.shape))
     np.testing.assert_allclose(grad(x).sum(axis), 0, atol=1e-12)
 
@@ -195,7 +194,7 @@ def test_indexing_is_numpys_and_repeats_accumulate(case: tuple[Array, Any]) -> N
     a, index = case
     x = leaf(a)
     y = x[index]
-    np.testing.assert_array_equal(y.data, a[index])
+    np.testing.assert_array_equal(y.array, a[index])
     g = np.arange(y.numel()).reshape(y.shape) + 1.0
     y.backward(g)
     expected = np.zeros(a.shape)
@@ -212,7 +211,7 @@ def test_assignment_is_numpys_and_cuts_the_gradient(case: tuple[Array, Any], val
     y[index] = value
     expected = a.copy()
     expected[index] = value
-    np.testing.assert_array_equal(y.data, expected)
+    np.testing.assert_array_equal(y.array, expected)
     (y * w).sum().backward()
     untouched = np.ones(a.shape)
     untouched[index] = 0
@@ -229,7 +228,7 @@ def test_moving_axes_there_and_back(a: Array, data: Any) -> None:
     y = F.permute(x, axes) if a.ndim else x * 1
     assert y.shape == np.transpose(a, axes).shape
     z = F.flip(F.reshape(F.flip(y), -1), 0).reshape(y.shape)
-    np.testing.assert_array_equal(z.data, np.transpose(a, axes))
+    np.testing.assert_array_equal(z.array, np.transpose(a, axes))
     z.backward(np.transpose(a, axes))
     np.testing.assert_array_equal(grad(x), a)
 
@@ -240,7 +239,7 @@ def test_split_and_concatenate_are_inverse(a: Array, data: Any) -> None:
     size = data.draw(st.integers(1, 6))
     x = leaf(a)
     y = F.concatenate(F.split(x, size, axis), axis)
-    np.testing.assert_array_equal(y.data, a)
+    np.testing.assert_array_equal(y.array, a)
     y.backward(a)
     np.testing.assert_array_equal(grad(x), a)
 
@@ -260,7 +259,7 @@ def test_matmul_of_any_batch(sizes: tuple[int, int, int], batches: Any, dtype: A
     g = rng.standard_normal(y.shape).astype(dtype)
     y.backward(g)
     da, db = (rng.standard_normal(t.shape).astype(dtype) for t in (a, b))
-    expected = (g * (da @ b.data + a.data @ db)).sum()
+    expected = (g * (da @ b.array + a.array @ db)).sum()
     found = (grad(a) * da).sum() + (grad(b) * db).sum()
     tolerance = 1e-3 if dtype == np.float32 else 1e-10
     assert abs(expected - found) <= tolerance * (1 + np.abs(g).sum())
@@ -280,12 +279,12 @@ def test_einsum_of_any_letters_is_linear_in_each_input(case: tuple[str, list[Arr
     spec, inputs = case
     xs = [leaf(a) for a in inputs]
     y = F.einsum(spec, *xs)
-    np.testing.assert_allclose(y.data, np.einsum(spec, *inputs), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(y.array, np.einsum(spec, *inputs), rtol=1e-10, atol=1e-10)
     g = np.cos(np.arange(y.numel())).reshape(y.shape)
     y.backward(g)
     for x in xs:  # Euler: a linear function is its own derivative
         assert math.isclose(
-            (grad(x) * x.data).sum(), (g * y.data).sum(), rel_tol=1e-8, abs_tol=1e-8
+            (grad(x) * x.array).sum(), (g * y.array).sum(), rel_tol=1e-8, abs_tol=1e-8
         )
     for i, x in enumerate(xs):
         d = np.sin(np.arange(x.numel())).reshape(x.shape)

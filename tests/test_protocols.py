@@ -55,7 +55,7 @@ def test_numpy_gives_tensors_with_its_values(name: str) -> None:
     assert type(y) is Tensor and y.dtype == np.float64 and y.requires_grad
     expected = CALLS[name](A, B)
     assert y.shape == np.shape(expected)
-    np.testing.assert_allclose(y.data, expected, rtol=1e-13)
+    np.testing.assert_allclose(y.array, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -69,7 +69,7 @@ def test_numpy_calls_have_gradients(name: str) -> None:
     h = 1e-5
     up, down = (CALLS[name](A + s * da, B + s * db) for s in (h, -h))
     quotient = ((up - down) * g).sum() / (2 * h)
-    pairs = ((t.grad.data * d).sum() for t, d in ((a, da), (b, db)) if t.grad is not None)
+    pairs = ((t.grad.array * d).sum() for t, d in ((a, da), (b, db)) if t.grad is not None)
     assert sum(pairs) == pytest.approx(quotient, rel=1e-6, abs=1e-8)
 
 
@@ -106,7 +106,7 @@ def test_functions_without_slope_are_plain(function: Any) -> None:
 
 def test_testing_and_allclose_take_tensors() -> None:
     t = Tensor(V, requires_grad=True)
-    assert np.allclose(t, V) and np.array_equal(t, V) and bool(np.isclose(t, V).data.all())
+    assert np.allclose(t, V) and np.array_equal(t, V) and bool(np.isclose(t, V).array.all())
     np.testing.assert_allclose(t.detach(), V)
     np.testing.assert_array_equal(t.detach(), V)
     with pytest.raises(AssertionError):
@@ -145,7 +145,7 @@ def test_writing_a_tensor_into_an_array_is_an_error() -> None:
 def test_plain_tensors_go_into_arrays() -> None:
     t = Tensor(V.copy())
     assert (
-        np.asarray(t) is t.data
+        np.asarray(t) is t.array
         and np.array([1.0, 2.0, 3.0])[np.asarray(Tensor(np.array([1])))] == 2
     )
     a = np.zeros(3)
@@ -203,4 +203,4 @@ def test_numpy_names_mean_what_they_mean_in_numpy() -> None:
         lambda x: np.dot(x, 2.0),
     ):
         np.testing.assert_allclose(np.asarray(function(t)), function(a))  # type: ignore[operator]
-    np.testing.assert_allclose(np.linalg.norm(t, 1, axis=0).data, np.linalg.norm(a, 1, axis=0))
+    np.testing.assert_allclose(np.linalg.norm(t, 1, axis=0).array, np.linalg.norm(a, 1, axis=0))

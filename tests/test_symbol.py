@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from autograd_lite.engine import ops
-from autograd_lite.engine.ops import Op
-from autograd_lite.engine.tape import fit
+from autograd_lite import ops
+from autograd_lite.engine.op import Op
+from autograd_lite.engine.tape import unbroadcast
 from autograd_lite.program.expr import Symbol, formula, formulas, gradients, namespace, reads
 from tests.cases import CASES
 
@@ -23,7 +23,7 @@ def run(op, args, kw):
     for text, rule, x in zip(back, op.rules, args):  # noqa: B905  (`each` has no end)
         if text is not None:
             written.append(eval(text, NAMES, values))
-            executed.append(fit(rule(g, y, *args, **kw), x))
+            executed.append(unbroadcast(rule(g, y, *args, **kw), x))
     return written, executed
 
 

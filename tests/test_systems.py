@@ -419,7 +419,7 @@ def test_s0_agrees_with_the_run_by_hand(s0: ModuleType) -> None:
     start = s0.network([1, 16, 16, 1], "tanh", "normal", (9,))
     params = {}
     for i, layer in enumerate(start[::2], 1):
-        params |= {f"W{i}": layer.W.data[0].copy(), f"b{i}": layer.b.data[0].copy()}
+        params |= {f"W{i}": layer.W.array[0].copy(), f"b{i}": layer.b.array[0].copy()}
     losses = s0.fit(x, y, "tanh", 2, 16, epochs=30, seeds=(9,)).losses[:, 0]
     for loss in losses:
         expected, grads = s0_univariate.gradients(params, x, y)
@@ -518,7 +518,7 @@ def test_s1_divides_the_patients_as_scikit_learn_does(s1: ModuleType) -> None:
     selection = pytest.importorskip("sklearn.model_selection")
     table = nn.datasets.diabetes()
     x, x_test, y, y_test = selection.train_test_split(
-        table.data, table.target, test_size=0.2, random_state=42
+        table.array, table.target, test_size=0.2, random_state=42
     )
     data = s1.patients()
     for (features, target), (raw, truth) in ((data.train, (x, y)), (data.test, (x_test, y_test))):
@@ -582,7 +582,7 @@ def test_s2_starts_share_nothing(s2: ModuleType) -> None:
     a, b = (s2.network(recipe, k) for k in ((0, 1), (1,)))
     x = np.random.default_rng(0).standard_normal((5, 4))
     with no_grad():
-        assert np.allclose(a(Tensor(x)).data[1], b(Tensor(x)).data[0], rtol=1e-13)
+        assert np.allclose(a(Tensor(x)).array[1], b(Tensor(x)).array[0], rtol=1e-13)
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -598,8 +598,8 @@ def test_s2_agrees_with_the_run_by_hand(s2: ModuleType, number: int) -> None:
 
     def parameters(model: nn.Sequential) -> dict[str, Any]:
         layers = list(enumerate(model[::2], 1))
-        weights = {f"W{i}": layer.W.data[0].T.copy() for i, layer in layers}
-        return weights | {f"b{i}": layer.b.data[0, 0].copy() for i, layer in layers}
+        weights = {f"W{i}": layer.W.array[0].T.copy() for i, layer in layers}
+        return weights | {f"b{i}": layer.b.array[0, 0].copy() for i, layer in layers}
 
     params = parameters(s2.network(recipe, (4,)))
     for k in range(0, 120, 2):

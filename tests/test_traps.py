@@ -19,9 +19,8 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, tape
+from autograd_lite import Tensor, ops, tape, tensor
 from autograd_lite.engine import functions as F
-from autograd_lite.engine import ops, tensor
 from tests.helpers import grad, grad_array, leaf
 
 LONG = 100_000
@@ -63,7 +62,7 @@ def test_weight_in_two_matmuls_adds() -> None:
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((2, 3)), leaf(rng.standard_normal((3, 3)))
     (x @ w @ w).sum().backward()
-    expected = x.T @ np.ones((2, 3)) @ w.data.T + (x @ w.data).T @ np.ones((2, 3))
+    expected = x.T @ np.ones((2, 3)) @ w.array.T + (x @ w.array).T @ np.ones((2, 3))
     np.testing.assert_allclose(grad(w), expected, rtol=1e-13)
 
 
@@ -269,15 +268,15 @@ def test_gradients_are_distinct_and_writable(name: str, create_graph: bool) -> N
     y = SHARING[name](a, b) + (c.sum() * 0)
     seed = Tensor(np.ones(y.shape))
     y.backward(seed, create_graph=create_graph)
-    arrays = [seed.data, y.data, *(t.data for t in (a, b, c))]
+    arrays = [seed.array, y.array, *(t.array for t in (a, b, c))]
     for t in (a, b, c):
         assert t.grad is not None and t.grad.shape == t.shape
-        g = t.grad.data
+        g = t.grad.array
         assert g.flags.writeable
         assert not any(np.shares_memory(g, other) for other in arrays)
         g += 1.0
         arrays.append(g)
-    assert (seed.data == 1).all()
+    assert (seed.array == 1).all()
 
 
 def test_one_leaf_added_to_itself_has_one_writable_gradient() -> None:
@@ -315,7 +314,7 @@ def test_retained_gradients_are_memory_of_their_own() -> None:
     for t in (y, z):
         t.retain_grad()
     z.backward(np.ones(2))
-    arrays = [t.grad.data for t in (x, y, z) if t.grad is not None]
+    arrays = [t.grad.array for t in (x, y, z) if t.grad is not None]
     assert len(arrays) == 3
     assert not any(np.shares_memory(p, q) for i, p in enumerate(arrays) for q in arrays[:i])
 
@@ -333,7 +332,7 @@ def test_a_long_view_of_one_buffer_is_not_kept() -> None:
     a, b = leaf(np.ones(1)), leaf(np.ones(100_000))
     F.concatenate([a, b]).sum().backward()
     assert a.grad is not None
-    assert a.grad.data.base is None or a.grad.data.base.nbytes < 1000
+    assert a.grad.array.base is None or a.grad.array.base.nbytes < 1000
 
 
 # ---- 7, 8: broadcasting ----------------------------------------------------------------------
@@ -369,7 +368,7 @@ def test_broadcast_is_undone_in_every_binary_row(name: str, shapes: Any) -> None
     y = ops.table[name](a, b)
     g = rng.standard_normal(y.shape)
     y.backward(g)
-    for x, full in zip((a, b), BINARY[name](g, a.data, b.data), strict=True):
+    for x, full in zip((a, b), BINARY[name](g, a.array, b.array), strict=True):
         np.testing.assert_allclose(grad_array(x), summed_to(full, x.shape), rtol=1e-12, atol=1e-13)
 
 
@@ -389,13 +388,13 @@ def test_matmul_of_vectors_and_batches(a: Any, b: Any) -> None:
     rng = np.random.default_rng(8)
     x, y = leaf(rng.standard_normal(a)), leaf(rng.standard_normal(b))
     z = x @ y
-    assert z.shape == (x.data @ y.data).shape
+    assert z.shape == (x.array @ y.array).shape
     g = rng.standard_normal(z.shape)
     z.backward(g)
     dx, dy = rng.standard_normal(a), rng.standard_normal(b)
     np.testing.assert_allclose(  # bilinear: the derivative along (dx, dy) is known exactly
         (grad_array(x) * dx).sum() + (grad_array(y) * dy).sum(),
-        (g * (dx @ y.data + x.data @ dy)).sum(),
+        (g * (dx @ y.array + x.array @ dy)).sum(),
         rtol=1e-12,
         atol=1e-13,
     )
@@ -425,7 +424,7 @@ def test_axis_zero_is_not_no_axis() -> None:
         function = getattr(F, name)
         for y in (function(x, dim=0), function(x, axis=-2), function(x, axis=0)):
             assert y.shape == (3,)
-            assert not np.allclose(y.data, function(x, dim=1).data)
+            assert not np.allclose(y.array, function(x, dim=1).array)
         assert function(x).shape == () and function(x, dim=0, keepdim=True).shape == (1, 3)
 
 
@@ -451,9 +450,9 @@ def test_empty_reductions() -> None:
 
 def test_variance_is_unbiased_and_std_of_a_constant_has_gradient_zero() -> None:
     x = leaf([1.0, 2.0, 4.0])
-    assert x.var().item() == pytest.approx(np.var(x.data, ddof=1))
-    assert x.std().item() == pytest.approx(np.std(x.data, ddof=1))
-    assert x.var(unbiased=False).item() == pytest.approx(np.var(x.data))
+    assert x.var().item() == pytest.approx(np.var(x.array, ddof=1))
+    assert x.std().item() == pytest.approx(np.std(x.array, ddof=1))
+    assert x.var(unbiased=False).item() == pytest.approx(np.var(x.array))
     for value in (1.0, 0.1, 1e10, 0.0):
         for correction in (0, 1):
             c = leaf([value] * 7)
@@ -783,7 +782,7 @@ def test_a_hook_keeps_its_gradient_while_grad_grows() -> None:
     for _ in range(2):
         (x * x).sum().backward()
     assert saved[0].tolist() == [2.0, 4.0]
-    assert x.grad is not None and not np.shares_memory(saved[1].data, x.grad.data)
+    assert x.grad is not None and not np.shares_memory(saved[1].array, x.grad.array)
 
 
 def test_one_no_grad_shared_by_threads_keeps_their_modes_apart() -> None:
@@ -840,4 +839,4 @@ def test_expand_and_unsqueeze_refuse_what_they_cannot_do() -> None:
 
 def test_random_float32_stays_below_one() -> None:
     generator = np.random.default_rng(0)
-    assert max(float(ag.rand(10**6, generator=generator).data.max()) for _ in range(20)) < 1
+    assert max(float(ag.rand(10**6, generator=generator).array.max()) for _ in range(20)) < 1

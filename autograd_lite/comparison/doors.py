@@ -53,7 +53,7 @@ def compare(
     >>> z = x @ w
     >>> z.name = "z"
     >>> loss = (z * z).sum()
-    >>> report = compare(loss, {"z": 2 * z.data, "w": x.data.T @ z.data})
+    >>> report = compare(loss, {"z": 2 * z.array, "w": x.array.T @ z.array})
     >>> report.ok, report.first_wrong.name, report.first_wrong.diagnoses[0].slug
     (False, 'w', 'factor-half')
     >>> print(report)
@@ -99,7 +99,7 @@ def compare(
             "The search for the mistake was cut off." if search.late else "",
         )
         return Report(
-            float(loss.data.item()),
+            float(loss.array.item()),
             (*first, *blamed(loss, rows)),
             witness(loss, rows, own, true),
             formula,
@@ -181,5 +181,5 @@ def witness(
             element = tuple(int(i) for i in place)
             sides = slopes(loss, t, element)
             numbers = float(mine[element]), float(right[element])
-            return Witness(row.name, element, *numbers, sides, float(loss.data.item()))
+            return Witness(row.name, element, *numbers, sides, float(loss.array.item()))
     return None

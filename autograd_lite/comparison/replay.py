@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..check import step_size
-from ..engine.tape import Array, before, fit, tape, walk
+from ..engine.tape import Array, before, tape, unbroadcast, walk
 from ..engine.tensor import Tensor
 
 
@@ -39,7 +39,7 @@ def replay(loss: Tensor, changed: Mapping[Tensor, Array]) -> Array:
             ]
             with np.errstate(all="ignore"):
                 values[node] = np.asarray(node.op.forward(*args, **node.kw))
-    return values.get(loss, loss.data)
+    return values.get(loss, loss.array)
 
 
 def slopes(loss: Tensor, t: Tensor, element: tuple[int, ...]) -> tuple[float, float] | None:
@@ -47,7 +47,7 @@ def slopes(loss: Tensor, t: Tensor, element: tuple[int, ...]) -> tuple[float, fl
 
     Computed in float64. None if the recorded arrays do not give the loss any more.
     """
-    x = t.data.astype(np.float64)
+    x = t.array.astype(np.float64)
 
     def at(value: float) -> float:
         moved = x.copy()
@@ -55,7 +55,7 @@ def slopes(loss: Tensor, t: Tensor, element: tuple[int, ...]) -> tuple[float, fl
         return float(replay(loss, {t: moved}).item())
 
     middle = float(x[element])
-    here, was = at(middle), float(loss.data.item())
+    here, was = at(middle), float(loss.array.item())
     if not abs(here - was) <= (1e-9 if loss.dtype == np.float64 else 1e-3) * max(1, abs(was)):
         return None
 
@@ -79,7 +79,7 @@ class Edge:
     def __init__(self, node: Tensor, i: int, p: Tensor, g: Array, raw: Array) -> None:
         self.node, self.i, self.p, self.g, self.raw = node, i, p, g, raw
         wide = g.shape != node.shape and p.shape == node.shape  # never summed: it stays so
-        self.part = raw if wide or raw.shape == p.shape else fit(raw, p.data)
+        self.part = raw if wide or raw.shape == p.shape else unbroadcast(raw, p.array)
 
 
 Change = Callable[[Array, Any], Array]
@@ -164,7 +164,7 @@ def edges(node: Tensor, g: Array) -> Iterator[Edge]:
     """Everything that the rules of `node` make of its gradient `g`."""
     for i, (p, rule) in enumerate(zip(node.parents, node.op.rules)):  # noqa: B905  (see `Each`)
         if p is not None and p.requires_grad and rule is not None:
-            raw = np.asarray(rule(g, node.data, *node.args, **node.kw))
+            raw = np.asarray(rule(g, node.array, *node.args, **node.kw))
             yield Edge(node, i, before(p, node.serial), g, raw)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..engine import arrays as convert
 from ..engine.modes import mode
-from ..engine.ops import Op
+from ..engine.op import Op
 from ..engine.tensor import Tensor, changed, deliver, tick, wrap
 from . import watch as trace
 from .emit import Writer
@@ -24,7 +24,7 @@ from .step import Descent, Differs
 __all__ = ["Compiled", "compile"]
 
 LIMIT = 32  # traces of one function, then it runs eagerly
-requires_grad, data = attrgetter("requires_grad"), attrgetter("data")
+requires_grad, array_of = attrgetter("requires_grad"), attrgetter("array")
 new_loss = Tensor.__new__
 NO_SECOND = (
     "backward(): a compiled function has no second derivatives; call the function itself for "
@@ -91,7 +91,7 @@ class Variant:
             [program.loss, *reader.gradients, *(value for _, value in reader.changes)],
             reader.checks,
             reader.questions,
-            [t.data for t in reader.leaves],
+            [t.array for t in reader.leaves],
             [steps_of[group_of[id(t)]] for t in reader.leaves if plain],
         )
         updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.inside]
@@ -123,7 +123,7 @@ class Variant:
         tensors = {id(s.tensor): s.tensor for _, s in reader.sources if s.tensor is not None}
         self.tensors = list(tensors.values())
         self.rest = [t for t in self.tensors if all(t is not c for c in self.changes)]
-        self.arrays = [t.data for t in self.tensors]
+        self.arrays = [t.array for t in self.tensors]
         self.kinds = [(a.shape, a.dtype) for a in self.arrays]
         self.required = [t.requires_grad for t in self.tensors]
         self.threads = local()
@@ -133,20 +133,20 @@ class Variant:
         """Whether the code still is what the function would do."""
         if list(map(requires_grad, self.tensors)) != self.required:
             return False
-        if not all(map(is_, map(data, self.tensors), self.arrays)):
-            arrays = [t.data for t in self.tensors]
+        if not all(map(is_, map(array_of, self.tensors), self.arrays)):
+            arrays = [t.array for t in self.tensors]
             if [(a.shape, a.dtype) for a in arrays] != self.kinds:
                 return False
             if self.changes and self.is_shown(self.rest):
                 return False
-            if not all(t.data.flags.writeable for t in self.targets):
+            if not all(t.array.flags.writeable for t in self.targets):
                 return False
             self.arrays = arrays
         return self.captured.unchanged()
 
     def is_shown(self, others: list[Tensor]) -> bool:
         """Whether other tensors show memory of one that is changed in place."""
-        pairs = ((t.data, x.data) for t in self.changes for x in others)
+        pairs = ((t.array, x.array) for t in self.changes for x in others)
         return any(np.may_share_memory(a, b) for a, b in pairs)
 
     def run(self, arrays: list[Any], rates: list[float]) -> Any:
@@ -160,7 +160,7 @@ class Variant:
             if kind == 0:
                 given.append(arrays[x])
             elif kind == 1:
-                given.append(x.data)
+                given.append(x.array)
             else:
                 given.append(x)
         return run(*given, *rates)
@@ -191,7 +191,7 @@ def is_wrapped(optimizer: Any) -> bool:
 
 def is_plain(optimizer: Any, leaves: list[Tensor]) -> bool:
     """Whether the step is p -= lr * g, of floats in which a rate by a number does not underflow."""
-    if type(optimizer).__name__ != "SGD" or any(t.data.dtype.char not in "fd" for t in leaves):
+    if type(optimizer).__name__ != "SGD" or any(t.array.dtype.char not in "fd" for t in leaves):
         return False
     return all(map(has_rate_alone, optimizer.param_groups))
 
@@ -281,7 +281,7 @@ class Compiled:
             given.append(x)
             if isinstance(x, Tensor):
                 tensors.append(x)
-                a = x.data
+                a = x.array
                 key += (a.shape, a.dtype, x.requires_grad)
             elif isinstance(x, STATIC):
                 key += (type(x), repr(x))  # 0.0 and -0.0 are equal but not the same
@@ -326,7 +326,7 @@ class Compiled:
             loss.backward()
             self.optimizer.step()
             self.optimizer.zero_grad()
-        return wrap(loss.data)
+        return wrap(loss.array)
 
     def fast(self, v: Variant, tensors: list[Tensor]) -> Tensor | None:
         """What the code gives; None where the function itself has to run."""
@@ -359,7 +359,7 @@ class Compiled:
                 if found is None:
                     return None
                 rates, states = found
-            out = v.run([t.data for t in tensors], rates)
+            out = v.run([t.array for t in tensors], rates)
         except Differs:
             raise
         except Exception as error:  # noqa: BLE001  the function itself does it, or raises
@@ -388,11 +388,11 @@ class Compiled:
                 self.update(parents, out)
             return wrap(y)
         t = new_loss(Loss)
-        t.data = y
+        t.array = y
         t.grad = t.extra = t.version = None
         t.requires_grad = True
         t.op = ROW
-        t.sources, t.args, t.kw = parents, tuple(map(data, parents)), {"gradients": out[1:]}
+        t.sources, t.args, t.kw = parents, tuple(map(array_of, parents)), {"gradients": out[1:]}
         t.serial = tick()
         return t
 
@@ -418,7 +418,7 @@ class Compiled:
                     "numbers that change as arrays or Tensors"
                 )
             captured = Captured(*roots)
-            own = [t if t.requires_grad else wrap(t.data) for t in tensors]
+            own = [t if t.requires_grad else wrap(t.array) for t in tensors]
             if len({id(t) for t in (*own, *captured.tensors.values())}) < len(own) + len(
                 captured.tensors
             ):
@@ -483,7 +483,7 @@ def checked(loss: Any) -> Tensor:
             f"compile: the function returned a {type(loss).__name__}; it has to return one Tensor, "
             "the loss"
         )
-    if loss.data.size != 1:
+    if loss.array.size != 1:
         raise RuntimeError(
             f"compile: the function returned a tensor of shape {loss.shape}, not a scalar; "
             "return its sum() or its mean()"

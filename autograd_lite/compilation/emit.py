@@ -14,7 +14,8 @@ from zlib import crc32
 
 import numpy as np
 
-from ..engine.ops import is_basic, table
+from ..engine.axes import is_basic
+from ..engine.op import table
 from ..program.expr import namespace
 from ..program.trace import is_number
 from .lower import Step, is_draw, is_range

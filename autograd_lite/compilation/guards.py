@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.ops import Op
+from ..engine.op import Op
 from ..engine.tensor import Tensor
 
 __all__ = ["Captured", "Untraceable"]

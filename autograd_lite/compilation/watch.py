@@ -19,9 +19,11 @@ import numpy as np
 from .. import creation
 from ..engine import modes
 from ..engine.arrays import plain_index
+from ..engine.axes import from_zero
 from ..engine.modes import mode, no_grad
-from ..engine.ops import Op, from_zero, getitem
-from ..engine.tape import check_versions, fit
+from ..engine.op import Op
+from ..engine.ops import getitem
+from ..engine.tape import check_versions, unbroadcast
 from ..engine.tensor import Tensor, record, tick, wrap
 from ..origin import counting
 from ..program.expr import Symbol, ruled
@@ -42,7 +44,7 @@ TRUSTED = {
     __package__: {"checked"},
     __name__: {"made", "detach", "to", "make"},
 }  # fmt: skip
-SLOT: Any = vars(Tensor)["data"]
+SLOT: Any = vars(Tensor)["array"]
 GRAD: Any = vars(Tensor)["grad"]
 ALIAS = Op("detach", lambda x: x)
 FOLLOWED = Tensor | np.ndarray | np.generic | int | float
@@ -297,7 +299,7 @@ class Recorder:
 
         attribute_codes = {f.__code__ for f in (detach, to, make, plain)}
         new = {
-            "data": property(get, put),
+            "array": property(get, put),
             "grad": property(get_grad, GRAD.__set__),
             "shape": property(lambda t: read(t).shape),
             "ndim": property(lambda t: read(t).ndim),
@@ -431,14 +433,14 @@ class Reader:
         if id(t) not in self.symbols:
             made = self.recorder.made_by.get(id(t))
             if id(t) in self.places:
-                self.given(t, Source(t.data, place=self.places[id(t)]))
+                self.given(t, Source(t.array, place=self.places[id(t)]))
             elif made is not None:
                 self.computed(t, *made[1:])
             elif t.serial <= self.recorder.start:
-                self.given(t, Source(t.data, tensor=t))
+                self.given(t, Source(t.array, tensor=t))
             else:
                 self.keep.append(t)
-                self.symbols[id(t)] = self.constant(t.data)
+                self.symbols[id(t)] = self.constant(t.array)
         return self.symbols[id(t)]
 
     def given(self, x: Any, source: Source) -> None:
@@ -453,7 +455,7 @@ class Reader:
         if op.name == "nll":
             self.checks.append((given[1], given[0].value.shape[1]))
         expr = run(op, tuple(given), kw)
-        target = self.symbols[id(t)] = leaf(t.data)
+        target = self.symbols[id(t)] = leaf(t.array)
         self.statements.append(Statement(target, expr, "forward", []))
 
     def inputs(self, t: Tensor, parents: Any, args: Any, kw: Any) -> tuple[list[Any], Any]:
@@ -463,7 +465,7 @@ class Reader:
             if p is not None:
                 given.append(self.symbol(p))
             else:
-                plain = isinstance(a, np.generic) and a.dtype == t.data.dtype
+                plain = isinstance(a, np.generic) and a.dtype == t.array.dtype
                 given.append(a.item() if plain else self.constant(a))
         return given, {k: self.constant(v) for k, v in (kw or {}).items()}
 
@@ -483,7 +485,7 @@ class Reader:
     # ---- backward
 
     def backward(self, nodes: list[Any]) -> None:
-        root = self.loss.data
+        root = self.loss.array
         first = leaf(np.ones(root.shape, root.dtype))
         self.state(first, Symbol("full", first.value, (), full_of_ones(root)))
         arrived: dict[int, list[Symbol]] = {id(self.loss): [first]}
@@ -504,7 +506,7 @@ class Reader:
                         f"{p.shape}; give its row a rule, or detach() that input"
                     )
                 raw = ruled(rule, g, self.symbols[id(node)], given, kw)
-                expr = fit(raw, given[i].value)
+                expr = unbroadcast(raw, given[i].value)
                 target = leaf(expr.value)
                 self.state(target, expr)
                 arrived.setdefault(id(p), []).append(target)

@@ -228,6 +228,6 @@ def on_arrays(hook: Callable[[Tensor], Any]) -> Callable[[Any], Any]:
 
     def apply(g: Any) -> Any:
         result = hook(Tensor(np.array(g)))
-        return g if result is None else result.data
+        return g if result is None else result.array
 
     return apply

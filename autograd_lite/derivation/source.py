@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.ops import is_basic
+from ..engine.axes import is_basic
 from ..program.expr import ATOM, INFIX, PLUS, POWER, TIMES, UNARY, Symbol, Writer
 from ..program.passes import BLOCKS, VIEWS, Maker, cost, swapped
 from ..program.trace import (

@@ -130,7 +130,7 @@ def lines_of(s: Statement, visible: dict[int, Symbol]) -> list[str]:
 def as_text(program: Program) -> str:
     """The derivation as lines of text."""
     name = program.loss.name
-    out = [f"{name} = {plain.number(round(program.seed.data.item(), 6))}, {program.loss.dtype}"]
+    out = [f"{name} = {plain.number(round(program.seed.array.item(), 6))}, {program.loss.dtype}"]
     out.append(f"d_ stands for the derivative of {name} by what follows, so d_{name} = 1.")
     out += ["", "Given"]
     out += table(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
+from ..engine.axes import axes_of
 from ..program.expr import Symbol
 from ..program.passes import (
     Joiner,
@@ -70,7 +70,7 @@ class Textbook(Maker):
                 return self.rewrite(name, value, x.inputs, kw)
             case "sum" if named(x, "sum") and x.ndim < x.inputs[0].ndim:
                 return self.sum_of_sums(value, x, kw)
-            case "sum" if is_one_hot(x) and ops.axes_of(x, kw["axis"]) == (1,):
+            case "sum" if is_one_hot(x) and axes_of(x, kw["axis"]) == (1,):
                 return self.full(value, 1)
             case "scatter_add" if keeps_all(kw["index"]):
                 return self.rewrite("reshape", value, inputs, {"shape": value.shape})
@@ -137,7 +137,7 @@ class Textbook(Maker):
         """A sum over axes of a broadcast: of what was broadcast, and times the copies."""
         inner: Any = x.inputs[0]
         extra = x.ndim - inner.ndim
-        axes = ops.axes_of(x, kw["axis"])
+        axes = axes_of(x, kw["axis"])
         own = tuple(i - extra for i in axes if i >= extra and inner.shape[i - extra] == x.shape[i])
         copies = math.prod(x.shape[i] for i in axes if i - extra not in own)
         if math.prod(n for i, n in enumerate(inner.shape) if i not in own) == 1:
@@ -156,9 +156,9 @@ class Textbook(Maker):
     def sum_of_sums(self, value: Any, x: Symbol, kw: dict[str, Any]) -> Any:
         """A sum over axes of a sum over others: over all of them at once."""
         inner: Any = x.inputs[0]
-        first = ops.axes_of(inner, (x.kw or kw)["axis"])
+        first = axes_of(inner, (x.kw or kw)["axis"])
         left = [i for i in range(inner.ndim) if i not in first]
-        axes = tuple(sorted((*first, *(left[i] for i in ops.axes_of(x, kw["axis"])))))
+        axes = tuple(sorted((*first, *(left[i] for i in axes_of(x, kw["axis"])))))
         axis = None if len(axes) == inner.ndim else axes
         total = np.sum(inner.value, axis=axis)
         flat = self.rewrite("sum", total, (inner,), {"axis": axis, "keepdims": False})
@@ -251,7 +251,7 @@ def is_batch_sum(x: Any) -> bool:
     if not named(x, "sum") or x.kw["keepdims"] or not named(x.inputs[0], "matmul"):
         return False
     product = x.inputs[0]
-    axes = ops.axes_of(product, x.kw["axis"])
+    axes = axes_of(product, x.kw["axis"])
     return max(axes, default=0) < product.ndim - 2 and any(named(i, "mT") for i in product.inputs)
 
 

@@ -42,7 +42,7 @@ def as_array(x: Any) -> Array:
     """An array of numbers: arrays and NumPy scalars as they are, Python floats (also in lists) in
     the default dtype. TypeError for anything that is not numbers."""
     if hasattr(x, "__op__"):
-        return x.data
+        return x.array
     try:
         a = np.asarray(x)
     except RuntimeError:  # tensors that require grad, in lists
@@ -73,7 +73,7 @@ def plain_index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple([plain_index(i) for i in index])
     if isinstance(index, np.ndarray | list) or hasattr(index, "__op__"):
-        a = index.data if hasattr(index, "__op__") else np.asarray(index)
+        a = index.array if hasattr(index, "__op__") else np.asarray(index)
         if a.dtype.kind not in "iub" and a.size:
             raise IndexError(f"getitem: an index is ints, bools or slices, not {a.dtype}")
         return a.astype(a.dtype if a.size else int)
@@ -83,7 +83,7 @@ def plain_index(index: Any) -> Any:
 def unboxed(x: Any) -> Any:
     """Arrays in place of tensors, also inside tuples, lists and dictionaries."""
     if hasattr(x, "__op__"):
-        return x.data
+        return x.array
     if isinstance(x, tuple | list):
         return type(x)(unboxed(item) for item in x)
     return {k: unboxed(v) for k, v in x.items()} if isinstance(x, dict) else x

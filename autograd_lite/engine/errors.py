@@ -72,7 +72,7 @@ def _nll(args: list[Any]) -> str | None:
 
 def summary(t: Any) -> str:
     """A tensor on one line: its values if they are few, else its shape, and how it was made."""
-    a = t.data
+    a = t.array
     text = np.array2string(a, precision=4, separator=", ", threshold=12, max_line_width=10_000)
     text = " ".join(text.split())
     if len(text) > 60:
@@ -82,7 +82,7 @@ def summary(t: Any) -> str:
 
 def picture(t: Any) -> str:
     """A tensor with its values, over as many lines as they need; many are cut by `...`."""
-    a = t.data
+    a = t.array
     text = np.array2string(a, precision=4, separator=", ", prefix="tensor(", max_line_width=100)
     return _described(t, text, shown=True)
 
@@ -90,7 +90,7 @@ def picture(t: Any) -> str:
 def _described(t: Any, text: str, shown: bool) -> str:
     parts = [text]
     obvious = t.dtype == np.float32 or t.dtype.kind in "ib"  # from values that are shown
-    if not (shown and obvious and t.data.size):
+    if not (shown and obvious and t.array.size):
         parts.append(f"dtype={t.dtype}")
     if t.name:
         parts.append(f"name={t.name!r}")

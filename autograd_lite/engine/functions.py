@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import ops
+from .axes import axes_of, count
 from .modes import mode
 
 if TYPE_CHECKING:
@@ -535,7 +536,7 @@ def amin(
 
 
 def require_elements(name: str, x: Any, axis: Any) -> None:
-    if ops.count(x, axis) == 0:
+    if count(x, axis) == 0:
         raise ValueError(f"{name}: shape {x.shape} has no element along axis {axis} to choose")
 
 
@@ -691,7 +692,7 @@ def cumprod(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
 
 
 def _data(x: Any) -> Any:
-    return x if isinstance(x, np.ndarray) else x.data
+    return x if isinstance(x, np.ndarray) else x.array
 
 
 def argmax(
@@ -993,7 +994,7 @@ def squeeze(x: Tensor, axis: Axis = None, *, dim: Axis = None) -> Tensor:
     >>> squeeze(tensor([[1.0, 2.0]])).shape
     (2,)
     """
-    axes = ops.axes_of(x, some_axes("squeeze", x, axis, dim))
+    axes = axes_of(x, some_axes("squeeze", x, axis, dim))
     shape = tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in axes)
     return ops.reshape(x, shape=shape)
 
@@ -1101,7 +1102,7 @@ def flip(x: Tensor, *dims: Any) -> Tensor:
     [2.0, 1.0]
     """
     axes = None if not dims or dims == (None,) else some_axes("flip", x, sizes(dims))
-    return ops.flip(x, axis=ops.axes_of(x, axes))
+    return ops.flip(x, axis=axes_of(x, axes))
 
 
 def require_sequence(name: str, tensors: Any) -> None:

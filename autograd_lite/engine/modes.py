@@ -38,7 +38,7 @@ def asked(question: Callable[[Any], bool], x: Any) -> bool:
     watch = getattr(mode.watcher, "asked", None) if watchers else None
     if watch is not None:
         return bool(watch(question, x))
-    return bool(question(x.data if hasattr(x, "__op__") else x))
+    return bool(question(x.array if hasattr(x, "__op__") else x))
 
 
 class no_grad:

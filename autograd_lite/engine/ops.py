@@ -1,109 +1,31 @@
-"""The table: one row per operation, with the forward function and one derivative rule per input.
+"""The rows: one per operation, with the forward function and one derivative rule per input.
 
-A rule is a vector-Jacobian product. It receives `g` (the gradient of the output), `y` (the
-output) and the inputs in order; metadata such as `axis` come as keywords. It uses only operators,
-methods, ufuncs and other rows, so the same rule runs on arrays (gradients), on Tensors (higher
-derivatives) and on Symbols (formulas).
+A rule uses only operators, methods, ufuncs and other rows, so the same rule runs on arrays
+(gradients), on Tensors (higher derivatives) and on Symbols (formulas).
 
 No rule mentions broadcasting or dtypes: the edge that carries a gradient back to an input sums it
-to that input's shape and casts it to its dtype (`tape.fit`).
+to that input's shape and casts it to its dtype (`tape.unbroadcast`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .axes import axes_of, count, from_zero, is_basic, kept
+from .op import Op, row, table
+
 __all__ = ["Op", "table"]
 
-Rule = Callable[..., Any]
-table: dict[str, Op] = {}
 expand: Op
 prod_others: Op
 put: Op
 scatter_add: Op
-UNBOXED = frozenset({np.ndarray, float, int, np.float32, np.float64})
-
-
-class Op:
-    """A differentiable operation: `Op(name, forward, *rules)`, one rule per differentiable input.
-
-    Calling it runs `forward` on arrays, records on Tensors and writes text on Symbols. An
-    operation on any number of inputs gives its one rule as `each=`, which gets the position as
-    the keyword `i`. `view=True` says that the output may share memory with the first input,
-    `named=True` that a formula shows its name and not what its forward function does.
-
-    >>> square = Op("square", lambda x: x * x, lambda g, y, x: g * 2 * x)
-    >>> float(square(3.0))
-    9.0
-    """
-
-    __slots__ = ("name", "forward", "rules", "view", "named", "doc")
-
-    def __init__(
-        self,
-        name: str,
-        forward: Callable[..., Any],
-        *rules: Rule | None,
-        each: Rule | None = None,
-        view: bool = False,
-        named: bool = False,
-        doc: str = "",
-    ) -> None:
-        self.name = name
-        self.forward = forward
-        self.rules: Iterable[Rule | None] = Each(each) if each is not None else rules
-        self.view = view
-        self.named = named
-        self.doc = doc
-
-    def __call__(self, *inputs: Any, **kw: Any) -> Any:
-        for x in inputs:
-            if x.__class__ not in UNBOXED and hasattr(x, "__op__"):
-                return x.__op__(self, inputs, kw)
-        return self.forward(*inputs, **kw)
-
-    def __repr__(self) -> str:
-        return f"<op {self.name}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A row is copied and pickled as itself, by its name."""
-        if table.get(self.name) is not self:
-            raise TypeError(f"{self!r} is not in the table, so it cannot be copied or pickled")
-        return _row, (self.name,)
-
-
-class Each:
-    """The rules of an operation with any number of inputs: rule `i` is `rule(..., i=i)`."""
-
-    __slots__ = ("rule",)
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-
-    def __iter__(self) -> Iterator[Rule]:
-        i = 0
-        while True:
-            yield partial(self.rule, i=i)
-            i += 1
-
-
-def _row(name: str) -> Op:
-    return table[name]
-
-
-def row(name: str, forward: Callable[..., Any], *rules: Rule | None, **kw: Any) -> Op:
-    """Add an operation to the table."""
-    table[name] = Op(name, forward, *rules, **kw)
-    return table[name]
-
 
 # ---- arithmetic -----------------------------------------------------------------------------
-
 add = row("add", np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 sub = row("sub", np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
 mul = row("mul", np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
@@ -209,26 +131,6 @@ where = row(
 )
 
 # ---- reductions: `axis` is None, an int or a tuple of ints, none of them negative ------------
-
-
-def axes_of(x: Any, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    """The reduced axes as a tuple."""
-    if axis is None:
-        return tuple(range(x.ndim))
-    return (axis,) if isinstance(axis, int) else axis
-
-
-def count(x: Any, axis: int | tuple[int, ...] | None) -> int:
-    """How many elements of `x` one element of the reduction is made of."""
-    return math.prod(x.shape if axis is None else [x.shape[i] for i in axes_of(x, axis)])
-
-
-def kept(g: Any, x: Any, axis: int | tuple[int, ...] | None, keepdims: bool) -> Any:
-    """`g` of a reduction of `x`, its reduced axes back as size 1 so that it broadcasts."""
-    if keepdims or axis is None:
-        return g
-    axes = axes_of(x, axis)
-    return g.reshape(tuple([1 if i in axes else n for i, n in enumerate(x.shape)]))
 
 
 def _first(x: Any, axis: Any) -> Any:
@@ -436,17 +338,6 @@ def _expand(x: Any, shape: tuple[int, ...]) -> Any:
     return y
 
 
-BASIC = (int, slice, type(None), type(...))
-
-
-def is_basic(index: Any) -> bool:
-    """Whether an index is made of ints, slices, None and Ellipsis, which cannot repeat."""
-    for part in index if index.__class__ is tuple else (index,):
-        if part.__class__ not in BASIC:
-            return False
-    return True
-
-
 def _scatter_add(x: Any, shape: tuple[int, ...], index: Any) -> Any:
     y = np.zeros(shape, x.dtype)
     if is_basic(index):
@@ -466,11 +357,6 @@ def _led(g: Any, like: Any) -> Any:
     """`g` with the leading axes of size 1 that an assignment lets `like` have."""
     extra = like.ndim - g.ndim
     return g.reshape((1,) * extra + g.shape) if extra > 0 else g
-
-
-def from_zero(t: Any) -> bool:
-    """Whether no class is negative; t.min() takes 0.65 us where t[t.argmin()] takes 0.2."""
-    return not t.size or t[t.argmin()] >= 0
 
 
 def _nll(x: Any, t: Any, n: float) -> Any:
@@ -551,3 +437,33 @@ stack = row(
     lambda *arrays, axis: np.stack(arrays, axis),
     each=lambda g, y, *arrays, axis, i: g[(slice(None),) * axis + (i,)],
 )
+
+
+for kind, names in {
+    "arithmetic": "add sub mul div neg pow power maximum minimum where logaddexp",
+    "curve": "abs sqrt exp log log1p expm1 sin cos tan sinh cosh tanh arctan sigmoid relu leaky_relu "
+    "elu softplus erf clip hardtanh",
+    "reduction": "sum mean max min var std norm logsumexp prod",
+    "along": "softmax log_softmax cumsum prod_others",
+    "product": "matmul einsum",
+    "view": "reshape permute mT flip expand copy cast",
+    "pick": "getitem scatter_add put pad concatenate stack",
+    "loss": "nll",
+}.items():
+    for name in names.split():
+        table[name].kind = kind
+for name in ("relu", "leaky_relu", "elu", "softplus", "sigmoid", "tanh", "erf", "hardtanh"):
+    table[name].activation = True
+for name in ("relu", "leaky_relu"):
+    table[name].mask = True
+for name, sign in {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "matmul": "@",
+    "pow": "**",
+}.items():
+    table[name].sign = sign
+table["sigmoid"].quiet = "over"
+table["logsumexp"].quiet = "divide"

@@ -62,7 +62,7 @@ def released_is_error(node: Any) -> Any:
     )
 
 
-def fit(g: Any, like: Array) -> Any:
+def unbroadcast(g: Any, like: Array) -> Any:
     """`g` summed over the axes that broadcasting added or stretched, in the dtype of `like`."""
     shape = like.shape
     given = g.shape
@@ -87,9 +87,9 @@ def check_version(node: Any, p: Any) -> None:
         for i, q in enumerate(node.parents):
             if q is p:
                 check_unchanged(node, p, i)
-    elif recorded > p.serial and p.data is not base:
+    elif recorded > p.serial and p.array is not base:
         raise RuntimeError(
-            f"{node.op.name}: an input of shape {p.data.shape} is a view whose memory was changed "
+            f"{node.op.name}: an input of shape {p.array.shape} is a view whose memory was changed "
             "in place by a recorded operation before it was used; make the view after the change"
         )
 
@@ -108,10 +108,10 @@ def check_unchanged(node: Any, p: Any, i: int) -> None:
     from ..program.expr import reads
 
     tracked = [q is not None and q.requires_grad for q in node.parents]
-    if reads(node.op, node.data, node.args, node.kw, tracked, i):
+    if reads(node.op, node.array, node.args, node.kw, tracked, i):
         what = "its output" if i < 0 else f"input {i}"
         raise RuntimeError(
-            f"{node.op.name}: {what}, of shape {p.data.shape}, was changed in place after it was "
+            f"{node.op.name}: {what}, of shape {p.array.shape}, was changed in place after it was "
             "recorded, and the derivative needs the old value; change a clone() instead, or "
             "change it after backward()"
         )
@@ -119,7 +119,7 @@ def check_unchanged(node: Any, p: Any, i: int) -> None:
 
 def boxed_input(node: Any, p: Any, a: Any) -> Any:
     """Input `p` of `node` with the array `a` that it had when it was recorded."""
-    if p.data is a:
+    if p.array is a:
         return p
     if p.op is None:
         raise RuntimeError(
@@ -130,7 +130,7 @@ def boxed_input(node: Any, p: Any, a: Any) -> Any:
     q = object.__new__(p.__class__)
     for slot in ("requires_grad", "op", "sources", "args", "kw", "serial"):
         setattr(q, slot, getattr(then, slot))
-    q.data = a
+    q.array = a
     q.grad = q.extra = q.version = None
     return q
 
@@ -174,7 +174,7 @@ def pull(
             if sources is None:
                 released_is_error(node)
             sources = (sources,)
-        y = node.data
+        y = node.array
         args = node.args
         kw = node.kw
         serial = node.serial
@@ -197,9 +197,9 @@ def pull(
             if not p.requires_grad or rule is None or (wanted is not None and p not in wanted):
                 continue
             gp = rule(g, y, *args, **kw) if kw else rule(g, y, *args)
-            like = p.data
+            like = p.array
             if gp.shape != like.shape or gp.dtype is not like.dtype:
-                gp = fit(gp, like)
+                gp = unbroadcast(gp, like)
             if watch is not None:
                 watch(node, p, g, gp)
             if p in grads:

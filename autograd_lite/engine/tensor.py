@@ -12,7 +12,7 @@ import numpy as np
 from . import functions, modes, ops
 from .arrays import as_array, get_default_dtype, plain_index, unboxed
 from .modes import mode
-from .ops import Op
+from .op import Op
 from .tape import Array, before, check_versions, pull, walk
 
 __all__ = ["Tensor", "as_tensor", "tensor"]
@@ -37,7 +37,7 @@ def record(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any] = NOTHING) -> Ten
     tracked = False
     for x in inputs:
         if isinstance(x, Tensor):
-            args.append(x.data)
+            args.append(x.array)
             if x.requires_grad:
                 tracked = True
         else:
@@ -54,7 +54,7 @@ def record(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any] = NOTHING) -> Ten
 
 def record1(op: Op, a: Tensor) -> Tensor:
     """`record` for one Tensor without metadata: 0.57 us where it takes 0.73 (tanh of 8 numbers)."""
-    x = a.data
+    x = a.array
     try:
         y = op.forward(x)
     except Exception as error:
@@ -64,9 +64,9 @@ def record1(op: Op, a: Tensor) -> Tensor:
 
 def record2(op: Op, a: Tensor, b: Any) -> Tensor:
     """`record` for a Tensor and anything: 0.60 us where it takes 0.73 (a sum of 8 numbers)."""
-    x = a.data
+    x = a.array
     if isinstance(b, Tensor):
-        z: Any = b.data
+        z: Any = b.array
         tracked = a.requires_grad or b.requires_grad
         sources: Any = (a, b)
     else:
@@ -83,7 +83,7 @@ def record2(op: Op, a: Tensor, b: Any) -> Tensor:
 def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str, Any]) -> Tensor:
     """The Tensor that holds `y`, which is its own record if it is tracked."""
     t = new(Tensor)
-    t.data = y if y.__class__ is np.ndarray else np.asarray(y)  # NumPy gives scalars for 0-d
+    t.array = y if y.__class__ is np.ndarray else np.asarray(y)  # NumPy gives scalars for 0-d
     t.grad = t.extra = t.version = None
     t.serial = tick()
     if tracked and mode.grad:
@@ -98,9 +98,9 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
         t.sources = t.args = ()
         t.kw = op
     if op.view:
-        base = t.data.base
+        base = t.array.base
         a = sources[0] if sources.__class__ is tuple else sources
-        if base is not None and a is not None and (base is a.data or base is a.data.base):
+        if base is not None and a is not None and (base is a.array or base is a.array.base):
             t.version = a.version or shared_version(a)
     if modes.watchers and mode.watcher is not None:
         mode.watcher.made(op, t, padded(sources, args), args, kw)
@@ -115,7 +115,7 @@ def padded(sources: Any, args: Any) -> tuple[Any, ...]:
 def wrap(a: Array) -> Tensor:
     """A Tensor of an array known to be fine."""
     t = new(Tensor)
-    t.data = a
+    t.array = a
     t.requires_grad = False
     t.grad = t.extra = t.version = t.op = t.kw = None
     t.sources = t.args = ()
@@ -157,13 +157,13 @@ def shared_version(t: Tensor) -> list[Any]:
     """What a tensor shares with its views: when their memory was last changed in place, when that
     was last recorded, and the array that the views are views of."""
     if t.version is None:
-        t.version = [0, 0, t.data]
+        t.version = [0, 0, t.array]
     return t.version
 
 
 def is_view(t: Tensor) -> bool:
     """Whether the tensor shows a part, or another order, of the memory of one before it."""
-    return t.version is not None and t.data is not t.version[2]
+    return t.version is not None and t.array is not t.version[2]
 
 
 def changed(t: Tensor) -> None:
@@ -206,12 +206,12 @@ def seed_of(t: Tensor, gradient: Any, create_graph: bool) -> Any:
             "has requires_grad=True, or it was computed inside no_grad()"
         )
     if gradient is None:
-        if t.data.size != 1:
+        if t.array.size != 1:
             raise RuntimeError(
                 "backward() needs a scalar, or a gradient of the same shape; "
                 f"this tensor has shape {t.shape}"
             )
-        g = t.data.dtype.type(1) if t.data.ndim == 0 else np.ones(t.shape, t.dtype)
+        g = t.array.dtype.type(1) if t.array.ndim == 0 else np.ones(t.shape, t.dtype)
     else:
         g = as_array(gradient)
         if g.shape != t.shape:
@@ -221,7 +221,7 @@ def seed_of(t: Tensor, gradient: Any, create_graph: bool) -> Any:
         g = g.astype(t.dtype, copy=False)
     if not create_graph:
         return g
-    if isinstance(gradient, Tensor) and g is gradient.data:
+    if isinstance(gradient, Tensor) and g is gradient.array:
         return gradient
     return Tensor(np.asarray(g), name="seed")
 
@@ -261,18 +261,18 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
     if isinstance(g, Tensor):  # recorded: never changed in place
         if grad is not None:
             g = checked(grad, leaf) + g
-        leaf.grad = g if own(g.data, handed) is g.data else g.clone()
+        leaf.grad = g if own(g.array, handed) is g.array else g.clone()
     elif grad is None:
         leaf.grad = wrap(own(g, handed))
     elif checked(grad, leaf).requires_grad:
         leaf.grad = grad + wrap(g)
     else:
-        if grad.data.shape != g.shape or grad.data.dtype != g.dtype:
+        if grad.array.shape != g.shape or grad.array.dtype != g.dtype:
             raise RuntimeError(
                 f"backward(): the grad of a leaf of shape {leaf.shape} was set to a tensor of shape "
                 f"{grad.shape} and {grad.dtype}; set it to None or to the leaf's shape and dtype"
             )
-        grad.data += g
+        grad.array += g
         changed(grad)
 
 
@@ -319,7 +319,7 @@ class Extra:
                             f"return None or a tensor of shape {node.shape}"
                         )
                     t = result
-            g = t if boxed else t.data.copy()
+            g = t if boxed else t.array.copy()
         if self.retain and node.op is not None:
             kept = g if boxed else Tensor(np.array(g))
             node.grad = kept if node.grad is None else node.grad + kept
@@ -348,9 +348,9 @@ def comparison(ufunc: np.ufunc) -> Callable[[Tensor, Any], Tensor]:
             return NotImplemented
         a = other if other.__class__ in NUMBERS else as_array(other)
         try:
-            t = Tensor(np.asarray(ufunc(self.data, a)))
+            t = Tensor(np.asarray(ufunc(self.array, a)))
         except (TypeError, ValueError) as error:
-            raise explained(op, [self.data, a], NOTHING, error) from error
+            raise explained(op, [self.array, a], NOTHING, error) from error
         t.kw = op
         return t
 
@@ -384,7 +384,7 @@ class GradFn:
 class Tensor:
     """An array with a gradient: `Tensor(array)` shares the array's memory, `tensor(x)` copies.
 
-    `data` is the ndarray; `grad` is a Tensor of the same shape and dtype, or None;
+    `array` is the ndarray; `grad` is a Tensor of the same shape and dtype, or None;
     `requires_grad=True` asks for it. Numbers and lists become the default float type. TypeError
     if the data are not numbers, or need a gradient and are not floats.
 
@@ -395,11 +395,11 @@ class Tensor:
     """
 
     __slots__ = (
-        "data", "grad", "requires_grad", "op", "sources", "args", "kw", "serial", "version",
+        "array", "grad", "requires_grad", "op", "sources", "args", "kw", "serial", "version",
         "extra", "__weakref__",
     )  # fmt: skip
 
-    data: Array
+    array: Array
     grad: Tensor | None
     requires_grad: bool
     op: Any  # the row that made it; None for a leaf
@@ -419,7 +419,7 @@ class Tensor:
             data = as_array(data)
             if listed:
                 data = data.astype(get_default_dtype(), copy=False)
-        self.data = data
+        self.array = data
         self.grad = self.extra = self.version = self.op = self.kw = None
         self.sources = self.args = ()
         self.serial = tick()
@@ -441,6 +441,38 @@ class Tensor:
         self._more().name = str(name)
 
     @property
+    def data(self) -> Tensor:
+        """The elements as a tensor without a record that shares this one's memory: `detach()`.
+
+        Set to an array or a tensor of the same shape and dtype, it takes over that one's memory and
+        counts as a change in place. ValueError for another shape, TypeError for another dtype.
+
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> x.data -= 0.5
+        >>> x
+        tensor([0.5, 1.5], requires_grad=True)
+        """
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        a = as_array(value)
+        if a.shape != self.array.shape:
+            raise ValueError(
+                f"data: values of shape {a.shape} for a tensor of shape {self.shape}; "
+                "make a new tensor for another shape"
+            )
+        if a.dtype != self.array.dtype:
+            raise TypeError(
+                f"data: values of {a.dtype} for a tensor of {self.dtype}; convert them with "
+                f"to({str(self.dtype)!r}) before"
+            )
+        if a is not self.array:
+            self.array = a
+            self.version = None
+        changed(self)
+
+    @property
     def parents(self) -> Any:
         """The inputs that it was made from: a Tensor or None for each; None after release."""
         return None if self.sources is None else padded(self.sources, self.args)
@@ -450,9 +482,9 @@ class Tensor:
             self.extra = Extra()
         return self.extra
 
-    shape = property(attrgetter("data.shape"), doc="The size of each axis, a tuple.")
-    ndim = property(attrgetter("data.ndim"), doc="The number of axes.")
-    dtype = property(attrgetter("data.dtype"), doc="The NumPy dtype of the elements.")
+    shape = property(attrgetter("array.shape"), doc="The size of each axis, a tuple.")
+    ndim = property(attrgetter("array.ndim"), doc="The number of axes.")
+    dtype = property(attrgetter("array.dtype"), doc="The NumPy dtype of the elements.")
     is_leaf = property(lambda self: self.op is None, doc="Whether no operation made it.")
     T = property(lambda self: functions.transpose(self), doc="The axes in reverse order.")
     mT = property(lambda self: record1(ops.mT, self), doc="The last two axes swapped.")
@@ -464,34 +496,34 @@ class Tensor:
     @property
     def size(self) -> Any:
         """A method: `size()` is the shape, `size(dim)` the size of one axis; see `like_numpy`."""
-        return self.data.size if mode.numpy else self._size
+        return self.array.size if mode.numpy else self._size
 
     def _size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[functions.one_axis("size", self, dim)]
 
     def dim(self) -> int:
         """The number of axes."""
-        return self.data.ndim
+        return self.array.ndim
 
     def numel(self) -> int:
         """The number of elements."""
-        return self.data.size
+        return self.array.size
 
     def item(self) -> Any:
         """The one element as a Python number; ValueError if there is not exactly one."""
-        if self.data.size != 1:
-            raise ValueError(f"item: this tensor has {self.data.size} elements, not 1")
-        return self.data.item()
+        if self.array.size != 1:
+            raise ValueError(f"item: this tensor has {self.array.size} elements, not 1")
+        return self.array.item()
 
     def tolist(self) -> Any:
         """The elements as nested Python lists, or one number."""
-        return self.data.tolist()
+        return self.array.tolist()
 
     def numpy(self) -> Array:
         """The array itself, not a copy; RuntimeError if it requires grad."""
         if self.requires_grad:
             raise RuntimeError("numpy(): this tensor requires grad; use detach().numpy()")
-        return self.data
+        return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         a = self.numpy()
@@ -499,16 +531,16 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """A tensor with the same memory and no record."""
-        t = Tensor(self.data)
+        t = Tensor(self.array)
         t.version = shared_version(self)
         return t
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Ask for a gradient, or stop asking; returns self."""
-        if requires_grad and self.data.dtype.kind != "f":
+        if requires_grad and self.array.dtype.kind != "f":
             raise TypeError(
                 f"requires_grad: only floating tensors have gradients, this one is "
-                f"{self.data.dtype}; make it with dtype='float32'"
+                f"{self.array.dtype}; make it with dtype='float32'"
             )
         if not requires_grad and self.op is not None:
             raise RuntimeError("requires_grad: only a leaf can stop requiring grad; use detach()")
@@ -578,7 +610,7 @@ class Tensor:
             for slot in ("requires_grad", "op", "sources", "args", "kw", "serial"):
                 setattr(old, slot, getattr(self, slot))
             old.grad = old.extra = old.version = None
-            old.data = self.data.copy()
+            old.array = self.array.copy()
         for x in others:
             if hasattr(x, "dtype") and not np.can_cast(x.dtype, self.dtype, "same_kind"):
                 raise TypeError(f"{op.name}: {x.dtype} cannot be put into a tensor of {self.dtype}")
@@ -590,13 +622,13 @@ class Tensor:
             )
         if not np.can_cast(t.dtype, self.dtype, "same_kind"):
             raise TypeError(f"{op.name}: {t.dtype} cannot be put into a tensor of {self.dtype}")
-        self.data[...] = t.data
+        self.array[...] = t.array
         stamp = tick()
         shared_version(self)[0] = stamp
         if tracked:
             self.version[1] = stamp
-            old.data, old.extra = self.data, self._more()  # the hooks stay with the old value
-            old.version = [stamp, 0, old.data]
+            old.array, old.extra = self.array, self._more()  # the hooks stay with the old value
+            old.version = [stamp, 0, old.array]
             self.extra = Extra(name=old.name, retain=old.extra.retain, previous=old)
             old.extra.retain = False
             self.requires_grad, self.op, self.sources = True, op, t.sources
@@ -606,7 +638,7 @@ class Tensor:
     def _move(self, op: Op, *others: Any) -> None:
         """Make this tensor, which needs no gradient, `op(self, *others)` in its own memory; nothing
         is recorded, so that it takes a third of the time of `_overwrite`."""
-        self.data[...] = op.forward(self.data, *unboxed(others))
+        self.array[...] = op.forward(self.array, *unboxed(others))
         changed(self)
 
     def __iadd__(self, other: Any) -> Self:
@@ -685,7 +717,7 @@ class Tensor:
         return record(ops.pow, (base, self))
 
     def __matmul__(self, other: Any) -> Tensor:
-        if isinstance(other, Tensor) and self.data.ndim > 1 < other.data.ndim:
+        if isinstance(other, Tensor) and self.array.ndim > 1 < other.array.ndim:
             return record2(ops.matmul, self, other)
         return functions.matmul(self, as_tensor(other))
 
@@ -707,14 +739,14 @@ class Tensor:
         return record(ops.getitem, (self,), {"index": plain_index(index)})
 
     def __iter__(self) -> Iterator[Tensor]:
-        if self.data.ndim == 0:
+        if self.array.ndim == 0:
             raise TypeError("iter: a 0-d tensor has no axis to go along")
-        return (self[i] for i in range(self.data.shape[0]))
+        return (self[i] for i in range(self.array.shape[0]))
 
     def __len__(self) -> int:
-        if self.data.ndim == 0:
+        if self.array.ndim == 0:
             raise TypeError("len: a 0-d tensor has no length")
-        return self.data.shape[0]
+        return self.array.shape[0]
 
     def __float__(self) -> float:
         return float(self.item())
@@ -723,20 +755,20 @@ class Tensor:
         return int(self.item())
 
     def __bool__(self) -> bool:
-        if self.data.size != 1:
+        if self.array.size != 1:
             raise ValueError(
                 f"bool: a tensor of shape {self.shape} has no single truth value; "
                 "use .any() or .all() of its data"
             )
-        return bool(self.data.item())
+        return bool(self.array.item())
 
     def __index__(self) -> int:
-        if self.data.size != 1 or self.data.dtype.kind not in "iub":
+        if self.array.size != 1 or self.array.dtype.kind not in "iub":
             raise TypeError(f"index: only an integer tensor of one element, not {self!r}")
-        return int(self.data.item())
+        return int(self.array.item())
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self.data == as_array(value)).any())
+        return bool((self.array == as_array(value)).any())
 
     __hash__ = object.__hash__  # by identity, as in PyTorch, though == compares elements
 
@@ -791,10 +823,10 @@ class Tensor:
     def to(self, dtype: Any) -> Tensor:
         """The elements in another dtype, self if they have it already."""
         dtype = np.dtype(dtype)
-        if dtype == self.data.dtype:
+        if dtype == self.array.dtype:
             return self
         if dtype.kind != "f":  # ints and bools have no gradient
-            return Tensor(self.data.astype(dtype))
+            return Tensor(self.array.astype(dtype))
         return record(ops.cast, (self,), {"dtype": dtype})
 
     astype = to
@@ -820,11 +852,11 @@ class Tensor:
 
     def _copied(self, memo: dict[int, Any]) -> Tensor:
         t = type(self).__new__(type(self))
-        t.data = self.data.copy(order="K")
+        t.array = self.array.copy(order="K")
         t.requires_grad, t.op, t.kw, t.serial = self.requires_grad, self.op, self.kw, tick()
         t.grad = t.extra = t.version = None
         if self.grad is not None:
-            t.grad = Tensor(self.grad.data.copy())
+            t.grad = Tensor(self.grad.array.copy())
         if self.extra is not None:
             t.name = self.name
         if self.parents is None:
@@ -836,7 +868,7 @@ class Tensor:
             None if p is None else memo[id(before(p, self.serial))] for p in self.parents
         )
         t.args = tuple(
-            a if p is None else p.data for p, a in zip(t.sources, self.args, strict=True)
+            a if p is None else p.array for p, a in zip(t.sources, self.args, strict=True)
         )
         return t
 
@@ -845,7 +877,7 @@ class Tensor:
             raise TypeError(
                 "copy and pickle: only a leaf can be copied or pickled; use clone() or detach()"
             )
-        return type(self), (self.data, self.requires_grad, self.name)
+        return type(self), (self.array, self.requires_grad, self.name)
 
     # ---- comparisons: plain data, no gradient
 
@@ -862,7 +894,7 @@ class Tensor:
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__  # they commute
 
     def __invert__(self) -> Tensor:
-        return Tensor(~self.data)
+        return Tensor(~self.array)
 
     # ---- the functions that are methods too
 
@@ -936,7 +968,7 @@ class Tensor:
 
     def t(self) -> Tensor:
         """The transpose of a matrix; a vector or a number stays as it is."""
-        return self.mT if self.data.ndim == 2 else self
+        return self.mT if self.array.ndim == 2 else self
 
     def expand_as(self, other: Tensor) -> Tensor:
         """Broadcast to the shape of another tensor."""

@@ -128,7 +128,7 @@ def output_of(model: Any, inputs: Any) -> Tensor:
         )
     generator = default_generator()
     state = generator.bit_generator.state
-    buffers = [(b, b.data.copy()) for _, b in getattr(model, "named_buffers", tuple)()]
+    buffers = [(b, b.array.copy()) for _, b in getattr(model, "named_buffers", tuple)()]
     several = isinstance(inputs, tuple)
     given = [
         x if isinstance(x, Tensor) else tensor(x, name="x" if not several else f"x{i}")
@@ -140,7 +140,7 @@ def output_of(model: Any, inputs: Any) -> Tensor:
     finally:
         generator.bit_generator.state = state
         for b, kept in buffers:
-            b.data[...] = kept
+            b.array[...] = kept
     if not isinstance(output, Tensor):
         raise TypeError(
             f"draw: the {type(model).__name__} gave a {type(output).__name__}; compute one Tensor "

@@ -97,7 +97,7 @@ class Writer:
         """The whole drawing."""
         read, root = self.read, self.root
         model = read.modules.model
-        label = root.name or ("loss" if model is not None and root.data.size == 1 else "y")
+        label = root.name or ("loss" if model is not None and root.array.size == 1 else "y")
         self.name_all(label)
         self.op_cards()
         self.leaf_cards()
@@ -116,7 +116,7 @@ class Writer:
         if root.op is not None:
             drawing.nodes.append(self.result_card(label))
             seed = [size_of(np.ones(root.shape))] if read.gradients.along else []
-            last = Edge(self.key(root), "out", root.requires_grad, seed, root.data.size == 1)
+            last = Edge(self.key(root), "out", root.requires_grad, seed, root.array.size == 1)
             last.spine = True
             drawing.edges.append(last)
         for i, text in enumerate(drawing.notes):
@@ -196,9 +196,9 @@ class Writer:
             node.step = self.read.steps.get(t.serial, 0)
             node.times = len(self.twins[t.serial])
             total = self.read.gradients.into.get(t.serial)
-            if t.data.size == 1 and node.times == 1:
+            if t.array.size == 1 and node.times == 1:
                 if not self.read.overwritten(t):
-                    node.value = number(t.data.item(), 5)
+                    node.value = number(t.array.item(), 5)
                 if total is not None and t.requires_grad:
                     node.grad = f"d{node.symbol} = {number(total)}"
             if t.parents is None:
@@ -227,7 +227,7 @@ class Writer:
             with np.errstate(all="ignore"):
                 symbols = [as_symbol(name, a) for name, a in zip(names, t.args, strict=True)]
                 node.forward = brief(f"{out} = {forward_text(t.op, symbols, t.kw)}")
-                rules = gradients(t.op, t.data, symbols, t.kw, out, f"d{out}")
+                rules = gradients(t.op, t.array, symbols, t.kw, out, f"d{out}")
             for i, rule in enumerate(rules):
                 use = uses[i]
                 if rule is not None and needed[i] and use is not None:
@@ -277,22 +277,22 @@ class Writer:
         node.path = read.paths.get(t.serial, "")
         if many:
             node.path = common([read.paths.get(c.serial, "") for c in self.users[t.serial]])
-            node.lines.append(f"{len(everyone)} × {count(t.data.size)} numbers · {t.dtype}")
+            node.lines.append(f"{len(everyone)} × {count(t.array.size)} numbers · {t.dtype}")
         elif not t.requires_grad:
             node.lines.append(f"input · {t.dtype} · needs no gradient")
-        elif t.data.size > 1:
-            node.lines.append(f"{count(t.data.size)} numbers · {t.dtype}")
-        sizes = [size_of(p.data) for p in everyone]
+        elif t.array.size > 1:
+            node.lines.append(f"{count(t.array.size)} numbers · {t.dtype}")
+        sizes = [size_of(p.array) for p in everyone]
         if any(read.overwritten(p) for p in everyone):
             node.lines.append(OVERWRITTEN)
-        elif t.data.size == 1 and not many:
-            node.value = f"value {number(t.data.item(), 5)}"
+        elif t.array.size == 1 and not many:
+            node.value = f"value {number(t.array.item(), 5)}"
         elif t.requires_grad:
             node.value = f"norm {span(sizes)}"
         node.alarm = self.alarm(everyone)
         grads = [read.gradients.into[p.serial] for p in everyone if p.serial in read.gradients.into]
         if t.requires_grad and grads:
-            word = "grad" if t.data.size == 1 else "grad norm"
+            word = "grad" if t.array.size == 1 else "grad norm"
             node.grad = f"{word} {span(grads)}"
         self.judge(node, labels)
         return node
@@ -319,7 +319,7 @@ class Writer:
             frame = self.frame(path)
             node = Node(key, "module", frame.title, frame.what)
             node.path = path.rpartition(".")[0]
-            total = sum(p.data.size for p in leaves.values())
+            total = sum(p.array.size for p in leaves.values())
             n = sum(len(self.twins[t.serial]) for t in inside)
             node.lines.append(
                 f"{count(n)} operation{'s' * (n > 1)} · "
@@ -337,14 +337,14 @@ class Writer:
     def alarm(self, alike: list[Tensor]) -> str:
         """What is said of the first of these tensors that has values that are no numbers."""
         known = (t for t in alike if not self.read.overwritten(t))
-        return next(filter(None, (no_numbers(t.data) for t in known)), "")
+        return next(filter(None, (no_numbers(t.array) for t in known)), "")
 
     def result_card(self, label: str) -> Node:
         root = self.root
         symbol = self.symbol(root)
-        node = Node("out", "result", words(label), "" if root.data.size == 1 else str(root.shape))
+        node = Node("out", "result", words(label), "" if root.array.size == 1 else str(root.shape))
         node.symbol = symbol
-        node.value = number(root.data.item(), 5) if root.data.size == 1 else ""
+        node.value = number(root.array.item(), 5) if root.array.size == 1 else ""
         if self.read.gradients.along:
             node.grad = f"d{symbol} = 1"
         return node
@@ -432,7 +432,7 @@ class Writer:
     def edge(self, source: str, target: str, use: Use, grads: list[float]) -> None:
         if source == target:
             return  # inside a folded card
-        new = Edge(source, target, use.tracked, grads, signed=use.source.data.size == 1)
+        new = Edge(source, target, use.tracked, grads, signed=use.source.array.size == 1)
         if "m" not in (source[0], target[0]):
             self.parallel.append(new)
             return
@@ -470,13 +470,13 @@ class Writer:
         model = read.modules.model
         title = type(model).__name__ if model is not None else f"Graph of {words(label)}"
         parameters = {t.serial: t for t in read.tape if t.op is None and t.requires_grad}
-        total = sum(t.data.size for t in parameters.values())
-        value = number(root.data.item(), 5) if root.data.size == 1 else str(root.shape)
+        total = sum(t.array.size for t in parameters.values())
+        value = number(root.array.item(), 5) if root.array.size == 1 else str(root.shape)
         facts = [f"{words(label)} {value}", str(root.dtype)]
         if total:
             facts.append(f"{count(total)} parameter{'s' * (total != 1)}")
         facts.append(f"{count(len(read.ops))} operation{'s' * (len(read.ops) != 1)}")
-        if root.data.size != 1 and read.gradients.along:
+        if root.array.size != 1 and read.gradients.along:
             facts.append(f"gradients of sum({self.symbol(root)})")
         return title, facts
 

@@ -120,7 +120,7 @@ def frames_of(written: Writer) -> dict[str, Frame]:
 
     def facts(t: Tensor) -> Facts:
         if t.serial not in known:
-            known[t.serial] = (Facts.unknown if read.overwritten(t) else Facts)(t.data)
+            known[t.serial] = (Facts.unknown if read.overwritten(t) else Facts)(t.array)
         return known[t.serial]
 
     parts: dict[int, list[Gift]] = {}

@@ -18,8 +18,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..engine import functions, ops
 from ..engine import protocol as protocols
-from ..engine.ops import Op
-from ..engine.tape import fit
+from ..engine.op import Op
+from ..engine.tape import unbroadcast
 
 __all__ = ["Symbol", "formula", "formulas", "namespace", "reads"]
 
@@ -349,7 +349,7 @@ def gradients(
         if rule is None or not isinstance(s, Symbol) or s.dtype.kind != "f":
             results.append(None)
         else:
-            results.append(fit(ruled(rule, top, result, symbols, kw), s.value))
+            results.append(unbroadcast(ruled(rule, top, result, symbols, kw), s.value))
     return results + [None] * (len(symbols) - len(results))
 
 

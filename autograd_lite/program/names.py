@@ -37,7 +37,7 @@ class Names:
         last = label.rpartition(".")[2]
         letter = "t" if t.dtype.kind in "iub" else "x"
         if t.requires_grad:
-            letter = parameter_letter(use, t.data.ndim) or letter
+            letter = parameter_letter(use, t.array.ndim) or letter
         self.ask(key, LEAF.get(last, last), letter, t)
 
     def operation(self, key: int, t: Any) -> None:
@@ -50,7 +50,7 @@ class Names:
         if name.isidentifier() and len(name) <= 16:
             self.given[key] = name
         else:
-            self.made[key] = letter.upper() if t.data.ndim >= 2 else letter
+            self.made[key] = letter.upper() if t.array.ndim >= 2 else letter
 
     def settle(self) -> dict[int, str]:
         """Number the names that occur more than once, so that no two are the same, and none is

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import ops
-from ..engine.ops import is_basic
+from ..engine.axes import axes_of, is_basic
 from .expr import INFIX, Symbol
 from .trace import KEPT, Program, Statement, is_leaf, is_number, leaf, leaves, named, parts, run
 
@@ -262,7 +262,7 @@ def squeezed(s: Symbol) -> tuple[int, ...] | None:
     kw = s.kw or {}
     if not kw.get("keepdims"):
         return None
-    axes = ops.axes_of(s.inputs[0], kw["axis"])
+    axes = axes_of(s.inputs[0], kw["axis"])
     return tuple(n for i, n in enumerate(s.shape) if i not in axes)
 
 

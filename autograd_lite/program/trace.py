@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.ops import Op
-from ..engine.tape import before, fit, tape
+from ..engine.op import Op
+from ..engine.tape import before, tape, unbroadcast
 from .expr import Symbol, ruled
 
 __all__ = ["Argument", "Program", "Statement", "trace"]
@@ -211,7 +211,7 @@ class Tracer:
                 "derive: the loss does not require grad: nothing that it was computed from has "
                 "requires_grad=True, or it was computed inside no_grad()"
             )
-        if loss.data.size != 1:
+        if loss.array.size != 1:
             raise RuntimeError(
                 f"derive: the loss must be a scalar, this tensor has shape {loss.shape}; "
                 "derive its sum() or its mean()"
@@ -228,8 +228,8 @@ class Tracer:
                 self.trained.add(id(p))
             for name, b in getattr(model, "named_buffers", tuple)():
                 self.labels.setdefault(id(b), name)
-                self.memory[spot(b.data)[0]] = name
-                self.buffers[name] = b.data
+                self.memory[spot(b.array)[0]] = name
+                self.buffers[name] = b.array
         self.model = model
         self.arguments: dict[Any, Argument] = {}
         self.of_symbol: dict[int, Argument] = {}
@@ -259,9 +259,9 @@ class Tracer:
         pass of a recorded backward pass starts from."""
         made = "" if t.kw is None else t.kw.name
         if not t.requires_grad:
-            if (made == "expand" or t.name == "seed") and (t.data == 1).all():
-                return Symbol("full", t.data, (), full_of_ones(t.data))
-            if not t.name and (turned := self.turned(t.data)) is not None:
+            if (made == "expand" or t.name == "seed") and (t.array == 1).all():
+                return Symbol("full", t.array, (), full_of_ones(t.array))
+            if not t.name and (turned := self.turned(t.array)) is not None:
                 return turned
         return self.argument(t, made).symbol
 
@@ -273,14 +273,14 @@ class Tracer:
     def argument(self, t: Any, made: str) -> Argument:
         """The leaf as an argument."""
         label = self.labels.get(id(t)) or self.copied(t) or t.name
-        label = label or self.memory.get(spot(t.data)[0], "")
+        label = label or self.memory.get(spot(t.array)[0], "")
         if self.model is None:
             kind = "parameter" if t.requires_grad else "input"
         else:
             kind = "parameter" if id(t) in self.trained else "input"
-        key: Any = t.serial if t.requires_grad else spot(t.data)
+        key: Any = t.serial if t.requires_grad else spot(t.array)
         if key not in self.arguments:
-            self.add(key, Argument(kind, leaf(t.data), label, t.data, made))
+            self.add(key, Argument(kind, leaf(t.array), label, t.array, made))
         return self.arguments[key]
 
     def copied(self, t: Any) -> str:
@@ -288,7 +288,7 @@ class Tracer:
         same = [
             path
             for path, a in self.buffers.items()
-            if path.rpartition(".")[2] == t.name and np.array_equal(a.ravel(), t.data.ravel())
+            if path.rpartition(".")[2] == t.name and np.array_equal(a.ravel(), t.array.ravel())
         ]
         return same[0] if len(same) == 1 else ""
 
@@ -351,7 +351,7 @@ class Tracer:
 
     def forward(self, node: Any) -> None:
         given, kw = self.inputs(node)
-        target = leaf(node.data)
+        target = leaf(node.array)
         try:
             expr = run(node.op, tuple(given), kw)
         except (AttributeError, TypeError, ValueError) as error:
@@ -367,7 +367,7 @@ class Tracer:
 
     def backward(self) -> None:
         """One statement for each gradient that a rule gives, and one for each sum of them."""
-        shape = self.root.data
+        shape = self.root.array
         arrived: dict[int, list[Symbol]] = {}
         leaves: dict[int, Any] = {}
         first = leaf(np.ones(shape.shape, shape.dtype))
@@ -397,7 +397,7 @@ class Tracer:
                     )
                 try:
                     raw = ruled(rule, g, y, given, kw)
-                    expr = fit(raw, given[i].value)
+                    expr = unbroadcast(raw, given[i].value)
                 except (AttributeError, TypeError, ValueError) as error:
                     raise RuntimeError(
                         f"derive: the rule of {node.op.name} cannot be written in NumPy: {error}"
@@ -459,7 +459,7 @@ def full_of_ones(a: Any) -> dict[str, Any]:
 
 
 def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes that `fit` sums a gradient over, to undo a broadcast."""
+    """The axes that `unbroadcast` sums a gradient over, to undo a broadcast."""
     extra = len(given) - len(shape)
     more = [i + extra for i, n in enumerate(shape) if n == 1 != given[i + extra]]
     return (*range(extra), *more)

@@ -34,9 +34,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_lite import compare, sigmoid, softmax
+from autograd_lite import compare, sigmoid, softmax, tensor
 from autograd_lite.comparison import Report
-from autograd_lite.engine import tensor
 from nn import datasets
 
 from .gallery import Array, leaf, named

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import nn
-from autograd_lite.engine import tensor
+from autograd_lite import tensor
 
 from .gallery import Array, Handed, draws, error, leaf, mistake, mse, mse_grad, named, wrong_update
 

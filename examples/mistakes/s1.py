@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from autograd_lite import leaky_relu
-from autograd_lite.engine import tensor
+from autograd_lite import leaky_relu, tensor
 
 from .gallery import Array, Handed, draws, leaf, mistake, named
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import sigmoid, softmax
-from autograd_lite.engine import tensor
+from autograd_lite import sigmoid, softmax, tensor
 
 from .gallery import (
     Array,

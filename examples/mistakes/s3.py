@@ -5,8 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from autograd_lite import relu
-from autograd_lite.engine import tensor
+from autograd_lite import relu, tensor
 
 from .gallery import Array, Handed, arrays, draws, leaf, mistake, mse, mse_grad, named, wrong_update
 

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import nn
-from autograd_lite import Tensor, relu, softmax
-from autograd_lite.engine import tensor
+from autograd_lite import Tensor, relu, softmax, tensor
 
 from .gallery import Handed, arrays, draws, leaf, mistake, named, wrong_value
 

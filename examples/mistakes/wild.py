@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from autograd_lite import log_softmax, softmax
-from autograd_lite.engine import tensor
+from autograd_lite import log_softmax, softmax, tensor
 
 from .gallery import Handed, draws, leaf, mistake, named
 

@@ -20,8 +20,7 @@
 import numpy as np
 
 import nn
-from autograd_lite import manual_seed, no_grad
-from autograd_lite.engine import tensor
+from autograd_lite import manual_seed, no_grad, tensor
 from nn import datasets
 
 _ = manual_seed(0)

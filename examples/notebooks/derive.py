@@ -20,8 +20,7 @@
 import numpy as np
 
 import nn
-from autograd_lite import derive, manual_seed, randn
-from autograd_lite.engine import tensor
+from autograd_lite import derive, manual_seed, randn, tensor
 
 _ = manual_seed(0)
 

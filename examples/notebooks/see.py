@@ -18,8 +18,7 @@
 
 # %%
 import nn
-from autograd_lite import draw, grad, manual_seed, randn
-from autograd_lite.engine import tensor
+from autograd_lite import draw, grad, manual_seed, randn, tensor
 
 _ = manual_seed(0)
 

@@ -251,7 +251,7 @@ class Run:
                 rgb = 255 - 0.62 * (255 - np.nan_to_num(p) @ COLOURS[: p.shape[1]])
                 shown["map"] = base64.b64encode(rgb.astype(np.uint8).tobytes()).decode()
                 shown["right"], shown["held"] = shares(self.model, self.data)
-        return shown, {name: p.data.copy() for name, p in self.model.named_parameters()}
+        return shown, {name: p.array.copy() for name, p in self.model.named_parameters()}
 
     # ---- what is read from outside
 

@@ -117,9 +117,9 @@ def fit(
         output = model(Tensor(x))  # (starts, n, 1)
         error = output - y
         loss = (error * error).mean(dim=(1, 2))  # (starts,)
-        losses.append(loss.data)
+        losses.append(loss.array)
         if keep:
-            predictions.append(output.data[:, :, 0])
+            predictions.append(output.array[:, :, 0])
         return loss
 
     with np.errstate(all="ignore"):  # a net that diverges overflows; that is reported
@@ -129,7 +129,7 @@ def fit(
             loss.sum().backward()  # the starts share nothing: each has its own gradient
             optimizer.step()
             loss = measure()
-            if not np.isfinite(loss.data).any():
+            if not np.isfinite(loss.array).any():
                 break
     kept = np.array(predictions).reshape(-1, len(seeds), len(x))
     return Fit(np.array(losses), kept, rounds.interrupted)

@@ -84,7 +84,7 @@ def rmse(model: nn.Module, part: Part, unit: float) -> float:
 
 def predict(model: nn.Module, part: Part) -> Array:
     with no_grad():
-        return model(Tensor(part[0])).data
+        return model(Tensor(part[0])).array
 
 
 def least_squares(data: Patients) -> tuple[float, float]:
@@ -136,8 +136,8 @@ def side_by_side(seeds: Sequence[int]) -> nn.Sequential:
     layers = []
     for i, layer in enumerate(models[0]):
         if isinstance(layer, nn.Linear):
-            w = np.stack([model[i].weight.data.T for model in models])  # (starts, in, out)
-            layer = Stack(w, np.stack([model[i].bias.data[None] for model in models]))
+            w = np.stack([model[i].weight.array.T for model in models])  # (starts, in, out)
+            layer = Stack(w, np.stack([model[i].bias.array[None] for model in models]))
         layers.append(layer)
     return nn.Sequential(*layers)
 
@@ -149,7 +149,7 @@ def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
 
     def errors(part: Part) -> Array:
         with no_grad():
-            output = model(Tensor(part[0])).data  # (starts, n, 1)
+            output = model(Tensor(part[0])).array  # (starts, n, 1)
         return data.unit * np.sqrt(((output - part[1]) ** 2).mean(axis=(1, 2)))
 
     found, tests, rounds = {"before, train": errors(data.train)}, [], Rounds(epochs)

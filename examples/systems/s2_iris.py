@@ -108,7 +108,7 @@ def learn(recipe: Recipe, data: Flowers, seeds: Sequence[int], epochs: int) -> R
 
     def classes(part: Array) -> Array:
         with no_grad():
-            return model(Tensor(part)).data.argmax(axis=2)  # (starts, n)
+            return model(Tensor(part)).array.argmax(axis=2)  # (starts, n)
 
     for _ in rounds:
         for k in range(0, x.shape[1], recipe.batch):

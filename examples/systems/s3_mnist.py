@@ -94,16 +94,16 @@ def drawn(random: np.random.RandomState, sizes: tuple[int, ...], kaiming: bool) 
     for m, k in pairwise(sizes):
         layer = nn.Linear(m, k, dtype="float64")
         w = random.randn(m, k) * (np.sqrt(2 / m) if kaiming else 1)
-        layer.weight.data[...] = w.T  # (out, in)
-        layer.bias.data[...] = 0 if kaiming else random.randn(1, k)[0]
+        layer.weight.array[...] = w.T  # (out, in)
+        layer.bias.array[...] = 0 if kaiming else random.randn(1, k)[0]
         layers.append(layer)
     return layers
 
 
 def printed_loss(output: Tensor, target: Tensor) -> Any:
     """The cross-entropy as the write-up prints it, with 1e-15 inside the logarithm."""
-    p = output.softmax(1).data
-    return -np.log(p[np.arange(len(p)), target.data] + 1e-15).mean()
+    p = output.softmax(1).array
+    return -np.log(p[np.arange(len(p)), target.array] + 1e-15).mean()
 
 
 def show(history: History) -> None:
@@ -179,7 +179,7 @@ def draw_mistakes(path: Path, model: nn.Module, test: Data, most: int = 40) -> N
     """The digits that a model gets wrong, the surest mistakes first."""
     model.eval()
     with no_grad():
-        p = model(Tensor(standardised(test[0]))).softmax(1).data  # (n, 10)
+        p = model(Tensor(standardised(test[0]))).softmax(1).array  # (n, 10)
     wrong = np.flatnonzero(p.argmax(axis=1) != test[1])
     wrong = wrong[np.argsort(-p.max(axis=1)[wrong])]
     shown = wrong[:most]

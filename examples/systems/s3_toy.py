@@ -59,7 +59,7 @@ def train(model: nn.Module, x: Array, y: Array, random: np.random.RandomState, e
             running += loss.item() * len(rows)
         losses.append(running / len(x))
     with no_grad():
-        prediction = model(Tensor(x)).data
+        prediction = model(Tensor(x)).array
     return Run(losses, prediction, half_error(prediction, y), rounds.interrupted)
 
 

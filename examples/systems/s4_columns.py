@@ -64,7 +64,7 @@ def cross_entropy(z: Tensor, y: Tensor) -> Tensor:
 def by_hand(model: nn.Sequential, x: Array, y: Array) -> dict[str, Array]:
     """Every gradient in plain NumPy. Those of Z and A are of the sum of the losses, n times those
     of the mean; 1/n comes in where a sum over the samples is formed, in dW and dB."""
-    (w1, b1), (w2, b2) = ((layer.W.data, layer.B.data) for layer in (model[0], model[2]))
+    (w1, b1), (w2, b2) = ((layer.W.array, layer.B.array) for layer in (model[0], model[2]))
     n = x.shape[1]
     z1 = w1 @ x + b1  # (32, n)
     a1 = np.maximum(z1, 0)
@@ -121,8 +121,8 @@ def train(
         loss = cross_entropy(z, y)
         if step % every == 0 or step == 1:
             with no_grad():
-                guess = model(Tensor(test[0])).data.argmax(axis=0)
-            right = float((z.data.argmax(axis=0) == labels).mean())
+                guess = model(Tensor(test[0])).array.argmax(axis=0)
+            right = float((z.array.argmax(axis=0) == labels).mean())
             records.append(Record(step, loss.item(), right, float((guess == test[1]).mean())))
         loss.backward()
         optimizer.step()
@@ -171,10 +171,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def as_double(model: nn.Sequential) -> nn.Sequential:
     """A copy in float64, in which formulas agree to more digits."""
     first, relu, last = model
-    copies = (Columns(layer.W.data.astype("float64")) for layer in (first, last))
+    copies = (Columns(layer.W.array.astype("float64")) for layer in (first, last))
     made = nn.Sequential(next(copies), relu, next(copies))
     for layer, source in ((made[0], first), (made[2], last)):
-        layer.B.data[...] = source.B.data
+        layer.B.array[...] = source.B.array
     return made
 
 
@@ -210,7 +210,7 @@ def draw(path: Path, records: list[Record], baseline: float, model: nn.Sequentia
         losses.text(
             0.97, 0.93, "circles: the reference", transform=losses.transAxes, ha="right", va="top"
         )
-        weights = model[0].W.data.reshape(4, 8, 28, 28)
+        weights = model[0].W.array.reshape(4, 8, 28, 28)
         sheet = np.pad(weights, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=np.nan)
         sheet = sheet.transpose(0, 2, 1, 3).reshape(4 * 30, 8 * 30)
         reach = float(np.nanquantile(np.abs(sheet), 0.995))

@@ -38,7 +38,7 @@ def clip_grad_norm_(
     if not norm_type > 0:
         raise ValueError(f"clip_grad_norm_: norm_type is {norm_type}; it must be above 0")
     grads = _grads(parameters)
-    norms = [_norm(g.data, norm_type) for g in grads]
+    norms = [_norm(g.array, norm_type) for g in grads]
     norm = _norm(np.array(norms), norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(
@@ -48,7 +48,7 @@ def clip_grad_norm_(
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # NaN too
         for g in grads:
-            np.multiply(g.data, factor, out=g.data)
+            np.multiply(g.array, factor, out=g.array)
             changed(g)
     return Tensor(np.asarray(norm, grads[0].dtype if grads else np.float32))
 
@@ -66,7 +66,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     if not limit >= 0:
         raise ValueError(f"clip_grad_value_: clip_value is {limit}; it must be a number from 0")
     for g in _grads(parameters):
-        np.clip(g.data, -limit, limit, out=g.data)
+        np.clip(g.array, -limit, limit, out=g.array)
         changed(g)
 
 

@@ -48,10 +48,10 @@ quiet = Quiet()
 class Plan:
     """How one array is updated: which parts, each with its scratch memory."""
 
-    __slots__ = ("data", "shape", "dtype", "parts")
+    __slots__ = ("array", "shape", "dtype", "parts")
 
     def __init__(self, data: Array, parts: list[tuple[Any, list[Array]]]) -> None:
-        self.data, self.shape, self.dtype = data, data.shape, data.dtype
+        self.array, self.shape, self.dtype = data, data.shape, data.dtype
         self.parts = parts  # (index, scratch); one index None is the whole array
 
 
@@ -194,7 +194,7 @@ class Optimizer:
                 elif p.grad is not None:
                     if p.grad.op is not None:  # recorded by create_graph
                         p.grad = p.grad.detach()
-                    p.grad.data.fill(0)
+                    p.grad.array.fill(0)
                     changed(p.grad)
 
     # ---- the step
@@ -219,7 +219,7 @@ class Optimizer:
         """Do it; nothing here may raise, or half a step would remain."""
         update = self._update
         for p, g, plan, state, buffers, k in work:
-            data = plan.data
+            data = plan.array
             n = 0
             if buffers:
                 n = state["step"] = state["step"] + 1
@@ -244,11 +244,11 @@ class Optimizer:
                 if grad is None:
                     continue
                 plan = plans.get(p)
-                if plan is None or plan.data is not p.data:
+                if plan is None or plan.array is not p.array:
                     plan = self._plan(p)
                 if not isinstance(grad, Tensor):
                     raise self._misfit(p)
-                g = grad.data
+                g = grad.array
                 if g.shape != plan.shape or (g.dtype is not plan.dtype and g.dtype != plan.dtype):
                     raise self._misfit(p)
                 if not names:
@@ -257,7 +257,7 @@ class Optimizer:
                 state = self.state.get(p, nothing)
                 if not state.keys() >= set(names):
                     fill = self._initial(group)
-                    new = {name: np.full_like(p.data, fill) for name in names if name not in state}
+                    new = {name: np.full_like(p.array, fill) for name in names if name not in state}
                     state = new_states[p] = {"step": 0, **state, **new}
                 work.append((p, g, plan, state, [state[name] for name in names], k))
         if new_states:
@@ -266,7 +266,7 @@ class Optimizer:
 
     def _plan(self, p: Tensor) -> Plan:
         """How the array of `p` is updated; made when it is new, then kept."""
-        data = p.data
+        data = p.array
         if not data.flags.writeable:
             raise ValueError(
                 f"{self._name}.step: the array of a parameter of shape {p.shape} is read-only; "
@@ -280,7 +280,7 @@ class Optimizer:
                 )
         indices = _blocks(data)
         if self._pool.nbytes < self.scratch * data[indices[0]].nbytes:
-            arrays = [q.data for group in self.param_groups for q in group["params"]]
+            arrays = [q.array for group in self.param_groups for q in group["params"]]
             self._pool = np.empty(self.scratch * max(a[_blocks(a)[0]].nbytes for a in arrays), "u1")
             self._plans.clear()
         parts = []
@@ -387,7 +387,7 @@ class Optimizer:
                     f"{where}: {name!r} of shape {a.shape} does not fit parameter {number} of "
                     f"shape {p.shape}; this optimiser keeps {', '.join(self.knows)}"
                 )
-            state[name] = np.empty_like(p.data)
+            state[name] = np.empty_like(p.array)
             state[name][...] = a
         if state:
             state["step"] = int(saved.get("step", 1))

@@ -139,7 +139,7 @@ class ReluCE(Net):
         self.model = net = ReluNet(i, h1, h2, k)
         for p in net.parameters():
             scale = 1 / np.sqrt(p.shape[1]) if p.ndim == 2 else 0.3
-            p.data[...] = scale * rng.standard_normal(p.shape)
+            p.array[...] = scale * rng.standard_normal(p.shape)
         z3 = net(Tensor(self.x))
         if written in ("softmax", "exp"):
             if written == "softmax":
@@ -152,7 +152,7 @@ class ReluCE(Net):
             self.loss = nn.functional.cross_entropy(z3, self.t if written == "soft" else labels)
 
     def backward(self, slip: Slip) -> Grads:
-        w1, b1, w2, b2, w3, b3 = (p.data for p in self.model.parameters())
+        w1, b1, w2, b2, w3, b3 = (p.array for p in self.model.parameters())
         z1 = self.x @ w1.T + b1
         a1 = np.maximum(z1, 0)
         z2 = a1 @ w2.T + b2

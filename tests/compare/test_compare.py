@@ -13,10 +13,9 @@ import pytest
 
 import autograd_lite as ag
 import nn
-from autograd_lite import Tensor
+from autograd_lite import Tensor, tensor
 from autograd_lite.comparison import Witness, assert_same, compare, replay
-from autograd_lite.engine import tensor
-from autograd_lite.engine.ops import Op
+from autograd_lite.engine.op import Op
 
 N, IN, HIDDEN, K = 5, 3, 4, 2  # all different, so that a transpose cannot hide
 
@@ -51,14 +50,14 @@ def problem(dtype: str = "float64") -> tuple[Net, Tensor, Tensor, np.ndarray]:
 def by_hand(net: Net, x: Tensor, labels: np.ndarray, wrong: str = "", times: float = 1.0) -> Arrays:
     """The gradients of the mean cross-entropy; the one called `wrong` is multiplied by `times`
     before the next is computed from it, which is how a mistake spreads."""
-    w1, b1, w2, b2 = (p.data for p in net.parameters())
+    w1, b1, w2, b2 = (p.array for p in net.parameters())
     grads: Arrays = {}
 
     def keep(name: str, g: Any) -> Any:
         grads[name] = g * times if name == wrong else g
         return grads[name]
 
-    z1 = x.data @ w1.T + b1
+    z1 = x.array @ w1.T + b1
     a1 = np.tanh(z1)
     e = np.exp(a1 @ w2.T + b2)
     dz2 = keep("z2", (e / e.sum(1, keepdims=True) - np.eye(K)[labels]) / N)
@@ -67,7 +66,7 @@ def by_hand(net: Net, x: Tensor, labels: np.ndarray, wrong: str = "", times: flo
     da1 = keep("a1", dz2 @ w2)
     dz1 = keep("z1", da1 * (1 - a1**2))
     keep("fc1.bias", dz1.sum(0))
-    keep("fc1.weight", dz1.T @ x.data)
+    keep("fc1.weight", dz1.T @ x.array)
     keep("x", dz1 @ w1)
     return grads
 
@@ -118,7 +117,7 @@ def test_two_mistakes_are_both_wrong_here() -> None:
     net, x, loss, labels = problem()
     grads = by_hand(net, x, labels, "z2", 2.0)
     grads["z1"] = -grads["z1"]
-    grads["fc1.weight"] = grads["z1"].T @ x.data  # right, from the wrong one
+    grads["fc1.weight"] = grads["z1"].T @ x.array  # right, from the wrong one
     report = compare(loss, grads, net)
     found = {n: v for n, v in verdicts(report).items() if v == "wrong here"}
     assert list(found) == ["z2", "z1", "fc1.bias", "x"]
@@ -141,7 +140,7 @@ def test_a_mean_that_comes_with_the_parameters_is_a_convention() -> None:
 
 def quadratic(shape: tuple[int, ...], **kw: Any) -> tuple[Tensor, Tensor, np.ndarray]:
     w = tensor(np.arange(1.0, 1.0 + math.prod(shape)).reshape(shape), requires_grad=True, name="w")
-    return w, (w * w).sum(), 2 * w.data
+    return w, (w * w).sum(), 2 * w.array
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ def test_tolerance_follows_the_coarser_type(
     tape: str, handed: str, error: float, verdict: str
 ) -> None:
     w = tensor(np.array([1.0, 2.0]), dtype=tape, requires_grad=True, name="w")
-    g = (2 * w.data.astype("float64") * (1 + error)).astype(handed)
+    g = (2 * w.array.astype("float64") * (1 + error)).astype(handed)
     (row,) = compare((w * w).sum(), {"w": g}).rows
     assert row.verdict == verdict
     assert (f"yours is {handed}, autodiff {tape}" in row.note) == (tape != handed)
@@ -208,7 +207,7 @@ def test_tolerance_follows_the_coarser_type(
 def test_the_error_is_norm_wise() -> None:
     """An element near 0 that is off by rounding of the others condemns nothing."""
     w = tensor(np.array([1.0, 1e-9]), requires_grad=True, name="w")
-    (row,) = compare((w * w).sum(), {"w": 2 * w.data + np.array([0, 1e-12])}).rows
+    (row,) = compare((w * w).sum(), {"w": 2 * w.array + np.array([0, 1e-12])}).rows
     assert row.verdict == "ok"
     assert row.max_abs_err == pytest.approx(1e-12, rel=1e-3)
 
@@ -277,11 +276,11 @@ def test_a_gradient_for_zero_is_wrong() -> None:
 def test_tiny_but_wrong_is_not_excused(scale: float) -> None:
     w = tensor(np.array([1.0, 2.0]), requires_grad=True, name="w")
     loss = (w * w).sum() * scale
-    assert compare(loss, {"w": 2 * w.data * scale}).ok
+    assert compare(loss, {"w": 2 * w.array * scale}).ok
     loss = (w * w * scale).sum()
-    assert compare(loss, {"w": 2 * w.data * scale}).ok
-    assert verdicts(compare(loss, {"w": -2 * w.data * scale})) == {"w": "wrong here"}
-    assert verdicts(compare(loss, {"w": 0 * w.data})) == {"w": "wrong here"}
+    assert compare(loss, {"w": 2 * w.array * scale}).ok
+    assert verdicts(compare(loss, {"w": -2 * w.array * scale})) == {"w": "wrong here"}
+    assert verdicts(compare(loss, {"w": 0 * w.array})) == {"w": "wrong here"}
 
 
 def test_too_small_to_judge_is_excused_but_certifies_nothing() -> None:
@@ -332,17 +331,17 @@ def test_it_disturbs_nothing() -> None:
     assert calls == []
     assert z2.grad is None
     assert net.fc2.weight.grad is None
-    assert (x.grad.data == 7).all()
+    assert (x.grad.array == 7).all()
     assert [t.version for t in ag.tape(loss)] == versions
     assert all((grads[k] == copies[k]).all() for k in grads)
     assert ag.is_grad_enabled()
     x.grad = None
     loss.backward(retain_graph=True)
     assert len(calls) == 1
-    kept = z2.grad.data.copy()
+    kept = z2.grad.array.copy()
     assert compare(loss, grads, net).ok
-    assert (z2.grad.data == kept).all()
-    np.testing.assert_allclose(x.grad.data, 100 * grads["x"], rtol=1e-12)
+    assert (z2.grad.array == kept).all()
+    np.testing.assert_allclose(x.grad.array, 100 * grads["x"], rtol=1e-12)
     with ag.no_grad():
         assert compare(loss, grads, net).ok
 
@@ -369,8 +368,8 @@ def test_recorded_changes_in_place() -> None:
     y = w * 3
     y[0] = w[1] * w[1]
     y.name = "y"
-    assert_same((y * y).sum(), {"y": 2 * y.data, "w": [0.0, 4 * 8.0 + 2 * 6 * 3]})
-    found = compare((y * y).sum(), {"y": 2 * y.data, "w": [18.0, 36.0]})
+    assert_same((y * y).sum(), {"y": 2 * y.array, "w": [0.0, 4 * 8.0 + 2 * 6 * 3]})
+    found = compare((y * y).sum(), {"y": 2 * y.array, "w": [18.0, 36.0]})
     assert verdicts(found) == {"y": "ok", "w": "wrong here"}
     assert found.witness.finite_difference == pytest.approx(found.witness.autodiff)
 
@@ -396,21 +395,21 @@ def test_a_mistake_inherited_from_two() -> None:
     a, b = w * 2, w * 3
     a.name, b.name = "a", "later"
     loss = (a * b).sum()
-    assert_same(loss, {"a": b.data, "later": a.data, "w": 12 * w.data})
-    report = compare(loss, {"a": -b.data, "later": -a.data, "w": -12 * w.data})
+    assert_same(loss, {"a": b.array, "later": a.array, "w": 12 * w.array})
+    report = compare(loss, {"a": -b.array, "later": -a.array, "w": -12 * w.array})
     assert [(row.name, row.note) for row in report.rows] == [
         ("later", "norm ratio 1, cosine -1"),
         ("a", "the mistake of later"),  # one sign, above both, explains them
         ("w", "from later, a"),
     ]
-    report = compare(loss, {"a": -b.data, "later": 2 * a.data, "w": 3 * w.data})
+    report = compare(loss, {"a": -b.array, "later": 2 * a.array, "w": 3 * w.array})
     assert [(row.name, row.verdict, row.note) for row in report.rows] == [
         ("later", "wrong here", "norm ratio 2, cosine 1"),
         ("a", "wrong here", "norm ratio 1, cosine -1"),
         ("w", "wrong here", "norm ratio 0.25, cosine 1"),
     ]
     assert [row.diagnoses[0].slug for row in report.rows[:2]] == ["factor-2", "sign"]
-    report = compare(loss, {"later": -a.data, "w": [[0.0, 0.0]]})
+    report = compare(loss, {"later": -a.array, "w": [[0.0, 0.0]]})
     assert report.rows[1].note == "from later; yours has shape (1, 2)"
 
 
@@ -517,11 +516,11 @@ def test_a_tensor_used_twice_is_compared_with_the_total() -> None:
     h = w * 3
     h.name = "h"
     loss = (h * w).sum() + h.sum()
-    right = {"h": w.data + 1, "w": 6 * w.data + 3}
+    right = {"h": w.array + 1, "w": 6 * w.array + 3}
     assert_same(loss, right)
-    report = compare(loss, right | {"h": w.data})  # the other branch overwritten
+    report = compare(loss, right | {"h": w.array})  # the other branch overwritten
     assert verdicts(report) == {"h": "wrong here", "w": "ok"}
-    report = compare(loss, {"h": w.data, "w": 6 * w.data})
+    report = compare(loss, {"h": w.array, "w": 6 * w.array})
     assert verdicts(report) == {"h": "wrong here", "w": "inherited"}
 
 
@@ -644,7 +643,7 @@ def test_the_witness_finds_a_wrong_rule() -> None:
     """If the library is wrong, the finite difference says so."""
     cube = Op("cube", lambda x: x**3, lambda g, y, x: g * 2 * x * x)
     w = tensor(np.array([1.0, 2.0]), requires_grad=True, name="w")
-    report = compare(cube(w).sum(), {"w": 3 * w.data**2})
+    report = compare(cube(w).sum(), {"w": 3 * w.array**2})
     assert not report.ok
     assert str(report.witness).endswith(
         "finite difference 12. It agrees with yours: a rule of autodiff is wrong."
@@ -666,7 +665,7 @@ def test_no_witness_from_overwritten_arrays() -> None:
     x = tensor(np.array([1.0, 2.0]), name="x")
     w = tensor(np.array([1.0, 2.0]), requires_grad=True, name="w")
     loss = (w + x).exp().sum()
-    right = np.exp(w.data + x.data)
+    right = np.exp(w.array + x.array)
     x.fill_(5.0)  # no derivative needs it
     report = compare(loss, {"w": 2 * right})
     assert verdicts(report) == {"w": "wrong here"}
@@ -682,20 +681,20 @@ def test_no_witness_from_overwritten_arrays() -> None:
 def test_replay_gives_what_the_same_computation_gives() -> None:
     net, x, loss, labels = problem()
     rng = np.random.default_rng(2)
-    assert replay(loss, {}) == loss.data
+    assert replay(loss, {}) == loss.array
     new = rng.standard_normal(x.shape)
-    expected = nn.functional.cross_entropy(net(Tensor(new)), labels).data
+    expected = nn.functional.cross_entropy(net(Tensor(new)), labels).array
     assert replay(loss, {x: new}) == expected
     w = rng.standard_normal(net.fc2.weight.shape)
     both = replay(loss, {x: new, net.fc2.weight: w})
-    before = loss.data.copy()
-    net.fc2.weight.data[...] = w
+    before = loss.array.copy()
+    net.fc2.weight.array[...] = w
     assert both == pytest.approx(nn.functional.cross_entropy(net(Tensor(new)), labels).item())
     assert both != expected
-    assert loss.data == before
+    assert loss.array == before
     z2 = next(t for t in ag.tape(loss) if t.name == "z2")
     logits = rng.standard_normal(z2.shape)
-    assert replay(loss, {z2: logits}) == nn.functional.cross_entropy(Tensor(logits), labels).data
+    assert replay(loss, {z2: logits}) == nn.functional.cross_entropy(Tensor(logits), labels).array
     # an intermediate that is given hides what is behind it
     assert replay(loss, {z2: logits, x: new}) == replay(loss, {z2: logits})
 
@@ -715,7 +714,7 @@ def test_replay_needs_the_tape() -> None:
     _, x, loss, _ = problem()
     loss.backward()
     with pytest.raises(RuntimeError, match="retain_graph=True"):
-        replay(loss, {x: x.data})
+        replay(loss, {x: x.array})
 
 
 def test_a_long_tape_needs_no_recursion() -> None:
@@ -731,7 +730,7 @@ def test_a_long_tape_needs_no_recursion() -> None:
 
 def test_mistakes_made_together_and_other_ways_to_explain_are_told_apart() -> None:
     w = tensor(np.linspace(1, 2, 12), requires_grad=True, name="w")
-    both = compare((w * w * w).sum(), {"w": -6 * w.data**2})
+    both = compare((w * w * w).sum(), {"w": -6 * w.array**2})
     ways = [(d.slug, d.explanation) for d in both.rows[0].diagnoses]
     assert ways == [("sign", 0), ("factor-2", 0)]
     assert "the sign is flipped AND a factor 2 too many" in " ".join(str(both).split())
@@ -741,7 +740,7 @@ def test_what_explains_no_difference_is_no_mistake() -> None:
     w = tensor(np.linspace(1, 2, 12), requires_grad=True, name="w")
     loss = (w * w * w).sum()
     noise = np.random.default_rng(0).standard_normal(12)
-    row = compare(loss, {"w": 3 * w.data**2 * (1 + 1e-8 * noise)}).rows[0]
+    row = compare(loss, {"w": 3 * w.array**2 * (1 + 1e-8 * noise)}).rows[0]
     assert (row.verdict, row.diagnoses) == ("wrong here", ())
 
 
@@ -791,7 +790,7 @@ def test_an_upstream_that_is_not_used() -> None:
 
 def test_a_notebook_shows_a_table() -> None:
     w = tensor(np.ones(3), requires_grad=True, name="<w>")
-    page = compare((w * w).sum(), {"<w>": -2 * w.data})._repr_html_()
+    page = compare((w * w).sum(), {"<w>": -2 * w.array})._repr_html_()
     assert page.startswith("<table>") and "&lt;w&gt;" in page and "<w>" not in page
     assert "the sign is flipped" in page and "wrong here" in page
     assert page.count("<tr") == 2
@@ -799,8 +798,8 @@ def test_a_notebook_shows_a_table() -> None:
 
 def test_a_report_is_true_if_all_is_right() -> None:
     w = tensor(np.ones(3), requires_grad=True, name="w")
-    assert compare((w * w).sum(), {"w": 2 * w.data})
-    assert not compare((w * w).sum(), {"w": -2 * w.data})
+    assert compare((w * w).sum(), {"w": 2 * w.array})
+    assert not compare((w * w).sum(), {"w": -2 * w.array})
 
 
 def test_three_mistakes_are_told_from_the_parameters_alone() -> None:
@@ -810,7 +809,7 @@ def test_three_mistakes_are_told_from_the_parameters_alone() -> None:
         "fc2.bias": -right["fc2.bias"],
         "fc2.weight": right["fc2.weight"] * 0,
         "fc1.bias": right["fc1.bias"],
-        "fc1.weight": right["fc1.weight"] + 0.3 * net.fc1.weight.data,
+        "fc1.weight": right["fc1.weight"] + 0.3 * net.fc1.weight.array,
     }
     report = compare(loss, grads, net)
     slugs = {row.name: row.diagnoses[0].slug for row in report.rows if row.diagnoses}
@@ -821,7 +820,7 @@ def test_a_search_that_is_cut_off_says_so(monkeypatch: Any) -> None:
     w = tensor(np.linspace(1, 2, 5), requires_grad=True, name="w")
     fits = importlib.import_module("autograd_lite.comparison.mistakes.fits")
     monkeypatch.setattr(fits, "SECONDS", -1.0)
-    report = compare((w * w).sum(), {"w": -2 * w.data})
+    report = compare((w * w).sum(), {"w": -2 * w.array})
     assert "The search for the mistake was cut off." in str(report)
     assert report.rows[0].diagnoses == ()
 

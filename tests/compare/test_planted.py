@@ -375,8 +375,8 @@ def test_no_false_alarm_of_a_module_against_another_convention(system: str, redu
         n, k = case.t.shape
         layers = [nn.Linear(*w.shape, dtype="float64") for w in case.w]
         for layer, w, b in zip(layers, case.w, case.b, strict=True):
-            layer.weight.data[...] = w.T
-            layer.bias.data[...] = b
+            layer.weight.array[...] = w.T
+            layer.bias.array[...] = b
         net = nn.ModuleList(layers)
         h = Tensor(case.x)
         for i, layer in enumerate(layers, 1):
@@ -478,14 +478,14 @@ def large() -> tuple[nn.Module, Tensor, Callable[[str], Grads]]:
     loss = nn.functional.cross_entropy(z2, labels)
 
     def backward(mistake: str) -> Grads:
-        e = np.exp(z2.data)
+        e = np.exp(z2.array)
         dz2 = (e / e.sum(1, keepdims=True) - np.eye(10)[labels]) / len(x)
-        da1 = dz2 @ net[2].weight.data
-        dz1 = da1 if mistake == "activation-missing" else da1 * (z1.data > 0)
+        da1 = dz2 @ net[2].weight.array
+        dz1 = da1 if mistake == "activation-missing" else da1 * (z1.array > 0)
         if mistake == "none of the table":
             dz1 = dz1 * rng.uniform(0.5, 1.5, dz1.shape)
         return {
-            "z2": dz2, "2.weight": dz2.T @ a1.data, "2.bias": dz2.sum(0), "a1": da1, "z1": dz1,
+            "z2": dz2, "2.weight": dz2.T @ a1.array, "2.bias": dz2.sum(0), "a1": da1, "z1": dz1,
             "0.weight": dz1.T @ x, "0.bias": dz1.sum(0),
         }  # fmt: skip
 

@@ -9,9 +9,8 @@ import pytest
 
 import autograd_lite as ag
 import nn
-from autograd_lite import check_backward
+from autograd_lite import check_backward, tensor
 from autograd_lite.comparison.learners.functions import Function
-from autograd_lite.engine import tensor
 
 Array = Any
 
@@ -226,11 +225,11 @@ def test_a_backward_for_one_size_only_is_judged_on_that_size() -> None:
 
 def test_a_modules_own_parameters_are_used_and_left_alone() -> None:
     layer = nn.Linear(3, 4)
-    layer.bias.data[:] = 0  # zeros hide that the bias is added to its own gradient
-    before = [p.data.copy() for p in layer.parameters()]
+    layer.bias.array[:] = 0  # zeros hide that the bias is added to its own gradient
+    before = [p.array.copy() for p in layer.parameters()]
     report = check_backward(layer, lambda g, x, w, b: (g @ w, g.T @ x, g.sum(0) + b))
     assert verdicts(report)["bias"] == "wrong here"
-    assert all((p.data == b).all() for p, b in zip(layer.parameters(), before, strict=True))
+    assert all((p.array == b).all() for p, b in zip(layer.parameters(), before, strict=True))
     assert [p.dtype for p in layer.parameters()] == [np.float32] * 2
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, compare
+from autograd_lite import Tensor, compare, ops
 from autograd_lite.comparison.mistakes.places import applies, run, stretched
 from autograd_lite.comparison.mistakes.table import (
     CONSTANTS,
@@ -19,7 +19,6 @@ from autograd_lite.comparison.mistakes.table import (
     Mistake,
 )
 from autograd_lite.comparison.replay import Backward
-from autograd_lite.engine import ops
 from autograd_lite.engine.tape import walk
 from autograd_lite.program.expr import example
 

@@ -23,10 +23,9 @@ from hypothesis import strategies as st
 
 import autograd_lite as ag
 import nn
-from autograd_lite import Tensor, compile, no_grad
+from autograd_lite import Tensor, compile, no_grad, tensor
 from autograd_lite.compilation import Compiled
-from autograd_lite.engine import tensor
-from autograd_lite.engine.ops import Op
+from autograd_lite.engine.op import Op
 from nn import functional as F
 from tests.cases import CASES_OF, Case
 
@@ -44,7 +43,7 @@ def gradients(loss: Tensor, *leaves: Tensor) -> list[Any]:
     for t in leaves:
         t.grad = None
     loss.backward()
-    return [loss.data.copy(), *(None if t.grad is None else t.grad.data.copy() for t in leaves)]
+    return [loss.array.copy(), *(None if t.grad is None else t.grad.array.copy() for t in leaves)]
 
 
 def same(a: list[Any], b: list[Any], rtol: float = 1e-12) -> None:
@@ -111,7 +110,7 @@ def test_every_row(case: Case, dtype: str) -> None:
             expected = gradients(loss(), *leaves)
             same(gradients(step(), *leaves), expected, rtol)
             for t in leaves:  # other values, near enough to stay in the row's domain
-                t.data *= 1 + 1e-3 * rng.random(t.shape).astype(t.dtype)
+                t.array *= 1 + 1e-3 * rng.random(t.shape).astype(t.dtype)
     assert is_compiled(step)
 
 
@@ -146,9 +145,9 @@ def test_networks_train_as_they_do_eagerly(name: str) -> None:
             losses.append(call(x, y))
             losses[-1].backward()
             optimizer.step()
-        same([losses[0].data], [losses[1].data])
+        same([losses[0].array], [losses[1].array])
     for p, q in zip(model.parameters(), twin.parameters(), strict=True):
-        same([p.data], [q.data], 1e-10)
+        same([p.array], [q.array], 1e-10)
     assert is_compiled(step)
 
 
@@ -227,7 +226,7 @@ def test_random_programs(lines: list[tuple[Any, ...]], seed: int) -> None:
     w, v = (Tensor(rng.standard_normal((3, 3)), requires_grad=True) for _ in range(2))
     fixed = Tensor(rng.standard_normal((3, 3)))
     kept = [Tensor(rng.standard_normal((3, 3))) for _ in range(2)]
-    twins = [Tensor(t.data.copy()) for t in kept]
+    twins = [Tensor(t.array.copy()) for t in kept]
     step = compile(lambda x: run_program(lines, [w, v, fixed, x], kept))
     for _ in range(4):
         x = Tensor(rng.standard_normal((3, 3)))
@@ -235,7 +234,7 @@ def test_random_programs(lines: list[tuple[Any, ...]], seed: int) -> None:
         expected = gradients(run_program(lines, [w, v, fixed, x], twins), w, v)
         ag.manual_seed(seed)
         same(gradients(step(x), w, v), expected, 1e-9)
-        same([t.data for t in kept], [t.data for t in twins], 1e-9)
+        same([t.array for t in kept], [t.array for t in twins], 1e-9)
     assert is_compiled(step)
 
 
@@ -264,9 +263,9 @@ def test_random_programs_descend(lines: list[tuple[Any, ...]], seed: int, split:
         expected = run_program(lines, [*sets[1], fixed, x], twins)
         expected.backward()
         optimizers[1].step()
-        same([loss.data], [expected.data], 1e-9)
+        same([loss.array], [expected.array], 1e-9)
         for p, q in zip([*sets[0], *kept], [*sets[1], *twins], strict=True):
-            same([p.data], [q.data], 1e-9)
+            same([p.array], [q.array], 1e-9)
     assert is_compiled(step)
 
 
@@ -338,7 +337,7 @@ def test_arrays_reach_the_function_as_tensors() -> None:
     step = compile(lambda x: (Tensor(x) * w).sum())
     for seed in range(3):
         x = normal(2, 3, seed=seed)
-        assert step(x).item() == pytest.approx(float((x * w.data).sum()))
+        assert step(x).item() == pytest.approx(float((x * w.array).sum()))
     assert is_compiled(step)
 
 
@@ -346,10 +345,10 @@ def test_inputs_may_change_between_calls() -> None:
     w, x = weight(3), Tensor(normal(3))
     step = compile(lambda x: (x * w).sum())
     for _ in range(3):
-        x.data += 1
-        same(gradients(step(x), w)[1:], [x.data])
-    x.data = normal(3, seed=5)
-    same(gradients(step(x), w)[1:], [x.data])
+        x.array += 1
+        same(gradients(step(x), w)[1:], [x.array])
+    x.array = normal(3, seed=5)
+    same(gradients(step(x), w)[1:], [x.array])
 
 
 def test_a_parameter_that_is_replaced_is_seen() -> None:
@@ -360,7 +359,7 @@ def test_a_parameter_that_is_replaced_is_seen() -> None:
     step(x)
     model.weight = nn.Parameter(normal(1, 3, seed=3))
     same(gradients(step(x), model.weight), gradients(model(x).sum(), model.weight))
-    model.weight.data = normal(1, 3, seed=4)
+    model.weight.array = normal(1, 3, seed=4)
     same(gradients(step(x), model.weight), gradients(model(x).sum(), model.weight))
 
 
@@ -382,7 +381,7 @@ def test_buffers_and_captured_tensors_are_read_at_every_call() -> None:
     scale, w = Tensor(np.array([2.0])), weight(3)
     step = compile(lambda: (w * scale).sum())
     for value in (2.0, 5.0, -1.0):
-        scale.data[...] = value
+        scale.array[...] = value
         same(gradients(step(), w)[1:], [np.full(3, value)])
     assert is_compiled(step)
 
@@ -427,9 +426,9 @@ def test_keys_and_dialects_are_watched() -> None:
     assert step(x).item() == first / 2
     step = compile(lambda x: (w * x).var())
     values = [step(x).item()]
-    with ag.modes.like_numpy():
+    with ag.engine.modes.like_numpy():
         values.append(step(x).item())
-    assert values == pytest.approx([w.data.var(ddof=1), w.data.var()])
+    assert values == pytest.approx([w.array.var(ddof=1), w.array.var()])
 
 
 def test_an_argument_that_shares_memory_with_a_buffer() -> None:
@@ -481,17 +480,17 @@ def test_statistics_may_be_changed_and_replaced_between_calls() -> None:
         if seed == 10:
             for m in (model, twin):
                 m.eval()
-        same([step(x).data], [twin(x).square().mean().data])
+        same([step(x).array], [twin(x).square().mean().array])
         for a, b in zip(model.buffers(), twin.buffers(), strict=True):
-            same([a.data], [b.data])
+            same([a.array], [b.array])
         for m in (model, twin):
             layer = m[1]
             if seed == 2:
-                layer.running_mean.data[...] = 7
+                layer.running_mean.array[...] = 7
             if seed == 4:
                 layer.running_var = Tensor(normal(4) ** 2)
             if seed == 6:
-                layer.running_var.data = normal(4, seed=1) ** 2
+                layer.running_var.array = normal(4, seed=1) ** 2
             if seed == 8:
                 layer.reset_running_stats()
                 layer.momentum = None
@@ -517,17 +516,17 @@ def test_buffers_changed_in_place_are_followed() -> None:
         return (y + w * own).sum() + (w * b).sum()
 
     step = compile(loss)
-    state = [t.data.copy() for t in (a, b, n)]
+    state = [t.array.copy() for t in (a, b, n)]
     for seed in range(5):
         x = Tensor(normal(3, seed=seed))
         expected = gradients(loss(x), w)
-        then = [t.data.copy() for t in (a, b, n)]
+        then = [t.array.copy() for t in (a, b, n)]
         for t, value in zip((a, b, n), state, strict=True):
-            t.data[...] = value
+            t.array[...] = value
         found = gradients(step(x), w)
         same(found, expected)
-        same([t.data for t in (a, b, n)], then)
-        state = [t.data.copy() for t in (a, b, n)]
+        same([t.array for t in (a, b, n)], then)
+        state = [t.array.copy() for t in (a, b, n)]
     assert n.item() == 5
     assert is_compiled(step)
 
@@ -544,13 +543,13 @@ def test_two_buffers_may_change_places() -> None:
     step = compile(loss)
     for i in range(4):
         step()
-        same([a.data, b.data], [np.full(3, float(i % 2 == 0)), np.full(3, float(i % 2))])
+        same([a.array, b.array], [np.full(3, float(i % 2 == 0)), np.full(3, float(i % 2))])
     assert is_compiled(step)
 
 
 def test_a_buffer_may_follow_a_parameter() -> None:
     w, last, mean = weight(3), Tensor(np.zeros(3)), Tensor(np.zeros(3))
-    twins = [Tensor(t.data.copy(), requires_grad=t is w) for t in (w, last, mean)]
+    twins = [Tensor(t.array.copy(), requires_grad=t is w) for t in (w, last, mean)]
 
     def loss(w: Tensor, last: Tensor, mean: Tensor) -> Tensor:
         with no_grad():
@@ -565,7 +564,7 @@ def test_a_buffer_may_follow_a_parameter() -> None:
         loss(*twins).backward()
         optimizers[1].step()
         optimizers[1].zero_grad()
-        same([t.data for t in (w, last, mean)], [t.data for t in twins])
+        same([t.array for t in (w, last, mean)], [t.array for t in twins])
     assert is_compiled(step)
 
 
@@ -640,15 +639,15 @@ def test_changes_of_shared_memory_and_of_arguments_make_it_eager() -> None:
 
     step = compile(apart)
     with falls_back("shares memory"):
-        assert step().item() == pytest.approx(step().item() - w.data.sum())
-        y.data = x.data
-        assert step().item() == pytest.approx(6 * w.data.sum())
+        assert step().item() == pytest.approx(step().item() - w.array.sum())
+        y.array = x.array
+        assert step().item() == pytest.approx(6 * w.array.sum())
     for f, args in ((shared, ()), (view, ()), (argument, (Tensor(np.ones(3)),))):
         step = compile(f)
         with falls_back("changes a tensor in place"):
             found = [step(*args).item() for _ in range(3)]
-        assert found[1] - found[0] == pytest.approx(w.data.sum())
-        assert found[2] - found[1] == pytest.approx(w.data.sum())
+        assert found[1] - found[0] == pytest.approx(w.array.sum())
+        assert found[2] - found[1] == pytest.approx(w.array.sum())
 
 
 def test_another_answer_about_values_is_another_trace() -> None:
@@ -734,7 +733,7 @@ def test_a_compiled_loss_says_that_it_cannot_be_drawn_and_stays_whole() -> None:
     for reader in (ag.derive, ag.draw):
         with pytest.raises(RuntimeError, match="call the function itself"):
             reader(loss)
-    same(gradients(loss + 1, w)[1:], [2 * w.data])
+    same(gradients(loss + 1, w)[1:], [2 * w.array])
 
 
 # ---- values that Python looks at ------------------------------------------------------------
@@ -750,7 +749,7 @@ LOOKS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "branch": branch,
     "item": lambda x, w: (x * w).sum() * x.sum().item(),
     "float": lambda x, w: (x * w).sum() * float(x.sum()),
-    "data": lambda x, w: (w * (x.data > 0)).sum(),
+    "data": lambda x, w: (w * (x.array > 0)).sum(),
     "numpy": lambda x, w: (w * np.sign(x.numpy())).sum(),
     "largest": lambda x, w: (w * x).sum() + w[int(x.argmax())],
     "index": lambda x, w: w[(x > 0)].sum() + w.sum(),
@@ -908,7 +907,7 @@ def test_objects_with_odd_attributes() -> None:
     step = check(function, [w], *[[Tensor(np.ones(3))]] * 2)
     assert is_compiled(step)
     module.k = 3.0  # type: ignore[attr-defined]
-    assert step(Tensor(np.ones(3))).item() == pytest.approx(3 * w.data.sum())
+    assert step(Tensor(np.ones(3))).item() == pytest.approx(3 * w.array.sum())
 
 
 def test_a_compiled_step_is_copied_and_an_optimizer_is_checked() -> None:
@@ -963,7 +962,7 @@ def test_code_that_alone_fails_is_given_up() -> None:
     (variant,) = next(iter(step.variants.values()))
     variant.threads.run = lambda *_: 1 / 0
     with falls_back(r"its code failed \(ZeroDivisionError"):
-        assert step(x).item() == pytest.approx(w.data.sum())
+        assert step(x).item() == pytest.approx(w.array.sum())
 
 
 def test_effects_random_numbers_and_iterators_make_it_eager() -> None:
@@ -999,7 +998,7 @@ def test_a_call_that_is_traced_anew_draws_once() -> None:
         found = []
         for f in (loss, step):
             ag.manual_seed(seed)
-            found.append([f(Tensor(np.array(t))).data, kept.data.copy()])
+            found.append([f(Tensor(np.array(t))).array, kept.array.copy()])
         same(*found)
     assert is_compiled(step)
     assert step.traces == 3
@@ -1013,7 +1012,7 @@ def test_a_buffer_of_random_numbers_alone() -> None:
         step().backward()
         step.function = lambda: pytest.fail("the function itself ran")  # its code alone does
         ag.manual_seed(seed)
-        same([kept.data], [ag.rand(3, dtype=np.float64).data])
+        same([kept.array], [ag.rand(3, dtype=np.float64).array])
     assert is_compiled(step)
 
 
@@ -1116,18 +1115,18 @@ def test_gradients_accumulate_and_are_memory_of_their_own(square: Any) -> None:
     step, w = square
     first = step(Tensor(np.ones(3)))
     first.backward()
-    held, value = w.grad, w.grad.data.copy()
+    held, value = w.grad, w.grad.array.copy()
     loss = step(Tensor(np.full(3, 2.0)))
-    same([held.data], [value])
-    kept = loss.data.copy()
+    same([held.array], [value])
+    kept = loss.array.copy()
     step(Tensor(np.full(3, 9.0)))
-    same([loss.data], [kept])
+    same([loss.array], [kept])
     loss.backward()
-    same([w.grad.data], [3 * value])
+    same([w.grad.array], [3 * value])
     w.grad = None
     step(Tensor(np.full(3, 5.0))).backward()
-    same([held.data], [3 * value])
-    assert not np.shares_memory(w.grad.data, held.data)
+    same([held.array], [3 * value])
+    assert not np.shares_memory(w.grad.array, held.array)
 
 
 def test_a_gradient_that_is_an_input_is_a_copy() -> None:
@@ -1136,30 +1135,30 @@ def test_a_gradient_that_is_an_input_is_a_copy() -> None:
     for _ in range(3):
         w.grad = None
         step(x).backward()
-        assert not np.shares_memory(w.grad.data, x.data)
-        w.grad.data += 1
+        assert not np.shares_memory(w.grad.array, x.array)
+        w.grad.array += 1
 
 
 def test_losses_combine(square: Any) -> None:
     step, w = square
     a, b = Tensor(np.ones(3)), Tensor(np.full(3, 2.0))
-    same(gradients(step(a) + 3 * step(b), w)[1:], [2 * w.data * 7])
+    same(gradients(step(a) + 3 * step(b), w)[1:], [2 * w.array * 7])
     w.grad = None
     step(a).backward(gradient=tensor(2.0, dtype=np.float64))
-    same([w.grad.data], [4 * w.data])
+    same([w.grad.array], [4 * w.array])
     (g,) = ag.grad(step(a), [w])
-    same([g.data], [2 * w.data])
+    same([g.array], [2 * w.array])
 
 
 def test_hooks_on_leaves_run_once(square: Any) -> None:
     step, w = square
     seen: list[Any] = []
-    handle = w.register_hook(lambda g: (seen.append(g.data.copy()), g * 10)[1])
+    handle = w.register_hook(lambda g: (seen.append(g.array.copy()), g * 10)[1])
     result = gradients(step(Tensor(np.ones(3))), w)
-    same(result[1:], [20 * w.data])
+    same(result[1:], [20 * w.array])
     assert len(seen) == 1
     handle.remove()
-    same(gradients(step(Tensor(np.ones(3))), w)[1:], [2 * w.data])
+    same(gradients(step(Tensor(np.ones(3))), w)[1:], [2 * w.array])
 
 
 def test_no_grad_gives_the_value_alone(square: Any) -> None:
@@ -1167,7 +1166,7 @@ def test_no_grad_gives_the_value_alone(square: Any) -> None:
     with no_grad():
         loss = step(Tensor(np.ones(3)))
     assert not loss.requires_grad
-    assert loss.item() == pytest.approx(float((w.data**2).sum()))
+    assert loss.item() == pytest.approx(float((w.array**2).sum()))
 
 
 def test_retain_graph_and_a_second_backward(square: Any) -> None:
@@ -1177,7 +1176,7 @@ def test_retain_graph_and_a_second_backward(square: Any) -> None:
     loss.backward(retain_graph=True)
     loss.backward(retain_graph=True)
     loss.backward()
-    same([w.grad.data], [6 * w.data])
+    same([w.grad.array], [6 * w.array])
     with pytest.raises(RuntimeError, match="released by an earlier backward"):
         loss.backward()
     loss = step(Tensor(np.ones(3)))
@@ -1235,7 +1234,7 @@ def test_another_thread_changes_its_buffers_once_meanwhile() -> None:
     step = compile(lambda: [work(), (w * w).sum()][1])
     step()
     assert layer.num_batches_tracked.item() == 1
-    same([layer.running_mean.data], [x.data.mean(0)])
+    same([layer.running_mean.array], [x.array.mean(0)])
 
 
 def test_tensor_is_as_before_after_a_trace_that_fails() -> None:
@@ -1244,7 +1243,7 @@ def test_tensor_is_as_before_after_a_trace_that_fails() -> None:
     with pytest.raises(ValueError, match="matmul"):
         step(Tensor(np.ones(3), requires_grad=True))
     assert {name: vars(Tensor)[name] for name in before} == before
-    assert ag.modes.watchers == 0
+    assert ag.engine.modes.watchers == 0
 
 
 # ---- the optimizer inside -------------------------------------------------------------------
@@ -1280,11 +1279,11 @@ def test_the_optimizer_inside_is_the_same_training(name: str) -> None:
         expected = loss_fn(twin(x), y)
         expected.backward()
         other.step()
-        same([loss.data], [expected.data])
+        same([loss.array], [expected.array])
         assert not loss.requires_grad
         assert all(p.grad is None for p in model.parameters())
     for p, q in zip(model.parameters(), twin.parameters(), strict=True):
-        same([p.data], [q.data], 1e-11)
+        same([p.array], [q.array], 1e-11)
     assert is_compiled(step)
 
 
@@ -1293,7 +1292,7 @@ def test_an_overflow_in_the_update_updates_once() -> None:
     optimizer = nn.optim.SGD([v, w], lr=0.0)
     step = compile(lambda: v.sum() + (w * 0.5).sum(), optimizer=optimizer)
     step()
-    w.data[0] = -1.7e308
+    w.array[0] = -1.7e308
     optimizer.param_groups[0]["lr"] = 1.7e308
     with np.errstate(over="raise"):
         step()
@@ -1308,7 +1307,7 @@ def test_the_gradient_of_a_leaf_outside_of_the_optimizer_is_its_own() -> None:
     for x in (1.0, 2.0, 5.0):
         step(Tensor(np.array([x])))
         assert b.grad is not None
-        held.append(b.grad.data)
+        held.append(b.grad.array)
         if x < 5:
             b.grad = None
     assert [h.tolist() for h in held] == [[1.0], [4.0], [25.0]]
@@ -1324,8 +1323,8 @@ def test_a_read_only_parameter_stops_the_step_before_it_starts(name: str) -> Non
     step = compile(lambda x: ((a * x) ** 2 + (b * x) ** 2).sum(), optimizer=optimizer)
     step(x)
     step(x)
-    a.data = a.data.copy()
-    a.data.flags.writeable = False
+    a.array = a.array.copy()
+    a.array.flags.writeable = False
     before = b.tolist()
     with pytest.raises(ValueError, match="read-only"):
         step(x)
@@ -1342,7 +1341,7 @@ def test_a_rate_does_not_underflow_in_half_precision() -> None:
         eager.zero_grad()
         (x @ v).mean().backward()
         eager.step()
-    same([w.data], [v.data], 1e-3)
+    same([w.array], [v.array], 1e-3)
     assert is_compiled(step)
 
 

@@ -60,11 +60,11 @@ class Pair:
             t = Tensor(self.rng.integers(0, 3, 6))
             loss = self.step(x, t) if compiled else self.eager(0, x, t)
             expected = self.eager(1, x, t)
-            np.testing.assert_allclose(loss.data, expected.data, rtol=rtol)
+            np.testing.assert_allclose(loss.array, expected.array, rtol=rtol)
             for p, q in zip(*(m.parameters() for m in self.models), strict=True):
                 assert p.grad is None
                 assert p.dtype == q.dtype
-                np.testing.assert_allclose(p.data, q.data, rtol=rtol, atol=rtol)
+                np.testing.assert_allclose(p.array, q.array, rtol=rtol, atol=rtol)
             a, b = (o.state_dict() for o in self.optimizers)
             assert a["param_groups"] == b["param_groups"]
             assert a["state"].keys() == b["state"].keys()
@@ -109,7 +109,7 @@ def test_compiled_and_eager_steps_take_turns(name: str) -> None:
     for model, optimizer in zip(pair.models, pair.optimizers, strict=True):
         saved = copy.deepcopy(optimizer.state_dict())
         for p in model.parameters():
-            p.data[...] *= 0.5
+            p.array[...] *= 0.5
         optimizer.step()
         optimizer.load_state_dict(saved)
     pair.train(2)
@@ -154,7 +154,7 @@ def test_buffers_masks_and_state_move_together() -> None:
         expected = loss_fn(models[1](x), t)
         expected.backward()
         optimizers[1].step()
-        np.testing.assert_allclose(loss.data, expected.data, rtol=1e-9)
+        np.testing.assert_allclose(loss.array, expected.array, rtol=1e-9)
         a, b = (m.state_dict() for m in models)
         for name in a:
             np.testing.assert_allclose(a[name], b[name], rtol=1e-9, atol=1e-12)
@@ -174,7 +174,7 @@ def test_parts_have_no_seam() -> None:
     step = compile(lambda: (w * 2).sum(), optimizer=Adam([w], lr=0.5))
     for i in range(3):
         step()
-        np.testing.assert_allclose(w.data, -0.5 * (i + 1), rtol=1e-6)
+        np.testing.assert_allclose(w.array, -0.5 * (i + 1), rtol=1e-6)
     assert "in parts0" in step.sources[0]
 
 
@@ -258,7 +258,7 @@ def test_replaced_parameters_and_hooks() -> None:
     pair = Pair(RULES["adam"])
     pair.train(2)
     for model in pair.models:
-        model[0].weight.data = np.ascontiguousarray(model[0].weight.data * 2)
+        model[0].weight.array = np.ascontiguousarray(model[0].weight.array * 2)
     pair.train(2)
     handles = [m[0].weight.register_hook(lambda g: g * 3) for m in pair.models]
     pair.train(2)
@@ -276,18 +276,18 @@ def test_a_parameter_without_a_gradient_is_left_to_step() -> None:
         step()
     assert unused.tolist() == [1.0, 1.0, 1.0]
     assert unused not in optimizer.state
-    np.testing.assert_allclose(w.data, 0.7, atol=1e-2)
+    np.testing.assert_allclose(w.array, 0.7, atol=1e-2)
 
 
 def test_options_out_of_range_change_nothing() -> None:
     pair = Pair(RULES["adam"])
     pair.train(2)
-    before = [p.data.copy() for p in pair.models[0].parameters()]
+    before = [p.array.copy() for p in pair.models[0].parameters()]
     pair.optimizers[0].param_groups[0]["betas"] = (1.0, 0.9)
     with pytest.raises(ValueError, match="both are below 1"):
         pair.step(Tensor(np.ones((6, 5))), Tensor(np.arange(6) % 3))
     for p, a in zip(pair.models[0].parameters(), before, strict=True):
-        np.testing.assert_array_equal(p.data, a)
+        np.testing.assert_array_equal(p.array, a)
 
 
 def test_a_rule_of_the_users_runs_as_it_is() -> None:

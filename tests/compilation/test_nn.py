@@ -156,9 +156,9 @@ def agree(whole: Whole, make: Maker, dtype: str, rtol: float) -> None:
             found.append([loss, *(p.grad for p in model.parameters()), *model.buffers()])
         for a, b in zip(*found, strict=True):
             assert (a.shape, a.dtype) == (b.shape, b.dtype)
-            np.testing.assert_allclose(a.data, b.data, rtol=rtol, atol=rtol)
+            np.testing.assert_allclose(a.array, b.array, rtol=rtol, atol=rtol)
         count = 1 + len(list(whole.parameters()))
-        held.extend((a, a.data.copy()) for a in found[0][:count])
+        held.extend((a, a.array.copy()) for a in found[0][:count])
         for model in (whole, twin):
             with no_grad():
                 for p in model.parameters():
@@ -171,7 +171,7 @@ def agree(whole: Whole, make: Maker, dtype: str, rtol: float) -> None:
                 model.train(i not in (3, 4))
             both(i)
     for a, value in held:
-        np.testing.assert_array_equal(a.data, value)
+        np.testing.assert_array_equal(a.array, value)
     assert not step.why
     assert step.traces <= 4
 
@@ -200,9 +200,9 @@ def test_weights_of_a_loss_may_change() -> None:
     step, t = compile(lambda t: loss_fn(w, t)), Tensor(np.array([0, 1, 2, 2]))
     for change in ("", "values", "data", "tensor", "ignored"):
         if change == "values":
-            loss_fn.weight.data[0] = 9
+            loss_fn.weight.array[0] = 9
         elif change == "data":
-            loss_fn.weight.data = np.array([1.0, 2.0, 4.0], np.float32)
+            loss_fn.weight.array = np.array([1.0, 2.0, 4.0], np.float32)
         elif change == "tensor":
             loss_fn.weight = Tensor([3.0, 2.0, 1.0])
         elif change == "ignored":

@@ -225,7 +225,7 @@ def losses() -> dict[str, Callable[[Tensor], Tensor]]:
         "bce with logits": lambda x: F.binary_cross_entropy_with_logits(x, bits, pos_weight=weight),
         "gelu": lambda x: F.gelu(x).mean(),
         "normalized": lambda x: (F.normalize(x) * t).sum(),
-        "norm 3": lambda x: ag.functions.norm(x, 3),
+        "norm 3": lambda x: ag.engine.functions.norm(x, 3),
         "std": lambda x: x.std(dim=0).sum() + x.var(dim=1).mean(),
         "cumprod": lambda x: x.cumprod(1).sum(),
     }
@@ -255,7 +255,7 @@ KINDS: list[Callable[..., Any]] = [
     lambda a, b, W, v: a.relu() + b,
     lambda a, b, W, v: a[np.array([0, 2, 0])] * b,
     lambda a, b, W, v: (a * W[0]).exp() * 0.1,
-    lambda a, b, W, v: ag.where(a.data > 0, a, b * 2),
+    lambda a, b, W, v: ag.where(a.array > 0, a, b * 2),
     lambda a, b, W, v: (a**2 + 1).sqrt() / 2,
     lambda a, b, W, v: a.sum(axis=1, keepdims=True) + b,
     lambda a, b, W, v: a * (b @ v)[:, None],
@@ -277,7 +277,7 @@ def random_program(steps: list[tuple[int, int, int, bool]]) -> Tensor:
     for kind, i, j, is_named in steps:
         a, b = values[i % len(values)], values[j % len(values)]
         y = KINDS[kind % len(KINDS)](a, b, W, v)
-        if np.abs(y.data).max() > 10:
+        if np.abs(y.array).max() > 10:
             y = y.tanh()
         if is_named:
             y.name = f"y{kind}"

@@ -12,7 +12,7 @@ import nn
 from autograd_lite import Tensor, derive
 from autograd_lite.derivation.latex import latex_line
 from autograd_lite.derivation.names import identifier
-from autograd_lite.engine.ops import Op
+from autograd_lite.engine.op import Op
 from tests.cases import CASES_OF
 from tests.derivation.programs import PROGRAMS, RNN, named, normal
 
@@ -104,9 +104,9 @@ def test_names_that_clash_stay_apart():
     assert {"w", "d_w", "w_2", "lambda_", "θ_1", "l_", "np_", "d_D_w"} <= set(made)
     value, gradients = derivation.function()(**derivation.arguments)
     assert len(gradients) == len(names)
-    product = np.prod([x.data for x in xs], axis=0)
+    product = np.prod([x.array for x in xs], axis=0)
     for g, x in zip(gradients.values(), xs, strict=True):
-        np.testing.assert_allclose(g, product / x.data, rtol=1e-12)
+        np.testing.assert_allclose(g, product / x.array, rtol=1e-12)
     np.testing.assert_allclose(value, product.sum(), rtol=1e-12)
 
 
@@ -308,7 +308,7 @@ def test_deriving_changes_nothing():
     derive(loss, model).check()
     assert all(p.grad is None for p in model.parameters())
     loss.backward()
-    first = [p.grad.data.copy() for p in model.parameters()]
+    first = [p.grad.array.copy() for p in model.parameters()]
     assert all(np.isfinite(g).all() for g in first)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, derive, origin_of, record_lines
-from autograd_lite.engine.ops import Op
+from autograd_lite.engine.op import Op
 from autograd_lite.engine.tape import tape
 from tests.cases import CASES
 from tests.derivation.programs import PROGRAMS, losses, named, normal, random_program
@@ -36,24 +36,24 @@ def agrees(loss, model=None):
     derivation = derive(loss, model)
     text = derivation.source()
     leaves = [t for t in tape(loss) if t.op is None and t.requires_grad]
-    before = [t.data.copy() for t in leaves]
+    before = [t.array.copy() for t in leaves]
     with np.errstate(all="raise", under="ignore"):
         value, gradients = derivation.function()(**derivation.arguments)
     loss.backward()
-    close(value, loss.data, text)
+    close(value, loss.array, text)
     names = {id(p): n for n, p in model.named_parameters()} if model is not None else {}
     found = dict(gradients)
     for t in leaves:
         label = names.get(id(t)) or t.name
         g = found.pop(label) if label else found.pop(next(iter(found)))
-        close(g, t.grad.data, f"{label}\n{text}")
+        close(g, t.grad.array, f"{label}\n{text}")
     assert not found
     arrays = [g for g in gradients.values() if isinstance(g, np.ndarray)]
     for i, g in enumerate(arrays):
         assert g.flags.writeable
-        assert not any(np.shares_memory(g, h) for h in [*arrays[:i], *(t.data for t in leaves)])
+        assert not any(np.shares_memory(g, h) for h in [*arrays[:i], *(t.array for t in leaves)])
     for t, a in zip(leaves, before, strict=True):
-        np.testing.assert_array_equal(t.data, a)
+        np.testing.assert_array_equal(t.array, a)
     return derivation
 
 
@@ -99,10 +99,10 @@ def test_random_programs(steps):
     leaves = [t for t in tape(loss) if t.is_leaf and t.requires_grad]
     agreed = derivation.check(rel=1e-4)
     loss.backward()
-    np.testing.assert_allclose(value, loss.data, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(value, loss.array, rtol=1e-12, atol=1e-12)
     for t in leaves:
-        scale = 1 + np.abs(t.grad.data).max()
-        np.testing.assert_allclose(gradients[t.name], t.grad.data, rtol=1e-11, atol=1e-11 * scale)
+        scale = 1 + np.abs(t.grad.array).max()
+        np.testing.assert_allclose(gradients[t.name], t.grad.array, rtol=1e-11, atol=1e-11 * scale)
     assert agreed or any("relu" in r.operations for r in agreed.rows), f"{agreed}\n{derivation}"
     str(derivation)
     derivation.to_markdown()
@@ -324,4 +324,4 @@ def test_a_hook_that_is_left_out_is_missed():
     derivation = derive((w * w).sum())
     arguments = derivation.arguments | {"hook": lambda g: g}
     _, gradients = derivation.function()(**arguments)
-    np.testing.assert_allclose(gradients["w"], 2 * w.data)
+    np.testing.assert_allclose(gradients["w"], 2 * w.array)

@@ -77,8 +77,8 @@ def test_classes_that_count_are_an_argument_still(smoothing):
     value, gradients = derivation.function()(**(derivation.arguments | {name: other}))
     expected = F.cross_entropy(z, other, label_smoothing=smoothing)
     expected.backward()
-    np.testing.assert_allclose(value, expected.data, rtol=1e-12)
-    np.testing.assert_allclose(gradients["z"], z.grad.data, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(value, expected.array, rtol=1e-12)
+    np.testing.assert_allclose(gradients["z"], z.grad.array, rtol=1e-12, atol=1e-15)
     E = named("E", 3, 2)
     assert "index" in derive((E[np.arange(2)] ** 2).sum()).arguments
 
@@ -94,13 +94,13 @@ def test_the_target_of_a_binary_cross_entropy_stays_an_argument():
     loss = nn.BCEWithLogitsLoss()(z, y)
     derivation = derive(loss)
     assert [*derivation.arguments] == ["y", "parameters"]
-    other = 1 - y.data
-    value, gradients = derivation.function()(other, {"z": z.data})
+    other = 1 - y.array
+    value, gradients = derivation.function()(other, {"z": z.array})
     z.grad = None
     expected = nn.BCEWithLogitsLoss()(z, Tensor(other))
     expected.backward()
-    np.testing.assert_allclose(value, expected.data, rtol=1e-12)
-    np.testing.assert_allclose(gradients["z"], z.grad.data, rtol=1e-12)
+    np.testing.assert_allclose(value, expected.array, rtol=1e-12)
+    np.testing.assert_allclose(gradients["z"], z.grad.array, rtol=1e-12)
     assert formulas(loss)["d_z"] == "(1 / (1 + exp(-z)) - y) / 5"
 
 
@@ -254,7 +254,7 @@ def test_a_transpose_of_an_argument_is_none_of_its_own():
     derivation = derive(((x.T @ (x @ w)) ** 2).sum())
     assert [*derivation.arguments] == ["x", "parameters"]
     agrees(((x.T @ (x @ w)) ** 2).sum())
-    other = Tensor(x.data.T, name="other")  # which has a name of its own
+    other = Tensor(x.array.T, name="other")  # which has a name of its own
     assert [*derive(((other @ (x @ w)) ** 2).sum()).arguments] == ["x", "other", "parameters"]
 
 
@@ -291,7 +291,7 @@ def test_a_run_that_cannot_be_repeated_is_an_error(what):
         elif what == "array":
             array[0] = 0
         else:
-            x.data[:] = 1
+            x.array[:] = 1
     name = {"tensor": "parameter w", "array": "constant k", "buffer": "input x"}[what]
     with pytest.raises(RuntimeError, match=rf"derive: {name} of shape .* changed since the loss"):
         _ = derivation.arguments

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, randn, record_lines
-from autograd_lite.engine import tensor
+from autograd_lite import manual_seed, randn, record_lines, tensor
 from autograd_lite.graph import render as renderers
 
 BACKENDS = [

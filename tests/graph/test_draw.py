@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, rand, randn
+from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, ops, rand, randn, tensor
 from autograd_lite.engine import functions as F
-from autograd_lite.engine import ops, tensor
 from autograd_lite.graph import draw
 from autograd_lite.graph.fold import LIMIT
 from autograd_lite.graph.model import Node
@@ -106,13 +105,13 @@ def test_gradients_on_edges_are_those_of_backward():
     g = draw(y)
     y.backward(retain_graph=True)
     into = {e.target: e.grads[0] for e in g.drawing.edges if e.source == "n4"}
-    assert into == {"n5": pytest.approx(np.linalg.norm(h.grad.data))}
+    assert into == {"n5": pytest.approx(np.linalg.norm(h.grad.array))}
     parts = [e.grads[0] for e in g.drawing.edges if e.source == "n2"]
-    via_mul = (h.grad.data * (1 - h.data**2) * a.data).sum(0)
+    via_mul = (h.grad.array * (1 - h.array**2) * a.array).sum(0)
     via_add = np.full(3, 4.0)
     assert parts == [pytest.approx(np.linalg.norm(v)) for v in (via_mul, via_add)]
-    assert np.allclose(b.grad.data, via_mul + via_add)
-    assert card(g, "X").grad == f"grad norm {number(np.linalg.norm(a.grad.data))}"
+    assert np.allclose(b.grad.array, via_mul + via_add)
+    assert card(g, "X").grad == f"grad norm {number(np.linalg.norm(a.grad.array))}"
 
 
 def test_a_result_of_several_elements_gets_ones():
@@ -281,7 +280,7 @@ def test_errors_say_what_there_is():
         TypeError,
         match=r"^draw: needs the Tensor that was computed, or a model and its input, not a ndarray",
     ):
-        draw(y.data)
+        draw(y.array)
     with pytest.raises(ValueError, match=r"view='up' does not exist; there are 'both', 'forward'"):
         draw(y, view="up")
     with pytest.raises(ValueError, match=r"direction='UD' does not exist; there are 'TB', 'LR'"):

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, no_grad, randn
-from autograd_lite.engine import tensor
+from autograd_lite import manual_seed, no_grad, randn, tensor
 from autograd_lite.graph import GraphRenderError, draw
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.theme import DARK
@@ -71,7 +70,7 @@ def test_the_numbers_are_those_of_the_tensors():
     loss.backward()
     for name, p in model.named_parameters():
         card = card_of(story, name)
-        assert np.array_equal(numbers_of(story, card["arrays"][0][1]), p.data)
+        assert np.array_equal(numbers_of(story, card["arrays"][0][1]), p.array)
         assert np.array_equal(numbers_of(story, card["total"]), p.grad.numpy())
     assert numbers_of(story, card_of(story, "nll")["arrays"][-1][1]).item() == loss.item()
     relu = card_of(story, "relu")
@@ -132,7 +131,7 @@ def test_of_a_large_array_there_are_statistics_alone():
     small = tensor(randn(8, 8), requires_grad=True, name="small")
     story = story_of(draw(w.relu().sum() + small.sum()).to_html())
     told = story["numbers"][card_of(story, "relu")["arrays"][-1][1]]
-    h = np.maximum(w.data, 0)
+    h = np.maximum(w.array, 0)
     assert "values" not in told and told["shape"] == [5, 13]
     assert told["zeros"] == (h == 0).sum() and 0 < told["zeros"] < 65
     for name, value in (
@@ -258,7 +257,7 @@ def test_a_drawing_keeps_no_large_array():
     a = np.ones((100, 100))
     x = tensor(1.0, dtype="float64", requires_grad=True)
     t = x * a
-    kept = weakref.ref(t.data)
+    kept = weakref.ref(t.array)
     g = draw((t * 2).sum())
     del t
     assert kept() is None and "Forward 3 of 3" in g.to_html()
@@ -269,7 +268,7 @@ def test_the_film_shows_the_moment_of_drawing():
     g = draw(y)
     before = g.to_html()
     y.backward()
-    x.data += 100
+    x.array += 100
     assert g.to_html() == before
 
 

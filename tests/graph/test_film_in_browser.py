@@ -6,8 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from autograd_lite import grad, manual_seed, randn
-from autograd_lite.engine import tensor
+from autograd_lite import grad, manual_seed, randn, tensor
 from autograd_lite.graph import draw, film
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.theme import DARK, LIGHT
@@ -161,7 +160,7 @@ def test_the_numbers_on_the_page_are_the_gradients(screen):
     for name, p in model.named_parameters():
         screen.one(f"#{key_of(story, name)}").click()
         symbol = card_of(story, name)["name"]
-        for shown, wanted in ((symbol, p.data), (f"d{symbol}", p.grad.numpy())):
+        for shown, wanted in ((symbol, p.array), (f"d{symbol}", p.grad.numpy())):
             exact, printed = screen.array(shown)
             assert np.array_equal(exact.astype("float32"), wanted.ravel()), shown
             assert np.allclose([float(text) for text in printed], wanted.ravel(), rtol=1e-3)

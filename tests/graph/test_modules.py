@@ -11,8 +11,17 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import Tensor, cat, default_generator, manual_seed, no_grad, origin, rand, zeros
-from autograd_lite.engine import tensor
+from autograd_lite import (
+    Tensor,
+    cat,
+    default_generator,
+    manual_seed,
+    no_grad,
+    origin,
+    rand,
+    tensor,
+    zeros,
+)
 from autograd_lite.graph import draw
 from autograd_lite.graph.fold import REPEATS
 
@@ -360,12 +369,12 @@ def test_the_numbers_of_an_input_have_the_default_dtype():
 
 def test_drawing_a_model_leaves_buffers_and_random_numbers_alone():
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5))
-    before = {k: v.data.copy() for k, v in model.named_buffers()}
+    before = {k: v.array.copy() for k, v in model.named_buffers()}
     state = default_generator().bit_generator.state
     draw(model, np.arange(6, dtype="float32").reshape(2, 3))
     assert default_generator().bit_generator.state == state
     for name, b in model.named_buffers():
-        assert (b.data == before[name]).all()
+        assert (b.array == before[name]).all()
 
 
 def test_several_inputs_are_a_tuple():
@@ -411,8 +420,7 @@ def test_constants_are_drawn_if_asked_for():
 
 
 def test_a_second_derivative_is_drawn():
-    from autograd_lite import grad
-    from autograd_lite.engine import tensor
+    from autograd_lite import grad, tensor
 
     x = tensor(2.0, requires_grad=True, name="x")
     slope = grad(lambda x: x**3, create_graph=True)(x)
@@ -489,7 +497,7 @@ def test_a_folded_card_sends_one_gradient_to_a_weight_that_it_uses_transposed():
     (weight,) = [n.key for n in drawing.nodes if n.kind == "parameter"]
     (sent,) = [e.grads for e in drawing.edges if (e.source, e.target) == (weight, card)]
     (inner(x) @ inner.W.detach()).sum().backward()
-    assert sent == [pytest.approx(np.linalg.norm(inner.W.grad.data))]
+    assert sent == [pytest.approx(np.linalg.norm(inner.W.grad.array))]
 
 
 def test_a_model_that_is_drawn_keeps_the_lines_that_made_it():

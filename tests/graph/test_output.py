@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autograd_lite import cat
-from autograd_lite.engine import tensor
+from autograd_lite import cat, tensor
 from autograd_lite.graph import GraphRenderError, dot, draw
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.dot import spoken
@@ -23,7 +22,7 @@ from autograd_lite.program.names import typeset
 PURE = renderers.find_pure()
 SCRIPT = """
 from autograd_lite import manual_seed, randn, tensor
-from autograd_lite import functions as F
+from autograd_lite.engine import functions as F
 from autograd_lite.graph import draw
 manual_seed(0)
 w = randn(4, 3, requires_grad=True)
@@ -34,7 +33,7 @@ import nn
 blocks = [nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(5)]
 model = nn.Sequential(*blocks, nn.BatchNorm1d(3), nn.Linear(3, 1))
 loss = nn.MSELoss()(model(randn(4, 3)), randn(4, 1))
-g = draw(loss, compare={p: 0 * t.data for p, t in model.named_parameters()})
+g = draw(loss, compare={p: 0 * t.array for p, t in model.named_parameters()})
 print(g.to_dot(), g.to_text(), g.to_mermaid())
 """
 

@@ -13,8 +13,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 import nn
-from autograd_lite import Tensor, manual_seed, randn, zeros
-from autograd_lite.engine import tensor
+from autograd_lite import Tensor, manual_seed, randn, tensor, zeros
 from autograd_lite.graph import draw
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.fold import LIMIT

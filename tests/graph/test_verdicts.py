@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, rand
+from autograd_lite import manual_seed, rand, tensor
 from autograd_lite.comparison import Diagnosis, compare
 from autograd_lite.comparison.answers.report import COLOURS
-from autograd_lite.engine import tensor
 from autograd_lite.graph import draw
 from autograd_lite.graph.cards import VERDICTS
 from autograd_lite.graph.dot import SIGNS
@@ -26,7 +25,7 @@ def setting():
     model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1)).double()
     loss = (model(rand(4, 3, dtype="float64")) ** 2).mean()
     loss.backward(retain_graph=True)
-    return model, loss, {name: p.grad.data.copy() for name, p in model.named_parameters()}
+    return model, loss, {name: p.grad.array.copy() for name, p in model.named_parameters()}
 
 
 def card(g, title):
@@ -85,7 +84,7 @@ def test_what_is_inherited_and_what_is_an_operation_is_judged_too():
     z = x @ w
     z.name = "z"
     loss = (z * z).sum()
-    g = draw(loss, compare={"z": z.data, "w": x.data.T @ z.data})
+    g = draw(loss, compare={"z": z.array, "w": x.array.T @ z.array})
     verdicts = {n.symbol: n.verdict for n in g.drawing.nodes if n.verdict}
     assert verdicts == {"z": "wrong here", "w": "inherited"}
     assert "from z" in card(g, "w").mistakes
@@ -100,16 +99,16 @@ def test_the_first_wrong_card_has_both_formulas():
     z.name = "z"
     y = z.tanh()
     loss = (y * y).sum()
-    report = compare(loss, {"z": 2 * y.data * (1 - y.data)})
+    report = compare(loss, {"z": 2 * y.array * (1 - y.array)})
     assert report.formula == "z: yours g * (1 - y), right g * (1 - y * y)."
     g = draw(loss, compare=report)
     (z_card,) = [n for n in g.drawing.nodes if n.symbol == "z"]
     assert z_card.mistakes[-1] == "yours g * (1 - y), right g * (1 - y * y)."
     assert "yours g * (1 - y), right g * (1 - y * y)." in g.to_text()
-    dz = 2 * y.data * (1 - y.data)
-    below = card(draw(loss, compare={"z": dz, "w": x.data.T @ dz}), "w")
+    dz = 2 * y.array * (1 - y.array)
+    below = card(draw(loss, compare={"z": dz, "w": x.array.T @ dz}), "w")
     assert below.verdict == "inherited" and not any("yours g" in said for said in below.mistakes)
-    scaled = compare(loss, {"z": 6 * y.data * (1 - y.data)}, scale=3)
+    scaled = compare(loss, {"z": 6 * y.array * (1 - y.array)}, scale=3)
     assert scaled.remarks == ("Yours are divided by scale, 3.",)
     (z_card,) = [n for n in draw(loss, compare=scaled).drawing.nodes if n.symbol == "z"]
     assert z_card.mistakes[-1] == "yours g * (1 - y), right g * (1 - y * y)."

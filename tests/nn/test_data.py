@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, manual_seed
-from autograd_lite.engine import tensor
+from autograd_lite import Tensor, manual_seed, tensor
 from nn.data import DataLoader, Dataset, Subset, TensorDataset, default_collate, random_split
 
 X = np.arange(30, dtype=np.float32).reshape(10, 3)
@@ -33,7 +32,7 @@ def numbers(loader: Any) -> list[list[int]]:
 def test_tensor_dataset_and_its_memory() -> None:
     x, y = DATA[3]
     assert (x.tolist(), y.item(), len(DATA)) == ([9.0, 10.0, 11.0], 3, 10)
-    assert DATA.tensors[0].data is X
+    assert DATA.tensors[0].array is X
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
@@ -55,7 +54,7 @@ def test_batches_equal_pytorchs(dataset: Any, size: int, drop_last: bool, shuffl
         assert all(type(t) is Tensor for t in batch)
         assert (batch[0].shape, batch[1].shape) == (tuple(x.shape), tuple(y.shape))
         assert (batch[0].dtype, batch[1].dtype) == (np.float32, np.int64)
-        assert np.array_equal(batch[0].data, X[batch[1].data])
+        assert np.array_equal(batch[0].array, X[batch[1].array])
         if not shuffle:
             assert batch[1].tolist() == y.tolist()
     drawn = [i for batch in numbers(ours) for i in batch]
@@ -67,7 +66,7 @@ def test_batches_are_copies(shuffle: bool) -> None:
     data = TensorDataset(X.copy())
     for (x,) in DataLoader(data, 4, shuffle):
         x.zero_()
-    assert np.array_equal(data.tensors[0].data, X)
+    assert np.array_equal(data.tensors[0].array, X)
 
 
 def test_shuffling_is_new_each_time_and_reproducible() -> None:
@@ -122,7 +121,7 @@ def test_gradients_flow_to_a_data_set_that_asks_for_them() -> None:
         x.grad = None
         for (batch,) in DataLoader(TensorDataset(x), 4, shuffle):
             batch.sum().backward()
-        assert x.grad is not None and (x.grad.data == 1).all()
+        assert x.grad is not None and (x.grad.array == 1).all()
 
 
 def test_generic_data_sets() -> None:

@@ -78,7 +78,7 @@ def agrees(case: Case, rtol: float = 1e-9) -> None:
         if x.grad is None:
             assert second is None or not second.detach().any()
         elif second is None:
-            assert not x.grad.data.any()
+            assert not x.grad.array.any()
         else:
             close(x.grad, second, rtol)
 
@@ -338,10 +338,10 @@ def test_class_targets_may_be_any_ints_lists_or_arrays(dtype: type, torch: Any) 
     expected = F.cross_entropy(x, Tensor(CLASSES)).item()
     assert F.cross_entropy(x, CLASSES.astype(dtype)).item() == expected
     assert F.cross_entropy(x, CLASSES.tolist()).item() == pytest.approx(expected, rel=1e-14)
-    assert F.cross_entropy(x.data, CLASSES).item() == pytest.approx(expected, rel=1e-14)
+    assert F.cross_entropy(x.array, CLASSES).item() == pytest.approx(expected, rel=1e-14)
     weighted = F.cross_entropy(x, CLASSES.astype(dtype), weight=[1.0, 2.0, 3.0])
     theirs = TF.cross_entropy(
-        torch.tensor(x.data), torch.tensor(CLASSES), torch.tensor([1.0, 2.0, 3.0]).double()
+        torch.tensor(x.array), torch.tensor(CLASSES), torch.tensor([1.0, 2.0, 3.0]).double()
     )
     assert weighted.item() == pytest.approx(theirs.item(), rel=1e-12)
 
@@ -351,7 +351,7 @@ def test_mean_cross_entropy_of_nothing_is_nan_with_gradient_0(
     target: np.ndarray, torch: Any
 ) -> None:
     x = Tensor(normal(len(target), 3), requires_grad=True)
-    tx = torch.tensor(x.data, requires_grad=True)
+    tx = torch.tensor(x.array, requires_grad=True)
     loss, theirs = F.cross_entropy(x, target), TF.cross_entropy(tx, torch.tensor(target))
     assert math.isnan(loss.item())
     assert math.isnan(theirs.item())
@@ -423,19 +423,19 @@ def test_dropout_scales_what_it_keeps_and_draws_from_the_generator() -> None:
     ag.manual_seed(3)
     y = F.dropout(x, 0.25)
     assert y.dtype == np.float32
-    assert set(y.data.ravel().tolist()) == {0.0, float(np.float32(1 / 0.75))}
-    assert np.mean(y.data == 0) == pytest.approx(0.25, abs=0.02)
+    assert set(y.array.ravel().tolist()) == {0.0, float(np.float32(1 / 0.75))}
+    assert np.mean(y.array == 0) == pytest.approx(0.25, abs=0.02)
     assert [t.op.name for t in tape(y) if t.op] == ["mul"]
     y.sum().backward()
-    np.testing.assert_array_equal(x.grad.data, y.data)  # the same mask both ways
+    np.testing.assert_array_equal(x.grad.array, y.array)  # the same mask both ways
     ag.manual_seed(3)
-    np.testing.assert_array_equal(F.dropout(x, 0.25).data, y.data)
+    np.testing.assert_array_equal(F.dropout(x, 0.25).array, y.array)
     g = np.random.default_rng(5)
     first = F.dropout(x, 0.25, generator=g)
     np.testing.assert_array_equal(
-        first.data, F.dropout(x, 0.25, generator=np.random.default_rng(5)).data
+        first.array, F.dropout(x, 0.25, generator=np.random.default_rng(5)).array
     )
-    assert not (first.data == F.dropout(x, 0.25, generator=g).data).all()
+    assert not (first.array == F.dropout(x, 0.25, generator=g).array).all()
 
 
 def test_dropout_at_its_ends() -> None:

@@ -25,7 +25,7 @@ RANDOM: dict[str, Callable[..., Any]] = {
 def filled(name: str, shape: tuple[int, ...] = BIG, **kw: Any) -> np.ndarray:
     t = Tensor(np.full(shape, math.nan))
     assert getattr(init, name)(t, **kw) is t
-    return t.data
+    return t.array
 
 
 # ---- distributions --------------------------------------------------------------------------
@@ -108,8 +108,8 @@ def test_truncated_normal_has_the_right_moments(mean: Any, std: Any, a: Any, b: 
 def test_truncated_normal_stays_inside_in_float32_too() -> None:
     t = Tensor(np.zeros(1000, np.float32))
     init.trunc_normal_(t, mean=0.1, std=5, a=-0.1, b=0.3)
-    assert np.float32(-0.1) <= t.data.min()
-    assert t.data.max() <= np.float32(0.3)
+    assert np.float32(-0.1) <= t.array.min()
+    assert t.array.max() <= np.float32(0.3)
     assert init.trunc_normal_(Tensor(np.zeros(0))).shape == (0,)
 
 
@@ -146,9 +146,9 @@ def test_constants() -> None:
 @pytest.mark.parametrize("name", RANDOM)
 def test_filling_keeps_memory_layout_and_dtype(name: str) -> None:
     p = Parameter(np.zeros((4, 3), np.float32, order="F"))
-    data = p.data
+    data = p.array
     assert RANDOM[name](p) is p
-    assert p.data is data
+    assert p.array is data
     assert data.flags.fnc
     assert p.is_leaf
     assert p.requires_grad
@@ -160,12 +160,12 @@ def test_numbers_come_from_the_generator(name: str) -> None:
     a, b = Tensor(np.zeros((4, 3))), Tensor(np.zeros((4, 3)))
     fill(a, generator=np.random.default_rng(7))
     fill(b, generator=np.random.default_rng(7))
-    np.testing.assert_array_equal(a.data, b.data)
+    np.testing.assert_array_equal(a.array, b.array)
     manual_seed(7)
     fill(b)
-    np.testing.assert_array_equal(a.data, b.data)
+    np.testing.assert_array_equal(a.array, b.array)
     fill(b)
-    assert not (a.data == b.data).all()
+    assert not (a.array == b.array).all()
 
 
 def test_filling_is_detected_by_a_backward_that_needs_the_old_values() -> None:

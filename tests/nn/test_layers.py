@@ -24,7 +24,7 @@ def pair(torch: Any, name: str, *args: Any, dtype: str = "float64", **kw: Any) -
         if t.dtype.kind == "f":
             state[key] = R.uniform(0.5, 1.5, t.shape).astype(dtype)
         else:
-            state[key] = t.data.copy()
+            state[key] = t.array.copy()
     ours.load_state_dict(state)
     theirs.load_state_dict({key: torch.tensor(a) for key, a in state.items()})
     return ours, theirs
@@ -101,7 +101,7 @@ def test_layers_equal_torch_to_second_order(case: Any, train: bool, torch: Any) 
                 if p.grad is not None or tp.grad is not None:
                     np.testing.assert_allclose(p.grad.numpy(), tp.grad.numpy(), atol=1e-9)
     for key, t in theirs.state_dict().items():
-        np.testing.assert_allclose(ours.state_dict()[key].data, t.numpy(), rtol=1e-12)
+        np.testing.assert_allclose(ours.state_dict()[key].array, t.numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=IDS)
@@ -164,13 +164,13 @@ def test_linear_starts_uniform_within_its_bound() -> None:
     layer = nn.Linear(100, 400)
     bound = 1 / math.sqrt(100)
     for p in (layer.weight, layer.bias):
-        assert bound * 0.98 < np.abs(p.data).max() <= bound
-        assert p.data.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
-    before = layer.weight.data.copy()
+        assert bound * 0.98 < np.abs(p.array).max() <= bound
+        assert p.array.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    before = layer.weight.array.copy()
     layer.reset_parameters()
-    assert not (layer.weight.data == before).any()
+    assert not (layer.weight.array == before).any()
     manual_seed(0)
-    np.testing.assert_array_equal(nn.Linear(100, 400).weight.data, before)
+    np.testing.assert_array_equal(nn.Linear(100, 400).weight.array, before)
 
 
 def test_linear_is_composed_and_lies_in_fortran_order() -> None:
@@ -178,11 +178,11 @@ def test_linear_is_composed_and_lies_in_fortran_order() -> None:
     x = Tensor(R.standard_normal((4, 3)).astype(np.float32))
     y = layer(x)
     assert [t.op.name for t in tape(y) if t.op] == ["mT", "matmul", "add"]
-    assert layer.weight.data.flags.fnc
+    assert layer.weight.array.flags.fnc
     y.sum().backward()
-    assert layer.weight.grad.data.flags.fnc  # so that a step runs through both alike
+    assert layer.weight.grad.array.flags.fnc  # so that a step runs through both alike
     layer.reset_parameters()
-    assert layer.weight.data.flags.fnc
+    assert layer.weight.array.flags.fnc
     assert nn.Linear(3, 2, bias=False).bias is None
 
 
@@ -211,16 +211,16 @@ def test_dropout_layer_scales_in_training_and_is_the_identity_in_eval() -> None:
     x = Tensor(np.ones((100, 50), np.float32), requires_grad=True)
     manual_seed(1)
     y = layer(x)
-    assert set(y.data.ravel().tolist()) == {0.0, 1.25}
-    assert y.data.mean() == pytest.approx(1, abs=0.03)
+    assert set(y.array.ravel().tolist()) == {0.0, 1.25}
+    assert y.array.mean() == pytest.approx(1, abs=0.03)
     y.sum().backward()
-    np.testing.assert_array_equal(x.grad.data, y.data)
+    np.testing.assert_array_equal(x.grad.array, y.array)
     assert layer.eval()(x) is x
     manual_seed(1)
-    np.testing.assert_array_equal(layer.train()(x).data, y.data)
+    np.testing.assert_array_equal(layer.train()(x).array, y.array)
     own = nn.Dropout(0.2, generator=np.random.default_rng(3))
     again = nn.Dropout(0.2, generator=np.random.default_rng(3))
-    np.testing.assert_array_equal(own(x).data, again(x).data)
+    np.testing.assert_array_equal(own(x).array, again(x).array)
     with pytest.raises(ValueError, match="Dropout: p is a probability from 0 to 1, got 2"):
         nn.Dropout(2)
 
@@ -317,8 +317,8 @@ def test_layer_norm_keeps_its_shape_and_resets() -> None:
     nn.init.zeros_(layer.weight)
     nn.init.ones_(layer.bias)
     layer.reset_parameters()
-    assert (layer.weight.data == 1).all()
-    assert (layer.bias.data == 0).all()
+    assert (layer.weight.array == 1).all()
+    assert (layer.bias.array == 0).all()
     with pytest.raises(ValueError, match=r"the last axes of shape \(4, 2\) are not \(4, 3\)"):
         layer(Tensor(np.zeros((4, 2))))
 

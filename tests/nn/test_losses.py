@@ -71,7 +71,7 @@ def test_weights_are_buffers() -> None:
     assert loss.pos_weight.dtype == np.float32
     assert list(loss.parameters()) == []
     assert loss.float().weight.dtype == np.float32
-    assert nn.CrossEntropyLoss(weight=Tensor(WEIGHT)).weight.data is WEIGHT
+    assert nn.CrossEntropyLoss(weight=Tensor(WEIGHT)).weight.array is WEIGHT
     assert list(nn.CrossEntropyLoss().state_dict()) == []
     for twin in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
         x, t = Tensor(LOGITS), Tensor(TARGETS)

@@ -219,7 +219,7 @@ def test_register_parameter_wants_a_parameter() -> None:
 def test_a_parameter_shares_memory_and_requires_grad() -> None:
     a = np.zeros(3)
     p = Parameter(a)
-    assert p.data is a
+    assert p.array is a
     assert p.requires_grad
     assert isinstance(p, Tensor)
     assert not Parameter(a, requires_grad=False).requires_grad
@@ -329,8 +329,8 @@ def test_zero_grad_and_requires_grad() -> None:
     assert all(p.grad is not None for p in block.parameters())
     kept = block.scale.grad
     block.zero_grad(set_to_none=False)
-    assert block.scale.grad.data is kept.data
-    assert all(not p.grad.data.any() for p in block.parameters())
+    assert block.scale.grad.array is kept.array
+    assert all(not p.grad.array.any() for p in block.parameters())
     block.zero_grad()
     assert all(p.grad is None for p in block.parameters())
     block.zero_grad(set_to_none=False)
@@ -359,11 +359,11 @@ def test_to_casts_floats_in_place_and_keeps_layout() -> None:
     for t in (*parameters, *(p.grad for p in parameters), block.seen):
         assert t.dtype == np.float64
     assert block.count.dtype == np.int64
-    assert block.inner[0].weight.data.flags.fnc
+    assert block.inner[0].weight.array.flags.fnc
     assert {p.dtype for p in block.float().parameters()} == {np.dtype("float32")}
     assert {p.dtype for p in block.double().parameters()} == {np.dtype("float64")}
-    data = block.scale.data
-    assert block.double().scale.data is data
+    data = block.scale.array
+    assert block.double().scale.array is data
     for bad in (int, "cpu", "int64", bool):
         with pytest.raises(TypeError, match=r"Block.to: .* is not a floating dtype; give np.float"):
             block.to(bad)
@@ -388,23 +388,23 @@ def test_state_is_shared_and_detached_and_loads_in_place() -> None:
     block = Block()
     state = block.state_dict()
     assert not any(t.requires_grad for t in state.values())
-    assert state["scale"].data is block.scale.data
+    assert state["scale"].array is block.scale.array
     assert block.state_dict(keep_vars=True)["scale"] is block.scale
     assert "scratch" not in state
-    before = {name: p.data for name, p in block.named_parameters()}
+    before = {name: p.array for name, p in block.named_parameters()}
     result = block.load_state_dict(filled(block, 7))
     assert result == ([], [])
     assert result.missing_keys == []
     for name, p in block.named_parameters():
-        assert p.data is before[name]
-        assert (p.data == 7).all()
+        assert p.array is before[name]
+        assert (p.array == 7).all()
         assert p.requires_grad
-    assert block.inner[0].weight.data.flags.fnc
+    assert block.inner[0].weight.array.flags.fnc
     assert block.count.tolist() == 7
     other = Block()
     other.load_state_dict(block.state_dict())
     assert other.seen.tolist() == [7, 7]
-    assert other.seen.data is not block.seen.data
+    assert other.seen.array is not block.seen.array
 
 
 def test_loading_keeps_dtype_and_takes_any_layout() -> None:
@@ -413,8 +413,8 @@ def test_loading_keeps_dtype_and_takes_any_layout() -> None:
     for given in (w, np.asfortranarray(w), w.T.copy().T, Tensor(w)):
         layer.load_state_dict({"weight": given, "bias": np.zeros(2, int)})
         assert layer.weight.dtype == np.float32
-        assert layer.weight.data.flags.fnc
-        np.testing.assert_array_equal(layer.weight.data, w)
+        assert layer.weight.array.flags.fnc
+        np.testing.assert_array_equal(layer.weight.array, w)
 
 
 def test_loading_bumps_the_version() -> None:
@@ -427,7 +427,7 @@ def test_loading_bumps_the_version() -> None:
 
 def test_a_state_that_does_not_fit_changes_nothing_and_lists_every_fault() -> None:
     block = Block()
-    before = {key: t.data.copy() for key, t in block.state_dict().items()}
+    before = {key: t.array.copy() for key, t in block.state_dict().items()}
     state: dict[str, Any] = filled(block, 7)
     del state["inner.0.bias"], state["count"]
     state["inner.0.weight"] = np.zeros((2, 3))
@@ -452,7 +452,7 @@ def test_a_state_that_does_not_fit_changes_nothing_and_lists_every_fault() -> No
         block.load_state_dict(state, strict=False)
     assert "missing" not in str(caught.value).splitlines()[1]
     for key, t in block.state_dict().items():
-        np.testing.assert_array_equal(t.data, before[key])
+        np.testing.assert_array_equal(t.array, before[key])
 
 
 def test_without_strict_what_fits_is_loaded() -> None:
@@ -489,7 +489,7 @@ def test_deepcopy_is_independent_and_keeps_sharing() -> None:
     assert isinstance(twin[0].weight, Parameter)
     with no_grad():
         twin[0].weight += 1
-    assert not (twin[0].weight.data == model[0].weight.data).any()
+    assert not (twin[0].weight.array == model[0].weight.array).any()
     assert [n for n, _ in twin.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
     twin.new = Linear(1, 1)
     assert "new.weight" not in dict(model.named_parameters())
@@ -508,7 +508,7 @@ def test_a_shallow_copy_shares_parameters_but_not_registries() -> None:
 
 
 def test_deepcopy_keeps_layout() -> None:
-    assert copy.deepcopy(Linear(3, 4)).weight.data.flags.fnc
+    assert copy.deepcopy(Linear(3, 4)).weight.array.flags.fnc
 
 
 def test_pickle_keeps_everything() -> None:
@@ -520,8 +520,8 @@ def test_pickle_keeps_everything() -> None:
         block.state_dict().items(), twin.state_dict().items(), strict=True
     ):
         assert name == twin_name
-        np.testing.assert_array_equal(a.data, b.data)
-    assert twin.inner[0].weight.data.flags.fnc
+        np.testing.assert_array_equal(a.array, b.array)
+    assert twin.inner[0].weight.array.flags.fnc
     assert isinstance(twin.scale, Parameter)
     x = Tensor([[1.0, 2.0]])
     assert twin(x).tolist() == block(x).tolist()

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import nn.optim.optimizer
-from autograd_lite import Tensor
-from autograd_lite.engine import tensor
+from autograd_lite import Tensor, tensor
 from nn import optim
 from nn.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
@@ -65,7 +64,7 @@ def with_grad(a: Any, g: Any, dtype: Any = np.float64) -> Tensor:
 
 def snapshot(optimizer: Optimizer) -> Any:
     """Everything that a failed step must leave alone."""
-    params = [p.data.tobytes() for group in optimizer.param_groups for p in group["params"]]
+    params = [p.array.tobytes() for group in optimizer.param_groups for p in group["params"]]
     state = optimizer.state_dict()
     arrays = {i: {k: a.tobytes() for k, a in s.items()} for i, s in state["state"].items()}
     return params, arrays, state["param_groups"]
@@ -94,7 +93,7 @@ def test_twenty_steps_equal_pytorch(name: str, kw: Any, dtype: Any, tolerance: f
         for p, q in zip(ours, theirs, strict=True):
             assert p.dtype == dtype
             np.testing.assert_allclose(
-                p.data, q.detach().numpy(), rtol=tolerance, atol=tolerance, strict=True
+                p.array, q.detach().numpy(), rtol=tolerance, atol=tolerance, strict=True
             )
     saved, theirs_saved = mine.state_dict(), judge.state_dict()
     assert saved["state"].keys() == theirs_saved["state"].keys()
@@ -146,15 +145,15 @@ def test_large_arrays_in_blocks_and_any_layout(
         return wide[..., ::2]
 
     monkeypatch.setattr(nn.optim.optimizer, "BLOCK", 10**9)
-    expected = run(np.ascontiguousarray, np.ascontiguousarray)[0].data
+    expected = run(np.ascontiguousarray, np.ascontiguousarray)[0].array
     monkeypatch.setattr(nn.optim.optimizer, "BLOCK", 2**16)
     for layout in (np.ascontiguousarray, np.asfortranarray, strided):
         for grad_layout in (np.ascontiguousarray, np.asfortranarray, strided):
             p, optimizer = run(layout, grad_layout)
-            assert np.array_equal(p.data, expected)
+            assert np.array_equal(p.array, expected)
             assert len(optimizer._plans[p].parts) > 1
             for key, a in optimizer.state[p].items():
-                assert key == "step" or a.strides == np.empty_like(p.data).strides
+                assert key == "step" or a.strides == np.empty_like(p.array).strides
 
 
 def test_fortran_scratch_and_state_follow_the_parameter() -> None:
@@ -175,7 +174,7 @@ def test_real_gradients_through_a_network() -> None:
     theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     pairs = list(zip(model.parameters(), theirs.parameters(), strict=True))
     for p, q in pairs:
-        q.data = torch.tensor(p.data)
+        q.data = torch.tensor(p.array)
     x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     mine, judge = Adam(model.parameters(), lr=0.05), torch.optim.Adam(theirs.parameters(), lr=0.05)
     for _ in range(20):
@@ -186,7 +185,7 @@ def test_real_gradients_through_a_network() -> None:
         (theirs(torch.tensor(x)) ** 2).sum().backward()
         judge.step()
     for p, q in pairs:
-        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(p.array, q.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
 # What a step does and does not
@@ -207,8 +206,8 @@ def test_step_is_in_place_and_makes_no_arrays(name: str) -> None:
     kw = {"momentum": 0.9} if name in ("SGD", "RMSprop") else {}
     params = [with_grad(np.ones(s), np.ones(s), np.float32) for s in [(300, 400), (400,), (50, 7)]]
     optimizer = make(name, params, weight_decay=0.1, **kw)
-    arrays = [p.data for p in params]
-    grads = [p.grad.data.copy() for p in params if p.grad is not None]
+    arrays = [p.array for p in params]
+    grads = [p.grad.array.copy() for p in params if p.grad is not None]
     for _ in range(2):
         optimizer.step()
     gc.collect()
@@ -220,10 +219,10 @@ def test_step_is_in_place_and_makes_no_arrays(name: str) -> None:
         tracemalloc.stop()
     assert peak < 6000  # the smallest array has 1400 bytes, the largest 480,000
     for p, a, g in zip(params, arrays, grads, strict=True):
-        assert p.data is a
+        assert p.array is a
         assert a.dtype == np.float32
         assert p.grad is not None
-        assert np.array_equal(p.grad.data, g)
+        assert np.array_equal(p.grad.array, g)
 
 
 def test_scratch_is_one_array_at_most() -> None:
@@ -273,9 +272,9 @@ def test_closure_is_called_once_with_gradients_on() -> None:
 def test_zero_grad() -> None:
     a, b = with_grad([1.0], [3.0]), leaf([1.0])
     optimizer = SGD([a, b])
-    array = a.grad.data  # type: ignore[union-attr]
+    array = a.grad.array  # type: ignore[union-attr]
     optimizer.zero_grad(set_to_none=False)
-    assert a.grad is not None and a.grad.data is array and array.tolist() == [0.0]
+    assert a.grad is not None and a.grad.array is array and array.tolist() == [0.0]
     assert b.grad is None
     optimizer.zero_grad()
     assert a.grad is None
@@ -309,14 +308,14 @@ def test_a_parameter_whose_array_is_replaced() -> None:
     p = with_grad(np.ones(3), np.ones(3))
     optimizer = SGD([p], lr=0.5)
     optimizer.step()
-    p.data = np.zeros((2, 2))
+    p.array = np.zeros((2, 2))
     p.grad = Tensor(np.ones((2, 2)))
     optimizer.step()
     assert p.tolist() == [[-0.5, -0.5], [-0.5, -0.5]]
     q = with_grad(np.ones(3), np.ones(3))
     optimizer = SGD([q], lr=0.5, momentum=0.5)
     optimizer.step()
-    q.data, q.grad = np.zeros((2, 2)), Tensor(np.ones((2, 2)))
+    q.array, q.grad = np.zeros((2, 2)), Tensor(np.ones((2, 2)))
     with pytest.raises(ValueError, match=r"shape \(2, 2\) now and had \(3,\).*new optimiser"):
         optimizer.step()
     assert q.tolist() == [[0.0, 0.0], [0.0, 0.0]]
@@ -330,7 +329,7 @@ def test_a_larger_group_added_later_gets_enough_scratch() -> None:
     optimizer.add_param_group({"params": b})
     optimizer.step()
     assert a.tolist() == [0.0] * 3
-    assert (b.data == 0.5).all()
+    assert (b.array == 0.5).all()
     optimizer.step()
     for plan in optimizer._plans.values():
         assert plan.parts[0][1][0].base is optimizer._pool  # the smaller one is gone
@@ -394,7 +393,7 @@ def test_a_wrong_gradient_leaves_all_as_it_was(
 
 def test_a_read_only_parameter_and_a_bad_option_leave_all_as_it_was() -> None:
     a, b = with_grad([1.0, 2.0], [1.0, 1.0]), with_grad([1.0, 2.0], [1.0, 1.0])
-    b.data.flags.writeable = False
+    b.array.flags.writeable = False
     optimizer = Adam([a, b])
     before = snapshot(optimizer)
     with pytest.raises(ValueError, match="read-only"):
@@ -500,12 +499,12 @@ def test_training_goes_on_from_a_saved_state(name: str, kw: Any) -> None:
     saved = first.state_dict()
     frozen = copy.deepcopy(saved)
     second.load_state_dict(saved)
-    b[0].data[...] = a[0].data
+    b[0].array[...] = a[0].array
     train(first, a, 3, seed=1)
     assert repr(saved) == repr(frozen)  # a copy, not the state itself
     train(second, b, 3, seed=1)
     assert repr(saved) == repr(frozen)  # and copied on the way in
-    assert np.array_equal(a[0].data, b[0].data)
+    assert np.array_equal(a[0].array, b[0].array)
 
 
 @pytest.mark.parametrize(("name", "kw"), CASES, ids=IDS)
@@ -533,13 +532,13 @@ def test_states_go_to_pytorch_and_come_back(name: str, kw: Any) -> None:
     back = mine.state_dict()
     rng = np.random.default_rng(1)
     their_steps(3)
-    np.testing.assert_allclose(ours[0].data, theirs[0].detach().numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(ours[0].array, theirs[0].detach().numpy(), rtol=1e-12, atol=1e-12)
     tensors = {i: {k: torch.tensor(v) for k, v in s.items()} for i, s in back["state"].items()}
     judge.load_state_dict({**back, "state": tensors})
     train(mine, ours, 2, seed=2)
     rng = np.random.default_rng(2)
     their_steps(2)
-    np.testing.assert_allclose(ours[0].data, theirs[0].detach().numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(ours[0].array, theirs[0].detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
 def test_load_state_dict_refuses_another_structure() -> None:
@@ -598,11 +597,11 @@ def test_clip_grad_norm_equals_pytorch(norm_type: float, scale: float, dtype: An
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     params = [leaf(np.ones(s), dtype) for s in [(), (3,), (4, 5)]]
-    theirs = [torch.tensor(p.data, requires_grad=True) for p in params]
+    theirs = [torch.tensor(p.array, requires_grad=True) for p in params]
     for p, q in zip(params, theirs, strict=True):
         g = np.asarray(rng.standard_normal(p.shape) * scale, dtype)
         p.grad, q.grad = Tensor(np.asfortranarray(g)), torch.tensor(g)
-    array = params[2].grad.data  # type: ignore[union-attr]
+    array = params[2].grad.array  # type: ignore[union-attr]
     others = [leaf([1.0]), with_grad(np.ones(0), np.ones(0))]
     norm = optim.clip_grad_norm_(iter([*params, *others]), 1.5, norm_type)
     expected = torch.nn.utils.clip_grad_norm_(theirs, 1.5, norm_type)
@@ -613,8 +612,8 @@ def test_clip_grad_norm_equals_pytorch(norm_type: float, scale: float, dtype: An
         return
     np.testing.assert_allclose(norm.item(), expected.item(), rtol=1e-5)
     for p, q in zip(params, theirs, strict=True):
-        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-5)  # type: ignore
-    assert params[2].grad.data is array  # type: ignore[union-attr]
+        np.testing.assert_allclose(p.grad.array, q.grad.numpy(), rtol=1e-5)  # type: ignore
+    assert params[2].grad.array is array  # type: ignore[union-attr]
 
 
 def test_clip_grad_norm_errors_change_nothing() -> None:
@@ -629,7 +628,7 @@ def test_clip_grad_norm_errors_change_nothing() -> None:
         with pytest.raises(ValueError, match=text):
             optim.clip_grad_norm_([p], **kw)  # type: ignore[arg-type]
     assert p.grad is not None
-    np.testing.assert_array_equal(p.grad.data, [NAN, 3.0])
+    np.testing.assert_array_equal(p.grad.array, [NAN, 3.0])
     assert optim.clip_grad_norm_([], 1.0).item() == 0
 
 
@@ -641,7 +640,7 @@ def test_one_nan_spoils_all_gradients_as_in_pytorch() -> None:
 
 def test_clip_grad_value() -> None:
     p = with_grad([1.0, 1.0, 1.0], [-5.0, 0.5, 5.0])
-    array = p.grad.data  # type: ignore[union-attr]
+    array = p.grad.array  # type: ignore[union-attr]
     optim.clip_grad_value_([p, leaf([1.0])], 2)
     assert array.tolist() == [-2.0, 0.5, 2.0]
     with pytest.raises(ValueError, match=r"clip_value is -1\.0"):

@@ -91,15 +91,15 @@ def test_tensors_and_numbers_are_saved_as_arrays(path: Path) -> None:
 
 def test_models_come_back_with_their_layout(path: Path) -> None:
     model, other = network(0), network(1)
-    model[1].running_mean.data[...] = 7
-    layouts = {k: t.data.flags.f_contiguous for k, t in other.state_dict().items()}
+    model[1].running_mean.array[...] = 7
+    layouts = {k: t.array.flags.f_contiguous for k, t in other.state_dict().items()}
     save(model, path)
     found = load(path, other)
-    equal({k: t.data for k, t in other.state_dict().items()}, found)
-    equal({k: t.data for k, t in model.state_dict().items()}, found)
-    assert {k: t.data.flags.f_contiguous for k, t in other.state_dict().items()} == layouts
+    equal({k: t.array for k, t in other.state_dict().items()}, found)
+    equal({k: t.array for k, t in model.state_dict().items()}, found)
+    assert {k: t.array.flags.f_contiguous for k, t in other.state_dict().items()} == layouts
     x = Tensor(np.ones((2, 3), np.float32))
-    assert np.array_equal(model.eval()(x).data, other.eval()(x).data)
+    assert np.array_equal(model.eval()(x).array, other.eval()(x).array)
 
 
 def test_numpy_reads_our_files_and_we_read_numpys(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_pytorch_reads_our_safetensors(tmp_path: Path) -> None:
     theirs.load_state_dict(safetensors.load_file(tmp_path / "model.safetensors"))
     x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     expected = theirs.eval()(torch.tensor(x)).detach().numpy()
-    np.testing.assert_allclose(model.eval()(Tensor(x)).data, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.eval()(Tensor(x)).array, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_we_read_pytorchs_safetensors(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_we_read_pytorchs_safetensors(tmp_path: Path) -> None:
     model = network()
     load(tmp_path / "model.safetensors", model)
     for name, t in theirs.state_dict().items():
-        assert np.array_equal(model.state_dict()[name].data, t.numpy())
+        assert np.array_equal(model.state_dict()[name].array, t.numpy())
     safetensors.save_file({"w": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "b.safetensors")
     with pytest.raises(ValueError, match="dtype 'BF16', which NumPy has not"):
         load(tmp_path / "b.safetensors")
@@ -157,7 +157,7 @@ def test_we_read_pytorchs_safetensors(tmp_path: Path) -> None:
 
 def test_entries_that_do_not_fit_leave_the_model_alone(path: Path) -> None:
     model = network()
-    before = {k: t.data.copy() for k, t in model.state_dict().items()}
+    before = {k: t.array.copy() for k, t in model.state_dict().items()}
     good = {k: a + 1 for k, a in before.items()}
     for change, text in [
         ({"0.weight": np.ones((4, 2))}, r"0\.weight"),
@@ -166,15 +166,15 @@ def test_entries_that_do_not_fit_leave_the_model_alone(path: Path) -> None:
         save({**good, **change}, path)
         with pytest.raises(RuntimeError, match=text):
             load(path, model)
-        equal({k: t.data for k, t in model.state_dict().items()}, before)
+        equal({k: t.array for k, t in model.state_dict().items()}, before)
     missing = {k: a for k, a in good.items() if k != "0.bias"}
     save(missing, path)
     with pytest.raises(RuntimeError, match=r"0\.bias"):
         load(path, model)
-    equal({k: t.data for k, t in model.state_dict().items()}, before)
+    equal({k: t.array for k, t in model.state_dict().items()}, before)
     load(path, model, strict=False)
     equal(
-        {k: t.data for k, t in model.state_dict().items()}, {**missing, "0.bias": before["0.bias"]}
+        {k: t.array for k, t in model.state_dict().items()}, {**missing, "0.bias": before["0.bias"]}
     )
 
 
@@ -218,10 +218,10 @@ FOREIGN: list[tuple[str, bytes, str]] = [
 def test_foreign_files_are_refused(path: Path, what: str, content: bytes, text: str) -> None:
     path.write_bytes(content)
     model = network()
-    before = {k: t.data.copy() for k, t in model.state_dict().items()}
+    before = {k: t.array.copy() for k, t in model.state_dict().items()}
     with pytest.raises(ValueError, match=rf"load: '.*model\{path.suffix}' is not a .*({text})"):
         load(path, model)
-    equal({k: t.data for k, t in model.state_dict().items()}, before)
+    equal({k: t.array for k, t in model.state_dict().items()}, before)
 
 
 def test_the_other_kind_under_a_wrong_suffix(tmp_path: Path) -> None:

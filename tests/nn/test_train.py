@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import Tensor, is_grad_enabled, manual_seed
-from autograd_lite.engine import tensor
+from autograd_lite import Tensor, is_grad_enabled, manual_seed, tensor
 from nn import CrossEntropyLoss, Linear, MSELoss, ReLU, Sequential
 from nn.data import DataLoader, TensorDataset
 from nn.optim import SGD, Adam
@@ -61,14 +60,14 @@ def test_fit_is_the_handwritten_loop() -> None:
             output = other(x)
             loss = loss_fn(output, y)
             losses += [loss.item()] * len(y)
-            right += int((output.data.argmax(1) == y.data).sum())
+            right += int((output.array.argmax(1) == y.array).sum())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
         assert history["loss"][epoch] == pytest.approx(np.mean(losses), rel=1e-6)
         assert history["accuracy"][epoch] == pytest.approx(right / 50)
     for p, q in zip(mine.parameters(), other.parameters(), strict=True):
-        assert np.array_equal(p.data, q.data)
+        assert np.array_equal(p.array, q.array)
     assert history["epoch"] == [1, 2, 3]
     assert not history.interrupted
 

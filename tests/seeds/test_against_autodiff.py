@@ -104,7 +104,7 @@ class System:
         for t in values.values():
             t.retain_grad()
         loss.backward()
-        grads = {name: t.grad.data for name, t in (p | values).items()}
+        grads = {name: t.grad.array for name, t in (p | values).items()}
         for name in {name.partition("[")[0] for name in grads if "[" in name}:
             grads[name] = np.stack([grads.pop(f"{name}[{k}]") for k in range(N)])
         return grads
@@ -115,8 +115,8 @@ class System:
         for i in range(1, LAYERS + 1):
             linear = nn.Linear(SIZES[i - 1], SIZES[i], dtype="float64")
             weight = params[f"W{i}"]
-            linear.weight.data[...] = weight.T if self.in_out else weight
-            linear.bias.data[...] = params[f"{self.bias}{i}"].ravel()
+            linear.weight.array[...] = weight.T if self.in_out else weight
+            linear.bias.array[...] = params[f"{self.bias}{i}"].ravel()
             layers.append(linear)
             if i < LAYERS:
                 name = self.hidden[i - 1]
@@ -126,7 +126,7 @@ class System:
 
     def parameters(self, network: nn.Sequential) -> Arrays:
         """The parameters of a network in the layout of the write-up."""
-        return self.laid_out({name: p.data for name, p in network.named_parameters()})
+        return self.laid_out({name: p.array for name, p in network.named_parameters()})
 
     def laid_out(self, arrays: Arrays) -> Arrays:
         """Arrays by dotted name, in the layout and with the names of the write-up."""
@@ -173,9 +173,9 @@ class System:
     def from_modules(self, network: nn.Sequential, x: Array, y: Array) -> Arrays:
         """The gradients of all that `manual` has, but for the last activation's."""
         _, values = self.run(network, x, y)
-        grads = self.laid_out({name: p.grad.data for name, p in network.named_parameters()})
+        grads = self.laid_out({name: p.grad.array for name, p in network.named_parameters()})
         for name, t in values.items():
-            grads[name] = t.grad.data.T if self.columns else t.grad.data
+            grads[name] = t.grad.array.T if self.columns else t.grad.array
         return grads
 
 
@@ -313,7 +313,7 @@ def pull(f: Callable[..., Tensor], g: Array | None, *arrays: Array) -> list[Arra
     """The gradients that autodiff sends from `g` to each of the arrays."""
     tensors = [Tensor(a, requires_grad=True) for a in arrays]
     f(*tensors).backward(g)
-    return [t.grad.data for t in tensors]
+    return [t.grad.array for t in tensors]
 
 
 def pulled(*args: Any) -> Callable[[], list[Array]]:
@@ -365,7 +365,7 @@ FORMULAS: dict[str, tuple[Callable[[], list[Array]], Callable[[], Sequence[Array
         for axis in (0, -1)
     },
     "softmax Jacobian": (
-        lambda: [ag.jacobian(lambda u: ag.softmax(u, 0), Tensor(row)).data for row in U],
+        lambda: [ag.jacobian(lambda u: ag.softmax(u, 0), Tensor(row)).array for row in U],
         lambda: list(formulas.softmax_jacobian(U)),
     ),
     **{
@@ -423,16 +423,16 @@ def test_hidden_layer(activation: str) -> None:
     delta_next = RNG.standard_normal((5, 2))
     u = Tensor(h @ w + b, requires_grad=True)
     (f(u) @ w_next).backward(delta_next)
-    delta = formulas.hidden_delta(delta_next, w_next, u.data, activation)
-    assert error(u.grad.data, delta) <= TOLERANCE
+    delta = formulas.hidden_delta(delta_next, w_next, u.array, activation)
+    assert error(u.grad.array, delta) <= TOLERANCE
     _, dw, db = pull(lambda h, w, b: f(h @ w + b) @ w_next, delta_next, h, w, b)
     assert error(dw, formulas.hidden_weight_grad(h, delta)) <= TOLERANCE
     assert error(db, formulas.hidden_bias_grad(delta)) <= TOLERANCE
     for wrong in (
         delta_next @ w_next.T,
-        formulas.hidden_delta(-delta_next, w_next, u.data, "relu"),
+        formulas.hidden_delta(-delta_next, w_next, u.array, "relu"),
     ):
-        assert error(u.grad.data, wrong) > TOLERANCE
+        assert error(u.grad.array, wrong) > TOLERANCE
 
 
 def test_a_linear_stack_is_one_layer() -> None:
@@ -442,8 +442,8 @@ def test_a_linear_stack_is_one_layer() -> None:
     t = Tensor(x, requires_grad=True)
     y = network(t)
     w, b = formulas.collapse(weights, biases)
-    assert error(y.data, x @ w + b) <= TOLERANCE
+    assert error(y.array, x @ w + b) <= TOLERANCE
     g = RNG.standard_normal(y.shape)
     y.backward(g)
-    assert error(t.grad.data, formulas.linear_in_out_back(g, x, w)[0]) <= TOLERANCE
-    assert error(y.data, x @ (w * (1 + 1e-11)) + b) > TOLERANCE
+    assert error(t.grad.array, formulas.linear_in_out_back(g, x, w)[0]) <= TOLERANCE
+    assert error(y.array, x @ (w * (1 + 1e-11)) + b) > TOLERANCE

@@ -42,7 +42,7 @@ class Checked:
         p = {name: Tensor(a, requires_grad=True) for name, a in params.items()}
         loss, _ = self.tensors(p, Tensor(x), y, **self.options)
         loss.backward()
-        self.errors.append(max(error(p[name].grad.data, grads["d" + name]) for name in p))
+        self.errors.append(max(error(p[name].grad.array, grads["d" + name]) for name in p))
         return value, grads
 
 

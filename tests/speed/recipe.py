@@ -130,7 +130,7 @@ def ours(data: Data, epochs: int, kind: str) -> Run:
                 yield "steps"
         yield "steps"
         with no_grad():
-            right = model(x_test).argmax(dim=1).data == data.labels_test
+            right = model(x_test).argmax(dim=1).array == data.labels_test
         yield Epoch(running, float(np.mean(right)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.tape import Array, fit
+from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ..mistakes.factors import named_factors, sizes
 from ..mistakes.table import SENTENCES
@@ -38,7 +38,7 @@ def judged_value(
     such as the batch size, is a convention."""
     if value is None:
         return (), scale
-    here = float(loss.data.item())
+    here = float(loss.array.item())
     coarse = 1e-9 if loss.dtype == np.float64 else 1e-5
 
     def near(c: float) -> bool:
@@ -103,7 +103,7 @@ def defer(
     own = {t: hand.own for t, hand in hands.items() if hand.own is not None}
 
     def near(t: Tensor, g: Array, right: Mapping[Tensor, Any]) -> bool:
-        return distance(g, np.asarray(right.get(t, 0 * g)))[1] <= tolerance(g, t.data)
+        return distance(g, np.asarray(right.get(t, 0 * g)))[1] <= tolerance(g, t.array)
 
     late = {
         t for t, g in own.items() if t.op is not None or (n in t.shape and near(t, g / n, true))
@@ -164,7 +164,7 @@ def at_kinks(loss: Tensor, t: Tensor, mine: Array, right: Array) -> bool:
             return False
         low, high = min(sides), max(sides)
         margin = 1e-3 * (high - low)
-        noise = 1e-8 * max(1.0, abs(float(loss.data.item())))
+        noise = 1e-8 * max(1.0, abs(float(loss.array.item())))
         if high - low <= noise or not low - margin <= mine[element] <= high + margin:
             return False
     return True
@@ -183,4 +183,4 @@ def summands(e: Edge) -> float:
     if e.node.op.name == "matmul" and e.g.ndim == 2:
         other, g = np.abs(e.node.args[1 - e.i]).mT, np.abs(e.g)
         return largest(other @ g if e.i else g @ other)
-    return largest(fit(np.abs(e.raw), e.p.data))
+    return largest(unbroadcast(np.abs(e.raw), e.p.array))

@@ -41,7 +41,7 @@ def check_loss(loss: Any) -> None:
             "compare: the loss does not require grad: nothing that it was computed from has "
             "requires_grad=True, or it was computed inside no_grad()"
         )
-    if loss.data.size != 1:
+    if loss.array.size != 1:
         raise RuntimeError(
             f"compare: the loss has shape {loss.shape} and must have one element; take its sum or "
             "mean, as the gradients by hand do"

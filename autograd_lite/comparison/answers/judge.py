@@ -153,7 +153,7 @@ def judge(hand: Hand, true: Array, local: Array, scale: float) -> Row:
 def scale_of(loss: Tensor) -> float:
     """The largest finite number among the loss and what it was made of: a loss of 0 may be a
     difference of large numbers."""
-    arrays = [loss.data, *(p.data for p in loss.parents if p is not None and p.requires_grad)]
+    arrays = [loss.array, *(p.array for p in loss.parents if p is not None and p.requires_grad)]
     return max(float(np.abs(a[np.isfinite(a)]).max(initial=0)) for a in arrays)
 
 

@@ -152,7 +152,7 @@ class Params:
 
 
 def as_floats(x: Any) -> Array:
-    return np.asarray(x.data if isinstance(x, Tensor) else x).astype(np.float64)
+    return np.asarray(x.array if isinstance(x, Tensor) else x).astype(np.float64)
 
 
 def as_data(x: Any) -> Array:

@@ -166,7 +166,7 @@ class Function:
             if name not in self.parameters
         }
         for name, p in self.parameters.items():
-            p.data = arrays[name]
+            p.array = arrays[name]
         words = like_numpy() if numpy_code else nullcontext()
         with words, enable_grad(), np.errstate(all="ignore"):
             y = self.forward(*tensors.values())
@@ -220,7 +220,7 @@ class Function:
                     others += not fits_not(e)
                     break
                 check_output(y)
-                if np.isfinite(y.data).all():
+                if np.isfinite(y.array).all():
                     if not any(len(set(t.shape)) < t.ndim for t in tape(y)):
                         return arrays
                     square = square or arrays  # such as x.T @ x, where it cannot be avoided
@@ -276,7 +276,7 @@ def as_input(value: Any) -> Array | Shape | None:
         return None
     if isinstance(value, tuple) and all(isinstance(n, int) for n in value):
         return value
-    a = np.array(value.data if isinstance(value, Tensor) else value)
+    a = np.array(value.array if isinstance(value, Tensor) else value)
     if a.dtype.kind not in "fiub":
         raise TypeError(
             f"check_backward: an input is a {type(value).__name__}; give arrays of numbers, or "
@@ -320,7 +320,7 @@ def judged(function: Function, backward: Callable[..., Any], arrays: Mapping[str
         y, tensors = function({name: a.copy() for name, a in arrays.items()}, numpy_code)
     with same_numbers(function.generators):  # last: what it keeps for its backward are arrays
         plain = function.on_arrays(arrays)
-    said = told_apart(plain, y.data) if plain is not None else ""
+    said = told_apart(plain, y.array) if plain is not None else ""
     if said:
         return Report(math.nan, (fault("forward()", said, y.shape),), None)
     y.name = "output" if "y" in tensors else "y"

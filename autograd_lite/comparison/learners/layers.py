@@ -195,7 +195,7 @@ class Trial:
             return False
         (right,) = grad_or_zeros((last.y,), (last.x,), (upstream,), False, True)
         (slope,) = grad_or_zeros((loss,), (last.y,), (np.ones(loss.shape),), False, True)
-        return distance(given, right.data)[1] > FINE and distance(upstream, slope.data)[1] > FINE
+        return distance(given, right.array)[1] > FINE and distance(upstream, slope.array)[1] > FINE
 
     def hinted(self, report: Report, steps: Sequence[Step], pulled: dict[str, Pulled]) -> Report:
         """The report with a hint at how to hand in what no gradient was found of."""
@@ -234,7 +234,7 @@ class Trial:
             if h is given:
                 h = h.clone()
             h.name = f"{name} output"
-            steps.append(Step(name, given, h, h.data.copy(), tensors[id(layer)]))
+            steps.append(Step(name, given, h, h.array.copy(), tensors[id(layer)]))
         criterion = deepcopy(self.criterion)
         return steps, on_tensors("loss", self.criterion.value, criterion.loss, h, self.y)
 
@@ -325,7 +325,7 @@ def unguarded(loss: Tensor, last: Step, grads: Mapping[str, Any]) -> tuple[Tenso
         mine = fitted(as_floats(grads[t.name]), t.shape) if t.name in grads else None
         if mine is not None:
             old, right = (
-                grad_or_zeros((x,), (t,), (np.ones(x.shape),), False, True)[0].data
+                grad_or_zeros((x,), (t,), (np.ones(x.shape),), False, True)[0].array
                 for x in (loss, new[loss])
             )
             if distance(mine, right)[1] <= FINE < distance(mine, old)[1]:
@@ -349,7 +349,7 @@ def differing(
         apart = told_apart(a, step.value)
         if apart:
             return fault(f"{step.name}.forward()", apart, step.value.shape)
-    apart = told_apart(np.array(value), loss.data.reshape(()))
+    apart = told_apart(np.array(value), loss.array.reshape(()))
     return fault("loss", apart) if apart else None
 
 

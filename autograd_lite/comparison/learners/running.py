@@ -122,7 +122,7 @@ def reported(
         report = compare(loss, fine, Named(wanted))
     else:
         rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
-        report = Report(loss=float(loss.data.item()), rows=tuple(rows), witness=None)
+        report = Report(loss=float(loss.array.item()), rows=tuple(rows), witness=None)
     told = {row.name for row in problems}
     kept = (row for row in report.rows if not (row.verdict == ABSENT and row.name in told))
     return replace(report, rows=(*problems, *kept))

@@ -92,11 +92,11 @@ class Updates:
             right = tuple(Tensor(np.zeros(t.shape)) for t in inputs)
         else:
             right = grad_or_zeros((step.y,), inputs, (upstream,), False, True)
-            if self.moving and self.updated_too_soon(layer, step, did, upstream, right[0].data):
+            if self.moving and self.updated_too_soon(layer, step, did, upstream, right[0].array):
                 diagnosis = Diagnosis(*said("updated-weights", "updated-too-soon")[0], True)
                 self.said.setdefault(step.x.name, []).append(diagnosis)
         for (p, t), local in zip(step.params.items(), right[1:], strict=True):
-            self.read_parameter(step.name, p, t, did, local.data)
+            self.read_parameter(step.name, p, t, did, local.array)
 
     def read_parameter(self, layer: str, p: str, t: Tensor, did: Pulled, local: Array) -> None:
         """Take in the kept gradient of a parameter, or its step; `local` is what follows from the
@@ -140,10 +140,10 @@ class Updates:
         (twin,) = self.params.copies((layer,))
         for p, a in did.after.items():
             self.params.put(twin, p, Tensor(a))
-        x = Tensor(step.x.data.copy(), requires_grad=True)
+        x = Tensor(step.x.array.copy(), requires_grad=True)
         with like_numpy(), enable_grad(), same_numbers(generators([twin])):
             y = twin.forward(x)
-        return distance(given, grad_or_zeros((y,), (x,), (upstream,), False)[0].data)[1] <= FINE
+        return distance(given, grad_or_zeros((y,), (x,), (upstream,), False)[0].array)[1] <= FINE
 
     def settle(self) -> None:
         """Hand in the steps as gradients.

@@ -38,10 +38,10 @@ class Fits:
     def __init__(self, back: Backward, raw: Mapping[Tensor, Array]) -> None:
         self.back = back
         self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
-        self.coarse = {t: tolerance(g, t.data) for t, g in raw.items()}
+        self.coarse = {t: tolerance(g, t.array) for t, g in raw.items()}
         self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
         counts = {
-            t.args[0].size // max(t.data.size, 1)
+            t.args[0].size // max(t.array.size, 1)
             for t in back.nodes
             if t.op is not None and t.op.name == "mean"
         }

@@ -167,7 +167,7 @@ class Guesses:
 
                 def change(part: Array, e: Any, sum_wrongly: Any = sum_wrongly) -> Array:
                     g = np.asarray(sum_wrongly(e.raw, stretched(e.raw.shape, e.p.shape)))
-                    return g.reshape(e.p.shape) if g.size == e.p.data.size else g
+                    return g.reshape(e.p.shape) if g.size == e.p.array.size else g
 
                 names: Names = ((slug, sentence),)
                 if slug == "bias-not-summed" and spot.edges[0].node.op.name != "add":
@@ -192,7 +192,7 @@ class Guesses:
         if w is None or w.raw.ndim != 2:
             return
         sums = np.add.reduce(w.raw, axis=0 if w.i else 1)
-        if sums.size == e.p.data.size:
+        if sums.size == e.p.array.size:
             yield from self.attempt(spot, sums.reshape(e.p.shape), said("bias-from-weight"))
 
     # ---- products
@@ -261,12 +261,12 @@ class Guesses:
             e.node.serial: e
             for p in self.places
             for e in self.back.into.get(p, ())
-            if e.node.op.name in STATISTICS and e.node.data.size > 1
+            if e.node.op.name in STATISTICS and e.node.array.size > 1
         }
         arcs = [found[serial] for serial in sorted(found, reverse=True)]
         for group in [*((e,) for e in arcs), *itertools.pairwise(arcs)]:
             e = group[-1]
-            n = e.p.data.size // e.node.data.size
+            n = e.p.array.size // e.node.array.size
             r = n / (n - 1) if n > 2 else 1.0
             choices = [("batchnorm-constant", 0.0)]
             choices += [("bessel", c) for c in (r, 1 / r, math.sqrt(r), math.sqrt(1 / r)) if r != 1]
@@ -293,10 +293,10 @@ class Guesses:
         """A gradient that is zero where a value is larger than some bound: of small matrices, every
         bound is tried."""
         for p in self.back.made:
-            small = p.op is not None and p.ndim > 1 and p.data.size <= 100 and not is_weight(p)
+            small = p.op is not None and p.ndim > 1 and p.array.size <= 100 and not is_weight(p)
             if not small or self.t not in self.fits.below.get(p, ()):
                 continue
-            for x in [p.data, *(e.node.data for e in self.back.into.get(p, ()))]:
+            for x in [p.array, *(e.node.array for e in self.back.into.get(p, ()))]:
                 for bound in np.unique(np.abs(x))[:-1] if x.shape == p.shape else ():
                     inside = np.abs(x) <= bound
                     names = said("value-clipped", low=-bound, high=bound)
@@ -321,22 +321,22 @@ class Guesses:
     def without_upstream(self) -> Iterator[Guess]:
         """The arriving gradient is not used: as if it were ones."""
         for spot in self.spots:
-            if len(spot.edges) != 1 or spot.edges[0].node.data.size < 2:
+            if len(spot.edges) != 1 or spot.edges[0].node.array.size < 2:
                 continue
             (e,) = spot.edges
             alike = (e.g == e.g.flat[0]).all()
-            bare = next((a for a in edges(e.node, np.ones_like(e.node.data)) if a.i == e.i), None)
+            bare = next((a for a in edges(e.node, np.ones_like(e.node.array)) if a.i == e.i), None)
             if bare is not None and not alike and np.ptp(bare.part):  # else it is a placeholder
                 yield from self.attempt(spot, bare.part, said("upstream-missing"))
 
     def penalties(self) -> Iterator[Guess]:
         """A multiple of the weight itself, or of its sign."""
         t, mine = self.t, self.fits.target[self.t]
-        if t.op is not None or t.data.size < 3 or mine.shape != t.shape:
+        if t.op is not None or t.array.size < 3 or mine.shape != t.shape:
             return
-        if distance(mine, ratio(mine, t.data) * t.data)[1] <= self.fits.coarse[t]:
+        if distance(mine, ratio(mine, t.array) * t.array)[1] <= self.fits.coarse[t]:
             return  # nothing but a multiple of it: that is a factor, as of the mean of x * x
-        for words, w in (("penalty", t.data), ("penalty-1", np.sign(t.data))):
+        for words, w in (("penalty", t.array), ("penalty-1", np.sign(t.array))):
             if not (np.abs(w) == np.abs(w.flat[0])).all() or len(np.unique(w)) == 2 < w.size - 1:
                 found = self.fit(t, 0, w, "any")
                 if found:
@@ -392,7 +392,7 @@ class Guesses:
 
     def cut_off(self, zero: Array, right: Array) -> Iterator[Names]:
         """The gradient is zero where a value is outside of some bounds."""
-        for x in [self.t.data, *(e.node.data for e in self.back.into.get(self.t, ()))]:
+        for x in [self.t.array, *(e.node.array for e in self.back.into.get(self.t, ()))]:
             inside = x[~zero & (right != 0)] if x.shape == zero.shape else x[:0]
             low, high = inside.min(initial=np.inf), inside.max(initial=-np.inf)
             if inside.size and ((x[zero] < low) | (x[zero] > high)).all():

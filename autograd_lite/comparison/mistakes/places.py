@@ -9,7 +9,7 @@ import numpy as np
 
 from ...engine import ops
 from ...engine.modes import enable_grad
-from ...engine.tape import Array, fit
+from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ..answers.judge import spreads
 from ..replay import Backward, Change, Edge, always, times
@@ -117,7 +117,7 @@ def single_slopes(e: Edge, product: Tensor) -> Iterator[tuple[Array, Array, Arra
     if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**7:
         return
     single = x[:, :, None] * w[None]
-    bias = e.p.data - product.data
+    bias = e.p.array - product.array
     op, kw = e.node.op, e.node.kw
     for at in (single, single + bias[:, None, :]):
         with np.errstate(all="ignore"):
@@ -166,11 +166,11 @@ def run_on(row: Mistake, e: Edge, g: Any, y: Any, inputs: Any) -> Any:
 
 def run(row: Mistake, e: Edge) -> Any:
     """What the wrong rule of `row` gives for an edge; a pair if it has a free factor."""
-    given = run_on(row, e, e.g, e.node.data, e.node.args)
+    given = run_on(row, e, e.g, e.node.array, e.node.args)
     if row.free or e.node.op.name == "matmul":
         return given
     given = np.asarray(given)
-    return fit(given, e.p.data) if spreads(e.p.shape, given.shape) else given
+    return unbroadcast(given, e.p.array) if spreads(e.p.shape, given.shape) else given
 
 
 def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -253,10 +253,10 @@ class Search(Fits):
         out = self.labels.get(node, "y")
         out = out if out.isidentifier() else "y"
         symbols = [as_symbol(name, a) for name, a in zip(names, node.args, strict=True)]
-        g, y = Symbol("g", np.ones_like(node.data)), Symbol(out, node.data)
+        g, y = Symbol("g", np.ones_like(node.array)), Symbol(out, node.array)
         try:
             yours = str(run_on(row, e, g, y, symbols))
-            right = formulas(node.op, node.data, node.args, node.kw, names, out)[1][e.i]
+            right = formulas(node.op, node.array, node.args, node.kw, names, out)[1][e.i]
         except (ValueError, TypeError, AttributeError, IndexError):
             return ""
         text = f"yours {yours}, right {right}"

@@ -1,0 +1,86 @@
+"""The chain rule, once for every reader: a tape read once, and gradients sent back along its edges.
+
+`engine.tape.pull` is its tuned twin, which `backward()` runs; a test holds the two equal bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import add
+from typing import Any, NamedTuple
+
+from ..engine.tape import before, tape, unbroadcast
+
+__all__ = ["Edge", "Tape", "numbers", "reverse"]
+
+
+class Edge(NamedTuple):
+    """Input `i` of `node`, the tensor `p` as it was then, and the rule that a gradient comes by."""
+
+    node: Any
+    i: int
+    p: Any
+    rule: Callable[..., Any]
+
+
+def recorded_inputs(node: Any) -> list[Any]:
+    """The inputs of a node as they were when it was computed: a Tensor, or None for another."""
+    return [p if p is None else before(p, node.serial) for p in node.parents]
+
+
+class Tape:
+    """What roots were computed from: `nodes` oldest first, `inputs` of each, `edges` of each.
+
+    Edges lead to inputs that require grad and have a rule. RuntimeError for a released record.
+    """
+
+    def __init__(
+        self, *roots: Any, inputs: Callable[[Any], list[Any]] = recorded_inputs, nodes: Any = None
+    ) -> None:
+        self.nodes: list[Any] = tape(*roots) if nodes is None else nodes
+        self.inputs: dict[Any, list[Any]] = {t: inputs(t) for t in self.nodes}
+        self.edges: dict[Any, list[Edge]] = {
+            t: [
+                Edge(t, i, p, rule)
+                for i, (p, rule) in enumerate(zip(found, t.op.rules if t.op else ()))  # noqa: B905
+                if p is not None and p.requires_grad and rule is not None
+            ]
+            for t, found in self.inputs.items()
+        }
+
+
+def added(t: Any, parts: list[Any]) -> Any:
+    """The whole gradient of a tensor: what arrived, added up in that order."""
+    return reduce(add, parts)
+
+
+def reverse(
+    tape: Tape,
+    seed: Any,
+    send: Callable[[Edge, Any], Any],
+    total: Callable[[Any, list[Any]], Any] = added,
+) -> Iterator[tuple[Any, Any]]:
+    """The chain rule: every tensor that gradients reach, newest first, with its whole gradient.
+
+    `seed` is the gradient of the newest tensor of the tape, `send(edge, g)` what goes back along an
+    edge from a tensor whose whole gradient is `g`, `total(t, parts)` the sum of what arrived.
+
+    >>> x = tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> [g.item() for _, g in reverse(Tape(y), np.float32(1), numbers)]
+    [1.0, 6.0]
+    """
+    arrived = {tape.nodes[-1]: [seed]}
+    for t in reversed(tape.nodes):
+        if t in arrived:
+            g = total(t, arrived.pop(t))
+            yield t, g
+            for edge in tape.edges[t]:
+                arrived.setdefault(edge.p, []).append(send(edge, g))
+
+
+def numbers(edge: Edge, g: Any) -> Any:
+    """What the rule of an edge makes of a gradient, on the recorded arrays."""
+    node = edge.node
+    return unbroadcast(edge.rule(g, node.array, *node.args, **node.kw), edge.p.array)
