@@ -38,7 +38,8 @@ class Op:
     operator that writes it; `activation`, whether it is a nonlinearity of layers; `mask`, whether
     its slope is one of two numbers; `view`, whether the output may share memory with the first
     input; `named`, whether a formula shows its name and not what its forward function does; `quiet`,
-    which of NumPy's warnings it reaches an exact limit through ("over", "divide").
+    which of NumPy's warnings it reaches an exact limit through ("over", "divide"); `example`, a function
+    that gives inputs and metadata to show it on, where those of its kind do not do.
 
     >>> square = Op("square", lambda x: x * x, lambda g, y, x: g * 2 * x)
     >>> float(square(3.0))
@@ -47,6 +48,7 @@ class Op:
 
     __slots__ = (
         "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "doc",
+        "example",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +65,7 @@ class Op:
         named: bool = False,
         quiet: str = "",
         doc: str = "",
+        example: Callable[[], tuple[tuple[Any, ...], dict[str, Any]]] | None = None,
     ) -> None:
         self.name = name
         self.forward = forward
@@ -77,6 +80,7 @@ class Op:
         self.named = named
         self.quiet = quiet
         self.doc = doc
+        self.example = example
 
     @property
     def ufunc(self) -> Any:

@@ -467,3 +467,40 @@ for name, sign in {
     table[name].sign = sign
 table["sigmoid"].quiet = "over"
 table["logsumexp"].quiet = "divide"
+
+
+def _examples() -> None:
+    """What rows are shown on whose kind does not tell (for now here; rows will say it themselves)."""
+    x = np.linspace(0.2, 0.9, 6).reshape(2, 3)
+    v = x[0]
+    for op, inputs, kw in (
+        (power, (v,), {"p": 3}),
+        (leaky_relu, (v,), {"slope": 0.01}),
+        (elu, (v,), {"alpha": 1.0}),
+        (clip, (v,), {"low": 0.0, "high": 1.0}),
+        (hardtanh, (v,), {"low": -1.0, "high": 1.0}),
+        (where, (v > 0.3, v, v), {}),
+        (cumsum, (v,), {"axis": 0}),
+        (prod, (v,), {}),
+        (prod_others, (v,), {}),
+        (einsum, (x, x.T), {"spec": "ij,jk->ik"}),
+        (reshape, (x,), {"shape": (3, 2)}),
+        (permute, (x,), {"axes": (1, 0)}),
+        (mT, (x,), {}),
+        (flip, (v,), {"axis": (0,)}),
+        (expand, (v,), {"shape": (2, 3)}),
+        (cast, (v,), {"dtype": "float64"}),
+        (getitem, (v,), {"index": slice(0, 2)}),
+        (scatter_add, (v,), {"shape": (4,), "index": slice(0, 3)}),
+        (put, (v, v[:2]), {"index": slice(0, 2)}),
+        (nll, (x, np.array([0, 2])), {"n": 2}),
+        (pad, (v,), {"width": ((1, 1),), "value": 0.0}),
+        (concatenate, (v, v), {"axis": 0}),
+        (stack, (v, v), {"axis": 0}),
+    ):
+        op.example = lambda inputs=inputs, kw=kw: (inputs, kw)
+    for op in (var, std):
+        op.example = lambda: ((v,), {"axis": None, "keepdims": False, "correction": 1})
+
+
+_examples()
