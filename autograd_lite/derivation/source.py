@@ -335,7 +335,7 @@ class Source:
         if parameters:
             self.add([f"{INDENT}try:"])
             for a in parameters:
-                key = numpy.quoted(key_of(a, self.program))
+                key = numpy.quoted(a.key)
                 self.add([f"{INDENT * 2}{a.symbol.name} = parameters[{key}]"])
             self.add([f"{INDENT}except KeyError as name:"])
             message = 'f"backprop: parameters has no {name}"'
@@ -364,7 +364,7 @@ class Source:
         self.add([""])
         self.add([f"{INDENT}return {program.loss.name}, {{"])
         for a, s in gradients(program):
-            key = numpy.quoted(key_of(a, program))
+            key = numpy.quoted(a.key)
             self.add([f"{INDENT * 2}{key}: {s.target.name},"], s)
         self.add([f"{INDENT}}}"])
 
@@ -474,10 +474,3 @@ def execute(code: Any, names: dict[str, Any]) -> dict[str, Any]:
     """Run compiled lines of a program, which hold its formulas and no foreign text."""
     exec(code, names)  # noqa: S102
     return names
-
-
-def key_of(a: Any, program: Program) -> str:
-    """What an argument is called in the dictionaries: its label if no other has it, else its name,
-    which is no such label."""
-    same = [b for b in program.arguments if b.label == a.label]
-    return a.label if a.label and len(same) == 1 else a.symbol.name

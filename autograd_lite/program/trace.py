@@ -37,6 +37,9 @@ class Argument:
     made: Op | None = None  # the operation that computed it, where that is not on the record
     use: Op | None = None  # the first operation that takes it
     place: int = 0  # as which input
+    key: str = (
+        ""  # what it is called in dictionaries: its label, or its name where others have that
+    )
 
 
 @dataclass(eq=False)
