@@ -25,8 +25,9 @@ from .creation import (
 from .engine import backward, inplace, operators, protocol  # methods of Tensor
 from .engine.arrays import get_default_dtype, set_default_dtype
 from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from .engine.op import Op, ops, public
+from .engine.op import Op, public
 from .engine.rules import *
+from .engine.rules import ops
 from .engine.tape import tape
 from .engine.tensor import Tensor, as_tensor, tensor
 from .origin import Place, origin_of, record_lines

@@ -22,12 +22,13 @@ from ..engine import modes
 from ..engine.arrays import plain_index
 from ..engine.axes import from_zero
 from ..engine.modes import mode, no_grad
-from ..engine.op import Op, ops
+from ..engine.op import Op
+from ..engine.rules import ops
 from ..engine.tape import check_versions, unbroadcast
 from ..engine.tensor import Tensor, record, tick, wrap
 from ..origin import counting
-from ..program.expr import Symbol, ruled
-from ..program.trace import QUIET, Argument, Program, Statement, full_of_ones, leaf, run
+from ..program.expr import Symbol, full, leaf, ruled, total
+from ..program.trace import QUIET, Argument, Program, Statement, full_of_ones, run
 from .guards import Captured, Untraceable
 
 __all__ = ["Reader", "Recorder", "Source"]
@@ -492,7 +493,7 @@ class Reader:
     def backward(self, nodes: list[Any]) -> None:
         root = self.loss.array
         first = leaf(np.ones(root.shape, root.dtype))
-        self.state(first, Symbol("full", first.value, (), full_of_ones(root)))
+        self.state(first, Symbol(full, first.value, (), full_of_ones(root)))
         arrived: dict[int, list[Symbol]] = {id(self.loss): [first]}
         leaves: dict[int, Tensor] = {}
         for node in reversed(nodes):
@@ -529,5 +530,5 @@ class Reader:
         if len(targets) == 1:
             return targets[0]
         g = leaf(targets[0].value)
-        self.state(g, Symbol("total", g.value, tuple(targets), {}))
+        self.state(g, Symbol(total, g.value, tuple(targets), {}))
         return g

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.op import Op
 from ..engine.tensor import Tensor
 from ..program.names import Names, constant, count, number, rounded, words
 from .fold import COPIES, HIDDEN, Folded
@@ -20,14 +21,10 @@ from .read import Reader, Use
 __all__ = ["Writer"]
 
 FAMILIES = {
-    "product": "matmul einsum",
-    "arithmetic": "add sub mul div neg pow power maximum minimum where abs clip",
-    "activation": "relu leaky_relu elu softplus sigmoid tanh erf hardtanh exp log log1p expm1 sqrt "
-    "sin cos tan sinh cosh arctan",
-    "reduction": "sum mean max min var std norm logsumexp softmax log_softmax nll prod "
-    "prod_others cumsum",
-}
-FAMILY = {op: family for family, ops in FAMILIES.items() for op in ops.split()}
+    "curve": "activation", "arithmetic": "arithmetic", "comparison": "arithmetic",
+    "product": "product", "reduction": "reduction", "along": "reduction", "loss": "reduction",
+    "view": "shape", "pick": "shape",
+}  # fmt: skip
 ARRAY = re.compile(r"array\((\[(?:[-\d., \[\]]|True|False)*\]), dtype='\w+'\)")
 LONG = 40  # characters of an array, from which on a formula has its shape instead
 OVERWRITTEN = "changed in place since: the values are gone"
@@ -158,13 +155,14 @@ class Writer:
                 self.names.operation(serial, t)
         self.symbols = self.names.settle()
 
-    def second_of(self, t: Tensor) -> str:
+    def second_of(self, t: Tensor) -> Op | None:
         """The first operation that uses a leaf, if as its second input."""
         for user in self.users.get(t.serial, ())[:1]:
             first = self.read.uses[user.serial][0]
             if first is None or self.drawn(first.source) is not t:
-                return user.op.name
-        return ""
+                op: Op = user.op
+                return op
+        return None
 
     def symbol(self, t: Tensor) -> str:
         return self.symbols[self.drawn(t).serial]
@@ -190,7 +188,7 @@ class Writer:
     def op_cards(self) -> None:
         for t in self.shown:
             node = Node(self.key(t), "op", t.op.name, str(t.shape))
-            node.family = FAMILY.get(t.op.name, "shape")
+            node.family = family(t)
             node.symbol = self.symbols[t.serial]
             node.path = self.read.paths.get(t.serial, "")
             node.step = self.read.steps.get(t.serial, 0)
@@ -532,6 +530,14 @@ class Writer:
             if path.startswith(f"{first}."):
                 title = starred([f"{other}{path[len(first) :]}" for other in others])
         return Box(title, self.read.modules.what_is(path))
+
+
+def family(t: Tensor) -> str:
+    """The family, which is the colour, of an operation's card, by its kind.
+
+    One that does not say its kind is drawn as most are: a curve of one input, or arithmetic.
+    """
+    return FAMILIES[t.op.kind or ("curve" if len(t.args or "1") == 1 else "arithmetic")]
 
 
 def brief(formula: str) -> str:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ..op import ops as ops
 from ..op import public
 from . import arithmetic, curves, products, questions, reductions, shape
 
