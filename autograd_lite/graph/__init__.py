@@ -16,7 +16,7 @@ from ..engine.tensor import Tensor, tensor
 from ..origin import record_lines
 from . import dot, film, mermaid, render, text
 from .cards import Writer
-from .fold import fold
+from .collapse import fold
 from .model import Drawing
 from .read import Reader
 from .render import GraphRenderError

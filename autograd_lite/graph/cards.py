@@ -11,8 +11,8 @@ import numpy as np
 from ..engine.op import Op
 from ..engine.tensor import Tensor
 from ..program.names import Names, constant, count, number, rounded, words
-from .fold import COPIES, HIDDEN, Folded
-from .frames import frames_of, no_numbers, size_of
+from .collapse import COPIES, HIDDEN, Folded
+from .facts import frames_of, no_numbers, size_of
 from .layout import in_reading_order, lay_out
 from .model import Box, Drawing, Edge, Node, order
 from .modules import common, spoken_path

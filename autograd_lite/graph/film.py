@@ -15,7 +15,7 @@ from typing import Any
 
 from ..program.names import number, typeset, words
 from . import dot, render, text
-from .frames import Facts, Frame, Gift
+from .facts import Facts, Frame, Gift
 from .model import Drawing, Edge, Node
 from .theme import COLOURS, LIGHT
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .frames import Frame
+from .facts import Frame
 
 __all__ = ["Drawing", "Edge", "Box", "Node", "order"]
 

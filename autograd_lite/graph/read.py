@@ -11,7 +11,7 @@ import numpy as np
 from ..engine.modes import no_grad
 from ..engine.tape import before, pull, walk
 from ..engine.tensor import Tensor
-from .frames import Facts, size_of
+from .facts import Facts, size_of
 from .modules import Modules, paths_of
 
 __all__ = ["Reader", "Use"]

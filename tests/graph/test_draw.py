@@ -12,7 +12,7 @@ from autograd_lite.engine import functions as F
 from autograd_lite.engine.op import KINDS, table
 from autograd_lite.graph import draw
 from autograd_lite.graph.cards import FAMILIES
-from autograd_lite.graph.fold import LIMIT
+from autograd_lite.graph.collapse import LIMIT
 from autograd_lite.graph.model import Node
 from autograd_lite.graph.theme import LIGHT
 from autograd_lite.program.names import number

@@ -23,7 +23,7 @@ from autograd_lite import (
     zeros,
 )
 from autograd_lite.graph import draw
-from autograd_lite.graph.fold import REPEATS
+from autograd_lite.graph.collapse import REPEATS
 
 
 @pytest.fixture(autouse=True)
