@@ -12,19 +12,13 @@ import textwrap
 from collections.abc import Iterable
 
 from ..program.names import number, typeset, words
-from .model import Drawing, Edge, Node
-from .theme import THEMES
+from .model import Arrow, Card, Drawing
+from .theme import THEMES, VERDICTS
 
 SANS, MONO = "Arial", "Courier New"
 WIDE = 36  # characters of a formula on one line
 HEAD, TAIL = 84, 240  # widths of the two columns of a card
 VANISHING = 1e-7
-# a sign besides the colour, and the colour, of every verdict of `compare`
-SIGNS = {
-    "ok": ("●", "right"), "ok, other convention": ("●", "right"), "wrong here": ("■", "wrong"),
-    "inherited": ("▲", "doubt"), "too small to judge": ("○", "doubt"),
-    "not handed in": ("○", "quiet"),
-}  # fmt: skip
 
 
 def escape(text: str) -> str:
@@ -78,7 +72,7 @@ class Page:
         self.drawing, self.colour, self.direction = drawing, palette, direction
         self.formulas = any(node.forward for node in drawing.nodes)
         self.beside = {node.key: node.beside for node in drawing.nodes}
-        self.held: dict[str, list[Node]] = {}
+        self.held: dict[str, list[Card]] = {}
         for node in drawing.nodes:
             self.held.setdefault(node.path, []).append(node)
         self.rows: dict[str, list[str]] = {}  # edges on one rank, by the operation they lead to
@@ -195,7 +189,7 @@ class Page:
 
     # ---- cards
 
-    def card(self, node: Node) -> dict[str, object]:
+    def card(self, node: Card) -> dict[str, object]:
         label = getattr(self, f"{node.kind}_card")(node)
         tip = " ".join(part for part in (node.title, node.shape, node.value) if part)
         tip = escape(words(tip))
@@ -204,7 +198,7 @@ class Page:
             "tooltip": tip,
         }  # fmt: skip
 
-    def op_card(self, node: Node) -> str:
+    def op_card(self, node: Card) -> str:
         colour = self.colour
         tone, ground = colour[node.family], colour[f"{node.family} ground"]
         right = self.number(f"= {node.value}" if node.value else node.shape, "quiet", "wrong ink")
@@ -233,7 +227,7 @@ class Page:
         rows += [cell(font(line, SANS, 10, colour["quiet"]), colspan=2) for line in node.lines]
         return self.judged(node, rows, tone, colour["card"], 58)
 
-    def judged(self, node: Node, rows: list[str], tone: str, ground: str, wide: int) -> str:
+    def judged(self, node: Card, rows: list[str], tone: str, ground: str, wide: int) -> str:
         """A card with what is to be noted: values that are no numbers, and how `compare` has judged
         its tensor: a sign, the verdict, what explains it."""
         if node.alarm:
@@ -241,7 +235,7 @@ class Page:
             rows = [*rows, cell(text, colspan=2)]
         if not node.verdict:
             return table(rows, color=tone, bgcolor=ground)
-        sign, kind = SIGNS[node.verdict]
+        sign, kind = VERDICTS[node.verdict]
         shade = f"{kind} ink" if kind in ("wrong", "doubt") else kind
         says = font(f"{sign} {node.verdict}", SANS, 10.5, self.colour[shade], bold=True)
         said, *why = [*node.mistakes, ""]
@@ -266,7 +260,7 @@ class Page:
         top = {"valign": "top"} if len(lines) > 1 else {}
         return cell(left, width=HEAD, **top) + cell(right, width=TAIL, balign="left")
 
-    def gradient(self, node: Node) -> str:
+    def gradient(self, node: Card) -> str:
         """What a card says about its gradient."""
         return self.number(node.grad, "gradient", "alarm")
 
@@ -275,13 +269,13 @@ class Page:
         tone = bad if re.search(r"\b(NaN|inf)\b", text) else usual
         return font(typeset(text) or " ", MONO, 10, self.colour[tone])
 
-    def parameter_card(self, node: Node) -> str:
+    def parameter_card(self, node: Card) -> str:
         return self.leaf_card(node, "parameter")
 
-    def input_card(self, node: Node) -> str:
+    def input_card(self, node: Card) -> str:
         return self.leaf_card(node, "input")
 
-    def leaf_card(self, node: Node, kind: str) -> str:
+    def leaf_card(self, node: Card, kind: str) -> str:
         colour = self.colour
         rows = [
             cell(font(node.title, SANS, 12, colour[f"{kind} ink"], bold=True), width=128)
@@ -299,7 +293,7 @@ class Page:
             rows.append(cell(font(facts, SANS, 10, colour["quiet"]), colspan=2))
         return self.judged(node, rows, colour[kind], colour[f"{kind} ground"], 46)
 
-    def module_card(self, node: Node) -> str:
+    def module_card(self, node: Card) -> str:
         colour = self.colour
         rows = [
             cell(font(node.title, SANS, 13, colour["ink"], bold=True), width=128)
@@ -309,12 +303,12 @@ class Page:
         ]
         return self.judged(node, rows, colour["module frame"], colour["module ground"], 52)
 
-    def hidden_card(self, node: Node) -> str:
+    def hidden_card(self, node: Card) -> str:
         text = font(node.title, SANS, 12, self.colour["data"], bold=True)
         rows = [cell(text, width=296, align="center")]
         return table(rows, color=self.colour["faint"], bgcolor=self.colour["shape ground"])
 
-    def result_card(self, node: Node) -> str:
+    def result_card(self, node: Card) -> str:
         colour = self.colour
         parts = [cell(font(node.title, SANS, 14, colour["result ink"], bold=True))]
         for text in (node.shape, node.value):
@@ -324,14 +318,14 @@ class Page:
             parts.append(cell(font(node.grad, MONO, 12, colour["result gradient"])))
         return table(["".join(parts)], border=0, bgcolor=colour["result ground"], padding=7)
 
-    def note_card(self, node: Node) -> str:
+    def note_card(self, node: Card) -> str:
         lines = textwrap.wrap(node.title, 58)
         rows = [cell(font(lines, SANS, 11, self.colour["note ink"]), balign="left")]
         return table(rows, color=self.colour["note"], bgcolor=self.colour["note ground"], padding=8)
 
     # ---- edges
 
-    def edge(self, edge: Edge, i: int, beside: bool = False, flipped: bool = False) -> str:
+    def edge(self, edge: Arrow, i: int, beside: bool = False, flipped: bool = False) -> str:
         style, label = self.stroke(edge, flipped)
         if edge.spine:
             style["weight"] = 60
@@ -351,7 +345,7 @@ class Page:
         ends = (edge.target, edge.source) if flipped else (edge.source, edge.target)
         return f"{ends[0]} -> {ends[1]} {attributes(style)};"
 
-    def stroke(self, edge: Edge, flipped: bool) -> tuple[dict[str, object], str]:
+    def stroke(self, edge: Arrow, flipped: bool) -> tuple[dict[str, object], str]:
         """How an edge is drawn, and the number on it."""
         colour, view = self.colour, self.drawing.view
         forth, back = ("back", "forward") if flipped else ("forward", "back")
@@ -383,7 +377,7 @@ class Page:
         return style | {"color": ":".join(pair[::-1] if flipped else pair), "dir": "both"}, label
 
 
-def spoken(edge: Edge) -> str:
+def spoken(edge: Arrow) -> str:
     """The gradients of an edge: one number, or the smallest and the largest of several."""
     if len(set(edge.grads)) == 1:
         return number(edge.grads[0])

@@ -15,9 +15,9 @@ from typing import Any
 
 from ..program.names import number, typeset, words
 from . import dot, render, text
-from .facts import Facts, Frame, Gift
-from .model import Drawing, Edge, Node
-from .theme import COLOURS, LIGHT
+from .facts import Facts
+from .model import Arrow, Card, Drawing, Gift, Panel
+from .theme import COLOURS, LIGHT, VERDICTS
 
 MANY = 8  # parts of one gradient; of more the norms are told, not the values
 
@@ -145,7 +145,7 @@ def recoloured() -> str:
 def listing(drawing: Drawing, why: str) -> str:
     """The cards as text, where there is no renderer."""
     nodes = {node.key: node for node in drawing.nodes}
-    into: dict[str, list[Edge]] = {}
+    into: dict[str, list[Arrow]] = {}
     for edge in drawing.edges:
         into.setdefault(edge.target, []).append(edge)
     cards = []
@@ -210,15 +210,15 @@ def plain(x: Any) -> Any:
     return number(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
-def card(node: Node, drawing: Drawing, put: Any, add: Any) -> dict[str, Any]:
+def card(node: Card, drawing: Drawing, put: Any, add: Any) -> dict[str, Any]:
     """What the panel shows of a card; what is empty is left out."""
-    frame = drawing.frames.get(node.key, Frame())
+    panel = drawing.panels.get(node.key, Panel())
     facts = node.lines if node.kind == "op" else [*node.lines, node.value, node.grad]
     if node.kind in ("module", "hidden"):
         facts = [*facts, *flows(node, drawing)]
     facts = [*facts, node.alarm]
-    if frame.times > 1:
-        facts = [*facts, f"One card for {frame.times} alike; these are the numbers of the first."]
+    if panel.times > 1:
+        facts = [*facts, f"One card for {panel.times} alike; these are the numbers of the first."]
     shown = {
         "kind": node.kind,
         "family": node.family,
@@ -227,29 +227,29 @@ def card(node: Node, drawing: Drawing, put: Any, add: Any) -> dict[str, Any]:
         "shape": node.shape,
         "label": ", ".join(spoken_name(node)),
         "lines": [typeset(fact) for fact in facts if fact],
-        "verdict": " ".join([dot.SIGNS[node.verdict][0], node.verdict]) if node.verdict else "",
-        "tone": dot.SIGNS[node.verdict][1] if node.verdict else "",
+        "verdict": " ".join([VERDICTS[node.verdict][0], node.verdict]) if node.verdict else "",
+        "tone": VERDICTS[node.verdict][1] if node.verdict else "",
         "mistakes": [mistake for mistake in node.mistakes if mistake],
         "forward": typeset(node.forward) if drawing.view != "backward" else "",
         "saved": [typeset(name) for name in node.saved],
-        "arrays": [[name, put(facts)] for name, facts in frame.arrays.items()],
-        "total": put(frame.total),
-        "parts": add(frame.parts),
-        "leaving": [gift(g, put, True) for g in frame.leaving] if drawing.view != "forward" else [],
+        "arrays": [[name, put(facts)] for name, facts in panel.arrays.items()],
+        "total": put(panel.total),
+        "parts": add(panel.parts),
+        "leaving": [gift(g, put, True) for g in panel.leaving] if drawing.view != "forward" else [],
     }
-    if frame.place is not None:
-        at = frame.place
+    if panel.place is not None:
+        at = panel.place
         shown["place"] = {
             "file": re.split(r"[\\/]", at.file)[-1],
             "line": at.line,
             "function": at.function,
             "module": f"{at.module} ({at.kind})" if at.module else at.kind,
-            "text": frame.line,
+            "text": panel.line,
         }
     return {key: value for key, value in shown.items() if value not in ("", [], None)}
 
 
-def flows(node: Node, drawing: Drawing) -> list[str]:
+def flows(node: Card, drawing: Drawing) -> list[str]:
     """The gradients at a card that stands for several operations, and how to open it."""
     titles = {n.key: n.title for n in drawing.nodes}
     arriving = [
@@ -275,7 +275,7 @@ def gift(g: Gift, put: Any, values: bool) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value not in ("", None)}
 
 
-def spoken_name(node: Node) -> list[str]:
+def spoken_name(node: Card) -> list[str]:
     """The words by which a screen reader calls a card."""
     kind = node.kind if node.kind in ("parameter", "input", "result", "module") else ""
     name = f"{node.title} {node.symbol}" if node.symbol != node.title else node.title
@@ -314,22 +314,22 @@ def opening(drawing: Drawing, forth: int, back: int) -> str:
     return f"{drawing.title}: the whole graph; {told_of}."
 
 
-def forward_sentence(node: Node) -> str:
+def forward_sentence(node: Card) -> str:
     if node.kind != "op":
         return f"{node.title}, {node.lines[0]}." if node.lines else f"{node.title}."
     made = f"{node.symbol} = {node.value}" if node.value else f"{node.symbol} of shape {node.shape}"
     return f"{node.title} makes {made}."
 
 
-def backward_sentence(node: Node, drawing: Drawing) -> str:
-    frame = drawing.frames.get(node.key)
-    if frame is None:
+def backward_sentence(node: Card, drawing: Drawing) -> str:
+    panel = drawing.panels.get(node.key)
+    if panel is None:
         return f"{node.title}, {node.grad or 'folded'}."
-    arrives = f"d{node.symbol}{measured(frame.total)} arrives"
-    if len(frame.parts) > 1:
-        arrives += f" in {len(frame.parts)} parts"
-    leaves = " and ".join(f"d{typeset(g.name)}{measured(g.facts)}" for g in frame.leaving)
-    leave = "leave" if len(frame.leaving) > 1 else "leaves"
+    arrives = f"d{node.symbol}{measured(panel.total)} arrives"
+    if len(panel.parts) > 1:
+        arrives += f" in {len(panel.parts)} parts"
+    leaves = " and ".join(f"d{typeset(g.name)}{measured(g.facts)}" for g in panel.leaving)
+    leave = "leave" if len(panel.leaving) > 1 else "leaves"
     return f"{node.title}: {arrives}" + (f"; {leaves} {leave}." if leaves else ".")
 
 

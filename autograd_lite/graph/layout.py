@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from .model import Edge, Node, order
+from .model import Arrow, Card, order
 
 __all__ = ["in_reading_order", "lay_out"]
 
 
-def lay_out(nodes: dict[str, Node], edges: list[Edge], deep: dict[str, int], root: str) -> None:
+def lay_out(nodes: dict[str, Card], edges: list[Arrow], deep: dict[str, int], root: str) -> None:
     """Parameters go beside their operation; what is left of its inputs leads into its top.
 
     `deep` is the length of the longest way to a card, as the trunk is the longest chain to `root`.
     """
-    into: dict[str, list[Edge]] = {}
+    into: dict[str, list[Arrow]] = {}
     out: dict[str, int] = {}
     for e in edges:
         into.setdefault(e.target, []).append(e)
         out[e.source] = out.get(e.source, 0) + 1
-    alone: dict[str, list[Edge]] = {}
+    alone: dict[str, list[Arrow]] = {}
     for target, arriving in into.items():
         leaves = [e for e in arriving if nodes[e.source].kind in ("parameter", "input")]
         rest = [e for e in arriving if e not in leaves]
@@ -42,13 +42,13 @@ def lay_out(nodes: dict[str, Node], edges: list[Edge], deep: dict[str, int], roo
         key = next((e.source for e in into.get(key, ()) if e.spine and e.source not in seen), "")
 
 
-def in_reading_order(nodes: dict[str, Node], edges: list[Edge]) -> list[Node]:
+def in_reading_order(nodes: dict[str, Card], edges: list[Arrow]) -> list[Card]:
     """Tape order, but every leaf before its first use."""
     first: dict[str, tuple[int, int, str]] = {}
     for e in edges:
         first[e.source] = min(first.get(e.source, order(e.target)), order(e.target))
 
-    def when(node: Node) -> tuple[tuple[int, int, str], int, tuple[int, int, str]]:
+    def when(node: Card) -> tuple[tuple[int, int, str], int, tuple[int, int, str]]:
         own = order(node.key)
         rank = {"input": 0, "parameter": 1}.get(node.kind, 2)
         return first.get(node.key, own) if rank < 2 else own, rank, own

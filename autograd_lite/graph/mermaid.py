@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from ..program.names import typeset, words
-from .dot import SIGNS, VANISHING, spoken
-from .model import Drawing, Node
-from .theme import THEMES
+from .dot import VANISHING, spoken
+from .model import Card, Drawing
+from .theme import THEMES, VERDICTS
 
 CLASSES = ("product", "arithmetic", "activation", "reduction", "shape", "parameter", "input")
 
@@ -26,7 +26,7 @@ def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str
     """The flowchart, with the same cards, clusters and gradients as the DOT text."""
     colour = THEMES[theme]
     lines = [f"flowchart {direction}"]
-    held: dict[str, list[Node]] = {}
+    held: dict[str, list[Card]] = {}
     for node in drawing.nodes:
         held.setdefault(node.path, []).append(node)
     lines += inside(drawing, held, "", 1)
@@ -45,7 +45,7 @@ def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str
             frame = f"fill:{colour[f'{name} ground']},stroke:{colour[name]},color:{colour['ink']}"
             lines += [f"  classDef {name} {frame}", f"  class {','.join(keys)} {name}"]
     for name in ("wrong", "doubt"):
-        keys = [n.key for n in drawing.nodes if n.verdict and SIGNS[n.verdict][1] == name]
+        keys = [n.key for n in drawing.nodes if n.verdict and VERDICTS[n.verdict][1] == name]
         if keys:
             frame = f"fill:{colour[f'{name} ground']},stroke:{colour[name]},stroke-width:3px"
             lines += [f"  classDef {name} {frame}", f"  class {','.join(keys)} {name}"]
@@ -56,7 +56,7 @@ def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str
     return "\n".join(lines) + "\n"
 
 
-def inside(drawing: Drawing, held: dict[str, list[Node]], path: str, level: int) -> list[str]:
+def inside(drawing: Drawing, held: dict[str, list[Card]], path: str, level: int) -> list[str]:
     indent = "  " * level
     lines = [f"{indent}{card(n, drawing)}" for n in held.get(path, ())]
     for i, (inner, (name, what)) in enumerate(drawing.modules.items(), 1):
@@ -67,7 +67,7 @@ def inside(drawing: Drawing, held: dict[str, list[Node]], path: str, level: int)
     return lines
 
 
-def card(node: Node, drawing: Drawing) -> str:
+def card(node: Card, drawing: Drawing) -> str:
     facts = [" ".join(part for part in (node.title, node.value or node.shape) if part)]
     if drawing.view != "backward" and node.forward:
         facts.append(typeset(node.forward))
@@ -78,6 +78,6 @@ def card(node: Node, drawing: Drawing) -> str:
     if node.alarm:
         facts.append(f"● {node.alarm}")
     if node.verdict:
-        facts.append(f"{SIGNS[node.verdict][0]} {'; '.join([node.verdict, *node.mistakes])}")
+        facts.append(f"{VERDICTS[node.verdict][0]} {'; '.join([node.verdict, *node.mistakes])}")
     opening, closing = ("([", "])") if node.kind == "result" else ("[", "]")
     return f'{node.key}{opening}"{"<br/>".join(map(escape, facts))}"{closing}'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .dot import spoken
-from .model import Drawing, Edge, Node
+from .model import Arrow, Card, Drawing
 
 
 def source(drawing: Drawing) -> str:
@@ -11,7 +11,7 @@ def source(drawing: Drawing) -> str:
     lines = [drawing.title, plain(", ".join(drawing.facts)), ""]
     if drawing.judgement:
         lines.insert(2, drawing.judgement)
-    into: dict[str, list[Edge]] = {}
+    into: dict[str, list[Arrow]] = {}
     for edge in drawing.edges:
         into.setdefault(edge.target, []).append(edge)
     nodes = {node.key: node for node in drawing.nodes}
@@ -32,7 +32,7 @@ def source(drawing: Drawing) -> str:
     return "\n".join(lines) + "\n"
 
 
-def entry(node: Node, edges: list[Edge], nodes: dict[str, Node], drawing: Drawing) -> list[str]:
+def entry(node: Card, edges: list[Arrow], nodes: dict[str, Card], drawing: Drawing) -> list[str]:
     """The lines of one card."""
     if node.kind == "note":
         return [f"note: {node.title}"]
