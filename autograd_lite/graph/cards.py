@@ -310,6 +310,7 @@ class Cards:
             return
         worst = min(rows, key=lambda row: list(VERDICTS).index(row.verdict))
         card.verdict = worst.verdict
+        card.sign, card.tone = VERDICTS[worst.verdict]
         if len(labels) > 1:
             bad = sum(row.verdict == worst.verdict for row in rows)
             card.mistakes.append(f"{worst.name}" + f" and {bad - 1} more" * (bad > 1))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from ..program.names import number, typeset, words
 from .model import Arrow, Card, Drawing
-from .theme import THEMES, VERDICTS
+from .theme import THEMES
 
 SANS, MONO = "Arial", "Courier New"
 WIDE = 36  # characters of a formula on one line
@@ -61,9 +61,6 @@ class Page:
         self.drawing, self.colour, self.direction = drawing, palette, direction
         self.formulas = any(node.forward for node in drawing.nodes)
         self.beside = {node.key: node.beside for node in drawing.nodes}
-        self.held: dict[str, list[Card]] = {}
-        for node in drawing.nodes:
-            self.held.setdefault(node.path, []).append(node)
         self.rows: dict[str, list[str]] = {}  # edges on one rank, by the operation they lead to
         self.others: list[str] = []
         first: dict[str, str] = {}
@@ -108,7 +105,7 @@ class Page:
     def inside(self, path: str, level: int) -> list[str]:
         """What a module holds: its cards, cards beside one another, and the modules in it."""
         indent = "  " * level
-        nodes = self.held.get(path, [])
+        nodes = self.drawing.held.get(path, [])
         lines = [f"{indent}{node.key} {attributes(self.card(node))}" for node in nodes]
         for node in nodes:
             if node.key in self.rows:
@@ -123,7 +120,7 @@ class Page:
         name, what = self.drawing.modules[path]
         inside = [
             node
-            for p, nodes in self.held.items()
+            for p, nodes in self.drawing.held.items()
             if f"{p}.".startswith(f"{path}.")
             for node in nodes
         ]
@@ -217,11 +214,11 @@ class Page:
             rows = [*rows, cell(text, colspan=2)]
         if not node.verdict:
             return table(rows, color=tone, bgcolor=ground)
-        sign, kind = VERDICTS[node.verdict]
+        kind = node.tone
         bad = kind in ("wrong", "doubt")
         shade = colour[f"{kind} ink" if bad else kind]
         said, *why = [*node.mistakes, ""]
-        says = font(f"{sign} {node.verdict}", 10.5, shade, bold=True)
+        says = font(f"{node.sign} {node.verdict}", 10.5, shade, bold=True)
         says += font(f"   {said}", 10, colour["quiet"]) if said else ""
         rows = [*rows, cell(says, colspan=2)]
         lines = [line for text in why for line in textwrap.wrap(words(text, 240), wide)]

@@ -7,6 +7,7 @@ numbered in tape order, so the same computation gives the same drawing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from ..origin import Place
@@ -37,6 +38,8 @@ class Card:
     step: int = 0  # when the backward pass comes to it, from 1; 0: never
     times: int = 1  # the operations that it stands for, in equal modules
     verdict: str = ""  # of `compare`, about the gradient of this tensor
+    sign: str = ""  # of the verdict
+    tone: str = ""  # the name of its colour
     mistakes: list[str] = field(default_factory=list)  # what explains a wrong gradient
 
 
@@ -99,6 +102,26 @@ class Drawing:
     notes: list[str] = field(default_factory=list)
     panels: dict[str, Panel] = field(default_factory=dict)  # what the film tells, by card
     judgement: str = ""  # the sentence that a comparison ends with
+
+    @cached_property
+    def into(self) -> dict[str, list[Arrow]]:
+        """The arrows that lead to every card, by its key."""
+        into: dict[str, list[Arrow]] = {node.key: [] for node in self.nodes}
+        for arrow in self.edges:
+            into[arrow.target].append(arrow)
+        return into
+
+    @cached_property
+    def held(self) -> dict[str, list[Card]]:
+        """The cards that stand in every module itself."""
+        held: dict[str, list[Card]] = {}
+        for node in self.nodes:
+            held.setdefault(node.path, []).append(node)
+        return held
+
+    @cached_property
+    def by_key(self) -> dict[str, Card]:
+        return {node.key: node for node in self.nodes}
 
 
 def order(key: str) -> tuple[int, int, str]:
