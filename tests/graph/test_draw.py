@@ -12,8 +12,8 @@ from autograd_lite.engine import rules as F
 from autograd_lite.engine.op import KINDS, Op, table
 from autograd_lite.graph import draw
 from autograd_lite.graph.cards import FAMILIES
-from autograd_lite.graph.fold import LIMIT
-from autograd_lite.graph.model import Node
+from autograd_lite.graph.collapse import LIMIT
+from autograd_lite.graph.model import Card
 from autograd_lite.graph.theme import LIGHT
 from autograd_lite.program.names import number
 
@@ -67,7 +67,7 @@ def mlp():
     return net, loss
 
 
-def card(g, title) -> Node:
+def card(g, title) -> Card:
     (node,) = [n for n in g.drawing.nodes if n.title == title]
     return node
 
@@ -559,7 +559,7 @@ def test_two_constants_of_one_shape_have_two_names():
     mask, other = np.array([True, False, True]), np.array([7.0, 8.0, 9.0], "float32")
     g = draw(F.where(mask, x, other))
     assert card(g, "where").forward == "y = where(const3, x, const3_2)"
-    arrays = g.drawing.frames[card(g, "where").key].arrays
+    arrays = g.drawing.panels[card(g, "where").key].arrays
     assert arrays["const3"].values.tolist() == mask.tolist()
     assert arrays["const3_2"].values.tolist() == other.tolist()
     twice = draw((x * other + other).sum())
@@ -588,7 +588,7 @@ def test_values_that_were_overwritten_are_not_told():
     g = draw(y)
     assert card(g, "mul").value == "" and card(g, "add").value == "7"
     assert card(g, "mul").lines == ["changed in place since: the values are gone"]
-    arrays = g.drawing.frames[card(g, "mul").key].arrays
+    arrays = g.drawing.panels[card(g, "mul").key].arrays
     assert arrays["u"].values is None and arrays["u"].statistics() == {}
     assert arrays["x"].values == 3.0
     z = x + 1

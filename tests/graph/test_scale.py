@@ -16,7 +16,7 @@ import nn
 from autograd_lite import Tensor, manual_seed, randn, tensor, zeros
 from autograd_lite.graph import draw
 from autograd_lite.graph import render as renderers
-from autograd_lite.graph.fold import LIMIT
+from autograd_lite.graph.collapse import LIMIT
 
 BACKENDS = [
     pytest.param("dot", marks=pytest.mark.skipif(not shutil.which("dot"), reason="no Graphviz")),
