@@ -18,7 +18,7 @@ from autograd_lite.comparison.mistakes.table import (
     Constant,
     Mistake,
 )
-from autograd_lite.comparison.replay import Backward
+from autograd_lite.comparison.propagation import Backward
 from autograd_lite.engine.tape import walk
 from autograd_lite.program.expr import example
 

@@ -12,7 +12,7 @@ from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ..mistakes.factors import named_factors, sizes
 from ..mistakes.table import SENTENCES
-from ..replay import Backward, Edge, slopes
+from ..propagation import Backward, Edge, slopes
 from .judge import (
     ABSENT,
     OK,

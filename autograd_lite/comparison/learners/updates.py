@@ -14,10 +14,10 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import FINE, WRONG, Diagnosis, Row, contrast, distance, fitted, spreads
 from ..answers.report import Report
-from ..doors import witness
+from ..gradients import witness
 from ..mistakes.table import said
 from .classes import Params, as_floats
-from .running import fault, generators, same_numbers
+from .execution import fault, generators, same_numbers
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 

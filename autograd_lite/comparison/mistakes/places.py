@@ -12,20 +12,20 @@ from ...engine.modes import enable_grad
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ..answers.judge import spreads
-from ..replay import Backward, Change, Edge, always, times
+from ..propagation import Backward, Change, Edge, always, times
 from .table import CURVES, RELUS, Mistake
 
 VIEWS = frozenset({"mT", "reshape", "permute"})
 
 
-class Spot(NamedTuple):
+class Place(NamedTuple):
     """Where a mistake is made: on some of the edges into a tensor, or in its total gradient."""
 
     p: Tensor
     edges: tuple[Edge, ...] = ()
 
     def part(self, back: Backward) -> Array:
-        """The part of the gradient of `p` that comes through this spot."""
+        """The part of the gradient of `p` that comes through this place."""
         if not self.edges:
             return back.made[self.p]
         return np.asarray(sum(e.part for e in self.edges))
@@ -45,21 +45,21 @@ class Spot(NamedTuple):
         return {key: always(wrong)} | dict.fromkeys(others, times(0))
 
 
-def spots_of(back: Backward, p: Tensor) -> list[Spot]:
+def places_of(back: Backward, p: Tensor) -> list[Place]:
     """The edges into a tensor, one by one and those of one operation together, and the whole."""
     arcs = back.into.get(p, [])
     kinds: dict[str, list[Edge]] = {}
     for e in arcs:
         kinds.setdefault(e.node.op.name, []).append(e)
-    several = [Spot(p, tuple(same)) for same in kinds.values() if len(same) > 1]
+    several = [Place(p, tuple(same)) for same in kinds.values() if len(same) > 1]
     uses = [
         e
         for e in arcs
         if e.node.op.name in VIEWS or any(q is not None and q is not p for q in e.node.parents)
     ]
     if 1 < len(uses) < len(arcs) and len(kinds) > 2:  # all but a penalty on the weight itself
-        several.append(Spot(p, tuple(uses)))
-    return [*(Spot(p, (e,)) for e in arcs[::-1]), *several, Spot(p)]
+        several.append(Place(p, tuple(uses)))
+    return [*(Place(p, (e,)) for e in arcs[::-1]), *several, Place(p)]
 
 
 def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:

@@ -11,12 +11,12 @@ import numpy as np
 from ..engine.modes import no_grad
 from ..engine.tape import Array, pull, walk
 from ..engine.tensor import Tensor
+from .answers.arguments import as_gradient, backward_order, check_loss, check_options, read
 from .answers.conventions import common, defer, excused, judged_value, lay_out, put_off
-from .answers.handed import as_gradient, backward_order, check_loss, check_options, read
 from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
 from .answers.report import Report, Witness
 from .mistakes.search import Search
-from .replay import Backward, slopes, sources
+from .propagation import Backward, slopes, sources
 
 
 def compare(
