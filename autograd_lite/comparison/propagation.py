@@ -1,16 +1,18 @@
-"""The tape run again: forward from changed values, and backward from somebody else's gradients."""
+"""A recorded tape run again: forward from changed values, backward from somebody's gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from heapq import heappop, heappush
+from collections.abc import Callable, Mapping
+from copy import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..check import step_size
-from ..engine.tape import Array, before, tape, unbroadcast, walk
+from ..engine.tape import Array, unbroadcast
 from ..engine.tensor import Tensor
+from ..program.chain import Edge, Tape, added, reverse
 
 
 def replay(loss: Tensor, changed: Mapping[Tensor, Array]) -> Array:
@@ -27,32 +29,32 @@ def replay(loss: Tensor, changed: Mapping[Tensor, Array]) -> Array:
     >>> loss.item(), float(replay(loss, {h: np.array([1.0, 1.0])}))
     (45.0, 2.0)
     """
+    return replayed(Tape(loss), changed)
+
+
+def replayed(tape: Tape, changed: Mapping[Tensor, Array]) -> Array:
+    """The value of the newest tensor of a tape if these had those values."""
     values = dict(changed)
-    for node in tape(loss):
-        if node.op is None or node in values:
-            continue
-        parents = [None if p is None else before(p, node.serial) for p in node.parents]
-        if any(p in values for p in parents if p is not None):
-            args = [
-                a if p is None else values.get(p, a)
-                for p, a in zip(parents, node.args, strict=True)
-            ]
+    for node, inputs in tape.inputs.items():
+        if node.op is not None and node not in values and any(p in values for p in inputs):
+            args = (values.get(p, a) for p, a in zip(inputs, node.args, strict=True))
             with np.errstate(all="ignore"):
                 values[node] = np.asarray(node.op.forward(*args, **node.kw))
+    loss = tape.nodes[-1]
     return values.get(loss, loss.array)
 
 
-def slopes(loss: Tensor, t: Tensor, element: tuple[int, ...]) -> tuple[float, float] | None:
+def slopes(tape: Tape, t: Tensor, element: tuple[int, ...]) -> tuple[float, float] | None:
     """The slopes of the loss to the left and to the right of one element of a tensor of its tape.
 
     Computed in float64. None if the recorded arrays do not give the loss any more.
     """
-    x = t.array.astype(np.float64)
+    x, loss = t.array.astype(np.float64), tape.nodes[-1]
 
     def at(value: float) -> float:
         moved = x.copy()
         moved[element] = value
-        return float(replay(loss, {t: moved}).item())
+        return float(replayed(tape, {t: moved}).item())
 
     middle = float(x[element])
     here, was = at(middle), float(loss.array.item())
@@ -70,15 +72,21 @@ def slopes(loss: Tensor, t: Tensor, element: tuple[int, ...]) -> tuple[float, fl
     return left, right
 
 
-class Edge:
-    """What one rule gave: from the gradient `g` of `node` to a part of the gradient of `p`, its
-    input `i`; `raw` before the axes that broadcasting stretched are summed, `part` after."""
+class Contribution:
+    """What one edge adds to the gradient of the tensor `p`, which is input `i` of `node`.
 
-    __slots__ = ("node", "i", "p", "g", "raw", "part")
+    `g` is the gradient of `node`, `raw` what the rule makes of it, and `part` that, summed over the
+    axes that broadcasting stretched.
+    """
 
-    def __init__(self, node: Tensor, i: int, p: Tensor, g: Array, raw: Array) -> None:
-        self.node, self.i, self.p, self.g, self.raw = node, i, p, g, raw
+    __slots__ = ("edge", "node", "i", "p", "g", "raw", "part")
+
+    def __init__(self, edge: Edge, g: Array, raw: Array | None = None) -> None:
+        node, p = edge.node, edge.p
+        if raw is None:
+            raw = np.asarray(edge.rule(g, node.array, *node.args, **node.kw))
         wide = g.shape != node.shape and p.shape == node.shape  # never summed: it stays so
+        self.edge, self.node, self.i, self.p, self.g, self.raw = edge, node, edge.i, p, g, raw
         self.part = raw if wide or raw.shape == p.shape else unbroadcast(raw, p.array)
 
 
@@ -98,32 +106,40 @@ def times(c: Any) -> Change:
 class Backward:
     """A backward pass over a recorded tape that starts anew from gradients that were handed in.
 
-    `nodes` is the tape, newest first. `yours` has gradients in the shape and dtype of their
-    tensors: each takes the place of the one that was pulled back to its tensor, which `made` keeps.
-    `changes` are mistakes to make on the way: for an edge `(node, i)` a function of its part and of
-    the Edge that gives another part, for a tensor one of its total gradient and None.
+    `yours` has gradients in the shape and dtype of their tensors: each takes the place of the one
+    that was pulled back to its tensor, which `made` keeps. `into` has the contributions to every
+    gradient. `changes` are mistakes to make on the way: for an edge `(node, i)` a function of its
+    part and of the Contribution that gives another part, for a tensor one of its total gradient and
+    None.
     """
 
     def __init__(
-        self, nodes: list[Tensor], yours: Mapping[Tensor, Array], changes: Mapping[Any, Change]
+        self, tape: Tape, yours: Mapping[Tensor, Array], changes: Mapping[Any, Change]
     ) -> None:
-        self.nodes, self.yours, self.changes = nodes, yours, changes
-        self.made: dict[Tensor, Array] = {nodes[0]: np.ones(nodes[0].shape, nodes[0].dtype)}
-        self.into: dict[Tensor, list[Edge]] = {}
-        for node in nodes:
-            if node not in self.made:
-                continue
-            if node in changes:
-                self.made[node] = changes[node](self.made[node], None)
-            if node.op is None:
-                continue
-            g = yours.get(node, self.made[node])
-            for edge in edges(node, g):
-                if changes and (node, edge.i) in changes:
-                    edge.part = changes[node, edge.i](edge.part, edge)
-                p = edge.p
-                self.into.setdefault(p, []).append(edge)
-                self.made[p] = self.made[p] + edge.part if p in self.made else edge.part
+        self.tape, self.yours, self.changes = tape, yours, changes
+        self.into: dict[Tensor, list[Contribution]] = {}
+        loss = tape.nodes[-1]
+
+        def send(edge: Edge, g: Array) -> Array:
+            found = Contribution(edge, yours.get(edge.node, g))
+            if changes and (edge.node, edge.i) in changes:
+                found.part = changes[edge.node, edge.i](found.part, found)
+            self.into.setdefault(edge.p, []).append(found)
+            return found.part
+
+        def total(t: Tensor, parts: list[Array]) -> Array:
+            g: Array = added(t, parts)
+            return changes[t](g, None) if t in changes else g
+
+        made = dict(reverse(tape, np.ones(loss.shape, loss.dtype), send, total))
+        self.made: dict[Tensor, Array] = {t: made[t] for t in (loss, *self.into)}  # as they arrive
+
+    @cached_property
+    def onward(self) -> Tape:
+        """The tape without the edges of tensors whose gradients were handed in."""
+        tape = copy(self.tape)
+        tape.edges = {t: [] if t in self.yours else es for t, es in self.tape.edges.items()}
+        return tape
 
     def spread(self, t: Tensor, d: Array) -> dict[Tensor, Array]:
         """How the gradients handed in would differ if the one of `t` differed by `d`.
@@ -131,50 +147,32 @@ class Backward:
         It goes no further than tensors whose gradients were handed in, as the pass starts anew
         there. Tensors without consumers that pass on are leaves.
         """
-        found: dict[Tensor, Array] = {}
-        pending = {-t.serial: (t, d)}
-        heap = [-t.serial]
-        while heap:
-            node, d = pending.pop(heappop(heap))
-            if node in self.changes and node is not t:
-                total = self.made[node]
-                d = self.changes[node](total + d, None) - total
-            if node in self.yours or node.op is None:
-                found[node] = d
-                continue
-            g = self.made[node]
-            for edge in edges(node, d):
-                change = self.changes.get((node, edge.i))
-                if change is None:
-                    part = edge.part
-                else:  # a wrong rule need not be linear
-                    whole = next(e for e in edges(node, g + d) if e.i == edge.i)
-                    alone = next(e for e in edges(node, g) if e.i == edge.i)
-                    part = change(whole.part, whole) - change(alone.part, alone)
-                k = -edge.p.serial
-                if k in pending:
-                    pending[k] = edge.p, pending[k][1] + part
-                else:
-                    pending[k] = edge.p, part
-                    heappush(heap, k)
-        return found
+
+        def send(edge: Edge, d: Array) -> Array:
+            change = self.changes.get((edge.node, edge.i))
+            if change is None:
+                return Contribution(edge, d).part
+            g = self.made[edge.node]  # a wrong rule need not be linear
+            whole, alone = Contribution(edge, g + d), Contribution(edge, g)
+            return change(whole.part, whole) - change(alone.part, alone)
+
+        def total(u: Tensor, parts: list[Array]) -> Array:
+            d: Array = added(u, parts)
+            if u in self.changes and u is not t:
+                d = self.changes[u](self.made[u] + d, None) - self.made[u]
+            return d
+
+        found = reverse(self.onward, d, send, total, start=t)
+        return {u: d for u, d in found if u in self.yours or u.op is None}
 
 
-def edges(node: Tensor, g: Array) -> Iterator[Edge]:
-    """Everything that the rules of `node` make of its gradient `g`."""
-    for i, (p, rule) in enumerate(zip(node.parents, node.op.rules)):  # noqa: B905  (see `Each`)
-        if p is not None and p.requires_grad and rule is not None:
-            raw = np.asarray(rule(g, node.array, *node.args, **node.kw))
-            yield Edge(node, i, before(p, node.serial), g, raw)
-
-
-def sources(loss: Tensor, wrong: Mapping[Tensor, str]) -> dict[Tensor, set[str]]:
+def sources(tape: Tape, wrong: Mapping[Tensor, str]) -> dict[Tensor, frozenset[str]]:
     """For every tensor, the names of the wrong tensors that its gradient was pulled back from."""
-    found: dict[Tensor, set[str]] = {}
-    for node in walk(loss):
-        above = found.get(node, set())
-        passed = {wrong[node]} if node in wrong else above
-        for p in node.parents:
-            if p is not None and p.requires_grad and passed:
-                found.setdefault(before(p, node.serial), set()).update(passed)
-    return found
+
+    def send(edge: Edge, above: frozenset[str]) -> frozenset[str]:
+        return frozenset([wrong[edge.node]]) if edge.node in wrong else above
+
+    def total(t: Tensor, parts: list[frozenset[str]]) -> frozenset[str]:
+        return parts[0].union(*parts[1:])
+
+    return dict(reverse(tape, frozenset(), send, total))

@@ -12,6 +12,7 @@ from ...calculus import grad_or_zeros
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
+from ...program.chain import Tape
 from ..answers.judge import FINE, WRONG, Diagnosis, Row, contrast, distance, fitted, spreads
 from ..answers.report import Report
 from ..gradients import witness
@@ -192,7 +193,7 @@ class Updates:
         first = report.first_wrong
         if first is not None and first.name in self.taken:
             t, move = wanted[first.name], self.taken[first.name]
-            found = witness(loss, {t: first}, {t: move.stepped}, {t: move.basis})
+            found = witness(Tape(loss), {t: first}, {t: move.stepped}, {t: move.basis})
             report = replace(report, witness=found)
         return replace(report, rows=(*report.rows, *self.rows))
 

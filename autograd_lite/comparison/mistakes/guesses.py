@@ -18,7 +18,7 @@ import numpy as np
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import distance, largest, spreads
-from ..propagation import Backward, Change, Edge, always, edges, times
+from ..propagation import Backward, Change, Contribution, always, times
 from .matching import Match, Matcher, ratio
 from .places import (
     Place,
@@ -51,7 +51,7 @@ class Guess:
     changes: Mapping[Any, Change]
     explained: frozenset[Tensor]
     spoilt: frozenset[Tensor] = frozenset()
-    edge: Edge | None = None
+    edge: Contribution | None = None
     wrong: Mistake | None = None
     exact: bool = True
 
@@ -93,7 +93,7 @@ class Guesses:
         names: Names,
         change: Change | None = None,
         row: Mistake | None = None,
-        edge: Edge | None = None,
+        edge: Contribution | None = None,
     ) -> Iterator[Guess]:
         """The guess that this place gave `wrong`, times a factor that may have a name.
 
@@ -122,7 +122,7 @@ class Guesses:
 
     def rules(self, rows: list[Mistake]) -> Iterator[Guess]:
         """Wrong rules of the table."""
-        by_op: dict[str, list[tuple[Place, list[Edge]]]] = {}
+        by_op: dict[str, list[tuple[Place, list[Contribution]]]] = {}
         for place in self.places:
             if len({e.node.op.name for e in place.edges}) == 1:
                 by_op.setdefault(place.edges[0].node.op.name, []).append((place, [*place.edges]))
@@ -147,7 +147,7 @@ class Guesses:
                     change = made_by(row) if place.edges else None
                     yield from self.attempt(place, wrong, names, change, row, arcs[0])
 
-    def free_rule(self, place: Place, e: Edge, names: Names, given: Any) -> Iterator[Guess]:
+    def free_rule(self, place: Place, e: Contribution, names: Names, given: Any) -> Iterator[Guess]:
         """A wrong rule with a factor that is not known."""
         part = place.part(self.back)
         fixed, free = (np.asarray(sum(half)) for half in zip(*given, strict=True))
@@ -213,7 +213,7 @@ class Guesses:
                         for _, _, s in single_slopes(e, product):
                             yield from self.partial(place, e, e.g * s.sum(axis=1))
 
-    def updated(self, place: Place, e: Edge) -> Iterator[Guess]:
+    def updated(self, place: Place, e: Contribution) -> Iterator[Guess]:
         """The weight is used after its own update."""
         w = e.node.parents[1 - e.i]
         if w is None or not w.requires_grad or not is_weight(w) or is_weight(e.p):
@@ -227,7 +227,7 @@ class Guesses:
                 yield Guess(said("updated-weights", rate=found.c), place, changes, *found[1:], e)
                 return
 
-    def before_activation(self, place: Place, e: Edge) -> Iterator[Guess]:
+    def before_activation(self, place: Place, e: Contribution) -> Iterator[Guess]:
         """The weight's gradient is made with what went into the activation."""
         h = e.node.parents[1 - e.i]
         if h is not None and h.op is not None and h.op.name in CURVES | RELUS:
@@ -235,7 +235,7 @@ class Guesses:
             wrong = z @ e.g if e.i else e.g @ z
             yield from self.attempt(place, wrong, said("input-not-activated", op=h.op.name))
 
-    def after_activation(self, place: Place, e: Edge) -> Iterator[Guess]:
+    def after_activation(self, place: Place, e: Contribution) -> Iterator[Guess]:
         """The derivative of the activation above a product is left out, or taken of its parts."""
         above = activation_above(self.back, e.node)
         if above is None:
@@ -250,7 +250,7 @@ class Guesses:
             wrong = np.einsum(spec, *((x, above.g, s) if e.i else (above.g, s, w)))
             yield from self.partial(place, above, wrong)
 
-    def partial(self, place: Place, e: Edge, wrong: Array) -> Iterator[Guess]:
+    def partial(self, place: Place, e: Contribution, wrong: Array) -> Iterator[Guess]:
         yield from self.attempt(place, wrong, said("partial-preactivation", op=e.node.op.name))
 
     # ---- several places at once
@@ -280,7 +280,7 @@ class Guesses:
         if matcher.late:
             return
         try:
-            then = Backward(back.nodes, back.yours, {**back.changes, **changes})
+            then = Backward(back.tape, back.yours, {**back.changes, **changes})
             good = {u for u in matcher.target if matcher.agrees(u, made(then, u))}
         except (ValueError, TypeError, IndexError):
             return
@@ -325,9 +325,9 @@ class Guesses:
                 continue
             (e,) = place.edges
             alike = (e.g == e.g.flat[0]).all()
-            bare = next((a for a in edges(e.node, np.ones_like(e.node.array)) if a.i == e.i), None)
-            if bare is not None and not alike and np.ptp(bare.part):  # else it is a placeholder
-                yield from self.attempt(place, bare.part, said("upstream-missing"))
+            bare = Contribution(e.edge, np.ones_like(e.node.array)).part
+            if not alike and np.ptp(bare):  # else it is a placeholder
+                yield from self.attempt(place, bare, said("upstream-missing"))
 
     def penalties(self) -> Iterator[Guess]:
         """A multiple of the weight itself, or of its sign."""

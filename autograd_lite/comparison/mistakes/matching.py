@@ -13,7 +13,7 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import distance, largest, tolerance
 from ..propagation import Backward
-from .factors import named_factors, sizes
+from .factors import named_factors
 from .places import made, reached
 
 SECONDS = 6.0  # of search, after which what is found so far is told
@@ -40,12 +40,7 @@ class Matcher:
         self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
         self.coarse = {t: tolerance(g, t.array) for t, g in raw.items()}
         self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
-        counts = {
-            t.args[0].size // max(t.array.size, 1)
-            for t in back.nodes
-            if t.op is not None and t.op.name == "mean"
-        }
-        self.factors = named_factors(*sizes(back.nodes), sorted(counts))
+        self.factors = named_factors(back.tape)
         self.deadline = time.monotonic() + SECONDS
         self.below = reached(back, self.target)
 

@@ -99,7 +99,7 @@ class Search(Matcher):
         for t in wrong[: 4 if depth == 2 else 1]:
             for guesses in self.classes(back, wrong, t)[:WIDEST]:
                 try:
-                    then = Backward(back.nodes, back.yours, {**back.changes, **guesses[0].changes})
+                    then = Backward(back.tape, back.yours, {**back.changes, **guesses[0].changes})
                 except ValueError:  # a gradient of that shape cannot be passed on
                     then = back
                 left = [u for u in self.wrong(then, wrong) if u not in guesses[0].explained]
@@ -139,7 +139,7 @@ class Search(Matcher):
     def in_series(self, wrong: list[Tensor]) -> list[Step] | None:
         """Two mistakes one above the other, with nothing handed in between; on small nets."""
         t, back = wrong[0], self.back
-        if len(back.nodes) > 60:
+        if len(back.tape.nodes) > 60:
             return None
         tensors = [p for p in back.made if t in self.below.get(p, ())]
         arcs = [e for p in tensors for e in back.into.get(p, ())]
@@ -149,7 +149,7 @@ class Search(Matcher):
                     continue
                 try:
                     change = {(e.node, e.i): made_by(row)}
-                    then = Backward(back.nodes, back.yours, change)
+                    then = Backward(back.tape, back.yours, change)
                     left = self.wrong(then, wrong)
                 except (ValueError, TypeError, IndexError):
                     continue
