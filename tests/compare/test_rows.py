@@ -18,9 +18,9 @@ from autograd_lite.comparison.mistakes.table import (
     Constant,
     Mistake,
 )
-from autograd_lite.comparison.replay import Backward
+from autograd_lite.comparison.propagation import Backward
 from autograd_lite.engine.op import table
-from autograd_lite.engine.tape import walk
+from autograd_lite.program.chain import Tape
 from autograd_lite.program.expr import example
 
 N, K = 5, 4
@@ -58,7 +58,7 @@ def built(name: str, arrays: list[Any], kw: dict[str, Any], which: int) -> Simpl
     if name in ("log", "log_softmax"):  # what cross-entropy gives, the targets not summing to 1
         g = -np.abs(g)
     loss = (y * Tensor(g)).sum()
-    back = Backward(list(walk(loss)), {}, {})
+    back = Backward(Tape(loss), {}, {})
     edge = next(e for e in back.into[xs[which]] if e.i == which)
     return SimpleNamespace(loss=loss, edge=edge, upstream=g)
 
