@@ -25,7 +25,7 @@ MOST = 5  # cases of one row: one of each shape class
 # what takes seconds and whose neighbours stay: names of tests, or how they begin
 SLOW = (
     "compare/test_planted.py::test_no_planted_mistake_passes[parameters]",
-    "compare/test_planted.py::test_the_report_on_784_64_10_is_quick[none of the table",
+    "compare/test_planted.py::test_the_report_on_784_64_10_is_little_work[none of the table",
     "compare/test_planted.py::test_two_mistakes_are_never_a_third[parameters]",
     "compare/test_planted.py::test_which_slugs_cannot_be_told_apart",
     "graph/test_film_in_browser.py::test_a_step_by_hand_ends_the_play",
