@@ -514,7 +514,7 @@ def test_s1_divides_the_patients_as_scikit_learn_does(s1: ModuleType) -> None:
     selection = pytest.importorskip("sklearn.model_selection")
     table = nn.datasets.diabetes()
     x, x_test, y, y_test = selection.train_test_split(
-        table.array, table.target, test_size=0.2, random_state=42
+        table.data, table.target, test_size=0.2, random_state=42
     )
     data = s1.patients()
     for (features, target), (raw, truth) in ((data.train, (x, y)), (data.test, (x_test, y_test))):
