@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..engine import functions, ops
 from ..engine import protocol as protocols
-from ..engine.op import Op
+from ..engine import rules
+from ..engine.op import Op, forms, ops, table
 from ..engine.tape import unbroadcast
 
 __all__ = ["Symbol", "formula", "formulas", "namespace", "reads"]
@@ -60,12 +60,12 @@ class Symbol(NDArrayOperatorsMixin):
     size = property(lambda self: self.value.size)
     dtype = property(lambda self: self.value.dtype)
     mT = property(lambda self: ops.mT(self))
-    T = property(lambda self: functions.transpose(self))
-    reshape = functions.reshape
-    transpose = functions.permute
-    sum = functions.sum
-    mean = functions.mean
-    cumsum = functions.cumsum
+    T = property(lambda self: rules.transpose(self))
+    reshape = rules.reshape
+    transpose = rules.permute
+    sum = rules.sum
+    mean = rules.mean
+    cumsum = rules.cumsum
 
     def astype(self, dtype: Any) -> Symbol:
         return ops.cast(self, dtype=dtype)
@@ -287,7 +287,7 @@ text = Writer().text
 
 def namespace() -> dict[str, Any]:
     """What the names in a formula stand for: NumPy's functions, and rows where NumPy has none."""
-    names: dict[str, Any] = dict(ops.table)
+    names: dict[str, Any] = dict(table)
     for name in (
         "sum", "mean", "prod", "max", "min", "cumsum", "cumprod", "abs", "where", "clip", "flip", "pad",
         "concatenate", "stack", "einsum", "sqrt", "broadcast_to", "array", "arange", "eye", "ones",
@@ -295,9 +295,9 @@ def namespace() -> dict[str, Any]:
     ):  # fmt: skip
         names[name] = getattr(np, name)
     for name in ("var", "std", "logsumexp"):
-        names[name] = partial(ops.table[name], **SILENT)
+        names[name] = partial(table[name], **SILENT)
     function: Any
-    for function in protocols.PLAIN | set(protocols.UFUNCS):
+    for function in protocols.PLAIN | {f for f in forms if isinstance(f, np.ufunc)}:
         names[function.__name__] = function
     return names | {"inf": np.inf, "nan": np.nan}
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
 from ..engine.axes import axes_of, is_basic
+from ..engine.op import table
 from .expr import INFIX, Symbol
 from .trace import KEPT, Program, Statement, is_leaf, is_number, leaf, leaves, named, parts, run
 
@@ -83,10 +83,10 @@ class Maker:
             self.alive.append(s)
             inputs = replaced(s.inputs, self.simple)
             kw = {k: replaced(v, self.simple) for k, v in s.kw.items()}
-            if s.name in PRIMITIVE or s.name not in ops.table:
+            if s.name in PRIMITIVE or s.name not in table:
                 self.memo[id(s)] = self.rewrite(s.name, s.value, inputs, kw)
             else:
-                self.memo[id(s)] = self.simple(run(ops.table[s.name], inputs, kw))
+                self.memo[id(s)] = self.simple(run(table[s.name], inputs, kw))
         return self.memo[id(s)]
 
     def full(self, value: Any, n: float, by: float = 1) -> Symbol:

@@ -7,8 +7,18 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, ops, rand, randn, tensor
-from autograd_lite.engine import functions as F
+from autograd_lite import (
+    Op,
+    Tensor,
+    is_grad_enabled,
+    manual_seed,
+    no_grad,
+    ops,
+    rand,
+    randn,
+    tensor,
+)
+from autograd_lite.engine import rules as F
 from autograd_lite.graph import draw
 from autograd_lite.graph.fold import LIMIT
 from autograd_lite.graph.model import Node
@@ -135,7 +145,7 @@ def test_formulas_are_those_of_the_rules_that_are_run():
     assert card(g, "mul").backward == ["dx += du * x", "dx += du * x"]
     assert card(g, "mul").saved == ["x"]
     assert card(g, "add").backward == ["du = dy", "dx += dy"] and card(g, "add").saved == []
-    square = ops.Op("square2", lambda x: x * x, lambda g, y, x: g * 2 * x)
+    square = Op("square2", lambda x: x * x, lambda g, y, x: g * 2 * x)
     assert card(draw(square(tensor(2.0, requires_grad=True))), "square2").backward == [
         "dx = dy * 2 * x"
     ]
@@ -260,7 +270,7 @@ def test_drawing_records_nothing_and_a_drawing_holds_no_tensors():
     g = draw(y)
     with no_grad():
         assert draw(y).to_dot() == g.to_dot()
-    boxed = ops.Op("boxed", lambda x: x + 0, lambda g, y, x: inner.append(is_grad_enabled()) or g)
+    boxed = Op("boxed", lambda x: x + 0, lambda g, y, x: inner.append(is_grad_enabled()) or g)
     inner = []
     draw(boxed(x), formulas=False)
     assert inner == [False]
@@ -356,7 +366,7 @@ def test_a_rule_that_has_no_text_says_so():
             raise TypeError("arrays only")
         return g
 
-    odd = ops.Op("odd", lambda x: x + 0, rule)
+    odd = Op("odd", lambda x: x + 0, rule)
     node = card(draw(odd(tensor([1.0], requires_grad=True))), "odd")
     assert node.backward == ["no text: its rule raises TypeError on Symbols"]
 

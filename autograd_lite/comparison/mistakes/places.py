@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine import ops
 from ...engine.modes import enable_grad
+from ...engine.op import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ..answers.judge import spreads

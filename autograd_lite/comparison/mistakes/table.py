@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine import ops
+from ...engine.op import ops
 
 __all__ = [
     "CONSTANTS",
