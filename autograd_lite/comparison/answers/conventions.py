@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
@@ -178,7 +179,7 @@ def cancelled(back: Backward, t: Tensor, mine: Array, right: Array) -> bool:
 
 def summands(e: Contribution) -> float:
     """The largest sum of magnitudes that an element of an edge's part is the sum of."""
-    if e.node.op.name == "matmul" and e.g.ndim == 2:
+    if e.node.op is ops.matmul and e.g.ndim == 2:
         other, g = np.abs(e.node.args[1 - e.i]).mT, np.abs(e.g)
         return largest(other @ g if e.i else g @ other)
     return largest(unbroadcast(np.abs(e.raw), e.p.array))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...calculus import grad_or_zeros
+from ...engine import ops
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array, walk
 from ...engine.tensor import Tensor
@@ -317,7 +318,7 @@ def unguarded(loss: Tensor, last: Step, grads: Mapping[str, Any]) -> tuple[Tenso
                 a if p is None else new.get(p, p)
                 for p, a in zip(node.parents, node.args, strict=True)
             ]
-            if node.op.name == "add":
+            if node.op is ops.add:
                 guards |= {a for a in inputs if isinstance(a, float) and 0 < a <= GUARD}
                 inputs = [0.0 if isinstance(a, float) and 0 < a <= GUARD else a for a in inputs]
             new[node] = node.op(*inputs, **node.kw)

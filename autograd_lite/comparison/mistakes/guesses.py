@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ...engine import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
+from ...program.chain import stretched
 from ..answers.judge import distance, largest, spreads
 from ..propagation import Backward, Change, Contribution, always, times
 from .matching import Match, Matcher, ratio
@@ -30,12 +32,11 @@ from .places import (
     run,
     single_slopes,
     softmax_by_hand,
-    stretched,
     sums_of,
 )
-from .table import CURVES, FITS, PRODUCTS, RELUS, RULES, VAGUE, Mistake, Names, said
+from .table import PRODUCTS, RULES, SUMS, VAGUE, Mistake, Names, curve, said
 
-STATISTICS = frozenset({"mean", "var", "std"})
+STATISTICS = (ops.mean, ops.var, ops.std)  # what a normalisation is written with
 NEAREST = 300  # places that are tried, those nearest to the tensor
 
 
@@ -122,16 +123,15 @@ class Guesses:
 
     def rules(self, rows: list[Mistake]) -> Iterator[Guess]:
         """Wrong rules of the table."""
-        by_op: dict[str, list[tuple[Place, list[Contribution]]]] = {}
+        tried: list[tuple[Place, tuple[Contribution, ...]]] = []
         for place in self.places:
-            if len({e.node.op.name for e in place.edges}) == 1:
-                by_op.setdefault(place.edges[0].node.op.name, []).append((place, [*place.edges]))
-            elif not place.edges:
-                for e in softmax_by_hand(self.back, place.p):
-                    by_op.setdefault("softmax", []).append((place, [e]))
+            if not place.edges:
+                tried += [(place, (e,)) for e in softmax_by_hand(self.back, place.p)]
+            elif len({e.node.op for e in place.edges}) == 1:
+                tried.append((place, place.edges))
         for row in rows:
-            for place, arcs in [pair for op in row.ops for pair in by_op.get(op, ())]:
-                if self.matcher.late or not all(applies(row, e) for e in arcs):
+            for place, arcs in tried:
+                if not all(applies(row, e) for e in arcs) or self.matcher.late:
                     continue
                 names = ((row.slug, row.sentence.format(op=arcs[0].node.op.name)),)
                 try:
@@ -162,7 +162,7 @@ class Guesses:
         places = [
             s for s in self.places if s.edges and all(e.raw.shape != s.p.shape for e in s.edges)
         ]
-        for slug, sentence, sum_wrongly in FITS:
+        for slug, sentence, sum_wrongly in SUMS:
             for place in places:
 
                 def change(part: Array, e: Any, sum_wrongly: Any = sum_wrongly) -> Array:
@@ -170,7 +170,7 @@ class Guesses:
                     return g.reshape(e.p.shape) if g.size == e.p.array.size else g
 
                 names: Names = ((slug, sentence),)
-                if slug == "bias-not-summed" and place.edges[0].node.op.name != "add":
+                if slug == "bias-not-summed" and place.edges[0].node.op is not ops.add:
                     names = said("broadcast-not-undone")
                 try:
                     wrong = np.asarray(sum(change(e.part, e) for e in place.edges))
@@ -178,14 +178,14 @@ class Guesses:
                     continue
                 yield from self.attempt(place, wrong, names, change)
         for place in places:
-            if len(place.edges) == 1 and place.edges[0].node.op.name == "add":
+            if len(place.edges) == 1 and place.edges[0].node.op is ops.add:
                 yield from self.bias_from_weight(place)
 
     def bias_from_weight(self, place: Place) -> Iterator[Guess]:
         """The bias has the column sums of the weight's gradient."""
         (e,) = place.edges
         product = e.node.parents[1 - e.i]
-        if product is None or product.op is None or product.op.name != "matmul":
+        if product is None or product.op is not ops.matmul:
             return
         given = (arc for p in product.parents if p is not None for arc in self.back.into.get(p, ()))
         w = next((arc for arc in given if arc.node is product and is_weight(arc.p)), None)
@@ -203,7 +203,7 @@ class Guesses:
             if len(place.edges) != 1:
                 continue
             (e,) = place.edges
-            if e.node.op.name == "matmul" and e.g.ndim == 2:
+            if e.node.op is ops.matmul and e.g.ndim == 2:
                 yield from self.updated(place, e)
                 yield from self.before_activation(place, e)
                 yield from self.after_activation(place, e)
@@ -230,7 +230,7 @@ class Guesses:
     def before_activation(self, place: Place, e: Contribution) -> Iterator[Guess]:
         """The weight's gradient is made with what went into the activation."""
         h = e.node.parents[1 - e.i]
-        if h is not None and h.op is not None and h.op.name in CURVES | RELUS:
+        if h is not None and h.op is not None and curve(h):
             z = h.args[0].mT
             wrong = z @ e.g if e.i else e.g @ z
             yield from self.attempt(place, wrong, said("input-not-activated", op=h.op.name))
@@ -261,7 +261,7 @@ class Guesses:
             e.node.serial: e
             for p in self.tensors
             for e in self.back.into.get(p, ())
-            if e.node.op.name in STATISTICS and e.node.array.size > 1
+            if e.node.op in STATISTICS and e.node.array.size > 1
         }
         arcs = [found[serial] for serial in sorted(found, reverse=True)]
         for group in [*((e,) for e in arcs), *itertools.pairwise(arcs)]:
@@ -416,7 +416,7 @@ class Guesses:
     def redrawn(self, mine: Array) -> Iterator[Names]:
         """The mask of a product is another one."""
         for e in self.back.into.get(self.t, ()):
-            mask = np.asarray(e.node.args[1 - e.i]) if e.node.op.name == "mul" else None
+            mask = np.asarray(e.node.args[1 - e.i]) if e.node.op is ops.mul else None
             if mask is not None and (mask == 0).any() and e.raw.shape == mine.shape:
                 factors = (mine / np.where(e.g == 0, np.nan, e.g)).round(9)
                 live = np.unique(factors[np.isfinite(factors)])

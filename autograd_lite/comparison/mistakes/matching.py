@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...engine import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import distance, largest, tolerance
@@ -117,7 +118,7 @@ class Matcher:
     def replaced(self, t: Tensor, p: Tensor, wrong: Array) -> Match | None:
         """`match` for a gradient that takes the place of that of `p` and has another shape: seen in
         `p` itself, or in the leaf that `p` is the transpose of."""
-        while p is not t and p.op is not None and p.op.name == "mT" and p.parents[0] is not None:
+        while p is not t and p.op is ops.mT and p.parents[0] is not None:
             p, wrong = p.parents[0], wrong.mT
         if p is not t or squeezed(self.target[t]) != squeezed(wrong):
             return None

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.op import Op
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.expr import Symbol, as_symbol, formulas, input_names
 from ..answers.judge import Diagnosis
-from ..propagation import Backward
+from ..propagation import Backward, Contribution
 from .guesses import Guess, Guesses, made_by
 from .matching import Matcher
 from .places import Place, applies, made, run_on
@@ -124,14 +125,15 @@ class Search(Matcher):
         guesses = Guesses(self, self.back, wrong[0])
         found: list[Guess] = []
         for row in [*RULES, *PRODUCTS]:
-            if row.free:
-                continue
-            for kind in sorted(row.ops):
-                mine = [e for e in arcs if e.node.op.name == kind and applies(row, e)]
-                if len(mine) > 1:
-                    changes = {(e.node, e.i): made_by(row) for e in mine}
-                    words = row.sentence.format(op=kind) + f", in all {len(mine)} places"
-                    place = Place(mine[0].p, (mine[0],))
+            mine: dict[Op, list[Contribution]] = {}
+            for e in arcs if not row.free else ():
+                if applies(row, e):
+                    mine.setdefault(e.node.op, []).append(e)
+            for op, same in sorted(mine.items(), key=lambda item: item[0].name):
+                if len(same) > 1:
+                    changes = {(e.node, e.i): made_by(row) for e in same}
+                    words = row.sentence.format(op=op.name) + f", in all {len(same)} places"
+                    place = Place(same[0].p, (same[0],))
                     found += guesses.whole(place, changes, ((row.slug, words),))
         good = [g for g in found if not g.spoilt and g.explained >= set(wrong)]
         return [Step(wrong[0], good, tuple(wrong[1:]))] if good else None
@@ -145,7 +147,7 @@ class Search(Matcher):
         arcs = [e for p in tensors for e in back.into.get(p, ())]
         for row in [*RULES, *PRODUCTS]:
             for e in arcs:
-                if self.late or row.free or e.node.op.name not in row.ops or not applies(row, e):
+                if self.late or row.free or not applies(row, e):
                     continue
                 try:
                     change = {(e.node, e.i): made_by(row)}
