@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from autograd_lite import Tensor, compare, ops
-from autograd_lite.comparison.mistakes.places import applies, run
+from autograd_lite.comparison.mistakes.places import applies, result_of
 from autograd_lite.comparison.mistakes.table import (
     CONSTANTS,
-    PRODUCTS,
+    MATMUL_RULES,
     RULES,
     SUMS,
     VAGUE,
@@ -82,7 +82,7 @@ def case(row: Mistake, name: str, which: int) -> SimpleNamespace:
         arrays = [np.random.default_rng(5 + i).standard_normal((K, K)) for i in range(2)]
     b = built(name, arrays, kw, which)
     b.applies = applies(row, b.edge)
-    wrong = run(row, b.edge) if b.applies else b.edge.part
+    wrong = result_of(row, b.edge) if b.applies else b.edge.part
     b.wrong = wrong[0] + 0.7 * wrong[1] if row.free else np.asarray(wrong)
     return b
 
@@ -100,7 +100,7 @@ def is_wrong(row: Mistake, name: str, which: int) -> bool:
     return b.wrong.shape != right.shape or not np.allclose(b.wrong, right)
 
 
-EVERY = [*RULES, *PRODUCTS, *VAGUE]
+EVERY = [*RULES, *MATMUL_RULES, *VAGUE]
 WHERE = [
     (name, i)
     for name, op in ops.table.items()

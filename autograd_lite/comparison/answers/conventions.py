@@ -30,7 +30,7 @@ from .judge import (
     tolerance,
 )
 
-__all__ = ["common", "defer", "excused", "judged_value", "lay_out", "put_off"]
+__all__ = ["scale_hint", "defer", "excused", "judged_value", "in_shape", "put_off"]
 
 
 def judged_value(tape: Tape, value: float | None, scale: float) -> tuple[tuple[Row, ...], float]:
@@ -58,7 +58,7 @@ def judged_value(tape: Tape, value: float | None, scale: float) -> tuple[tuple[R
     return (replace(row, verdict=WRONG, note=note),), scale
 
 
-def common(rows: Mapping[Tensor, Row]) -> str:
+def scale_hint(rows: Mapping[Tensor, Row]) -> str:
     """A hint where everything handed in is wrong by one factor alone, which may be a convention."""
     handed = [row for row in rows.values() if row.verdict != ABSENT]
     wrong = [row for row in handed if row.diagnoses]
@@ -70,7 +70,7 @@ def common(rows: Mapping[Tensor, Row]) -> str:
     return "If the loss by hand is scaled so, pass value= or scale=."
 
 
-def lay_out(hands: Mapping[Tensor, Hand], scale: float, transposed: bool | None) -> None:
+def in_shape(hands: Mapping[Tensor, Hand], scale: float, transposed: bool | None) -> None:
     """Divide the gradients by the scale, and bring them into the shapes of their tensors where that
     can be.
 

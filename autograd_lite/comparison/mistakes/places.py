@@ -18,7 +18,7 @@ from ..propagation import Backward, Change, Contribution, always, times
 from .table import Mistake, curve
 
 
-class Place(NamedTuple):
+class Site(NamedTuple):
     """Where a mistake is made: on some of the edges into a tensor, or in its total gradient."""
 
     p: Tensor
@@ -45,21 +45,21 @@ class Place(NamedTuple):
         return {key: always(wrong)} | dict.fromkeys(others, times(0))
 
 
-def places_of(back: Backward, p: Tensor) -> list[Place]:
+def sites_of(back: Backward, p: Tensor) -> list[Site]:
     """The edges into a tensor, one by one and those of one operation together, and the whole."""
     arcs = back.into.get(p, [])
     kinds: dict[Op, list[Contribution]] = {}
     for e in arcs:
         kinds.setdefault(e.node.op, []).append(e)
-    several = [Place(p, tuple(same)) for same in kinds.values() if len(same) > 1]
+    several = [Site(p, tuple(same)) for same in kinds.values() if len(same) > 1]
     uses = [
         e
         for e in arcs
         if e.node.op.kind == "view" or any(q is not None and q is not p for q in e.node.parents)
     ]
     if 1 < len(uses) < len(arcs) and len(kinds) > 2:  # all but a penalty on the weight itself
-        several.append(Place(p, tuple(uses)))
-    return [*(Place(p, (e,)) for e in arcs[::-1]), *several, Place(p)]
+        several.append(Site(p, tuple(uses)))
+    return [*(Site(p, (e,)) for e in arcs[::-1]), *several, Site(p)]
 
 
 def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:
@@ -164,7 +164,7 @@ def run_on(row: Mistake, e: Contribution, g: Any, y: Any, inputs: Any) -> Any:
     return row.wrong(g, y, *inputs, **e.node.kw, **{name: own[name] for name in row.wants})
 
 
-def run(row: Mistake, e: Contribution) -> Any:
+def result_of(row: Mistake, e: Contribution) -> Any:
     """What the wrong rule of `row` gives for an edge; a pair if it has a free factor."""
     given = run_on(row, e, e.g, e.node.array, e.node.args)
     if row.free or e.node.op is ops.matmul:

@@ -20,21 +20,7 @@ import numpy as np
 from ...engine import ops
 from ...engine.op import Op
 
-__all__ = [
-    "CONSTANTS",
-    "PRODUCTS",
-    "RULES",
-    "SENTENCES",
-    "SUMS",
-    "VAGUE",
-    "Constant",
-    "Mistake",
-    "Names",
-    "curve",
-    "said",
-]
-
-Names = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
+Wording = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
 Rule = Callable[..., Any]
 
 
@@ -133,7 +119,7 @@ def total(x: Any, axis: int | tuple[int, ...]) -> Any:
     return np.add.reduce(x, axis=axis, keepdims=True)
 
 
-def jacobian(p: Any, g: Any, axis: int) -> Any:
+def softmax_jacobian(p: Any, g: Any, axis: int) -> Any:
     """The product of `g` with the Jacobian of softmax at the probabilities `p`."""
     return p * (g - total(g * p, axis))
 
@@ -206,9 +192,9 @@ CROSS_ENTROPIES: Table = {
     },
     "softmax-from-logits": {
         "softmax Jacobian built from the logits, not from the probabilities": [
-            (SOFTMAX, lambda g, y, x, axis: jacobian(x, g, axis)),
+            (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g, axis)),
             (LOG_SOFTMAX, lambda g, y, x, axis: g - x * total(g, axis)),
-            (LOG_SOFTMAX, lambda g, y, x, axis: jacobian(x, g / np.exp(y), axis)),
+            (LOG_SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g / np.exp(y), axis)),
         ]
     },
     "softmax-twice": {
@@ -216,10 +202,13 @@ CROSS_ENTROPIES: Table = {
             (LOG, lambda g, y, x: g - x * total(g, x.ndim - 1))
         ],
         "the Jacobian of softmax applied twice": [
-            (SOFTMAX, lambda g, y, x, axis: jacobian(y, jacobian(y, g, axis), axis))
+            (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(y, softmax_jacobian(y, g, axis), axis))
         ],
         "p - t sent through the Jacobian of softmax again": [
-            (LOG_SOFTMAX, lambda g, y, x, axis: jacobian(np.exp(y), from_log(g, y, axis), axis))
+            (
+                LOG_SOFTMAX,
+                lambda g, y, x, axis: softmax_jacobian(np.exp(y), from_log(g, y, axis), axis),
+            )
         ],
         "p - t multiplied by p (1 - p) again": [
             (LOG_SOFTMAX, lambda g, y, x, axis: from_log(g, y, axis) * np.exp(y) * (1 - np.exp(y)))
@@ -243,7 +232,7 @@ CROSS_ENTROPIES: Table = {
                 LOG_SOFTMAX,
                 lambda g, y, x, axis: (
                     from_log(g, y, axis)
-                    + jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
+                    + softmax_jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
                 ),
             ),
         ]
@@ -255,8 +244,8 @@ WITH_A_FREE_FACTOR: Table = {
             (
                 LOG_SOFTMAX,
                 lambda g, y, x, axis: (
-                    from_log(g, y, axis) + jacobian(np.exp(y), g / (1 - np.exp(y)), axis),
-                    jacobian(np.exp(y), 1 / (1 - np.exp(y)), axis),
+                    from_log(g, y, axis) + softmax_jacobian(np.exp(y), g / (1 - np.exp(y)), axis),
+                    softmax_jacobian(np.exp(y), 1 / (1 - np.exp(y)), axis),
                 ),
             )
         ]
@@ -297,30 +286,19 @@ def factor(slug: str, sentence: str, wrong: Rule) -> list[Mistake]:
     return [Mistake(slug, sentence, only(ops.mul), way, which) for which, way in enumerate(either)]
 
 
-def passes(b: Any) -> Any:
-    """Where a mask lets through; ValueError for what is no mask."""
+def mask(b: Any) -> Any:
+    """The mask `b`; ValueError for what is none."""
     a = np.asarray(getattr(b, "value", b))
     if not 0 < np.count_nonzero(a == 0) < a.size:
         raise ValueError("dropout-mask: not a mask")
-    return b != 0
+    return b
 
 
-def unmasked(b: Any, g: Any) -> Any:
-    """`g` for its product with the mask `b`."""
-    passes(b)
-    return spread_over(b, g)
-
-
-def whole(b: Any, g: Any) -> Any:
-    """`g` for its product with `b`, which is more than a number."""
+def left_out(b: Any, g: Any) -> Any:
+    """`g` in the shape of its product with `b`, which is more than a number."""
     if np.size(getattr(b, "value", b)) < 2:
         raise ValueError("factor-missing: a number")
-    return spread_over(b, g)
-
-
-def spread_over(b: Any, g: Any) -> Any:
-    """`g` in the shape that its product with `b` has; a Symbol shows itself."""
-    return g if hasattr(g, "leaves") else 0 * b + g
+    return g if hasattr(g, "leaves") else 0 * b + g  # a Symbol shows itself
 
 
 RULES = [
@@ -328,8 +306,10 @@ RULES = [
     *rows(CROSS_ENTROPIES),
     *rows(WITH_A_FREE_FACTOR, free=True),
     *rows(AXES),
-    *factor("dropout-mask", "the 1 / keep of the mask missing", lambda g, y, a, b: g * passes(b)),
-    *factor("dropout-mask", "the mask left out", lambda g, y, a, b: unmasked(b, g)),
+    *factor(
+        "dropout-mask", "the 1 / keep of the mask missing", lambda g, y, a, b: g * (mask(b) != 0)
+    ),
+    *factor("dropout-mask", "the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
     *factor(
         "weight-for-input",
         "multiplied by the factor itself, not by the other one",
@@ -342,7 +322,7 @@ RULES = [
         lambda g, y, x, index: ops.put(x * 0, g, index=index),
     ),
 ]
-PRODUCTS = [
+MATMUL_RULES = [
     *product(
         "weight-not-transposed",
         "the weight not transposed on the way back to the input",
@@ -401,9 +381,13 @@ PRODUCTS = [
     ),
 ]
 VAGUE = [  # rules that come last, as they often look like another one
-    *factor("factor-missing", "the other factor left out", lambda g, y, a, b: whole(b, g)),
+    *factor("factor-missing", "the other factor left out", lambda g, y, a, b: left_out(b, g)),
     Mistake(
-        "factor-missing", "the divisor left out", only(ops.div), lambda g, y, a, b: whole(b, g), 0
+        "factor-missing",
+        "the divisor left out",
+        only(ops.div),
+        lambda g, y, a, b: left_out(b, g),
+        0,
     ),
     *factor(
         "weight-for-input", "multiplied by the output, not by the input", lambda g, y, a, b: g * y
@@ -494,6 +478,6 @@ SENTENCES = {
 }
 
 
-def said(slug: str, words: str = "", **numbers: Any) -> Names:
+def said(slug: str, words: str = "", **numbers: Any) -> Wording:
     """What is said of a mistake of `SENTENCES`, under its own slug or by other words there."""
     return ((slug, SENTENCES[words or slug].format(**numbers)),)
