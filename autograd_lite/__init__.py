@@ -22,7 +22,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .engine import backward, inplace, operators, protocol  # methods of Tensor
+from .engine import backward, copying, inplace, operators, protocol  # methods of Tensor
 from .engine.arrays import get_default_dtype, set_default_dtype
 from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .engine.op import Op, public

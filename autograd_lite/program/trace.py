@@ -16,6 +16,7 @@ import numpy as np
 from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import before, tape, unbroadcast
+from .chain import stretched
 from .expr import Symbol, call, full, leaf, ruled
 from .expr import total as total_of
 
@@ -419,10 +420,3 @@ def of_log_p(node: Any) -> bool:
 
 def full_of_ones(a: Any) -> dict[str, Any]:
     return {"shape": a.shape, "n": 1, "by": 1, "dtype": a.dtype.name}
-
-
-def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes that `unbroadcast` sums a gradient over, to undo a broadcast."""
-    extra = len(given) - len(shape)
-    more = [i + extra for i, n in enumerate(shape) if n == 1 != given[i + extra]]
-    return (*range(extra), *more)

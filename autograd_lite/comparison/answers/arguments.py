@@ -13,7 +13,14 @@ from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from .judge import Hand
 
-__all__ = ["as_gradient", "backward_order", "check_loss", "check_options", "read", "tape_of"]
+__all__ = [
+    "as_gradient",
+    "backward_order",
+    "check_loss",
+    "check_options",
+    "read_gradients",
+    "tape_of",
+]
 
 
 def check_options(model: Any, scale: Any, transposed: Any) -> None:
@@ -71,7 +78,7 @@ def released(node: Any) -> NoReturn:
     )
 
 
-def read(
+def read_gradients(
     grads: Mapping[str, Any], order: list[Tensor], parameters: dict[str, Tensor]
 ) -> dict[Tensor, Hand]:
     """The gradients by the tensors that their names mean, of a tape or of a model."""

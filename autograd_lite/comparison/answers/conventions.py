@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
@@ -29,7 +30,7 @@ from .judge import (
     tolerance,
 )
 
-__all__ = ["common", "defer", "excused", "judged_value", "lay_out", "put_off"]
+__all__ = ["scale_hint", "defer", "excused", "judged_value", "in_shape", "put_off"]
 
 
 def judged_value(tape: Tape, value: float | None, scale: float) -> tuple[tuple[Row, ...], float]:
@@ -57,7 +58,7 @@ def judged_value(tape: Tape, value: float | None, scale: float) -> tuple[tuple[R
     return (replace(row, verdict=WRONG, note=note),), scale
 
 
-def common(rows: Mapping[Tensor, Row]) -> str:
+def scale_hint(rows: Mapping[Tensor, Row]) -> str:
     """A hint where everything handed in is wrong by one factor alone, which may be a convention."""
     handed = [row for row in rows.values() if row.verdict != ABSENT]
     wrong = [row for row in handed if row.diagnoses]
@@ -69,7 +70,7 @@ def common(rows: Mapping[Tensor, Row]) -> str:
     return "If the loss by hand is scaled so, pass value= or scale=."
 
 
-def lay_out(hands: Mapping[Tensor, Hand], scale: float, transposed: bool | None) -> None:
+def in_shape(hands: Mapping[Tensor, Hand], scale: float, transposed: bool | None) -> None:
     """Divide the gradients by the scale, and bring them into the shapes of their tensors where that
     can be.
 
@@ -178,7 +179,7 @@ def cancelled(back: Backward, t: Tensor, mine: Array, right: Array) -> bool:
 
 def summands(e: Contribution) -> float:
     """The largest sum of magnitudes that an element of an edge's part is the sum of."""
-    if e.node.op.name == "matmul" and e.g.ndim == 2:
+    if e.node.op is ops.matmul and e.g.ndim == 2:
         other, g = np.abs(e.node.args[1 - e.i]).mT, np.abs(e.g)
         return largest(other @ g if e.i else g @ other)
     return largest(unbroadcast(np.abs(e.raw), e.p.array))

@@ -97,7 +97,7 @@ def raised(error: Exception) -> str:
     return f"raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
-class Named:
+class NamedTensors:
     """Tensors under names, as `compare` reads them from a model."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -119,7 +119,7 @@ def reported(
             text = str(error).removeprefix("compare: ")
             problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
     if fine:
-        report = compare(loss, fine, Named(wanted))
+        report = compare(loss, fine, NamedTensors(wanted))
     else:
         rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
         report = Report(loss=float(loss.array.item()), rows=tuple(rows), witness=None)

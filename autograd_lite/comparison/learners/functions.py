@@ -109,7 +109,7 @@ class Function:
     """What `forward` computes, as a function of named arrays."""
 
     def __init__(self, forward: Callable[..., Any]) -> None:
-        self.forward, self.names = forward, names_of(forward)
+        self.forward, self.names = forward, input_names_of(forward)
         self.parameters: dict[str, Any] = {}
         self.generators = generators([forward])
         if hasattr(forward, "named_parameters"):
@@ -255,7 +255,7 @@ def fits_not(error: Exception | None) -> bool:
     return isinstance(error, ValueError | IndexError)
 
 
-def names_of(forward: Any) -> list[str]:
+def input_names_of(forward: Any) -> list[str]:
     """The parameters without a default; [] where they are not known."""
     if isinstance(forward, np.ufunc):
         return ["x", "y"][: forward.nin]

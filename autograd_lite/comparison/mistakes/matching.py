@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import distance, largest, tolerance
@@ -52,7 +53,7 @@ class Matcher:
     def agrees(self, t: Tensor, g: Array) -> bool:
         """Whether `g` is what was handed in for `t`."""
         mine = self.target[t]
-        if squeezed(mine) != squeezed(g):
+        if without_ones(mine) != without_ones(g):
             return False
         if max(largest(mine), largest(g)) <= self.floor[t]:
             return True
@@ -63,7 +64,7 @@ class Matcher:
         mine, right = self.target[t], made(self.back, t)
         if not self.agrees(t, g):
             return False
-        if squeezed(g) != squeezed(right):
+        if without_ones(g) != without_ones(right):
             return True
         gap = largest(mine - right.reshape(mine.shape))
         return largest(mine - g.reshape(mine.shape)) <= 1e-2 * gap
@@ -103,7 +104,7 @@ class Matcher:
         `want` is "names" for factors that have a name, "any" for all but 0, "positive".
         """
         mine = self.target[t]
-        if squeezed(still + slope) != squeezed(mine):
+        if without_ones(still + slope) != without_ones(mine):
             return None
         mine = mine.reshape((still + slope).shape)
         c = ratio(mine - still, slope)
@@ -117,9 +118,9 @@ class Matcher:
     def replaced(self, t: Tensor, p: Tensor, wrong: Array) -> Match | None:
         """`match` for a gradient that takes the place of that of `p` and has another shape: seen in
         `p` itself, or in the leaf that `p` is the transpose of."""
-        while p is not t and p.op is not None and p.op.name == "mT" and p.parents[0] is not None:
+        while p is not t and p.op is ops.mT and p.parents[0] is not None:
             p, wrong = p.parents[0], wrong.mT
-        if p is not t or squeezed(self.target[t]) != squeezed(wrong):
+        if p is not t or without_ones(self.target[t]) != without_ones(wrong):
             return None
         c = self.snapped(ratio(self.target[t].reshape(wrong.shape), wrong), self.coarse[t])
         c = 1.0 if self.agrees(t, wrong) else c  # both may be rounding of zero
@@ -142,5 +143,5 @@ def ratio(a: Array, b: Array) -> float:
     return float((v * a).sum() / (v * v).sum()) / top
 
 
-def squeezed(a: Array) -> list[int]:
+def without_ones(a: Array) -> list[int]:
     return [n for n in a.shape if n != 1]
