@@ -24,8 +24,9 @@ from .creation import (
 )
 from .engine import backward, copying, inplace, operators, protocol  # methods of Tensor
 from .engine.arrays import get_default_dtype, set_default_dtype
+from .engine.declare import public
 from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from .engine.op import Op, public
+from .engine.op import Op
 from .engine.rules import *
 from .engine.rules import ops
 from .engine.tape import tape

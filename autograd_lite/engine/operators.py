@@ -9,10 +9,11 @@ import numpy as np
 
 from . import modes, rules
 from .arrays import as_array, plain_index
+from .declare import methods
 from .errors import explain
 from .methods import Methods, on_tensors
 from .modes import mode
-from .op import Op, methods, ops, table
+from .op import Op, ops, table
 from .tensor import (
     NOTHING,
     NUMBERS,

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import rules
+from .declare import forms
 from .methods import on_tensors
-from .op import forms
 from .tensor import Tensor
 
 __all__ = ["PLAIN", "apply_function", "apply_ufunc"]

@@ -17,7 +17,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..engine import protocol as protocols
 from ..engine import rules, versions
-from ..engine.op import Op, forms
+from ..engine.declare import forms
+from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import unbroadcast
 from .notation import SIGNS, SILENT, text

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..axes import Axis, axes_of, count, kept, one_axis, some_axes
+from ..declare import differentiable, function, row
 from ..modes import mode
-from ..op import differentiable, function, ops, row
+from ..op import ops
 from ..tensor import Tensor
 from .arithmetic import pow
 from .questions import argmax, argmin, plain
