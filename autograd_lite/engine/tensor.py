@@ -414,6 +414,7 @@ class Tensor:
     extra: Any
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str = "") -> None:
+        source = data
         if data.__class__ is not np.ndarray or data.dtype.kind not in "fiub":
             listed = isinstance(data, list | tuple | int) and not isinstance(data, bool)
             data = as_array(data)
@@ -428,6 +429,8 @@ class Tensor:
             self.requires_grad_()
         if name:
             self.name = name
+        if modes.watchers and (born := getattr(mode.watcher, "born", None)) is not None:
+            born(self, source)
 
     # ---- what it is
 
@@ -731,11 +734,6 @@ class Tensor:
         return record1(ops.abs, self)
 
     def __getitem__(self, index: Any) -> Tensor:
-        # asked here, as Python 3.13 may go on calling a method that a class had before
-        take = getattr(mode.watcher, "take", None) if modes.watchers else None
-        if take is not None:
-            taken: Tensor = take(self, index)
-            return taken
         return record(ops.getitem, (self,), {"index": plain_index(index)})
 
     def __iter__(self) -> Iterator[Tensor]:
