@@ -22,14 +22,14 @@ from ..engine.arrays import plain_index
 from ..engine.axes import from_zero
 from ..engine.modes import mode, no_grad
 from ..engine.op import Op
-from ..engine.ops import getitem
 from ..engine.protocol import apply_function, apply_ufunc
+from ..engine.rules import ops
 from ..engine.tape import check_versions, unbroadcast
 from ..engine.tensor import Tensor, record, tick, wrap
 from ..origin import counting
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import Symbol, ruled
-from ..program.trace import QUIET, Argument, Program, Statement, full_of_ones, leaf, run
+from ..program.expr import Symbol, full, leaf, ruled, total
+from ..program.trace import QUIET, Argument, Program, Statement, full_of_ones, run
 from .guards import Captured, Untraceable
 
 __all__ = ["Reader", "Recorder", "Source"]
@@ -39,8 +39,10 @@ TRUSTED = {
     "autograd_lite.engine.tensor": {
         "record", "record1", "record2", "result", "shared_version", "is_view", "changed", "wrap",
         "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
-        "detach", "requires_grad_", "to", "_overwrite",
+        "detach", "requires_grad_",
     },
+    "autograd_lite.engine.operators": {"__matmul__", "t", "to"},
+    "autograd_lite.engine.inplace": {"_overwrite"},
     "autograd_lite.creation": {"zeros_like", "ones_like"},
     "nn.functional": {"_is_plain"},
     __package__: {"checked"},
@@ -490,7 +492,7 @@ class Recorder:
             plain.append(array_of(i) if counts else i)
             then.append(self.now(i))
         array = plain_index(tuple(plain) if parts is index else plain[0])
-        taken = record(getitem, (t,), {"index": array})
+        taken = record(ops.getitem, (t,), {"index": array})
         if any(isinstance(i, Tensor) for i in parts):
             kw = {"index": tuple(then) if parts is index else then[0]}
             self.made_by[id(taken)] = (*self.made_by[id(taken)][:4], kw)
@@ -651,7 +653,7 @@ class Reader:
         """The statements of the chain rule, and the leaves with their gradients."""
         root = self.loss.array
         first = leaf(np.ones(root.shape, root.dtype))
-        self.state(first, Symbol("full", first.value, (), full_of_ones(root)))
+        self.state(first, Symbol(full, first.value, (), full_of_ones(root)))
         leaves = {
             p: None
             for t in reversed(nodes)
@@ -697,5 +699,5 @@ class Reader:
         if len(targets) == 1:
             return targets[0]
         g = leaf(targets[0].value)
-        self.state(g, Symbol("total", g.value, tuple(targets), {}))
+        self.state(g, Symbol(total, g.value, tuple(targets), {}))
         return g

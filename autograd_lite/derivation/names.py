@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..program.names import LETTER, parameter_letter
+from ..engine.op import table
+from ..program.names import parameter_letter, result_letter
 from ..program.passes import PRODUCTS, VIEWS
 from ..program.trace import Argument, Program, Statement, named
 
@@ -140,7 +141,7 @@ def guess(a: Argument) -> str:
     """The usual letter of an argument without a name."""
     if a.kind == "parameter":
         place = a.use if a.place else ""  # a bias is added to something
-        return parameter_letter(place, a.symbol.ndim) or "w"
+        return parameter_letter(table.get(place), a.symbol.ndim) or "w"
     if a.kind == "hook":
         return "hook"
     v = np.asarray(a.value)
@@ -155,7 +156,7 @@ def guess(a: Argument) -> str:
         if len(found) == 2 and 0 in found and (a.made or 1 not in found):  # 0 and 1 can be targets
             return "mask"
     if a.made and a.made not in VIEWS and (a.use not in PRODUCTS or a.place):
-        return WORDS.get(a.made, LETTER.get(a.made, "u"))
+        return WORDS.get(a.made, result_letter(table.get(a.made)))
     if a.use in ("sub", *OWN_LOSSES) and a.place == 1:
         return "t"
     if a.use == OWN_LOSSES[1] and a.place == 2:
@@ -181,4 +182,4 @@ def letter_of(s: Statement) -> str:
         return "c" if any(named(x, "mean") for x in e.inputs) else "r"
     if "mean" in names and any(n in ("pow", "power") for n in names):
         return "var"
-    return LETTER.get(names[-1], "u")
+    return result_letter(s.nodes[-1].op)

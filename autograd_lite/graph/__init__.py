@@ -15,10 +15,12 @@ from ..engine.modes import enable_grad
 from ..engine.tensor import Tensor, tensor
 from ..origin import record_lines
 from . import dot, film, mermaid, render, text
-from .cards import Writer
-from .fold import fold
+from .cards import Cards
+from .collapse import Folded
 from .model import Drawing
-from .read import Reader
+from .modules import Modules
+from .panels import Panels
+from .read import Gradients, Reading
 from .render import GraphRenderError
 from .theme import THEMES, follow_system
 
@@ -108,11 +110,15 @@ def draw(
         loss, model = output_of(loss, model), loss
     if model is not None and not hasattr(model, "named_parameters"):
         raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
-    read = Reader(loss, model, grads and view != "forward")
-    report = compared(loss, compare, read.modules.model)
-    folded = fold(read, depth, collapse)
-    writer = Writer(read, folded, view=view, formulas=formulas, constants=constants, report=report)
-    return Graph(writer.write(), theme, direction, backend, timeout)
+    read = Reading(loss)
+    modules = Modules(read, model)
+    report = compared(loss, compare, modules.model)
+    folded = Folded(read, modules, depth, collapse)
+    gradients = Gradients(read, folded.bundles(), wanted=grads and view != "forward")
+    cards = Cards(read, modules, folded, gradients, report)
+    drawing = cards.drawing(view, formulas, constants)
+    drawing.panels = Panels(cards).made
+    return Graph(drawing, theme, direction, backend, timeout)
 
 
 def output_of(model: Any, inputs: Any) -> Tensor:
