@@ -28,8 +28,9 @@ from ..engine.tape import check_versions, unbroadcast
 from ..engine.tensor import Tensor, record, tick, wrap
 from ..origin import counting
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import Symbol, full, leaf, ruled, total
-from ..program.trace import QUIET, Argument, Program, Statement, full_of_ones, run
+from ..program.expr import Symbol, leaf, ruled, total
+from ..program.rewrite import run
+from ..program.trace import Argument, Program, Statement, ones
 from .guards import Captured, Untraceable
 
 __all__ = ["Reader", "Recorder", "Source"]
@@ -615,8 +616,8 @@ class Reader:
 
     def computed(self, t: Tensor, op: Op, parents: Any, args: Any, kw: Any) -> None:
         given, kw = self.inputs(t, parents, args, kw)
-        if op.name in QUIET:
-            self.quiet.add(QUIET[op.name])
+        if op.quiet:
+            self.quiet.add(op.quiet)
         if op.name == "nll":
             self.checks.append((given[1], given[0].value.shape[1]))
         expr = run(op, tuple(given), kw)
@@ -653,7 +654,7 @@ class Reader:
         """The statements of the chain rule, and the leaves with their gradients."""
         root = self.loss.array
         first = leaf(np.ones(root.shape, root.dtype))
-        self.state(first, Symbol(full, first.value, (), full_of_ones(root)))
+        self.state(first, ones(root))
         leaves = {
             p: None
             for t in reversed(nodes)
