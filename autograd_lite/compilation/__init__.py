@@ -432,8 +432,7 @@ class Compiled:
         given = [next(takes) if isinstance(x, Tensor) else x for x in given]
         args, words = self.split(given, kw)
         recorder = trace.Recorder()
-        with trace.lock:
-            loss = checked(recorder.watch(self.function, args, words, captured))
+        loss = checked(recorder.watch(self.function, args, words, captured))
         reason = recorder.reason
         if not reason:
             try:

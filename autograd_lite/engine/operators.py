@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import modes, rules
+from . import rules
 from .arrays import as_array, plain_index
 from .declare import methods
 from .errors import explain
@@ -115,11 +115,6 @@ class Operators:
         return Tensor(~self.array)
 
     def __getitem__(self: Any, index: Any) -> Tensor:
-        # asked here, as Python 3.13 may go on calling a method that a class had before
-        take = getattr(mode.watcher, "take", None) if modes.watchers else None
-        if take is not None:
-            taken: Tensor = take(self, index)
-            return taken
         return record(ops.getitem, (self,), {"index": plain_index(index)})
 
     def clone(self: Any) -> Tensor:

@@ -230,6 +230,7 @@ class Tensor(Methods):
     extra: Any
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str = "") -> None:
+        source = data
         if data.__class__ is not np.ndarray or data.dtype.kind not in "fiub":
             listed = isinstance(data, list | tuple | int) and not isinstance(data, bool)
             data = as_array(data)
@@ -244,6 +245,8 @@ class Tensor(Methods):
             self.requires_grad_()
         if name:
             self.name = name
+        if modes.watchers and (born := getattr(mode.watcher, "born", None)) is not None:
+            born(self, source)
 
     # ---- what it is
 
