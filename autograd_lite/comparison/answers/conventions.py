@@ -13,6 +13,7 @@ from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from ..mistakes.factors import batch_and_outputs, named_factors
+from ..mistakes.places import of_product
 from ..mistakes.table import SENTENCES
 from ..propagation import Backward, Contribution, slopes
 from .judge import (
@@ -174,12 +175,11 @@ def cancelled(back: Backward, t: Tensor, mine: Array, right: Array) -> bool:
     before a batch normalisation, where the exact one is 0."""
     precision = max(np.finfo(a.dtype).eps for a in (mine, right))
     most = max(largest(mine), largest(right))
-    return most < np.inf and bool(most <= 8 * precision * sum(map(summands, back.into.get(t, ()))))
+    return most < np.inf and bool(most <= 8 * precision * sum(map(summands, back.into[t])))
 
 
 def summands(e: Contribution) -> float:
     """The largest sum of magnitudes that an element of an edge's part is the sum of."""
     if e.node.op is ops.matmul and e.g.ndim == 2:
-        other, g = np.abs(e.node.args[1 - e.i]).mT, np.abs(e.g)
-        return largest(other @ g if e.i else g @ other)
+        return largest(of_product(e, np.abs(e.g), np.abs(e.node.args[1 - e.i])))
     return largest(unbroadcast(np.abs(e.raw), e.p.array))

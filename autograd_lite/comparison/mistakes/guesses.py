@@ -28,6 +28,7 @@ from .places import (
     applies,
     is_weight,
     made,
+    of_product,
     result_of,
     single_slopes,
     sites_of,
@@ -62,9 +63,9 @@ class Guesses:
 
     def __init__(self, matcher: Matcher, back: Backward, t: Tensor) -> None:
         self.matcher, self.back, self.t = matcher, back, t
-        tensors = [p for p in back.made if t in matcher.below.get(p, ())]
-        self.tensors = tensors[: -NEAREST - 1 : -1]
+        self.tensors = matcher.above(back, t)[: -NEAREST - 1 : -1]
         self.sites = [site for p in self.tensors for site in sites_of(back, p)]
+        self.single = [(site, *site.edges) for site in self.sites if len(site.edges) == 1]
 
     def __iter__(self) -> Iterator[Guess]:
         """The most specific first."""
@@ -163,12 +164,12 @@ class Guesses:
             s for s in self.sites if s.edges and all(e.raw.shape != s.p.shape for e in s.edges)
         ]
         for slug, sentence, sum_wrongly in SUMS:
+
+            def change(part: Array, e: Any, sum_wrongly: Any = sum_wrongly) -> Array:
+                g = np.asarray(sum_wrongly(e.raw, stretched(e.raw.shape, e.p.shape)))
+                return g.reshape(e.p.shape) if g.size == e.p.array.size else g
+
             for site in sites:
-
-                def change(part: Array, e: Any, sum_wrongly: Any = sum_wrongly) -> Array:
-                    g = np.asarray(sum_wrongly(e.raw, stretched(e.raw.shape, e.p.shape)))
-                    return g.reshape(e.p.shape) if g.size == e.p.array.size else g
-
                 names: Wording = ((slug, sentence),)
                 if slug == "bias-not-summed" and site.edges[0].node.op is not ops.add:
                     names = said("broadcast-not-undone")
@@ -179,30 +180,25 @@ class Guesses:
                 yield from self.attempt(site, wrong, names, change)
         for site in sites:
             if len(site.edges) == 1 and site.edges[0].node.op is ops.add:
-                yield from self.bias_from_weight(site)
+                yield from self.bias_from_weight(site, *site.edges)
 
-    def bias_from_weight(self, site: Site) -> Iterator[Guess]:
+    def bias_from_weight(self, site: Site, e: Contribution) -> Iterator[Guess]:
         """The bias has the column sums of the weight's gradient."""
-        (e,) = site.edges
         product = e.node.parents[1 - e.i]
         if product is None or product.op is not ops.matmul:
             return
-        given = (arc for p in product.parents if p is not None for arc in self.back.into.get(p, ()))
+        given = (arc for p in product.parents if p is not None for arc in self.back.into[p])
         w = next((arc for arc in given if arc.node is product and is_weight(arc.p)), None)
-        if w is None or w.raw.ndim != 2:
-            return
-        sums = np.add.reduce(w.raw, axis=0 if w.i else 1)
-        if sums.size == e.p.array.size:
-            yield from self.attempt(site, sums.reshape(e.p.shape), said("bias-from-weight"))
+        if w is not None and w.raw.ndim == 2:
+            sums = np.add.reduce(w.raw, axis=0 if w.i else 1)
+            if sums.size == e.p.array.size:
+                yield from self.attempt(site, sums.reshape(e.p.shape), said("bias-from-weight"))
 
     # ---- products
 
     def products(self) -> Iterator[Guess]:
         """Mistakes that concern a product and what is around it."""
-        for site in self.sites:
-            if len(site.edges) != 1:
-                continue
-            (e,) = site.edges
+        for site, e in self.single:
             if e.node.op is ops.matmul and e.g.ndim == 2:
                 yield from self.updated(site, e)
                 yield from self.before_activation(site, e)
@@ -218,9 +214,9 @@ class Guesses:
         w = e.node.parents[1 - e.i]
         if w is None or not w.requires_grad or not is_weight(w) or is_weight(e.p):
             return
-        own = [arc.part for arc in self.back.into.get(w, ()) if arc.node is e.node]
+        own = [arc.part for arc in self.back.into[w] if arc.node is e.node]
         for step in [self.back.yours.get(w, self.back.made[w]), *own]:
-            moved = -(step.mT @ e.g if e.i else e.g @ step.mT)
+            moved = -of_product(e, e.g, step)
             found = self.match(e.p, 0, moved, "positive")
             if found:
                 changes = site.instead(e.part + found.c * moved)
@@ -231,9 +227,8 @@ class Guesses:
         """The weight's gradient is made with what went into the activation."""
         h = e.node.parents[1 - e.i]
         if h is not None and h.op is not None and curve(h):
-            z = h.args[0].mT
-            wrong = z @ e.g if e.i else e.g @ z
-            yield from self.attempt(site, wrong, said("input-not-activated", op=h.op.name))
+            names = said("input-not-activated", op=h.op.name)
+            yield from self.attempt(site, of_product(e, e.g, h.args[0]), names)
 
     def after_activation(self, site: Site, e: Contribution) -> Iterator[Guess]:
         """The derivative of the activation above a product is left out, or taken of its parts."""
@@ -242,8 +237,7 @@ class Guesses:
             return
         if is_weight(e.p):
             words = f"the derivative of {above.node.op.name} left out, in this gradient alone"
-            other = e.node.args[1 - e.i].mT
-            wrong = above.g @ other if e.i == 0 else other @ above.g
+            wrong = of_product(e, above.g, e.node.args[1 - e.i])
             yield from self.attempt(site, wrong, (("activation-missing", words),))
         for x, w, s in single_slopes(above, e.node):
             spec = "nj,nk,njk->jk" if e.i else "nk,njk,jk->nj"
@@ -260,7 +254,7 @@ class Guesses:
         found = {
             e.node.serial: e
             for p in self.tensors
-            for e in self.back.into.get(p, ())
+            for e in self.back.into[p]
             if e.node.op in STATISTICS and e.node.array.size > 1
         }
         arcs = [found[serial] for serial in sorted(found, reverse=True)]
@@ -270,8 +264,8 @@ class Guesses:
             r = n / (n - 1) if n > 2 else 1.0
             choices = [("batchnorm-constant", 0.0)]
             choices += [("bessel", c) for c in (r, 1 / r, math.sqrt(r), math.sqrt(1 / r)) if r != 1]
+            site = Site(e.p, group)
             for slug, c in choices:
-                site = Site(e.p, group)
                 yield from self.whole(site, dict.fromkeys(site.keys, times(c)), said(slug))
 
     def whole(self, site: Site, changes: Mapping[Any, Change], names: Wording) -> Iterator[Guess]:
@@ -292,22 +286,26 @@ class Guesses:
     def clipped(self) -> Iterator[Guess]:
         """A gradient that is zero where a value is larger than some bound: of small matrices, every
         bound is tried."""
-        for p in self.back.made:
-            small = p.op is not None and p.ndim > 1 and p.array.size <= 100 and not is_weight(p)
-            if not small or self.t not in self.matcher.below.get(p, ()):
+        for p in self.matcher.above(self.back, self.t):
+            if p.op is None or p.ndim < 2 or p.array.size > 100 or is_weight(p):
                 continue
-            for x in [p.array, *(e.node.array for e in self.back.into.get(p, ()))]:
-                for bound in np.unique(np.abs(x))[:-1] if x.shape == p.shape else ():
+            for x in self.around(p):
+                for bound in np.unique(np.abs(x))[:-1]:
                     inside = np.abs(x) <= bound
                     names = said("value-clipped", low=-bound, high=bound)
                     yield from self.whole(Site(p), {p: times(inside)}, names)
+
+    def around(self, p: Tensor) -> list[Array]:
+        """The values of a tensor, and of what it goes into, that have its shape."""
+        values = [p.array, *(e.node.array for e in self.back.into[p])]
+        return [x for x in values if x.shape == p.shape]
 
     # ---- factors, contributions, additions
 
     def factor_of(self, sites: list[Site]) -> Iterator[Guess]:
         """A factor on a gradient, or on a part of one."""
         for site in sites:
-            part, count = site.part(self.back), len(self.back.into.get(site.p, ()))
+            part, count = site.part(self.back), len(self.back.into[site.p])
             found = self.match(site.p, -part, part)
             if found is None or found.c == 1 or (site.edges and count == 1):
                 continue
@@ -320,13 +318,11 @@ class Guesses:
 
     def without_upstream(self) -> Iterator[Guess]:
         """The arriving gradient is not used: as if it were ones."""
-        for site in self.sites:
-            if len(site.edges) != 1 or site.edges[0].node.array.size < 2:
+        for site, e in self.single:
+            if e.node.array.size < 2 or (e.g == e.g.flat[0]).all():
                 continue
-            (e,) = site.edges
-            alike = (e.g == e.g.flat[0]).all()
             bare = Contribution(e.edge, np.ones_like(e.node.array)).part
-            if not alike and np.ptp(bare):  # else it is a placeholder
+            if np.ptp(bare):  # else it is a placeholder
                 yield from self.attempt(site, bare, said("upstream-missing"))
 
     def penalties(self) -> Iterator[Guess]:
@@ -346,7 +342,7 @@ class Guesses:
     def reuse(self) -> Iterator[Guess]:
         """Only one of several contributions is left; or the transpose."""
         for site in self.sites:
-            arcs = site.edges or tuple(self.back.into.get(site.p, ()))
+            arcs = site.edges or tuple(self.back.into[site.p])
             part = site.part(self.back)
             for e in arcs[::-1] if len(arcs) > 1 else ():
                 names = said("overwritten", count=len(arcs))
@@ -392,8 +388,8 @@ class Guesses:
 
     def cut_off(self, zero: Array, right: Array) -> Iterator[Wording]:
         """The gradient is zero where a value is outside of some bounds."""
-        for x in [self.t.array, *(e.node.array for e in self.back.into.get(self.t, ()))]:
-            inside = x[~zero & (right != 0)] if x.shape == zero.shape else x[:0]
+        for x in self.around(self.t):
+            inside = x[~zero & (right != 0)]
             low, high = inside.min(initial=np.inf), inside.max(initial=-np.inf)
             if inside.size and ((x[zero] < low) | (x[zero] > high)).all():
                 yield said("value-clipped", low=float(low), high=float(high))
@@ -415,7 +411,7 @@ class Guesses:
 
     def redrawn(self, mine: Array) -> Iterator[Wording]:
         """The mask of a product is another one."""
-        for e in self.back.into.get(self.t, ()):
+        for e in self.back.into[self.t]:
             mask = np.asarray(e.node.args[1 - e.i]) if e.node.op is ops.mul else None
             if mask is not None and (mask == 0).any() and e.raw.shape == mine.shape:
                 factors = (mine / np.where(e.g == 0, np.nan, e.g)).round(9)

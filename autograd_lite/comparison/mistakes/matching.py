@@ -50,6 +50,10 @@ class Matcher:
         """Whether the time for the search is over."""
         return time.monotonic() > self.deadline
 
+    def above(self, back: Backward, t: Tensor) -> list[Tensor]:
+        """The tensors in whose gradients a mistake shows in that of `t`, the loss first."""
+        return [p for p in back.made if t in self.below[p]]
+
     def agrees(self, t: Tensor, g: Array) -> bool:
         """Whether `g` is what was handed in for `t`."""
         mine = self.target[t]

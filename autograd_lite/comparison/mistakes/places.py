@@ -47,7 +47,7 @@ class Site(NamedTuple):
 
 def sites_of(back: Backward, p: Tensor) -> list[Site]:
     """The edges into a tensor, one by one and those of one operation together, and the whole."""
-    arcs = back.into.get(p, [])
+    arcs = back.into[p]
     kinds: dict[Op, list[Contribution]] = {}
     for e in arcs:
         kinds.setdefault(e.node.op, []).append(e)
@@ -90,7 +90,7 @@ def is_weight(p: Tensor) -> bool:
 def activation_above(back: Backward, node: Tensor) -> Contribution | None:
     """The edge of the activation that takes the sum that a matmul is part of."""
     for _ in range(2):
-        parts = back.into.get(node, ())
+        parts = back.into[node]
         if len(parts) != 1:
             return None
         e = parts[0]
@@ -104,6 +104,11 @@ def sums_of(p: Tensor) -> list[Tensor]:
     """The matmul that a tensor is, or that it is a sum of."""
     near = [p, *(q for q in p.parents if q is not None)] if p.op is ops.add else [p]
     return [q for q in near if q.op is ops.matmul]
+
+
+def of_product(e: Contribution, g: Array, other: Array) -> Array:
+    """What the rule of `a @ b` makes of `g` for the input of an edge, if the other input is that."""
+    return other.mT @ g if e.i else g @ other.mT
 
 
 def single_slopes(e: Contribution, product: Tensor) -> Iterator[tuple[Array, Array, Array]]:
@@ -123,12 +128,12 @@ def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Contribution]:
     """exp(z) / sum(exp(z)) as one softmax of z, whose gradient passes through it alone."""
 
     def user(t: Tensor, *these: Op) -> Tensor | None:
-        return next((arc.node for arc in back.into.get(t, ()) if arc.node.op in these), None)
+        return next((arc.node for arc in back.into[t] if arc.node.op in these), None)
 
     e = user(z, ops.exp, ops.sub)
     if e is not None and e.op is ops.sub:
         e = user(e, ops.exp)
-    for arc in back.into.get(e, ()) if e is not None else ():
+    for arc in back.into[e] if e is not None else ():
         s = arc.node.parents[1] if arc.node.op is ops.div else None
         if s is not None and s.op is ops.sum and s.parents[0] is e:
             with enable_grad():

@@ -143,8 +143,7 @@ class Search(Matcher):
         t, back = wrong[0], self.back
         if len(back.tape.nodes) > 60:
             return None
-        tensors = [p for p in back.made if t in self.below.get(p, ())]
-        arcs = [e for p in tensors for e in back.into.get(p, ())]
+        arcs = [e for p in self.above(back, t) for e in back.into[p]]
         for row in [*RULES, *MATMUL_RULES]:
             for e in arcs:
                 if self.late or row.free or not applies(row, e):
