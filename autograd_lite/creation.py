@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .engine.arrays import as_array, get_default_dtype
-from .engine.functions import sizes
+from .engine.axes import sizes
 from .engine.modes import mode
 from .engine.tensor import Tensor
 

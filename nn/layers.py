@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, get_default_dtype
-from autograd_lite.engine import functions, ops
+from autograd_lite.engine import rules
+from autograd_lite.engine.rules import ops
 
 from . import functional, init
 from .module import Module, Parameter
@@ -101,7 +102,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return functions.flatten(input, self.start_dim, self.end_dim)
+        return rules.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

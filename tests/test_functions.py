@@ -19,7 +19,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite import Tensor, tensor
-from autograd_lite.engine import functions as F
+from autograd_lite.engine import rules as F
 
 Snippet = Callable[..., Any]
 SAME: dict[str, tuple[Snippet, list[Any]]] = {}

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..engine import arrays as convert
+from ..engine.backward import deliver
 from ..engine.modes import mode
 from ..engine.op import Op
-from ..engine.tensor import Tensor, changed, deliver, tick, wrap
+from ..engine.tensor import Tensor, changed, tick, wrap
 from . import watch as trace
 from .emit import Writer
 from .guards import Captured, Untraceable

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..program.expr import Symbol
+from ..program.expr import Symbol, is_number
 from ..program.passes import Maker, fold
-from ..program.trace import Argument, Program, is_number
+from ..program.trace import Argument, Program
 
 __all__ = ["Step", "is_draw", "is_range", "lower"]
 

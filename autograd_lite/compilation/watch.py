@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
+from inspect import getattr_static
 from threading import Lock, get_ident
 from typing import Any, NamedTuple
 
@@ -22,12 +23,12 @@ from ..engine.arrays import plain_index
 from ..engine.axes import from_zero
 from ..engine.modes import mode, no_grad
 from ..engine.op import Op
-from ..engine.ops import getitem
+from ..engine.rules import ops
 from ..engine.tape import check_versions, unbroadcast
 from ..engine.tensor import Tensor, record, tick, wrap
 from ..origin import counting
-from ..program.expr import Symbol, ruled
-from ..program.trace import QUIET, Argument, Program, Statement, full_of_ones, leaf, run
+from ..program.expr import Symbol, full, leaf, ruled, total
+from ..program.trace import QUIET, Argument, Program, Statement, full_of_ones, run
 from .guards import Captured, Untraceable
 
 __all__ = ["Reader", "Recorder", "Source"]
@@ -37,8 +38,10 @@ TRUSTED = {
     "autograd_lite.engine.tensor": {
         "record", "record1", "record2", "result", "shared_version", "is_view", "changed", "wrap",
         "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
-        "detach", "requires_grad_", "to", "_overwrite",
+        "detach", "requires_grad_",
     },
+    "autograd_lite.engine.operators": {"__matmul__", "t", "to"},
+    "autograd_lite.engine.inplace": {"_overwrite"},
     "autograd_lite.creation": {"zeros_like", "ones_like"},
     "nn.functional": {"_is_plain"},
     __package__: {"checked"},
@@ -184,7 +187,7 @@ class Recorder:
             plain.append(SLOT.__get__(i) if counts else i)
             then.append(self.now(i))
         array = plain_index(tuple(plain) if parts is index else plain[0])
-        taken = record(getitem, (t,), {"index": array})
+        taken = record(ops.getitem, (t,), {"index": array})
         if any(isinstance(i, Tensor) for i in parts):
             kw = {"index": tuple(then) if parts is index else then[0]}
             self.made_by[id(taken)] = (*self.made_by[id(taken)][:4], kw)
@@ -219,7 +222,7 @@ class Recorder:
                 note("it reads a gradient")
             return GRAD.__get__(t)
 
-        original = {name: vars(Tensor)[name] for name in
+        original = {name: getattr_static(Tensor, name) for name in
                     (*COMPARISONS, "detach", "to", "__init__", "__invert__",
                      "_overwrite", "_move")}  # fmt: skip
         original["__plain__"] = Tensor.__plain__
@@ -288,7 +291,7 @@ class Recorder:
                 original["_move"](self, op, *others)
 
         def noted(name: str, what: str) -> Any:
-            method = vars(Tensor)[name]
+            method = getattr_static(Tensor, name)
 
             def instead(self: Tensor, *args: Any, **kw: Any) -> Any:
                 if here():
@@ -324,14 +327,17 @@ class Recorder:
 @contextmanager
 def patched(cls: type, new: dict[str, Any]) -> Iterator[None]:
     """Other attributes of a class for a while."""
-    old = {name: vars(cls)[name] for name in new}
+    old = {name: vars(cls)[name] for name in new if name in vars(cls)}
     for name, value in new.items():
         setattr(cls, name, value)
     try:
         yield
     finally:
-        for name, value in old.items():
-            setattr(cls, name, value)
+        for name in new:
+            if name in old:
+                setattr(cls, name, old[name])
+            else:
+                delattr(cls, name)
 
 
 def where() -> str:
@@ -487,7 +493,7 @@ class Reader:
     def backward(self, nodes: list[Any]) -> None:
         root = self.loss.array
         first = leaf(np.ones(root.shape, root.dtype))
-        self.state(first, Symbol("full", first.value, (), full_of_ones(root)))
+        self.state(first, Symbol(full, first.value, (), full_of_ones(root)))
         arrived: dict[int, list[Symbol]] = {id(self.loss): [first]}
         leaves: dict[int, Tensor] = {}
         for node in reversed(nodes):
@@ -524,5 +530,5 @@ class Reader:
         if len(targets) == 1:
             return targets[0]
         g = leaf(targets[0].value)
-        self.state(g, Symbol("total", g.value, tuple(targets), {}))
+        self.state(g, Symbol(total, g.value, tuple(targets), {}))
         return g

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.axes import axes_of
-from ..program.expr import Symbol
+from ..program.expr import Symbol, is_leaf, is_number, leaves
 from ..program.passes import (
     Joiner,
     Maker,
@@ -28,7 +28,7 @@ from ..program.passes import (
     share,
     swapped,
 )
-from ..program.trace import Program, Statement, is_leaf, is_number, is_range, leaves, named
+from ..program.trace import Program, Statement, is_range, named
 
 __all__ = ["simplify"]
 
@@ -168,10 +168,10 @@ class Textbook(Maker):
 
     def gathered(self, e: Any) -> Any:
         """The expression with the numbers of products, sums and differences before it."""
-        if not isinstance(e, Symbol) or e.kw is None:
+        if not isinstance(e, Symbol) or e.op is None:
             return e
         e = rebuilt(e, self.gathered, self)
-        if not isinstance(e, Symbol) or e.kw is None:
+        if not isinstance(e, Symbol) or e.op is None:
             return e
         if e.name == "sum":
             x, n, by = self.factors(e.inputs[0])

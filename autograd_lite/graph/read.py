@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine import ops
 from ..engine.modes import no_grad
+from ..engine.rules import ops
 from ..engine.tape import check_versions, walk
 from ..engine.tensor import Tensor
 from ..program.chain import Edge, Tape, numbers, recorded_inputs, reverse

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
 from ..engine.axes import axes_of, is_basic
-from .expr import INFIX, Symbol
-from .trace import KEPT, Program, Statement, is_leaf, is_number, leaf, leaves, named, parts, run
+from ..engine.op import table
+from ..engine.rules import ops
+from .expr import Symbol, full, is_leaf, is_number, leaf, leaves, numpy_op, outer, parts, total
+from .trace import KEPT, Program, Statement, named, run
 
 __all__ = ["Maker", "spell_out"]
 
@@ -24,10 +25,10 @@ ARITHMETIC = {"add", "sub", "mul", "div", "neg", "pow", "total"}
 PRODUCTS = {"matmul", "einsum", "outer"}
 REDUCTIONS = {"sum", "mean", "max", "min", "prod"}
 SHORT = {"sqrt", "exp", "log", "log1p", "abs", "maximum", "minimum", "where", "sin", "cos"}
-BLOCKS = {"scatter_add", "put"}  # more than one line of NumPy
+BLOCKS = (ops.scatter_add, ops.put)  # more than one line of NumPy
 ELEMENTWISE = {"add", "sub", "mul", "div", "maximum", "minimum", "where", "logaddexp"}
 PRIMITIVE = (
-    set(INFIX) | VIEWS | ARITHMETIC | PRODUCTS | REDUCTIONS | SHORT | BLOCKS | KEPT
+    set(table) & {"add", "sub", "mul", "div", "matmul", "pow"} | VIEWS | ARITHMETIC | PRODUCTS | REDUCTIONS | SHORT | KEPT
     | {"tan", "sinh", "cosh", "tanh", "arctan", "expm1", "logaddexp", "cumsum", "cumprod", "pad"}
     | {"concatenate", "stack"}
 )  # fmt: skip
@@ -35,7 +36,7 @@ PRIMITIVE = (
 
 def cost(s: Any) -> int:
     """How many operations an expression shows; views count nothing."""
-    if not isinstance(s, Symbol) or s.kw is None:
+    if not isinstance(s, Symbol) or s.op is None:
         return 0
     copies = s.name == "getitem" and not is_basic(s.kw["index"])
     free = s.name == "full" or (s.name in VIEWS and not copies)
@@ -51,6 +52,8 @@ def replaced(x: Any, change: Callable[[Any], Any]) -> Any:
 
 class Maker:
     """Makes expressions, equal ones as one object, in their simplest form."""
+
+    ops: dict[str, Any] = {o.name: o for o in (full, total, outer, numpy_op(np.isnan))}
 
     def __init__(self) -> None:
         self.made: dict[Any, Symbol] = {}
@@ -69,7 +72,7 @@ class Maker:
         """The expression, which has this value; made once."""
         key = (name, self.key(inputs), tuple((k, self.key(v)) for k, v in kw.items()))
         if key not in self.made:
-            self.made[key] = Symbol(name, value, inputs, kw)
+            self.made[key] = Symbol(self.ops.get(name) or table[name], value, inputs, kw)
             self.alive.append((inputs, kw))
         return self.made[key]
 
@@ -77,16 +80,17 @@ class Maker:
         """An expression with every part in its simplest form."""
         if not isinstance(s, Symbol):
             return s
-        if s.kw is None:
+        if s.op is None:
             return self.names.get(id(s), s)
         if id(s) not in self.memo:
             self.alive.append(s)
+            self.ops[s.name] = s.op
             inputs = replaced(s.inputs, self.simple)
             kw = {k: replaced(v, self.simple) for k, v in s.kw.items()}
-            if s.name in PRIMITIVE or s.name not in ops.table:
+            if s.name in PRIMITIVE or s.name not in table:
                 self.memo[id(s)] = self.rewrite(s.name, s.value, inputs, kw)
             else:
-                self.memo[id(s)] = self.simple(run(ops.table[s.name], inputs, kw))
+                self.memo[id(s)] = self.simple(run(table[s.name], inputs, kw))
         return self.memo[id(s)]
 
     def full(self, value: Any, n: float, by: float = 1) -> Symbol:
@@ -104,7 +108,7 @@ class Maker:
     def factors(self, x: Any) -> tuple[Any, float, float]:
         """y, n and by of x = n * y / by."""
         n, by = 1, 1
-        while isinstance(x, Symbol) and x.kw is not None:
+        while isinstance(x, Symbol) and x.op is not None:
             left: Any = x.inputs[0] if x.inputs else None
             right: Any = x.inputs[1] if len(x.inputs) > 1 else None
             if x.name == "neg":
@@ -136,7 +140,7 @@ class Maker:
     def rewrite(self, name: str, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """An operation on simple inputs in its simplest form."""
         x: Any = inputs[0] if inputs else None
-        inner = x.name if isinstance(x, Symbol) and x.kw is not None else ""
+        inner = x.name if isinstance(x, Symbol) and x.op is not None else ""
         if inner == "full" and name in VIEWS | {"neg", "sum"}:
             n, by = x.kw["n"], x.kw["by"]
             if name == "neg":
@@ -334,7 +338,7 @@ def fold(program: Program, maker: Maker) -> None:
             short = is_leaf(s.expr) or named(s.expr, "full")
             short = short or (s.kind == "forward" and maker.inline(s.expr))
             once = times[id(s.target)] == 1 or cost(s.expr) == 0
-            if short or (hidden and once and s.expr.name not in BLOCKS):
+            if short or (hidden and once and s.expr.op not in BLOCKS):
                 maker.names[id(s.target)] = s.expr
                 if s.summed:
                     sums[id(s.target)] = s.summed
@@ -369,7 +373,7 @@ def share(program: Program, maker: Maker) -> None:
         stack = [s.expr]
         while stack:
             e = stack.pop()
-            if isinstance(e, Symbol) and e.kw is not None:
+            if isinstance(e, Symbol) and e.op is not None:
                 times[id(e)] += 1
                 if times[id(e)] == 1:
                     stack += parts(e)
@@ -379,7 +383,7 @@ def share(program: Program, maker: Maker) -> None:
     out: list[Statement] = []
 
     def shared(e: Symbol) -> Any:
-        if e.kw is None:
+        if e.op is None:
             return standing.get(id(e), e)
         if id(e) in known:
             return known[id(e)]
@@ -393,7 +397,7 @@ def share(program: Program, maker: Maker) -> None:
 
     for s in program.statements:
         e = s.expr
-        if not isinstance(e, Symbol) or e.kw is None or id(e) in known:
+        if not isinstance(e, Symbol) or e.op is None or id(e) in known:
             s.expr = shared(e)
             twins.add(id(s.expr))
             if not fixed(program, s):
@@ -454,7 +458,7 @@ class Joiner:
 
     def join_term(self, s: Statement) -> None:
         partial = not any(map(self.visible, s.whole))
-        if partial and s.expr.name not in BLOCKS and cost(s.expr) <= 4:
+        if partial and s.expr.op not in BLOCKS and cost(s.expr) <= 4:
             self.join(s)
 
     def join_forward(self, s: Statement) -> None:
@@ -468,7 +472,7 @@ class Joiner:
                 d.kind != "gradient"
                 or self.times[id(d.target)] != 1
                 or cost(d.expr) > 2
-                or d.expr.name in BLOCKS
+                or d.expr.op in BLOCKS
             ):
                 return
             passing.append(d)
@@ -494,7 +498,7 @@ def fits(inner: Any, outer: Symbol, target: Symbol) -> bool:
     total = cost(inner) + cost(outer)
     direct = any(x is target for x in parts(outer))
     b = outer.name
-    if a in BLOCKS or (b in BLOCKS and a not in VIEWS):
+    if inner.op in BLOCKS or (outer.op in BLOCKS and a not in VIEWS):
         return False
     if a in VIEWS:
         return cost(inner) == 0 or (cost(inner) <= 2 and total <= 4)
@@ -513,7 +517,7 @@ def has_product(e: Any) -> bool:
     """Whether a matrix product is part of an expression."""
     return (
         isinstance(e, Symbol)
-        and e.kw is not None
+        and e.op is not None
         and (e.name in PRODUCTS or any(map(has_product, parts(e))))
     )
 
@@ -524,7 +528,7 @@ def swapped(old: Symbol, new: Any, maker: Maker) -> Callable[[Any], Any]:
     def change(e: Any) -> Any:
         if e is old:
             return new
-        return e if e.kw is None else rebuilt(e, change, maker)
+        return e if e.op is None else rebuilt(e, change, maker)
 
     return change
 
@@ -534,17 +538,17 @@ def separate_blocks(program: Program, maker: Maker) -> None:
     out: list[Statement] = []
 
     def pulled(e: Symbol) -> Any:
-        if e.kw is None:
+        if e.op is None:
             return e
         e = rebuilt(e, pulled, maker)
-        if e.name not in BLOCKS:
+        if e.op not in BLOCKS:
             return e
         local = Statement(leaf(e.value), e, "local", list(s.nodes))
         out.append(local)
         return local.target
 
     for s in program.statements:
-        if isinstance(s.expr, Symbol) and s.expr.kw is not None:
+        if isinstance(s.expr, Symbol) and s.expr.op is not None:
             s.expr = rebuilt(s.expr, pulled, maker)
         out.append(s)
     program.statements = out

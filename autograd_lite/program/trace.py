@@ -8,15 +8,16 @@ joined. `derive` prints the program; the passes change no value beyond rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..engine.op import Op
+from ..engine.rules import ops
 from ..engine.tape import before, tape, unbroadcast
-from .expr import Symbol, ruled
+from .expr import Symbol, call, full, leaf, ruled
+from .expr import total as total_of
 
 __all__ = ["Argument", "Program", "Statement", "trace"]
 
@@ -124,47 +125,9 @@ class Program:
         return [a for kind in kinds for a in self.arguments if a.kind == kind]
 
 
-# ---- expressions ----------------------------------------------------------------------------
-
-
-def leaf(value: Any) -> Symbol:
-    """A name to be given later."""
-    return Symbol("", value)
-
-
-def is_leaf(s: Any) -> bool:
-    return isinstance(s, Symbol) and s.kw is None
-
-
-def parts(s: Symbol) -> Iterator[Symbol]:
-    """The Symbols directly inside an expression, those in its metadata included."""
-    stack = [*reversed(list((s.kw or {}).values())), *reversed(s.inputs)]
-    while stack:
-        x = stack.pop()
-        if isinstance(x, Symbol):
-            yield x
-        elif isinstance(x, tuple | list):
-            stack += reversed(x)
-
-
-def leaves(s: Any) -> Iterator[Symbol]:
-    """Every occurrence of a name in an expression."""
-    stack = [s] if isinstance(s, Symbol) else []
-    while stack:
-        x = stack.pop()
-        if x.kw is None:
-            yield x
-        else:
-            stack += parts(x)
-
-
 def named(x: Any, name: str) -> bool:
     """Whether an expression is this operation."""
-    return isinstance(x, Symbol) and x.kw is not None and x.name == name
-
-
-def is_number(x: Any) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool)
+    return isinstance(x, Symbol) and x.op is not None and x.name == name
 
 
 def run(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
@@ -260,7 +223,7 @@ class Tracer:
         made = "" if t.kw is None else t.kw.name
         if not t.requires_grad:
             if (made == "expand" or t.name == "seed") and (t.array == 1).all():
-                return Symbol("full", t.array, (), full_of_ones(t.array))
+                return Symbol(full, t.array, (), full_of_ones(t.array))
             if not t.name and (turned := self.turned(t.array)) is not None:
                 return turned
         return self.argument(t, made).symbol
@@ -268,7 +231,7 @@ class Tracer:
     def turned(self, a: Any) -> Symbol | None:
         """The transpose of an argument, where this array is that."""
         whole = self.arguments.get(spot(a.mT)) if a.ndim > 1 and spot(a) != spot(a.mT) else None
-        return None if whole is None else Symbol("mT", a, (whole.symbol,), {})
+        return None if whole is None else Symbol(ops.mT, a, (whole.symbol,), {})
 
     def argument(self, t: Any, made: str) -> Argument:
         """The leaf as an argument."""
@@ -371,7 +334,7 @@ class Tracer:
         arrived: dict[int, list[Symbol]] = {}
         leaves: dict[int, Any] = {}
         first = leaf(np.ones(shape.shape, shape.dtype))
-        one = Symbol("full", first.value, (), full_of_ones(shape))
+        one = Symbol(full, first.value, (), full_of_ones(shape))
         start = Statement(first, one, "gradient", [], of=[self.symbols[self.root.serial]])
         self.state(start)
         arrived[self.root.serial] = [first]
@@ -417,7 +380,7 @@ class Tracer:
         last = self.made[id(g)]
         if len(targets) > 1:
             g = leaf(targets[0].value)
-            expr = Symbol("total", g.value, tuple(targets), {})
+            expr = Symbol(total_of, g.value, tuple(targets), {})
             nodes = [n for x in targets for n in self.made[id(x)].nodes]
             last = Statement(g, expr, "sum", nodes, of=[of], paths=len(targets))
             self.state(last)
@@ -427,8 +390,8 @@ class Tracer:
                 label = getattr(hook, "__name__", type(hook).__name__).replace("<lambda>", "")
                 self.add(key, Argument("hook", leaf(0.0), label, hook))
             before_hook, g = g, leaf(g.value)
-            call = Symbol("call", g.value, (self.arguments[key].symbol, before_hook), {})
-            last = Statement(g, call, "hook", list(last.nodes), of=[of])
+            expr = Symbol(call, g.value, (self.arguments[key].symbol, before_hook))
+            last = Statement(g, expr, "hook", list(last.nodes), of=[of])
             self.state(last)
         last.whole.append(of)
         if t.op is None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, compare, ops
+from autograd_lite import Tensor, compare
 from autograd_lite.comparison.mistakes.places import applies, run, stretched
 from autograd_lite.comparison.mistakes.table import (
     CONSTANTS,
@@ -18,8 +18,9 @@ from autograd_lite.comparison.mistakes.table import (
     Constant,
     Mistake,
 )
-from autograd_lite.comparison.replay import Backward
-from autograd_lite.engine.tape import walk
+from autograd_lite.comparison.propagation import Backward
+from autograd_lite.engine.op import table
+from autograd_lite.program.chain import Tape
 from autograd_lite.program.expr import example
 
 N, K = 5, 4
@@ -29,7 +30,7 @@ def inputs_of(name: str) -> tuple[list[Any], dict[str, Any]]:
     """Inputs and metadata with which an operation shows its mistakes."""
     rng = np.random.default_rng(sum(map(ord, name)))
     x = rng.standard_normal((N, K))
-    _, kw = example(ops.table[name])
+    _, kw = example(table[name])
     if name == "mul":
         return [x, (rng.random((N, K)) > 0.5) / 0.5], {}
     if name == "getitem":
@@ -44,20 +45,20 @@ def inputs_of(name: str) -> tuple[list[Any], dict[str, Any]]:
         return [x], {"low": -0.5, "high": 0.5}
     if name == "matmul":
         return [x, rng.standard_normal((K, K))], {}
-    return [x, rng.standard_normal((N, K))][: len(tuple(ops.table[name].rules))], kw
+    return [x, rng.standard_normal((N, K))][: len(tuple(table[name].rules))], kw
 
 
 def built(name: str, arrays: list[Any], kw: dict[str, Any], which: int) -> SimpleNamespace:
     """A loss with the operation on its tape, and the edge into the input that is to be wrong."""
     xs = [Tensor(a, requires_grad=name == "matmul" or i == which) for i, a in enumerate(arrays)]
     xs[which].name = "x"
-    y = ops.table[name](*xs, **kw)
+    y = table[name](*xs, **kw)
     y.name = "y"
     g = np.random.default_rng(7).standard_normal(y.shape)
     if name in ("log", "log_softmax"):  # what cross-entropy gives, the targets not summing to 1
         g = -np.abs(g)
     loss = (y * Tensor(g)).sum()
-    back = Backward(list(walk(loss)), {}, {})
+    back = Backward(Tape(loss), {}, {})
     edge = next(e for e in back.into[xs[which]] if e.i == which)
     return SimpleNamespace(loss=loss, edge=edge, upstream=g)
 
@@ -66,7 +67,7 @@ ROWS = [
     (row, name, row.which if row.which is not None else i)
     for row in [*RULES, *PRODUCTS, *VAGUE]
     for name in sorted(row.ops)
-    for i in range(1 if row.which is not None else len(tuple(ops.table[name].rules)))
+    for i in range(1 if row.which is not None else len(tuple(table[name].rules)))
 ]
 
 

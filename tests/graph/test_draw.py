@@ -8,8 +8,8 @@ import pytest
 
 import nn
 from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, ops, rand, randn, tensor
-from autograd_lite.engine import functions as F
-from autograd_lite.engine.op import KINDS, table
+from autograd_lite.engine import rules as F
+from autograd_lite.engine.op import KINDS, Op, table
 from autograd_lite.graph import draw
 from autograd_lite.graph.cards import FAMILIES
 from autograd_lite.graph.collapse import LIMIT
@@ -137,7 +137,7 @@ def test_formulas_are_those_of_the_rules_that_are_run():
     assert card(g, "mul").backward == ["dx += du * x", "dx += du * x"]
     assert card(g, "mul").saved == ["x"]
     assert card(g, "add").backward == ["du = dy", "dx += dy"] and card(g, "add").saved == []
-    square = ops.Op("square2", lambda x: x * x, lambda g, y, x: g * 2 * x)
+    square = Op("square2", lambda x: x * x, lambda g, y, x: g * 2 * x)
     assert card(draw(square(tensor(2.0, requires_grad=True))), "square2").backward == [
         "dx = dy * 2 * x"
     ]
@@ -262,7 +262,7 @@ def test_drawing_records_nothing_and_a_drawing_holds_no_tensors():
     g = draw(y)
     with no_grad():
         assert draw(y).to_dot() == g.to_dot()
-    boxed = ops.Op("boxed", lambda x: x + 0, lambda g, y, x: inner.append(is_grad_enabled()) or g)
+    boxed = Op("boxed", lambda x: x + 0, lambda g, y, x: inner.append(is_grad_enabled()) or g)
     inner = []
     draw(boxed(x), formulas=False)
     assert inner == [False]
@@ -358,7 +358,7 @@ def test_a_rule_that_has_no_text_says_so():
             raise TypeError("arrays only")
         return g
 
-    odd = ops.Op("odd", lambda x: x + 0, rule)
+    odd = Op("odd", lambda x: x + 0, rule)
     node = card(draw(odd(tensor([1.0], requires_grad=True))), "odd")
     assert node.backward == ["no text: its rule raises TypeError on Symbols"]
 
@@ -386,16 +386,16 @@ def test_an_operation_of_a_user_has_a_family_and_a_letter_without_being_named():
         return node.family, node.symbol, node.forward, node.backward
 
     x, w = Tensor([1.0], True, name="x"), Tensor([2.0], True, name="w")
-    cbrt = ops.Op("cbrt", np.cbrt, lambda g, y, x: g / (3 * y * y))
+    cbrt = Op("cbrt", np.cbrt, lambda g, y, x: g / (3 * y * y))
     assert drawn(cbrt, x)[:2] == ("activation", "u")
     two_rules = lambda g, y, a, b: g * b, lambda g, y, a, b: g * a
-    dots = ops.Op("dots", lambda a, b: a * b, *two_rules, kind="product")
+    dots = Op("dots", lambda a, b: a * b, *two_rules, kind="product")
     assert drawn(dots, x, w) == ("product", "z", "z = x * w", ["dx = dz * w", "dw = dz * x"])
-    swish = ops.Op("swish", lambda x: x * np.tanh(x), lambda g, y, x: g, activation=True)
+    swish = Op("swish", lambda x: x * np.tanh(x), lambda g, y, x: g, activation=True)
     assert drawn(swish, x)[:2] == ("activation", "h")
-    cube = ops.Op("cube", lambda x: x * x * x, lambda g, y, x: g * 3 * x * x)
+    cube = Op("cube", lambda x: x * x * x, lambda g, y, x: g * 3 * x * x)
     assert drawn(cube, x)[:2] == ("activation", "u")
-    mixed = ops.Op("mixed", lambda a, b: a * b, *two_rules)
+    mixed = Op("mixed", lambda a, b: a * b, *two_rules)
     assert drawn(mixed, x, w)[:2] == ("arithmetic", "u")
 
 

@@ -24,6 +24,7 @@ from autograd_lite import (
 )
 from autograd_lite.graph import draw
 from autograd_lite.graph.collapse import REPEATS
+from tests.helpers import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +147,7 @@ def test_modules_called_at_once_in_two_threads_keep_their_frames():
     class Waits(nn.Module):
         def forward(self, x):
             ready.set()
-            assert go.wait(10)
+            assert go.wait(PATIENCE)
             return x * 1
 
     thread = threading.Thread(target=lambda: nn.Sequential(Waits(), other)(rand(1, 3)))
@@ -154,7 +155,7 @@ def test_modules_called_at_once_in_two_threads_keep_their_frames():
     class Meanwhile(nn.Module):
         def forward(self, x):
             thread.start()
-            assert ready.wait(10)
+            assert ready.wait(PATIENCE)
             return x
 
     try:

@@ -22,7 +22,7 @@ from autograd_lite.program.names import typeset
 PURE = renderers.find_pure()
 SCRIPT = """
 from autograd_lite import manual_seed, randn, tensor
-from autograd_lite.engine import functions as F
+from autograd_lite.engine import rules as F
 from autograd_lite.graph import draw
 manual_seed(0)
 w = randn(4, 3, requires_grad=True)

@@ -17,7 +17,7 @@ from ...engine.tape import Array, tape
 from ...engine.tensor import Tensor
 from ..answers.judge import Row
 from ..answers.report import Report
-from .running import (
+from .execution import (
     HIDDEN,
     IN,
     OUT,

@@ -17,7 +17,7 @@ from ...engine.tensor import Tensor
 from ..answers.judge import ABSENT, FINE, OK, OTHER, Row, distance, fitted, spreads
 from ..answers.report import Report
 from .classes import KEPT, Criterion, Params, as_data, as_floats, takes_rate, with_names
-from .running import (
+from .execution import (
     IN,
     N,
     fault,

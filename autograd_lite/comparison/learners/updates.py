@@ -12,12 +12,13 @@ from ...calculus import grad_or_zeros
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
+from ...program.chain import Tape
 from ..answers.judge import FINE, WRONG, Diagnosis, Row, contrast, distance, fitted, spreads
 from ..answers.report import Report
-from ..doors import witness
+from ..gradients import witness
 from ..mistakes.table import said
 from .classes import Params, as_floats
-from .running import fault, generators, same_numbers
+from .execution import fault, generators, same_numbers
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
@@ -192,7 +193,7 @@ class Updates:
         first = report.first_wrong
         if first is not None and first.name in self.taken:
             t, move = wanted[first.name], self.taken[first.name]
-            found = witness(loss, {t: first}, {t: move.stepped}, {t: move.basis})
+            found = witness(Tape(loss), {t: first}, {t: move.stepped}, {t: move.basis})
             report = replace(report, witness=found)
         return replace(report, rows=(*report.rows, *self.rows))
 

@@ -7,31 +7,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine import ops
 from ...engine.modes import enable_grad
+from ...engine.rules import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
+from ...program.chain import Tape
 from ..answers.judge import spreads
-from ..replay import Backward, Change, Edge, always, times
+from ..propagation import Backward, Change, Contribution, always, times
 from .table import CURVES, RELUS, Mistake
 
 VIEWS = frozenset({"mT", "reshape", "permute"})
 
 
-class Spot(NamedTuple):
+class Place(NamedTuple):
     """Where a mistake is made: on some of the edges into a tensor, or in its total gradient."""
 
     p: Tensor
-    edges: tuple[Edge, ...] = ()
+    edges: tuple[Contribution, ...] = ()
 
     def part(self, back: Backward) -> Array:
-        """The part of the gradient of `p` that comes through this spot."""
+        """The part of the gradient of `p` that comes through this place."""
         if not self.edges:
             return back.made[self.p]
         return np.asarray(sum(e.part for e in self.edges))
 
     @property
-    def first(self) -> Edge | None:
+    def first(self) -> Contribution | None:
         return self.edges[0] if self.edges else None
 
     @property
@@ -45,34 +46,29 @@ class Spot(NamedTuple):
         return {key: always(wrong)} | dict.fromkeys(others, times(0))
 
 
-def spots_of(back: Backward, p: Tensor) -> list[Spot]:
+def places_of(back: Backward, p: Tensor) -> list[Place]:
     """The edges into a tensor, one by one and those of one operation together, and the whole."""
     arcs = back.into.get(p, [])
-    kinds: dict[str, list[Edge]] = {}
+    kinds: dict[str, list[Contribution]] = {}
     for e in arcs:
         kinds.setdefault(e.node.op.name, []).append(e)
-    several = [Spot(p, tuple(same)) for same in kinds.values() if len(same) > 1]
+    several = [Place(p, tuple(same)) for same in kinds.values() if len(same) > 1]
     uses = [
         e
         for e in arcs
         if e.node.op.name in VIEWS or any(q is not None and q is not p for q in e.node.parents)
     ]
     if 1 < len(uses) < len(arcs) and len(kinds) > 2:  # all but a penalty on the weight itself
-        several.append(Spot(p, tuple(uses)))
-    return [*(Spot(p, (e,)) for e in arcs[::-1]), *several, Spot(p)]
+        several.append(Place(p, tuple(uses)))
+    return [*(Place(p, (e,)) for e in arcs[::-1]), *several, Place(p)]
 
 
 def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:
     """For every tensor, the handed-in tensors that a mistake in its gradient shows in."""
-    outgoing: dict[Tensor, list[Tensor]] = {}
-    for p, parts in back.into.items():
-        for e in parts:
-            outgoing.setdefault(e.node, []).append(p)
-    none: frozenset[Tensor] = frozenset()
     below: dict[Tensor, frozenset[Tensor]] = {}
-    for node in reversed(back.nodes):
-        found = [below.get(p, none) for p in outgoing.get(node, ())]
-        below[node] = frozenset([node]) if node in handed else none.union(*found)
+    for node, edges in back.tape.edges.items():
+        found = frozenset[Tensor]().union(*(below[e.p] for e in edges))
+        below[node] = frozenset([node]) if node in handed else found
     return below
 
 
@@ -92,7 +88,7 @@ def is_weight(p: Tensor) -> bool:
     return p.op is None and p.requires_grad
 
 
-def activation_above(back: Backward, node: Tensor) -> Edge | None:
+def activation_above(back: Backward, node: Tensor) -> Contribution | None:
     """The edge of the activation that takes the sum that a matmul is part of."""
     for _ in range(2):
         parts = back.into.get(node, ())
@@ -111,7 +107,7 @@ def sums_of(p: Tensor) -> list[Tensor]:
     return [q for q in near if q.op is not None and q.op.name == "matmul"]
 
 
-def single_slopes(e: Edge, product: Tensor) -> Iterator[tuple[Array, Array, Array]]:
+def single_slopes(e: Contribution, product: Tensor) -> Iterator[tuple[Array, Array, Array]]:
     """x, w and f' at the single products x_nj w_jk, without and with the bias: (n, j, k)."""
     x, w = product.args
     if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**7:
@@ -125,7 +121,7 @@ def single_slopes(e: Edge, product: Tensor) -> Iterator[tuple[Array, Array, Arra
             yield x, w, np.asarray(rule(np.ones_like(at), op.forward(at, **kw), at, **kw))
 
 
-def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Edge]:
+def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Contribution]:
     """exp(z) / sum(exp(z)) as one softmax of z, whose gradient passes through it alone."""
     e = next((arc.node for arc in back.into.get(z, ()) if arc.node.op.name in ("exp", "sub")), None)
     if e is not None and e.op is not None and e.op.name == "sub":
@@ -136,10 +132,11 @@ def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Edge]:
         if s is not None and s.op is not None and s.op.name == "sum" and s.parents[0] is e:
             with enable_grad():
                 whole = ops.softmax(z, axis=s.kw["axis"])
-            yield Edge(whole, 0, z, arc.g, back.made[z])
+            (edge,) = Tape(nodes=[whole]).edges[whole]
+            yield Contribution(edge, arc.g, back.made[z])
 
 
-def turned(row: Mistake, e: Edge) -> bool | None:
+def turned(row: Mistake, e: Contribution) -> bool | None:
     """Whether a wrong rule of `x @ w` runs on transposes for the edge of a product, as the weight
     stands on its left; None if it is a rule of the other input."""
     left, right = (p is not None and is_weight(p) for p in e.node.parents)
@@ -148,14 +145,14 @@ def turned(row: Mistake, e: Edge) -> bool | None:
     return left if row.which == (1 - e.i if left else e.i) else None
 
 
-def applies(row: Mistake, e: Edge) -> bool:
+def applies(row: Mistake, e: Contribution) -> bool:
     """Whether `row` is a wrong rule of the input of an edge."""
     if e.node.op.name == "matmul":
         return turned(row, e) is not None
     return row.which is None or row.which == e.i
 
 
-def run_on(row: Mistake, e: Edge, g: Any, y: Any, inputs: Any) -> Any:
+def run_on(row: Mistake, e: Contribution, g: Any, y: Any, inputs: Any) -> Any:
     """What the wrong rule of `row` makes of these, arrays or Symbols, for an edge."""
     if e.node.op.name == "matmul":
         a, b = inputs
@@ -164,7 +161,7 @@ def run_on(row: Mistake, e: Edge, g: Any, y: Any, inputs: Any) -> Any:
     return row.wrong(g, y, *inputs, **e.node.kw, **extra)
 
 
-def run(row: Mistake, e: Edge) -> Any:
+def run(row: Mistake, e: Contribution) -> Any:
     """What the wrong rule of `row` gives for an edge; a pair if it has a free factor."""
     given = run_on(row, e, e.g, e.node.array, e.node.args)
     if row.free or e.node.op.name == "matmul":

@@ -12,10 +12,10 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.expr import Symbol, as_symbol, formulas, input_names
 from ..answers.judge import Diagnosis
-from ..replay import Backward
-from .fits import Fits
+from ..propagation import Backward
 from .guesses import Guess, Guesses, made_by
-from .places import Spot, applies, made, run_on
+from .matching import Matcher
+from .places import Place, applies, made, run_on
 from .table import CONSTANTS, PRODUCTS, RULES, said
 
 DEEPEST = 5  # mistakes in one chain
@@ -39,7 +39,7 @@ class Step(NamedTuple):
     also: tuple[Tensor, ...]
 
 
-class Search(Fits):
+class Search(Matcher):
     """The search for what explains the gradients of a comparison; `labels` are names of tensors."""
 
     def __init__(
@@ -69,15 +69,15 @@ class Search(Fits):
 
     def together(self, wrong: list[Tensor]) -> list[list[Tensor]]:
         """The wrong tensors in groups that one mistake could explain."""
-        place = {t: i for i, t in enumerate(wrong)}  # `in` a list would compare the elements
+        order = {t: i for i, t in enumerate(wrong)}  # `in` a list would compare the elements
         groups: list[set[Tensor]] = []
         for reach in {*self.below.values(), *(frozenset([t]) for t in wrong)}:
-            new = {t for t in reach if t in place}
+            new = {t for t in reach if t in order}
             if new:
                 touching = [g for g in groups if g & new]
                 groups = [g for g in groups if not g & new] + [new.union(*touching)]
-        ordered = [sorted(g, key=place.__getitem__) for g in groups]
-        return sorted(ordered, key=lambda g: place[g[0]])
+        ordered = [sorted(g, key=order.__getitem__) for g in groups]
+        return sorted(ordered, key=lambda g: order[g[0]])
 
     def classes(self, back: Backward, wrong: list[Tensor], t: Tensor) -> list[list[Guess]]:
         """The guesses for one of the wrong tensors, those that do the same together, the ones that
@@ -99,7 +99,7 @@ class Search(Fits):
         for t in wrong[: 4 if depth == 2 else 1]:
             for guesses in self.classes(back, wrong, t)[:WIDEST]:
                 try:
-                    then = Backward(back.nodes, back.yours, {**back.changes, **guesses[0].changes})
+                    then = Backward(back.tape, back.yours, {**back.changes, **guesses[0].changes})
                 except ValueError:  # a gradient of that shape cannot be passed on
                     then = back
                 left = [u for u in self.wrong(then, wrong) if u not in guesses[0].explained]
@@ -131,25 +131,25 @@ class Search(Fits):
                 if len(mine) > 1:
                     changes = {(e.node, e.i): made_by(row) for e in mine}
                     words = row.sentence.format(op=kind) + f", in all {len(mine)} places"
-                    spot = Spot(mine[0].p, (mine[0],))
-                    found += guesses.whole(spot, changes, ((row.slug, words),))
+                    place = Place(mine[0].p, (mine[0],))
+                    found += guesses.whole(place, changes, ((row.slug, words),))
         good = [g for g in found if not g.spoilt and g.explained >= set(wrong)]
         return [Step(wrong[0], good, tuple(wrong[1:]))] if good else None
 
     def in_series(self, wrong: list[Tensor]) -> list[Step] | None:
         """Two mistakes one above the other, with nothing handed in between; on small nets."""
         t, back = wrong[0], self.back
-        if len(back.nodes) > 60:
+        if len(back.tape.nodes) > 60:
             return None
-        places = [p for p in back.made if t in self.below.get(p, ())]
-        arcs = [e for p in places for e in back.into.get(p, ())]
+        tensors = [p for p in back.made if t in self.below.get(p, ())]
+        arcs = [e for p in tensors for e in back.into.get(p, ())]
         for row in [*RULES, *PRODUCTS]:
             for e in arcs:
                 if self.late or row.free or e.node.op.name not in row.ops or not applies(row, e):
                     continue
                 try:
                     change = {(e.node, e.i): made_by(row)}
-                    then = Backward(back.nodes, back.yours, change)
+                    then = Backward(back.tape, back.yours, change)
                     left = self.wrong(then, wrong)
                 except (ValueError, TypeError, IndexError):
                     continue
@@ -160,7 +160,7 @@ class Search(Fits):
                     sentence = row.sentence.format(op=e.node.op.name)
                     names = ((row.slug, sentence), *rest[0].guesses[0].names)
                     guess = Guess(
-                        names, Spot(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row
+                        names, Place(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row
                     )
                     return [Step(t, [guess], tuple(wrong[1:]))]
         return None
@@ -197,7 +197,7 @@ class Search(Fits):
             return None
         if not all(self.agrees(t, 2 * made(self.back, t)) for t in wrong):
             return None
-        guess = Guess(said("counted-twice"), Spot(wrong[0]), {}, frozenset(wrong))
+        guess = Guess(said("counted-twice"), Place(wrong[0]), {}, frozenset(wrong))
         same = [g for g in Guesses(self, self.back, wrong[0]) if g.explained >= set(wrong)]
         return [Step(wrong[0], [*same, guess], tuple(wrong[1:]))]
 
@@ -219,10 +219,10 @@ class Search(Fits):
 
     def where(self, t: Tensor, guess: Guess) -> str:
         """The place in words, unless it is the tensor itself."""
-        p, e = guess.spot.p, guess.edge
+        p, e = guess.place.p, guess.edge
         if p is t or p in self.target:
             return ""
-        inside = e is not None and guess.wrong is not None and guess.spot.edges
+        inside = e is not None and guess.wrong is not None and guess.place.edges
         return f" (in {self.label(e.node)})" if e and inside else f" (at {self.label(p)})"
 
     def label(self, t: Tensor) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine import ops
+from ...engine.rules import ops
 
 __all__ = [
     "CONSTANTS",

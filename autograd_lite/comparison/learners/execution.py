@@ -13,10 +13,10 @@ import numpy as np
 from ...creation import default_generator
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
-from ..answers.handed import as_gradient
+from ..answers.arguments import as_gradient
 from ..answers.judge import ABSENT, FINE, WRONG, Row, largest
 from ..answers.report import Report
-from ..doors import compare
+from ..gradients import compare
 
 Shape = tuple[int, ...]
 
