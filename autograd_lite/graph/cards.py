@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.op import Op
+from ..engine.op import Op, ops
 from ..engine.tensor import Tensor
 from ..program.expr import as_symbol, forward_text, gradients
 from ..program.names import ShortNames, constant, counted, number, rounded, words
@@ -451,6 +451,8 @@ def family(t: Tensor) -> str:
 
     One that does not say its kind is drawn as most are: a curve of one input, or arithmetic.
     """
+    if t.op in (ops.neg, ops.power):  # one input, but written with a sign: -x, x ** 2
+        return "arithmetic"
     return FAMILIES[t.op.kind or ("curve" if len(t.args or "1") == 1 else "arithmetic")]
 
 

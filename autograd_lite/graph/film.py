@@ -26,9 +26,7 @@ WARM = ("gradient", "pale gradient", "result gradient", "alarm")  # pale until t
 CLASSES = {tone.lower(): i for i, tone in enumerate(LIGHT.values())} | {"white": 0}
 
 
-def page(
-    drawing: Drawing, direction: str, *, dark: bool, backend: str | None, timeout: float
-) -> str:
+def page(drawing: Drawing, direction: str, dark: bool, backend: str | None, timeout: float) -> str:
     """The HTML of the film.
 
     Without a renderer the cards are text, with the same steps, and the page says what is missing;
@@ -89,7 +87,7 @@ def still(drawing: Drawing, direction: str, backend: str | None, timeout: float)
     lines = Still(drawing, LIGHT, direction).lines()
     source = "digraph autograd_lite {\n" + "".join(lines) + "}\n"
     size = len(drawing.nodes)
-    svg = render.picture(source, "svg", size, backend=backend, timeout=timeout).decode()
+    svg = render.picture(source, "svg", size, backend, timeout).decode()
     start = re.search(r"<svg [^>]*>", svg)
     extent = re.findall(r'(?:width|height)="([\d.]+)', start[0] if start else "")
     if start is None or len(extent) != 2:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..engine.tensor import Tensor
 from ..origin import calls
@@ -16,17 +17,16 @@ __all__ = ["Modules", "common", "spoken_path"]
 CALL = re.compile(r"#(\d+)$")  # what the second and later calls add to a path
 
 
-class Call:
-    """A call of a module, and the frame that it gets when an operation is found in it.
+class Call(NamedTuple):
+    """A call of a module: the serial numbers given out before and after, the module and its type.
 
     `module` is None if it lives no more, as one made for the call, `nn.MSELoss()(y, t)`.
     """
 
-    __slots__ = ("start", "end", "module", "kind", "frame")
-
-    def __init__(self, start: int, end: int, module: Any, kind: str) -> None:
-        self.start, self.end, self.module, self.kind = start, end, module, kind
-        self.frame: str | None = None
+    start: int
+    end: int
+    module: Any
+    kind: str
 
 
 class Modules:
@@ -170,30 +170,27 @@ def by_calls(read: Reading, modules: Modules) -> dict[int, str]:
     this tape do not count.
     """
     paths: dict[int, str] = {}
-    times: dict[str, int] = {}
+    times: Counter[str] = Counter()
     inside: list[Call] = []
-    waiting = iter(modules.calls)
-    coming = next(waiting, None)
+    frames: dict[int, str] = {}  # of a call, by identity, once an operation is found in it
+    waiting = deque(modules.calls)
     for t in read.ops:
-        while coming is not None and coming.start < t.serial:
-            while inside and inside[-1].end < coming.start:
-                inside.pop()
-            inside.append(coming)
-            coming = next(waiting, None)
-        while inside and inside[-1].end < t.serial:
-            inside.pop()
+        while waiting and waiting[0].start < t.serial:
+            inside = [call for call in inside if call.end >= waiting[0].start]
+            inside.append(waiting.popleft())
+        inside = [call for call in inside if call.end >= t.serial]
         frame, outer = "", ""
         for call in inside:
             path = modules.names.get(id(call.module))
-            if call.frame is None:
+            if id(call) not in frames:
                 name = path if path is not None else f"{frame}.{call.kind}".lstrip(".")
                 if path and frame and path.startswith(f"{outer}."):
                     name = f"{frame}.{path[len(outer) + 1 :]}"
                 if name:
-                    times[name] = times.get(name, 0) + 1
+                    times[name] += 1
                     name += f"#{times[name]}" * (times[name] > 1)
-                call.frame = name or frame
-            frame, outer = call.frame, path or outer
+                frames[id(call)] = name or frame
+            frame, outer = frames[id(call)], path or outer
         paths[t.serial] = frame
     return paths
 

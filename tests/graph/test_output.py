@@ -167,11 +167,11 @@ def test_mermaid():
 
 
 def test_long_formulas_are_folded():
-    lines = dot.fold("P = " + " + ".join(["sum(abcdef, shape=(3, 4, 5))"] * 30))
+    lines = dot.wrapped("P = " + " + ".join(["sum(abcdef, shape=(3, 4, 5))"] * 30))
     assert len(lines) == 4 and lines[-1].endswith(" …")
     assert max(map(len, lines)) <= dot.WIDE + 2
     assert "(3,\N{NO-BREAK SPACE}4,\N{NO-BREAK SPACE}5)" in lines[0]
-    assert len(dot.fold("dA += " + "x" * dot.WIDE)) == 1
+    assert len(dot.wrapped("dA += " + "x" * dot.WIDE)) == 1
 
 
 # ---- files
