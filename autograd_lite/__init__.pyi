@@ -9,6 +9,8 @@ from .engine.op import Op as Op
 from .origin import Place as Place
 from .engine.tensor import Tensor as Tensor
 from .engine.rules.curves import abs as abs
+from .engine.rules.curves import arccos as acos
+from .engine.rules.curves import arccosh as acosh
 from .engine.rules.questions import all as all
 from .engine.rules.questions import allclose as allclose
 from .engine.rules.reductions import amax as amax
@@ -26,16 +28,25 @@ from .engine.rules.questions import argmax as argmax
 from .engine.rules.questions import argmin as argmin
 from .engine.rules.reductions import argsort as argsort
 from .engine.tensor import as_tensor as as_tensor
+from .engine.rules.curves import arcsin as asin
+from .engine.rules.curves import arcsinh as asinh
 from .comparison.gradients import assert_same as assert_same
+from .engine.rules.curves import arctan as atan
+from .engine.rules.arithmetic import arctan2 as atan2
+from .engine.rules.curves import arctanh as atanh
 from .engine.rules.reductions import average as average
+from .engine.rules.products import matmul as bmm
+from .engine.rules.shape import concatenate as cat
 from .engine.rules.curves import cbrt as cbrt
 from .engine.rules.questions import ceil as ceil
 from .comparison.learners.functions import check_backward as check_backward
 from .engine.rules.shape import chunk as chunk
+from .engine.rules.curves import clip as clamp
 from .engine.rules.curves import clip as clip
 from .comparison.gradients import compare as compare
 from .comparison.learners.layers import compare_layers as compare_layers
 from .compilation import compile as compile
+from .engine.rules.shape import concatenate as concat
 from .engine.rules.shape import concatenate as concatenate
 from .engine.rules.curves import cos as cos
 from .engine.rules.curves import cosh as cosh
@@ -48,6 +59,7 @@ from .derivation import derive as derive
 from .anomaly import detect_anomaly as detect_anomaly
 from .engine.rules.shape import diag as diag
 from .engine.rules.shape import diff as diff
+from .engine.rules.products import matmul as dot
 from .graph import draw as draw
 from .engine.rules.products import einsum as einsum
 from .engine.rules.curves import elu as elu
@@ -103,6 +115,7 @@ from .engine.rules.reductions import mean as mean
 from .engine.rules.reductions import median as median
 from .engine.rules.reductions import min as min
 from .engine.rules.arithmetic import minimum as minimum
+from .engine.rules.products import matmul as mm
 from .engine.rules.shape import movedim as movedim
 from .engine.rules.curves import nan_to_num as nan_to_num
 from .engine.rules.arithmetic import neg as neg
@@ -122,6 +135,7 @@ from .creation import rand as rand
 from .creation import randint as randint
 from .creation import randn as randn
 from .creation import randperm as randperm
+from .engine.rules.shape import flatten as ravel
 from .engine.rules.arithmetic import reciprocal as reciprocal
 from .origin import record_lines as record_lines
 from .engine.rules.curves import relu as relu
@@ -148,6 +162,7 @@ from .engine.rules.shape import squeeze as squeeze
 from .engine.rules.shape import stack as stack
 from .engine.rules.reductions import std as std
 from .engine.rules.reductions import sum as sum
+from .engine.rules.shape import transpose as swapaxes
 from .engine.rules.shape import take_along_axis as take_along_axis
 from .engine.rules.curves import tan as tan
 from .engine.rules.curves import tanh as tanh
