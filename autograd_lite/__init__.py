@@ -24,11 +24,13 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .engine import backward, inplace, operators, protocol  # methods of Tensor
+from .engine import backward, copying, inplace, operators, protocol  # methods of Tensor
 from .engine.arrays import get_default_dtype, set_default_dtype
+from .engine.declare import public
 from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from .engine.op import Op, ops, public, row_of
+from .engine.op import Op, public, row_of
 from .engine.rules import *
+from .engine.rules import ops
 from .engine.tape import tape
 from .engine.tensor import Tensor, as_tensor, tensor
 from .origin import Place, origin_of, record_lines

@@ -26,14 +26,14 @@ from .engine.rules.questions import argmax as argmax
 from .engine.rules.questions import argmin as argmin
 from .engine.rules.reductions import argsort as argsort
 from .engine.tensor import as_tensor as as_tensor
-from .comparison.doors import assert_same as assert_same
+from .comparison.gradients import assert_same as assert_same
 from .engine.rules.reductions import average as average
 from .engine.rules.curves import cbrt as cbrt
 from .engine.rules.questions import ceil as ceil
 from .comparison.learners.functions import check_backward as check_backward
 from .engine.rules.shape import chunk as chunk
 from .engine.rules.curves import clip as clip
-from .comparison.doors import compare as compare
+from .comparison.gradients import compare as compare
 from .comparison.learners.layers import compare_layers as compare_layers
 from .compilation import compile as compile
 from .engine.rules.shape import concatenate as concatenate

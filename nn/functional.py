@@ -19,13 +19,14 @@ from autograd_lite.creation import drawn
 from autograd_lite.engine import rules
 from autograd_lite.engine.axes import from_zero
 from autograd_lite.engine.modes import asked
-from autograd_lite.engine.op import Op, ops
+from autograd_lite.engine.op import Op
 from autograd_lite.engine.rules import (
     elu,
     gelu,
     hardtanh,
     leaky_relu,
     logsigmoid,
+    ops,
     relu,
     sigmoid,
     silu,

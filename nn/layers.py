@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_lite import Tensor, get_default_dtype
 from autograd_lite.engine import rules
-from autograd_lite.engine.op import ops
+from autograd_lite.engine.rules import ops
 
 from . import functional, init
 from .module import Module, Parameter

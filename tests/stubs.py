@@ -19,7 +19,7 @@ HEAD = '''"""Written by `python -m tests.stubs`, from what rows and functions sa
 
 import builtins
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from .axes import Axis
 from .hooks import Handle
@@ -27,9 +27,7 @@ from .op import Op
 from .rules.reductions import MaxResult
 from .tensor import Tensor
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-def method(f: F) -> F: ...
+def on_tensors(group: type) -> type: ...
 
 class Methods:
 '''

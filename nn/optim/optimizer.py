@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, enable_grad
-from autograd_lite.engine.tensor import changed
+from autograd_lite.engine.versions import changed
 
 Array = np.ndarray[Any, Any]
 Group = dict[str, Any]

@@ -23,7 +23,7 @@ from autograd_lite import (
     zeros,
 )
 from autograd_lite.graph import draw
-from autograd_lite.graph.fold import REPEATS
+from autograd_lite.graph.collapse import REPEATS
 from tests.helpers import PATIENCE
 
 
@@ -503,5 +503,5 @@ def test_a_folded_card_sends_one_gradient_to_a_weight_that_it_uses_transposed():
 
 def test_a_model_that_is_drawn_keeps_the_lines_that_made_it():
     g = draw(nn.Linear(2, 1), np.ones((1, 2)))
-    places = {g.drawing.frames[n.key].place for n in g.drawing.nodes if n.kind == "op"}
+    places = {g.drawing.panels[n.key].place for n in g.drawing.nodes if n.kind == "op"}
     assert None not in places and {p.file for p in places} == {__file__}

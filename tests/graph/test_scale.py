@@ -15,7 +15,7 @@ import nn
 from autograd_lite import Tensor, manual_seed, randn, tensor, zeros
 from autograd_lite.graph import draw
 from autograd_lite.graph import render as renderers
-from autograd_lite.graph.fold import LIMIT
+from autograd_lite.graph.collapse import LIMIT
 from tests.helpers import PATIENCE, calls
 
 BACKENDS = [

@@ -13,13 +13,21 @@ import numpy as np
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 
-__all__ = ["KEPT", "Criterion", "Params", "as_data", "as_floats", "takes_rate", "with_names"]
+__all__ = [
+    "GRADIENT_NAMES",
+    "Criterion",
+    "Params",
+    "as_data",
+    "as_floats",
+    "takes_rate",
+    "with_names",
+]
 
 RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
 VALUES = ("loss", "forward", "__call__")  # what a loss object may call its value
 SLOPES = ("gradient", "grad", "diff_loss", "derivative", "prime", "backward")  # and its gradient
 # what a layer may call the gradient that it keeps of a parameter
-KEPT = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}", "{}_gradient", "dL_d{}", "dLd{}")
+GRADIENT_NAMES = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}", "{}_gradient", "dL_d{}", "dLd{}")
 PARAMS = ("params", "parameters")  # a list or a dictionary of the parameters of a layer
 GRADS = ("grads", "gradients")  # and of their gradients
 
@@ -101,7 +109,7 @@ class Params:
 
     def gradient(self, layer: Any, p: str) -> Any:
         """The gradient that a layer keeps of a parameter, or None."""
-        names = [self.keeps[p]] if p in self.keeps else [text.format(p) for text in KEPT]
+        names = [self.keeps[p]] if p in self.keeps else [text.format(p) for text in GRADIENT_NAMES]
         found = [getattr(layer, n) for n in names if hasattr(layer, n)]
         i = self.names.index(p)
         for box in (getattr(layer, name, None) for name in GRADS):

@@ -12,18 +12,19 @@ from ...calculus import grad_or_zeros
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
+from ...program.chain import Tape
 from ..answers.judge import FINE, WRONG, Diagnosis, Row, contrast, distance, fitted, spreads
 from ..answers.report import Report
-from ..doors import witness
+from ..gradients import witness
 from ..mistakes.table import said
 from .classes import Params, as_floats
-from .running import fault, generators, same_numbers
+from .execution import fault, generators, same_numbers
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 
 @dataclass
-class Step:
+class LayerRecord:
     """What one layer computed on Tensors."""
 
     name: str
@@ -81,7 +82,7 @@ class Updates:
         self.said: dict[str, list[Diagnosis]] = {}
         self.taken: dict[str, Move] = {}
 
-    def read(self, step: Step, layer: Any) -> None:
+    def read(self, step: LayerRecord, layer: Any) -> None:
         """Take in what a layer did, if its backward was called; layers come in backward order."""
         did = self.pulled.get(step.name)
         if did is None:
@@ -127,7 +128,7 @@ class Updates:
             self.rows.append(Row(f"{t.name} update", t.shape, WRONG, note, most, error, found))
 
     def updated_too_soon(
-        self, layer: Any, step: Step, did: Pulled, upstream: Array, right: Array
+        self, layer: Any, step: LayerRecord, did: Pulled, upstream: Array, right: Array
     ) -> bool:
         """Whether the gradient of the input is wrong, and right for the weights after the
         update."""
@@ -151,10 +152,10 @@ class Updates:
         A step of -1 or 0 gradients is a mistake of the update, and so is a rate of one layer that
         the others have not; any other factor is a mistake of the gradient first.
         """
-        everywhere = same([move.factor for move in self.moves])
+        everywhere = one_number([move.factor for move in self.moves])
         for move in self.moves:
             layer = [other.factor for other in self.moves if other.layer == move.layer]
-            own_rate = len(layer) > 1 and same(layer) and not everywhere
+            own_rate = len(layer) > 1 and one_number(layer) and not everywhere
             sure = move.factor is not None and (own_rate or move.factor <= 0)
             # what rounding does to W - lr dW is no mistake of dW
             handed = move.basis if move.factor == 1 or sure else move.stepped
@@ -192,12 +193,12 @@ class Updates:
         first = report.first_wrong
         if first is not None and first.name in self.taken:
             t, move = wanted[first.name], self.taken[first.name]
-            found = witness(loss, {t: first}, {t: move.stepped}, {t: move.basis})
+            found = witness(Tape(loss), {t: first}, {t: move.stepped}, {t: move.basis})
             report = replace(report, witness=found)
         return replace(report, rows=(*report.rows, *self.rows))
 
 
-def same(factors: Sequence[float | None]) -> bool:
+def one_number(factors: Sequence[float | None]) -> bool:
     """Whether these are one number, up to rounding."""
     numbers = [f for f in factors if f is not None]
     return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from ..op import public
+from ..declare import public
+from ..op import ops as ops
 from . import arithmetic, curves, products, questions, reductions, shape
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import get_default_dtype
-from ..op import differentiable, function, row
+from ..declare import differentiable, function, row
 from ..tensor import Tensor
 
 add = row("add", np.add, lambda g, y, a, b: g, lambda g, y, a, b: g, sign="+")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import function, ops, row
+from ..declare import function, row
+from ..op import ops
 from ..tensor import Tensor
 from .shape import squeeze, unsqueeze
 

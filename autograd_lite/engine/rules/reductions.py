@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..axes import Axis, axes_of, count, kept, one_axis, some_axes
+from ..declare import differentiable, function, row
 from ..modes import mode
-from ..op import differentiable, function, ops, row
+from ..op import ops
 from ..tensor import Tensor
 from .arithmetic import pow
 from .questions import argmax, argmin, plain
@@ -531,12 +532,14 @@ row(
     lambda x: np.multiply.reduce(x, axis=-1),
     lambda g, y, x: g.reshape((*g.shape, 1)) * ops.prod_others(x),
     kind="reduction",
+    example=lambda: ((np.linspace(0.2, 0.9, 3),), {}),
 )
 row(
     "prod_others",
     lambda x: _prod_others(x) if x.shape[-1] else x,
     _prod_others_rule,
     kind="along",
+    example=lambda: ((np.linspace(0.2, 0.9, 3),), {}),
     named=True,
     doc="For each element, the product of the others along the last axis.",
 )

@@ -13,10 +13,10 @@ import numpy as np
 from ...creation import default_generator
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
-from ..answers.handed import as_gradient
+from ..answers.arguments import as_gradient
 from ..answers.judge import ABSENT, FINE, WRONG, Row, largest
 from ..answers.report import Report
-from ..doors import compare
+from ..gradients import compare
 
 Shape = tuple[int, ...]
 
@@ -97,7 +97,7 @@ def raised(error: Exception) -> str:
     return f"raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
-class Named:
+class NamedTensors:
     """Tensors under names, as `compare` reads them from a model."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -119,7 +119,7 @@ def reported(
             text = str(error).removeprefix("compare: ")
             problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
     if fine:
-        report = compare(loss, fine, Named(wanted))
+        report = compare(loss, fine, NamedTensors(wanted))
     else:
         rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
         report = Report(loss=float(loss.array.item()), rows=tuple(rows), witness=None)
