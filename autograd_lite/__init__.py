@@ -28,7 +28,7 @@ from .engine import backward, copying, inplace, operators, protocol  # methods o
 from .engine.arrays import get_default_dtype, set_default_dtype
 from .engine.declare import public
 from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from .engine.op import Op, public, row_of
+from .engine.op import Op, row_of
 from .engine.rules import *
 from .engine.rules import ops
 from .engine.tape import tape
