@@ -23,7 +23,7 @@ __all__ = [
 if TYPE_CHECKING:  # numpy.random takes 8 ms to import
     Generator = np.random.Generator | None
 
-GAINS = {
+GAINS = {  # PyTorch's words for what follows a layer, which are not all rows
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0,
     "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4,
 }  # fmt: skip
