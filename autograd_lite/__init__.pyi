@@ -139,6 +139,7 @@ from .engine.rules.shape import flatten as ravel
 from .engine.rules.arithmetic import reciprocal as reciprocal
 from .origin import record_lines as record_lines
 from .engine.rules.curves import relu as relu
+from .engine.rules.arithmetic import remainder as remainder
 from .engine.rules.shape import repeat_interleave as repeat_interleave
 from .engine.rules.shape import reshape as reshape
 from .engine.rules.shape import roll as roll

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,14 @@ STUBS = {
     PACKAGE / "__init__.pyi": package_text,
 }
 
+
+def written(path: Path) -> str:
+    """A stub as it should be, laid out by ruff."""
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(path), "-"]
+    done = subprocess.run(command, input=STUBS[path](), capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 if __name__ == "__main__":
-    for path, text in STUBS.items():
-        path.write_text(text(), encoding="utf-8")
+    for path in STUBS:
+        path.write_text(written(path), encoding="utf-8")
