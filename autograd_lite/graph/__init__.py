@@ -20,7 +20,7 @@ from .cards import Cards
 from .collapse import Folded
 from .model import Drawing
 from .modules import Modules
-from .panels import Panels
+from .panels import panels_of
 from .read import Gradients, Reading
 from .render import GraphRenderError
 from .theme import THEMES, follow_system
@@ -118,7 +118,7 @@ def draw(
     gradients = Gradients(read, folded.bundles(), wanted=grads and view != "forward")
     cards = Cards(read, modules, folded, gradients, report)
     drawing = cards.drawing(view, formulas, constants)
-    drawing.panels = Panels(cards).made
+    drawing.panels = panels_of(cards)
     return Graph(drawing, theme, direction, backend, timeout)
 
 

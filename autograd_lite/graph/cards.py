@@ -375,9 +375,9 @@ class Cards:
         """The length of the longest way to every operation's card."""
         deep: dict[str, int] = {}
         for t in self.folded.ops:
-            uses = [u for u in self.read.uses[t.serial] if u is not None]
-            here = [deep.get(self.key(u.source), 0) + 1 for u in uses]
-            deep[self.key(t)] = max([deep.get(self.key(t), 0), *here])
+            key, sources = self.key(t), (u.source for u in self.read.uses[t.serial] if u)
+            here = [deep.get(self.key(s), 0) + 1 for s in sources]
+            deep[key] = max([deep.get(key, 0), *here])
         return deep
 
     # ---- words around it
@@ -397,15 +397,14 @@ class Cards:
 
     def notes(self) -> Iterator[str]:
         root, nodes, modules = self.root, self.read.tape.nodes, self.modules
-        if root.op is None:
-            why = (
-                "a leaf: no operation made it"
-                if root.requires_grad
-                else "nothing it was computed from needs a gradient, or it was computed inside "
-                "no_grad()"
+        if root.op is None and root.requires_grad:
+            yield "Nothing was recorded for this tensor (a leaf: no operation made it)."
+        elif root.op is None:
+            yield (
+                "Nothing was recorded for this tensor (nothing it was computed from needs a "
+                "gradient, or it was computed inside no_grad())."
             )
-            yield f"Nothing was recorded for this tensor ({why})."
-        released = sum(t.op is not None and t.sources is None for t in nodes)
+        released = sum(t.sources is None for t in nodes)
         if released:
             yield (
                 f"The record of {counted(released, 'operation')} {'were' if released > 1 else 'was'} "
@@ -418,8 +417,8 @@ class Cards:
         unused = [name for key, name in modules.parameters.items() if key not in on_tape]
         if unused and root.op is not None and not released:
             yield f"Not used by this result: {listed(unused)}."
-        known = {name for t in nodes for name in (modules.label(t), t.name)}
-        missing = [row for row in self.rows if row not in known and row not in unused]
+        known = {name for t in nodes for name in (modules.label(t), t.name)}.union(unused)
+        missing = [row for row in self.rows if row not in known]
         if missing:
             yield f"Compared, but not in this graph: {listed(missing)}."
 
