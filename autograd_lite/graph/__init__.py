@@ -113,7 +113,7 @@ def draw(
         raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
     read = Reading(loss)
     modules = Modules(read, model)
-    report = compared(loss, compare, modules.model)
+    report = report_of(loss, compare, modules.model)
     folded = Folded(read, modules, depth, collapse)
     gradients = Gradients(read, folded.bundles(), wanted=grads and view != "forward")
     cards = Cards(read, modules, folded, gradients, report)
@@ -156,7 +156,7 @@ def output_of(model: Any, inputs: Any) -> Tensor:
     return output
 
 
-def compared(loss: Tensor, compare: Any, model: Any) -> Any:
+def report_of(loss: Tensor, compare: Any, model: Any) -> Any:
     """The report on gradients by hand, or the one that was given."""
     if compare is None or hasattr(compare, "rows"):
         return compare
