@@ -20,7 +20,7 @@ from .cards import Cards
 from .collapse import Folded
 from .model import Drawing
 from .modules import Modules
-from .panels import Panels
+from .panels import panels_of
 from .read import Gradients, Reading
 from .render import GraphRenderError
 from .theme import THEMES, follow_system
@@ -113,12 +113,12 @@ def draw(
         raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
     read = Reading(loss)
     modules = Modules(read, model)
-    report = compared(loss, compare, modules.model)
+    report = report_of(loss, compare, modules.model)
     folded = Folded(read, modules, depth, collapse)
     gradients = Gradients(read, folded.bundles(), wanted=grads and view != "forward")
     cards = Cards(read, modules, folded, gradients, report)
     drawing = cards.drawing(view, formulas, constants)
-    drawing.panels = Panels(cards).made
+    drawing.panels = panels_of(cards)
     return Graph(drawing, theme, direction, backend, timeout)
 
 
@@ -156,7 +156,7 @@ def output_of(model: Any, inputs: Any) -> Tensor:
     return output
 
 
-def compared(loss: Tensor, compare: Any, model: Any) -> Any:
+def report_of(loss: Tensor, compare: Any, model: Any) -> Any:
     """The report on gradients by hand, or the one that was given."""
     if compare is None or hasattr(compare, "rows"):
         return compare

@@ -12,7 +12,7 @@ from ..engine.tensor import Tensor
 from ..origin import calls
 from .read import Reading
 
-__all__ = ["Modules", "common", "spoken_path"]
+__all__ = ["Modules", "common_path", "spoken_path"]
 
 CALL = re.compile(r"#(\d+)$")  # what the second and later calls add to a path
 
@@ -71,7 +71,7 @@ class Modules:
         for t in read.tape.nodes:
             if t.op is None and self.path(t):  # a parameter stands where it is used
                 used = [paths.get(c.serial, "") for c in read.consumers.get(t.serial, ())]
-                paths[t.serial] = common(used or [""])
+                paths[t.serial] = common_path(used or [""])
         return paths
 
     def add(self, prefix: str, root: Any) -> None:
@@ -200,7 +200,7 @@ def by_parameters(read: Reading, modules: Modules) -> dict[int, str]:
     own = owners(read, modules)
     above = carried(own, read.ops, lambda t: [u.source for u in read.uses[t.serial] if u], max)
     below = carried(own, read.ops[::-1], lambda t: read.consumers.get(t.serial, []), min)
-    between = {s: common([above[s], below[s]]) for s in above if s in below and s not in own}
+    between = {s: common_path([above[s], below[s]]) for s in above if s in below and s not in own}
     return own | between
 
 
@@ -216,7 +216,7 @@ def owners(read: Reading, modules: Modules) -> dict[int, str]:
         sources = [u.source.serial for u in read.uses[t.serial] if u is not None]
         mine = [paths[s] for s in sources if s in paths]
         if mine:
-            own[t.serial] = common(mine)
+            own[t.serial] = common_path(mine)
             if len(mine) == len(sources):
                 paths[t.serial] = own[t.serial]
     return own
@@ -239,10 +239,10 @@ def carried(
     return paths
 
 
-def common(paths: Iterable[str]) -> str:
+def common_path(paths: Iterable[str]) -> str:
     """The longest dotted path that all of them start with.
 
-    >>> common(["layers.0.fc1", "layers.0.fc2"])
+    >>> common_path(["layers.0.fc1", "layers.0.fc2"])
     'layers.0'
     """
     first, *rest = [p.split(".") if p else [] for p in paths]
