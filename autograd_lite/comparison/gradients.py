@@ -75,11 +75,23 @@ def compare(
     if value is not None:
         value = float(as_gradient("the loss", value).reshape(()))
     check_loss(loss)
+    parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
+    return compared(loss, grads, parameters, value, scale, transposed)
+
+
+def compared(
+    loss: Tensor,
+    grads: Mapping[str, Any],
+    parameters: Mapping[str, Tensor],
+    value: float | None = None,
+    scale: float = 1.0,
+    transposed: bool | None = None,
+) -> Report:
+    """`compare` for options that are checked and parameters by name, a row for each of them."""
     tape = tape_of(loss)
     order = backward_order(tape)
-    parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
     hands = read_gradients(grads, order, parameters)
-    absent = {p: name for name, p in reversed(parameters.items()) if p.requires_grad}
+    absent = {p: name for name, p in reversed([*parameters.items()]) if p.requires_grad}
 
     with no_grad(), np.errstate(all="ignore"):
         true: dict[Tensor, Any] = {}
@@ -166,9 +178,8 @@ def blamed(tape: Tape, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
     for t, row in rows.items():
         if row.verdict == INHERITED and not row.mistake_of:
             causes = sorted(above.get(t, ()), key=names.index)
-            cause = "from " + ", ".join(causes) if causes else "the rounding above explains it"
-            note = "; ".join(filter(None, (cause, row.note)))
-            row = replace(row, verdict=INHERITED if causes else SMALL, note=note)
+            note = "from " + ", ".join(causes) if causes else "the rounding above explains it"
+            row = replace(row.noted(note), verdict=INHERITED if causes else SMALL)
         found.append(row)
     return tuple(found)
 

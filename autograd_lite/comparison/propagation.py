@@ -135,6 +135,15 @@ class Backward:
         made = dict(reverse(tape, np.ones(loss.shape, loss.dtype), send, total))
         self.made: dict[Tensor, Array] = {t: made[t] for t in (loss, *self.into)}  # as they arrive
 
+    def with_changes(self, changes: Mapping[Any, Change]) -> Backward:
+        """The pass with more mistakes; ValueError if one gives what cannot be passed on."""
+        return Backward(self.tape, self.yours, {**self.changes, **changes})
+
+    def gradient(self, t: Tensor) -> Array:
+        """The gradient that the pass gives a tensor: zeros if it does not reach it."""
+        g = self.made.get(t)
+        return np.zeros(t.shape) if g is None else g
+
     @cached_property
     def onward(self) -> Tape:
         """The tape without the edges of tensors whose gradients were handed in."""

@@ -31,8 +31,6 @@ from .judge import (
     tolerance,
 )
 
-__all__ = ["scale_hint", "defer", "excused", "judged_value", "in_shape", "put_off"]
-
 
 def judged_value(tape: Tape, value: float | None, scale: float) -> tuple[tuple[Row, ...], float]:
     """The row of the loss by hand, if it was handed in, and its scale: a factor that has a name,

@@ -27,7 +27,6 @@ from .places import (
     activation_above,
     applies,
     is_weight,
-    made,
     of_product,
     result_of,
     single_slopes,
@@ -274,12 +273,12 @@ class Guesses:
         if matcher.late:
             return
         try:
-            then = Backward(back.tape, back.yours, {**back.changes, **changes})
-            good = {u for u in matcher.target if matcher.agrees(u, made(then, u))}
+            then = back.with_changes(changes)
+            good = {u for u in matcher.target if matcher.agrees(u, then.gradient(u))}
         except (ValueError, TypeError, IndexError):
             return
-        was = {u for u in matcher.target if matcher.agrees(u, made(back, u))}
-        if self.t in good - was and matcher.explains(self.t, made(then, self.t)):
+        was = {u for u in matcher.target if matcher.agrees(u, back.gradient(u))}
+        if self.t in good - was and matcher.explains(self.t, then.gradient(self.t)):
             explained, spoilt = frozenset(good - was), frozenset(was - good)
             yield Guess(names, site, changes, explained, spoilt, site.first)
 
@@ -363,10 +362,10 @@ class Guesses:
         for site in [Site(t), *sites_of(back, t)]:
             if site.p is not t or (site.edges and len(back.into[t]) == len(site.edges) > 1):
                 continue
-            right = site.part(back) if t in back.made else made(back, t)
+            right = site.part(back) if t in back.made else back.gradient(t)
             if target.shape != right.shape or right.size < 2:
                 continue
-            mine = target - (made(back, t) - right)
+            mine = target - (back.gradient(t) - right)
             for names in self.seen(mine, right):
                 slug = names[0][0]
                 sure = slug not in ("value-clipped", "dropout-mask", "placeholder")

@@ -71,12 +71,6 @@ def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozen
     return below
 
 
-def made(back: Backward, t: Tensor) -> Array:
-    """The gradient that a pass gives a tensor: zeros if it does not reach it."""
-    g = back.made.get(t)
-    return np.zeros(t.shape) if g is None else g
-
-
 def is_weight(p: Tensor) -> bool:
     """Whether a tensor is a leaf that needs a gradient, or a view of one."""
     while p.op is not None and p.op.kind == "view":

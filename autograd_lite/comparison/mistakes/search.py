@@ -16,7 +16,7 @@ from ..answers.judge import Diagnosis
 from ..propagation import Backward, Contribution
 from .guesses import Guess, Guesses, made_by
 from .matching import Matcher
-from .places import Site, applies, made, run_on
+from .places import Site, applies, run_on
 from .table import CONSTANTS, MATMUL_RULES, RULES, said
 
 DEEPEST = 5  # mistakes in one chain
@@ -100,7 +100,7 @@ class Search(Matcher):
         for t in wrong[: 4 if depth == 2 else 1]:
             for guesses in self.classes(back, wrong, t)[:WIDEST]:
                 try:
-                    then = Backward(back.tape, back.yours, {**back.changes, **guesses[0].changes})
+                    then = back.with_changes(guesses[0].changes)
                 except ValueError:  # a gradient of that shape cannot be passed on
                     then = back
                 left = [u for u in self.wrong(then, wrong) if u not in guesses[0].explained]
@@ -148,9 +148,9 @@ class Search(Matcher):
             for e in arcs:
                 if self.late or row.free or not applies(row, e):
                     continue
+                change = {(e.node, e.i): made_by(row)}
                 try:
-                    change = {(e.node, e.i): made_by(row)}
-                    then = Backward(back.tape, back.yours, change)
+                    then = back.with_changes(change)
                     left = self.wrong(then, wrong)
                 except (ValueError, TypeError, IndexError):
                     continue
@@ -196,7 +196,7 @@ class Search(Matcher):
         leaves = {t for t in self.target if t.op is None}
         if len(leaves) < 2 or set(wrong) != leaves:
             return None
-        if not all(self.agrees(t, 2 * made(self.back, t)) for t in wrong):
+        if not all(self.agrees(t, 2 * self.back.gradient(t)) for t in wrong):
             return None
         guess = Guess(said("counted-twice"), Site(wrong[0]), {}, frozenset(wrong))
         same = [g for g in Guesses(self, self.back, wrong[0]) if g.explained >= set(wrong)]
