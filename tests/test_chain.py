@@ -38,3 +38,12 @@ def test_another_order_of_addition_would_be_seen() -> None:
     right = dict(reverse(Tape(y), seed, numbers))[x]
     wrong = dict(reverse(Tape(y), seed, numbers, lambda t, parts: sum(parts[::-1])))[x]
     assert right.tobytes() != wrong.tobytes()
+
+
+def test_a_pass_may_start_anywhere() -> None:
+    x = Tensor(np.array([0.1, 0.7]), requires_grad=True)
+    h = x * x
+    y = (h + x).sum()
+    found = dict(reverse(Tape(y), np.array([1.0, 2.0]), numbers, start=h))
+    assert list(found) == [h, x]
+    assert found[x].tolist() == [0.2, 2.8]

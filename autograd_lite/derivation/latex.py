@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
+from ..engine.rules import ops
 from ..program.expr import Symbol, call, full, is_leaf, is_number, is_op, outer, total
 from ..program.notation import (
     ATOM,

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
 from ..engine.op import Op
+from ..engine.rules import ops
 from ..program.expr import is_op, is_view
 from ..program.names import parameter_letter, result_letter
 from ..program.trace import Argument, Program, Statement

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
 from ..engine.axes import is_basic
+from ..engine.rules import ops
 from ..program.expr import (
     Symbol,
     call,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Any
 
-from ..engine import ops
+from ..engine.rules import ops
 from ..program.expr import Symbol, is_op, is_view
 from ..program.names import words
 from ..program.notation import ATOM, TIMES, Writer, Written, is_identity

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
 from ..engine.axes import axes_of
+from ..engine.rules import ops
 from ..program.expr import (
     Symbol,
     full,

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import reduce
+from heapq import heappop, heappush
 from operator import add
 from typing import Any, NamedTuple
 
 from ..engine.tape import before, tape, unbroadcast
 
-__all__ = ["Edge", "Tape", "numbers", "reverse"]
+__all__ = ["Edge", "Tape", "numbers", "reverse", "stretched"]
 
 
 class Edge(NamedTuple):
@@ -60,27 +61,41 @@ def reverse(
     seed: Any,
     send: Callable[[Edge, Any], Any],
     total: Callable[[Any, list[Any]], Any] = added,
+    start: Any = None,
 ) -> Iterator[tuple[Any, Any]]:
     """The chain rule: every tensor that gradients reach, newest first, with its whole gradient.
 
-    `seed` is the gradient of the newest tensor of the tape, `send(edge, g)` what goes back along an
-    edge from a tensor whose whole gradient is `g`, `total(t, parts)` the sum of what arrived.
+    `seed` is the gradient of `start`, by default the newest tensor of the tape, `send(edge, g)`
+    what goes back along an edge from a tensor whose whole gradient is `g`, `total(t, parts)` the
+    sum of what arrived.
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> y = x * x
     >>> [g.item() for _, g in reverse(Tape(y), np.float32(1), numbers)]
     [1.0, 6.0]
     """
-    arrived = {tape.nodes[-1]: [seed]}
-    for t in reversed(tape.nodes):
-        if t in arrived:
-            g = total(t, arrived.pop(t))
-            yield t, g
-            for edge in tape.edges[t]:
-                arrived.setdefault(edge.p, []).append(send(edge, g))
+    first = tape.nodes[-1] if start is None else start
+    arrived = {first: [seed]}
+    heap = [(-first.serial, first)]
+    while heap:
+        t = heappop(heap)[1]
+        g = total(t, arrived.pop(t))
+        yield t, g
+        for edge in tape.edges[t]:
+            if edge.p not in arrived:
+                arrived[edge.p] = []
+                heappush(heap, (-edge.p.serial, edge.p))
+            arrived[edge.p].append(send(edge, g))
 
 
 def numbers(edge: Edge, g: Any) -> Any:
     """What the rule of an edge makes of a gradient, on the recorded arrays."""
     node = edge.node
     return unbroadcast(edge.rule(g, node.array, *node.args, **node.kw), edge.p.array)
+
+
+def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes that `unbroadcast` sums a gradient over, to undo a broadcast."""
+    extra = len(given) - len(shape)
+    more = [i + extra for i, n in enumerate(shape) if n == 1 != given[i + extra]]
+    return (*range(extra), *more)

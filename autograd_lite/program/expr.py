@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..engine import functions, ops
 from ..engine import protocol as protocols
-from ..engine import tape as tapes
+from ..engine import rules, versions
+from ..engine.declare import forms
 from ..engine.op import Op
+from ..engine.rules import ops
 from ..engine.tape import unbroadcast
 from .notation import SIGNS, SILENT, text
 
@@ -51,14 +52,14 @@ class Symbol(NDArrayOperatorsMixin):
     size = property(lambda self: self.value.size)
     dtype = property(lambda self: self.value.dtype)
     mT = property(lambda self: ops.mT(self))
-    T = property(lambda self: functions.transpose(self))
-    reshape = functions.reshape
-    transpose = functions.permute
-    sum = functions.sum
-    mean = functions.mean
-    max = functions.amax
-    min = functions.amin
-    cumsum = functions.cumsum
+    T = property(lambda self: rules.transpose(self))
+    reshape = rules.reshape
+    transpose = rules.permute
+    sum = rules.sum
+    mean = rules.mean
+    max = rules.amax
+    min = rules.amin
+    cumsum = rules.cumsum
 
     def astype(self, dtype: Any) -> Symbol:
         return ops.cast(self, dtype=dtype)
@@ -86,13 +87,13 @@ class Symbol(NDArrayOperatorsMixin):
         if method == "accumulate" and ufunc is not np.add:
             function = np.cumprod if ufunc is np.multiply else ufunc.accumulate
             return self.__plain__(function, inputs, kw)
-        row = ufunc in protocols.UFUNCS and not kw if method == "__call__" else False
-        if row or (ufunc, method) in protocols.REDUCE or "out" in kw or method == "at":
+        row = ufunc in forms and not kw if method == "__call__" else False
+        if row or (ufunc, method) in forms or "out" in kw or method == "at":
             return protocols.apply_ufunc(Symbol, ufunc, method, inputs, kw)
         return self.__plain__(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kw)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kw: Any) -> Any:
-        if function in protocols.FUNCTIONS:
+        if function in forms:
             return protocols.apply_function(Symbol, function, args, kw)
         return self.__plain__(function, args, kw)
 
@@ -259,7 +260,7 @@ def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool],
     return any(("y" if i < 0 else f"x{i}") in s.leaves() for s in used if isinstance(s, Symbol))
 
 
-tapes.reads = reads  # which reads no text
+versions.reads = reads  # which reads no text
 
 
 def formula(op: Op, *samples: Any, **kw: Any) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
 from ..engine.axes import axes_of
+from ..engine.rules import ops
 from .expr import Symbol, full, is_number, is_op, numpy_op, total
 from .rewrite import Laws, Rewriter
 

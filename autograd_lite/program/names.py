@@ -31,7 +31,7 @@ def result_letter(op: Op | None) -> str:
     return "a" if op.sign in ("+", "-") else LETTERS.get(op.kind, "u")
 
 
-class Names:
+class ShortNames:
     """Names as a textbook gives them: W and b, and for results the letter of the operation.
 
     A capital is a matrix (or has more axes). A letter that occurs more than once is numbered.
@@ -151,16 +151,26 @@ def number(x: Any, digits: int = 2) -> str:
     return text
 
 
-def count(n: int) -> str:
-    """A count with its thousands apart.
+def span(numbers: list[float]) -> str:
+    """One number, or the smallest and the largest.
 
-    >>> count(101770)
-    '101 770'
+    >>> span([3.0, -1.0, 2.0]), span([0.5, 0.5001])
+    ('-1 to 3', '0.5')
     """
-    return f"{n:,}".replace(",", " ")
+    low, high = number(min(numbers)), number(max(numbers))
+    return low if low == high else f"{low} to {high}"
 
 
-SIGNS = [
+def counted(n: int, what: str) -> str:
+    """A number of things, with its thousands apart.
+
+    >>> counted(101770, "parameter"), counted(1, "operation")
+    ('101 770 parameters', '1 operation')
+    """
+    return f"{n:,} {what}{'s' * (n != 1)}".replace(",", " ")
+
+
+TYPESET = [
     (r"\.mT\b", "ᵀ"),
     (r" @ ", " · "),
     (r" \* ", " × "),
@@ -190,6 +200,6 @@ def typeset(formula: str) -> str:
     >>> typeset("dX = dZ @ W.mT * 2 ** 2 - 1e-05")
     'dX = dZ · Wᵀ × 2² − 1e-05'
     """
-    for pattern, sign in SIGNS:
+    for pattern, sign in TYPESET:
         formula = re.sub(pattern, sign, formula)
     return formula

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
-from ..engine.op import Op
+from ..engine.op import Op, table
+from ..engine.rules import ops
 
 __all__ = ["Writer", "namespace", "text"]
 
@@ -219,9 +219,9 @@ text = Writer().text
 
 def namespace() -> dict[str, Any]:
     """What the names in a formula stand for: NumPy's functions, and rows where NumPy has none."""
-    names: dict[str, Any] = dict(ops.table)
+    names: dict[str, Any] = dict(table)
     names |= {k: v for k, v in vars(np).items() if callable(v) and not k.startswith("_")}
-    for name, op in ops.table.items():
+    for name, op in table.items():
         if op.named:  # for these NumPy has no function, or one with other metadata
             names[name] = partial(op, **SILENT) if op.kind == "reduction" else op
     names |= {k: getattr(np, k) for k in ("inf", "nan", "linalg", "fft", "strings")}

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from ..engine import ops
 from ..engine.axes import is_basic
 from ..engine.op import Op
+from ..engine.rules import ops
 from .expr import Symbol, full, is_leaf, is_op, is_view, leaf, leaves, parts, total
 from .laws import LAWS
 from .rewrite import Rewriter

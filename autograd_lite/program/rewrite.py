@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
 from ..engine.op import Op
+from ..engine.rules import ops
 from .expr import NUMPY, Symbol, call, full, is_leaf, is_number, is_op, outer, total
 
 __all__ = ["Laws", "Rewriter", "replaced"]

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ops
 from ..engine.op import Op
+from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
-from .chain import Edge, Tape, reverse
+from .chain import Edge, Tape, reverse, stretched
 from .expr import Symbol, call, full, is_view, leaf, ruled, total
 from .rewrite import run
 
@@ -409,10 +409,3 @@ def ones(a: Any) -> Symbol:
     """Ones in the shape and dtype of an array."""
     kw = {"shape": a.shape, "n": 1, "by": 1, "dtype": a.dtype.name}
     return Symbol(full, np.ones_like(a), (), kw)
-
-
-def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes that `unbroadcast` sums a gradient over, to undo a broadcast."""
-    extra = len(given) - len(shape)
-    more = [i + extra for i, n in enumerate(shape) if n == 1 != given[i + extra]]
-    return (*range(extra), *more)

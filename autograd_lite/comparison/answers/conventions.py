@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
-from ..mistakes.factors import named_factors, sizes
+from ...program.chain import Tape
+from ..mistakes.factors import batch_and_outputs, named_factors
+from ..mistakes.places import of_product
 from ..mistakes.table import SENTENCES
-from ..replay import Backward, Edge, slopes
+from ..propagation import Backward, Contribution, slopes
 from .judge import (
     ABSENT,
     OK,
@@ -28,16 +31,13 @@ from .judge import (
     tolerance,
 )
 
-__all__ = ["common", "defer", "excused", "judged_value", "lay_out", "put_off"]
 
-
-def judged_value(
-    loss: Tensor, nodes: list[Tensor], value: float | None, scale: float
-) -> tuple[tuple[Row, ...], float]:
+def judged_value(tape: Tape, value: float | None, scale: float) -> tuple[tuple[Row, ...], float]:
     """The row of the loss by hand, if it was handed in, and its scale: a factor that has a name,
     such as the batch size, is a convention."""
     if value is None:
         return (), scale
+    loss = tape.nodes[-1]
     here = float(loss.array.item())
     coarse = 1e-9 if loss.dtype == np.float64 else 1e-5
 
@@ -49,7 +49,7 @@ def judged_value(
     if near(scale):
         return (row,), scale
     if scale == 1:
-        for c, names in named_factors(*sizes(nodes), []).items():
+        for c, names in named_factors(tape, means=False).items():
             if c > 0 and len(names[0]) == 1 and near(c):
                 note = f"{c:g} times the recorded one: {names[0][0][1]}; gradients are judged so"
                 return (replace(row, verdict=OTHER, note=note),), c
@@ -57,7 +57,7 @@ def judged_value(
     return (replace(row, verdict=WRONG, note=note),), scale
 
 
-def common(rows: Mapping[Tensor, Row]) -> str:
+def scale_hint(rows: Mapping[Tensor, Row]) -> str:
     """A hint where everything handed in is wrong by one factor alone, which may be a convention."""
     handed = [row for row in rows.values() if row.verdict != ABSENT]
     wrong = [row for row in handed if row.diagnoses]
@@ -69,7 +69,7 @@ def common(rows: Mapping[Tensor, Row]) -> str:
     return "If the loss by hand is scaled so, pass value= or scale=."
 
 
-def lay_out(hands: Mapping[Tensor, Hand], scale: float, transposed: bool | None) -> None:
+def in_shape(hands: Mapping[Tensor, Hand], scale: float, transposed: bool | None) -> None:
     """Divide the gradients by the scale, and bring them into the shapes of their tensors where that
     can be.
 
@@ -92,14 +92,14 @@ def lay_out(hands: Mapping[Tensor, Hand], scale: float, transposed: bool | None)
 
 
 def defer(
-    nodes: list[Tensor], hands: Mapping[Tensor, Hand], true: Mapping[Tensor, Any]
+    tape: Tape, hands: Mapping[Tensor, Hand], true: Mapping[Tensor, Any]
 ) -> tuple[int, set[Tensor]]:
     """n, and the tensors whose gradients lack a 1/n that those of parameters have, which they get
     here: intermediates and inputs. Else 1.
 
     Where some are wrong, it is the convention that leaves fewer of them wrong on their own.
     """
-    n, _ = sizes(nodes)
+    n, _ = batch_and_outputs(tape)
     own = {t: hand.own for t, hand in hands.items() if hand.own is not None}
 
     def near(t: Tensor, g: Array, right: Mapping[Tensor, Any]) -> bool:
@@ -114,7 +114,7 @@ def defer(
     def result(factor: int) -> tuple[list[Tensor], int]:
         """The tensors that agree with autodiff, and how many neither do nor inherit."""
         mine = {t: g / factor if t in late else g for t, g in own.items()}
-        made = Backward(nodes, {t: g.astype(t.dtype) for t, g in mine.items()}, {}).made
+        made = Backward(tape, {t: g.astype(t.dtype) for t, g in mine.items()}, {}).made
         good = [t for t, g in mine.items() if near(t, g, true)]
         return good, sum(not near(t, g, made) for t, g in mine.items() if not near(t, g, true))
 
@@ -137,21 +137,19 @@ def put_off(row: Row, n: int) -> Row:
     return replace(row, verdict=OTHER, diagnoses=(Diagnosis("mean-deferred", words, True),))
 
 
-def excused(
-    row: Row, loss: Tensor, back: Backward, t: Tensor, mine: Array | None, right: Array
-) -> Row:
+def excused(row: Row, back: Backward, t: Tensor, mine: Array | None, right: Array) -> Row:
     """The row of a wrong gradient that is none after all: rounding, or a slope at a kink."""
     if row.verdict != WRONG or mine is None:
         return row
     if cancelled(back, t, mine, right):
         return replace(row, verdict=SMALL, note="all that is left is rounding")
-    if at_kinks(loss, t, mine, right):
+    if at_kinks(back.tape, t, mine, right):
         note = "differs at kinks, where it is a slope too"
         return replace(row, verdict=OTHER, note=note)
     return row
 
 
-def at_kinks(loss: Tensor, t: Tensor, mine: Array, right: Array) -> bool:
+def at_kinks(tape: Tape, t: Tensor, mine: Array, right: Array) -> bool:
     """Whether two gradients differ in few elements, in which the loss has a kink and the one handed
     in lies between the slopes on either side, as 1 does for relu at 0."""
     differ = np.argwhere(~np.isclose(mine, right, rtol=1e-6, atol=1e-6 * largest(right)))
@@ -159,12 +157,12 @@ def at_kinks(loss: Tensor, t: Tensor, mine: Array, right: Array) -> bool:
         return False
     for place in differ:
         element = tuple(int(i) for i in place)
-        sides = slopes(loss, t, element)
+        sides = slopes(tape, t, element)
         if sides is None:
             return False
         low, high = min(sides), max(sides)
         margin = 1e-3 * (high - low)
-        noise = 1e-8 * max(1.0, abs(float(loss.array.item())))
+        noise = 1e-8 * max(1.0, abs(float(tape.nodes[-1].array.item())))
         if high - low <= noise or not low - margin <= mine[element] <= high + margin:
             return False
     return True
@@ -175,12 +173,11 @@ def cancelled(back: Backward, t: Tensor, mine: Array, right: Array) -> bool:
     before a batch normalisation, where the exact one is 0."""
     precision = max(np.finfo(a.dtype).eps for a in (mine, right))
     most = max(largest(mine), largest(right))
-    return most < np.inf and bool(most <= 8 * precision * sum(map(summands, back.into.get(t, ()))))
+    return most < np.inf and bool(most <= 8 * precision * sum(map(summands, back.into[t])))
 
 
-def summands(e: Edge) -> float:
+def summands(e: Contribution) -> float:
     """The largest sum of magnitudes that an element of an edge's part is the sum of."""
-    if e.node.op.name == "matmul" and e.g.ndim == 2:
-        other, g = np.abs(e.node.args[1 - e.i]).mT, np.abs(e.g)
-        return largest(other @ g if e.i else g @ other)
+    if e.node.op is ops.matmul and e.g.ndim == 2:
+        return largest(of_product(e, np.abs(e.g), np.abs(e.node.args[1 - e.i])))
     return largest(unbroadcast(np.abs(e.raw), e.p.array))

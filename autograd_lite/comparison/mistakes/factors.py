@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tensor import Tensor
+from ...program.chain import Tape
 from .places import is_weight
-from .table import CONSTANTS, Names
+from .table import CONSTANTS, Wording
+
+NamedFactor = tuple[float, tuple[str, str]]  # a factor, its slug and sentence
 
 
-def named_factors(n: int, ks: tuple[int, ...], means: list[int]) -> dict[float, list[Names]]:
+def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
     """Every factor that has a name, alone or as a product of few, with its names.
 
-    `means` are how many elements the means of the tape are taken over.
+    `means` says whether the counts that the means of the tape are taken over have one too.
     """
-    groups: dict[str, list[tuple[float, tuple[str, str]]]] = {"": [], "2": [], "n": []}
-    for row in CONSTANTS:
-        for k in ks if "k" in row.of else (1,):
-            known = {"n": n, "k": k}
-            value = float(row.factor(*(known[x] for x in row.of)))
-            kind = "n" if row.of else "2" if value in (2, 0.5) else ""
-            if value != 1:
-                groups[kind].append((value, (row.slug, row.sentence.format(**known, nk=n * k))))
-    for count in means:
-        for slug, value, words in (
-            ("mean-missing", count, "not divided by"),
-            ("mean-twice", 1 / count, "divided once too often by"),
-        ):
-            if count > 1 and all(v != value for v, _ in groups["n"]):
-                groups["n"].append((value, (slug, f"{words} the {count} elements of a mean")))
+    groups: dict[str, list[NamedFactor]] = {"": [], "2": [], "n": []}
+    for kind, value, name in constants(*batch_and_outputs(tape)):
+        groups[kind].append((value, name))
+    known = {value for value, _ in groups["n"]}
+    groups["n"] += [pair for pair in mean_counts(tape) if means and pair[0] not in known]
     singles = [(v, (name,)) for kind in groups.values() for v, name in kind]
     pairs = [
         (u * v, (one, two))
@@ -37,7 +33,7 @@ def named_factors(n: int, ks: tuple[int, ...], means: list[int]) -> dict[float, 
         for v, two in groups[b]
         if u
     ]
-    found: dict[float, list[Names]] = {1.0: [()]}
+    found: dict[float, list[Wording]] = {1.0: [()]}
     for value, names in [*singles, *pairs]:
         held = found.setdefault(value, [])
         if not held or len(held[0]) == len(names):
@@ -45,30 +41,54 @@ def named_factors(n: int, ks: tuple[int, ...], means: list[int]) -> dict[float, 
     return found
 
 
-def sizes(nodes: list[Tensor]) -> tuple[int, tuple[int, ...]]:
-    """The batch size, and what may be the number of outputs: the axis that most matrices made from
-    data share, and the other axes of the two nearest to the loss."""
-    fed: set[Tensor] = set()  # by data
-    for node in reversed(nodes):
+def constants(n: int, ks: tuple[int, ...]) -> Iterator[tuple[str, float, tuple[str, str]]]:
+    """The factors of the table, for a batch of `n` and each number of outputs that it may have."""
+    for row in CONSTANTS:
+        for k in ks if "k" in row.of else (1,):
+            known = {"n": n, "k": k}
+            value = float(row.factor(*(known[x] for x in row.of)))
+            kind = "n" if row.of else "2" if value in (2, 0.5) else ""
+            if value != 1:
+                yield kind, value, (row.slug, row.sentence.format(**known, nk=n * k))
+
+
+def mean_counts(tape: Tape) -> Iterator[NamedFactor]:
+    """The factors of the means of a tape that are taken over more than one element."""
+    nodes = [t for t in tape.nodes if t.op is ops.mean]
+    for count in sorted({t.args[0].size // max(t.array.size, 1) for t in nodes}):
+        if count > 1:
+            yield count, ("mean-missing", f"not divided by the {count} elements of a mean")
+            words = f"divided once too often by the {count} elements of a mean"
+            yield 1 / count, ("mean-twice", words)
+
+
+def made_from_data(tape: Tape) -> set[Tensor]:
+    """What was computed from arrays that need no gradient, or picked by an array of indices."""
+    found: set[Tensor] = set()
+    for node, inputs in tape.inputs.items():
         if node.op is None:
             continue
-        constants = [
-            a
-            for p, a in zip(node.parents, node.args, strict=True)
-            if p is None or not p.requires_grad
+        given = [node.kw.get("index"), *node.args]
+        own = [
+            isinstance(given[0], np.ndarray),
+            *(p is None or not p.requires_grad for p in inputs),
         ]
-        index = node.kw.get("index")
-        if any(
-            np.size(a) > 1 for a in [*constants, index if isinstance(index, np.ndarray) else 0]
-        ) or any(p in fed for p in node.parents if p is not None):
-            fed.add(node)
-    tables = [t for t in nodes if t in fed and t.ndim == 2] or [
-        t for t in nodes if t.op is not None and t.ndim == 2 and not is_weight(t)
-    ]
+        data = any(np.size(a) > 1 for a, mine in zip(given, own, strict=True) if mine)
+        if data or any(p in found for p in inputs):
+            found.add(node)
+    return found
+
+
+def batch_and_outputs(tape: Tape) -> tuple[int, tuple[int, ...]]:
+    """The batch size, and what may be the number of outputs: the axis that most matrices made from
+    data share, and the other axes of the two nearest to the loss."""
+    fed, newest = made_from_data(tape), tape.nodes[::-1]
+    matrices = [t for t in newest if t.op is not None and t.ndim == 2]
+    tables = [t for t in matrices if t in fed] or [t for t in matrices if not is_weight(t)]
     full = [t for t in tables if 1 not in t.shape] or tables
     shared = [(a, t.shape[a]) for a in (0, 1) for t in full if t.shape[a] > 1]
     if not shared:
-        rows = [t.shape[0] for t in nodes if t in fed and t.ndim == 1]
+        rows = [t.shape[0] for t in newest if t in fed and t.ndim == 1]
         return (rows[0] if rows else 1), ()
     axis, n = max(
         shared, key=lambda pair: sum(t.shape[pair[0]] == pair[1] for t in tables) - pair[0] / 2

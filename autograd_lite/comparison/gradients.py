@@ -9,14 +9,22 @@ from typing import Any
 import numpy as np
 
 from ..engine.modes import no_grad
-from ..engine.tape import Array, pull, walk
+from ..engine.tape import Array, pull
 from ..engine.tensor import Tensor
-from .answers.conventions import common, defer, excused, judged_value, lay_out, put_off
-from .answers.handed import as_gradient, backward_order, check_loss, check_options, read
+from ..program.chain import Tape
+from .answers.arguments import (
+    as_gradient,
+    backward_order,
+    check_loss,
+    check_options,
+    read_gradients,
+    tape_of,
+)
+from .answers.conventions import defer, excused, in_shape, judged_value, put_off, scale_hint
 from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
 from .answers.report import Report, Witness
 from .mistakes.search import Search
-from .replay import Backward, slopes, sources
+from .propagation import Backward, slopes, sources
 
 
 def compare(
@@ -67,47 +75,59 @@ def compare(
     if value is not None:
         value = float(as_gradient("the loss", value).reshape(()))
     check_loss(loss)
-    order = list(backward_order(loss))
     parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
-    hands = read(grads, order, parameters)
-    absent = {p: name for name, p in reversed(parameters.items()) if p.requires_grad}
+    return compared(loss, grads, parameters, value, scale, transposed)
+
+
+def compared(
+    loss: Tensor,
+    grads: Mapping[str, Any],
+    parameters: Mapping[str, Tensor],
+    value: float | None = None,
+    scale: float = 1.0,
+    transposed: bool | None = None,
+) -> Report:
+    """`compare` for options that are checked and parameters by name, a row for each of them."""
+    tape = tape_of(loss)
+    order = backward_order(tape)
+    hands = read_gradients(grads, order, parameters)
+    absent = {p: name for name, p in reversed([*parameters.items()]) if p.requires_grad}
 
     with no_grad(), np.errstate(all="ignore"):
-        nodes = list(walk(loss))
         true: dict[Tensor, Any] = {}
         pull([(loss, np.ones(loss.shape, loss.dtype))], keep=True, hooks=False, found=true)
-        first, scale = judged_value(loss, nodes, value, scale)
-        lay_out(hands, scale, transposed)
-        n, late = defer(nodes, hands, true)
+        first, scale = judged_value(tape, value, scale)
+        in_shape(hands, scale, transposed)
+        n, late = defer(tape, hands, true)
         own = {t: hand.own for t, hand in hands.items() if hand.own is not None}
-        back = Backward(nodes, {t: g.astype(t.dtype) for t, g in own.items()}, {})
+        back = Backward(tape, {t: g.astype(t.dtype) for t, g in own.items()}, {})
         rows: dict[Tensor, Row] = {}
         for t in dict.fromkeys([*order, *hands, *reversed(absent)]):
             if t in hands:
                 zero = np.zeros(t.shape, t.dtype)  # for a parameter that this loss does not use
                 right, follows = (np.asarray(g.get(t, zero)) for g in (true, back.made))
                 row = judge(hands[t], right, follows, scale_of(loss))
-                row = excused(row, loss, back, t, own.get(t), right)
+                row = excused(row, back, t, own.get(t), right)
                 rows[t] = put_off(row, n) if t in late else row
             elif t in absent:
                 rows[t] = Row(absent[t], t.shape, ABSENT)
-        labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in nodes if t.name}
+        labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in order if t.name}
         search = Search(back, {t: own.get(t, hand.given) for t, hand in hands.items()}, labels)
-        rows, formula = named(search, rows)
+        rows, formula = explained(search, rows)
         remarks = (
-            f"Yours are divided by scale, {scale:g}." if scale != 1 else common(rows),
+            f"Yours are divided by scale, {scale:g}." if scale != 1 else scale_hint(rows),
             "The search for the mistake was cut off." if search.late else "",
         )
         return Report(
             float(loss.array.item()),
-            (*first, *blamed(loss, rows)),
-            witness(loss, rows, own, true),
+            (*first, *blamed(tape, rows)),
+            witness(tape, rows, own, true),
             formula,
             tuple(filter(None, remarks)),
         )
 
 
-def named(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], str]:
+def explained(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], str]:
     """The rows with the mistakes that explain the wrong ones, and the first one's formulas.
 
     What the mistake of a row above explains is inherited.
@@ -146,27 +166,26 @@ def assert_same(
         raise AssertionError(f"gradients differ from autodiff\n{report}")
 
 
-def blamed(loss: Tensor, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
+def blamed(tape: Tape, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
     """The rows, with the tensors that the inherited ones have their mistake from.
 
     If all above agree within the tolerance, it is their rounding that cancellation made visible.
     """
     wrong = {t: row.name for t, row in rows.items() if row.verdict == WRONG or row.mistake_of}
-    above = sources(loss, wrong)
+    above = sources(tape, wrong)
     names = [row.name for row in rows.values()]
     found = []
     for t, row in rows.items():
         if row.verdict == INHERITED and not row.mistake_of:
             causes = sorted(above.get(t, ()), key=names.index)
-            cause = "from " + ", ".join(causes) if causes else "the rounding above explains it"
-            note = "; ".join(filter(None, (cause, row.note)))
-            row = replace(row, verdict=INHERITED if causes else SMALL, note=note)
+            note = "from " + ", ".join(causes) if causes else "the rounding above explains it"
+            row = replace(row.noted(note), verdict=INHERITED if causes else SMALL)
         found.append(row)
     return tuple(found)
 
 
 def witness(
-    loss: Tensor,
+    tape: Tape,
     rows: dict[Tensor, Row],
     yours: Mapping[Tensor, Array],
     true: dict[Tensor, Any],
@@ -179,7 +198,7 @@ def witness(
             difference = np.abs(mine.astype(np.float64) - right)
             place = np.unravel_index(np.argmax(difference), t.shape)
             element = tuple(int(i) for i in place)
-            sides = slopes(loss, t, element)
+            sides = slopes(tape, t, element)
             numbers = float(mine[element]), float(right[element])
-            return Witness(row.name, element, *numbers, sides, float(loss.array.item()))
+            return Witness(row.name, element, *numbers, sides, float(tape.nodes[-1].array.item()))
     return None

@@ -9,17 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
-from ..answers.judge import distance, largest, tolerance
-from ..replay import Backward
-from .factors import named_factors, sizes
-from .places import made, reached
+from ..answers.judge import distance, largest, tolerance, without_ones
+from ..propagation import Backward
+from .factors import named_factors
+from .places import reached
 
 SECONDS = 6.0  # of search, after which what is found so far is told
 
 
-class Fit(NamedTuple):
+class Match(NamedTuple):
     """A factor with which a mistake gives a gradient, and what it does to the others: those that
     then are as they were handed in, and those that are not."""
 
@@ -28,7 +29,7 @@ class Fit(NamedTuple):
     spoilt: frozenset[Tensor]
 
 
-class Fits:
+class Matcher:
     """The gradients of one comparison, for guesses to be held against.
 
     `raw` are the gradients as they were handed in, by tensor; those whose shape does not fit are
@@ -39,13 +40,8 @@ class Fits:
         self.back = back
         self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
         self.coarse = {t: tolerance(g, t.array) for t, g in raw.items()}
-        self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
-        counts = {
-            t.args[0].size // max(t.array.size, 1)
-            for t in back.nodes
-            if t.op is not None and t.op.name == "mean"
-        }
-        self.factors = named_factors(*sizes(back.nodes), sorted(counts))
+        self.floor = {t: 1e-9 * largest(back.gradient(t)) for t in raw}  # what cancelled is zero
+        self.factors = named_factors(back.tape)
         self.deadline = time.monotonic() + SECONDS
         self.below = reached(back, self.target)
 
@@ -54,10 +50,14 @@ class Fits:
         """Whether the time for the search is over."""
         return time.monotonic() > self.deadline
 
+    def above(self, back: Backward, t: Tensor) -> list[Tensor]:
+        """The tensors in whose gradients a mistake shows in that of `t`, the loss first."""
+        return [p for p in back.made if t in self.below[p]]
+
     def agrees(self, t: Tensor, g: Array) -> bool:
         """Whether `g` is what was handed in for `t`."""
         mine = self.target[t]
-        if squeezed(mine) != squeezed(g):
+        if without_ones(mine.shape) != without_ones(g.shape):
             return False
         if max(largest(mine), largest(g)) <= self.floor[t]:
             return True
@@ -65,21 +65,21 @@ class Fits:
 
     def explains(self, t: Tensor, g: Array) -> bool:
         """Whether `g` is what was handed in for `t` and the right gradient is not, by far."""
-        mine, right = self.target[t], made(self.back, t)
+        mine, right = self.target[t], self.back.gradient(t)
         if not self.agrees(t, g):
             return False
-        if squeezed(g) != squeezed(right):
+        if without_ones(g.shape) != without_ones(right.shape):
             return True
         gap = largest(mine - right.reshape(mine.shape))
         return largest(mine - g.reshape(mine.shape)) <= 1e-2 * gap
 
     def wrong(self, back: Backward, among: list[Tensor]) -> list[Tensor]:
         """The tensors whose gradient is not what that pass gives, in backward order."""
-        return [t for t in among if not self.agrees(t, made(back, t))]
+        return [t for t in among if not self.agrees(t, back.gradient(t))]
 
-    def fit(
+    def match(
         self, back: Backward, t: Tensor, p: Tensor, certain: Array | float, free: Array, want: str
-    ) -> Fit | None:
+    ) -> Match | None:
         """The factor c for which the gradient of `p` with `certain + c * free` added gives that of
         `t`; None if there is none."""
         if self.late:
@@ -89,7 +89,7 @@ class Fits:
             fixed = back.spread(p, certain + 0 * free) if np.any(certain) else {}
             if t not in moved:
                 return None
-            c = self.factor(t, made(back, t) + fixed.get(t, 0), moved[t], want)
+            c = self.factor(t, back.gradient(t) + fixed.get(t, 0), moved[t], want)
         except (ValueError, IndexError):  # a gradient of that shape cannot be passed on
             return None
         if c is None:
@@ -98,9 +98,9 @@ class Fits:
         spoilt: set[Tensor] = set()
         for u, d in moved.items():
             if u in self.target:
-                good = self.agrees(u, made(back, u) + fixed.get(u, 0) + c * d)
+                good = self.agrees(u, back.gradient(u) + fixed.get(u, 0) + c * d)
                 (explained if good else spoilt).add(u)
-        return Fit(c, frozenset(explained), frozenset(spoilt))
+        return Match(c, frozenset(explained), frozenset(spoilt))
 
     def factor(self, t: Tensor, still: Array, slope: Array, want: str) -> float | None:
         """The c for which `still + c * slope` explains the gradient of `t`, or None.
@@ -108,7 +108,7 @@ class Fits:
         `want` is "names" for factors that have a name, "any" for all but 0, "positive".
         """
         mine = self.target[t]
-        if squeezed(still + slope) != squeezed(mine):
+        if without_ones((still + slope).shape) != without_ones(mine.shape):
             return None
         mine = mine.reshape((still + slope).shape)
         c = ratio(mine - still, slope)
@@ -119,18 +119,18 @@ class Fits:
             return None
         return None if math.isnan(c) or not self.explains(t, still + c * slope) else c
 
-    def replaced(self, t: Tensor, p: Tensor, wrong: Array) -> Fit | None:
-        """`fit` for a gradient that takes the place of that of `p` and has another shape: seen in
+    def replaced(self, t: Tensor, p: Tensor, wrong: Array) -> Match | None:
+        """`match` for a gradient that takes the place of that of `p` and has another shape: seen in
         `p` itself, or in the leaf that `p` is the transpose of."""
-        while p is not t and p.op is not None and p.op.name == "mT" and p.parents[0] is not None:
+        while p is not t and p.op is ops.mT and p.parents[0] is not None:
             p, wrong = p.parents[0], wrong.mT
-        if p is not t or squeezed(self.target[t]) != squeezed(wrong):
+        if p is not t or without_ones(self.target[t].shape) != without_ones(wrong.shape):
             return None
         c = self.snapped(ratio(self.target[t].reshape(wrong.shape), wrong), self.coarse[t])
         c = 1.0 if self.agrees(t, wrong) else c  # both may be rounding of zero
         if not c or math.isnan(c) or not self.agrees(t, c * wrong):
             return None
-        return Fit(c, frozenset([t]), frozenset())
+        return Match(c, frozenset([t]), frozenset())
 
     def snapped(self, c: float, coarse: float) -> float:
         """The factor with a name that `c` is, or NaN."""
@@ -145,7 +145,3 @@ def ratio(a: Array, b: Array) -> float:
         return math.nan
     v = (b / top).astype(np.float64)
     return float((v * a).sum() / (v * v).sum()) / top
-
-
-def squeezed(a: Array) -> list[int]:
-    return [n for n in a.shape if n != 1]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ...engine.arrays import unboxed
-from ...engine.tape import Array, before, walk
+from ...engine.tape import Array, walk
 from ...engine.tensor import Tensor
+from ...program.chain import Tape
 from .judge import Hand
-
-__all__ = ["as_gradient", "backward_order", "check_loss", "check_options", "read"]
 
 
 def check_options(model: Any, scale: Any, transposed: Any) -> None:
@@ -48,16 +47,19 @@ def check_loss(loss: Any) -> None:
         )
 
 
-def backward_order(loss: Tensor) -> Iterable[Tensor]:
-    """The tape in the order in which a backward pass completes the gradients: a leaf's is
+def tape_of(loss: Tensor) -> Tape:
+    """What a loss was computed from; RuntimeError in the words of `compare` if it was released."""
+    return Tape(nodes=list(walk(loss, released=released))[::-1])
+
+
+def backward_order(tape: Tape) -> list[Tensor]:
+    """The tensors in the order in which a backward pass completes their gradients: a leaf's is
     complete when the operation that used it first is through."""
-    nodes = list(walk(loss, released=released))
-    done = {t: i for i, t in enumerate(nodes)}
-    for i, node in enumerate(nodes):
-        for p in node.parents:
-            if p is not None and before(p, node.serial).op is None:
-                done[before(p, node.serial)] = i
-    return sorted(nodes, key=lambda t: (done[t], t.op is None))
+    newest = tape.nodes[::-1]
+    done = {t: i for i, t in enumerate(newest)}
+    for i, node in enumerate(newest):
+        done |= {p: i for p in tape.inputs[node] if p is not None and p.op is None}
+    return sorted(newest, key=lambda t: (done[t], t.op is None))
 
 
 def released(node: Any) -> NoReturn:
@@ -67,8 +69,8 @@ def released(node: Any) -> NoReturn:
     )
 
 
-def read(
-    grads: Mapping[str, Any], order: list[Tensor], parameters: dict[str, Tensor]
+def read_gradients(
+    grads: Mapping[str, Any], order: list[Tensor], parameters: Mapping[str, Tensor]
 ) -> dict[Tensor, Hand]:
     """The gradients by the tensors that their names mean, of a tape or of a model."""
     if not isinstance(grads, Mapping):
