@@ -50,6 +50,7 @@ class NumPy(Writer):
     """Expressions as NumPy text."""
 
     prefix = "np."
+    ordered = ("+", "&", "|")
 
     def joined(self, a: str, sign: str, b: str) -> str:
         if sign == "**" and PLAIN_OPERAND.fullmatch(a) and PLAIN_OPERAND.fullmatch(b):

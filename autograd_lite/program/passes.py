@@ -27,7 +27,7 @@ BLOCKS = (ops.scatter_add, ops.put)  # more than one line of NumPy
 
 def is_sign(op: Op) -> bool:
     """Whether it is plus, minus, times and the like."""
-    return op.kind == "arithmetic" and (op.sign != "" or op is ops.neg)
+    return op is ops.neg or (op.kind == "arithmetic" and op.sign != "")
 
 
 def is_short(op: Op) -> bool:
