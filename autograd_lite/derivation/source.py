@@ -98,6 +98,8 @@ class NumPy(Writer):
         for word, n in (("zeros", 0), ("ones", 1)):
             if (a == n).all():
                 return f"{self.function(word)}({self.text(a.shape)}{dtype})"
+        if turned := triangle(a):
+            return f"{self.function('tri')}({len(a)}{dtype}){'.T' * (turned < 0)}"
         dtype = dtype if a.dtype.kind not in "ib" or not a.size else ""
         return f"{self.function('array')}({a.tolist()}{dtype})"
 
@@ -132,6 +134,14 @@ class NumPy(Writer):
             return f"{self.prefix}ones({self.text(shape)}{end})"
         value = self.number(float(n)) if by == 1 else f"{self.text(n)} / {self.text(by)}"
         return f"{self.prefix}full({self.text(shape)}, {value}{end})"
+
+
+def triangle(a: Any) -> int:
+    """1 where a square array is ones up to the diagonal, -1 where from it; 0 for another."""
+    if a.ndim != 2 or a.shape[0] != a.shape[1]:
+        return 0
+    found = [bool((b == np.tri(len(a))).all()) for b in (a, a.T)]
+    return found[0] - found[1]
 
 
 def minus(w: Any, s: Symbol) -> Written:
@@ -224,7 +234,7 @@ def call_lines(
         return [f"{start}{function}(", inside, f"{INDENT})"]
     lines = [f"{start}{function}("]
     for word in words:
-        if fits(f"{INDENT * 2}{word},"):
+        if fits(f"{INDENT * 2}{word},") or word[0] != "[":  # concatenate and stack take a list
             lines.append(f"{INDENT * 2}{word},")
         else:
             items = [f"{INDENT * 3}{write.text(i)}," for i in e.inputs]
