@@ -39,28 +39,9 @@ SIGNS = {
     for name in GREEK
 }
 LETTERS = {"weight": "W", "bias": "b"}
-# the functions that LaTeX has a command for, and the command
-COMMANDS = {
-    **{
-        name: name
-        for name in [
-            "log",
-            "sin",
-            "cos",
-            "tan",
-            "sinh",
-            "cosh",
-            "tanh",
-            "arcsin",
-            "arccos",
-            "arctan",
-            "max",
-            "min",
-        ]
-    },
-    "maximum": "max",
-    "minimum": "min",
-}
+WORDS = r"\log \sin \cos \tan \sinh \cosh \tanh \arcsin \arccos \arctan \max \min"
+COMMANDS = {word: f"\\{word}" for word in re.findall(r"\w+", WORDS)}  # that LaTeX has
+COMMANDS |= {np.maximum.__name__: r"\max", np.minimum.__name__: r"\min"}
 RELATIONS = {
     "==": "=", "!=": r"\neq", "<": "<", "<=": r"\leq", ">": ">", ">=": r"\geq",
     "&": r"\wedge", "|": r"\vee",
@@ -206,8 +187,7 @@ class Latex(Writer):
         return self.bracketed(x, ATOM) + r"^{\top}"
 
     def function(self, name: str) -> str:
-        known = COMMANDS.get(name)
-        return f"\\{known}" if known else rf"\operatorname{{{escaped(name)}}}"
+        return COMMANDS.get(name, rf"\operatorname{{{escaped(name)}}}")
 
     def called(self, s: Symbol) -> tuple[str, list[str]]:
         if s.op is call:

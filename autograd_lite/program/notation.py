@@ -54,7 +54,7 @@ def is_prefix(s: Any) -> bool:
 def numpy_name(op: Op) -> str:
     """What a call of it is written as: its own name, unless that is not what NumPy calls it."""
     known = op.ufunc is None or getattr(np, op.name, None) is op.ufunc
-    return op.name if known else op.ufunc.__name__
+    return NAMES.get(op, op.name) if known else op.ufunc.__name__
 
 
 class Writer:
@@ -94,7 +94,7 @@ class Writer:
         """The function of a call and the texts of its arguments."""
         name, words, kw = numpy_name(s.op), [self.text(i) for i in s.inputs], s.kw
         if say := CALLS.get(s.op):
-            name, words, kw = say(self, words, kw)
+            words, kw = say(self, words, kw)
         words += [
             f"{self.keyword(k)}={self.text(v)}"
             for k, v in kw.items()
@@ -202,15 +202,15 @@ FORMS: dict[Op, Form] = {
 }
 Writer.forms = FORMS
 
-CALLS: dict[Op, Callable[[Writer, list[str], dict[str, Any]], Any]] = {
-    ops.expand: lambda w, words, kw: ("broadcast_to", [*words, w.text(kw["shape"])], {}),
-    ops.clip: lambda w, words, kw: ("clip", [*words, w.text(kw["low"]), w.text(kw["high"])], {}),
-    ops.prod: lambda w, words, kw: ("prod", words, {"axis": -1}),
-    ops.concatenate: lambda w, words, kw: ("concatenate", [f"[{', '.join(words)}]"], kw),
-    ops.stack: lambda w, words, kw: ("stack", [f"[{', '.join(words)}]"], kw),
-    ops.einsum: lambda w, words, kw: ("einsum", [w.quoted(kw["spec"]), *words], {}),
+NAMES = {ops.expand: "broadcast_to"}  # of NumPy, where that is not the name of the row
+CALLS: dict[Op, Callable[[Writer, list[str], dict[str, Any]], tuple[list[str], dict[str, Any]]]] = {
+    ops.expand: lambda w, words, kw: ([*words, w.text(kw["shape"])], {}),
+    ops.clip: lambda w, words, kw: ([*words, w.text(kw["low"]), w.text(kw["high"])], {}),
+    ops.prod: lambda w, words, kw: (words, {"axis": -1}),
+    ops.concatenate: lambda w, words, kw: ([f"[{', '.join(words)}]"], kw),
+    ops.stack: lambda w, words, kw: ([f"[{', '.join(words)}]"], kw),
+    ops.einsum: lambda w, words, kw: ([w.quoted(kw["spec"]), *words], {}),
     ops.pad: lambda w, words, kw: (
-        "pad",
         [*words, str(kw["width"] or 0)],
         {"constant_values": kw["value"]},
     ),
