@@ -22,10 +22,12 @@ from ..program.notation import (
     Writer,
     Written,
     is_identity,
+    is_range,
+    triangle,
 )
-from ..program.trace import Statement, is_range
+from ..program.trace import Statement
 from .names import ERF_SLOPE, TAKEN, root
-from .source import part_text, reads_each_once, shape_text, triangle
+from .source import part_text, reads_each_once, shape_text
 from .textbook import is_one_hot, keeps_all
 
 __all__ = ["latex_code", "latex_formula", "latex_line", "latex_name"]

@@ -25,6 +25,7 @@ from ..program.expr import (
     total,
 )
 from ..program.laws import LAWS, is_led, mT, same_dtype
+from ..program.notation import is_range
 from ..program.passes import (
     Joiner,
     cost,
@@ -38,7 +39,7 @@ from ..program.passes import (
     split_sums,
 )
 from ..program.rewrite import Laws, Rewriter
-from ..program.trace import Program, Statement, is_range
+from ..program.trace import Program, Statement
 
 __all__ = ["TEXTBOOK", "Textbook", "simplify"]
 

@@ -149,16 +149,26 @@ class Writer:
             return self.number(x), UNARY if negative else ATOM
         return ("..." if x is ... else repr(x)), ATOM
 
-    def array_text(self, a: np.ndarray[Any, Any]) -> str:
-        dtype = self.dtype_text(a.dtype)
-        if a.ndim == 1 and a.dtype.kind == "i" and (a == np.arange(len(a))).all():
-            return f"{self.function('arange')}({len(a)})"
+    def array_text(self, a: Any) -> str:
+        """An array by the function that makes it, else element by element."""
+        dtype = self.dtype_word(a)
+        if is_range(a):
+            text = f"{self.function('arange')}({a.size})"
+            return text if a.ndim == 1 else f"{text}.reshape({self.text(a.shape)})"
         if is_identity(a):
-            return f"{self.function('eye')}({len(a)}, dtype={dtype})"
+            return f"{self.function('eye')}({len(a)}{dtype})"
         for word, number in (("zeros", 0), ("ones", 1)):
             if (a == number).all():
-                return f"{self.function(word)}({a.shape}, dtype={dtype})"
-        return f"{self.function('array')}({a.tolist()}, dtype={dtype})"
+                return f"{self.function(word)}({self.text(a.shape)}{dtype})"
+        if turned := triangle(a):
+            return f"{self.function('tri')}({len(a)}{dtype}){'.T' * (turned < 0)}"
+        short = a.size and a.dtype.kind in self.plain_kinds
+        return f"{self.function('array')}({a.tolist()}{'' if short else dtype})"
+
+    plain_kinds = ""  # of dtypes that a list of numbers has by itself
+
+    def dtype_word(self, a: Any) -> str:
+        return f", dtype={self.dtype_text(a.dtype)}"
 
     def index_text(self, index: Any) -> str:
         parts = index if isinstance(index, tuple) else (index,)
@@ -174,8 +184,25 @@ class Writer:
         return ", ".join(words) + "," * (isinstance(index, tuple) and len(parts) == 1) or "()"
 
 
+def is_range(a: Any) -> bool:
+    """Whether an array counts 0, 1, 2, ... along one of its axes, as a grid does."""
+    return a.dtype.kind == "i" and a.size > 1 and bool((a.ravel() == np.arange(a.size)).all())
+
+
+def is_square(a: Any) -> bool:
+    return a.ndim == 2 and a.shape[0] == a.shape[1]
+
+
 def is_identity(a: Any) -> bool:
-    return a.ndim == 2 and a.shape[0] == a.shape[1] and bool((a == np.eye(len(a))).all())
+    return is_square(a) and bool((a == np.eye(len(a))).all())
+
+
+def triangle(a: Any) -> int:
+    """1 where a square array is ones up to the diagonal, -1 where from it; 0 for another."""
+    if not is_square(a):
+        return 0
+    found = [bool((b == np.tri(len(a))).all()) for b in (a, a.T)]
+    return found[0] - found[1]
 
 
 # ---- what is no call, and calls whose arguments are not inputs and metadata in that order ----
