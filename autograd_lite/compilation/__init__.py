@@ -16,6 +16,7 @@ from ..engine.backward import deliver
 from ..engine.modes import mode
 from ..engine.op import Op
 from ..engine.tensor import Tensor, changed, tick, wrap
+from ..program.expr import leaf
 from . import watch as trace
 from .emit import Writer
 from .guards import Captured, Untraceable
@@ -85,7 +86,7 @@ class Variant:
             self.inside = self.descent is not None
         plain = self.inside and self.descent is None
         groups = optimizer.param_groups if plain else []
-        steps_of = [Step("given", np.zeros(()), (), {}) for _ in groups]
+        rates = [leaf(np.zeros(())) for _ in groups]
         group_of = {id(p): k for k, group in enumerate(groups) for p in group["params"]}
         steps, results, given = lower(
             program,
@@ -93,7 +94,7 @@ class Variant:
             reader.checks,
             reader.questions,
             [t.array for t in reader.leaves],
-            [steps_of[group_of[id(t)]] for t in reader.leaves if plain],
+            [rates[group_of[id(t)]] for t in reader.leaves if plain],
         )
         updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.inside]
         self.changes = [t for t, _ in reader.changes]
@@ -106,7 +107,7 @@ class Variant:
         self.source, self.make = Writer(
             steps,
             results,
-            [*(given[id(s)] for s, _ in live), *steps_of],
+            [given[id(s)] for s in (*(s for s, _ in live), *rates)],
             self.inside,
             updated,
             self.descent,

@@ -29,7 +29,6 @@ from ..engine.tensor import Tensor, record, tick, wrap
 from ..origin import counting
 from ..program.chain import Edge, Tape, reverse
 from ..program.expr import Symbol, leaf, ruled, total
-from ..program.rewrite import run
 from ..program.trace import Argument, Program, Statement, ones
 from .guards import Captured, Untraceable
 
@@ -618,9 +617,9 @@ class Reader:
         given, kw = self.inputs(t, parents, args, kw)
         if op.quiet:
             self.quiet.add(op.quiet)
-        if op.name == "nll":
-            self.checks.append((given[1], given[0].value.shape[1]))
-        expr = run(op, tuple(given), kw)
+        if op is ops.nll:
+            self.checks.append((given[1], given[0].shape[1]))
+        expr = Symbol(op, t.array, tuple(given), kw)
         target = self.symbols[id(t)] = leaf(t.array)
         self.statements.append(Statement(target, expr, "forward", []))
 
@@ -663,7 +662,7 @@ class Reader:
         }
         tape = Tape(
             inputs=lambda t: t.parents if self.inside(t) else [],
-            nodes=[*reversed(leaves), *nodes],
+            nodes=[*leaves, *nodes],
         )
         given: dict[Any, Any] = {}
 
@@ -675,13 +674,15 @@ class Reader:
             self.state(target, expr)
             return target
 
+        found: dict[Any, Symbol] = {}
         for t, g in reverse(tape, first, send, lambda t, parts: self.total(parts)):
             if t in leaves:
-                self.leaves.append(t)
-                self.gradients.append(g)
+                found[t] = g
             else:
                 self.check_rules(t, tape.edges[t])
                 given[t] = self.inputs(t, *self.recorder.made_by[id(t)][2:])
+        self.leaves = [t for t in leaves if t in found]
+        self.gradients = [found[t] for t in self.leaves]
 
     def check_rules(self, t: Tensor, edges: list[Edge]) -> None:
         """Raise for an input that needs a gradient and gets none."""
