@@ -267,15 +267,11 @@ class Writer:
             self.line(s, call, self.out(i, s, False), f", {keep}" if keep else "")
 
     def is_elementwise(self, s: Step) -> bool:
-        """Whether one ufunc does it, which has a loop that gives this dtype."""
+        """Whether one ufunc of arrays does it."""
         f = s.op.ufunc
         if f is None or f.signature or f.nout != 1 or f.nin != len(s.inputs) or s.kw:
             return False
-        kinds = [x.dtype if isinstance(x, Step) else type(x) for x in s.inputs]
-        try:
-            return bool(f.resolve_dtypes((*kinds, None))[-1] == s.dtype)
-        except TypeError:
-            return False
+        return any("O" not in types for types in f.types)  # not a Python function
 
     def elementwise(self, i: int, s: Step, words: list[str]) -> None:
         f = s.op.ufunc
@@ -447,7 +443,7 @@ class Writer:
         text = f"{name}({', '.join(words)})"
         if table.get(op.name) is op:
             text += ".copy()" * (op.view and op is not ops.getitem)
-        elif op.ufunc is None and op.forward not in PLAIN:
+        elif not is_fresh(op):
             text = f"{self.called('own', own if op in NUMPY.values() else np.array)}({text})"
         self.lines.append(f"{s.text} = {text}")
 
@@ -538,6 +534,13 @@ FORMS: dict[Op, Callable[[Writer, int, Step, list[str]], None]] = {
     **dict.fromkeys(REDUCE, Writer.reduce),
 }  # fmt: skip
 LASTING = (given, constant, full)
+
+
+def is_fresh(op: Op) -> bool:
+    """Whether a function of NumPy is known to give memory of its own."""
+    f = op.forward
+    ufunc = isinstance(getattr(f, "__self__", f), np.ufunc)  # or one of its methods
+    return ufunc or f in PLAIN or f in (np.cumprod, np.take_along_axis)
 
 
 def own(x: Any) -> Any:
