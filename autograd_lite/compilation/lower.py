@@ -6,11 +6,11 @@ import dis
 from collections.abc import Iterable, Iterator
 from functools import partial
 from types import FunctionType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..engine.op import Op
+from ..engine.op import Op, table
 from ..engine.rules import ops
 from ..program.expr import Symbol, is_leaf, is_number, is_op, parts
 from ..program.laws import LAWS
@@ -73,7 +73,7 @@ def lower(
     whatever else. `questions` are asked as soon as there is what they are about.
     """
     fold_all(program, [*outputs, *(c for c, _ in checks), *(q.of for q in questions)])
-    r = Careful(FAST)
+    r = Fast()
     for s in program.statements:
         r.names[id(s.target)] = r.simple(s.expr)
     results = [r.simple(o) for o in outputs]
@@ -89,9 +89,12 @@ def lower(
         kw = {"question": q.ask, "answer": q.answer}
         waiting.setdefault(id(q.of), []).append((ask, kw))
     for x in [*(a.symbol for a in program.arguments), *(s.target for s in program.statements)]:
-        schedule.step(r.simple(x))
+        step = schedule.step(r.names.get(id(x), x))
         for op, kw in waiting.get(id(x), ()):
-            schedule.steps.append(Step(op, x.value, (schedule.step(r.simple(x)),), kw))
+            schedule.steps.append(Step(op, x.value, (step,), kw))
+    if rates:  # what leads to them may be as deep as the program
+        for e in expressions(results):
+            schedule.step(e)
     found = [schedule.step(x) for x in results]
     return asked_first(needed(schedule.steps, found)), found, schedule.given
 
@@ -102,21 +105,57 @@ def fold_all(program: Program, outputs: list[Symbol]) -> None:
     for s in program.statements:
         if id(s.target) in marks:
             s.argument = Argument("gradient", s.target, "", None)  # which keeps the statement
-    fold(program, Careful(LAWS))
+    fold(program, Careful())
 
 
-class Careful(Rewriter):
+class Shared(Rewriter):
+    """Knows the laws about a row from the traces before."""
+
+    of_rows: ClassVar[dict[Op, Any]]
+
+    def laws_about(self, op: Op) -> Any:
+        if op not in self.of_rows:
+            found = super().laws_about(op)
+            if table.get(op.name) is not op:
+                return found
+            self.of_rows[op] = found
+        return self.of_rows[op]
+
+
+class Careful(Shared):
     """Leaves operations as they are that have no form in NumPy, or decide something by values."""
+
+    of_rows: ClassVar[dict[Op, Any]] = {}
+    whole: ClassVar[set[Op]] = set()  # the rows that their forward functions are written with
+
+    def __init__(self) -> None:
+        super().__init__(LAWS)
+        self.primitive |= self.whole
 
     def written_out(self, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """What the forward function does; else the operation itself."""
-        if op not in self.primitive and branches(op.forward):
+        if op in self.primitive:
+            return self.rewrite(op, value, inputs, kw)
+        if branches(op.forward):
             self.primitive.add(op)
         try:
-            return super().written_out(op, value, inputs, kw)
+            e = super().written_out(op, value, inputs, kw)
         except (AttributeError, TypeError, ValueError, RecursionError):
             self.primitive.add(op)
             return self.rewrite(op, value, inputs, kw)
+        if op in self.primitive and table.get(op.name) is op:
+            self.whole.add(op)
+        return e
+
+
+class Fast(Shared):
+    """Rewrites what is written out already."""
+
+    of_rows: ClassVar[dict[Op, Any]] = {}
+    written_out = Rewriter.rewrite
+
+    def __init__(self) -> None:
+        super().__init__(FAST)
 
 
 def branches(f: Any) -> bool:
@@ -150,39 +189,36 @@ class Schedule:
     def step(self, x: Any) -> Any:
         """The Step of an expression; numbers stay as they are."""
         if isinstance(x, Symbol):
-            for e in expressions([x], self.known):
-                inputs = tuple([self.part(i) for i in e.inputs])
-                self.add(e, e.op, e.value, inputs, {k: self.part(v) for k, v in e.kw.items()})
-        return self.part(x)
-
-    def part(self, x: Any) -> Any:
-        """What is inside of an expression."""
+            if id(x) not in self.known:
+                inputs = tuple([self.step(i) for i in x.inputs])
+                self.add(x, x.op, x.value, inputs, {k: self.step(v) for k, v in x.kw.items()})
+            return self.known[id(x)]
         if isinstance(x, tuple | list):
-            return type(x)([self.part(i) for i in x])
-        if isinstance(x, np.ndarray) and id(x) not in self.known:
-            self.add(x, constant, x, (), {"array": x})
-        return self.known[id(x)] if isinstance(x, Symbol | np.ndarray) else x
+            return type(x)([self.step(i) for i in x])
+        if isinstance(x, np.ndarray):
+            if id(x) not in self.known:
+                self.add(x, constant, x, (), {"array": x})
+            return self.known[id(x)]
+        return x
 
     def add(self, x: Any, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> None:
         self.alive.append(x)
-        self.known[id(x)] = Step(op, value, inputs, kw)
-        self.steps.append(self.known[id(x)])
+        s = self.known[id(x)] = Step(op, value, inputs, kw)
+        self.steps.append(s)
 
 
-def expressions(roots: list[Any], known: Any = frozenset()) -> Iterator[Symbol]:
-    """Every expression in the roots that is not known, its parts first, each once."""
+def expressions(roots: list[Any]) -> Iterator[Symbol]:
+    """Every expression in the roots, its parts first, each once."""
     seen: set[int] = set()
     stack = [(x, False) for x in reversed(roots) if isinstance(x, Symbol)]
     while stack:
         e, ready = stack.pop()
-        if id(e) in seen or id(e) in known:
-            continue
         if ready:
-            seen.add(id(e))
             yield e
-        else:
+        elif id(e) not in seen:
+            seen.add(id(e))
             stack.append((e, True))
-            stack += [(x, False) for x in reversed(list(parts(e)))]
+            stack += [(x, False) for x in reversed(list(parts(e))) if id(x) not in seen]
 
 
 def needed(steps: list[Step], results: list[Any]) -> list[Step]:

@@ -686,12 +686,13 @@ class Reader:
 
     def check_rules(self, t: Tensor, edges: list[Edge]) -> None:
         """Raise for an input that needs a gradient and gets none."""
-        for i, p in enumerate(t.parents):
-            if p is not None and p.requires_grad and all(i != edge.i for edge in edges):
-                raise RuntimeError(
-                    f"compile: {t.op.name} has no derivative for its input {i}, of shape "
-                    f"{p.shape}; give its row a rule, or detach() that input"
-                )
+        wanted = {i for i, p in enumerate(t.parents) if p is not None and p.requires_grad}
+        if len(wanted) != len(edges):
+            i = min(wanted - {edge.i for edge in edges})
+            raise RuntimeError(
+                f"compile: {t.op.name} has no derivative for its input {i}, of shape "
+                f"{t.parents[i].shape}; give its row a rule, or detach() that input"
+            )
 
     def state(self, target: Symbol, expr: Any) -> None:
         self.statements.append(Statement(target, expr, "gradient", []))
