@@ -28,9 +28,10 @@ from ..engine.tape import check_versions, unbroadcast
 from ..engine.tensor import Tensor, record, tick, wrap
 from ..origin import counting
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import Symbol, leaf, ruled, total
+from ..program.expr import Symbol, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, ones
 from .guards import Captured, Untraceable
+from .lower import branches
 
 __all__ = ["Reader", "Recorder", "Source"]
 
@@ -668,7 +669,7 @@ class Reader:
 
         def send(edge: Edge, g: Symbol) -> Symbol:
             symbols, kw = given[edge.node]
-            raw = ruled(edge.rule, g, self.symbols[id(edge.node)], symbols, kw)
+            raw = self.ruled(edge, (g, self.symbols[id(edge.node)], *symbols), kw)
             expr = unbroadcast(raw, symbols[edge.i].value)
             target = leaf(expr.value)
             self.state(target, expr)
@@ -683,6 +684,17 @@ class Reader:
                 given[t] = self.inputs(t, *self.recorder.made_by[id(t)][2:])
         self.leaves = [t for t in leaves if t in found]
         self.gradients = [found[t] for t in self.leaves]
+
+    def ruled(self, edge: Edge, inputs: Any, kw: dict[str, Any]) -> Any:
+        """What a rule makes of Symbols; where it has no form in NumPy, or branches, it is called."""
+        if not branches(edge.rule):
+            try:
+                return ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
+            except (AttributeError, TypeError, ValueError):
+                pass
+        with np.errstate(all="ignore"):
+            value = edge.rule(*values(inputs), **values(kw))
+        return Symbol(Op(f"{edge.node.op.name}_{edge.i}", edge.rule), value, inputs, kw)
 
     def check_rules(self, t: Tensor, edges: list[Edge]) -> None:
         """Raise for an input that needs a gradient and gets none."""

@@ -41,7 +41,7 @@ class Composed:
         known = list(inputs)
         for f, places in self.lines:
             known.append(self.squash(f(*[known[i] for i in places])) * 0.3 + 0.5)
-        return known[-1]
+        return known[-1] + sum(inputs) * 0.1  # so that it has the shape of all of them
 
 
 def random_op(seed: int) -> tuple[Op, int]:
@@ -101,7 +101,7 @@ def cases() -> dict[str, Op]:
         "a view": Op("turned", lambda x: x[::-1], lambda g, y, x: g[::-1]),
         "itself": Op("same", lambda x: x, lambda g, y, x: g),
         "a function of Python": Op(
-            "python", np.frompyfunc(lambda x: x * x, 1, 1), lambda g, y, x: 2 * g * x.astype(g.dtype)
+            "python", lambda x: of_objects(x).astype(x.dtype), lambda g, y, x: 2 * g * x
         ),
         "a loop over values": Op(
             "loop",
@@ -122,6 +122,9 @@ def cases() -> dict[str, Op]:
     }  # fmt: skip
 
 
+of_objects = np.frompyfunc(lambda v: v * v, 1, 1)
+
+
 def written(x: Any) -> Any:
     y = np.empty_like(x)
     y[...] = x
@@ -138,9 +141,6 @@ def test_operations_without_a_form_in_numpy_source_are_called(name: str) -> None
         y = op(w * x)
         return (y * (w + x)).sum() + (y * y).sum()
 
-    if name == "a function of Python":
-        op = Op("python", lambda x: op_of_objects(x).astype(x.dtype), op.rules[0])
-        op_of_objects = np.frompyfunc(lambda v: v * v, 1, 1)
     step = compile(loss)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
