@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .engine.functions import reshape, stack
+from .engine.backward import own, pull_in_mode, seed_of
 from .engine.modes import enable_grad
+from .engine.rules import reshape, stack
 from .engine.tape import tape
-from .engine.tensor import Tensor, as_tensor, own, pull_in_mode, seed_of, wrap
+from .engine.tensor import Tensor, as_tensor, wrap
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 

@@ -41,7 +41,7 @@ print(save("scalar", n.tanh()), "\n")
 
 # 2. A network for images of 28 x 28 pixels: here digits of 8 x 8, enlarged and framed.
 digits = datasets.digits()
-small = digits.array[:32].reshape(-1, 8, 8) / 16
+small = digits.data[:32].reshape(-1, 8, 8) / 16
 images = np.pad(np.kron(small, np.ones((3, 3))), ((0, 0), (2, 2), (2, 2))).astype("float32")
 x = Tensor(images.reshape(-1, 784), name="x")
 t = digits.target[:32]

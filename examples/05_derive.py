@@ -34,7 +34,7 @@ class Network(nn.Module):
 
 
 digits = datasets.digits()
-images = (digits.array / 16).astype("float32")
+images = (digits.data / 16).astype("float32")
 x, x_test, y, y_test = datasets.train_test_split(images, digits.target, test_fraction=0.25)
 size = 32  # of a batch: the function holds for the shapes that were recorded
 

@@ -23,7 +23,7 @@ parser.add_argument("--source", action="store_true", help="print the generated c
 args = parser.parse_args()
 
 digits = datasets.digits()
-images = (digits.array / 16).astype("float32")
+images = (digits.data / 16).astype("float32")
 x, x_test, y, y_test = datasets.train_test_split(images, digits.target, test_fraction=0.25)
 loss_fn = nn.CrossEntropyLoss()
 

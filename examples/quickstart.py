@@ -25,7 +25,7 @@ manual_seed(args.seed)
 
 # 1. Train, and measure on images that the network has never seen.
 digits = datasets.digits()
-images = (digits.array / 16).astype("float32")
+images = (digits.data / 16).astype("float32")
 x, x_test, y, y_test = datasets.train_test_split(images, digits.target, test_fraction=0.25)
 
 model = nn.Sequential(nn.Linear(64, 100), nn.ReLU(), nn.Linear(100, 10))

@@ -16,24 +16,26 @@ import numpy as np
 
 from autograd_lite import Tensor, default_generator
 from autograd_lite.creation import drawn
-from autograd_lite.engine import functions, ops
+from autograd_lite.engine import rules
 from autograd_lite.engine.axes import from_zero
-from autograd_lite.engine.functions import (
+from autograd_lite.engine.modes import asked
+from autograd_lite.engine.op import Op
+from autograd_lite.engine.rules import (
     elu,
     gelu,
     hardtanh,
     leaky_relu,
     logsigmoid,
+    ops,
     relu,
     sigmoid,
     silu,
     softplus,
     tanh,
 )
-from autograd_lite.engine.modes import asked
-from autograd_lite.engine.op import Op
 from autograd_lite.engine.tensor import as_tensor, record
 
+# what PyTorch has under this name, of which some are the engine's own functions
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
     "dropout", "elu", "gelu", "hardtanh", "huber_loss", "l1_loss", "layer_norm", "leaky_relu",
@@ -62,7 +64,7 @@ def softmax(input: Tensor, dim: int | None = None) -> Tensor:
     >>> softmax(Tensor([[0.0, 0.0]]), dim=1).tolist()
     [[0.5, 0.5]]
     """
-    return functions.softmax(input, implicit_dim("softmax", input, dim))
+    return rules.softmax(input, implicit_dim("softmax", input, dim))
 
 
 def log_softmax(input: Tensor, dim: int | None = None) -> Tensor:
@@ -71,7 +73,7 @@ def log_softmax(input: Tensor, dim: int | None = None) -> Tensor:
     >>> log_softmax(Tensor([[1000.0, 0.0]]), dim=1).tolist()
     [[0.0, -1000.0]]
     """
-    return functions.log_softmax(input, implicit_dim("log_softmax", input, dim))
+    return rules.log_softmax(input, implicit_dim("log_softmax", input, dim))
 
 
 def implicit_dim(name: str, input: Tensor, dim: int | None) -> int:
@@ -225,7 +227,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     >>> normalize(Tensor([[3.0, 4.0]])).tolist() == Tensor([[0.6, 0.8]]).tolist()
     True
     """
-    return input / functions.clip(functions.norm(input, p, dim, keepdims=True), min=eps)
+    return input / rules.clip(rules.norm(input, p, dim, keepdims=True), min=eps)
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
@@ -277,7 +279,7 @@ def pad(
     if min(pad, default=0) < 0:
         cut = zip(pairs, input.shape, strict=True)
         input = input[tuple([slice(max(-low, 0), n - max(-high, 0)) for (low, high), n in cut])]
-    return functions.pad(input, [(max(low, 0), max(high, 0)) for low, high in pairs], value)
+    return rules.pad(input, [(max(low, 0), max(high, 0)) for low, high in pairs], value)
 
 
 # ---- losses ---------------------------------------------------------------------------------
@@ -620,7 +622,7 @@ def _class_loss(
 ) -> Tensor:
     """The loss of class targets in general: weights, ignored targets, further axes, smoothing."""
     _check_classes(name, log_p, t, ignore_index)
-    rows = functions.movedim(log_p, _class_axis(name, log_p), -1)
+    rows = rules.movedim(log_p, _class_axis(name, log_p), -1)
     rows = rows.reshape((-1, rows.shape[-1]))
     classes, counted = t.reshape((-1,)), None  # all count
     if asked(lambda a: bool((a == ignore_index).any()), t):

@@ -19,7 +19,7 @@ from zlib import crc32
 
 import numpy as np
 
-from autograd_lite.engine import functions as F
+from autograd_lite.engine import rules as F
 from autograd_lite.engine.op import Op, table
 
 Array = np.ndarray[Any, Any]
@@ -150,15 +150,41 @@ TWO = BROADCAST + [(b, a) for a, b in BROADCAST if a != b]
 
 # ---- elementwise -----------------------------------------------------------------------------
 
-UNARY: dict[str, Callable[..., Factory]] = {
-    "neg": normal, "exp": normal, "expm1": normal, "sin": normal, "cos": normal, "sinh": normal,
-    "cosh": normal, "tanh": normal, "arctan": normal, "sigmoid": normal, "softplus": normal,
-    "erf": normal, "copy": normal, "log": positive, "sqrt": positive,
-    "log1p": lambda *s: between(-0.5, 2.0, *s), "tan": lambda *s: between(-1.0, 1.0, *s),
-}  # fmt: skip
-for name, domain in UNARY.items():
+Domain = Callable[..., Factory]
+CURVES: dict[str, tuple[Domain, Callable[[float], float]]] = {  # the inputs, and the same by math
+    "neg": (normal, lambda x: -x),
+    "copy": (normal, lambda x: x),
+    "exp": (normal, math.exp),
+    "exp2": (normal, lambda x: 2.0**x),
+    "expm1": (normal, math.expm1),
+    "log": (positive, math.log),
+    "log2": (positive, math.log2),
+    "log10": (positive, math.log10),
+    "log1p": (lambda *s: between(-0.5, 2.0, *s), math.log1p),
+    "sqrt": (positive, math.sqrt),
+    "rsqrt": (positive, lambda x: x**-0.5),
+    "cbrt": (away(0), lambda x: math.copysign(abs(x) ** (1 / 3), x)),
+    "sin": (normal, math.sin),
+    "cos": (normal, math.cos),
+    "tan": (lambda *s: between(-1.0, 1.0, *s), math.tan),
+    "arcsin": (lambda *s: between(-0.8, 0.8, *s), math.asin),
+    "arccos": (lambda *s: between(-0.8, 0.8, *s), math.acos),
+    "arctan": (normal, math.atan),
+    "sinh": (normal, math.sinh),
+    "cosh": (normal, math.cosh),
+    "tanh": (normal, math.tanh),
+    "arcsinh": (normal, math.asinh),
+    "arccosh": (lambda *s: between(1.5, 3.0, *s), math.acosh),
+    "arctanh": (lambda *s: between(-0.8, 0.8, *s), math.atanh),
+    "sinc": (away(0), lambda x: math.sin(math.pi * x) / (math.pi * x) if x else 1.0),
+    "sigmoid": (normal, lambda x: (1 + math.tanh(x / 2)) / 2),
+    "softplus": (normal, lambda x: math.log1p(math.exp(x))),
+    "erf": (normal, math.erf),
+}
+for name, (domain, _) in CURVES.items():
     for shape in ONE:
         case(name, domain(shape), orders=3)
+case("sinc", fixed([0.0, -0.0, 1.0]), "of zeros")
 for name in ("abs", "relu"):
     for shape in ONE:
         case(name, away(0)(shape), kinks=True, orders=3)
@@ -172,19 +198,37 @@ for shape in ONE:
         case("power", away(0)(shape), p=p, orders=3)
     for p in (-1, -2.0, 0.5, 2.5):
         case("power", positive(shape), p=p, orders=3)
+case("nan_to_num", normal((2, 3)), nan=0.0, posinf=None, neginf=None)
 case("clip", away(0.7)((4,)), low=-math.inf, high=0.7, kinks=True)
 case("clip", away(-0.5)((4,)), low=-0.5, high=math.inf, kinks=True)
 case("power", away(0)((4,)), "negative base", p=-3, orders=3)
 
+Both = Callable[[Shape, Shape], Factory]
+PAIRS: dict[str, tuple[Both, Callable[[float, float], float]]] = {
+    "add": (normal, lambda a, b: a + b),
+    "sub": (normal, lambda a, b: a - b),
+    "mul": (normal, lambda a, b: a * b),
+    "div": (lambda a, b: join(normal(a), away(0)(b)), lambda a, b: a / b),
+    "pow": (positive, math.pow),
+    "logaddexp": (normal, lambda a, b: _logsumexp([a, b])),
+    "arctan2": (lambda a, b: join(away(0)(a), positive(b)), math.atan2),
+    "hypot": (lambda a, b: join(normal(a), away(0)(b)), math.hypot),
+}
+JUMPS: dict[str, tuple[Both, Callable[[float, float], float]]] = {  # with kinks or jumps
+    "maximum": (apart, max),
+    "minimum": (apart, min),
+    # a / b is between 2.3 and 2.7, up to the sign: away from where the quotient jumps
+    "fmod": (lambda a, b: join(between(2.3, 2.7, a), fixed(np.full(b, -1.0))), math.fmod),
+    "remainder": (
+        lambda a, b: join(between(2.3, 2.7, a), fixed(np.full(b, -1.0))),
+        lambda a, b: a - b * math.floor(a / b),
+    ),
+}
 for left, right in TWO:
-    case("add", normal(left, right), orders=3)
-    case("sub", normal(left, right), orders=3)
-    case("mul", normal(left, right), orders=3)
-    case("div", join(normal(left), away(0)(right)), orders=3)
-    case("pow", positive(left, right), orders=3)
-    case("logaddexp", normal(left, right), orders=3)
-    case("maximum", apart(left, right), kinks=True)
-    case("minimum", apart(left, right), kinks=True)
+    for name, (both, _) in PAIRS.items():
+        case(name, both(left, right), orders=3)
+    for name, (both, _) in JUMPS.items():
+        case(name, both(left, right), kinks=True)
     case("where", join(bools(left), normal(left, right)), orders=3)
     if left != right:
         case("where", join(bools(right), normal(left, right)), orders=3)
@@ -252,7 +296,7 @@ ALONG: list[tuple[Shape, int]] = [
     ((1,), 0), ((4,), 0), ((2, 3), 0), ((2, 3), 1), ((3, 3), 0), ((2, 1, 3), 1), ((2, 3, 4), 1),
     ((0, 3), 1), ((2, 0), 1), ((0,), 0),
 ]  # fmt: skip
-for name in ("softmax", "log_softmax", "cumsum"):
+for name in ("softmax", "log_softmax", "cumsum", "logcumsumexp"):
     function = getattr(F, name)
     for shape, axis in ALONG:
         case(name, normal(shape), axis=axis, orders=3)
@@ -529,37 +573,14 @@ def _runs(values: list[float], combine: Callable[[float, float], float]) -> list
 
 
 EXPECTED: dict[str, Callable[..., Any]] = {
-    "add": each(lambda a, b: a + b),
-    "sub": each(lambda a, b: a - b),
-    "mul": each(lambda a, b: a * b),
-    "div": each(lambda a, b: a / b),
-    "neg": each(lambda x: -x),
-    "pow": each(math.pow),
+    **{name: each(truth) for name, (_, truth) in (CURVES | PAIRS | JUMPS).items()},  # type: ignore[operator]
     "power": lambda x, p: each(lambda v: math.pow(v, p))(x),
     "abs": each(math.fabs),
-    "sqrt": each(math.sqrt),
-    "exp": each(math.exp),
-    "log": each(math.log),
-    "log1p": each(math.log1p),
-    "expm1": each(math.expm1),
-    "sin": each(math.sin),
-    "cos": each(math.cos),
-    "tan": each(math.tan),
-    "sinh": each(math.sinh),
-    "cosh": each(math.cosh),
-    "tanh": each(math.tanh),
-    "arctan": each(math.atan),
-    "sigmoid": each(lambda x: (1 + math.tanh(x / 2)) / 2),
     "relu": each(lambda x: max(x, 0.0)),
     "leaky_relu": lambda x, slope: each(lambda v: max(v, 0.0) + slope * min(v, 0.0))(x),
     "elu": lambda x, alpha: each(lambda v: v if v > 0 else alpha * math.expm1(v))(x),
-    "softplus": each(lambda x: math.log1p(math.exp(x))),
-    "logaddexp": each(lambda a, b: _logsumexp([a, b])),
-    "erf": each(math.erf),
     "clip": lambda x, low, high: each(lambda v: sorted((low, v, high))[1])(x),
     "hardtanh": lambda x, low, high: each(lambda v: sorted((low, v, high))[1])(x),
-    "maximum": each(max),
-    "minimum": each(min),
     "where": each(lambda c, a, b: a if c else b),
     "sum": groups(math.fsum),
     "mean": groups(lambda v: math.fsum(v) / len(v)),
@@ -572,6 +593,8 @@ EXPECTED: dict[str, Callable[..., Any]] = {
     "softmax": lines(lambda v: [math.exp(t - _logsumexp(v)) for t in v]),
     "log_softmax": lines(lambda v: [t - _logsumexp(v) for t in v]),
     "cumsum": lines(lambda v: list(itertools.accumulate(v))),
+    "logcumsumexp": lines(lambda v: [_logsumexp(v[: i + 1]) for i in range(len(v))]),
+    "nan_to_num": lambda x, **kw: each(lambda v: v)(x),
     "prod": lambda x: groups(math.prod)(x, axis=x.ndim - 1),
     "prod_others": lines(lambda v: [math.prod(v[:i] + v[i + 1 :]) for i in range(len(v))]),
     "matmul": _matmul,
@@ -581,7 +604,6 @@ EXPECTED: dict[str, Callable[..., Any]] = {
     "mT": lambda x: np.swapaxes(x, -1, -2),
     "flip": lambda x, axis: reduce(lambda y, i: y.take(range(y.shape[i])[::-1], i), axis, x),
     "expand": np.broadcast_to,
-    "copy": each(lambda x: x),
     "cast": lambda x, dtype: each(lambda v: v)(x),
     "getitem": lambda x, index: x.ravel().take(_flat(x.shape, index)),
     "scatter_add": _scattered,

@@ -1,20 +1,59 @@
-"""What every test starts from: Hypothesis profiles, and the modes of the engine untouched."""
+"""What every test starts from: which run, Hypothesis profiles, the modes of the engine untouched."""
 
 import os
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import autograd_lite as ag
+from tests.selection import CORE, CORE_FEW, SLOW, chosen
+
+HERE = Path(__file__).parent
 
 # a busy machine is no failure
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("local", **PATIENT)
 settings.register_profile("ci", **PATIENT, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m core` does not read the other files: that alone would take half of its time."""
+    file = collection_path.suffix == ".py"
+    other = collection_path.relative_to(HERE).as_posix() not in CORE
+    return True if file and other and config.option.markexpr == "core" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is core and what is slow; slow runs where `-m` names it, or the item is asked for."""
+    tests: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        tests[item.nodeid.removeprefix("tests/").split("[")[0]].append(item)
+    for test, group in tests.items():
+        core = test.split("::")[0] in CORE
+        cases = [(item.name, parameters(item)) for item in group]
+        default = chosen(test, cases)
+        first = chosen(test, cases, CORE_FEW, CORE_FEW) if core else ()
+        for i, item in enumerate(group):
+            if i not in default or item.nodeid.removeprefix("tests/").startswith(SLOW):
+                item.add_marker("slow")
+            elif i in first:
+                item.add_marker("core")
+    if "slow" not in config.option.markexpr and not any("[" in arg for arg in config.args):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+
+
+def parameters(item: pytest.Item) -> list[object]:
+    """What a test is called with, apart from its fixtures."""
+    spec = getattr(item, "callspec", None)
+    return list(spec.params.values()) if spec else []
 
 
 @pytest.fixture(autouse=True)

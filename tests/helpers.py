@@ -3,16 +3,20 @@
 import os
 import shutil
 import sys
+import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
 from autograd_lite import Tensor
 
+T = TypeVar("T")
+PATIENCE = 600  # seconds until what hangs is a failure; no busy machine comes near
 SYSTEMS = Path(__file__).resolve().parents[1] / "examples" / "systems"
 
 
@@ -23,6 +27,32 @@ def system_example(name: str) -> ModuleType:
         return import_module(name)
     finally:
         sys.path.remove(str(SYSTEMS))
+
+
+def until(condition: Callable[[], T], what: str = "it did not come") -> T:
+    """Wait for something that takes time; its value."""
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+    return value
+
+
+def calls(function: Callable[[], object]) -> int:
+    """How many functions written in Python a call runs: the same on every machine, unlike seconds."""
+    number = 0
+
+    def watch(frame: object, event: str, argument: object) -> None:
+        nonlocal number
+        number += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return number
 
 
 def mnist_folder() -> Path | None:

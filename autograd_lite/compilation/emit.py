@@ -16,8 +16,8 @@ import numpy as np
 
 from ..engine.axes import is_basic
 from ..engine.op import table
-from ..program.expr import namespace
-from ..program.trace import is_number
+from ..program.expr import is_number
+from ..program.notation import namespace
 from .lower import Step, is_draw, is_range
 from .step import Descent, Differs
 

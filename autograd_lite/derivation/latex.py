@@ -9,10 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from ..program.expr import ATOM, COMPARE, PLUS, POWER, TIMES, UNARY, Symbol, Writer
-from ..program.trace import Statement, is_leaf, is_number, is_range, named
+from ..engine.rules import ops
+from ..program.expr import Symbol, call, full, is_leaf, is_number, is_op, outer, total
+from ..program.notation import (
+    ATOM,
+    COMPARE,
+    PLUS,
+    POWER,
+    TIMES,
+    UNARY,
+    Form,
+    Writer,
+    Written,
+    is_identity,
+)
+from ..program.trace import Statement, is_range
 from .names import ERF_SLOPE, TAKEN, root
-from .source import is_identity, part_text, reads_each_once, shape_text
+from .source import part_text, reads_each_once, shape_text
 from .textbook import is_one_hot, keeps_all
 
 __all__ = ["latex_code", "latex_formula", "latex_line", "latex_name"]
@@ -26,13 +39,31 @@ SIGNS = {
     for name in GREEK
 }
 LETTERS = {"weight": "W", "bias": "b"}
-KNOWN = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "max", "min"}
-OTHERWISE = {"maximum": "max", "minimum": "min"}  # what LaTeX calls a function
-WHOLE = {"cumsum", "cumprod", "flip", "pad", "diag"}  # of an array, though its elements are equal
-REDUCED = ("sum", "mean", "max", "min", "prod")
+# the functions that LaTeX has a command for, and the command
+COMMANDS = {
+    **{
+        name: name
+        for name in [
+            "log",
+            "sin",
+            "cos",
+            "tan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "arcsin",
+            "arccos",
+            "arctan",
+            "max",
+            "min",
+        ]
+    },
+    "maximum": "max",
+    "minimum": "min",
+}
 RELATIONS = {
-    "equal": "=", "not_equal": r"\neq", "less": "<", "less_equal": r"\leq", "greater": ">",
-    "greater_equal": r"\geq", "bitwise_and": r"\wedge", "bitwise_or": r"\vee",
+    "==": "=", "!=": r"\neq", "<": "<", "<=": r"\leq", ">": ">", ">=": r"\geq",
+    "&": r"\wedge", "|": r"\vee",
 }  # fmt: skip
 
 
@@ -118,109 +149,28 @@ class Latex(Writer):
         inner, binds = self.written(x)
         return inner if binds >= level else rf"\left({inner}\right)"
 
-    def infix(self, s: Symbol) -> tuple[str, int]:
+    def infix(self, s: Symbol) -> Written:
         a, b = s.inputs
-        match s.name:
-            case "div":
-                above, binds = self.written(a)
-                sign = "-" if above.startswith("-") and binds >= TIMES else ""
-                return rf"{sign}\frac{{{above.removeprefix(sign)}}}{{{self.text(b)}}}", TIMES
-            case "pow":
-                circle = r"\odot " if isinstance(a, Symbol) and a.ndim and is_number(b) else ""
-                return f"{self.bracketed(a, ATOM)}^{{{circle}{self.text(b)}}}", POWER
-            case "matmul":
-                left = self.all_ones(a) or self.factor(a)
-                left = self.transposed(a) if isinstance(a, Symbol) and a.ndim == 1 else left
-                right = self.all_ones(b) or self.bracketed(b, UNARY)
-                return rf"{left}\, {right}", TIMES
-            case "mul":
-                return self.product(a, b), TIMES
-            case "add" | "sub":
-                sign, level = ("+", PLUS) if s.name == "add" else ("-", TIMES)
-                right = self.bracketed(b, level)
-                if right.startswith("-"):
-                    sign, right = "-" if sign == "+" else "+", right[1:]
-                return f"{self.bracketed(a, PLUS)} {sign} {right}", PLUS
-            case "bitwise_and" | "bitwise_or":
-                return rf"{self.text(a)} {RELATIONS[s.name]} {self.text(b)}", COMPARE
-        relation = f"{self.bracketed(a, PLUS)} {RELATIONS[s.name]} {self.bracketed(b, PLUS)}"
-        return rf"\left[{relation}\right]", ATOM
+        sign = s.op.sign
+        if sign in ("&", "|"):
+            return rf"{self.text(a)} {RELATIONS[sign]} {self.text(b)}", COMPARE
+        if sign in RELATIONS:
+            relation = f"{self.bracketed(a, PLUS)} {RELATIONS[sign]} {self.bracketed(b, PLUS)}"
+            return rf"\left[{relation}\right]", ATOM
+        return self.call(s), ATOM
 
     def product(self, a: Any, b: Any) -> str:
         """An elementwise product, with a number before the other factor."""
         if is_number(b) and not is_number(a):
             a, b = b, a
         left, right = self.factor(a), self.bracketed(b, UNARY)
-        if is_number(a) and a > 0 and named(b, "neg"):
+        if is_number(a) and a > 0 and is_op(b, ops.neg):
             return f"-{self.product(a, b.inputs[0])}"
         right = rf"\left({right}\right)" if right.startswith("-") else right
         if is_number(a):
             return rf"{left} \cdot {right}" if right[0].isdigit() else rf"{left}\, {right}"
         numbers = not all(isinstance(i, Symbol) and i.ndim for i in (a, b))
         return f"{left} {chr(92)}{'cdot' if numbers else 'odot'} {right}"
-
-    def operation(self, s: Symbol) -> tuple[str, int]:
-        kw: dict[str, Any] = s.kw or {}
-        x: Any = s.inputs[0] if s.inputs else None
-        match s.name:
-            case "neg":
-                inner, binds = self.written(x)
-                bare = binds >= TIMES and not inner.startswith("-")
-                return (
-                    (f"-{inner}", min(binds, UNARY)) if bare else (rf"-\left({inner}\right)", UNARY)
-                )
-            case "total":
-                terms = [self.bracketed(i, PLUS) for i in s.inputs]
-                signed = [f"- {t[1:]}" if t.startswith("-") else f"+ {t}" for t in terms[1:]]
-                return " ".join([terms[0], *signed]), PLUS
-            case "full":
-                by = kw["by"]
-                value = self.number(kw["n"])
-                sign = "-" if value.startswith("-") else ""
-                fraction = rf"{sign}\frac{{{value.removeprefix(sign)}}}{{{self.number(by)}}}"
-                return (value if by == 1 else fraction), UNARY if sign else ATOM
-            case name if name in REDUCED:
-                return self.reduction(s), UNARY
-            case "sqrt":
-                return rf"\sqrt{{{self.text(x)}}}", ATOM
-            case "abs":
-                return rf"\left|{self.text(x)}\right|", ATOM
-            case "cast" | "copy":
-                return self.written(x)
-            case "getitem" if keeps_all(kw["index"]):
-                return self.reshaped(x, s), ATOM
-            case "reshape":
-                return self.reshaped(x, s), ATOM
-            case "permute":
-                axes = ", ".join(map(str, kw["axes"]))
-                how = rf"\text{{axes }}{axes}"
-                return rf"\operatorname{{permute}}_{{{how}}}{in_brackets(self.text(x))}", ATOM
-            case "expand":
-                ones = rf"\mathbf{{1}}_{{{by_size(s.shape)}}}"
-                if not isinstance(x, Symbol) or not x.ndim:
-                    return rf"{self.factor(x)} \cdot {ones}", TIMES
-                return rf"{ones} \odot {self.bracketed(x, UNARY)}", TIMES
-            case "outer":
-                return rf"{self.factor(x)}\, {self.transposed(s.inputs[1])}", TIMES
-            case "getitem" if is_one_hot(s):
-                return rf"\left[j = {self.picked(kw['index'], 1)}\right]", ATOM
-            case "exp":
-                # upright: a value may be called e
-                return rf"\mathrm{{e}}^{{{self.text(x)}}}", POWER
-            case "expm1":
-                return rf"\mathrm{{e}}^{{{self.text(x)}}} - 1", PLUS
-            case "log1p":
-                return rf"\log{in_brackets('1 + ' + self.bracketed(x, TIMES))}", ATOM
-            case "logaddexp":
-                return (
-                    rf"\log{in_brackets(' + '.join(sorted(map(self.power_of_e, s.inputs))))}",
-                    ATOM,
-                )
-            case "where":
-                yes, no = (self.text(i) for i in s.inputs[1:])
-                rows = rf"{yes} & \text{{where }} {self.text(x)} \\ {no} & \text{{else}}"
-                return rf"\begin{{cases}} {rows} \end{{cases}}", ATOM
-        return super().operation(s)
 
     def factor(self, x: Any) -> str:
         """The first factor of a product, which must not read as if it went on."""
@@ -240,20 +190,9 @@ class Latex(Writer):
     def power_of_e(self, x: Any) -> str:
         return "1" if is_number(x) and x == 0 else rf"\mathrm{{e}}^{{{self.text(x)}}}"
 
-    def reduction(self, s: Symbol) -> str:
-        word = {"mean": r"\operatorname{mean}"}.get(s.name, f"\\{s.name}")
-        kw: dict[str, Any] = s.kw or {}
-        axis = -1 if s.name == "prod" else kw.get("axis")
-        axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
-        said = "axis" if len(axes) == 1 else "axes"
-        under = rf"_{{\text{{{said} }}{', '.join(map(str, axes))}}}" if axes else ""
-        level = TIMES if s.name == "sum" else POWER
-        of = self.bracketed(s.inputs[0], level)
-        return f"{word}{under} " + (rf"\left({of}\right)" if of.startswith("-") else of)
-
     def all_ones(self, x: Any) -> str:
         """A factor of a matrix product whose elements are equal."""
-        if not (isinstance(x, Symbol) and x.name == "full"):
+        if not is_op(x, full):
             return ""
         number = self.written(x)[0]
         ones = rf"\mathbf{{1}}_{{{by_size(x.shape)}}}"
@@ -267,14 +206,14 @@ class Latex(Writer):
         return self.bracketed(x, ATOM) + r"^{\top}"
 
     def function(self, name: str) -> str:
-        name = OTHERWISE.get(name, name)
-        return f"\\{name}" if name in KNOWN else rf"\operatorname{{{escaped(name)}}}"
+        known = COMMANDS.get(name)
+        return f"\\{known}" if known else rf"\operatorname{{{escaped(name)}}}"
 
     def called(self, s: Symbol) -> tuple[str, list[str]]:
-        if s.name == "call":
+        if s.op is call:
             return rf"\operatorname{{{escaped(s.inputs[0].name)}}}", [self.text(s.inputs[1])]
         function, words = super().called(s)
-        if s.name in WHOLE:
+        if s.inputs and not s.op.elementwise:  # of an array, though its elements are equal
             words[0] = self.all_ones(s.inputs[0]) or words[0]
         return function, words
 
@@ -342,29 +281,155 @@ class Latex(Writer):
 def open_ended(x: Any) -> bool:
     """Whether an expression ends in a sum or the like, which a further factor would seem to be
     part of."""
-    if not isinstance(x, Symbol) or x.kw is None:
+    if not isinstance(x, Symbol) or x.op is None:
         return False
-    if x.name in REDUCED:
+    if x.op in BIG:
         return True
-    return x.name in ("mul", "matmul", "neg") and open_ended(x.inputs[-1])
+    return x.op in (ops.mul, ops.matmul, ops.neg) and open_ended(x.inputs[-1])
 
 
 def by_size(shape: tuple[int, ...]) -> str:
     return r" \times ".join(map(str, shape)) or "1"
 
 
+# ---- what is written in a way of its own ------------------------------------------------------
+
+
+def fraction(w: Latex, s: Symbol) -> Written:
+    above, binds = w.written(s.inputs[0])
+    sign = "-" if above.startswith("-") and binds >= TIMES else ""
+    return rf"{sign}\frac{{{above.removeprefix(sign)}}}{{{w.text(s.inputs[1])}}}", TIMES
+
+
+def to_the_power(w: Latex, s: Symbol) -> Written:
+    a, b = s.inputs
+    circle = r"\odot " if isinstance(a, Symbol) and a.ndim and is_number(b) else ""
+    return f"{w.bracketed(a, ATOM)}^{{{circle}{w.text(b)}}}", POWER
+
+
+def matrix_product(w: Latex, s: Symbol) -> Written:
+    a, b = s.inputs
+    left = w.all_ones(a) or w.factor(a)
+    left = w.transposed(a) if isinstance(a, Symbol) and a.ndim == 1 else left
+    return rf"{left}\, {w.all_ones(b) or w.bracketed(b, UNARY)}", TIMES
+
+
+def plus_or_minus(w: Latex, s: Symbol) -> Written:
+    a, b = s.inputs
+    sign = s.op.sign
+    right = w.bracketed(b, PLUS if sign == "+" else TIMES)
+    if right.startswith("-"):
+        sign, right = "-" if sign == "+" else "+", right[1:]
+    return f"{w.bracketed(a, PLUS)} {sign} {right}", PLUS
+
+
+def minus(w: Latex, s: Symbol) -> Written:
+    inner, binds = w.written(s.inputs[0])
+    bare = binds >= TIMES and not inner.startswith("-")
+    return (f"-{inner}", min(binds, UNARY)) if bare else (rf"-\left({inner}\right)", UNARY)
+
+
+def sum_of_terms(w: Latex, s: Symbol) -> Written:
+    terms = [w.bracketed(i, PLUS) for i in s.inputs]
+    signed = [f"- {t[1:]}" if t.startswith("-") else f"+ {t}" for t in terms[1:]]
+    return " ".join([terms[0], *signed]), PLUS
+
+
+def one_number(w: Latex, s: Symbol) -> Written:
+    value, by = w.number(s.kw["n"]), s.kw["by"]
+    sign = "-" if value.startswith("-") else ""
+    quotient = rf"{sign}\frac{{{value.removeprefix(sign)}}}{{{w.number(by)}}}"
+    return (value if by == 1 else quotient), UNARY if sign else ATOM
+
+
+def reduction(w: Latex, s: Symbol) -> Written:
+    axis = -1 if s.op is ops.prod else s.kw.get("axis")
+    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    said = "axis" if len(axes) == 1 else "axes"
+    under = rf"_{{\text{{{said} }}{', '.join(map(str, axes))}}}" if axes else ""
+    of = w.bracketed(s.inputs[0], TIMES if s.op is ops.sum else POWER)
+    return f"{BIG[s.op]}{under} " + (rf"\left({of}\right)" if of.startswith("-") else of), UNARY
+
+
+def part(w: Latex, s: Symbol) -> Written:
+    if keeps_all(s.kw["index"]):
+        return w.reshaped(s.inputs[0], s), ATOM
+    if is_one_hot(s):
+        return rf"\left[j = {w.picked(s.kw['index'], 1)}\right]", ATOM
+    return Writer.forms[ops.getitem](w, s)
+
+
+def permuted(w: Latex, s: Symbol) -> Written:
+    how = rf"\text{{axes }}{', '.join(map(str, s.kw['axes']))}"
+    return rf"\operatorname{{permute}}_{{{how}}}{in_brackets(w.text(s.inputs[0]))}", ATOM
+
+
+def broadcast(w: Latex, s: Symbol) -> Written:
+    x: Any = s.inputs[0]
+    ones = rf"\mathbf{{1}}_{{{by_size(s.shape)}}}"
+    if not isinstance(x, Symbol) or not x.ndim:
+        return rf"{w.factor(x)} \cdot {ones}", TIMES
+    return rf"{ones} \odot {w.bracketed(x, UNARY)}", TIMES
+
+
+def log_of_sum(w: Latex, s: Symbol) -> Written:
+    return rf"\log{in_brackets(' + '.join(sorted(map(w.power_of_e, s.inputs))))}", ATOM
+
+
+def cases(w: Latex, s: Symbol) -> Written:
+    condition, yes, no = map(w.text, s.inputs)
+    rows = rf"{yes} & \text{{where }} {condition} \\ {no} & \text{{else}}"
+    return rf"\begin{{cases}} {rows} \end{{cases}}", ATOM
+
+
+def around(before: str, after: str, level: int = ATOM) -> Form:
+    """What stands before and behind its input."""
+    return lambda w, s: (f"{before}{w.text(s.inputs[0])}{after}", level)
+
+
+BIG = {  # signs that a further factor would seem to be part of
+    ops.sum: r"\sum", ops.mean: r"\operatorname{mean}", ops.max: r"\max", ops.min: r"\min",
+    ops.prod: r"\prod",
+}  # fmt: skip
+Latex.forms = {
+    **Writer.forms,
+    **dict.fromkeys(BIG, reduction),
+    ops.add: plus_or_minus,
+    ops.sub: plus_or_minus,
+    ops.mul: lambda w, s: (w.product(*s.inputs), TIMES),
+    ops.div: fraction,
+    ops.pow: to_the_power,
+    ops.matmul: matrix_product,
+    ops.neg: minus,
+    total: sum_of_terms,
+    full: one_number,
+    outer: lambda w, s: (rf"{w.factor(s.inputs[0])}\, {w.transposed(s.inputs[1])}", TIMES),
+    ops.sqrt: around(r"\sqrt{", "}"),
+    ops.abs: around(r"\left|", r"\right|"),
+    ops.exp: around(r"\mathrm{e}^{", "}", POWER),  # upright: a value may be called e
+    ops.expm1: around(r"\mathrm{e}^{", "} - 1", PLUS),
+    ops.log1p: lambda w, s: (rf"\log{in_brackets('1 + ' + w.bracketed(s.inputs[0], TIMES))}", ATOM),
+    ops.logaddexp: log_of_sum,
+    ops.where: cases,
+    ops.cast: lambda w, s: w.written(s.inputs[0]),
+    ops.copy: lambda w, s: w.written(s.inputs[0]),
+    ops.getitem: part,
+    ops.reshape: lambda w, s: (w.reshaped(s.inputs[0], s), ATOM),
+    ops.permute: permuted,
+    ops.expand: broadcast,
+}
 latex = Latex()
 
 
 def latex_formula(s: Statement) -> str:
     """A statement in a line of text."""
     name, e = latex_name(s.target.name), s.expr
-    if named(e, "scatter_add"):
+    if is_op(e, ops.scatter_add):
         unique = reads_each_once(e.kw["index"], s.shape)
         value = e.inputs[0]
-        value = latex.text(value) if named(value, "full") else part_text(value, latex)
+        value = latex.text(value) if is_op(value, full) else part_text(value, latex)
         right = rf"0,\ \text{{{'but' if unique else 'plus'} }} {value}"
-    elif named(e, "put"):
+    elif is_op(e, ops.put):
         right = rf"{latex.text(e.inputs[0])},\ \text{{but }} {latex.text(e.inputs[1])}"
     else:
         return f"{name} = {latex.text(e)}"

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from ..engine.axes import is_basic
-from ..program.expr import ATOM, INFIX, PLUS, POWER, TIMES, UNARY, Symbol, Writer
-from ..program.passes import BLOCKS, VIEWS, Maker, cost, swapped
-from ..program.trace import (
-    Argument,
-    Program,
-    Statement,
+from ..engine.rules import ops
+from ..program.expr import (
+    Symbol,
+    call,
+    full,
     is_leaf,
     is_number,
-    is_range,
+    is_op,
     leaf,
-    named,
     parts,
+    total,
 )
-from .names import give, local_letter
+from ..program.laws import LAWS
+from ..program.notation import (
+    ATOM,
+    PLUS,
+    POWER,
+    TIMES,
+    UNARY,
+    Writer,
+    Written,
+    is_identity,
+    is_infix,
+    is_prefix,
+)
+from ..program.passes import BLOCKS, cost
+from ..program.rewrite import Rewriter
+from ..program.trace import Argument, Program, Statement, is_range
+from .names import Taken, local_letter
 
 WIDTH = 88
 INDENT = " " * 4
 BACKWARD = "# backward: d_ stands for the derivative of the loss by what follows"
-SIMPLE = {"neg", "invert", "mT", "reshape", "permute", "getitem", "cast", "copy"}
-METHODS = {"sum", "mean", "max", "min"}
 PLAIN_OPERAND = re.compile(r"-?[\d.]+(e-?\d+)?|\w+(\.\w+)*")
 
 
@@ -46,11 +60,13 @@ class NumPy(Writer):
         return self.bracketed(x, ATOM) + (".T" if x.ndim == 2 else ".mT")
 
     def function(self, name: str) -> str:
-        if not hasattr(np, name):
+        try:
+            attrgetter(name)(np)
+        except AttributeError:
             raise RuntimeError(
                 f"derive: {name} has no form in NumPy; write its forward function with operators, "
-                "methods and NumPy functions that have rows"
-            )
+                "methods and functions of NumPy"
+            ) from None
         return self.prefix + name
 
     def quoted(self, word: str) -> str:
@@ -84,41 +100,16 @@ class NumPy(Writer):
         dtype = dtype if a.dtype.kind not in "ib" or not a.size else ""
         return f"{self.function('array')}({a.tolist()}{dtype})"
 
-    def infix(self, s: Symbol) -> tuple[str, int]:
-        if s.name == "pow" and is_number(s.inputs[1]):
-            base = self.bracketed(s.inputs[0], ATOM)
-            return self.joined(base, "**", self.text(s.inputs[1])), POWER
-        return super().infix(s)
-
-    def operation(self, s: Symbol) -> tuple[str, int]:
-        kw: dict[str, Any] = s.kw or {}
-        match s.name:
-            case "neg" if named(s.inputs[0], "pow"):
-                return f"-({self.text(s.inputs[0])})", UNARY
-            case "neg" if named(s.inputs[0], "mul") or named(s.inputs[0], "div"):
-                inner = self.text(s.inputs[0])
-                return (f"-({inner})", UNARY) if inner[0] == "-" else (f"-{inner}", TIMES)
-            case "total":
-                return " ".join(self.terms(s)), PLUS
-            case "full":
-                return self.full(s.shape, kw["n"], kw["by"], kw["dtype"]), ATOM
-            case "getitem" if self.index_text(kw["index"]) in ("...", "()"):
-                return self.written(s.inputs[0])
-        if s.name in METHODS and is_leaf(s.inputs[0]):
-            words = self.called(s)[1][1:]
-            return f"{s.inputs[0].name}.{s.name}({', '.join(words)})", ATOM
-        return super().operation(s)
-
     def terms(self, s: Symbol) -> list[str]:
         """The terms of a sum, each but the first with its sign."""
         signed = []
         stack: list[tuple[Any, bool]] = [(s, True)]
         while stack:
             x, plus = stack.pop()
-            if named(x, "total"):
+            if is_op(x, total):
                 stack += [(i, plus) for i in reversed(x.inputs)]
-            elif named(x, "add") or named(x, "sub"):
-                stack += [(x.inputs[1], plus == (x.name == "add")), (x.inputs[0], plus)]
+            elif is_op(x, ops.add, ops.sub):
+                stack += [(x.inputs[1], plus == (x.op is ops.add)), (x.inputs[0], plus)]
             else:
                 text = self.bracketed(x, TIMES)
                 if text[0] == "-":
@@ -128,9 +119,9 @@ class NumPy(Writer):
         return [first.replace("- ", "-", 1) if first[0] == "-" else first, *signed[1:]]
 
     def called(self, s: Symbol) -> tuple[str, list[str]]:
-        if s.name == "erf":
+        if s.op is ops.erf:
             return "erf", [self.text(s.inputs[0])]
-        if s.name == "call":
+        if s.op is call:
             return s.inputs[0].name, [self.text(s.inputs[1])]
         return super().called(s)
 
@@ -142,10 +133,47 @@ class NumPy(Writer):
         return f"{self.prefix}full({self.text(shape)}, {value}{end})"
 
 
-def is_identity(a: Any) -> bool:
-    return a.ndim == 2 and a.shape[0] == a.shape[1] and bool((a == np.eye(len(a))).all())
+def minus(w: Any, s: Symbol) -> Written:
+    """-(a**b), -a * b; -a of all else."""
+    x: Any = s.inputs[0]
+    if is_op(x, ops.pow):
+        return f"-({w.text(x)})", UNARY
+    if is_op(x, ops.mul, ops.div):
+        inner = w.text(x)
+        return (f"-({inner})", UNARY) if inner[0] == "-" else (f"-{inner}", TIMES)
+    return "-" + w.bracketed(x, UNARY), UNARY
 
 
+def to_the_power(w: Any, s: Symbol) -> Written:
+    if not is_number(s.inputs[1]):
+        return Writer.infix(w, s)
+    return w.joined(w.bracketed(s.inputs[0], ATOM), "**", w.text(s.inputs[1])), POWER
+
+
+def part(w: Any, s: Symbol) -> Written:
+    """The whole array has no index."""
+    whole = w.index_text(s.kw["index"]) in ("...", "()")
+    return w.written(s.inputs[0]) if whole else Writer.forms[ops.getitem](w, s)
+
+
+def reduced(w: Any, s: Symbol) -> Written:
+    """A method of what has a name."""
+    x: Any = s.inputs[0]
+    if not is_leaf(x):
+        return w.call(s), ATOM
+    return f"{x.name}.{s.name}({', '.join(w.called(s)[1][1:])})", ATOM
+
+
+NumPy.forms = {
+    **Writer.forms,
+    ops.neg: minus,
+    ops.pow: to_the_power,
+    total: lambda w, s: (" ".join(w.terms(s)), PLUS),
+    full: lambda w, s: (w.full(s.shape, s.kw["n"], s.kw["by"], s.kw["dtype"]), ATOM),
+    ops.getitem: part,
+    # what a person writes as a method; prod is none, as its axis is always the last
+    **dict.fromkeys((ops.sum, ops.mean, ops.max, ops.min), reduced),
+}
 numpy = NumPy()
 
 
@@ -167,10 +195,10 @@ def assigned(target: str, e: Any, write: NumPy = numpy, end: str = "") -> list[s
     inside = INDENT * 2 + text
     if fits(line):
         return [line]
-    if named(e, "total") or (isinstance(e, Symbol) and e.name in INFIX) or end:
+    if is_op(e, total) or (isinstance(e, Symbol) and e.op and is_infix(e)) or end:
         if fits(inside):
             return [f"{INDENT}{target} = (", inside, f"{INDENT})"]
-        if named(e, "total") and not end:
+        if is_op(e, total) and not end:
             terms = [INDENT * 2 + term for term in write.terms(e)]
             return [f"{INDENT}{target} = (", *terms, f"{INDENT})"]
     elif is_call(e):
@@ -180,9 +208,10 @@ def assigned(target: str, e: Any, write: NumPy = numpy, end: str = "") -> list[s
 
 def is_call(e: Any) -> bool:
     """Whether the text of an expression is one call of a function."""
-    if not isinstance(e, Symbol) or e.kw is None or e.name in {*INFIX, *SIMPLE, "total", "full"}:
+    if not isinstance(e, Symbol) or e.op is None or is_infix(e) or is_prefix(e):
         return False
-    return not (e.name in METHODS and is_leaf(e.inputs[0]))
+    form = NumPy.forms.get(e.op)
+    return form is None or (form is reduced and not is_leaf(e.inputs[0]))
 
 
 def call_lines(
@@ -202,21 +231,21 @@ def call_lines(
     return [*lines, f"{INDENT})"]
 
 
-def shorten(program: Program, taken: set[str]) -> None:
+def shorten(program: Program, taken: Taken) -> None:
     """Give parts of expressions that are too long for a line a name of their own."""
-    maker = Maker()
+    r = Rewriter(LAWS)
     out: list[Statement] = []
 
     def place(s: Statement) -> None:
         while not fit_lines(s):
-            inner = [x for x in parts(s.expr) if cost(x) and x.name != "full"]
+            inner = [x for x in parts(s.expr) if cost(x) and x.op is not full]
             if not inner:
                 break
             part = max(inner, key=lambda x: len(numpy.text(x)))
             local = Statement(leaf(part.value), part, "local", list(s.nodes))
-            give(local.target, local_letter(part), taken)
+            taken.give(local.target, local_letter(part))
             place(local)
-            s.expr = swapped(part, local.target, maker)(s.expr)
+            s.expr = r.swapped({id(part): local.target})(s.expr)
         out.append(s)
 
     for s in program.statements:
@@ -226,7 +255,7 @@ def shorten(program: Program, taken: set[str]) -> None:
 
 def fit_lines(s: Statement) -> bool:
     """Whether the lines of a statement are short enough."""
-    if not isinstance(s.expr, Symbol) or s.expr.name in BLOCKS:
+    if not isinstance(s.expr, Symbol) or s.expr.op in BLOCKS:
         return True
     end = ".copy()" if returned_alias(s) else ""
     return all(fits(line) for line in assigned(s.target.name, s.expr, end=end))
@@ -237,9 +266,9 @@ def returned_alias(s: Statement) -> bool:
     if s.argument is None:
         return False
     e = s.expr
-    while isinstance(e, Symbol) and e.kw is not None and e.name in VIEWS - {"cast", "expand"}:
+    while isinstance(e, Symbol) and e.op is not None and e.op.view and len(e.inputs) == 1:
         e = e.inputs[0]
-    return is_leaf(e) or named(e, "expand")
+    return is_leaf(e) or is_op(e, ops.expand)
 
 
 # ---- the function ---------------------------------------------------------------------------
@@ -344,7 +373,7 @@ class Source:
         name = s.target.name
         if not isinstance(s.expr, Symbol):
             lines = [f"{INDENT}{name} = np.asarray({numpy.text(s.expr)})"]
-        elif s.expr.name in BLOCKS and s.expr.kw is not None:
+        elif s.expr.op in BLOCKS:
             lines = [INDENT + line for line in block(s, self.visible, numpy)]
         else:
             lines = assigned(name, s.expr, end=".copy()" if returned_alias(s) else "")
@@ -383,7 +412,7 @@ def block(s: Statement, visible: dict[int, Symbol], write: NumPy) -> list[str]:
     np = write.prefix
     name, e = s.target.name, s.expr
     x, index = e.inputs[0], e.kw["index"]
-    if e.name == "put":
+    if e.op is ops.put:
         copy = f"{x.name}.copy()" if is_leaf(x) and x.ndim else f"{np}array({write.text(x)})"
         return [
             f"{name} = {copy}",
@@ -406,7 +435,7 @@ def block(s: Statement, visible: dict[int, Symbol], write: NumPy) -> list[str]:
 
 def part_text(x: Any, write: Writer) -> str:
     """The text of what is assigned: a constant array is one number there."""
-    if named(x, "full"):
+    if is_op(x, full):
         n, by = x.kw["n"], x.kw["by"]
         return write.text(n) if by == 1 else f"{write.text(n)} / {write.text(by)}"
     return write.text(x)

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Any
 
-from ..program.expr import ATOM, TIMES, Symbol
+from ..engine.rules import ops
+from ..program.expr import Symbol, is_op, is_view
 from ..program.names import words
-from ..program.passes import VIEWS
-from ..program.trace import Program, Statement, named
+from ..program.notation import ATOM, TIMES, Writer, Written, is_identity
+from ..program.passes import BLOCKS
+from ..program.trace import Program, Statement
 from .latex import latex_code, latex_formula, latex_line, latex_name
 from .names import ERF_SLOPE, root
-from .source import NumPy, block, is_identity, key_of, shape_text
+from .source import NumPy, block, key_of, shape_text
 
 COLUMNS = 72  # of a formula; longer ones go on below
 
@@ -26,14 +28,6 @@ class Plain(NumPy):
     def array_text(self, a: Any) -> str:
         return f"eye({len(a)})" if is_identity(a) else super().array_text(a)
 
-    def infix(self, s: Symbol) -> tuple[str, int]:
-        """A product with one over a root is a quotient."""
-        if s.name == "mul":
-            for x, y in (s.inputs, s.inputs[::-1]):
-                if (found := root(x)) is not None and not found[1]:
-                    return f"{self.bracketed(y, TIMES)} / sqrt({found[0]})", TIMES
-        return super().infix(s)
-
     def constant(self, x: Any) -> tuple[str, int]:
         if isinstance(x, float) and x == ERF_SLOPE:
             return "2 / sqrt(pi)", TIMES
@@ -43,6 +37,15 @@ class Plain(NumPy):
         return (text, ATOM) if found[1] else (f"1 / {text}", TIMES)
 
 
+def product(w: Any, s: Symbol) -> Written:
+    """A product with one over a root is a quotient."""
+    for x, y in (s.inputs, s.inputs[::-1]):
+        if (found := root(x)) is not None and not found[1]:
+            return f"{w.bracketed(y, TIMES)} / sqrt({found[0]})", TIMES
+    return Writer.infix(w, s)
+
+
+Plain.forms = {**NumPy.forms, ops.mul: product}
 plain = Plain()
 
 
@@ -77,9 +80,9 @@ def steps(program: Program) -> list[Step]:
 
 def operations(s: Statement) -> str:
     """The names of the operations that a statement comes from, views left out."""
-    quiet = ("mT", "reshape", "permute", "expand", "copy", "cast")
-    names = [n.op.name for n in s.nodes if n.op is not None]
-    return ", ".join([n for n in names if n not in quiet] or names)
+    found = [n.op for n in s.nodes if n.op is not None]
+    told = [op for op in found if op.kind != "view" or op is ops.flip]  # which changes an order
+    return ", ".join(op.name for op in told or found)
 
 
 def notes(
@@ -105,8 +108,8 @@ def given(program: Program, called: Callable[[str], str]) -> list[tuple[str, str
     found = []
     for a in program.of_kind("input", "constant", "parameter"):
         kind = "data" if a.kind == "constant" else a.kind
-        if a.made not in ("", *VIEWS) and not a.label:
-            kind = f"computed by {a.made} before the record"
+        if a.made is not None and not is_view(a.made) and not a.label:
+            kind = f"computed by {a.made.name} before the record"
         facts = f"{a.symbol.dtype} {kind}"
         found.append(
             (called(a.symbol.name), words(key_of(a, program)), shape_text(a.symbol.shape), facts)
@@ -119,7 +122,7 @@ def given(program: Program, called: Callable[[str], str]) -> list[tuple[str, str
 
 def lines_of(s: Statement, visible: dict[int, Symbol]) -> list[str]:
     """A statement as plain text."""
-    if named(s.expr, "scatter_add") or named(s.expr, "put"):
+    if is_op(s.expr, *BLOCKS):
         return block(s, visible, plain)
     return [f"{s.target.name} = {plain.text(s.expr)}"]
 

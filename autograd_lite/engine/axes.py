@@ -3,9 +3,50 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["axes_of", "count", "from_zero", "is_basic", "kept"]
+__all__ = ["axes_of", "count", "from_zero", "is_basic", "kept", "one_axis", "sizes", "some_axes"]
+
+Axis = int | Sequence[int] | None
+
+
+def one_axis(name: str, x: Any, axis: int) -> int:
+    """`axis` counted from the front; an IndexError if `x` has no such axis."""
+    n = x.ndim or 1  # PyTorch lets a 0-d tensor have the axis 0
+    if axis.__class__ is not int:
+        try:
+            axis = axis.__index__()
+        except AttributeError:
+            raise TypeError(f"{name}: an axis is an int, got {axis!r}") from None
+    if not -n <= axis < n:
+        raise IndexError(
+            f"{name}: axis {axis} is out of range for shape {x.shape}; use {-n} to {n - 1}"
+        )
+    return axis % n
+
+
+def some_axes(name: str, x: Any, axis: Axis, dim: Axis = None) -> int | tuple[int, ...] | None:
+    """None, one axis or several, counted from the front; `axis` and `dim` are one argument."""
+    if dim is not None:
+        if axis is not None:
+            raise TypeError(f"{name}: axis and dim are two names of one argument; give one")
+        axis = dim
+    if axis is None:
+        return None
+    if isinstance(axis, Sequence):
+        axes = tuple(one_axis(name, x, a) for a in axis)
+        if len(set(axes)) < len(axes):
+            raise ValueError(f"{name}: axis {tuple(axis)} names one axis of {x.shape} twice")
+        return axes
+    return one_axis(name, x, axis) if x.ndim else one_axis(name, x, axis) or None
+
+
+def sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """`f(2, 3)` and `f((2, 3))` mean the same."""
+    if len(shape) == 1 and not hasattr(shape[0], "__index__"):
+        shape = tuple(shape[0])
+    return tuple(int(n) for n in shape)
 
 
 def axes_of(x: Any, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:

@@ -1,17 +1,31 @@
-"""What an operation is: a forward function, a derivative rule per input, and what readers ask of it."""
+"""What an operation is: a forward function, a derivative rule per input, and what readers ask of it.
+
+`declare.py` adds operations to the rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["KINDS", "Op", "of_kind", "row", "table"]
+__all__ = ["KINDS", "Op", "of_kind", "ops", "table"]
 
 Rule = Callable[..., Any]
-table: dict[str, Op] = {}  # the rows of this package by name; an Op of a user needs no place in it
+
+
+class Rows:
+    """The rows of this package as attributes, `ops.tanh`. An Op of a user needs no place in it."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Op: ...
+
+
+ops = Rows()
+table: dict[str, Op] = vars(ops)
 UNBOXED = frozenset({np.ndarray, float, int, np.float32, np.float64})
 KINDS = {
     "curve": "one input, element by element",
@@ -38,7 +52,8 @@ class Op:
     operator that writes it; `activation`, whether it is a nonlinearity of layers; `mask`, whether
     its slope is one of two numbers; `view`, whether the output may share memory with the first
     input; `named`, whether a formula shows its name and not what its forward function does; `quiet`,
-    which of NumPy's warnings it reaches an exact limit through ("over", "divide").
+    which of NumPy's warnings it reaches an exact limit through ("over", "divide"); `example`, which
+    gives inputs and metadata on which its formula is shown.
 
     >>> square = Op("square", lambda x: x * x, lambda g, y, x: g * 2 * x)
     >>> float(square(3.0))
@@ -46,7 +61,7 @@ class Op:
     """
 
     __slots__ = (
-        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "doc",
+        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "doc", "example",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +78,7 @@ class Op:
         named: bool = False,
         quiet: str = "",
         doc: str = "",
+        example: Callable[[], tuple[Any, dict[str, Any]]] | None = None,
     ) -> None:
         self.name = name
         self.forward = forward
@@ -77,6 +93,7 @@ class Op:
         self.named = named
         self.quiet = quiet
         self.doc = doc
+        self.example = example
 
     @property
     def ufunc(self) -> Any:
@@ -101,7 +118,7 @@ class Op:
         """A row is copied and pickled as itself, by its name."""
         if table.get(self.name) is not self:
             raise TypeError(f"{self!r} is not in the table, so it cannot be copied or pickled")
-        return table.__getitem__, (self.name,)
+        return row_of, (self.name,)
 
 
 class Each:
@@ -119,9 +136,8 @@ class Each:
             i += 1
 
 
-def row(name: str, forward: Callable[..., Any], *rules: Rule | None, **kw: Any) -> Op:
-    """Add an operation to the table."""
-    table[name] = Op(name, forward, *rules, **kw)
+def row_of(name: str) -> Op:
+    """The row of this name."""
     return table[name]
 
 

@@ -6,25 +6,21 @@ in Graphviz 2.43 and graphviz-pure 0.2.
 
 from __future__ import annotations
 
+import html
 import math
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from ..program.names import number, typeset, words
-from .model import Drawing, Edge, Node
+from ..program.names import span, typeset, words
+from .model import Arrow, Card, Drawing
 from .theme import THEMES
 
 SANS, MONO = "Arial", "Courier New"
 WIDE = 36  # characters of a formula on one line
 HEAD, TAIL = 84, 240  # widths of the two columns of a card
 VANISHING = 1e-7
-# a sign besides the colour, and the colour, of every verdict of `compare`
-SIGNS = {
-    "ok": ("●", "right"), "ok, other convention": ("●", "right"), "wrong here": ("■", "wrong"),
-    "inherited": ("▲", "doubt"), "too small to judge": ("○", "doubt"),
-    "not handed in": ("○", "quiet"),
-}  # fmt: skip
+NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def escape(text: str) -> str:
@@ -32,21 +28,8 @@ def escape(text: str) -> str:
 
     Characters that XML forbids become "?".
     """
-    text = "".join(
-        c
-        if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff"
-        else "?"
-        for c in text
-    )
-    for sign, entity in (
-        ("&", "&amp;"),
-        ("<", "&lt;"),
-        (">", "&gt;"),
-        ('"', "&quot;"),
-        ("\\", "&#92;&#92;"),
-    ):
-        text = text.replace(sign, entity)
-    return text
+    text = html.escape(NO_XML.sub("?", text), quote=False)
+    return text.replace('"', "&quot;").replace("\\", "&#92;&#92;")
 
 
 def quoted(text: object) -> str:
@@ -78,9 +61,6 @@ class Page:
         self.drawing, self.colour, self.direction = drawing, palette, direction
         self.formulas = any(node.forward for node in drawing.nodes)
         self.beside = {node.key: node.beside for node in drawing.nodes}
-        self.held: dict[str, list[Node]] = {}
-        for node in drawing.nodes:
-            self.held.setdefault(node.path, []).append(node)
         self.rows: dict[str, list[str]] = {}  # edges on one rank, by the operation they lead to
         self.others: list[str] = []
         first: dict[str, str] = {}
@@ -125,7 +105,7 @@ class Page:
     def inside(self, path: str, level: int) -> list[str]:
         """What a module holds: its cards, cards beside one another, and the modules in it."""
         indent = "  " * level
-        nodes = self.held.get(path, [])
+        nodes = self.drawing.held.get(path, [])
         lines = [f"{indent}{node.key} {attributes(self.card(node))}" for node in nodes]
         for node in nodes:
             if node.key in self.rows:
@@ -140,15 +120,15 @@ class Page:
         name, what = self.drawing.modules[path]
         inside = [
             node
-            for p, nodes in self.held.items()
+            for p, nodes in self.drawing.held.items()
             if f"{p}.".startswith(f"{path}.")
             for node in nodes
         ]
         if 2 * len(name) + len(what) > 30 and not any(node.beside for node in inside):
             what = what.partition("(")[0]  # else the arrow into a narrow frame crosses its title
-        title = font(name, SANS, 13, self.colour["ink"], bold=True)
+        title = font(name, 13, self.colour["ink"], bold=True)
         if what:
-            title += font("   " + what, SANS, 11, self.colour["quiet"])
+            title += font("   " + what, 11, self.colour["quiet"])
         frame = {
             "class": "module", "color": self.colour["module frame"],
             "fillcolor": self.colour["module ground"], "id": f"module {path}",
@@ -164,174 +144,156 @@ class Page:
 
     def heading(self) -> str:
         drawing, colour = self.drawing, self.colour
-        down, up = ("▼", "▲") if self.direction == "TB" else ("►", "◄")
-        way = ("down", "up") if self.direction == "TB" else ("right", "left")
-        legend = []
-        if drawing.view != "backward":
-            legend.append((f"{down} data flows {way[0]}", "data"))
-        if drawing.view != "forward" and any(e.tracked for e in drawing.edges):
-            numbers = ""
-            if any(e.grads for e in drawing.edges):
-                exact = all(e.signed for e in drawing.edges if e.grads)
-                what = "gradient" if exact else "‖gradient‖"
-                numbers = f"; number and thickness = {what}"
-            legend.append((f"{up} gradient flows {way[1]}{numbers}", "gradient"))
-        sizes = [abs(g) for e in drawing.edges for g in e.grads]
-        if any(not math.isfinite(g) for g in sizes):
-            legend.append(("● gradient is NaN or infinite", "alarm"))
-        if any(g < VANISHING for g in sizes):
-            legend.append(("pale and dashed: below 1e-7", "quiet"))
-        gap = font("    ", SANS, 11, colour["ink"])
+        gap = font("    ", 11, colour["ink"])
         rows = [
-            font(drawing.title, SANS, 20, colour["ink"], bold=True),
-            font(typeset(" · ".join(drawing.facts)), SANS, 11, colour["quiet"]),
-            gap.join(font(text, SANS, 11, colour[tone], bold=True) for text, tone in legend),
+            font(drawing.title, 20, colour["ink"], bold=True),
+            font(typeset(" · ".join(drawing.facts)), 11, colour["quiet"]),
+            gap.join(font(text, 11, colour[tone], bold=True) for text, tone in self.legend()),
         ]
         if drawing.judgement:
-            rows.append(font(drawing.judgement, SANS, 11, colour["ink"], bold=True))
+            rows.append(font(drawing.judgement, 11, colour["ink"], bold=True))
         inner = "".join(f"<tr>{cell(row)}</tr>" for row in rows if row)
         frame = 'border="0" cellborder="0" cellspacing="0" cellpadding="4"'
         return f'<<table {frame}>{inner}<tr><td height="4"></td></tr></table>>'
 
+    def legend(self) -> Iterator[tuple[str, str]]:
+        """What arrows, numbers and dashes mean, and in which colours."""
+        edges, view = self.drawing.edges, self.drawing.view
+        arrows = "▼ down ▲ up" if self.direction == "TB" else "► right ◄ left"
+        forth, way, back, way_back = arrows.split()
+        sizes = [abs(g) for e in edges for g in e.grads]
+        if view != "backward":
+            yield f"{forth} data flows {way}", "data"
+        if view != "forward" and any(e.tracked for e in edges):
+            what = "gradient" if all(e.signed for e in edges if e.grads) else "‖gradient‖"
+            numbers = f"; number and thickness = {what}" if sizes else ""
+            yield f"{back} gradient flows {way_back}{numbers}", "gradient"
+        if not all(map(math.isfinite, sizes)):
+            yield "● gradient is NaN or infinite", "alarm"
+        if any(g < VANISHING for g in sizes):
+            yield "pale and dashed: below 1e-7", "quiet"
+
     # ---- cards
 
-    def card(self, node: Node) -> dict[str, object]:
-        label = getattr(self, f"{node.kind}_card")(node)
-        tip = " ".join(part for part in (node.title, node.shape, node.value) if part)
-        tip = escape(words(tip))
+    def card(self, node: Card) -> dict[str, object]:
+        label = getattr(self, f"{node.kind}_card", self.leaf_card)(node)
+        tip = escape(words(" ".join(filter(None, (node.title, node.shape, node.value)))))
         return {
             "class": f"{node.kind} {node.family}".strip(), "id": node.key, "label": f"<{label}>",
             "tooltip": tip,
         }  # fmt: skip
 
-    def op_card(self, node: Node) -> str:
-        colour = self.colour
+    def op_card(self, node: Card) -> str:
+        colour, view = self.colour, self.drawing.view
         tone, ground = colour[node.family], colour[f"{node.family} ground"]
         right = self.number(f"= {node.value}" if node.value else node.shape, "quiet", "wrong ink")
-        if node.grad and self.drawing.view != "forward":
-            right += font("  ", MONO, 10, tone) + self.gradient(node)
+        if node.grad and view != "forward":
+            right += mono("  ", 10, tone) + self.number(node.grad, "gradient", "alarm")
+        title = cell(font(node.title, 13, tone, bold=True), width=HEAD)
         # a rounded band of its own: a coloured cell would stick out of the frame's corners
-        band = table(
-            [
-                cell(font(node.title, SANS, 13, tone, bold=True), width=HEAD)
-                + cell(right, align="right", width=TAIL)
-            ],
-            border=0,
-            padding=4,
-            bgcolor=ground,
-        )
-        rows = [cell(band, colspan=2, cellpadding=1)]
-        if node.forward and self.drawing.view != "backward":
+        band = [title + cell(right, align="right", width=TAIL)]
+        rows = [
+            cell(html_table(band, border=0, padding=4, bgcolor=ground), colspan=2, cellpadding=1)
+        ]
+        if node.forward and view != "backward":
             rows.append(self.formula("forward", node.forward, "quiet", "ink"))
-        if node.backward and self.drawing.view != "forward":
-            for i, rule in enumerate(node.backward):
-                when = f"× {node.times}" if node.times > 1 else f"· {node.step}"
-                head = f"backward {when}" if i == 0 else " "
+        if node.backward and view != "forward":
+            when = f"× {node.times}" if node.times > 1 else f"· {node.step}"
+            heads = [f"backward {when}", *" " * len(node.backward)]
+            for head, rule in zip(heads, node.backward, strict=False):
                 rows.append(self.formula(head, rule, "gradient", "gradient"))
             if node.saved:
                 rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 9.5))
-        rows += [cell(font(line, SANS, 10, colour["quiet"]), colspan=2) for line in node.lines]
+        rows += [cell(font(line, 10, colour["quiet"]), colspan=2) for line in node.lines]
         return self.judged(node, rows, tone, colour["card"], 58)
 
-    def judged(self, node: Node, rows: list[str], tone: str, ground: str, wide: int) -> str:
+    def judged(self, node: Card, rows: list[str], tone: str, ground: str, wide: int) -> str:
         """A card with what is to be noted: values that are no numbers, and how `compare` has judged
         its tensor: a sign, the verdict, what explains it."""
+        colour = self.colour
         if node.alarm:
-            text = font(f"● {node.alarm}", SANS, 10, self.colour["wrong ink"], bold=True)
+            text = font(f"● {node.alarm}", 10, colour["wrong ink"], bold=True)
             rows = [*rows, cell(text, colspan=2)]
         if not node.verdict:
-            return table(rows, color=tone, bgcolor=ground)
-        sign, kind = SIGNS[node.verdict]
-        shade = f"{kind} ink" if kind in ("wrong", "doubt") else kind
-        says = font(f"{sign} {node.verdict}", SANS, 10.5, self.colour[shade], bold=True)
+            return html_table(rows, color=tone, bgcolor=ground)
+        kind = node.tone
+        bad = kind in ("wrong", "doubt")
+        shade = colour[f"{kind} ink" if bad else kind]
         said, *why = [*node.mistakes, ""]
-        says += font(f"   {said}" if said else "", SANS, 10, self.colour["quiet"]) if said else ""
+        says = font(f"{node.sign} {node.verdict}", 10.5, shade, bold=True)
+        says += font(f"   {said}", 10, colour["quiet"]) if said else ""
         rows = [*rows, cell(says, colspan=2)]
         lines = [line for text in why for line in textwrap.wrap(words(text, 240), wide)]
         if lines:
-            text = font(lines, SANS, 10, self.colour[shade])
-            rows.append(cell(text, colspan=2, balign="left"))
-        if kind not in ("wrong", "doubt"):
-            return table(rows, color=tone, bgcolor=ground)
+            rows.append(cell(font(lines, 10, shade), colspan=2, balign="left"))
+        if not bad:
+            return html_table(rows, color=tone, bgcolor=ground)
         border = 3 if kind == "wrong" else 2
-        return table(
-            rows, border=border, color=self.colour[kind], bgcolor=self.colour[f"{kind} ground"]
-        )
+        return html_table(rows, border=border, color=colour[kind], bgcolor=colour[f"{kind} ground"])
 
     def formula(self, head: str, text: str, head_tone: str, tone: str, points: float = 11) -> str:
         """A row with a word on the left and a formula, folded into at most four lines."""
-        lines = fold(typeset(text))
-        left = font(head, SANS, 9.5, self.colour[head_tone])
-        right = font(lines, MONO, points, self.colour[tone])
+        lines = wrapped(typeset(text))
+        left = font(head, 9.5, self.colour[head_tone])
+        right = mono(lines, points, self.colour[tone])
         top = {"valign": "top"} if len(lines) > 1 else {}
         return cell(left, width=HEAD, **top) + cell(right, width=TAIL, balign="left")
-
-    def gradient(self, node: Node) -> str:
-        """What a card says about its gradient."""
-        return self.number(node.grad, "gradient", "alarm")
 
     def number(self, text: str, usual: str, bad: str) -> str:
         """A text with a number in it, in another colour where it is none."""
         tone = bad if re.search(r"\b(NaN|inf)\b", text) else usual
-        return font(typeset(text) or " ", MONO, 10, self.colour[tone])
+        return mono(typeset(text) or " ", 10, self.colour[tone])
 
-    def parameter_card(self, node: Node) -> str:
-        return self.leaf_card(node, "parameter")
-
-    def input_card(self, node: Node) -> str:
-        return self.leaf_card(node, "input")
-
-    def leaf_card(self, node: Node, kind: str) -> str:
-        colour = self.colour
-        rows = [
-            cell(font(node.title, SANS, 12, colour[f"{kind} ink"], bold=True), width=128)
-            + cell(font(node.shape, MONO, 10, colour["quiet"]), align="right", width=128)
-        ]
+    def leaf_card(self, node: Card) -> str:
+        colour, kind = self.colour, node.kind
+        title = font(node.title, 12, colour[f"{kind} ink"], bold=True)
+        rows = [pair(title, mono(node.shape, 10, colour["quiet"]), width=128)]
         if node.value or node.grad:
-            rows.append(
-                cell(self.number(node.value, "quiet", "wrong ink"))
-                + cell(self.gradient(node), align="right")
-            )
+            value = self.number(node.value, "quiet", "wrong ink")
+            rows.append(pair(value, self.number(node.grad, "gradient", "alarm")))
         facts = " · ".join(node.lines)
         if self.formulas and node.symbol != node.title:
             facts = f"{node.symbol} in formulas · {facts}".removesuffix(" · ")
         if facts:
-            rows.append(cell(font(facts, SANS, 10, colour["quiet"]), colspan=2))
+            rows.append(cell(font(facts, 10, colour["quiet"]), colspan=2))
         return self.judged(node, rows, colour[kind], colour[f"{kind} ground"], 46)
 
-    def module_card(self, node: Node) -> str:
+    def module_card(self, node: Card) -> str:
         colour = self.colour
+        what = font(node.shape or " ", 10, colour["quiet"])
         rows = [
-            cell(font(node.title, SANS, 13, colour["ink"], bold=True), width=128)
-            + cell(font(node.shape or " ", SANS, 10, colour["quiet"]), align="right", width=168),
-            cell(font(node.lines[0], SANS, 10, colour["quiet"]))
-            + cell(self.gradient(node), align="right"),
+            cell(font(node.title, 13, colour["ink"], bold=True), width=128)
+            + cell(what, align="right", width=168),
+            pair(
+                font(node.lines[0], 10, colour["quiet"]),
+                self.number(node.grad, "gradient", "alarm"),
+            ),
         ]
         return self.judged(node, rows, colour["module frame"], colour["module ground"], 52)
 
-    def hidden_card(self, node: Node) -> str:
-        text = font(node.title, SANS, 12, self.colour["data"], bold=True)
+    def hidden_card(self, node: Card) -> str:
+        text = font(node.title, 12, self.colour["data"], bold=True)
         rows = [cell(text, width=296, align="center")]
-        return table(rows, color=self.colour["faint"], bgcolor=self.colour["shape ground"])
+        return html_table(rows, color=self.colour["faint"], bgcolor=self.colour["shape ground"])
 
-    def result_card(self, node: Node) -> str:
-        colour = self.colour
-        parts = [cell(font(node.title, SANS, 14, colour["result ink"], bold=True))]
-        for text in (node.shape, node.value):
-            if text:
-                parts.append(cell(font(typeset(text), MONO, 14, colour["result ink"])))
+    def result_card(self, node: Card) -> str:
+        ink, ground = self.colour["result ink"], self.colour["result ground"]
+        parts = [font(node.title, 14, ink, bold=True)]
+        parts += [mono(typeset(text), 14, ink) for text in (node.shape, node.value) if text]
         if node.grad:
-            parts.append(cell(font(node.grad, MONO, 12, colour["result gradient"])))
-        return table(["".join(parts)], border=0, bgcolor=colour["result ground"], padding=7)
+            parts.append(mono(node.grad, 12, self.colour["result gradient"]))
+        return html_table(["".join(map(cell, parts))], border=0, bgcolor=ground, padding=7)
 
-    def note_card(self, node: Node) -> str:
-        lines = textwrap.wrap(node.title, 58)
-        rows = [cell(font(lines, SANS, 11, self.colour["note ink"]), balign="left")]
-        return table(rows, color=self.colour["note"], bgcolor=self.colour["note ground"], padding=8)
+    def note_card(self, node: Card) -> str:
+        lines = font(textwrap.wrap(node.title, 58), 11, self.colour["note ink"])
+        rows = [cell(lines, balign="left")]
+        return html_table(
+            rows, color=self.colour["note"], bgcolor=self.colour["note ground"], padding=8
+        )
 
     # ---- edges
 
-    def edge(self, edge: Edge, i: int, beside: bool = False, flipped: bool = False) -> str:
+    def edge(self, edge: Arrow, i: int, beside: bool = False, flipped: bool = False) -> str:
         style, label = self.stroke(edge, flipped)
         if edge.spine:
             style["weight"] = 60
@@ -339,19 +301,19 @@ class Page:
             # a card beside its operation may be laid out on either side of it: no sign fits both
             arrow = "" if beside else "▲ " if self.direction == "TB" else "◄ "
             tone = str(style.pop("label tone"))
-            run = cell(font(f" {arrow}{label} ", MONO, 10.5, tone))
+            run = cell(mono(f" {arrow}{label} ", 10.5, tone))
             rows = [run]
             if self.direction == "LR":  # else the number sits on its arrow
                 if beside:
                     rows = [cell("", width=42 + 7 * len(label)) + run]
                 else:
                     rows.append(cell("", height=8))
-            style["label"] = f"<{table(rows, border=0, padding=1)}>"
+            style["label"] = f"<{html_table(rows, border=0, padding=1)}>"
         style["id"] = f"e{i}"
         ends = (edge.target, edge.source) if flipped else (edge.source, edge.target)
         return f"{ends[0]} -> {ends[1]} {attributes(style)};"
 
-    def stroke(self, edge: Edge, flipped: bool) -> tuple[dict[str, object], str]:
+    def stroke(self, edge: Arrow, flipped: bool) -> tuple[dict[str, object], str]:
         """How an edge is drawn, and the number on it."""
         colour, view = self.colour, self.drawing.view
         forth, back = ("back", "forward") if flipped else ("forward", "back")
@@ -366,7 +328,7 @@ class Page:
         label = ""
         if edge.grads:
             sizes = [abs(g) for g in edge.grads]
-            label = typeset(spoken(edge))
+            label = typeset(span(edge.grads))
             top = max(sizes)
             if any(not math.isfinite(g) for g in sizes):
                 gradient = "alarm"
@@ -383,14 +345,7 @@ class Page:
         return style | {"color": ":".join(pair[::-1] if flipped else pair), "dir": "both"}, label
 
 
-def spoken(edge: Edge) -> str:
-    """The gradients of an edge: one number, or the smallest and the largest of several."""
-    if len(set(edge.grads)) == 1:
-        return number(edge.grads[0])
-    return f"{number(min(edge.grads))} to {number(max(edge.grads))}"
-
-
-def fold(formula: str) -> list[str]:
+def wrapped(formula: str) -> list[str]:
     """A formula as lines of at most WIDE characters, broken at blanks outside of shapes."""
     tight = re.sub(r"(?<=\d), (?=\d)", ",\N{NO-BREAK SPACE}", formula)
     tight = re.sub(r" (\+?=) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", tight, count=1)
@@ -403,11 +358,17 @@ def fold(formula: str) -> list[str]:
     return lines if len(lines) <= 4 else [*lines[:3], lines[3][: WIDE - 2] + " …"]
 
 
-def font(text: str | list[str], face: str, points: float, tone: str, bold: bool = False) -> str:
+def font(
+    text: str | list[str], points: float, tone: str, bold: bool = False, face: str = SANS
+) -> str:
     lines = [text] if isinstance(text, str) else text
     inner = "<br/>".join(map(blanks, lines))
     inner = f"<b>{inner}</b>" if bold else inner
     return f'<font face="{face}" point-size="{points:g}" color="{tone}">{inner}</font>'
+
+
+def mono(text: str | list[str], points: float, tone: str) -> str:
+    return font(text, points, tone, face=MONO)
 
 
 def blanks(text: str) -> str:
@@ -418,15 +379,21 @@ def blanks(text: str) -> str:
     return text[:-1] + "&#160;" if text[-1:] == " " else text
 
 
+def spelled(known: dict[str, object]) -> str:
+    return "".join(f' {k}="{v}"' for k, v in sorted(known.items()))
+
+
 def cell(content: str, **known: object) -> str:
-    known.setdefault("align", "left")
-    more = " ".join(f'{k}="{v}"' for k, v in sorted(known.items()))
-    return f"<td {more}>{content}</td>"
+    return f"<td{spelled({'align': 'left'} | known)}>{content}</td>"
 
 
-def table(rows: Iterable[str], *, border: int = 1, padding: int = 5, **known: str) -> str:
+def pair(left: str, right: str, **known: object) -> str:
+    """Two cells, the second at the right edge."""
+    return cell(left, **known) + cell(right, align="right", **known)
+
+
+def html_table(rows: Iterable[str], *, border: int = 1, padding: int = 5, **known: object) -> str:
     frame = f'border="{border}" cellborder="0" cellpadding="{padding}" cellspacing="0"'
-    more = "".join(f' {k}="{v}"' for k, v in sorted(known.items()))
     style = ' style="rounded"' if known else ""
     inner = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table {frame}{more}{style}>{inner}</table>"
+    return f"<table {frame}{spelled(known)}{style}>{inner}</table>"

@@ -13,10 +13,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..program.names import number, typeset, words
+from ..origin import Place
+from ..program.names import number, span, typeset, words
 from . import dot, render, text
-from .frames import Facts, Frame, Gift
-from .model import Drawing, Edge, Node
+from .facts import Facts
+from .model import Card, Drawing, Gift, Panel
 from .theme import COLOURS, LIGHT
 
 MANY = 8  # parts of one gradient; of more the norms are told, not the values
@@ -25,9 +26,7 @@ WARM = ("gradient", "pale gradient", "result gradient", "alarm")  # pale until t
 CLASSES = {tone.lower(): i for i, tone in enumerate(LIGHT.values())} | {"white": 0}
 
 
-def page(
-    drawing: Drawing, direction: str, *, dark: bool, backend: str | None, timeout: float
-) -> str:
+def page(drawing: Drawing, direction: str, dark: bool, backend: str | None, timeout: float) -> str:
     """The HTML of the film.
 
     Without a renderer the cards are text, with the same steps, and the page says what is missing;
@@ -88,7 +87,7 @@ def still(drawing: Drawing, direction: str, backend: str | None, timeout: float)
     lines = Still(drawing, LIGHT, direction).lines()
     source = "digraph autograd_lite {\n" + "".join(lines) + "}\n"
     size = len(drawing.nodes)
-    svg = render.picture(source, "svg", size, backend=backend, timeout=timeout).decode()
+    svg = render.picture(source, "svg", size, backend, timeout).decode()
     start = re.search(r"<svg [^>]*>", svg)
     extent = re.findall(r'(?:width|height)="([\d.]+)', start[0] if start else "")
     if start is None or len(extent) != 2:
@@ -144,15 +143,11 @@ def recoloured() -> str:
 
 def listing(drawing: Drawing, why: str) -> str:
     """The cards as text, where there is no renderer."""
-    nodes = {node.key: node for node in drawing.nodes}
-    into: dict[str, list[Edge]] = {}
-    for edge in drawing.edges:
-        into.setdefault(edge.target, []).append(edge)
     cards = []
     for node in drawing.nodes:
-        lines = "\n".join(text.entry(node, into.get(node.key, []), nodes, drawing))
         kind = f"node {node.kind} {node.family}".strip()
-        cards.append(f'<li id="{node.key}" class="{kind}"><pre>{escape(lines)}</pre></li>')
+        lines = escape("\n".join(text.entry(node, drawing)))
+        cards.append(f'<li id="{node.key}" class="{kind}"><pre>{lines}</pre></li>')
     return f'<p class="hint">{escape(why)}</p>\n<ol class="cards">{"".join(cards)}</ol>'
 
 
@@ -161,121 +156,125 @@ def listing(drawing: Drawing, why: str) -> str:
 
 def story(drawing: Drawing) -> dict[str, Any]:
     """All that the script knows: numbers, cards, edges and steps."""
-    numbers: list[dict[str, Any]] = []
-    sums: list[list[dict[str, Any]]] = []
-    index: dict[int, int] = {}
-
-    def put(facts: Facts | None, values: bool = True) -> int | None:
-        if facts is None:
-            return None
-        key = id(facts) if values else -id(facts)
-        if key not in index:
-            index[key] = len(numbers)
-            numbers.append(told(facts, values))
-        return index[key]
-
-    def add(parts: list[Gift]) -> int | None:
-        """The copies of a leaf that is used often share the list of its parts."""
-        if len(parts) < 2:
-            return None
-        if id(parts) not in index:
-            index[id(parts)] = len(sums)
-            sums.append([gift(g, put, len(parts) <= MANY) for g in parts])
-        return index[id(parts)]
-
-    cards = {node.key: card(node, drawing, put, add) for node in drawing.nodes}
+    numbers = Numbers()
     return {
-        "numbers": numbers,
-        "sums": sums,
-        "cards": cards,
+        "cards": {node.key: card(node, drawing, numbers) for node in drawing.nodes},
+        "numbers": numbers.arrays,
+        "sums": numbers.sums,
         "edges": [[e.source, e.target, e.tracked] for e in drawing.edges],
         "steps": steps(drawing),
     }
 
 
-def told(facts: Facts, values: bool) -> dict[str, Any]:
-    """One array for the script; numbers that JSON lacks are words."""
-    found: dict[str, Any] = {"shape": list(facts.shape), "dtype": str(facts.dtype)}
-    found |= {name: plain(x) for name, x in facts.statistics().items()}
-    if values and facts.values is not None:
-        # str() of a NumPy scalar is the shortest text that is that number again
-        exact = facts.values.dtype.kind == "f"
-        found["values"] = [
-            plain(float(str(x)) if exact else x.item()) for x in facts.values.ravel()
-        ]
-    return found
+class Numbers:
+    """Arrays and sums of gradients for the script, each once; cards have their positions."""
+
+    def __init__(self) -> None:
+        self.arrays: list[dict[str, Any]] = []
+        self.sums: list[list[dict[str, Any]]] = []
+        self.index: dict[tuple[int, bool], int] = {}
+
+    def put(self, facts: Facts | None, values: bool = True) -> int | None:
+        """The position of an array; numbers that JSON lacks are words."""
+        if facts is None:
+            return None
+        key = (id(facts), values)
+        if key not in self.index:
+            self.index[key] = len(self.arrays)
+            found: dict[str, Any] = {"shape": list(facts.shape), "dtype": str(facts.dtype)}
+            found |= {name: json_number(x) for name, x in facts.statistics().items()}
+            if values and facts.values is not None:
+                # str() of a NumPy scalar is the shortest text that is that number again
+                exact = facts.values.dtype.kind == "f"
+                flat = facts.values.ravel()
+                found["values"] = [json_number(float(str(x)) if exact else x.item()) for x in flat]
+            self.arrays.append(found)
+        return self.index[key]
+
+    def add(self, parts: list[Gift]) -> int | None:
+        """The position of a sum; the copies of a leaf that is used often share it."""
+        if len(parts) < 2:
+            return None
+        key = (id(parts), True)
+        if key not in self.index:
+            self.index[key] = len(self.sums)
+            self.sums.append([self.gift(g, len(parts) <= MANY) for g in parts])
+        return self.index[key]
+
+    def gift(self, g: Gift, values: bool = True) -> dict[str, Any]:
+        position = self.put(g.facts, values)
+        name, formula = typeset(g.name), typeset(g.formula)
+        return filled({"name": name, "card": g.key, "numbers": position, "formula": formula})
 
 
-def plain(x: Any) -> Any:
+def json_number(x: Any) -> Any:
     return number(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
-def card(node: Node, drawing: Drawing, put: Any, add: Any) -> dict[str, Any]:
+def filled(found: dict[str, Any]) -> dict[str, Any]:
+    """What is not empty."""
+    return {key: value for key, value in found.items() if value not in ("", [], None)}
+
+
+def card(node: Card, drawing: Drawing, numbers: Numbers) -> dict[str, Any]:
     """What the panel shows of a card; what is empty is left out."""
-    frame = drawing.frames.get(node.key, Frame())
+    panel = drawing.panels.get(node.key, Panel())
     facts = node.lines if node.kind == "op" else [*node.lines, node.value, node.grad]
     if node.kind in ("module", "hidden"):
         facts = [*facts, *flows(node, drawing)]
     facts = [*facts, node.alarm]
-    if frame.times > 1:
-        facts = [*facts, f"One card for {frame.times} alike; these are the numbers of the first."]
-    shown = {
-        "kind": node.kind,
-        "family": node.family,
-        "title": node.title,
-        "name": node.symbol,
-        "shape": node.shape,
-        "label": ", ".join(spoken_name(node)),
-        "lines": [typeset(fact) for fact in facts if fact],
-        "verdict": " ".join([dot.SIGNS[node.verdict][0], node.verdict]) if node.verdict else "",
-        "tone": dot.SIGNS[node.verdict][1] if node.verdict else "",
-        "mistakes": [mistake for mistake in node.mistakes if mistake],
-        "forward": typeset(node.forward) if drawing.view != "backward" else "",
-        "saved": [typeset(name) for name in node.saved],
-        "arrays": [[name, put(facts)] for name, facts in frame.arrays.items()],
-        "total": put(frame.total),
-        "parts": add(frame.parts),
-        "leaving": [gift(g, put, True) for g in frame.leaving] if drawing.view != "forward" else [],
-    }
-    if frame.place is not None:
-        at = frame.place
-        shown["place"] = {
-            "file": re.split(r"[\\/]", at.file)[-1],
-            "line": at.line,
-            "function": at.function,
-            "module": f"{at.module} ({at.kind})" if at.module else at.kind,
-            "text": frame.line,
+    if panel.times > 1:
+        facts.append(f"One card for {panel.times} alike; these are the numbers of the first.")
+    leaving = panel.leaving if drawing.view != "forward" else []
+    return filled(
+        {
+            "kind": node.kind,
+            "family": node.family,
+            "title": node.title,
+            "name": node.symbol,
+            "shape": node.shape,
+            "label": ", ".join(spoken_name(node)),
+            "lines": [typeset(fact) for fact in facts if fact],
+            "verdict": f"{node.sign} {node.verdict}".strip(),
+            "tone": node.tone,
+            "mistakes": list(filter(None, node.mistakes)),
+            "forward": typeset(node.forward) if drawing.view != "backward" else "",
+            "saved": [typeset(name) for name in node.saved],
+            "arrays": [[name, numbers.put(array)] for name, array in panel.arrays.items()],
+            "total": numbers.put(panel.total),
+            "parts": numbers.add(panel.parts),
+            "leaving": [numbers.gift(g) for g in leaving],
+            "place": panel.place and told_place(panel.place, panel.line),
         }
-    return {key: value for key, value in shown.items() if value not in ("", [], None)}
+    )
 
 
-def flows(node: Node, drawing: Drawing) -> list[str]:
-    """The gradients at a card that stands for several operations, and how to open it."""
-    titles = {n.key: n.title for n in drawing.nodes}
-    arriving = [
-        f"gradient from {titles[e.target]}: {dot.spoken(e)}"
-        for e in drawing.edges
-        if e.source == node.key and e.grads
-    ]
-    leaving = [
-        f"gradient to {titles[e.source]}: {dot.spoken(e)}"
-        for e in drawing.edges
-        if e.target == node.key and e.grads
-    ]
-    return [*arriving, *leaving, "Folded; draw with a greater depth or with collapse=False."]
-
-
-def gift(g: Gift, put: Any, values: bool) -> dict[str, Any]:
-    found = {
-        "name": typeset(g.name),
-        "card": g.key,
-        "numbers": put(g.facts, values),
-        "formula": typeset(g.formula),
+def told_place(at: Place, line: str) -> dict[str, Any]:
+    """Where an operation was called, without the folders of this machine."""
+    return {
+        "file": re.split(r"[\\/]", at.file)[-1],
+        "line": at.line,
+        "function": at.function,
+        "module": f"{at.module} ({at.kind})" if at.module else at.kind,
+        "text": line,
     }
-    return {key: value for key, value in found.items() if value not in ("", None)}
 
 
-def spoken_name(node: Node) -> list[str]:
+def flows(node: Card, drawing: Drawing) -> list[str]:
+    """The gradients at a card that stands for several operations, and how to open it."""
+    ways = [("from", e.target, e) for e in drawing.edges if e.source == node.key]
+    ways += [("to", e.source, e) for e in drawing.into[node.key]]
+    return [
+        *(
+            f"gradient {w} {drawing.by_key[k].title}: {span(e.grads)}"
+            for w, k, e in ways
+            if e.grads
+        ),
+        "Folded; draw with a greater depth or with collapse=False.",
+    ]
+
+
+def spoken_name(node: Card) -> list[str]:
     """The words by which a screen reader calls a card."""
     kind = node.kind if node.kind in ("parameter", "input", "result", "module") else ""
     name = f"{node.title} {node.symbol}" if node.symbol != node.title else node.title
@@ -314,22 +313,22 @@ def opening(drawing: Drawing, forth: int, back: int) -> str:
     return f"{drawing.title}: the whole graph; {told_of}."
 
 
-def forward_sentence(node: Node) -> str:
+def forward_sentence(node: Card) -> str:
     if node.kind != "op":
         return f"{node.title}, {node.lines[0]}." if node.lines else f"{node.title}."
     made = f"{node.symbol} = {node.value}" if node.value else f"{node.symbol} of shape {node.shape}"
     return f"{node.title} makes {made}."
 
 
-def backward_sentence(node: Node, drawing: Drawing) -> str:
-    frame = drawing.frames.get(node.key)
-    if frame is None:
+def backward_sentence(node: Card, drawing: Drawing) -> str:
+    panel = drawing.panels.get(node.key)
+    if panel is None:
         return f"{node.title}, {node.grad or 'folded'}."
-    arrives = f"d{node.symbol}{measured(frame.total)} arrives"
-    if len(frame.parts) > 1:
-        arrives += f" in {len(frame.parts)} parts"
-    leaves = " and ".join(f"d{typeset(g.name)}{measured(g.facts)}" for g in frame.leaving)
-    leave = "leave" if len(frame.leaving) > 1 else "leaves"
+    arrives = f"d{node.symbol}{measured(panel.total)} arrives"
+    if len(panel.parts) > 1:
+        arrives += f" in {len(panel.parts)} parts"
+    leaves = " and ".join(f"d{typeset(g.name)}{measured(g.facts)}" for g in panel.leaving)
+    leave = "leave" if len(panel.leaving) > 1 else "leaves"
     return f"{node.title}: {arrives}" + (f"; {leaves} {leave}." if leaves else ".")
 
 

@@ -4,50 +4,41 @@ from __future__ import annotations
 
 import math
 
-from ..program.names import typeset, words
-from .dot import SIGNS, VANISHING, spoken
-from .model import Drawing, Node
+from ..program.names import span, typeset, words
+from .dot import VANISHING
+from .model import Card, Drawing
 from .theme import THEMES
 
 CLASSES = ("product", "arithmetic", "activation", "reduction", "shape", "parameter", "input")
+TONES = ("wrong", "doubt")  # of verdicts
+ENTITIES = {
+    "#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;",
+}  # fmt: skip
 
 
-def escape(text: str) -> str:
-    """Mermaid's own entities; "#" first, because they begin with it."""
-    for sign, entity in (
-        ("#", "#35;"), ("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"),
-        ("`", "#96;"),
-    ):  # fmt: skip
-        text = text.replace(sign, entity)
-    return "".join(c if c.isprintable() else " " for c in text)
+def entities(text: str) -> str:
+    """Mermaid's own entities, for letters that it, HTML or Markdown takes for signs."""
+    return "".join(ENTITIES.get(c, c if c.isprintable() else " ") for c in text)
 
 
 def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str:
     """The flowchart, with the same cards, clusters and gradients as the DOT text."""
     colour = THEMES[theme]
-    lines = [f"flowchart {direction}"]
-    held: dict[str, list[Node]] = {}
-    for node in drawing.nodes:
-        held.setdefault(node.path, []).append(node)
-    lines += inside(drawing, held, "", 1)
+    lines = [f"flowchart {direction}", *inside(drawing, "", 1)]
     dashed, red = [], []
     for i, e in enumerate(drawing.edges):
         line = "-->" if e.tracked else "-.->"
-        label = f'|"{escape(typeset(spoken(e)))}"|' if e.grads else ""
+        label = f'|"{entities(typeset(span(e.grads)))}"|' if e.grads else ""
         lines.append(f"  {e.source} {line}{label} {e.target}")
         if not all(map(math.isfinite, e.grads)):
             red.append(str(i))
         elif e.grads and max(map(abs, e.grads)) < VANISHING:
             dashed.append(str(i))
-    for name in CLASSES:
-        keys = [n.key for n in drawing.nodes if name in (n.family, n.kind)]
+    for name in (*CLASSES, *TONES):
+        keys = [n.key for n in drawing.nodes if name in (n.family, n.kind, n.tone)]
         if keys:
-            frame = f"fill:{colour[f'{name} ground']},stroke:{colour[name]},color:{colour['ink']}"
-            lines += [f"  classDef {name} {frame}", f"  class {','.join(keys)} {name}"]
-    for name in ("wrong", "doubt"):
-        keys = [n.key for n in drawing.nodes if n.verdict and SIGNS[n.verdict][1] == name]
-        if keys:
-            frame = f"fill:{colour[f'{name} ground']},stroke:{colour[name]},stroke-width:3px"
+            rest = "stroke-width:3px" if name in TONES else f"color:{colour['ink']}"
+            frame = f"fill:{colour[f'{name} ground']},stroke:{colour[name]},{rest}"
             lines += [f"  classDef {name} {frame}", f"  class {','.join(keys)} {name}"]
     if dashed:
         lines.append(f"  linkStyle {','.join(dashed)} stroke-dasharray:4,stroke:{colour['faint']}")
@@ -56,18 +47,18 @@ def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str
     return "\n".join(lines) + "\n"
 
 
-def inside(drawing: Drawing, held: dict[str, list[Node]], path: str, level: int) -> list[str]:
+def inside(drawing: Drawing, path: str, level: int) -> list[str]:
     indent = "  " * level
-    lines = [f"{indent}{card(n, drawing)}" for n in held.get(path, ())]
+    lines = [f"{indent}{card(n, drawing)}" for n in drawing.held.get(path, ())]
     for i, (inner, (name, what)) in enumerate(drawing.modules.items(), 1):
         if inner.rpartition(".")[0] == path:
-            title = escape(words(f"{name}  {what}".strip()))
+            title = entities(words(f"{name}  {what}".strip()))
             lines.append(f'{indent}subgraph module{i}["{title}"]')
-            lines += [*inside(drawing, held, inner, level + 1), f"{indent}end"]
+            lines += [*inside(drawing, inner, level + 1), f"{indent}end"]
     return lines
 
 
-def card(node: Node, drawing: Drawing) -> str:
+def card(node: Card, drawing: Drawing) -> str:
     facts = [" ".join(part for part in (node.title, node.value or node.shape) if part)]
     if drawing.view != "backward" and node.forward:
         facts.append(typeset(node.forward))
@@ -78,6 +69,6 @@ def card(node: Node, drawing: Drawing) -> str:
     if node.alarm:
         facts.append(f"● {node.alarm}")
     if node.verdict:
-        facts.append(f"{SIGNS[node.verdict][0]} {'; '.join([node.verdict, *node.mistakes])}")
+        facts.append(f"{node.sign} {'; '.join([node.verdict, *node.mistakes])}")
     opening, closing = ("([", "])") if node.kind == "result" else ("[", "]")
-    return f'{node.key}{opening}"{"<br/>".join(map(escape, facts))}"{closing}'
+    return f'{node.key}{opening}"{"<br/>".join(map(entities, facts))}"{closing}'

@@ -1,4 +1,4 @@
-"""The model of a drawing: what every writer (DOT, text, Mermaid, the film) puts on paper.
+"""The model of a drawing: what DOT, text, Mermaid and the film put on paper.
 
 It holds words and numbers, no tensors: a drawing does not keep the memory of the tape. Nodes are
 numbered in tape order, so the same computation gives the same drawing.
@@ -7,16 +7,18 @@ numbered in tape order, so the same computation gives the same drawing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
-from .frames import Frame
+from ..origin import Place
+from .facts import Facts
 
-__all__ = ["Drawing", "Edge", "Box", "Node", "order"]
+__all__ = ["Arrow", "Box", "Card", "Drawing", "Gift", "Panel", "order"]
 
 
 @dataclass
-class Node:
-    """One card. `kind` is op, parameter, input, result, module, hidden or note."""
+class Card:
+    """A node of the drawing. `kind` is op, parameter, input, result, module, hidden or note."""
 
     key: str
     kind: str
@@ -36,12 +38,14 @@ class Node:
     step: int = 0  # when the backward pass comes to it, from 1; 0: never
     times: int = 1  # the operations that it stands for, in equal modules
     verdict: str = ""  # of `compare`, about the gradient of this tensor
+    sign: str = ""  # of the verdict
+    tone: str = ""  # the name of its colour
     mistakes: list[str] = field(default_factory=list)  # what explains a wrong gradient
 
 
 @dataclass
-class Edge:
-    """Data from `source` to `target`; `grads` are the gradients that come back along it.
+class Arrow:
+    """An edge of the drawing: data from `source` to `target`, and gradients back, `grads`.
 
     A gradient is its norm, or the signed number itself if it is a single number (`signed`). An
     edge that stands for several, because one of its ends is folded, has several.
@@ -63,18 +67,61 @@ class Box(NamedTuple):
 
 
 @dataclass
+class Gift:
+    """A gradient on its way from one card to another; `name` is what it is a gradient of."""
+
+    name: str
+    key: str
+    facts: Facts | None
+    formula: str = ""
+
+
+@dataclass
+class Panel:
+    """The numbers of one card. `arrays` are what its formulas name, the card's own one last."""
+
+    arrays: dict[str, Facts] = field(default_factory=dict)
+    total: Facts | None = None  # the gradient that arrives
+    parts: list[Gift] = field(default_factory=list)  # what it is the sum of
+    leaving: list[Gift] = field(default_factory=list)
+    place: Place | None = None
+    line: str = ""  # the text of that line
+    times: int = 1  # tensors that the card stands for; the numbers are those of the first
+
+
+@dataclass
 class Drawing:
     """All that there is to draw."""
 
     title: str
     facts: list[str]
     view: str
-    nodes: list[Node] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
+    nodes: list[Card] = field(default_factory=list)
+    edges: list[Arrow] = field(default_factory=list)
     modules: dict[str, Box] = field(default_factory=dict)  # by their paths
     notes: list[str] = field(default_factory=list)
-    frames: dict[str, Frame] = field(default_factory=dict)  # what the film tells, by card
+    panels: dict[str, Panel] = field(default_factory=dict)  # what the film tells, by card
     judgement: str = ""  # the sentence that a comparison ends with
+
+    @cached_property
+    def into(self) -> dict[str, list[Arrow]]:
+        """The arrows that lead to every card, by its key."""
+        into: dict[str, list[Arrow]] = {node.key: [] for node in self.nodes}
+        for arrow in self.edges:
+            into[arrow.target].append(arrow)
+        return into
+
+    @cached_property
+    def held(self) -> dict[str, list[Card]]:
+        """The cards that stand in every module itself."""
+        held: dict[str, list[Card]] = {}
+        for node in self.nodes:
+            held.setdefault(node.path, []).append(node)
+        return held
+
+    @cached_property
+    def by_key(self) -> dict[str, Card]:
+        return {node.key: node for node in self.nodes}
 
 
 def order(key: str) -> tuple[int, int, str]:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any, NamedTuple
 
 from ..engine.tensor import Tensor
 from ..origin import calls
+from .read import Reading
 
-if TYPE_CHECKING:
-    from .read import Reader
-
-__all__ = ["Modules", "common", "module_of", "paths_of", "spoken_path"]
-
+__all__ = ["Modules", "common_path", "spoken_path"]
 
 CALL = re.compile(r"#(\d+)$")  # what the second and later calls add to a path
 
 
-class Call:
-    """A call of a module, and the frame that it gets when an operation is found in it.
+class Call(NamedTuple):
+    """A call of a module: the serial numbers given out before and after, the module and its type.
 
     `module` is None if it lives no more, as one made for the call, `nn.MSELoss()(y, t)`.
     """
 
-    __slots__ = ("start", "end", "module", "kind", "frame")
-
-    def __init__(self, start: int, end: int, module: Any, kind: str) -> None:
-        self.start, self.end, self.module, self.kind = start, end, module, kind
-        self.frame: str | None = None
+    start: int
+    end: int
+    module: Any
+    kind: str
 
 
 class Modules:
@@ -38,28 +36,43 @@ class Modules:
     are found by their calls and named after their type.
     """
 
-    def __init__(self, model: Any, ops: list[Tensor]) -> None:
-        self.calls = calls_around(ops)
-        outer = [c.module for c in outermost(self.calls, ops) if c.module is not None]
+    def __init__(self, read: Reading, model: Any) -> None:
+        self.calls = calls_around(read.ops)
+        outer = [c.module for c in outermost(self.calls, read.ops) if c.module is not None]
         if model is None:
             found = {id(m): m for m in outer if any(True for _ in m.parameters())}
             model = next(iter(found.values())) if len(found) == 1 else None
         self.model = model
         self.parameters: dict[int, str] = {}
         self.buffers: dict[int, str] = {}
-        self.paths: dict[int, str] = {}
+        self.names: dict[int, str] = {}
         self.at: dict[str, Any] = {}
         if model is not None:
             self.add("", model)
         taken: set[str] = set()
         for module in outer:
-            if id(module) not in self.paths:
+            if id(module) not in self.names:
                 kind = type(module).__name__
-                n = 1
-                while (prefix := kind if n == 1 else f"{kind}{n}") in taken or prefix in self.at:
-                    n += 1
-                taken.add(prefix)
-                self.add(prefix, module)
+                names = (kind if n == 1 else f"{kind}{n}" for n in count(1))
+                name = next(n for n in names if n not in taken and n not in self.at)
+                taken.add(name)
+                self.add(name, module)
+        self.paths = self.frames(read)
+
+    def frames(self, read: Reading) -> dict[int, str]:
+        """The frame of every tensor that is drawn: that of the innermost module it was computed in.
+
+        Where the calls are not known, as for models that are not Modules, an operation belongs to
+        the module of the parameters that it uses; one that uses none to what the modules before and
+        after it have in common.
+        """
+        paths = by_parameters(read, self) if self.uncalled() else {}
+        paths |= {serial: path for serial, path in by_calls(read, self).items() if path}
+        for t in read.tape.nodes:
+            if t.op is None and self.path(t):  # a parameter stands where it is used
+                used = [paths.get(c.serial, "") for c in read.consumers.get(t.serial, ())]
+                paths[t.serial] = common_path(used or [""])
+        return paths
 
     def add(self, prefix: str, root: Any) -> None:
         """Take in what a module holds; all that is asked of it is `named_parameters()`."""
@@ -69,7 +82,7 @@ class Modules:
         for name, b in getattr(root, "named_buffers", lambda **kw: ())(**options):
             self.buffers.setdefault(id(b), name)
         for path, module in getattr(root, "named_modules", lambda **kw: ())(**options):
-            self.paths.setdefault(id(module), path)
+            self.names.setdefault(id(module), path)
             self.at.setdefault(path, module)
 
     def uncalled(self) -> bool:
@@ -78,9 +91,13 @@ class Modules:
         parts = {id(module) for _, module in named_modules()}
         return self.model is not None and parts.isdisjoint(id(c.module) for c in self.calls)
 
-    def label(self, t: Tensor) -> str:
+    def path(self, t: Tensor) -> str:
         """The dotted path of a parameter or buffer; "" for others."""
         return self.parameters.get(id(t)) or self.buffers.get(id(t)) or ""
+
+    def label(self, t: Tensor) -> str:
+        """The dotted path of a parameter or buffer, else the tensor's own name."""
+        return self.path(t) or t.name
 
     def part(self, frame: str) -> Any:
         """The module that a frame is drawn for; None if it cannot be found."""
@@ -146,105 +163,86 @@ def outermost(found: list[Call], ops: list[Tensor]) -> list[Call]:
     return outer
 
 
-def paths_of(read: Reader) -> dict[int, str]:
-    """The frame of every tensor that is drawn: that of the innermost module it was computed in.
-
-    Where the calls are not known, as for models that are not Modules, an operation belongs to the
-    module of the parameters that it uses; one that uses none to what the modules before and after
-    it have in common.
-    """
-    paths = by_parameters(read) if read.modules.uncalled() else {}
-    paths |= {serial: path for serial, path in by_calls(read).items() if path}
-    for t in read.tape:
-        if t.op is None and read.modules.label(t):  # a parameter stands where it is used
-            used = [paths.get(c.serial, "") for c in read.consumers.get(t.serial, ())]
-            paths[t.serial] = common(used or [""])
-    return paths
-
-
-def by_calls(read: Reader) -> dict[int, str]:
+def by_calls(read: Reading, modules: Modules) -> dict[int, str]:
     """Paths from the serial numbers that were given out while modules were called.
 
     A module that is called again gets a frame of its own, "path#2"; calls without an operation of
     this tape do not count.
     """
     paths: dict[int, str] = {}
-    times: dict[str, int] = {}
+    times: Counter[str] = Counter()
     inside: list[Call] = []
-    waiting = iter(read.modules.calls)
-    coming = next(waiting, None)
+    frames: dict[int, str] = {}  # of a call, by identity, once an operation is found in it
+    waiting = deque(modules.calls)
     for t in read.ops:
-        while coming is not None and coming.start < t.serial:
-            while inside and inside[-1].end < coming.start:
-                inside.pop()
-            inside.append(coming)
-            coming = next(waiting, None)
-        while inside and inside[-1].end < t.serial:
-            inside.pop()
+        while waiting and waiting[0].start < t.serial:
+            inside = [call for call in inside if call.end >= waiting[0].start]
+            inside.append(waiting.popleft())
+        inside = [call for call in inside if call.end >= t.serial]
         frame, outer = "", ""
         for call in inside:
-            path = read.modules.paths.get(id(call.module))
-            if call.frame is None:
+            path = modules.names.get(id(call.module))
+            if id(call) not in frames:
                 name = path if path is not None else f"{frame}.{call.kind}".lstrip(".")
                 if path and frame and path.startswith(f"{outer}."):
                     name = f"{frame}.{path[len(outer) + 1 :]}"
                 if name:
-                    times[name] = times.get(name, 0) + 1
+                    times[name] += 1
                     name += f"#{times[name]}" * (times[name] > 1)
-                call.frame = name or frame
-            frame, outer = call.frame, path or outer
+                frames[id(call)] = name or frame
+            frame, outer = frames[id(call)], path or outer
         paths[t.serial] = frame
     return paths
 
 
-def by_parameters(read: Reader) -> dict[int, str]:
+def by_parameters(read: Reading, modules: Modules) -> dict[int, str]:
     """Paths from the parameters that operations use."""
-    own: dict[int, str | None] = {}
-    pure: set[int] = set()  # parameters, and what is computed from parameters alone
-    above: dict[int, str] = {}
-    for t in read.tape:
-        if t.op is None:
-            own[t.serial] = module_of(read.label(t))
-            if "." in read.label(t):
-                pure.add(t.serial)
+    own = owners(read, modules)
+    above = carried(own, read.ops, lambda t: [u.source for u in read.uses[t.serial] if u], max)
+    below = carried(own, read.ops[::-1], lambda t: read.consumers.get(t.serial, []), min)
+    between = {s: common_path([above[s], below[s]]) for s in above if s in below and s not in own}
+    return own | between
+
+
+def owners(read: Reading, modules: Modules) -> dict[int, str]:
+    """The path of every operation that uses parameters: what their modules have in common."""
+    paths: dict[int, str] = {}  # also of parameters, and of what is computed from them alone
+    for t in read.tape.nodes:
+        label = modules.label(t)
+        if t.op is None and "." in label:
+            paths[t.serial] = label.rpartition(".")[0]
+    own: dict[int, str] = {}
     for t in read.ops:
-        sources = [u.source for u in read.uses[t.serial] if u is not None]
-        mine = [s for s in sources if s.serial in pure]
-        own[t.serial] = common(own[s.serial] or "" for s in mine) if mine else None
-        if mine and len(mine) == len(sources):
-            pure.add(t.serial)
-        before_it = [s for s in sources if s.serial in above]
+        sources = [u.source.serial for u in read.uses[t.serial] if u is not None]
+        mine = [paths[s] for s in sources if s in paths]
         if mine:
-            above[t.serial] = own[t.serial] or ""
-        elif before_it:
-            above[t.serial] = above[max(before_it, key=lambda s: s.serial).serial]
-    below: dict[int, str] = {}
+            own[t.serial] = common_path(mine)
+            if len(mine) == len(sources):
+                paths[t.serial] = own[t.serial]
+    return own
+
+
+def carried(
+    own: dict[int, str],
+    ops: list[Tensor],
+    neighbours: Callable[[Tensor], list[Tensor]],
+    nearest: Callable[[list[int]], int],
+) -> dict[int, str]:
+    """Paths handed on from operation to operation: its own, or that of the nearest neighbour."""
     paths: dict[int, str] = {}
-    for t in reversed(read.ops):
-        after = [c for c in read.consumers.get(t.serial, ()) if c.serial in below]
-        mine_or_none = own[t.serial]
-        if mine_or_none is not None:
-            below[t.serial] = paths[t.serial] = mine_or_none
-        elif after:
-            below[t.serial] = below[min(after, key=lambda c: c.serial).serial]
-            if t.serial in above:
-                paths[t.serial] = common([above[t.serial], below[t.serial]])
+    for t in ops:
+        known = [s.serial for s in neighbours(t) if s.serial in paths]
+        if t.serial in own:
+            paths[t.serial] = own[t.serial]
+        elif known:
+            paths[t.serial] = paths[nearest(known)]
     return paths
 
 
-def module_of(label: str) -> str:
-    """The module that a dotted name lies in.
-
-    >>> module_of("layers.0.weight")
-    'layers.0'
-    """
-    return label.rpartition(".")[0]
-
-
-def common(paths: Iterable[str]) -> str:
+def common_path(paths: Iterable[str]) -> str:
     """The longest dotted path that all of them start with.
 
-    >>> common(["layers.0.fc1", "layers.0.fc2"])
+    >>> common_path(["layers.0.fc1", "layers.0.fc2"])
     'layers.0'
     """
     first, *rest = [p.split(".") if p else [] for p in paths]

@@ -1,124 +1,80 @@
-"""Reading the tape of a result for a drawing: inputs, gradients, names and modules, once."""
+"""Reading the tape of a result for a drawing: what used what, and the gradient along every edge."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engine.modes import no_grad
-from ..engine.tape import before, pull, walk
+from ..engine.rules import ops
+from ..engine.tape import walk
 from ..engine.tensor import Tensor
-from .frames import Facts, size_of
-from .modules import Modules, paths_of
+from ..engine.versions import check_versions
+from ..program.chain import Edge, Tape, numbers, recorded_inputs, reverse
+from .facts import Facts, size_of
 
-__all__ = ["Reader", "Use"]
+__all__ = ["Gradients", "Reading", "Use"]
+
+Place = tuple[int, int]  # the serial number of an operation, and which of its inputs
 
 
-@dataclass
-class Use:
-    """Input `i` of an operation: the tensor that is drawn for it, and the gradient it gets back.
+class Use(NamedTuple):
+    """An input of an operation: the tensor that is drawn for it.
 
-    `mark` is what the formula writes after its name: ".mT" where a transposed leaf is drawn as
-    the leaf; `through` is the serial number of the input itself.
+    `mark` is what the formula writes after its name: ".mT" where a transposed leaf is drawn as the
+    leaf.
     """
 
     source: Tensor
-    through: int
     mark: str
     tracked: bool
-    grad: Facts | None
 
 
-def inputs(node: Tensor) -> list[Tensor | None]:
-    """The inputs of a node as they were when it was computed; none if its record was released."""
-    return [p if p is None else before(p, node.serial) for p in node.parents or ()]
+class Reading:
+    """The tape of `root`: the operations that are drawn, what each of them used, and what used it."""
 
-
-class Gradients:
-    """What a backward pass from `root` would send along every edge and into every tensor."""
-
-    def __init__(self, root: Tensor, tape: list[Tensor], wanted: bool) -> None:
-        self.along: dict[tuple[int, int], list[Facts]] = {}
-        self.totals: dict[int, Facts] = {}
-        self.several: set[int] = set()  # what gets its gradient in parts
-        self.into: dict[int, float] = {}  # the sizes of the totals
-        self.error = ""
-        self.root, self.whole = root, {t for t in tape if t.parents is not None}
-        if not (wanted and root.requires_grad and root.parents):
-            return
-        try:
-            leaves = self.pull(self.watch)
-        except RuntimeError as error:  # an input was changed in place: the error says which
-            self.error = str(error)
-            self.totals.clear()  # parts of them may not have come
-        else:
-            for leaf, g in leaves.items():
-                self.arrive(leaf.serial, g)
-        self.into = {serial: facts.size for serial, facts in self.totals.items()}
-
-    def pull(self, watch: Callable[[Tensor, Tensor, Any, Any], None]) -> dict[Tensor, Any]:
-        """The gradients of the leaves; `watch` sees those of every edge."""
-        seeds = [(self.root, np.ones(self.root.shape, self.root.dtype))]
-        with no_grad(), np.errstate(all="ignore"):
-            return pull(seeds, keep=True, wanted=self.whole, watch=watch, hooks=False)
-
-    def sums(
-        self, keys: dict[tuple[int, int], tuple[str, int]], turned: set[int]
-    ) -> dict[tuple[str, int], float]:
-        """The sizes of sums of gradients: those of the edges that have the same key. Those into
-        `turned` are added as transposes.
-
-        A pass of its own, as the arrays of all edges would not fit into memory at once.
-        """
-        found: dict[tuple[str, int], Any] = {}
-
-        def add(node: Tensor, source: Tensor, arrived: Any, g: Any) -> None:
-            key = keys.get((node.serial, source.serial))
-            if key is not None:
-                part = g.mT if source.serial in turned else g
-                found[key] = found[key] + part if key in found else np.array(part)
-
-        if keys:
-            self.pull(add)
-        return {key: size_of(np.asarray(g)) for key, g in found.items()}
-
-    def watch(self, node: Tensor, source: Tensor, arrived: Any, g: Any) -> None:
-        self.arrive(node.serial, arrived)
-        facts = Facts(np.asarray(g))
-        self.along.setdefault((node.serial, source.serial), []).append(facts)
-        if self.totals.setdefault(source.serial, facts) is not facts:
-            self.several.add(source.serial)
-
-    def arrive(self, serial: int, total: Any) -> None:
-        """Note the whole gradient of a tensor, unless it is the one part that is known."""
-        if serial in self.several or serial not in self.totals:
-            self.several.discard(serial)
-            self.totals[serial] = Facts(np.asarray(total))
-
-
-class Reader:
-    """What a drawing needs to know about the tape of `root`."""
-
-    def __init__(self, root: Tensor, model: Any, grads: bool) -> None:
+    def __init__(self, root: Tensor) -> None:
         self.root = root
-        self.tape: list[Tensor] = list(walk(root, released=lambda node: ()))[::-1]
-        self.place = {t.serial: i for i, t in enumerate(self.tape, 1)}
-        self.gradients = Gradients(root, self.tape, wanted=grads)
-        self.uses = self.read_uses()
-        self.ops = [t for t in self.tape if t.serial in self.uses]
+        nodes = list(walk(root, released=lambda node: ()))[::-1]
+        self.tape = Tape(
+            nodes=nodes, inputs=lambda t: [] if t.sources is None else recorded_inputs(t)
+        )
+        if any(t.sources is None for t in nodes):  # nothing flows into a released record
+            for edges in self.tape.edges.values():
+                edges[:] = [edge for edge in edges if edge.p.sources is not None]
+        self.place = {t.serial: i for i, t in enumerate(nodes, 1)}
+        self.uses = self.read_uses()  # of every operation that is drawn; None for a constant
+        self.ops = [t for t in nodes if t.serial in self.uses]
         self.number = {t.serial: i for i, t in enumerate(self.ops)}
         self.consumers: dict[int, list[Tensor]] = {}
         for t in self.ops:
             for use in self.uses[t.serial]:
                 if use is not None:
                     self.consumers.setdefault(use.source.serial, []).append(t)
-        self.modules = Modules(model, self.ops)
-        self.paths = paths_of(self)
-        tracked = [t for t in self.ops if t.requires_grad]
-        self.steps = {t.serial: len(tracked) - i for i, t in enumerate(tracked)}
+
+    def read_uses(self) -> dict[int, list[Use | None]]:
+        inputs = self.tape.inputs
+        times = Counter(p.serial for found in inputs.values() for p in found if p is not None)
+        # W.mT of a leaf, used once, is no card of its own: the formula writes the transpose
+        turned = {
+            t.serial: inputs[t][0]
+            for t in self.tape.nodes
+            if t.op is ops.mT and times[t.serial] == 1 and inputs[t] and inputs[t][0].op is None
+        }
+        return {
+            t.serial: [
+                None
+                if p is None
+                else Use(p, "", p.requires_grad)
+                if p.serial not in turned
+                else Use(turned[p.serial], ".mT", p.requires_grad)
+                for p in found
+            ]
+            for t, found in inputs.items()
+            if t.op is not None and t.serial not in turned
+        }
 
     def overwritten(self, t: Tensor) -> bool:
         """Whether the values that were computed with are gone, by a change in place since."""
@@ -126,39 +82,57 @@ class Reader:
         since = users[0].serial if t.op is None and users else t.serial
         return t.version is not None and t.version[0] > since
 
-    def label(self, t: Tensor) -> str:
-        """The dotted path of a parameter or buffer, else the tensor's own name."""
-        return self.modules.label(t) or t.name
 
-    def read_uses(self) -> dict[int, list[Use | None]]:
-        """The inputs of every operation that is drawn; None for a constant."""
-        parents = {t.serial: inputs(t) for t in self.tape if t.op is not None}
-        times: dict[int, int] = {}
-        for sources in parents.values():
-            for p in sources:
-                if p is not None:
-                    times[p.serial] = times.get(p.serial, 0) + 1
-        # W.mT of a leaf, used once, is no card of its own: the formula writes the transpose
-        turned: dict[int, Tensor] = {}
-        for t in self.tape:
-            if t.op is not None and t.op.name == "mT" and times.get(t.serial) == 1:
-                leaf = next(iter(parents[t.serial]), None)
-                if leaf is not None and leaf.op is None:
-                    turned[t.serial] = leaf
-        uses: dict[int, list[Use | None]] = {}
-        for t in self.tape:
-            if t.op is None or t.serial in turned:
-                continue
-            row = uses.setdefault(t.serial, [])
-            seen: dict[int, int] = {}
-            for p in parents[t.serial]:
-                if p is None:
-                    row.append(None)
-                    continue
-                along = self.gradients.along.get((t.serial, p.serial), [])
-                k = seen[p.serial] = seen.get(p.serial, -1) + 1
-                grad = along[k] if k < len(along) else None
-                source = turned.get(p.serial, p)
-                mark = ".mT" * (source is not p)
-                row.append(Use(source, p.serial, mark, p.requires_grad, grad))
-        return uses
+class Gradients:
+    """What a backward pass from the root would send along every edge and into every tensor.
+
+    `bundles` are edges whose gradients are told as one, by what they have in common; `sums` are the
+    sizes of those.
+    """
+
+    def __init__(self, read: Reading, bundles: dict[Place, Any], wanted: bool) -> None:
+        self.read, self.bundles = read, bundles
+        self.along: dict[Place, Facts] = {}
+        self.totals: dict[int, Facts] = {}
+        self.sums: dict[Any, float] = {}
+        self.error = ""
+        if wanted and read.root.requires_grad and read.tape.inputs[read.root]:
+            try:
+                with no_grad(), np.errstate(all="ignore"):
+                    self.backward()
+            except RuntimeError as error:  # an input was changed in place: the error says which
+                self.error = str(error)
+                self.totals.clear()  # parts of them may not have come
+        self.into = {serial: facts.size for serial, facts in self.totals.items()}
+
+    def backward(self) -> None:
+        """Send ones back from the root, and note what they become."""
+        arrived: dict[Tensor, Any] = {}
+        several: set[Tensor] = {self.read.root}  # whose whole gradient is not the one that came
+        bundled: dict[Any, Any] = {}
+
+        def send(edge: Edge, g: Any) -> None:
+            check_versions(edge.node)
+            part = numbers(edge, g)
+            p, place = edge.p, (edge.node.serial, edge.i)
+            self.along[place] = self.totals[p.serial] = Facts.of(np.asarray(part))
+            if p not in arrived:
+                arrived[p] = part
+            else:  # added at once: all parts of a weight of an RNN would not fit into memory
+                several.add(p)
+                arrived[p] = arrived[p] + part
+            if place in self.bundles:
+                use = self.read.uses[edge.node.serial][edge.i]
+                turned = part.mT if use is not None and use.mark else part
+                key = self.bundles[place]
+                bundled[key] = bundled[key] + turned if key in bundled else np.array(turned)
+
+        def total(t: Tensor, parts: list[Any]) -> Any:
+            return arrived.pop(t, parts[0])
+
+        root = self.read.root
+        seed = np.ones(root.shape, root.dtype)
+        for t, g in reverse(self.read.tape, seed, send, total):
+            if t in several:
+                self.totals[t.serial] = Facts.of(np.asarray(g))
+        self.sums = {key: size_of(np.asarray(g)) for key, g in bundled.items()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from .dot import spoken
-from .model import Drawing, Edge, Node
+from itertools import accumulate
+
+from ..program.names import span
+from .model import Card, Drawing
 
 
 def source(drawing: Drawing) -> str:
@@ -11,28 +13,19 @@ def source(drawing: Drawing) -> str:
     lines = [drawing.title, plain(", ".join(drawing.facts)), ""]
     if drawing.judgement:
         lines.insert(2, drawing.judgement)
-    into: dict[str, list[Edge]] = {}
-    for edge in drawing.edges:
-        into.setdefault(edge.target, []).append(edge)
-    nodes = {node.key: node for node in drawing.nodes}
-    shown: list[str] = []
+    shown: list[str] = []  # the modules that the card before stands in
     for node in drawing.nodes:
-        parts = node.path.split(".") if node.path else []
-        same = 0
-        while same < min(len(parts), len(shown)) and parts[same] == shown[same]:
-            same += 1
-        for i in range(same, len(parts)):
-            path = ".".join(parts[: i + 1])
-            title, what = drawing.modules[path]
-            lines.append("  " * i + f"[{title}] {what}".rstrip())
-        shown = parts
-        lines += [
-            "  " * len(parts) + line for line in entry(node, into.get(node.key, []), nodes, drawing)
-        ]
+        paths = list(accumulate(node.path.split("."), "{}.{}".format)) if node.path else []
+        for i, path in enumerate(paths):
+            if path not in shown:
+                title, what = drawing.modules[path]
+                lines.append("  " * i + f"[{title}] {what}".rstrip())
+        shown = paths
+        lines += ["  " * len(paths) + line for line in entry(node, drawing)]
     return "\n".join(lines) + "\n"
 
 
-def entry(node: Node, edges: list[Edge], nodes: dict[str, Node], drawing: Drawing) -> list[str]:
+def entry(node: Card, drawing: Drawing) -> list[str]:
     """The lines of one card."""
     if node.kind == "note":
         return [f"note: {node.title}"]
@@ -40,27 +33,31 @@ def entry(node: Node, edges: list[Edge], nodes: dict[str, Node], drawing: Drawin
     title = f"{node.symbol}: {node.title}" if named else node.title
     value = f"= {node.value}" if node.value and node.kind in ("op", "result") else node.value
     facts = (title, node.shape, *node.lines, value, node.grad, node.alarm)
-    lines = [plain("  ".join(fact for fact in facts if fact))]
+    lines = [plain("  ".join(filter(None, facts)))]
     if node.forward and drawing.view != "backward":
         lines.append(f"    forward   {node.forward}")
     if node.backward and drawing.view != "forward":
-        for i, rule in enumerate(node.backward):
-            lines.append(f"    {'backward' if i == 0 else '        '}  {rule}")
+        heads = ["backward", *[" " * 8] * len(node.backward)]
+        lines += [f"    {head}  {rule}" for head, rule in zip(heads, node.backward, strict=False)]
     if node.verdict:
-        said = "; ".join(part for part in node.mistakes if part)
+        said = "; ".join(filter(None, node.mistakes))
         lines.append(f"    compared  {node.verdict}" + f": {said}" * bool(said))
-    flows = []
-    for e in edges:
-        origin = nodes[e.source]
+    return lines + flows(node, drawing)
+
+
+def flows(node: Card, drawing: Drawing) -> list[str]:
+    """Where a card has its inputs from, and how large the gradients are that go there."""
+    arrows = drawing.into[node.key]
+    found = []
+    for arrow in arrows:
+        origin = drawing.by_key[arrow.source]
         name = origin.symbol or origin.title
-        if e.grads:
-            flows.append(f"{name} {spoken(e)}" if e.signed else f"|{name}| {spoken(e)}")
+        if arrow.grads:
+            found.append(f"{name if arrow.signed else f'|{name}|'} {span(arrow.grads)}")
         elif not node.forward:
-            flows.append(name)
-    if flows:
-        head = "gradient to" if any(e.grads for e in edges) else "from"
-        lines.append(f"    {head}  {', '.join(flows)}")
-    return lines
+            found.append(name)
+    head = "gradient to" if any(arrow.grads for arrow in arrows) else "from"
+    return [f"    {head}  {', '.join(found)}"] if found else []
 
 
 def plain(line: str) -> str:

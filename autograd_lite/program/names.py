@@ -10,20 +10,29 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.op import Op
+
 LEAF = {"weight": "W", "bias": "b", "loss": "L"}
-LETTERS = {
-    "z": "matmul einsum",
-    "a": "add sub",
-    "h": "relu leaky_relu elu softplus sigmoid tanh erf hardtanh",
-    "p": "softmax log_softmax",
-    "s": "sum mean max min var std norm logsumexp prod cumsum",
-    "v": "reshape permute mT flip expand copy cast getitem put pad concatenate stack",
-}
-LETTER = {op: letter for letter, ops in LETTERS.items() for op in ops.split()}
+LETTERS = {"product": "z", "reduction": "s", "along": "s", "view": "v", "pick": "v"}  # by kind
 
 
-class Names:
-    """Names as a textbook gives them: W and b, z for products, h for activations.
+def result_letter(op: Op | None) -> str:
+    """The letter of an operation's result: z for products, a for sums, h for activations.
+
+    >>> [result_letter(op) for op in (ops.matmul, ops.add, ops.tanh, ops.softmax, ops.exp)]
+    ['z', 'a', 'h', 'p', 'u']
+    """
+    if op is None:
+        return "u"
+    if op.activation:
+        return "h"
+    if op.name.endswith("softmax"):  # probabilities; what else runs along an axis is running sums
+        return "p"
+    return "a" if op.sign in ("+", "-") else LETTERS.get(op.kind, "u")
+
+
+class ShortNames:
+    """Names as a textbook gives them: W and b, and for results the letter of the operation.
 
     A capital is a matrix (or has more axes). A letter that occurs more than once is numbered.
     """
@@ -32,7 +41,7 @@ class Names:
         self.given: dict[int, str] = {}  # names that people chose stay as they are
         self.made: dict[int, str] = {}
 
-    def leaf(self, key: int, label: str, t: Any, use: str) -> None:
+    def leaf(self, key: int, label: str, t: Any, use: Op | None) -> None:
         """Ask for the name of an input; `use` is the operation whose second input it is."""
         last = label.rpartition(".")[2]
         letter = "t" if t.dtype.kind in "iub" else "x"
@@ -41,7 +50,7 @@ class Names:
         self.ask(key, LEAF.get(last, last), letter, t)
 
     def operation(self, key: int, t: Any) -> None:
-        self.ask(key, t.name, LETTER.get(t.op.name, "u"), t)
+        self.ask(key, t.name, result_letter(t.op), t)
 
     def result(self, key: int, label: str, t: Any) -> None:
         self.ask(key, LEAF.get(label, t.name), "y", t)
@@ -75,16 +84,18 @@ class Names:
         return settled
 
 
-def parameter_letter(use: str, ndim: int) -> str:
+def parameter_letter(use: Op | None, ndim: int) -> str:
     """The usual letter of a parameter without a name, by the operation whose second input it is; ""
     if that does not tell.
 
-    >>> parameter_letter("matmul", 2), parameter_letter("add", 1), parameter_letter("tanh", 1)
+    >>> parameter_letter(ops.matmul, 2), parameter_letter(ops.add, 1), parameter_letter(ops.tanh, 1)
     ('w', 'b', '')
     """
-    if use in ("matmul", "einsum"):
+    if use is None:
+        return ""
+    if use.kind == "product":
         return "w"
-    return "b" if use == "add" and ndim <= 1 else ""
+    return "b" if use.sign == "+" and ndim <= 1 else ""
 
 
 def is_gradient(name: str, names: Container[str]) -> bool:
@@ -140,16 +151,26 @@ def number(x: Any, digits: int = 2) -> str:
     return text
 
 
-def count(n: int) -> str:
-    """A count with its thousands apart.
+def span(numbers: list[float]) -> str:
+    """One number, or the smallest and the largest.
 
-    >>> count(101770)
-    '101 770'
+    >>> span([3.0, -1.0, 2.0]), span([0.5, 0.5001])
+    ('-1 to 3', '0.5')
     """
-    return f"{n:,}".replace(",", " ")
+    low, high = number(min(numbers)), number(max(numbers))
+    return low if low == high else f"{low} to {high}"
 
 
-SIGNS = [
+def counted(n: int, what: str) -> str:
+    """A number of things, with its thousands apart.
+
+    >>> counted(101770, "parameter"), counted(1, "operation")
+    ('101 770 parameters', '1 operation')
+    """
+    return f"{n:,} {what}{'s' * (n != 1)}".replace(",", " ")
+
+
+TYPESET = [
     (r"\.mT\b", "ᵀ"),
     (r" @ ", " · "),
     (r" \* ", " × "),
@@ -179,6 +200,6 @@ def typeset(formula: str) -> str:
     >>> typeset("dX = dZ @ W.mT * 2 ** 2 - 1e-05")
     'dX = dZ · Wᵀ × 2² − 1e-05'
     """
-    for pattern, sign in SIGNS:
+    for pattern, sign in TYPESET:
         formula = re.sub(pattern, sign, formula)
     return formula

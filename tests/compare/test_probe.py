@@ -461,11 +461,11 @@ SAID: dict[str, tuple[Any, type[Exception], str]] = {
         "inputs=((5, 3), (3, 5))"),
     ),
     "no rule": (
-        lambda: check_backward(lambda x: np.arcsin(x), np.exp),
+        lambda: check_backward(lambda x: np.spacing(x), np.exp),
         ValueError,
         ("the forward runs with no shapes that were tried. With x (5, 3) it raised TypeError: "
-        "np.arcsin: there is no derivative rule for it, so it does not take a Tensor; use "
-        "t.detach().numpy() for plain values, or add a row to the table (README). Mend that, or "
+        "np.spacing: there is no derivative rule for it, so it does not take a Tensor; use "
+        "t.detach().numpy() for plain values, or make it an Op (README). Mend that, or "
         "give shapes that fit, as in inputs=((5, 3),)"),
     ),
 }  # fmt: skip

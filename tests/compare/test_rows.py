@@ -19,6 +19,7 @@ from autograd_lite.comparison.mistakes.table import (
     Mistake,
 )
 from autograd_lite.comparison.propagation import Backward
+from autograd_lite.engine.op import table
 from autograd_lite.program.chain import Tape, stretched
 from autograd_lite.program.expr import example
 
@@ -36,13 +37,13 @@ def inputs_of(name: str) -> tuple[list[Any], dict[str, Any]]:
     """Inputs and metadata with which an operation shows its mistakes."""
     rng = np.random.default_rng(sum(map(ord, name)))
     x = rng.standard_normal((N, K))
-    _, kw = example(ops.table[name])
+    _, kw = example(table[name])
     if name == "mul":
         return [x, (rng.random((N, K)) > 0.5) / 0.5], {}
     if name == "getitem":
         return [x], {"index": np.array([0, 2, 2, 1])}
-    if ops.table[name].kind == "curve" and name not in ("clip", "hardtanh"):
-        return [domain(ops.table[name], x, kw)], kw
+    if table[name].kind == "curve" and name not in ("clip", "hardtanh"):
+        return [domain(table[name], x, kw)], kw
     if name in ("log_softmax", "softmax"):
         return [x], {"axis": 1}
     if "axis" in kw:
@@ -51,14 +52,14 @@ def inputs_of(name: str) -> tuple[list[Any], dict[str, Any]]:
         return [x], {"low": -0.5, "high": 0.5}
     if name == "matmul":
         return [x, rng.standard_normal((K, K))], {}
-    return [x, rng.standard_normal((N, K))][: len(tuple(ops.table[name].rules))], kw
+    return [x, rng.standard_normal((N, K))][: len(tuple(table[name].rules))], kw
 
 
 def built(name: str, arrays: list[Any], kw: dict[str, Any], which: int) -> SimpleNamespace:
     """A loss with the operation on its tape, and the edge into the input that is to be wrong."""
     xs = [Tensor(a, requires_grad=name == "matmul" or i == which) for i, a in enumerate(arrays)]
     xs[which].name = "x"
-    y = ops.table[name](*xs, **kw)
+    y = table[name](*xs, **kw)
     y.name = "y"
     g = np.random.default_rng(7).standard_normal(y.shape)
     if name in ("log", "log_softmax"):  # what cross-entropy gives, the targets not summing to 1
@@ -103,7 +104,7 @@ def is_wrong(row: Mistake, name: str, which: int) -> bool:
 EVERY = [*RULES, *MATMUL_RULES, *VAGUE]
 WHERE = [
     (name, i)
-    for name, op in ops.table.items()
+    for name, op in table.items()
     if op.kind in ("curve", "along", "reduction")
     or op in (ops.mul, ops.div, ops.maximum, ops.matmul, ops.getitem)  # as the table has them
     for i in range(len(inputs_of(name)[0]))

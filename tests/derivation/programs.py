@@ -225,7 +225,7 @@ def losses() -> dict[str, Callable[[Tensor], Tensor]]:
         "bce with logits": lambda x: F.binary_cross_entropy_with_logits(x, bits, pos_weight=weight),
         "gelu": lambda x: F.gelu(x).mean(),
         "normalized": lambda x: (F.normalize(x) * t).sum(),
-        "norm 3": lambda x: ag.engine.functions.norm(x, 3),
+        "norm 3": lambda x: ag.engine.rules.norm(x, 3),
         "std": lambda x: x.std(dim=0).sum() + x.var(dim=1).mean(),
         "cumprod": lambda x: x.cumprod(1).sum(),
     }

@@ -291,7 +291,7 @@ def test_an_operation_without_a_derivative():
 
 def test_an_operation_that_numpy_cannot_say():
     odd = Op("odd", lambda x: np.asarray(x, float) * 2, lambda g, y, x: g * 2)
-    odder = Op("odder", lambda x: x * 2, lambda g, y, x: np.arcsin(g))
+    odder = Op("odder", lambda x: x * 2, lambda g, y, x: np.asarray(g, float))
     with pytest.raises(RuntimeError, match="odder cannot be written in NumPy"):
         derive(odder(named("w", 3)).sum())
     with pytest.raises(RuntimeError, match="odd cannot be written in NumPy"):

@@ -8,10 +8,12 @@ import pytest
 
 import nn
 from autograd_lite import Tensor, is_grad_enabled, manual_seed, no_grad, ops, rand, randn, tensor
-from autograd_lite.engine import functions as F
+from autograd_lite.engine import rules as F
+from autograd_lite.engine.op import KINDS, Op, table
 from autograd_lite.graph import draw
-from autograd_lite.graph.fold import LIMIT
-from autograd_lite.graph.model import Node
+from autograd_lite.graph.cards import FAMILIES
+from autograd_lite.graph.collapse import LIMIT
+from autograd_lite.graph.model import Card
 from autograd_lite.graph.theme import LIGHT
 from autograd_lite.program.names import number
 
@@ -65,7 +67,7 @@ def mlp():
     return net, loss
 
 
-def card(g, title) -> Node:
+def card(g, title) -> Card:
     (node,) = [n for n in g.drawing.nodes if n.title == title]
     return node
 
@@ -135,7 +137,7 @@ def test_formulas_are_those_of_the_rules_that_are_run():
     assert card(g, "mul").backward == ["dx += du * x", "dx += du * x"]
     assert card(g, "mul").saved == ["x"]
     assert card(g, "add").backward == ["du = dy", "dx += dy"] and card(g, "add").saved == []
-    square = ops.Op("square2", lambda x: x * x, lambda g, y, x: g * 2 * x)
+    square = Op("square2", lambda x: x * x, lambda g, y, x: g * 2 * x)
     assert card(draw(square(tensor(2.0, requires_grad=True))), "square2").backward == [
         "dx = dy * 2 * x"
     ]
@@ -260,7 +262,7 @@ def test_drawing_records_nothing_and_a_drawing_holds_no_tensors():
     g = draw(y)
     with no_grad():
         assert draw(y).to_dot() == g.to_dot()
-    boxed = ops.Op("boxed", lambda x: x + 0, lambda g, y, x: inner.append(is_grad_enabled()) or g)
+    boxed = Op("boxed", lambda x: x + 0, lambda g, y, x: inner.append(is_grad_enabled()) or g)
     inner = []
     draw(boxed(x), formulas=False)
     assert inner == [False]
@@ -356,9 +358,46 @@ def test_a_rule_that_has_no_text_says_so():
             raise TypeError("arrays only")
         return g
 
-    odd = ops.Op("odd", lambda x: x + 0, rule)
+    odd = Op("odd", lambda x: x + 0, rule)
     node = card(draw(odd(tensor([1.0], requires_grad=True))), "odd")
     assert node.backward == ["no text: its rule raises TypeError on Symbols"]
+
+
+def test_the_kind_of_a_row_is_the_family_of_its_card_and_the_letter_of_its_result():
+    x = randn(2, 2, requires_grad=True)
+    for op, kw, family, symbol in [
+        (ops.exp, {}, "activation", "U"),
+        (ops.tanh, {}, "activation", "H"),
+        (ops.softmax, {"axis": 1}, "reduction", "P"),
+        (ops.cumsum, {"axis": 1}, "reduction", "S"),
+        (ops.matmul, {}, "product", "Z"),
+        (ops.sub, {}, "arithmetic", "A"),
+        (ops.logaddexp, {}, "arithmetic", "U"),
+        (ops.power, {"p": 2}, "arithmetic", "U"),
+        (ops.flip, {"axis": 1}, "shape", "V"),
+    ]:
+        node = draw(op(*[x] * len(op.rules), **kw) + 1).drawing.nodes[1]
+        assert (node.family, node.symbol) == (family, symbol), op
+    assert {op.kind for op in table.values()} <= set(FAMILIES) == set(KINDS)
+
+
+def test_an_operation_of_a_user_has_a_family_and_a_letter_without_being_named():
+    def drawn(op, *inputs):
+        node = draw(op(*inputs) * 2).drawing.nodes[len(inputs)]
+        return node.family, node.symbol, node.forward, node.backward
+
+    x, w = Tensor([1.0], True, name="x"), Tensor([2.0], True, name="w")
+    cbrt = Op("cbrt", np.cbrt, lambda g, y, x: g / (3 * y * y))
+    assert drawn(cbrt, x) == ("activation", "u", "u = cbrt(x)", ["dx = du / (3 * u * u)"])
+    two_rules = lambda g, y, a, b: g * b, lambda g, y, a, b: g * a
+    dots = Op("dots", lambda a, b: a * b, *two_rules, kind="product")
+    assert drawn(dots, x, w) == ("product", "z", "z = x * w", ["dx = dz * w", "dw = dz * x"])
+    swish = Op("swish", lambda x: x * np.tanh(x), lambda g, y, x: g, activation=True)
+    assert drawn(swish, x)[:2] == ("activation", "h")
+    cube = Op("cube", lambda x: x * x * x, lambda g, y, x: g * 3 * x * x)
+    assert drawn(cube, x)[:2] == ("activation", "u")
+    mixed = Op("mixed", lambda a, b: a * b, *two_rules)
+    assert drawn(mixed, x, w)[:2] == ("arithmetic", "u")
 
 
 def test_nan_infinite_and_vanishing_gradients_show():
@@ -521,7 +560,7 @@ def test_two_constants_of_one_shape_have_two_names():
     mask, other = np.array([True, False, True]), np.array([7.0, 8.0, 9.0], "float32")
     g = draw(F.where(mask, x, other))
     assert card(g, "where").forward == "y = where(const3, x, const3_2)"
-    arrays = g.drawing.frames[card(g, "where").key].arrays
+    arrays = g.drawing.panels[card(g, "where").key].arrays
     assert arrays["const3"].values.tolist() == mask.tolist()
     assert arrays["const3_2"].values.tolist() == other.tolist()
     twice = draw((x * other + other).sum())
@@ -550,7 +589,7 @@ def test_values_that_were_overwritten_are_not_told():
     g = draw(y)
     assert card(g, "mul").value == "" and card(g, "add").value == "7"
     assert card(g, "mul").lines == ["changed in place since: the values are gone"]
-    arrays = g.drawing.frames[card(g, "mul").key].arrays
+    arrays = g.drawing.panels[card(g, "mul").key].arrays
     assert arrays["u"].values is None and arrays["u"].statistics() == {}
     assert arrays["x"].values == 3.0
     z = x + 1

@@ -11,7 +11,7 @@ from autograd_lite.graph import draw, film
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.theme import DARK, LIGHT
 from tests.graph.films import EVIL, card_of, network, reused, story_of
-from tests.helpers import open_chromium
+from tests.helpers import open_chromium, until
 
 
 @pytest.fixture(scope="module")
@@ -208,9 +208,7 @@ def test_play_and_pause(screen):
     play = screen.one('[data-go="play"]')
     play.click()
     assert play.get_attribute("aria-label") == "Pause"
-    deadline = time.monotonic() + 10
-    while screen.step() < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: screen.step() >= 2)
     play.click()
     there = screen.step()
     assert there >= 2 and play.get_attribute("aria-label") == "Play"
@@ -238,9 +236,7 @@ def test_playing_ends_at_the_end_and_begins_again(screen):
     screen.go("last")
     screen.go("back")
     screen.go("play")
-    deadline = time.monotonic() + 10
-    while screen.step() < last and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: screen.step() >= last)
     assert screen.step() == last
     assert screen.one('[data-go="play"]').get_attribute("aria-label") == "Play"
     screen.go("play")

@@ -23,7 +23,8 @@ from autograd_lite import (
     zeros,
 )
 from autograd_lite.graph import draw
-from autograd_lite.graph.fold import REPEATS
+from autograd_lite.graph.collapse import REPEATS
+from tests.helpers import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +147,7 @@ def test_modules_called_at_once_in_two_threads_keep_their_frames():
     class Waits(nn.Module):
         def forward(self, x):
             ready.set()
-            assert go.wait(10)
+            assert go.wait(PATIENCE)
             return x * 1
 
     thread = threading.Thread(target=lambda: nn.Sequential(Waits(), other)(rand(1, 3)))
@@ -154,7 +155,7 @@ def test_modules_called_at_once_in_two_threads_keep_their_frames():
     class Meanwhile(nn.Module):
         def forward(self, x):
             thread.start()
-            assert ready.wait(10)
+            assert ready.wait(PATIENCE)
             return x
 
     try:
@@ -502,5 +503,5 @@ def test_a_folded_card_sends_one_gradient_to_a_weight_that_it_uses_transposed():
 
 def test_a_model_that_is_drawn_keeps_the_lines_that_made_it():
     g = draw(nn.Linear(2, 1), np.ones((1, 2)))
-    places = {g.drawing.frames[n.key].place for n in g.drawing.nodes if n.kind == "op"}
+    places = {g.drawing.panels[n.key].place for n in g.drawing.nodes if n.kind == "op"}
     assert None not in places and {p.file for p in places} == {__file__}

@@ -10,9 +10,7 @@ from autograd_lite import manual_seed, rand, tensor
 from autograd_lite.comparison import Diagnosis, compare
 from autograd_lite.comparison.answers.report import COLOURS
 from autograd_lite.graph import draw
-from autograd_lite.graph.cards import VERDICTS
-from autograd_lite.graph.dot import SIGNS
-from autograd_lite.graph.theme import DARK, LIGHT
+from autograd_lite.graph.theme import DARK, LIGHT, VERDICTS
 
 EXACT = Diagnosis("mean-for-sum", "yours × 4 is autodiff's: mean for sum", True)
 GUESS = Diagnosis("sign", "the sign & <b>more</b>", False, 1)
@@ -34,9 +32,9 @@ def card(g, title):
 
 
 def test_every_verdict_has_a_sign_a_colour_and_a_rank():
-    assert set(SIGNS) == set(VERDICTS) == set(COLOURS)
-    assert len({(sign, verdict) for verdict, (sign, _) in SIGNS.items()}) == 6
-    for _, tone in SIGNS.values():
+    assert set(VERDICTS) == set(COLOURS)
+    assert len({(sign, verdict) for verdict, (sign, _) in VERDICTS.items()}) == 6
+    for _, tone in VERDICTS.values():
         assert tone in LIGHT and tone in DARK
 
 

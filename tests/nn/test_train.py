@@ -21,6 +21,7 @@ from nn.data import DataLoader, TensorDataset
 from nn.optim import SGD, Adam
 from nn.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
 from nn.train import History, accuracy, evaluate, fit
+from tests.helpers import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
@@ -391,7 +392,7 @@ def script(before: str = "", more: str = "") -> list[str]:
 
 def in_a_pipe(**kw: str) -> tuple[int, str, str]:
     done = subprocess.run(
-        script(**kw), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        script(**kw), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     return done.returncode, done.stdout.strip(), done.stderr
 
@@ -412,7 +413,7 @@ def on_a_terminal(**kw: str) -> tuple[int, str, str]:
             pass
         os.close(control)
         assert process.stdout is not None
-        return process.wait(60), process.stdout.read().strip(), shown.decode()
+        return process.wait(PATIENCE), process.stdout.read().strip(), shown.decode()
 
 
 NO_TQDM = "sys.modules['tqdm'] = None"

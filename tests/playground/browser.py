@@ -1,7 +1,6 @@
 """The playground in a browser, as one clicks through it."""
 
-import time
-
+from tests.helpers import until
 from tests.playground.shared import TOKEN
 
 
@@ -24,13 +23,9 @@ class Page:
         self.until(lambda: self.js("return document.body.dataset.ready") == "true")
         return self
 
-    def until(self, condition, seconds=20):
+    def until(self, condition):
         """Wait for something that takes time; its value."""
-        end = time.monotonic() + seconds
-        while not (value := condition()):
-            assert time.monotonic() < end, "it did not come"
-            time.sleep(0.03)
-        return value
+        return until(condition)
 
     def one(self, selector):
         return self.driver.find_element("css selector", selector)

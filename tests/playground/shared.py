@@ -4,10 +4,11 @@ from pathlib import Path
 
 from examples.playground.sandbox import Limits
 from examples.playground.training import Form
+from tests.helpers import PATIENCE
 
 TOKEN = "the-token-of-this-start"
 CODE = "the-code-that-is-used-once"
-LIMITS = Limits(seconds=1, wall=8)  # a slow machine has 8 seconds for what takes .1
+LIMITS = Limits(seconds=1, wall=PATIENCE)
 FIRST = {name: str(value) for name, value in vars(Form()).items()}
 LONG = {"epochs": "20000", "samples": "1000", "units": "64", "layers": "2"}
 

@@ -20,6 +20,7 @@ import pytest
 pytest.importorskip("flask", reason="needs flask")
 
 from examples.playground.__main__ import main
+from tests.helpers import PATIENCE, until
 from tests.playground.shared import FIRST, LONG, alive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ def test_the_program_listens_to_this_machine_alone():
                 assert b" 403 " in wire.recv(100)
             program.send_signal(2)
             assert "ended" in program.stdout.read()
-            assert program.wait(10) == 0
+            assert program.wait(PATIENCE) == 0
         finally:
             program.kill()
 
@@ -56,13 +57,13 @@ class Browser:
     def __init__(self, address):
         self.base = address.partition("/?")[0]
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        self.opener.open(address, timeout=10).close()
+        self.opener.open(address, timeout=PATIENCE).close()
 
     def post(self, path, body):
         headers = {"Origin": self.base, "Content-Type": "application/json"}
         content = json.dumps(body).encode()
         asked = urllib.request.Request(self.base + path, content, headers)
-        with self.opener.open(asked, timeout=30) as answer:
+        with self.opener.open(asked, timeout=PATIENCE) as answer:
             return json.load(answer)
 
 
@@ -94,16 +95,13 @@ def test_it_ends_in_the_middle_of_things(signals):
             code = {"layer": "tanh", "code": "import time; time.sleep(60)"}
             asking = threading.Thread(target=answerless, args=(browser, "/check", code))
             asking.start()
-            end = time.monotonic() + 10
-            while not (left := descendants(program.pid)):
-                assert time.monotonic() < end
-                time.sleep(0.05)
+            until(lambda: descendants(program.pid))
             time.sleep(0.3)
             left = descendants(program.pid)
             for one in signals:
                 program.send_signal(one)
                 time.sleep(0.02)
-            told, wrong = program.communicate(timeout=20)
+            told, wrong = program.communicate(timeout=PATIENCE)
             asking.join()
         finally:
             program.kill()
@@ -113,10 +111,7 @@ def test_it_ends_in_the_middle_of_things(signals):
     else:
         assert program.returncode == -signal.SIGTERM
     assert wrong == ""
-    end = time.monotonic() + 5
-    while any(map(alive, left)):
-        assert time.monotonic() < end, "the code outlived the program"
-        time.sleep(0.02)
+    until(lambda: not any(map(alive, left)), "the code outlived the program")
 
 
 def answerless(browser, path, body):
@@ -150,10 +145,7 @@ def test_what_others_can_read_of_the_browser_opens_nothing_afterwards(tmp_path):
     environment = os.environ | {"BROWSER": f"{sys.executable} {opener} %s"}
     with subprocess.Popen(START, cwd=ROOT, stdout=subprocess.PIPE, env=environment) as program:
         try:
-            end = time.monotonic() + 20
-            while not (seen.exists() and seen.read_text()):
-                assert time.monotonic() < end
-                time.sleep(0.05)
+            until(lambda: seen.exists() and seen.read_text())
             address = seen.read_text()
             assert "once=" in address and "token" not in address
             assert Browser(address).post("/stop", {}) == {}

@@ -17,6 +17,7 @@ import pytest
 from examples.playground import sandbox
 from examples.playground.layers import LAYERS
 from examples.playground.sandbox import Limits, judge
+from tests.helpers import PATIENCE, until
 from tests.playground.shared import LIMITS, RIGHT, alive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -263,7 +264,7 @@ def test_the_kernel_refuses_without_the_hook(tmp_path, layers, refused):
             [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False
         )
         outside.stdin.close()
-        assert outside.wait(10) == 1  # at the end of its input, by no signal
+        assert outside.wait(PATIENCE) == 1  # at the end of its input, by no signal
     if run.stderr.startswith("no "):
         pytest.skip(f"this machine has {run.stderr.strip()}")
     found = json.loads(run.stdout)
@@ -303,14 +304,12 @@ def test_it_is_said_what_holds(monkeypatch):
 
 def test_a_loop_without_an_end_is_ended():
     """A handler of the signal with which the kernel warns does not help."""
-    start = time.monotonic()
     handler = "import signal\nsignal.signal(signal.SIGXCPU, lambda *a: None)\n"
     answer = verdict(f"{handler * hasattr(signal, 'SIGXCPU')}print('begin')\nwhile True: pass")
     assert answer == {
         "error": "It was ended after 1 second of computing. Is a loop endless?",
         "printed": "begin\n",
     }
-    assert time.monotonic() - start < LIMITS.wall
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -335,20 +334,15 @@ def test_code_that_waits_does_not_outlive_the_server(how, start):
     with server:
         pid = int(server.stdout.readline())
         many = start == sandbox.START and "namespaces" in sandbox.held()
-        end = time.monotonic() + 10
-        while len(family := [pid, *children(pid)]) < 1 + many:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(lambda: len(children(pid)) >= many)
+        family = [pid, *children(pid)]
         time.sleep(0.3)  # until it waits; it ends before that as well
         if how == "ends":
             server.stdin.close()
         else:
             os.kill(server.pid, signal.SIGKILL)
-        server.wait(10)
-    end = time.monotonic() + 5
-    while any(map(alive, family)):
-        assert time.monotonic() < end, "it is still there"
-        time.sleep(0.02)
+        server.wait(PATIENCE)
+    until(lambda: not any(map(alive, family)), "it is still there")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -356,7 +350,7 @@ def test_code_that_waits_is_ended_even_out_of_its_group():
     code = "import os, time\ntry: os.setsid()\nexcept OSError: pass\ntime.sleep(60)"
     told = {}
     asking = threading.Thread(
-        target=lambda: told.update(verdict(code, limits=Limits(seconds=1, wall=1.5)))
+        target=lambda: told.update(verdict(code, limits=Limits(seconds=60, wall=1.5)))
     )
     asking.start()
     family = set()
@@ -367,10 +361,7 @@ def test_code_that_waits_is_ended_even_out_of_its_group():
         time.sleep(0.02)
     assert told["error"] == "It was ended after 1.5 seconds. Does it wait for something?"
     assert family
-    end = time.monotonic() + 2
-    while any(map(alive, family)):
-        assert time.monotonic() < end, "it is still there"
-        time.sleep(0.02)
+    until(lambda: not any(map(alive, family)), "it is still there")
 
 
 def children(pid):

@@ -329,7 +329,7 @@ def test_graphs_of_several_who_train_at_once_are_of_their_own_nets():
 
     def draw_while_training(units, client):
         client.get(f"/?token={TOKEN}")
-        client.post("/start", FIRST | {"epochs": "20000", "layers": "1", "units": units})
+        client.post("/start", FIRST | LONG | {"layers": "1", "units": units})
         while not client.get("/state").json["frames"]:
             time.sleep(0.01)
         svg = client.get("/graph.svg?run=1&frame=0").text

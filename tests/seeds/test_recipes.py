@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import mnist_folder
 
 from autograd_lite import Tensor
 from nn import datasets
+from tests.helpers import mnist_folder
 
 from . import Array, Arrays, Step, s0_univariate, s1_diabetes, s2_iris, s3_mnist, s4_columns
 from .autodiff import (

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import mnist_folder, system_example
 
 import nn
 from nn.datasets import mnist
+from tests.helpers import mnist_folder, system_example
 
 from . import s0_univariate, s3_mnist
 

@@ -15,7 +15,7 @@ NETWORK = Network((WIDTH,) * (LAYERS + 1), BATCH, "tanh", "mse_loss")
 
 def by_hand() -> Step:
     """In place where it can be, without buffers kept between steps."""
-    x, t, parameters = NETWORK.array()
+    x, t, parameters = NETWORK.data()
     *hidden, (w_last, b_last) = zip(parameters[::2], parameters[1::2], strict=True)
 
     def step() -> float:
@@ -48,7 +48,7 @@ def by_hand() -> Step:
 
 def with_buffers() -> Step:
     """The same with every array made beforehand, and the rate in the first factor."""
-    x, t, parameters = NETWORK.array()
+    x, t, parameters = NETWORK.data()
     ones = np.ones(BATCH, np.float32)
     values = [x, *(np.empty_like(x) for _ in range(LAYERS - 1))]
     y, squares, deltas = np.empty_like(t), np.empty_like(t), [np.empty_like(x) for _ in range(2)]

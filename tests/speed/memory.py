@@ -20,7 +20,7 @@ OPERATIONS = 10_000
 
 def by_hand_keeping_activations() -> Callable[[], float]:
     """The hand-written step with one array for each activation, as a reader would write it."""
-    x, t, (w1, b1, w2, b2) = NETWORK.array()
+    x, t, (w1, b1, w2, b2) = NETWORK.data()
     rows = np.arange(BATCH)
 
     def step() -> float:

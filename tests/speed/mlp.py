@@ -59,7 +59,7 @@ def builders(network: Network) -> Builders:
 
 def trainable(network: Network, library: Any, optim: Any) -> tuple[Callable[[Any, Any], Any], Any]:
     """The function that computes the loss, and the optimiser, from `nn` or `torch.nn`."""
-    *_, parameters = network.array()
+    *_, parameters = network.data()
     activation = {"relu": library.ReLU, "tanh": library.Tanh}[network.activation]
     layers = [
         m for shape in pairwise(network.widths) for m in (library.Linear(*shape), activation())
@@ -83,18 +83,18 @@ def loop(loss_of: Callable[[Any, Any], Any], optimizer: Any, x: Any, t: Any) -> 
 
 
 def eager(network: Network) -> Step:
-    x, t, _ = network.array()
+    x, t, _ = network.data()
     return loop(*trainable(network, nn, nn.optim), Tensor(x), Tensor(t))
 
 
 def compiled(network: Network) -> Step:
-    x, t, _ = network.array()
+    x, t, _ = network.data()
     loss_of, optimizer = trainable(network, nn, nn.optim)
     return loop(compile(loss_of), optimizer, Tensor(x), Tensor(t))
 
 
 def compiled_with_sgd(network: Network) -> Step:
-    x, t, _ = network.array()
+    x, t, _ = network.data()
     loss_of, optimizer = trainable(network, nn, nn.optim)
     step, inputs, targets = compile(loss_of, optimizer=optimizer), Tensor(x), Tensor(t)
     return lambda: float(step(inputs, targets).item())
@@ -103,14 +103,14 @@ def compiled_with_sgd(network: Network) -> Step:
 def pytorch(network: Network) -> Step:
     import torch
 
-    x, t, _ = network.array()
+    x, t, _ = network.data()
     return loop(*trainable(network, torch.nn, torch.optim), *map(torch.from_numpy, (x, t)))
 
 
 def torch_compile(network: Network) -> Step:
     import torch
 
-    x, t, _ = network.array()
+    x, t, _ = network.data()
     loss_of, optimizer = trainable(network, torch.nn, torch.optim)
     return loop(torch.compile(loss_of), optimizer, *map(torch.from_numpy, (x, t)))
 
@@ -129,7 +129,7 @@ def jax_jit(network: Network) -> Step:
     import jax
     import jax.numpy as jnp
 
-    x, t, arrays = network.array()
+    x, t, arrays = network.data()
     x, t, parameters = jnp.array(x), jnp.array(t), [jnp.array(a) for a in arrays]
     activation = {"relu": jax.nn.relu, "tanh": jnp.tanh}[network.activation]
 
@@ -157,7 +157,7 @@ def hips_autograd(network: Network) -> Step:
     import autograd.numpy as anp
     from autograd import value_and_grad
 
-    x, t, parameters = network.array()
+    x, t, parameters = network.data()
     rows = np.arange(len(x))
     activation = {"relu": lambda a: anp.maximum(a, 0), "tanh": anp.tanh}[network.activation]
 
@@ -184,7 +184,7 @@ def mygrad(network: Network) -> Step:
     from mygrad.nnet.losses import softmax_crossentropy
 
     mg.turn_memory_guarding_off()
-    x, t, arrays = network.array()
+    x, t, arrays = network.data()
     parameters = [mg.tensor(a) for a in arrays]
     activation = {"relu": lambda a: mg.maximum(a, 0), "tanh": mg.tanh}[network.activation]
 

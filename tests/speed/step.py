@@ -16,7 +16,7 @@ def network(batch: int, hidden: int) -> Network:
 
 def by_hand(batch: int, hidden: int) -> Step:
     """As tight as NumPy allows without buffers kept between steps: in place where it can be."""
-    x, t, (w1, b1, w2, b2) = network(batch, hidden).array()
+    x, t, (w1, b1, w2, b2) = network(batch, hidden).data()
     rows = np.arange(batch)
 
     def step() -> float:
@@ -48,7 +48,7 @@ def by_hand(batch: int, hidden: int) -> Step:
 
 def with_buffers(batch: int, hidden: int) -> Step:
     """The same with every array made beforehand, and the rate in the small factors."""
-    x, t, (w1, b1, w2, b2) = network(batch, hidden).array()
+    x, t, (w1, b1, w2, b2) = network(batch, hidden).data()
     rows, ones = np.arange(batch), np.ones(batch, np.float32)
     h, dh = (np.empty((batch, hidden), np.float32) for _ in range(2))
     p, total = np.empty((batch, 10), np.float32), np.empty((batch, 1), np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...engine import ops
 from ...engine.modes import enable_grad, like_numpy
+from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import Tape

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...engine import ops
+from ...engine.rules import ops
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from .places import is_weight

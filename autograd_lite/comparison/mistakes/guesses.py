@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine import ops
+from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import stretched

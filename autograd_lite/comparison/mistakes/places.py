@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine import ops
 from ...engine.modes import enable_grad
 from ...engine.op import Op
+from ...engine.rules import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ...program.chain import Tape

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine import ops
 from ...engine.op import Op
+from ...engine.rules import ops
 
 Wording = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
 Rule = Callable[..., Any]

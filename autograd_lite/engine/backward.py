@@ -1,0 +1,149 @@
+"""`backward()`: gradients pulled back through the record, and delivered to the leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import modes
+from .arrays import as_array, unboxed
+from .hooks import Handle
+from .methods import on_tensors
+from .modes import mode
+from .tape import Array, pull
+from .tensor import Tensor, wrap
+from .versions import changed
+
+__all__ = ["deliver", "own", "pull_in_mode", "seed_of"]
+
+
+def seed_of(t: Tensor, gradient: Any, create_graph: bool) -> Any:
+    """The gradient that a backward pass starts from: an array, or a Tensor with create_graph."""
+    if not t.requires_grad:
+        raise RuntimeError(
+            "backward(): this tensor does not require grad: nothing that it was computed from "
+            "has requires_grad=True, or it was computed inside no_grad()"
+        )
+    if gradient is None:
+        if t.array.size != 1:
+            raise RuntimeError(
+                "backward() needs a scalar, or a gradient of the same shape; "
+                f"this tensor has shape {t.shape}"
+            )
+        g = t.array.dtype.type(1) if t.array.ndim == 0 else np.ones(t.shape, t.dtype)
+    else:
+        g = as_array(gradient)
+        if g.shape != t.shape:
+            raise RuntimeError(
+                f"backward(): the gradient has shape {g.shape}, this tensor has shape {t.shape}"
+            )
+        g = g.astype(t.dtype, copy=False)
+    if not create_graph:
+        return g
+    if isinstance(gradient, Tensor) and g is gradient.array:
+        return gradient
+    return Tensor(np.asarray(g), name="seed")
+
+
+def pull_in_mode(
+    seeds: list[tuple[Tensor, Any]], keep: bool, create_graph: bool, **options: Any
+) -> dict[Tensor, Any]:
+    """`tape.pull` that records what it runs only with `create_graph`."""
+    if modes.watchers and mode.watcher is not None:
+        options["watch"] = mode.watcher.pulled
+    outer, mode.grad = mode.grad, create_graph
+    try:
+        return pull(seeds, keep=keep, boxed=create_graph, **options)
+    finally:
+        mode.grad = outer
+
+
+def own(g: Any, handed: dict[int, Array]) -> Array:
+    """`g`, or a copy if its memory is part of, or shared with, what was handed out before."""
+    if g.__class__ is not np.ndarray:  # a NumPy scalar
+        return np.asarray(g)
+    owner = g.base
+    if owner is None:
+        owner = g
+    elif owner.__class__ is not np.ndarray or owner.nbytes != g.nbytes:
+        return g.copy()
+    key = id(owner)
+    if key in handed:
+        return g.copy()
+    handed[key] = owner
+    return g
+
+
+def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
+    """Add a gradient to `leaf.grad`."""
+    grad = leaf.grad
+    if isinstance(g, Tensor):  # recorded: never changed in place
+        if grad is not None:
+            g = checked(grad, leaf) + g
+        leaf.grad = g if own(g.array, handed) is g.array else g.clone()
+    elif grad is None:
+        leaf.grad = wrap(own(g, handed))
+    elif checked(grad, leaf).requires_grad:
+        leaf.grad = grad + wrap(g)
+    else:
+        if grad.array.shape != g.shape or grad.array.dtype != g.dtype:
+            raise RuntimeError(
+                f"backward(): the grad of a leaf of shape {leaf.shape} was set to a tensor of shape "
+                f"{grad.shape} and {grad.dtype}; set it to None or to the leaf's shape and dtype"
+            )
+        grad.array += g
+        changed(grad)
+
+
+def checked(grad: Any, leaf: Tensor) -> Tensor:
+    """The `grad` that somebody has set; TypeError if it is not a Tensor."""
+    if not isinstance(grad, Tensor):
+        raise TypeError(
+            f"backward(): the grad of a leaf of shape {leaf.shape} was set to a "
+            f"{type(grad).__name__}; set it to None or to a Tensor"
+        )
+    return grad
+
+
+@on_tensors
+class Backward:
+    """`backward()` and hooks."""
+
+    def backward(
+        self: Any,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the derivative of this tensor to the `grad` of every leaf it was computed from.
+
+        `gradient` has this tensor's shape, and may be left out for one element. The record is
+        released unless `retain_graph`; with `create_graph` the gradients are recorded themselves,
+        and refer back to the leaves that hold them: only the garbage collector frees that circle,
+        so `grad(...)`, which stores nothing, is the better choice. RuntimeError if nothing requires
+        grad, for another shape, a released record, or a value that was changed in place.
+        """
+        seed = seed_of(self, gradient, create_graph)
+        keep = create_graph if retain_graph is None else retain_graph
+        handed: dict[int, Array] = {}
+        if gradient is not None:
+            own(unboxed(seed), handed)
+        for leaf, g in pull_in_mode([(self, seed)], keep, create_graph).items():
+            deliver(leaf, g, handed)
+
+    def retain_grad(self: Any) -> None:
+        """Keep the gradient of this tensor too, though it is not a leaf."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad(): this tensor does not require grad")
+        self._more().retain = True
+
+    def register_hook(self: Any, hook: Callable[[Tensor], Any]) -> Handle:
+        """Call `hook(grad)` once per backward with the total gradient of this tensor.
+
+        A tensor that it returns takes the gradient's place. RuntimeError if nothing is required.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("register_hook(): this tensor does not require grad")
+        return Handle(self._more().hooks, hook)

@@ -1,0 +1,63 @@
+"""What few tensors have: a name, hooks, a wish to keep the gradient, an earlier record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Extra", "Handle"]
+
+box: Any = None  # Tensor, put here by `tensor`, which imports this file: hooks get Tensors
+next_key = count(1).__next__
+
+
+class Extra:
+    """What few tensors have: a name, hooks, a wish to keep the gradient, where it was made, and
+    the record before an in-place change."""
+
+    __slots__ = ("name", "hooks", "retain", "origin", "previous")
+
+    def __init__(self, name: str = "", retain: bool = False, previous: Any = None) -> None:
+        self.name = name
+        self.hooks: dict[int, Callable[[Any], Any]] = {}
+        self.retain = retain
+        self.origin: Any = None
+        self.previous = previous
+
+    def arrive(self, node: Any, g: Any) -> Any:
+        """Run the hooks on the total gradient of `node`, and keep it if it was asked for."""
+        if not self.hooks and not (self.retain and node.op is not None):
+            return g
+        boxed = hasattr(g, "__op__")
+        if self.hooks:  # they get, and give, memory of their own, as they may keep it
+            t = g if boxed else box(np.array(g))
+            for hook in list(self.hooks.values()):
+                result = hook(t)
+                if result is not None:
+                    if not hasattr(result, "__op__") or result.shape != node.shape:
+                        shape = getattr(result, "shape", None)
+                        raise ValueError(
+                            f"hook: returned {type(result).__name__} of shape {shape}; "
+                            f"return None or a tensor of shape {node.shape}"
+                        )
+                    t = result
+            g = t if boxed else t.array.copy()
+        if self.retain and node.op is not None:
+            kept = g if boxed else box(np.array(g))
+            node.grad = kept if node.grad is None else node.grad + kept
+        return g
+
+
+class Handle:
+    """What `register_hook` returns; `remove()` takes the hook away."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self.hooks, self.key = hooks, next_key()
+        hooks[self.key] = hook
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        self.hooks.pop(self.key, None)

@@ -1,0 +1,18 @@
+"""The operations and what users call: each declared once, with its rules, kind and names."""
+
+from typing import TYPE_CHECKING
+
+from ..declare import public
+from ..op import ops as ops
+from . import arithmetic, curves, products, questions, reductions, shape
+
+if TYPE_CHECKING:
+    from .arithmetic import *
+    from .curves import *
+    from .products import *
+    from .questions import *
+    from .reductions import *
+    from .shape import *
+else:
+    __all__ = list(public)
+    globals().update(public)

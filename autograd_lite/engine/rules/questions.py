@@ -1,0 +1,196 @@
+"""What has no gradient: questions about values, places, rounding. Plain data come out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..axes import Axis, some_axes
+from ..declare import function
+from ..op import ops
+from ..tensor import Tensor
+from .shape import require_elements
+
+
+def array_of(x: Any) -> Any:
+    """The array of a Tensor; an array itself."""
+    return x if isinstance(x, np.ndarray) else x.array
+
+
+def plain(function: Any, x: Any, **kw: Any) -> Any:
+    """A function of NumPy on an array, a Tensor or a Symbol, without a record."""
+    return (
+        np.asarray(function(x, **kw))
+        if isinstance(x, np.ndarray)
+        else x.__plain__(function, (x,), kw)
+    )
+
+
+@function()
+def argmax(
+    x: Any,
+    axis: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """The index of the (first) largest element, of all or along an axis; it has no gradient.
+
+    >>> argmax(tensor([1.0, 5.0, 2.0])).item()
+    1
+    """
+    return _place(np.argmax, x, some_axes("argmax", x, axis, dim), keepdims or keepdim)
+
+
+@function()
+def argmin(
+    x: Any,
+    axis: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """The index of the (first) smallest element, of all or along an axis; it has no gradient.
+
+    >>> argmin(tensor([1.0, 5.0, 2.0])).item()
+    0
+    """
+    return _place(np.argmin, x, some_axes("argmin", x, axis, dim), keepdims or keepdim)
+
+
+def _place(function: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    require_elements(function.__name__, x, axis)
+    return plain(function, x, axis=axis, keepdims=keepdims)
+
+
+@function()
+def sign(x: Tensor) -> Tensor:
+    """-1, 0 or 1 by the sign of each element; it has no gradient.
+
+    >>> sign(tensor([-2.0, 0.0])).tolist()
+    [-1.0, 0.0]
+    """
+    return plain(np.sign, x)
+
+
+@function()
+def floor(x: Tensor) -> Tensor:
+    """The largest integer not above each element; it has no gradient.
+
+    >>> floor(tensor([1.5])).tolist()
+    [1.0]
+    """
+    return plain(np.floor, x)
+
+
+@function()
+def ceil(x: Tensor) -> Tensor:
+    """The smallest integer not below each element; it has no gradient.
+
+    >>> ceil(tensor([1.5])).tolist()
+    [2.0]
+    """
+    return plain(np.ceil, x)
+
+
+@function()
+def isnan(x: Tensor) -> Tensor:
+    """Whether each element is NaN.
+
+    >>> isnan(tensor([1.0])).tolist()
+    [False]
+    """
+    return plain(np.isnan, x)
+
+
+@function()
+def isinf(x: Tensor) -> Tensor:
+    """Whether each element is infinite.
+
+    >>> isinf(tensor([1.0])).tolist()
+    [False]
+    """
+    return plain(np.isinf, x)
+
+
+@function()
+def isfinite(x: Tensor) -> Tensor:
+    """Whether each element is neither NaN nor infinite.
+
+    >>> isfinite(tensor([1.0])).tolist()
+    [True]
+    """
+    return plain(np.isfinite, x)
+
+
+@function()
+def round(x: Tensor, decimals: int = 0) -> Tensor:
+    """Each element to so many decimals, halves to the even digit; it has no gradient.
+
+    >>> round(tensor([1.25]), 1).tolist()
+    [1.2000000476837158]
+    """
+    return plain(np.round, x, decimals=decimals)
+
+
+@function()
+def any(x: Any, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None) -> Tensor:
+    """Whether some element is not 0, over all axes or those named.
+
+    >>> any(tensor([False, True])).item()
+    True
+    """
+    return plain(np.any, x, axis=some_axes("any", x, axis, dim), keepdims=keepdims)
+
+
+@function()
+def all(x: Any, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None) -> Tensor:
+    """Whether no element is 0, over all axes or those named.
+
+    >>> all(tensor([False, True])).item()
+    False
+    """
+    return plain(np.all, x, axis=some_axes("all", x, axis, dim), keepdims=keepdims)
+
+
+@function()
+def equal(a: Any, b: Any) -> bool:
+    """Whether two tensors have the same shape and the same elements.
+
+    >>> equal(tensor([1.0]), tensor([1.0]))
+    True
+    """
+    return bool(np.array_equal(array_of(a), array_of(b)))
+
+
+@function()
+def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+    """Whether |a - b| <= atol + rtol * |b| everywhere.
+
+    >>> allclose(tensor([1.0]), tensor([1.0 + 1e-7]))
+    True
+    """
+    return bool(np.allclose(array_of(a), array_of(b), rtol, atol))
+
+
+@function()
+def tril(x: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangle of matrices, 0 above the diagonal.
+
+    >>> tril(tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[1.0, 0.0], [3.0, 4.0]]
+    """
+    return ops.where(np.tri(x.shape[-2], x.shape[-1], diagonal, dtype=bool), x, 0)
+
+
+@function()
+def triu(x: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangle of matrices, 0 below the diagonal.
+
+    >>> triu(tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[1.0, 2.0], [0.0, 4.0]]
+    """
+    return ops.where(np.tri(x.shape[-2], x.shape[-1], diagonal - 1, dtype=bool), 0, x)

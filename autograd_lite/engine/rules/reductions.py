@@ -1,0 +1,698 @@
+"""Reductions, and what runs along an axis. Rows get an axis that is None, an int or a tuple of ints,
+none of them negative; what users call settles the names and signs of axes before."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..axes import Axis, axes_of, count, kept, one_axis, some_axes
+from ..declare import differentiable, function, row
+from ..modes import mode
+from ..op import ops
+from ..tensor import Tensor
+from .arithmetic import pow
+from .questions import argmax, argmin, plain
+from .shape import movedim, require_elements, squeeze, take_along_axis, unsqueeze
+
+
+def _example() -> tuple[Any, dict[str, Any]]:
+    return (np.linspace(0.2, 0.9, 3),), {"axis": None, "keepdims": False}
+
+
+def _corrected() -> tuple[Any, dict[str, Any]]:
+    return (np.linspace(0.2, 0.9, 3),), {"axis": None, "keepdims": False, "correction": 1}
+
+
+def _rows() -> tuple[Any, dict[str, Any]]:
+    return (np.linspace(0.2, 0.9, 6).reshape(2, 3),), {"axis": 1}
+
+
+def _vector() -> tuple[Any, dict[str, Any]]:
+    return (np.linspace(0.2, 0.9, 3),), {"axis": 0}
+
+
+@differentiable(
+    lambda g, y, x, axis, keepdims: ops.expand(kept(g, x, axis, keepdims), shape=x.shape),
+    kind="reduction",
+    numpy=[np.sum, (np.add, "reduce")],
+    example=_example,
+)
+def sum(
+    x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> Tensor:
+    """The sum over all axes, or over those named.
+
+    >>> sum(tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0).tolist()
+    [4.0, 6.0]
+    """
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+
+_mean = row(
+    "mean",
+    lambda x, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x, axis),
+    lambda g, y, x, axis, keepdims: ops.expand(
+        kept(g, x, axis, keepdims) / count(x, axis), shape=x.shape
+    ),
+    kind="reduction",
+    example=_example,
+)
+
+
+@function(numpy=np.mean)
+def mean(
+    x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> Tensor:
+    """The mean over all axes, or over those named.
+
+    >>> mean(tensor([[1.0, 2.0], [3.0, 4.0]])).item()
+    2.5
+    """
+    axis, keepdims = some_axes("mean", x, axis, dim), keepdims or keepdim
+    if 0 in x.shape:
+        return ops.sum(x, axis=axis, keepdims=keepdims) + math.nan
+    return _mean(x, axis=axis, keepdims=keepdims)
+
+
+@function(numpy=np.average)
+def average(x: Tensor, axis: Axis = None, weights: Any = None, keepdims: bool = False) -> Tensor:
+    """The mean with weights, which broadcast to x, or have the length of the one axis.
+
+    >>> average(tensor([1.0, 3.0]), weights=tensor([3.0, 1.0])).item()
+    1.5
+    """
+    if weights is None:
+        return mean(x, axis, keepdims)
+    at = some_axes("average", x, axis)
+    if np.ndim(weights) == 1 < x.ndim and isinstance(at, int):
+        shape = tuple([n if i == at else 1 for i, n in enumerate(x.shape)])
+        weights = ops.reshape(weights, shape=shape)
+    shares = ops.expand(weights, shape=x.shape) if np.shape(weights) != x.shape else weights
+    return ops.sum(x * shares, axis=at, keepdims=keepdims) / ops.sum(
+        shares, axis=at, keepdims=keepdims
+    )
+
+
+def _first(x: Any, axis: Any) -> Any:
+    axes = axes_of(x, axis)
+    return x[tuple([slice(0, 1) if i in axes else slice(None) for i in range(x.ndim)])]
+
+
+def _var(x: Any, axis: Any, keepdims: bool, correction: int) -> Any:
+    d = _centred(x - _first(x, axis), axis)  # shifted: a constant has variance exactly 0
+    return np.add.reduce(d * d, axis=axis, keepdims=keepdims) / (count(x, axis) - correction)
+
+
+def _centred(x: Any, axis: Any) -> Any:
+    return x - np.add.reduce(x, axis=axis, keepdims=True) / count(x, axis)
+
+
+row(
+    "var",
+    _var,
+    lambda g, y, x, axis, keepdims, correction: (
+        kept(g, x, axis, keepdims) * 2 * _centred(x, axis) / (count(x, axis) - correction)
+    ),
+    kind="reduction",
+    named=True,
+    example=_corrected,
+)
+row(
+    "std",
+    lambda x, **kw: np.sqrt(_var(x, **kw)),
+    lambda g, y, x, axis, keepdims, correction: (
+        kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims)
+        * _centred(x, axis)
+        / (count(x, axis) - correction)
+    ),
+    kind="reduction",
+    named=True,
+    example=_corrected,
+)
+
+
+@function()
+def var(
+    x: Tensor,
+    axis: Axis = None,
+    correction: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = None,
+    keepdim: bool = False,
+    unbiased: bool | None = None,
+    ddof: int | None = None,
+) -> Tensor:
+    """The variance: squared deviations summed and divided by n - correction, as in PyTorch n - 1.
+
+    `unbiased=False` is `correction=0`, the biased variance; `ddof` is NumPy's word for it.
+
+    >>> var(tensor([1.0, 3.0])).item(), var(tensor([1.0, 3.0]), correction=0).item()
+    (2.0, 1.0)
+    """
+    return _spread("var", x, axis, dim, keepdims or keepdim, correction, unbiased, ddof)
+
+
+@function()
+def std(
+    x: Tensor,
+    axis: Axis = None,
+    correction: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = None,
+    keepdim: bool = False,
+    unbiased: bool | None = None,
+    ddof: int | None = None,
+) -> Tensor:
+    """The square root of the variance, see `var`; the gradient of the std of a constant is 0.
+
+    >>> std(tensor([1.0, 3.0]), correction=0).item()
+    1.0
+    """
+    return _spread("std", x, axis, dim, keepdims or keepdim, correction, unbiased, ddof)
+
+
+def _spread(
+    name: str,
+    x: Any,
+    axis: Any,
+    dim: Axis,
+    keepdims: bool,
+    correction: Any,
+    unbiased: Any,
+    ddof: Any,
+) -> Any:
+    """`var` or `std`, their correction by one of its names; else 1, or 0 in code for arrays."""
+    if isinstance(axis, bool):  # PyTorch's var(unbiased)
+        axis, unbiased = None, axis
+    given = [int(n) for n in (correction, unbiased, ddof) if n is not None]
+    if len(given) > 1:
+        raise TypeError(f"{name}: correction, unbiased and ddof are one argument; give one")
+    n = given[0] if given else int(not mode.numpy)
+    axis = some_axes(name, x, axis, dim)
+    return getattr(ops, name)(x, axis=axis, keepdims=keepdims, correction=n)
+
+
+row(
+    "norm",
+    lambda x, axis, keepdims: np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims)),
+    lambda g, y, x, axis, keepdims: kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims) * x,
+    kind="reduction",
+    example=_example,
+)
+
+
+@function()
+def norm(
+    x: Tensor,
+    p: float | str = 2,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """The p-norm of the elements, for p > 0 up to infinity; "fro" is 2. Its gradient at 0 is 0.
+
+    >>> norm(tensor([3.0, 4.0])).item()
+    5.0
+    """
+    axis, keepdims = some_axes("norm", x, axis, dim), keepdims or keepdim
+    if p in (2, "fro"):
+        return ops.norm(x, axis=axis, keepdims=keepdims)
+    if not isinstance(p, int | float) or p <= 0:
+        raise ValueError(f"norm: p is a positive number or 'fro', got {p!r}")
+    if p == 1:
+        return ops.sum(ops.abs(x), axis=axis, keepdims=keepdims)
+    if p == math.inf:
+        return ops.max(ops.abs(x), axis=axis, keepdims=keepdims)
+    # |0| ** p has an infinite slope for p < 1, and a zero sum an infinite root: 1 stands in
+    size = ops.abs(x)
+    powers = ops.where(size == 0, 0, pow(ops.where(size == 0, 1, size), p))
+    total = ops.sum(powers, axis=axis, keepdims=keepdims)
+    return ops.where(total == 0, 0, pow(ops.where(total == 0, 1, total), 1 / p))
+
+
+# ---- the largest and the smallest ------------------------------------------------------------
+
+
+class MaxResult(NamedTuple):
+    """The values and the indices of `max(dim)`, `min(dim)`, `sort`, `topk` and their kind."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _largest(x: Any, y: Any) -> Any:
+    return (x == y) | (x != x)  # noqa: PLR0124  where the maximum is NaN, it is the NaNs that made it
+
+
+def _share(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    chosen = _largest(x, kept(y, x, axis, keepdims))
+    count = np.add.reduce(chosen, axis=axis, keepdims=True)
+    return kept(g, x, axis, keepdims) * chosen / count.astype(x.dtype)
+
+
+row(
+    "max",
+    lambda x, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
+    _share,
+    kind="reduction",
+    example=_example,
+)
+row(
+    "min",
+    lambda x, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
+    _share,
+    kind="reduction",
+    example=_example,
+)
+
+
+@function(numpy=[np.max, np.amax, (np.maximum, "reduce")])
+def amax(
+    x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> Tensor:
+    """The largest element; several equal ones share the gradient evenly.
+
+    >>> amax(tensor([1.0, 3.0, 3.0])).item()
+    3.0
+    """
+    return _one("amax", ops.max, x, some_axes("amax", x, axis, dim), keepdims or keepdim)
+
+
+@function(numpy=[np.min, np.amin, (np.minimum, "reduce")])
+def amin(
+    x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> Tensor:
+    """The smallest element; several equal ones share the gradient evenly.
+
+    >>> amin(tensor([1.0, 3.0, 3.0])).item()
+    1.0
+    """
+    return _one("amin", ops.min, x, some_axes("amin", x, axis, dim), keepdims or keepdim)
+
+
+def _one(name: str, op: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    require_elements(name, x, axis)
+    return op(x, axis=axis, keepdims=keepdims)
+
+
+@function()
+def max(
+    x: Tensor,
+    other: Any = None,
+    keepdim: bool = False,
+    *,
+    dim: int | None = None,
+    axis: Axis = None,
+    keepdims: bool = False,
+) -> Any:
+    """The largest element; with `dim`, the (values, indices) along it; with a tensor, maximum.
+
+    With NumPy's words, `axis` and `keepdims`, it gives the values alone, as NumPy does. As in
+    PyTorch, `max()` shares the gradient among equal elements, and so does `max(axis=1)`; `max(1)`
+    and `max(dim=1)` give it to the first of them.
+
+    >>> values, indices = max(tensor([[1.0, 5.0], [7.0, 2.0]]), dim=1)
+    >>> values.tolist(), indices.tolist()
+    ([5.0, 7.0], [1, 0])
+    """
+    return _extreme("max", argmax, x, other, dim, axis, keepdim, keepdims)
+
+
+@function()
+def min(
+    x: Tensor,
+    other: Any = None,
+    keepdim: bool = False,
+    *,
+    dim: int | None = None,
+    axis: Axis = None,
+    keepdims: bool = False,
+) -> Any:
+    """The smallest element; with `dim`, the (values, indices) along it; with a tensor, minimum.
+
+    With NumPy's words, `axis` and `keepdims`, it gives the values alone; see `max`.
+
+    >>> min(tensor([[1.0, 5.0], [7.0, 2.0]])).item()
+    1.0
+    """
+    return _extreme("min", argmin, x, other, dim, axis, keepdim, keepdims)
+
+
+def _extreme(
+    name: str, place: Any, x: Any, other: Any, dim: Any, axis: Any, keepdim: bool, keepdims: bool
+) -> Any:
+    if isinstance(other, np.ndarray) or hasattr(other, "__op__"):
+        return getattr(ops, name + "imum")(x, other)
+    if len([word for word in (other, dim, axis) if word is not None]) > 1:
+        raise TypeError(f"{name}: axis and dim are two names of one argument; give one")
+    pair = dim is not None or (other is not None and not (keepdims or mode.numpy))
+    if not pair:
+        axis = some_axes(name, x, other if axis is None else axis)
+        return _one(name, getattr(ops, name), x, axis, keepdims or keepdim)
+    dim = other if dim is None else dim
+    if isinstance(dim, Sequence):
+        raise TypeError(f"{name}: dim is one int, as indices are returned; use a{name} for several")
+    axis = one_axis(name, x, dim)
+    if x.ndim == 0:
+        return MaxResult(ops.copy(x), plain(np.zeros_like, x, dtype=int))
+    require_elements(name, x, axis)
+    return picked(x, place(x, axis, keepdims=True), axis, keepdims or keepdim)
+
+
+def picked(x: Any, indices: Any, axis: int, keepdims: bool = True) -> MaxResult:
+    """The elements at these indices along an axis, with the indices."""
+    found = take_along_axis(x, indices, axis), indices
+    return MaxResult(*found) if keepdims else MaxResult(*(squeeze(t, axis) for t in found))
+
+
+# ---- order: what is chosen stays the same for small changes, so the gradient goes to it --------
+
+
+def _ranks(x: Any, axis: int, descending: bool) -> Any:
+    """The indices that sort along an axis, equal elements in their order; NaN counts as largest."""
+    if not descending:
+        return plain(np.argsort, x, axis=axis, kind="stable")
+    # the reverse of a stable sort of the reverse keeps equal elements in their order
+    back = (slice(None),) * axis + (slice(None, None, -1),)
+    places = np.argsort(values(x)[back], axis=axis, kind="stable")[back]
+    return ops_of(x, values(x).shape[axis] - 1 - places)
+
+
+def values(x: Any) -> Any:
+    """The array of a Tensor or a Symbol; an array itself."""
+    return x if isinstance(x, np.ndarray) else getattr(x, "array", getattr(x, "value", x))
+
+
+def ops_of(x: Any, indices: Any) -> Any:
+    """Indices in the form of `x`: an array, or a Tensor."""
+    return indices if isinstance(x, np.ndarray) else Tensor(indices)
+
+
+@function()
+def argsort(x: Any, axis: int = -1, descending: bool = False, *, dim: int | None = None) -> Tensor:
+    """The indices that sort along an axis, equal elements in their order; it has no gradient.
+
+    >>> argsort(tensor([3.0, 1.0, 2.0])).tolist()
+    [1, 2, 0]
+    """
+    return _ranks(x, one_axis("argsort", x, axis if dim is None else dim), descending)
+
+
+@function()
+def sort(x: Tensor, axis: int = -1, descending: bool = False, *, dim: int | None = None) -> Any:
+    """The elements in order along an axis, with their indices: (values, indices), as in PyTorch.
+
+    >>> values, indices = sort(tensor([3.0, 1.0, 2.0]))
+    >>> values.tolist(), indices.tolist()
+    ([1.0, 2.0, 3.0], [1, 2, 0])
+    """
+    axis = one_axis("sort", x, axis if dim is None else dim)
+    return picked(x, argsort(x, axis, descending), axis)
+
+
+@function()
+def topk(
+    x: Tensor, k: int, axis: int = -1, largest: bool = True, *, dim: int | None = None
+) -> MaxResult:
+    """The k largest, or smallest, elements along an axis in order, with their indices.
+
+    >>> topk(tensor([3.0, 1.0, 2.0]), 2).values.tolist()
+    [3.0, 2.0]
+    """
+    axis = one_axis("topk", x, axis if dim is None else dim)
+    n = x.shape[axis] if x.ndim else 1
+    if not 0 <= k <= n:
+        raise ValueError(f"topk: k is {k}, axis {axis} of shape {x.shape} has {n} elements")
+    places = argsort(x, axis, descending=largest)
+    return picked(x, places[(slice(None),) * axis + (slice(0, k),)] if x.ndim else places, axis)
+
+
+@function(numpy=np.median)
+def median(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The middle element, or the mean of the two in the middle, of all or along an axis, as NumPy's.
+
+    PyTorch's `median` gives the lower of the two instead.
+
+    >>> median(tensor([3.0, 1.0, 2.0, 10.0])).item()
+    2.5
+    """
+    return quantile(x, 0.5, axis, keepdims)
+
+
+@function(numpy=np.quantile)
+def quantile(
+    x: Tensor,
+    q: float,
+    axis: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """The value below which the share q of the elements lies, of all or along an axis; between two
+    elements it is interpolated. ValueError unless 0 <= q <= 1.
+
+    >>> quantile(tensor([0.0, 10.0, 20.0]), 0.75).item()
+    15.0
+    """
+    if not 0 <= q <= 1:
+        raise ValueError(f"quantile: q is a share from 0 to 1, got {q}")
+    at, keepdims = some_axes("quantile", x, axis, dim), keepdims or keepdim
+    require_elements("quantile", x, at)
+    whole, shape = at is None, (1,) * x.ndim
+    flat = ops.reshape(x, shape=(-1,)) if whole else x
+    axis = 0 if at is None else one_axis("quantile", x, at)
+    places = argsort(flat, axis)
+    position = q * (flat.shape[axis] - 1)
+    low = math.floor(position)
+    ends = [low, builtins.min(low + 1, flat.shape[axis] - 1)]
+    a, b = (
+        take_along_axis(flat, places[(slice(None),) * axis + (slice(i, i + 1),)], axis)
+        for i in ends
+    )
+    y = a + (b - a) * (position - low)
+    if whole:
+        return ops.reshape(y, shape=shape if keepdims else ())
+    return y if keepdims else squeeze(y, axis)
+
+
+@function()
+def cummax(x: Tensor, axis: int = 0, *, dim: int | None = None) -> MaxResult:
+    """The largest element so far along an axis, with its index; the last of equal ones, as PyTorch.
+
+    >>> cummax(tensor([1.0, 3.0, 2.0]), 0).values.tolist()
+    [1.0, 3.0, 3.0]
+    """
+    return _so_far("cummax", np.maximum, x, axis if dim is None else dim)
+
+
+@function()
+def cummin(x: Tensor, axis: int = 0, *, dim: int | None = None) -> MaxResult:
+    """The smallest element so far along an axis, with its index; the last of equal ones.
+
+    >>> cummin(tensor([3.0, 1.0, 2.0]), 0).values.tolist()
+    [3.0, 1.0, 1.0]
+    """
+    return _so_far("cummin", np.minimum, x, axis if dim is None else dim)
+
+
+def _so_far(name: str, ufunc: Any, x: Any, axis: int) -> MaxResult:
+    if x.ndim == 0:
+        return MaxResult(ops.copy(x), plain(np.zeros_like, x, dtype=int))
+    axis = one_axis(name, x, axis)
+    a = values(x)
+    best = ufunc.accumulate(a, axis=axis)
+    place = np.arange(a.shape[axis]).reshape((-1,) + (1,) * (a.ndim - 1 - axis))
+    new = np.where((a == best) | (a != a), place, 0)  # noqa: PLR0124  NaN is what it found
+    return picked(x, ops_of(x, np.maximum.accumulate(new, axis=axis)), axis)
+
+
+# ---- products along the last axis, right where factors are 0 ---------------------------------
+
+
+def _prod_others(x: Any) -> Any:
+    ones = np.ones((*x.shape[:-1], 1), x.dtype)
+    before = np.multiply.accumulate(np.concatenate([ones, x[..., :-1]], -1), axis=-1)
+    after = np.multiply.accumulate(np.concatenate([ones, x[..., :0:-1]], -1), axis=-1)
+    return before * after[..., ::-1]
+
+
+def _prod_others_rule(g: Any, y: Any, x: Any) -> Any:
+    one = np.eye(x.shape[-1], dtype=bool)  # row i is the product without factor i
+    rest = np.where(one, 1, x.reshape((*x.shape[:-1], 1, x.shape[-1])))
+    slope = ops.prod_others(rest) * g.reshape((*g.shape, 1))
+    return np.add.reduce(np.where(one, 0, slope), axis=x.ndim - 1)
+
+
+row(
+    "prod",
+    lambda x: np.multiply.reduce(x, axis=-1),
+    lambda g, y, x: g.reshape((*g.shape, 1)) * ops.prod_others(x),
+    kind="reduction",
+    example=lambda: ((np.linspace(0.2, 0.9, 3),), {}),
+)
+row(
+    "prod_others",
+    lambda x: _prod_others(x) if x.shape[-1] else x,
+    _prod_others_rule,
+    kind="along",
+    example=lambda: ((np.linspace(0.2, 0.9, 3),), {}),
+    named=True,
+    doc="For each element, the product of the others along the last axis.",
+)
+
+
+@function(numpy=[np.prod, (np.multiply, "reduce")])
+def prod(
+    x: Tensor,
+    axis: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """The product of all elements or along one axis, with the right gradient where some are 0.
+
+    >>> prod(tensor([2.0, 3.0, 4.0])).item()
+    24.0
+    """
+    at = some_axes("prod", x, axis, dim)
+    keepdims = keepdims or keepdim
+    if at is None:
+        y = ops.prod(x.reshape((-1,)))
+        return y.reshape((1,) * x.ndim) if keepdims else y
+    if not isinstance(at, int):
+        raise TypeError(f"prod: one axis or none, got {at}")
+    y = ops.prod(movedim(x, at, -1))
+    return unsqueeze(y, at) if keepdims else y
+
+
+def last(f: Any, axis: int, *arrays: Any) -> Any:
+    """`f` of arrays that have this axis last; its place in the result is as before."""
+    return movedim(f(*(movedim(a, axis, -1) for a in arrays)), -1, axis)
+
+
+def _prod_so_far(x: Any) -> Any:
+    upto = np.tri(x.shape[-1], dtype=bool)  # row k holds the factors of y[k]
+    return ops.prod(ops.where(upto, unsqueeze(x, -2), 1))
+
+
+@function(numpy=(np.multiply, "accumulate"))
+def cumprod(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
+    """The running product along one axis, right where factors are 0; memory grows with n * n.
+
+    >>> cumprod(tensor([2.0, 3.0, 4.0]), 0).tolist()
+    [2.0, 6.0, 24.0]
+    """
+    axis = one_axis("cumprod", x, axis if dim is None else dim)
+    return last(_prod_so_far, axis, x) if x.ndim else ops.copy(x)
+
+
+# ---- exponentials and sums along axes --------------------------------------------------------
+
+
+def _peak(x: Any, axis: Any) -> Any:
+    if 0 in x.shape:  # nothing to choose from, and nothing to shift
+        return np.zeros([1 if i in axes_of(x, axis) else n for i, n in enumerate(x.shape)], x.dtype)
+    return np.maximum.reduce(x, axis=axis, keepdims=True)
+
+
+@differentiable(
+    lambda g, y, x, axis, keepdims: (
+        kept(g, x, axis, keepdims) * np.exp(x - kept(y, x, axis, keepdims))
+    ),
+    kind="reduction",
+    numpy=(np.logaddexp, "reduce"),
+    named=True,
+    quiet="divide",
+    example=_example,
+)
+def logsumexp(
+    x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> Tensor:
+    """log(sum(exp(x))), without overflow.
+
+    >>> logsumexp(tensor([1000.0, -1000.0])).item()
+    1000.0
+    """
+    top = _peak(x, axis)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):  # the logarithm of an empty or all -inf sum is -inf
+        y = np.log(np.add.reduce(np.exp(x - top), axis=axis, keepdims=True)) + top
+    if keepdims:
+        return y
+    return y.reshape([n for i, n in enumerate(x.shape) if i not in axes_of(x, axis)])
+
+
+@differentiable(
+    lambda g, y, x, axis: y * (g - np.add.reduce(g * y, axis=axis, keepdims=True)),
+    kind="along",
+    example=_rows,
+)
+def softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
+    """exp(x) divided by its sum along one axis, the last unless told otherwise.
+
+    >>> softmax(tensor([0.0, 0.0])).tolist()
+    [0.5, 0.5]
+    """
+    e = np.exp(x - _peak(x, axis))
+    return e / np.add.reduce(e, axis=axis, keepdims=True)
+
+
+@differentiable(
+    lambda g, y, x, axis: g - np.exp(y) * np.add.reduce(g, axis=axis, keepdims=True),
+    kind="along",
+    example=_rows,
+)
+def log_softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
+    """The logarithm of softmax along one axis, without overflow.
+
+    >>> log_softmax(tensor([0.0])).tolist()
+    [0.0]
+    """
+    if 0 in x.shape:
+        return x.copy()
+    d = x - _peak(x, axis)
+    return d - np.log(np.add.reduce(np.exp(d), axis=axis, keepdims=True))
+
+
+row(
+    "cumsum",
+    lambda x, axis: np.add.accumulate(x, axis=axis),
+    lambda g, y, x, axis: np.flip(np.flip(g, axis).cumsum(axis), axis),
+    kind="along",
+    example=_vector,
+)
+
+
+@function(numpy=[np.cumsum, (np.add, "accumulate")])
+def cumsum(x: Tensor, axis: int | None = None, *, dim: int | None = None) -> Tensor:
+    """The running sum along one axis; without one, of the flattened elements as NumPy does.
+
+    >>> cumsum(tensor([1.0, 2.0, 3.0]), 0).tolist()
+    [1.0, 3.0, 6.0]
+    """
+    at = some_axes("cumsum", x, axis, dim)
+    if at is None:
+        return ops.cumsum(x.reshape((-1,)), axis=0).reshape(x.shape if x.ndim == 0 else (-1,))
+    return ops.cumsum(x, axis=at)
+
+
+def _from_later(g: Any, y: Any, x: Any) -> Any:  # y[j] >= x[i] for all j >= i
+    later = np.tri(x.shape[-1], dtype=bool).T
+    return (np.exp(np.where(later, x[..., None] - y[..., None, :], -np.inf)) @ g[..., None])[..., 0]
+
+
+@differentiable(lambda g, y, x, axis: last(_from_later, axis, g, y, x), kind="along")
+def logcumsumexp(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
+    """log(cumsum(exp(x))) along one axis, without overflow; its gradient takes n * n memory."""
+    return np.logaddexp.accumulate(x, axis=axis)

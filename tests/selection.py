@@ -1,0 +1,116 @@
+"""Which tests run when: a plain `pytest`, `-m core` for an answer in seconds, `-m slow` the rest.
+
+A test of hundreds of cases keeps about 150 of them by default: of every row of the table
+(or of what else the cases are of) its first ordinary shape, then 0-d, broadcast, empty and size 1
+in turn. Another test of the same row begins the turn elsewhere, so that together they see all. The
+rest is marked slow, and so are the tests of SLOW. Nothing is drawn at random: the same names are
+chosen everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain, zip_longest
+from typing import Any
+from zlib import crc32
+
+from autograd_lite.engine.op import table
+from tests.cases import Array, Case
+
+FEW, AIM = 200, 150  # a test of more cases than FEW is thinned to about AIM
+CORE_FEW = 40  # core takes a case of each row from a test of more
+MOST = 5  # cases of one row: one of each shape class
+# what takes seconds and whose neighbours stay: names of tests, or how they begin
+SLOW = (
+    "compare/test_planted.py::test_no_planted_mistake_passes[parameters]",
+    "compare/test_planted.py::test_the_report_on_784_64_10_is_little_work[none of the table",
+    "compare/test_planted.py::test_two_mistakes_are_never_a_third[parameters]",
+    "compare/test_planted.py::test_which_slugs_cannot_be_told_apart",
+    "graph/test_film_in_browser.py::test_a_step_by_hand_ends_the_play",
+    "graph/test_film_in_browser.py::test_every_kind_of_drawing_is_a_film[network",
+    "graph/test_film_in_browser.py::test_play_and_pause",
+    "graph/test_scale.py::test_100_000_operations_as_text_and_as_dot",
+    "graph/test_scale.py::test_2000_nodes[ladder",
+    "playground/test_box.py::test_a_verdict_is_of_the_layer_that_is_shown",
+    "playground/test_box.py::test_code_that_does_something_else_harms_nothing",
+    "playground/test_page.py::test_a_training_is_seen_while_it_goes_on_and_stopped",
+    "playground/test_page.py::test_bad_numbers_are_told_at_their_fields_and_nothing_runs",
+    "playground/test_page.py::test_it_fits_the_screen_and_can_be_used_by_keyboard",
+    "playground/test_page.py::test_the_graph_and_the_derivation_are_of_the_epoch_of_the_slider",
+    "playground/test_page.py::test_the_name_of_the_baseline_is_where_no_curve_is",
+    "playground/test_page.py::test_the_page_asks_again_when_there_is_no_answer",
+    "playground/test_sites.py::test_two_browsers_do_not_mix",
+    "seeds/test_s3.py::test_the_toy_regression_reaches_all_four_figures",
+    "test_systems.py::test_s0_page_plays_pauses_and_slides",
+    "test_systems.py::test_s0_reaches_a_row_of_the_table",
+    "test_systems.py::test_s2_reaches_its_ranges_on_every_start",
+)
+KNOWN: dict[str, str] = {}  # the shape class of each case of the table, by its name
+SHAPES = ["ordinary", "0-d", "broadcast", "empty", "size 1"]
+
+# the files that `-m core` reads: the engine, nn, and one of each reader
+CORE = {
+    "test_ops.py", "test_chain.py", "test_tensor.py", "test_modes.py",
+    "test_protocols.py", "test_imports.py", "test_check.py", "test_symbol.py", "test_anomaly.py",
+    "test_origin.py", "test_calculus.py", "nn/test_layers.py", "nn/test_losses.py",
+    "nn/test_module.py", "nn/test_train.py", "derivation/test_textbook.py",
+    "compilation/test_nn.py", "compare/test_rows.py", "graph/test_draw.py",
+}  # fmt: skip
+
+
+def shape_class(case: Case) -> str:
+    """Which of the shapes that break rules a case has."""
+    if case.id not in KNOWN:
+        KNOWN[case.id] = classify(case.arrays())
+    return KNOWN[case.id]
+
+
+def classify(arrays: Sequence[Array]) -> str:
+    if any(a.size == 0 for a in arrays):
+        return "empty"
+    if all(a.ndim == 0 for a in arrays):
+        return "0-d"
+    if all(a.size == 1 for a in arrays):
+        return "size 1"
+    return "broadcast" if len({a.shape for a in arrays}) > 1 else "ordinary"
+
+
+def subject(name: str, values: Sequence[Any]) -> tuple[str, str]:
+    """What a case of a test is of, a row if there is one, and its shape class."""
+    words = [value for value in values if isinstance(value, str)]
+    for value in values:
+        if isinstance(value, Case):
+            return " ".join([value.row, *words]), shape_class(value)
+    rows = [word for word in words if word in table]
+    return rows[0] if rows else re.split(r"\W", name)[0], "ordinary"
+
+
+def in_turn(test: str, group: str, classes: dict[str, list[int]]) -> Iterator[int]:
+    """Cases of one group, the ordinary first, then of each other shape class in turn."""
+    others = SHAPES[1:]
+    start = crc32(f"{test} {group}".encode()) % len(others)
+    order = [SHAPES[0], *others[start:], *others[:start]]
+    columns = zip_longest(*(classes.get(name, []) for name in order))
+    return (i for i in chain.from_iterable(columns) if i is not None)
+
+
+def chosen(
+    test: str, cases: Sequence[tuple[str, Sequence[Any]]], few: int = FEW, aim: int = AIM
+) -> set[int]:
+    """The places of the cases that run by default; a case is its name and its parameters."""
+    if len(cases) <= few:
+        return set(range(len(cases)))
+    groups: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for i, case in enumerate(cases):
+        group, shape = subject(*case)
+        groups[group][shape].append(i)
+    each = min(MOST, max(1, round(aim / len(groups))))
+    if len(groups) < 10:  # no groups to speak of: evenly spread
+        return set(range(0, len(cases), -(-len(cases) // aim)))
+    kept: set[int] = set()
+    for group, classes in groups.items():
+        turn = in_turn(test, group, classes)
+        kept.update(i for i, _ in zip(turn, range(each), strict=False))
+    return kept

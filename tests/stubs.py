@@ -1,0 +1,88 @@
+"""`python -m tests.stubs` writes what tells type checkers of names that declarations give.
+
+`engine/methods.pyi` has the methods of Tensor, `autograd_lite/__init__.pyi` what the package offers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import autograd_lite
+from autograd_lite.engine.methods import Methods
+from autograd_lite.engine.op import ops
+
+PACKAGE = Path(autograd_lite.__file__).parent
+HEAD = '''"""Written by `python -m tests.stubs`, from what rows and functions say of themselves."""
+
+import builtins
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .axes import Axis
+from .hooks import Handle
+from .op import Op
+from .rules.reductions import MaxResult
+from .tensor import Tensor
+
+def on_tensors(group: type) -> type: ...
+
+class Methods:
+'''
+OVERRIDES = {"__eq__", "__ne__"}  # object has them with another type
+
+
+def line(name: str, value: Any) -> str:
+    """The declaration of one method or property."""
+    if isinstance(value, property):
+        return f"    @property\n    def {name}(self) -> Tensor: ...\n"
+    signature = inspect.signature(value)
+    first, *rest = signature.parameters.values()
+    me = first.replace(name="self", annotation=inspect.Parameter.empty)
+    text = str(signature.replace(parameters=[me, *rest])).replace("'", "")
+    text = re.sub(r"\b(float|abs)\b", r"builtins.\1", text)  # which are methods here
+    ignore = "  # type: ignore[override]" if name in OVERRIDES else ""
+    return f"    def {name}{text}: ...{ignore}\n"
+
+
+def methods_text() -> str:
+    """The stub of the methods."""
+    own = {n: v for n, v in vars(Methods).items() if n not in vars(object) or n in OVERRIDES}
+    own = {n: v for n, v in own.items() if n not in ("__module__", "__slots__", "__hash__")}
+    return HEAD + "".join(line(name, own[name]) for name in sorted(own))
+
+
+def package_text() -> str:
+    """The stub of the package: every public name from where it is defined."""
+    lines = ['"""Written by `python -m tests.stubs`, from `__all__`."""\n']
+    for name in sorted(autograd_lite.__all__):
+        value = getattr(autograd_lite, name)
+        home = getattr(value, "__module__", "") or ""
+        own = getattr(value, "__name__", name)
+        if value is ops:
+            home, own = "autograd_lite.engine.op", "ops"
+        home = home.removeprefix("autograd_lite")
+        lines.append(f"from {home or '.'} import {own} as {name}")
+    return "\n".join([*lines, "", "__version__: str", ""])
+
+
+STUBS = {
+    PACKAGE / "engine" / "methods.pyi": methods_text,
+    PACKAGE / "__init__.pyi": package_text,
+}
+
+
+def written(path: Path) -> str:
+    """A stub as it should be, laid out by ruff."""
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(path), "-"]
+    done = subprocess.run(command, input=STUBS[path](), capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+if __name__ == "__main__":
+    for path in STUBS:
+        path.write_text(written(path), encoding="utf-8")
