@@ -73,9 +73,13 @@ def has(**facts: Any) -> Callable[[Any], bool]:
 
 
 def curve(node: Any) -> bool:
-    """Records of one input, element by element; and of a composition that keeps its shape."""
+    """Records of one input, element by element; and of a composition that keeps its shape.
+
+    Not of a sign: its slope left out is a sign flipped.
+    """
     kind, args = node.op.kind, node.args
-    return kind == "curve" or (not kind and len(args) == 1 and np.shape(args[0]) == node.shape)
+    composed = not kind and len(args) == 1 and np.shape(args[0]) == node.shape
+    return composed or (kind == "curve" and node.op is not ops.neg)
 
 
 def smooth(node: Any) -> bool:
