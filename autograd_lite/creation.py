@@ -29,6 +29,8 @@ def manual_seed(seed: int | None) -> np.random.Generator:
     """
     global _generator
     _generator = np.random.default_rng(seed)
+    if (seeded := getattr(mode.watcher, "seeded", None)) is not None:
+        seeded()
     return _generator
 
 
@@ -38,7 +40,12 @@ def default_generator() -> np.random.Generator:
     >>> default_generator().random() < 1
     True
     """
-    return _generator if _generator is not None else manual_seed(None)
+    global _generator
+    if _generator is None:
+        _generator = np.random.default_rng()
+    if (reached := getattr(mode.watcher, "reached", None)) is not None:
+        reached(_generator)
+    return _generator
 
 
 def drawn(draw: Callable[[], Any]) -> Any:

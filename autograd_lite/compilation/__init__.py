@@ -15,7 +15,8 @@ from ..engine import arrays as convert
 from ..engine.backward import deliver
 from ..engine.modes import mode
 from ..engine.op import Op
-from ..engine.tensor import Tensor, changed, tick, wrap
+from ..engine.tensor import Tensor, wrap
+from ..engine.versions import changed, tick
 from . import watch as trace
 from .emit import Writer
 from .guards import Captured, Untraceable
@@ -431,8 +432,7 @@ class Compiled:
         given = [next(takes) if isinstance(x, Tensor) else x for x in given]
         args, words = self.split(given, kw)
         recorder = trace.Recorder()
-        with trace.lock:
-            loss = checked(recorder.watch(self.function, args, words, captured))
+        loss = checked(recorder.watch(self.function, args, words, captured))
         reason = recorder.reason
         if not reason:
             try:

@@ -13,7 +13,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from operator import attrgetter, is_, itemgetter
 from types import (
     BuiltinFunctionType,
@@ -127,6 +127,12 @@ class Captured:
             return False
         return same and all(bits(a) == then for a, then in self.arrays)
 
+    def draws(self) -> bool:
+        """Whether it can reach the generators of the process, which other threads use too."""
+        return not self.names.isdisjoint({"random", *DYNAMIC}) or any(
+            map(is_random, self.seen.values())
+        )
+
     # ---- the walk
 
     def visit(self, x: Any) -> None:
@@ -228,10 +234,11 @@ class Captured:
         names, attributes = set(), set()
         for code in codes(f.__code__):
             attributes |= set(code.co_names)
-            for step in dis.get_instructions(code):
+            steps = list(dis.get_instructions(code))
+            for i, step in enumerate(steps):
                 if step.opname == "LOAD_GLOBAL":
                     names.add(step.argval)
-                self.allowed(step)
+                self.allowed(step, steps[max(i - 8, 0) : i])
         self.names |= attributes
         own = {name for name in names if is_of_user_module(f.__globals__.get(name))}
         used = attributes - own  # a user's class may be called Generator
@@ -248,8 +255,13 @@ class Captured:
             if isinstance(module, ModuleType) and not trusted(module.__name__):
                 self.named(vars(module), attributes)
 
-    def allowed(self, step: dis.Instruction) -> None:
-        """Raise for what would happen in the first call alone."""
+    def allowed(self, step: dis.Instruction, before: list[dis.Instruction]) -> None:
+        """Raise for what would happen in the first call alone, or differ in it: there the type of a
+        tensor is another object, though equal to its own."""
+        if step.opname == "IS_OP" and before[-1].opname != "LOAD_CONST":
+            words = [x.argval for x in before if x.opname.startswith("LOAD")]
+            if any(pair[0] == "type" and pair[1] != "self" for pair in pairwise(words)):
+                raise Untraceable("it compares a type by `is`; use isinstance, or ==")
         if step.opname == "STORE_GLOBAL":
             raise Untraceable(f"it assigns the global {step.argval}")
         if step.opname == "IMPORT_NAME" and not trusted(step.argval):
@@ -271,6 +283,14 @@ def is_of_user(cls: type) -> bool:
 def is_of_user_module(x: Any) -> bool:
     """Whether a function or class was written outside of the trusted modules."""
     return isinstance(x, FunctionType | type) and not trusted(x.__module__ or "")
+
+
+def is_random(x: Any) -> bool:
+    """Whether it is `random` or `numpy.random`, or a function of them."""
+    if isinstance(x, ModuleType):
+        return x.__name__ in ("random", "numpy.random")
+    owner = x.__self__ if isinstance(x, BuiltinFunctionType | MethodType) else None
+    return type(owner).__module__ in ("random", "numpy.random.mtrand")
 
 
 def has_dictionary_alone(cls: type) -> bool:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..program.expr import Symbol, is_number
-from ..program.passes import Maker, fold
+from ..program.laws import LAWS
+from ..program.passes import fold
+from ..program.rewrite import Rewriter
 from ..program.trace import Argument, Program
 
 __all__ = ["Step", "is_draw", "is_range", "lower"]
@@ -89,7 +91,7 @@ def fold_all(program: Program, outputs: list[Symbol]) -> None:
     for s in program.statements:
         if id(s.target) in marks:
             s.argument = Argument("gradient", s.target, "", None)  # which keeps the statement
-    fold(program, Maker())
+    fold(program, Rewriter(LAWS))
 
 
 def needed(steps: list[Step], results: list[Any]) -> list[Step]:

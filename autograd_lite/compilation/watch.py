@@ -1,34 +1,37 @@
 """One call of a function, watched: its tape, where every array of it came from, what it changed in
 place, and what would make another call differ from it.
 
-While a `Recorder` is active in a thread, `Tensor` has other attributes: whoever reads the values of
-a tensor there, but for the operations themselves, has them noted as the reason not to compile.
+The tensors that a trace meets are `Watched` meanwhile, a subclass without slots; `Tensor` itself
+stays as it is. Whoever reads the values of one in the thread of the trace, but for the operations
+themselves, has that noted as the reason not to compile.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
+from functools import cache, wraps
 from heapq import heappop, heappush
-from inspect import getattr_static
-from threading import Lock, get_ident
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import creation
 from ..engine import modes
 from ..engine.arrays import plain_index
 from ..engine.axes import from_zero
 from ..engine.modes import mode, no_grad
 from ..engine.op import Op
+from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
-from ..engine.tape import check_versions, unbroadcast
-from ..engine.tensor import Tensor, record, tick, wrap
+from ..engine.tape import unbroadcast
+from ..engine.tensor import Tensor, record, wrap
+from ..engine.versions import check_versions, tick
 from ..origin import counting
-from ..program.expr import Symbol, full, leaf, ruled, total
-from ..program.trace import QUIET, Argument, Program, Statement, full_of_ones, run
+from ..program.chain import Edge, Tape, reverse
+from ..program.expr import Symbol, leaf, ruled, total
+from ..program.rewrite import run
+from ..program.trace import Argument, Program, Statement, ones
 from .guards import Captured, Untraceable
 
 __all__ = ["Reader", "Recorder", "Source"]
@@ -40,19 +43,19 @@ TRUSTED = {
         "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
         "detach", "requires_grad_",
     },
+    "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
     "autograd_lite.engine.operators": {"__matmul__", "t", "to"},
     "autograd_lite.engine.inplace": {"_overwrite"},
     "autograd_lite.creation": {"zeros_like", "ones_like"},
     "nn.functional": {"_is_plain"},
     __package__: {"checked"},
-    __name__: {"made", "detach", "to", "make"},
 }  # fmt: skip
-SLOT: Any = vars(Tensor)["array"]
-GRAD: Any = vars(Tensor)["grad"]
+CONVERSIONS = "autograd_lite.engine.arrays"  # its functions read for whoever calls them
+array_of: Any = vars(Tensor)["array"].__get__
+set_class: Any = vars(object)["__class__"].__set__
 ALIAS = Op("detach", lambda x: x)
 FOLLOWED = Tensor | np.ndarray | np.generic | int | float
-lock = Lock()  # one trace at a time
-COMPARISONS = {
+ELEMENTWISE_QUESTIONS = {
     "__eq__": np.equal, "__ne__": np.not_equal, "__lt__": np.less, "__le__": np.less_equal,
     "__gt__": np.greater, "__ge__": np.greater_equal, "__and__": np.bitwise_and,
     "__or__": np.bitwise_or, "__xor__": np.bitwise_xor, "__rand__": np.bitwise_and,
@@ -60,26 +63,337 @@ COMPARISONS = {
 }  # fmt: skip
 
 
+class Here(threading.local):
+    """The trace of this thread."""
+
+    recorder: Any = None
+
+
+here = Here()
+lock = threading.Lock()  # of what several traces may watch at the same time
+traces: list[Recorder] = []  # those that are open
+
+
+# ---- the class of tensors in a trace ---------------------------------------------------------
+
+
+def trusted(frame: Any) -> bool:
+    """Whether the function that runs in a frame is one of those above."""
+    module = frame.f_globals.get("__name__", "")
+    while module == CONVERSIONS:
+        frame = frame.f_back
+        module = frame.f_globals.get("__name__", "")
+    return frame.f_code.co_name in TRUSTED.get(module, ())
+
+
+def plainly(t: Any) -> Any:
+    """A watched tensor as its own class has it."""
+    return super(Watched, t)
+
+
+def traced(method: Callable[..., Any]) -> Any:
+    """A method of a watched tensor, which gets the recorder before its arguments. In other threads,
+    and after the trace, it is what the plain class has."""
+    name = method.__name__
+
+    @wraps(method)
+    def instead(self: Any, *args: Any, **kw: Any) -> Any:
+        if here.recorder is None:
+            return getattr(plainly(self), name)(*args, **kw)
+        return method(self, here.recorder, *args, **kw)
+
+    return instead
+
+
+def noted(name: str, reason: str) -> Any:
+    """A method that is no part of what code can do."""
+
+    def method(self: Any, recorder: Recorder, *args: Any, **kw: Any) -> Any:
+        recorder.note(reason)
+        return getattr(plainly(self), name)(*args, **kw)
+
+    method.__name__ = name
+    return traced(method)
+
+
+def compared(name: str, op: Op) -> Any:
+    """A comparison, recorded."""
+
+    def method(self: Any, recorder: Recorder, other: Any) -> Any:
+        if not isinstance(other, FOLLOWED):
+            return getattr(plainly(self), name)(other)
+        with no_grad():
+            return record(op, (self, other))
+
+    method.__name__ = name
+    return traced(method)
+
+
+def slot(name: str, reads: str, writes: str) -> Any:
+    """A slot of Tensor whose reading, or setting, has to be noted."""
+    of: Any = vars(Tensor)[name]
+
+    def get(t: Any) -> Any:
+        if here.recorder is not None and not trusted(sys._getframe(1)):
+            here.recorder.note(reads)
+        return of.__get__(t)
+
+    def put(t: Any, value: Any) -> None:
+        if writes and here.recorder is not None and not trusted(sys._getframe(1)):
+            here.recorder.note(writes)
+        of.__set__(t, value)
+
+    return property(get, put)
+
+
+class Form(type):
+    """The type of watched classes: equal to their plain class for user code that compares types."""
+
+    def __call__(cls, *args: Any, **kw: Any) -> Any:
+        return plain_class(cls)(*args, **kw)
+
+    def __eq__(cls, other: object) -> bool:
+        return isinstance(other, type) and plain_class(cls) is plain_class(other)
+
+    def __hash__(cls) -> int:
+        return hash(plain_class(cls))
+
+
+class Watched(metaclass=Form):
+    """What the tensors of a trace are meanwhile, each mixed with its own class."""
+
+    __slots__ = ()
+
+    array: Any = slot(
+        "array", "it reads the values of a tensor", "it replaces the data of a tensor"
+    )
+    grad: Any = slot("grad", "it reads a gradient", "")
+    shape = property(lambda t: array_of(t).shape)
+    ndim = property(lambda t: array_of(t).ndim)
+    dtype = property(lambda t: array_of(t).dtype)
+    register_hook = noted("register_hook", "it registers a hook on a tensor")
+    retain_grad = noted("retain_grad", "it keeps the gradient of a tensor")
+    requires_grad_ = noted("requires_grad_", "it changes requires_grad")
+    __hash__ = Tensor.__hash__
+
+    def __new__(cls, *args: Any, **kw: Any) -> Any:
+        plain: Any = plain_class(cls)
+        return plain.__new__(plain)
+
+    @property
+    def __class__(self) -> Any:
+        """The class for who asks, which `isinstance` and `type` need not."""
+        return plain_class(type(self))
+
+    @__class__.setter
+    def __class__(self, cls: Any) -> None:
+        if here.recorder is not None:
+            here.recorder.note("it changes the class of a tensor")
+        set_class(self, cls)
+
+    @property
+    def data(self) -> Any:
+        """As for every tensor."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if here.recorder is not None:
+            here.recorder.note("it replaces the data of a tensor")
+        vars(Tensor)["data"].__set__(self, value)
+
+    @traced
+    def detach(self: Any, recorder: Recorder) -> Any:
+        t = plainly(self).detach()
+        recorder.made(ALIAS, t, (self,), (array_of(self),), {})
+        return t
+
+    @traced
+    def to(self: Any, recorder: Recorder, dtype: Any) -> Any:
+        dtype = np.dtype(dtype)
+        t = plainly(self).to(dtype)
+        if t is not self and dtype.kind != "f":
+            op = Op("to", lambda x: x.astype(dtype))
+            recorder.made(op, t, (self,), (array_of(self),), {})
+        return t
+
+    astype = to
+
+    @traced
+    def __invert__(self: Any, recorder: Recorder) -> Any:
+        with no_grad():
+            return record(Op("invert", np.invert), (self,))
+
+    @traced
+    def __getitem__(self: Any, recorder: Recorder, index: Any) -> Any:
+        return recorder.take(self, index)
+
+    @traced
+    def _overwrite(self: Any, recorder: Recorder, op: Op, *others: Any, **kw: Any) -> Any:
+        recorder.before_change(self, others)
+        plainly(self)._overwrite(op, *others, **kw)
+        recorder.after_change(self)
+        return self
+
+    @traced
+    def _move(self: Any, recorder: Recorder, op: Op, *others: Any) -> None:
+        with no_grad():
+            self._overwrite(op, *others)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
+        return apply_ufunc(FORM, ufunc, method, inputs, kw)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kw: Any) -> Any:
+        return apply_function(FORM, function, args, kw)
+
+    @staticmethod
+    def __plain__(function: Any, args: Any, kw: dict[str, Any]) -> Any:
+        if here.recorder is not None and all(isinstance(x, FOLLOWED) for x in args):
+            values = [array_of(x) if isinstance(x, Tensor) else x for x in args]
+            y = function(*values, **kw)
+            if isinstance(y, np.ndarray | np.generic):
+                t = Tensor(np.asarray(y))
+                parents = tuple(x if isinstance(x, Tensor) else None for x in args)
+                here.recorder.made(Op(function.__name__, function), t, parents, values, kw)
+                return t
+        return Tensor.__plain__(function, args, kw)
+
+    def __reduce__(self) -> Any:
+        return plain_class(type(self)), plainly(self).__reduce__()[1]
+
+
+for name, ufunc in ELEMENTWISE_QUESTIONS.items():
+    setattr(Watched, name, compared(name, Op(ufunc.__name__, ufunc)))
+
+
+def plain_class(cls: type) -> type:
+    """The class that a tensor has before and after a trace."""
+    return cls.__bases__[-1] if isinstance(cls, Form) else cls
+
+
+@cache
+def form(cls: Any) -> Any:
+    """The watched form of a class, which has its name."""
+    if isinstance(cls, Form):
+        return cls
+    names = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    return Form(cls.__name__, (Watched, cls), names)
+
+
+FORM = form(Tensor)
+
+
+# ---- the trace ------------------------------------------------------------------------------
+
+
 class Recorder:
     """The watcher of one call: every operation in it, also those that need no gradient."""
 
     def __init__(self) -> None:
-        self.thread = get_ident()
         self.made_by: dict[int, tuple[Any, ...]] = {}  # (tensor, op, parents, args, kw)
         self.draws: dict[int, tuple[Any, Callable[[], Any]]] = {}
         self.questions: list[Question] = []
         self.values: dict[int, tuple[Tensor, Tensor]] = {}  # changed in place: with its value now
         self.reason = ""
+        self.generators: list[Any] = []  # those that the function reaches
         self.states: Any = None
+        self.drawing = False
         self.others: list[Tensor] = []  # arguments, and tensors made of arrays
+        self.outside: dict[int, Tensor] = {}  # watched, and other traces may watch them too
+        self.inside: list[Tensor] = []  # watched, made in the trace
+        self.counted = False
+        self.finished = False
+        self.modes = mode.grad, mode.numpy, len(mode.outer)
 
     def note(self, what: str) -> None:
         """Keep the first reason, with the line of the user's code."""
         if not self.reason:
             self.reason = what + where()
 
+    # ---- what is watched
+
+    def watch(self, f: Callable[..., Any], args: Any, kw: Any, captured: Captured) -> Any:
+        """What `f` returns, called while everything it does is watched."""
+        try:
+            try:
+                self.open(args, kw, captured)
+                result = f(*args, **kw)
+                self.finished = True
+            finally:
+                self.close()
+        finally:
+            self.close()  # again, as an interrupt may have come in between
+        self.check_draws()
+        if not captured.unchanged():
+            self.note("it changes what it captures")
+        return result
+
+    def open(self, args: Any, kw: Any, captured: Captured) -> None:
+        self.captured = captured.tensors
+        self.generators += captured.generators
+        self.common = captured.draws()
+        self.states = self.random_states()
+        with lock:
+            traces.append(self)
+        for t in (*args, *kw.values(), *self.captured.values()):
+            if isinstance(t, Tensor):
+                self.hold(t)
+        self.others += [x for x in (*args, *kw.values()) if isinstance(x, Tensor)]
+        with counting:  # an interrupt may leave one too many, which costs time alone
+            modes.watchers += 1
+            self.counted = True
+        mode.watcher = here.recorder = self
+        self.start = tick()
+
+    def close(self) -> None:
+        """Put everything back; again at the second time, but for what is done."""
+        mode.watcher = here.recorder = None
+        if not self.finished:  # contexts that an interrupt came into may have left it
+            mode.grad, mode.numpy, depth = self.modes
+            del mode.outer[depth:]
+        for t in self.inside:
+            set_class(t, plain_class(type(t)))
+        with lock:
+            others = [trace.outside for trace in traces if trace is not self]
+            for key, t in self.outside.items():
+                if not any(key in outside for outside in others):
+                    set_class(t, plain_class(type(t)))
+            if self in traces:
+                traces.remove(self)
+        with counting:
+            if self.counted:
+                self.counted = False
+                modes.watchers -= 1
+
+    def hold(self, t: Tensor) -> None:
+        """Watch a tensor that was there before. It is known before its class is another, so that
+        it gets its own again wherever an interrupt comes."""
+        with lock:
+            self.outside[id(t)] = t
+            try:
+                set_class(t, form(type(t)))  # type: ignore[arg-type]
+            except TypeError:
+                self.note(f"it uses a {type(t).__name__}, which cannot be watched")
+
+    def keep(self, t: Tensor) -> None:
+        """Watch a tensor that was just made."""
+        self.inside.append(t)
+        set_class(t, form(type(t)))  # type: ignore[arg-type]
+
+    def born(self, t: Tensor, data: Any) -> None:
+        """Called for every Tensor that is made of something else than by an operation."""
+        self.keep(t)
+        if isinstance(data, Tensor):
+            self.made(ALIAS, t, (data,), (array_of(data),), {})
+        else:
+            self.others.append(t)
+
     def made(self, op: Op, t: Tensor, parents: Any, args: Any, kw: Any) -> None:
         """Called for every result of an operation."""
+        self.keep(t)
+        for p in parents:
+            if p is not None and id(p) not in self.made_by and id(p) not in self.outside:
+                self.hold(p)
         self.made_by[id(t)] = (t, op, tuple(map(self.now, parents)), args, kw)
         self.last = t
 
@@ -92,7 +406,7 @@ class Recorder:
         """Called for every question about values; of an array the answer stays."""
         if not isinstance(x, Tensor):
             return question(x)
-        answer = bool(question(SLOT.__get__(x)))
+        answer = bool(question(array_of(x)))
         self.questions.append(Question(self.now(x), question, answer))
         return answer
 
@@ -100,49 +414,43 @@ class Recorder:
         """Called for every gradient that a rule gives."""
         self.note("it runs a backward pass itself")
 
+    # ---- random numbers
+
     def drawn(self, draw: Callable[[], Any]) -> Any:
         """An array that is drawn anew at every call."""
         self.check_draws()
+        self.drawing = True
         a = draw()
+        self.drawing = False
         self.draws[id(a)] = (a, draw)
         self.states = self.random_states()
         return a
+
+    def reached(self, generator: Any) -> None:
+        """Called when the generator of random tensors is asked for."""
+        if not self.drawing and all(generator is not g for g in self.generators):
+            self.check_draws()
+            self.generators.append(generator)
+            self.states = self.random_states()
+
+    def seeded(self) -> None:
+        """Called when the generator of random tensors is seeded."""
+        self.note("it seeds random numbers")
 
     def check_draws(self) -> None:
         if self.states != self.random_states():
             self.note("it draws random numbers from elsewhere")
 
     def random_states(self) -> list[Any]:
-        """The state of every generator that the function can reach."""
-        known = [*self.generators, creation._generator]
+        """The state of every generator that the function can reach; other threads use others."""
+        known = self.generators
         found: list[Any] = [g.bit_generator.state for g in known if hasattr(g, "bit_generator")]
-        if "random" in sys.modules:
+        if self.common and "random" in sys.modules:
             found.append(sys.modules["random"].getstate())
-        if "numpy.random" in sys.modules:
+        if self.common and "numpy.random" in sys.modules:
             name, key, *rest = sys.modules["numpy.random"].get_state()
             found.append((name, key.tobytes(), *rest))
         return found
-
-    def watch(self, f: Callable[..., Any], args: Any, kw: Any, captured: Captured) -> Any:
-        """What `f` returns, called while everything it does is watched."""
-        self.generators, self.captured = captured.generators, captured.tensors
-        self.others += [x for x in (*args, *kw.values()) if isinstance(x, Tensor)]
-        self.states = self.random_states()
-        with counting:
-            modes.watchers += 1
-        mode.watcher = self
-        try:
-            with patched(Tensor, self.attributes()):
-                self.start = tick()
-                result = f(*args, **kw)
-        finally:
-            mode.watcher = None
-            with counting:
-                modes.watchers -= 1
-        self.check_draws()
-        if not captured.unchanged():
-            self.note("it changes what it captures")
-        return result
 
     # ---- changes in place
 
@@ -152,13 +460,13 @@ class Recorder:
             isinstance(x, Tensor) and x.requires_grad and mode.grad for x in others
         )
         mine = id(t) in self.captured or t.serial > self.start
-        a = SLOT.__get__(t)
+        a = array_of(t)
         known = [
             *self.others,
             *self.captured.values(),
             *(made[0] for made in self.made_by.values()),
         ]
-        shared = any(x is not t and np.may_share_memory(a, SLOT.__get__(x)) for x in known)
+        shared = any(x is not t and np.may_share_memory(a, array_of(x)) for x in known)
         if gradient or not mine or shared:
             self.note("it changes a tensor in place" + " that shares memory" * shared)
         elif t.serial > self.start and id(t) not in self.made_by:
@@ -169,9 +477,9 @@ class Recorder:
 
     def after_change(self, t: Tensor) -> None:
         """From now on the tensor stands for the result of the last operation, in its own dtype."""
-        value = wrap(SLOT.__get__(t).copy())
+        value = wrap(array_of(t).copy())
         op = Op("to", lambda x, dtype: x.astype(dtype))
-        self.made(op, value, (self.last,), (SLOT.__get__(self.last),), {"dtype": t.dtype.name})
+        self.made(op, value, (self.last,), (array_of(self.last),), {"dtype": t.dtype.name})
         self.values[id(t)] = t, value
 
     def changes(self) -> list[tuple[Tensor, Tensor]]:
@@ -183,8 +491,8 @@ class Recorder:
         parts = index if isinstance(index, tuple) else (index,)
         plain, then = [], []
         for i in parts:
-            counts = isinstance(i, Tensor) and SLOT.__get__(i).dtype.kind in "iu"
-            plain.append(SLOT.__get__(i) if counts else i)
+            counts = isinstance(i, Tensor) and array_of(i).dtype.kind in "iu"
+            plain.append(array_of(i) if counts else i)
             then.append(self.now(i))
         array = plain_index(tuple(plain) if parts is index else plain[0])
         taken = record(ops.getitem, (t,), {"index": array})
@@ -192,152 +500,6 @@ class Recorder:
             kw = {"index": tuple(then) if parts is index else then[0]}
             self.made_by[id(taken)] = (*self.made_by[id(taken)][:4], kw)
         return taken
-
-    # ---- the attributes of Tensor meanwhile
-
-    def here(self) -> bool:
-        return get_ident() == self.thread
-
-    def attributes(self) -> dict[str, Any]:
-        """What takes the place of attributes of Tensor."""
-        here, note, read = self.here, self.note, SLOT.__get__
-
-        def trusted(depth: int) -> bool:
-            frame = sys._getframe(depth + 1)
-            names = TRUSTED.get(frame.f_globals.get("__name__", ""), ())
-            return frame.f_code.co_name in names or frame.f_code in attribute_codes
-
-        def get(t: Tensor) -> Any:
-            if here() and not trusted(1):
-                note("it reads the values of a tensor")
-            return read(t)
-
-        def put(t: Tensor, a: Any) -> None:
-            if here() and not trusted(1):
-                note("it replaces the data of a tensor")
-            SLOT.__set__(t, a)
-
-        def get_grad(t: Tensor) -> Any:
-            if here():
-                note("it reads a gradient")
-            return GRAD.__get__(t)
-
-        original = {name: getattr_static(Tensor, name) for name in
-                    (*COMPARISONS, "detach", "to", "__init__", "__invert__",
-                     "_overwrite", "_move")}  # fmt: skip
-        original["__plain__"] = Tensor.__plain__
-
-        def compared(name: str, op: Op) -> Any:
-            def method(self: Tensor, other: Any) -> Any:
-                usable = isinstance(other, FOLLOWED)
-                if not here() or not usable:
-                    return original[name](self, other)
-                with no_grad():
-                    return record(op, (self, other))
-
-            return method
-
-        def invert(self: Tensor) -> Any:
-            with no_grad():
-                return record(Op("invert", np.invert), (self,))
-
-        def detach(self: Tensor) -> Any:
-            t = original["detach"](self)
-            if here():
-                mode.watcher.made(ALIAS, t, (self,), (read(self),), {})
-            return t
-
-        def to(self: Tensor, dtype: Any) -> Any:
-            dtype = np.dtype(dtype)
-            t = original["to"](self, dtype)
-            if here() and t is not self and dtype.kind != "f":
-                op = Op("to", lambda x: x.astype(dtype))
-                mode.watcher.made(op, t, (self,), (read(self),), {})
-            return t
-
-        def make(self: Tensor, data: Any, requires_grad: bool = False, name: str = "") -> None:
-            if here() and isinstance(data, Tensor):
-                original["__init__"](self, read(data), requires_grad, name)
-                mode.watcher.made(ALIAS, self, (data,), (read(data),), {})
-            else:
-                original["__init__"](self, data, requires_grad, name)
-                if here():
-                    mode.watcher.others.append(self)
-
-        def plain(function: Callable[..., Any], args: Any, kw: dict[str, Any]) -> Any:
-            values = [read(x) if isinstance(x, Tensor) else x for x in args]
-            if here() and all(isinstance(x, FOLLOWED) for x in args):
-                y = function(*values, **kw)
-                if isinstance(y, np.ndarray | np.generic):
-                    t = Tensor(np.asarray(y))
-                    parents = tuple(x if isinstance(x, Tensor) else None for x in args)
-                    mode.watcher.made(Op(function.__name__, function), t, parents, values, kw)
-                    return t
-            return original["__plain__"](function, args, kw)
-
-        def overwrite(self: Tensor, op: Op, *others: Any, **kw: Any) -> Tensor:
-            if here():
-                mode.watcher.before_change(self, others)
-            original["_overwrite"](self, op, *others, **kw)
-            if here():
-                mode.watcher.after_change(self)
-            return self
-
-        def move(self: Tensor, op: Op, *others: Any) -> None:
-            if here():
-                with no_grad():
-                    overwrite(self, op, *others)
-            else:
-                original["_move"](self, op, *others)
-
-        def noted(name: str, what: str) -> Any:
-            method = getattr_static(Tensor, name)
-
-            def instead(self: Tensor, *args: Any, **kw: Any) -> Any:
-                if here():
-                    note(what)
-                return method(self, *args, **kw)
-
-            return instead
-
-        attribute_codes = {f.__code__ for f in (detach, to, make, plain)}
-        new = {
-            "array": property(get, put),
-            "grad": property(get_grad, GRAD.__set__),
-            "shape": property(lambda t: read(t).shape),
-            "ndim": property(lambda t: read(t).ndim),
-            "dtype": property(lambda t: read(t).dtype),
-            "detach": detach,
-            "to": to,
-            "astype": to,
-            "__init__": make,
-            "__invert__": invert,
-            "__plain__": staticmethod(plain),
-            "_overwrite": overwrite,
-            "_move": move,
-            "register_hook": noted("register_hook", "it registers a hook on a tensor"),
-            "retain_grad": noted("retain_grad", "it keeps the gradient of a tensor"),
-            "requires_grad_": noted("requires_grad_", "it changes requires_grad"),
-        }
-        for name, ufunc in COMPARISONS.items():
-            new[name] = compared(name, Op(ufunc.__name__, ufunc))
-        return new
-
-
-@contextmanager
-def patched(cls: type, new: dict[str, Any]) -> Iterator[None]:
-    """Other attributes of a class for a while."""
-    old = {name: vars(cls)[name] for name in new if name in vars(cls)}
-    for name, value in new.items():
-        setattr(cls, name, value)
-    try:
-        yield
-    finally:
-        for name in new:
-            if name in old:
-                setattr(cls, name, old[name])
-            else:
-                delattr(cls, name)
 
 
 def where() -> str:
@@ -456,8 +618,8 @@ class Reader:
 
     def computed(self, t: Tensor, op: Op, parents: Any, args: Any, kw: Any) -> None:
         given, kw = self.inputs(t, parents, args, kw)
-        if op.name in QUIET:
-            self.quiet.add(QUIET[op.name])
+        if op.quiet:
+            self.quiet.add(op.quiet)
         if op.name == "nll":
             self.checks.append((given[1], given[0].value.shape[1]))
         expr = run(op, tuple(given), kw)
@@ -491,36 +653,46 @@ class Reader:
     # ---- backward
 
     def backward(self, nodes: list[Any]) -> None:
+        """The statements of the chain rule, and the leaves with their gradients."""
         root = self.loss.array
         first = leaf(np.ones(root.shape, root.dtype))
-        self.state(first, Symbol(full, first.value, (), full_of_ones(root)))
-        arrived: dict[int, list[Symbol]] = {id(self.loss): [first]}
-        leaves: dict[int, Tensor] = {}
-        for node in reversed(nodes):
-            if id(node) not in arrived:
-                continue
-            g = self.total(arrived.pop(id(node)))
-            given, kw = self.inputs(node, *self.recorder.made_by[id(node)][2:])
-            rules = iter(node.op.rules)
-            for i, p in enumerate(node.parents):
-                rule = next(rules, None)
-                if p is None or not p.requires_grad:
-                    continue
-                if rule is None:
-                    raise RuntimeError(
-                        f"compile: {node.op.name} has no derivative for its input {i}, of shape "
-                        f"{p.shape}; give its row a rule, or detach() that input"
-                    )
-                raw = ruled(rule, g, self.symbols[id(node)], given, kw)
-                expr = unbroadcast(raw, given[i].value)
-                target = leaf(expr.value)
-                self.state(target, expr)
-                arrived.setdefault(id(p), []).append(target)
-                if not self.inside(p):
-                    leaves[id(p)] = p
-        for key, t in leaves.items():
-            self.leaves.append(t)
-            self.gradients.append(self.total(arrived[key]))
+        self.state(first, ones(root))
+        leaves = {
+            p: None
+            for t in reversed(nodes)
+            for p in t.parents
+            if p is not None and p.requires_grad and not self.inside(p)
+        }
+        tape = Tape(
+            inputs=lambda t: t.parents if self.inside(t) else [],
+            nodes=[*reversed(leaves), *nodes],
+        )
+        given: dict[Any, Any] = {}
+
+        def send(edge: Edge, g: Symbol) -> Symbol:
+            symbols, kw = given[edge.node]
+            raw = ruled(edge.rule, g, self.symbols[id(edge.node)], symbols, kw)
+            expr = unbroadcast(raw, symbols[edge.i].value)
+            target = leaf(expr.value)
+            self.state(target, expr)
+            return target
+
+        for t, g in reverse(tape, first, send, lambda t, parts: self.total(parts)):
+            if t in leaves:
+                self.leaves.append(t)
+                self.gradients.append(g)
+            else:
+                self.check_rules(t, tape.edges[t])
+                given[t] = self.inputs(t, *self.recorder.made_by[id(t)][2:])
+
+    def check_rules(self, t: Tensor, edges: list[Edge]) -> None:
+        """Raise for an input that needs a gradient and gets none."""
+        for i, p in enumerate(t.parents):
+            if p is not None and p.requires_grad and all(i != edge.i for edge in edges):
+                raise RuntimeError(
+                    f"compile: {t.op.name} has no derivative for its input {i}, of shape "
+                    f"{p.shape}; give its row a rule, or detach() that input"
+                )
 
     def state(self, target: Symbol, expr: Any) -> None:
         self.statements.append(Statement(target, expr, "gradient", []))

@@ -22,6 +22,7 @@ from ..program.expr import (
     parts,
     total,
 )
+from ..program.laws import LAWS
 from ..program.notation import (
     ATOM,
     PLUS,
@@ -34,9 +35,10 @@ from ..program.notation import (
     is_infix,
     is_prefix,
 )
-from ..program.passes import BLOCKS, Maker, cost, swapped
+from ..program.passes import BLOCKS, cost
+from ..program.rewrite import Rewriter
 from ..program.trace import Argument, Program, Statement, is_range
-from .names import give, local_letter
+from .names import Taken, local_letter
 
 WIDTH = 88
 INDENT = " " * 4
@@ -229,9 +231,9 @@ def call_lines(
     return [*lines, f"{INDENT})"]
 
 
-def shorten(program: Program, taken: set[str]) -> None:
+def shorten(program: Program, taken: Taken) -> None:
     """Give parts of expressions that are too long for a line a name of their own."""
-    maker = Maker()
+    r = Rewriter(LAWS)
     out: list[Statement] = []
 
     def place(s: Statement) -> None:
@@ -241,9 +243,9 @@ def shorten(program: Program, taken: set[str]) -> None:
                 break
             part = max(inner, key=lambda x: len(numpy.text(x)))
             local = Statement(leaf(part.value), part, "local", list(s.nodes))
-            give(local.target, local_letter(part), taken)
+            taken.give(local.target, local_letter(part))
             place(local)
-            s.expr = swapped(part, local.target, maker)(s.expr)
+            s.expr = r.swapped({id(part): local.target})(s.expr)
         out.append(s)
 
     for s in program.statements:

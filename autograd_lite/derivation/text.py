@@ -8,10 +8,10 @@ from textwrap import wrap
 from typing import Any
 
 from ..engine.rules import ops
-from ..program.expr import Symbol, is_op
+from ..program.expr import Symbol, is_op, is_view
 from ..program.names import words
 from ..program.notation import ATOM, TIMES, Writer, Written, is_identity
-from ..program.passes import BLOCKS, VIEWS
+from ..program.passes import BLOCKS
 from ..program.trace import Program, Statement
 from .latex import latex_code, latex_formula, latex_line, latex_name
 from .names import ERF_SLOPE, root
@@ -80,9 +80,9 @@ def steps(program: Program) -> list[Step]:
 
 def operations(s: Statement) -> str:
     """The names of the operations that a statement comes from, views left out."""
-    quiet = ("mT", "reshape", "permute", "expand", "copy", "cast")
-    names = [n.op.name for n in s.nodes if n.op is not None]
-    return ", ".join([n for n in names if n not in quiet] or names)
+    found = [n.op for n in s.nodes if n.op is not None]
+    told = [op for op in found if op.kind != "view" or op is ops.flip]  # which changes an order
+    return ", ".join(op.name for op in told or found)
 
 
 def notes(
@@ -108,8 +108,8 @@ def given(program: Program, called: Callable[[str], str]) -> list[tuple[str, str
     found = []
     for a in program.of_kind("input", "constant", "parameter"):
         kind = "data" if a.kind == "constant" else a.kind
-        if a.made not in ("", *VIEWS) and not a.label:
-            kind = f"computed by {a.made} before the record"
+        if a.made is not None and not is_view(a.made) and not a.label:
+            kind = f"computed by {a.made.name} before the record"
         facts = f"{a.symbol.dtype} {kind}"
         found.append(
             (called(a.symbol.name), words(key_of(a, program)), shape_text(a.symbol.shape), facts)

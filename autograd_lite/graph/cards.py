@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.op import Op, ops
+from ..engine.op import Op
+from ..engine.rules import ops
 from ..engine.tensor import Tensor
 from ..program.expr import as_symbol, forward_text, gradients
 from ..program.names import ShortNames, constant, counted, number, rounded, span, words

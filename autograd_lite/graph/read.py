@@ -10,8 +10,9 @@ import numpy as np
 
 from ..engine.modes import no_grad
 from ..engine.rules import ops
-from ..engine.tape import check_versions, walk
+from ..engine.tape import walk
 from ..engine.tensor import Tensor
+from ..engine.versions import check_versions
 from ..program.chain import Edge, Tape, numbers, recorded_inputs, reverse
 from .facts import Facts, size_of
 

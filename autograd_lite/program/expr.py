@@ -9,16 +9,16 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Iterator, Sequence
-from functools import cache, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..engine import protocol as protocols
-from ..engine import rules
-from ..engine import tape as tapes
-from ..engine.op import Op, forms
+from ..engine import rules, versions
+from ..engine.declare import forms
+from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import unbroadcast
 from .notation import SIGNS, SILENT, text
@@ -125,22 +125,28 @@ def values(x: Any) -> Any:
 # ---- operations that are no rows -------------------------------------------------------------
 
 
-@cache
+NUMPY: dict[Any, Op] = {}  # by NumPy's function
+
+
 def numpy_op(function: Any) -> Op:
-    """A NumPy function, or a method of a ufunc, as an operation of expressions."""
-    name = function.__name__
-    if not isinstance(function, np.ufunc):
-        of = getattr(function, "__self__", None)
-        path = of.__name__ if isinstance(of, np.ufunc) else function.__module__[len("numpy.") :]
-        return Op(f"{path}.{name}" if path else name, function)
-    kind = "comparison" if all(t[-1] == "?" for t in function.types) else ""
-    return Op(name, function, kind=kind, sign=SIGNS.get(function, ""))
+    """A NumPy function, or a method of a ufunc, as an operation of expressions; made once."""
+    if function not in NUMPY:
+        name, kind = function.__name__, ""
+        if isinstance(function, np.ufunc):
+            kind = "comparison" if all(t[-1] == "?" for t in function.types) else ""
+        else:
+            of = getattr(function, "__self__", None)
+            path = of.__name__ if isinstance(of, np.ufunc) else function.__module__[6:]
+            name = f"{path}.{name}" if path else name
+        NUMPY[function] = Op(name, function, kind=kind, sign=SIGNS.get(function, ""))
+    return NUMPY[function]
 
 
-total = Op("total", lambda *terms: reduce(operator.add, terms))  # gradients, added up in order
+# gradients, added up in order
+total = Op("total", lambda *terms: reduce(operator.add, terms), kind="arithmetic", sign="+")
 full = Op("full", lambda shape, n, by, dtype: np.full(shape, n / by if by else n, dtype))
 call = Op("call", lambda function, x: function(x))  # of a hook
-outer = Op("outer", np.multiply.outer)  # of two vectors
+outer = Op("outer", np.multiply.outer, kind="product")  # of two vectors
 
 
 # ---- questions about expressions -------------------------------------------------------------
@@ -158,6 +164,11 @@ def is_leaf(s: Any) -> bool:
 def is_op(x: Any, *any_of: Op) -> bool:
     """Whether an expression is one of these operations."""
     return isinstance(x, Symbol) and x.op in any_of
+
+
+def is_view(op: Op) -> bool:
+    """Whether it shows the elements that are there, all or some."""
+    return op.kind == "view" or op is ops.getitem
 
 
 def is_number(x: Any) -> bool:
@@ -249,7 +260,7 @@ def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool],
     return any(("y" if i < 0 else f"x{i}") in s.leaves() for s in used if isinstance(s, Symbol))
 
 
-tapes.reads = reads  # which reads no text
+versions.reads = reads  # which reads no text
 
 
 def formula(op: Op, *samples: Any, **kw: Any) -> str:

@@ -1,7 +1,7 @@
 """The straight-line program of a tape: forward, then backward, as statements `name = expression`.
 
 `trace` reads the tape once. Expressions are Symbols: the forward functions and the rules of the
-table, run on names. Passes then make of them what a person would write: transposes are merged,
+operations, run on names. Passes then make of them what a person would write: transposes are merged,
 constants folded, other names of one value dropped, common subexpressions named once and short steps
 joined. `derive` prints the program; the passes change no value beyond rounding.
 """
@@ -15,20 +15,12 @@ import numpy as np
 
 from ..engine.op import Op
 from ..engine.rules import ops
-from ..engine.tape import before, tape, unbroadcast
-from .expr import Symbol, call, full, leaf, ruled
-from .expr import total as total_of
+from ..engine.tape import before, unbroadcast
+from .chain import Edge, Tape, reverse, stretched
+from .expr import Symbol, call, full, is_view, leaf, ruled, total
+from .rewrite import run
 
 __all__ = ["Argument", "Program", "Statement", "trace"]
-
-# rows that keep their name; every other is written out by its forward function
-KEPT = {"mean", "erf", "expand", "scatter_add", "put"}
-TURNED = ("reshape", "permute", "mT")  # views that a loss of classes takes of its input
-# operations that reach a limit exactly through a value that NumPy warns of
-QUIET = {
-    "sigmoid": "over", "logsumexp": "divide", "binary_cross_entropy": "divide",
-    "binary_cross_entropy_with_logits": "over",
-}  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -42,8 +34,8 @@ class Argument:
     symbol: Symbol
     label: str
     value: Any
-    made: str = ""  # the operation that computed it, where that is not on the record
-    use: str = ""  # the first operation that takes it
+    made: Op | None = None  # the operation that computed it, where that is not on the record
+    use: Op | None = None  # the first operation that takes it
     place: int = 0  # as which input
 
 
@@ -125,19 +117,6 @@ class Program:
         return [a for kind in kinds for a in self.arguments if a.kind == kind]
 
 
-def named(x: Any, name: str) -> bool:
-    """Whether an expression is this operation."""
-    return isinstance(x, Symbol) and x.op is not None and x.name == name
-
-
-def run(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
-    """The forward function of an operation on Symbols."""
-    with np.errstate(all="ignore"):
-        if op.name in KEPT:
-            return op(*inputs, **kw)
-        return op.forward(*inputs, **kw)
-
-
 # ---- reading the tape -----------------------------------------------------------------------
 
 
@@ -180,7 +159,7 @@ class Tracer:
                 "derive its sum() or its mean()"
             )
         self.root = before(loss, loss.serial)
-        self.nodes = tape(self.root)
+        self.tape = Tape(self.root)
         self.labels: dict[int, str] = {}
         self.trained: set[int] = set()
         self.memory: dict[Any, str] = {}
@@ -199,7 +178,7 @@ class Tracer:
         self.made: dict[int, Statement] = {}  # by the identity of the target
         self.symbols: dict[int, Symbol] = {}
         self.statements: list[Statement] = []
-        for node in self.nodes:
+        for node in self.tape.nodes:
             if node.op is None:
                 self.symbols[node.serial] = self.leaf(node)
             else:
@@ -214,16 +193,16 @@ class Tracer:
             self.symbols[self.root.serial],
             self.root,
             sorted(names - reached),
-            sorted({QUIET[t.op.name] for t in self.nodes if t.op and t.op.name in QUIET}),
+            sorted({t.op.quiet for t in self.tape.nodes if t.op and t.op.quiet}),
         )
 
     def leaf(self, t: Any) -> Symbol:
         """What stands for a leaf: an argument, the transpose of one, or the ones that the backward
         pass of a recorded backward pass starts from."""
-        made = "" if t.kw is None else t.kw.name
+        made = t.kw
         if not t.requires_grad:
-            if (made == "expand" or t.name == "seed") and (t.array == 1).all():
-                return Symbol(full, t.array, (), full_of_ones(t.array))
+            if (made is ops.expand or t.name == "seed") and (t.array == 1).all():
+                return ones(t.array)
             if not t.name and (turned := self.turned(t.array)) is not None:
                 return turned
         return self.argument(t, made).symbol
@@ -231,9 +210,9 @@ class Tracer:
     def turned(self, a: Any) -> Symbol | None:
         """The transpose of an argument, where this array is that."""
         whole = self.arguments.get(spot(a.mT)) if a.ndim > 1 and spot(a) != spot(a.mT) else None
-        return None if whole is None else Symbol(ops.mT, a, (whole.symbol,), {})
+        return None if whole is None else Symbol(ops.mT, a, (whole.symbol,))
 
-    def argument(self, t: Any, made: str) -> Argument:
+    def argument(self, t: Any, made: Op | None) -> Argument:
         """The leaf as an argument."""
         label = self.labels.get(id(t)) or self.copied(t) or t.name
         label = label or self.memory.get(spot(t.array)[0], "")
@@ -294,22 +273,22 @@ class Tracer:
     def inputs(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
         """The inputs and the metadata of an operation, as Symbols."""
         given = []
-        for i, (p, a) in enumerate(zip(node.parents, node.args, strict=True)):
+        for i, (p, a) in enumerate(zip(self.tape.inputs[node], node.args, strict=True)):
             if p is not None:
-                s: Any = self.symbols[before(p, node.serial).serial]
+                s: Any = self.symbols[p.serial]
             elif isinstance(a, np.generic) and a.dtype == node.dtype:
                 s = a.item()  # the other input has this dtype too, or needs none
             else:
                 s = self.constant(a)
             given.append(s)
             argument = self.of_symbol.get(id(s))
-            if argument is not None and not argument.use:
-                argument.use, argument.place = node.op.name, i
+            if argument is not None and argument.use is None:
+                argument.use, argument.place = node.op, i
         kw = {k: self.constant(v, index=True) for k, v in (node.kw or {}).items()}
         if isinstance(kw.get("index"), tuple) and of_log_p(node):
             for s in kw["index"]:
                 if id(s) in self.of_symbol:
-                    self.of_symbol[id(s)].use = "nll"
+                    self.of_symbol[id(s)].use = ops.nll
         return given, kw
 
     def forward(self, node: Any) -> None:
@@ -330,48 +309,43 @@ class Tracer:
 
     def backward(self) -> None:
         """One statement for each gradient that a rule gives, and one for each sum of them."""
-        shape = self.root.array
-        arrived: dict[int, list[Symbol]] = {}
-        leaves: dict[int, Any] = {}
-        first = leaf(np.ones(shape.shape, shape.dtype))
-        one = Symbol(full, first.value, (), full_of_ones(shape))
-        start = Statement(first, one, "gradient", [], of=[self.symbols[self.root.serial]])
-        self.state(start)
-        arrived[self.root.serial] = [first]
-        for node in reversed(self.nodes):
-            if node.serial not in arrived:
-                continue
-            if node.op is None:
-                leaves[node.serial] = node
-                continue
-            g = self.total(node, arrived.pop(node.serial))
-            given, kw = self.inputs(node)
-            y = self.symbols[node.serial]
-            rules = iter(node.op.rules)
-            for i, p in enumerate(node.parents):
-                rule = next(rules, None)
-                p = p if p is None else before(p, node.serial)
-                if p is None or not p.requires_grad:
-                    continue
-                if rule is None:
-                    raise RuntimeError(
-                        f"derive: {node.op.name} has no derivative for its input {i}, of shape "
-                        f"{p.shape}; give its row a rule, or detach() that input"
-                    )
-                try:
-                    raw = ruled(rule, g, y, given, kw)
-                    expr = unbroadcast(raw, given[i].value)
-                except (AttributeError, TypeError, ValueError) as error:
-                    raise RuntimeError(
-                        f"derive: the rule of {node.op.name} cannot be written in NumPy: {error}"
-                    ) from error
-                target = leaf(expr.value)
-                s = Statement(target, expr, "gradient", [node], of=[given[i]], through=y)
-                s.summed = stretched(raw.shape, p.shape)
-                self.state(s)
-                arrived.setdefault(p.serial, []).append(target)
-        for t in leaves.values():
-            self.total(t, arrived[t.serial])
+        of = [self.symbols[self.root.serial]]
+        expr = ones(self.root.array)
+        first = leaf(expr.value)
+        self.state(Statement(first, expr, "gradient", [], of=of))
+        self.given: tuple[Any, ...] = None, [], {}  # of which node, its inputs and metadata
+        leaves = []
+        for t, g in reverse(self.tape, first, self.send, self.arrived):
+            if t.op is None:
+                leaves.append((t, g))
+        for t, parts in leaves:
+            self.total(t, parts)
+
+    def arrived(self, t: Any, parts: list[Symbol]) -> Any:
+        """The whole gradient of what an operation made; that of a leaf is added up at the end."""
+        if t.op is None:
+            return parts
+        check_rules(self.tape, t)
+        return self.total(t, parts)
+
+    def send(self, edge: Edge, g: Symbol) -> Symbol:
+        """The gradient that a rule gives, as a statement."""
+        node, i = edge.node, edge.i
+        if self.given[0] is not node:
+            self.given = node, *self.inputs(node)
+        _, given, kw = self.given
+        y = self.symbols[node.serial]
+        try:
+            raw = ruled(edge.rule, g, y, given, kw)
+            expr = unbroadcast(raw, given[i].value)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise RuntimeError(
+                f"derive: the rule of {node.op.name} cannot be written in NumPy: {error}"
+            ) from error
+        s = Statement(leaf(expr.value), expr, "gradient", [node], of=[given[i]], through=y)
+        s.summed = stretched(raw.shape, edge.p.shape)
+        self.state(s)
+        return s.target
 
     def total(self, t: Any, targets: list[Symbol]) -> Symbol:
         """The whole gradient of a tensor: what arrived, added up, and through its hooks."""
@@ -380,8 +354,8 @@ class Tracer:
         last = self.made[id(g)]
         if len(targets) > 1:
             g = leaf(targets[0].value)
-            expr = Symbol(total_of, g.value, tuple(targets), {})
             nodes = [n for x in targets for n in self.made[id(x)].nodes]
+            expr = Symbol(total, g.value, tuple(targets))
             last = Statement(g, expr, "sum", nodes, of=[of], paths=len(targets))
             self.state(last)
         for hook in list(t.extra.hooks.values()) if t.extra is not None else ():
@@ -389,14 +363,25 @@ class Tracer:
             if key not in self.arguments:
                 label = getattr(hook, "__name__", type(hook).__name__).replace("<lambda>", "")
                 self.add(key, Argument("hook", leaf(0.0), label, hook))
-            before_hook, g = g, leaf(g.value)
-            expr = Symbol(call, g.value, (self.arguments[key].symbol, before_hook))
+            expr = Symbol(call, g.value, (self.arguments[key].symbol, g))
+            g = leaf(g.value)
             last = Statement(g, expr, "hook", list(last.nodes), of=[of])
             self.state(last)
         last.whole.append(of)
         if t.op is None:
             last.argument = self.of_symbol[id(of)]
         return g
+
+
+def check_rules(tape: Tape, node: Any) -> None:
+    """Raise if an input that requires grad has no rule."""
+    found = {edge.i for edge in tape.edges[node]}
+    for i, p in enumerate(tape.inputs[node]):
+        if p is not None and p.requires_grad and i not in found:
+            raise RuntimeError(
+                f"derive: {node.op.name} has no derivative for its input {i}, of shape "
+                f"{p.shape}; give its row a rule, or detach() that input"
+            )
 
 
 def spot(a: Any) -> tuple[Any, ...]:
@@ -412,17 +397,12 @@ def is_range(a: Any) -> bool:
 
 def of_log_p(node: Any) -> bool:
     """Whether an operation picks from log-probabilities, or from another view of them."""
-    while node is not None and node.op is not None and node.op.name in ("getitem", *TURNED):
+    while node is not None and node.op is not None and is_view(node.op):
         node = node.parents[0]
-    return node is not None and node.op is not None and node.op.name == "log_softmax"
+    return node is not None and node.op is ops.log_softmax
 
 
-def full_of_ones(a: Any) -> dict[str, Any]:
-    return {"shape": a.shape, "n": 1, "by": 1, "dtype": a.dtype.name}
-
-
-def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes that `unbroadcast` sums a gradient over, to undo a broadcast."""
-    extra = len(given) - len(shape)
-    more = [i + extra for i, n in enumerate(shape) if n == 1 != given[i + extra]]
-    return (*range(extra), *more)
+def ones(a: Any) -> Symbol:
+    """Ones in the shape and dtype of an array."""
+    kw = {"shape": a.shape, "n": 1, "by": 1, "dtype": a.dtype.name}
+    return Symbol(full, np.ones_like(a), (), kw)

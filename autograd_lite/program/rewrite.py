@@ -1,0 +1,206 @@
+"""Rewriting by laws: equal expressions are one object, each in the simplest form that laws give it.
+
+A law is a function with the law as its docstring, in a table that readers combine:
+
+    LAWS = Laws()
+
+    @LAWS.about(ops.mT)
+    def turned_twice(r: Rewriter, e: Symbol) -> Any:
+        \"""x.mT.mT = x\"""
+        return e.inputs[0].inputs[0] if is_op(e.inputs[0], ops.mT) else None
+
+It is asked about every expression `e` of its operations, whose inputs are simple already, and gives
+what `e` becomes: of `r.rewrite(...)` where more laws may hold, of `r.make(...)` where it is done;
+None where it says nothing. `Rewriter(FIRST, LAWS)` asks the laws of the tables in that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..engine.op import Op
+from ..engine.rules import ops
+from .expr import NUMPY, Symbol, call, full, is_leaf, is_number, is_op, outer, total
+
+__all__ = ["Laws", "Rewriter", "replaced"]
+
+Law = Callable[[Any, Symbol], Any]
+# Of these the name stays, though a forward function could be written out or NumPy has no such
+# function: a mean reads better than a sum and a division, and the others have a form of their own.
+KEPT = {ops.mean, ops.erf, ops.expand, ops.scatter_add, ops.put, full, total, call, outer}
+DEEPEST = 50  # operations that are written out by one another
+
+
+class Laws(list[tuple[tuple[Op | str, ...], Law]]):
+    """A table of laws, each with the operations or kinds of operations that it is about."""
+
+    def about(self, *which: Op | str) -> Callable[[Law], Law]:
+        """Add the decorated law; asked in the order of the table."""
+
+        def add(law: Law) -> Law:
+            self.append((which, law))
+            return law
+
+        return add
+
+
+class Rewriter:
+    """Makes expressions, equal ones as one object, in the simplest form that its laws give."""
+
+    def __init__(self, *tables: Laws) -> None:
+        self.laws = [row for table in tables for row in table]
+        self.about: dict[Op, list[Law]] = {}  # by the operation, in order
+        self.made: dict[Any, Symbol] = {}
+        self.simplest: dict[int, Any] = {}  # by the identity of an expression that was made here
+        self.memo: dict[int, Any] = {}  # by that of any
+        self.alive: list[Any] = []  # what is known by identity
+        self.names: dict[int, Any] = {}  # what stands for a dropped name
+        self.primitive = {*KEPT, ops.getitem}  # what is not written out
+        self.inside = 0  # how many operations are written out just now
+
+    def key(self, x: Any) -> Any:
+        if isinstance(x, Symbol | np.ndarray):
+            return id(x)
+        if isinstance(x, tuple | list):
+            return tuple(map(self.key, x))
+        return type(x).__name__, repr(x)
+
+    def make(self, op: Op, value: Any, inputs: tuple[Any, ...] = (), kw: Any = None) -> Symbol:
+        """The expression, which has this value; made once."""
+        kw = kw or {}
+        key = (op, self.key(inputs), tuple([(k, self.key(v)) for k, v in kw.items()]))
+        found = self.made.get(key)
+        if found is None:
+            found = self.made[key] = Symbol(op, value, inputs, kw)
+            self.alive.append((inputs, kw))
+        return found
+
+    def rewrite(self, op: Op, value: Any, inputs: tuple[Any, ...] = (), kw: Any = None) -> Any:
+        """An operation on simple inputs in its simplest form."""
+        e = self.make(op, value, inputs, kw)
+        if id(e) not in self.simplest:
+            self.simplest[id(e)] = next(
+                (found for law in self.laws_about(op) if (found := law(self, e)) is not None), e
+            )
+        return self.simplest[id(e)]
+
+    def laws_about(self, op: Op) -> list[Law]:
+        if op not in self.about:
+            self.about[op] = [law for which, law in self.laws if op in which or op.kind in which]
+        return self.about[op]
+
+    def simple(self, s: Any) -> Any:
+        """An expression with every part in its simplest form, written with what NumPy has."""
+        if not isinstance(s, Symbol):
+            return s
+        if s.op is None:
+            return self.names.get(id(s), s)
+        if id(s) not in self.memo:
+            self.alive.append(s)
+            inputs = replaced(s.inputs, self.simple)
+            kw = {k: replaced(v, self.simple) for k, v in s.kw.items()}
+            self.memo[id(s)] = self.written_out(s.op, s.value, inputs, kw)
+        return self.memo[id(s)]
+
+    def written_out(self, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        """What the forward function does, unless that is the operation itself."""
+        if op in self.primitive or NUMPY.get(op.forward) is op:
+            return self.rewrite(op, value, inputs, kw)
+        e = run(op, inputs, kw)
+        if is_op(e, op):
+            self.primitive.add(op)
+        if is_op(e, op) or not (isinstance(e, Symbol) or missing(op)):  # log(2) stays log(2)
+            return self.rewrite(op, value, inputs, kw)
+        if self.inside > DEEPEST:
+            raise ValueError(f"{op.name} is written out by itself, without an end")
+        self.inside += 1
+        try:
+            return self.simple(e)
+        finally:
+            self.inside -= 1
+
+    def rebuilt(self, e: Symbol, change: Callable[[Any], Any]) -> Any:
+        """The expression with `change` applied to its parts, in its simplest form."""
+        kw = {k: replaced(v, change) for k, v in e.kw.items()}
+        return self.rewrite(e.op, e.value, replaced(e.inputs, change), kw)
+
+    def swapped(self, new: dict[int, Any]) -> Callable[[Any], Any]:
+        """A function that writes what is new for the expressions with these identities."""
+
+        def change(e: Any) -> Any:
+            if id(e) in new:
+                return new[id(e)]
+            return e if not isinstance(e, Symbol) or e.op is None else self.rebuilt(e, change)
+
+        return change
+
+    # ---- numbers in front
+
+    def full(self, value: Any, n: float, by: float = 1) -> Symbol:
+        """The array that has n / by everywhere."""
+        if by and n % by == 0:
+            n, by = n // by, 1
+        number = np.asarray(n / by if by else n, value.dtype)
+        kw = {"shape": value.shape, "n": n, "by": by, "dtype": value.dtype.name}
+        return self.make(full, np.broadcast_to(number, value.shape), (), kw)
+
+    def factors(self, x: Any) -> tuple[Any, float, float]:
+        """y, n and by of x = n * y / by."""
+        n, by = 1, 1
+        while isinstance(x, Symbol) and x.inputs:
+            left, right = x.inputs[0], x.inputs[-1]
+            if x.op is ops.neg:
+                n, x = -n, left
+            elif x.op is ops.mul and is_number(left):
+                n, x = n * left, right
+            elif x.op is ops.mul and is_number(right):
+                n, x = n * right, left
+            elif x.op is ops.div and is_number(right):
+                by, x = by * right, left
+            else:
+                break
+        return x, n, by
+
+    def scaled(self, x: Any, n: float, by: float) -> Any:
+        """n * x / by, with the factors that x has already."""
+        x, m, q = self.factors(x)
+        n, by = whole(n * m), whole(by * q)
+        if is_op(x, full):
+            return self.full(x.value, n * x.kw["n"], by * x.kw["by"])
+        if by and n % by == 0:
+            n, by = n // by, 1
+        if n == -1:
+            x = self.make(ops.neg, x.value, (x,))
+        elif n != 1:
+            x = self.make(ops.mul, x.value, (n, x))
+        return x if by == 1 else self.make(ops.div, x.value, (x, by))
+
+    def inline(self, e: Any) -> bool:
+        """Whether every user of a forward value writes its expression instead of a name."""
+        return is_op(e, ops.mT) and is_leaf(e.inputs[0])
+
+
+def run(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    """The forward function of an operation on Symbols."""
+    with np.errstate(all="ignore"):
+        return (op if op in KEPT else op.forward)(*inputs, **kw)
+
+
+def missing(op: Op) -> bool:
+    """Whether NumPy has no function of this name."""
+    return not hasattr(np, op.name)
+
+
+def replaced(x: Any, change: Callable[[Any], Any]) -> Any:
+    """`change` applied to the Symbols, also to those inside tuples and lists."""
+    if isinstance(x, tuple | list):
+        return type(x)([replaced(i, change) for i in x])
+    return change(x) if isinstance(x, Symbol) else x
+
+
+def whole(n: float) -> float:
+    """An int for a number like 12.0."""
+    return int(n) if isinstance(n, float) and n.is_integer() else n

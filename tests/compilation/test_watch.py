@@ -1,0 +1,394 @@
+"""What a trace leaves alone: the class Tensor, other threads, and everything after an interrupt."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import random
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+import nn
+from autograd_lite import Tensor, compile, tensor
+from autograd_lite.compilation import watch
+from autograd_lite.engine import modes
+from nn import functional as F
+
+
+def mlp() -> Any:
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def batch() -> Any:
+    return np.ones((5, 3), np.float32), np.array([0, 1, 0, 1, 1])
+
+
+def loss_of(model: Any) -> Callable[..., Tensor]:
+    loss_fn = nn.CrossEntropyLoss()
+
+    def loss(x: Tensor, t: Tensor) -> Tensor:
+        y = model(x)
+        y = y[:, :] * Tensor(y.detach()).exp() + Tensor(np.ones((5, 2), np.float32))
+        return loss_fn(y, t) + (y > 0).to(np.float32).mean()
+
+    return loss
+
+
+# ---- interrupts -----------------------------------------------------------------------------
+
+
+class Sweep:
+    """Counts events of the interpreter, and raises KeyboardInterrupt at one of them."""
+
+    def __init__(self, at: int, opcodes: bool) -> None:
+        self.at, self.opcodes, self.count = at, opcodes, 0
+
+    def __call__(self, frame: Any, event: str, arg: Any) -> Any:
+        if self.opcodes:
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == ("opcode" if self.opcodes else "line"):
+            self.count += 1
+            if self.count == self.at:
+                raise KeyboardInterrupt
+        return self
+
+    def run(self, function: Callable[[], Any]) -> bool:
+        """Whether the call came to its end."""
+        before = sys.gettrace()
+        sys.settrace(self)
+        try:
+            function()
+        except KeyboardInterrupt:
+            return False
+        finally:
+            sys.settrace(before)
+        return True
+
+
+def everything_works(model: Any, classes: list[type]) -> None:
+    assert [type(t) for t in (*model.parameters(), *model.buffers())] == classes
+    assert not any(isinstance(cls, watch.Form) for cls in classes)
+    assert (watch.traces, watch.here.recorder, modes.mode.watcher) == ([], None, None)
+    assert modes.mode.grad
+    assert not modes.mode.outer
+    x = tensor([1.0], requires_grad=True)
+    y = (x * 3 + 1).sum()
+    y.backward()
+    assert (y.item(), x.grad.tolist(), repr(x)) == (4.0, [3.0], "tensor([1.], requires_grad=True)")
+
+
+@pytest.mark.parametrize("opcodes", [False, True])
+def test_an_interrupt_at_any_moment_of_the_first_call_leaves_everything_working(
+    opcodes: bool,
+) -> None:
+    x, t = batch()
+    model = mlp()
+    classes = [type(p) for p in (*model.parameters(), *model.buffers())]
+    whole = Sweep(-1, opcodes)
+    loss = loss_of(model)
+    assert whole.run(lambda: compile(loss)(x, t))
+    for at in np.linspace(1, whole.count, 250).astype(int):
+        step = compile(loss)
+        Sweep(int(at), opcodes).run(lambda: step(x, t))  # noqa: B023
+        everything_works(model, classes)
+        if at % 10 == 0:  # it is traced at the next call, if it was not
+            step(x, t).backward()
+            assert step.traces == 1
+            assert not step.why
+    assert modes.watchers >= 0
+
+
+def test_an_interrupt_while_classes_are_put_back() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+
+    class Once(list):  # type: ignore[type-arg]
+        passed = False
+
+        def __iter__(self) -> Any:
+            if not self.passed:
+                self.passed = True
+                raise KeyboardInterrupt
+            return super().__iter__()
+
+    def loss() -> Tensor:
+        watch.here.recorder.inside = Once(watch.here.recorder.inside)
+        kept.append(w * 2)
+        return kept[0].sum()
+
+    kept: list[Any] = []
+    recorder = watch.Recorder()
+    with pytest.raises(KeyboardInterrupt):
+        recorder.watch(loss, (), {}, watch.Captured(lambda: w))
+    assert (type(w), type(kept[0])) == (Tensor, Tensor)
+    assert watch.traces == []
+
+
+# ---- threads --------------------------------------------------------------------------------
+
+
+def in_threads(*functions: Callable[[], Any]) -> None:
+    failed: list[BaseException] = []
+
+    def run(function: Callable[[], Any]) -> None:
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(f,)) for f in functions]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if failed:
+        raise failed[0]
+
+
+def meeting(n: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """What each of n threads calls, one after the other, to wait for the rest: built-in functions,
+    as a trace allows them."""
+    arrived: SimpleQueue[int] = SimpleQueue()
+    go: SimpleQueue[int] = SimpleQueue()
+
+    def host() -> None:
+        for _ in range(n):
+            arrived.get()
+        for _ in range(n):
+            go.put(0)
+
+    threading.Thread(target=host, daemon=True).start()
+    return partial(arrived.put, 1), partial(go.get, True, 20)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_four_threads_trace_four_models_at_the_same_time(shared: bool) -> None:
+    arrive, wait = meeting(4)
+    come_back, go_on = meeting(4)
+    one = nn.Linear(3, 3)
+
+    def work(i: int) -> None:
+        model = nn.Sequential(one if shared else nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2))
+        inner = loss_of(model)
+
+        def loss(x: Tensor, t: Tensor) -> Tensor:
+            arrive(), wait()
+            y = inner(x, t)
+            come_back(), go_on()
+            return y
+
+        step = compile(loss)
+        x, t = np.full((5, 3), i + 1.0, np.float32), np.array([0, 1, 0, 1, 1])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            step(x, t)
+        assert (step.traces, step.why) == (1, "")
+        mine = [*model[2].parameters()]
+        found = []
+        for f in (step, inner):
+            value = f(Tensor(x), Tensor(t))
+            found.append([value.item(), *(g.array.copy() for g in ag.grad(value, mine))])
+        for a, b in zip(*found, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+    in_threads(*(lambda i=i: work(i) for i in range(4)))
+    assert {type(p) for p in one.parameters()} == {nn.Parameter}
+    assert watch.traces == []
+
+
+def test_a_tensor_of_two_traces_is_watched_until_both_have_ended() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    done: SimpleQueue[int] = SimpleQueue()
+    began: SimpleQueue[int] = SimpleQueue()
+    begin, wait = partial(began.put, 0), partial(done.get, True, 20)
+
+    def slow() -> Tensor:
+        begin(), wait()
+        return (w * w.array.sum()).sum()  # which has to be noticed still
+
+    def second() -> None:
+        began.get()
+        compile(lambda: (w * 2).sum())()
+        done.put(0)
+
+    other = threading.Thread(target=second)
+    other.start()
+    with pytest.warns(UserWarning, match="it reads the values of a tensor"):
+        compile(slow)()
+    other.join()
+    assert type(w) is Tensor
+
+
+def in_another_thread(function: Callable[[], Any]) -> tuple[Callable[[], Any], list[Any]]:
+    """What a traced function may call to have another one run by a thread, and its results."""
+    asked: SimpleQueue[int] = SimpleQueue()
+    answered: SimpleQueue[int] = SimpleQueue()
+    results: list[Any] = []
+
+    def host() -> None:
+        asked.get()
+        try:
+            results.append(function())
+        finally:
+            answered.put(0)
+
+    threading.Thread(target=host, daemon=True).start()
+    ask, wait = asked.put, partial(answered.get, True, 20)
+    return lambda: (ask(0), wait()), results
+
+
+def test_the_class_is_as_it_was_while_a_trace_is_open() -> None:
+    before = dict(vars(Tensor))
+    w = Tensor([1.0, 2.0], requires_grad=True)
+
+    def elsewhere() -> Any:
+        t = tensor([1.0, 2.0])
+        return (
+            (dict(vars(Tensor)) == before, type(t) is Tensor, t.array.sum(), t.shape),
+            (w.array.sum(), w.shape, repr(w), w.detach().tolist(), (w == 1).tolist()),
+            pickle.loads(pickle.dumps(w)).tolist(),
+            type(w + 1) is Tensor,
+        )
+
+    meet, seen = in_another_thread(elsewhere)
+    step = compile(lambda: [meet(), (w * w).sum()][1])
+    step()
+    assert seen == [
+        (
+            (True, True, 3.0, (2,)),
+            (3.0, (2,), "tensor([1., 2.], requires_grad=True)", [1.0, 2.0], [True, False]),
+            [1.0, 2.0],
+            True,
+        )
+    ]
+    assert (step.traces, step.why) == (1, "")
+
+
+def test_another_threads_random_numbers_are_its_own() -> None:
+    w = Tensor(np.ones(4, np.float32), requires_grad=True)
+
+    def elsewhere() -> Any:
+        np.random.rand(3)
+        random.random()
+        ag.rand(3)
+        return F.dropout(tensor([1.0, 2.0]), 0.5)
+
+    meet, seen = in_another_thread(elsewhere)
+
+    def loss() -> Tensor:
+        y = F.dropout(w, 0.5)
+        meet()
+        return y.sum()
+
+    step = compile(loss)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len({step().item() for _ in range(20)}) > 1
+    assert len(seen) == 1
+    assert (step.traces, step.why) == (1, "")
+
+
+DRAWS: dict[str, Callable[[], float]] = {
+    "numpy": lambda: np.random.rand(),
+    "python": lambda: random.random(),
+    "of ours": lambda: ag.default_generator().random(),
+    "an initial weight": lambda: nn.Linear(1, 1).weight.sum(),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_random_numbers_of_its_own_make_it_eager(name: str) -> None:
+    w, draw = Tensor([1.0, 2.0], requires_grad=True), DRAWS[name]
+    step = compile(lambda: (w * draw()).sum())
+    with pytest.warns(UserWarning, match=r"random numbers|in place|reads the values"):
+        assert len({step().item() for _ in range(3)}) == 3
+
+
+def test_seeding_makes_it_eager() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda: [ag.manual_seed(0), (w * ag.rand(2)).sum()][1])
+    with pytest.warns(UserWarning, match="it seeds random numbers"):
+        assert len({step().item() for _ in range(3)}) == 1
+
+
+# ---- what code sees of a watched tensor ------------------------------------------------------
+
+
+def test_types_look_as_before() -> None:
+    class Mine(Tensor):
+        pass
+
+    w, own, p = Tensor([1.0], requires_grad=True), Mine([2.0]), nn.Parameter([3.0])
+    own.note = "kept"
+    results: SimpleQueue[Any] = SimpleQueue()
+    tell = results.put
+
+    def loss(x: Tensor) -> Tensor:
+        y = w * x * own * p
+        for t, cls in ((w, Tensor), (own, Mine), (p, nn.Parameter), (y, Tensor)):
+            same = type(t) == cls, {cls: 1}.get(type(t)) == 1, type(t).__name__ == cls.__name__
+            tell((*same, isinstance(t, cls), t.__class__ is cls))
+        tell(own.note)
+        return y.sum()
+
+    step = compile(loss)
+    step(tensor([1.0])).backward()
+    assert [results.get() for _ in range(5)] == [(True,) * 5] * 4 + ["kept"]
+    assert (step.traces, step.why) == (1, "")
+    assert (type(w), type(own), type(p)) == (Tensor, Mine, nn.Parameter)
+
+
+def test_comparing_types_by_identity_makes_it_eager() -> None:
+    w = Tensor([1.0], requires_grad=True)
+    step = compile(lambda x: (w * 2).sum() if type(x) is Tensor else w.sum())
+    with pytest.warns(UserWarning, match="compares a type by `is`"):
+        assert step(tensor([1.0])).item() == 2.0
+    step = compile(lambda x: (w * 2).sum() if type(w).__name__ == "Tensor" else w.sum())
+    assert (step(tensor([1.0])).item(), step.traces) == (2.0, 1)
+
+
+SEEN: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "repr": (repr, "reads the values"),
+    "str": (str, "reads the values"),
+    "deepcopy": (copy.deepcopy, "reads the values"),
+    "pickle": (lambda t: pickle.loads(pickle.dumps(t)), "reads the values"),
+    "data": (lambda t: setattr(t, "data", np.zeros(2, np.float32)), "replaces the data"),
+    "array": (lambda t: setattr(t, "array", np.zeros(2, np.float32)), "replaces the data"),
+    "grad": (lambda t: t.grad, "reads a gradient"),
+    "class": (lambda t: setattr(t, "__class__", Tensor), "changes the class"),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_what_a_copy_or_a_picture_needs_makes_it_eager(name: str) -> None:
+    w, (look, reason) = Tensor([1.0, 2.0], requires_grad=True), SEEN[name]
+    own, expected = tensor([1.0, 2.0]), look(tensor([1.0, 2.0]))
+    found: list[Any] = []
+
+    def loss() -> Tensor:
+        found.append(look(own))
+        return (w * w).sum()
+
+    with pytest.warns(UserWarning, match=reason):
+        compile(loss)()
+    assert type(own) is Tensor
+    assert type(found[0]) is type(expected)
+    assert repr(found[0]) == repr(expected)
+
+
+def test_data_is_followed_like_detach() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda x: (w * x * w.data).sum())
+    for value in (1.0, 3.0):
+        x = tensor([value, 1.0])
+        assert step(x).item() == (w * x * w.data).sum().item()
+        assert ag.grad(step(x), [w])[0].tolist() == (x * w).tolist()
+    assert (step.traces, step.why) == (1, "")
