@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,10 +49,15 @@ class Reading:
         self.ops = [t for t in nodes if t.serial in self.uses]
         self.number = {t.serial: i for i, t in enumerate(self.ops)}
         self.consumers: dict[int, list[Tensor]] = {}
-        for t in self.ops:
-            for use in self.uses[t.serial]:
+        for t, _, use in self.each_use(self.ops):
+            self.consumers.setdefault(use.source.serial, []).append(t)
+
+    def each_use(self, ops: Iterable[Tensor]) -> Iterator[tuple[Tensor, int, Use]]:
+        """Every input of operations that is a Tensor, with its number."""
+        for t in ops:
+            for i, use in enumerate(self.uses[t.serial]):
                 if use is not None:
-                    self.consumers.setdefault(use.source.serial, []).append(t)
+                    yield t, i, use
 
     def read_uses(self) -> dict[int, list[Use | None]]:
         inputs = self.tape.inputs
