@@ -11,6 +11,7 @@ import io
 import sys
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from autograd_lite.engine.op import table
@@ -161,6 +162,7 @@ def lists(text: str) -> Found:
 # ---- sizes ---------------------------------------------------------------------------------------
 
 
+@cache
 def complexity() -> list[tuple[int, str]]:
     """Every function with its cyclomatic complexity, as radon counts it, the worst first."""
     from radon.complexity import cc_visit
