@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ...engine import ops
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.rules import ops
 from ...engine.tape import Array
