@@ -311,5 +311,5 @@ def example(op: Op) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return (x, x.T), {}
     if op.kind == "along":
         return (x,), {"axis": 1}
-    v = (x[0],) * len(tuple(op.rules))
+    v = (x[0],) * (len(op.rules) if isinstance(op.rules, tuple) else 2)  # `each` takes any number
     return v, dict(SILENT) if op.kind == "reduction" else {}

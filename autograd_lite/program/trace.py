@@ -18,6 +18,7 @@ from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
 from .expr import Symbol, call, full, is_view, leaf, parts, ruled, total
+from .notation import is_range
 from .rewrite import replaced, run
 
 # an expression that nests or holds more operations is several statements: passes go through it anew
@@ -41,9 +42,7 @@ class Argument:
     made: Op | None = None  # the operation that computed it, where that is not on the record
     use: Op | None = None  # the first operation that takes it
     place: int = 0  # as which input
-    key: str = (
-        ""  # what it is called in dictionaries: its label, or its name where others have that
-    )
+    key: str = ""  # in dictionaries: its label, or its name where others have that label
 
 
 @dataclass(eq=False)
@@ -431,11 +430,6 @@ def spot(a: Any) -> tuple[Any, ...]:
     """What tells one array from another: where it lies and how."""
     where = a.__array_interface__["data"][0]
     return where, a.shape, a.strides, a.dtype.str
-
-
-def is_range(a: Any) -> bool:
-    """Whether an index counts 0, 1, 2, ... along one of its axes, as a grid does."""
-    return a.dtype.kind == "i" and a.size > 1 and bool((a.ravel() == np.arange(a.size)).all())
 
 
 def of_log_p(node: Any) -> bool:
