@@ -1,5 +1,7 @@
 """autograd_lite: reverse-mode automatic differentiation on NumPy, to build, see and compare."""
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .anomaly import AnomalyError, detect_anomaly
@@ -22,16 +24,22 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .engine import backward, inplace, operators, protocol  # methods of Tensor
+from .engine import backward, copying, inplace, operators, protocol  # methods of Tensor
 from .engine.arrays import get_default_dtype, set_default_dtype
+from .engine.declare import public
 from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from .engine.op import Op, public
+from .engine.op import Op, row_of
 from .engine.rules import *
 from .engine.rules import ops
 from .engine.tape import tape
 from .engine.tensor import Tensor, as_tensor, tensor
 from .origin import Place, origin_of, record_lines
 from .program.expr import formula
+
+# where files that 0.1.0 pickled look for Tensors and rows
+for place, kept in (("tensor", {"Tensor": Tensor}), ("ops", {"_row": row_of})):
+    vars(sys.modules.setdefault(f"{__name__}.{place}", ModuleType(place))).update(kept)
+del place, kept
 
 
 def __getattr__(name: str) -> Any:

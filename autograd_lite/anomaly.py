@@ -10,6 +10,7 @@ from .engine.op import Op
 from .engine.tape import Array, walk
 from .engine.tensor import Tensor
 from .origin import origin_of, place, record_lines
+from .program.chain import recorded_inputs
 from .program.expr import as_symbol, forward_text, gradients, input_names
 
 __all__ = ["AnomalyError", "detect_anomaly"]
@@ -41,68 +42,61 @@ class detect_anomaly(record_lines):
         """Remember where `t` was made, and raise if it is the first to go wrong."""
         super().made(op, t, parents, args, kw)
         y = t.array
-        if y.dtype.kind != "f" or np.isfinite(y).all():
+        if is_finite(y):
             return
         names = input_names(op, len(args))
         for name, p, a in zip(names, parents, args, strict=True):
             if isinstance(a, np.ndarray) and a.dtype.kind == "f" and np.isnan(a).any():
-                if p is None or p.op is None:
-                    where = first(np.isnan(a))
-                    label = f" ({p.name})" if p is not None and p.name else ""
-                    raise AnomalyError(
-                        f"{op.name}, forward: its input {name}{label} holds nan at index {where} "
-                        f"before anything is computed from it\n  called at {place()}"
-                    )
-                return
-        finite = all(np.isfinite(a).all() for a in args if np.asarray(a).dtype.kind == "f")
+                if p is not None and p.op is not None:
+                    return
+                where = first(np.isnan(a))
+                label = f" ({p.name})" if p is not None and p.name else ""
+                raise AnomalyError(
+                    f"{op.name}, forward: its input {name}{label} holds nan at index {where} "
+                    f"before anything is computed from it\n  called at {place()}"
+                )
+        finite = all(map(is_finite, args))
         bad = ~np.isfinite(y) if finite else np.isnan(y)
-        if not bad.any():
-            return
-        where = first(bad)
-        symbols = [as_symbol(n, np.asarray(a)) for n, a in zip(names, args, strict=True)]
-        lines = [
-            f"{op.name}, forward: {y[where]:g} at index {where} of the result",
-            f"  y = {quiet_text(op, symbols, kw)}{at(names, args, y, where)}",
-            f"  called at {place()}",
-        ]
-        raise AnomalyError("\n".join(lines + ([] if finite else origin(parents))))
+        if bad.any():
+            where = first(bad)
+            with np.errstate(all="ignore"):  # the values are being explained
+                text = forward_text(op, symbols_of(names, args), kw)
+            raise AnomalyError(
+                f"{op.name}, forward: {y[where]:g} at index {where} of the result\n"
+                f"  y = {text}{at(names, args, y, where)}\n"
+                f"  called at {place()}{'' if finite else origin(parents)}"
+            )
 
     def pulled(self, node: Tensor, p: Tensor, g: Any, gradient: Any) -> None:
         """Raise if this gradient is the first that went wrong."""
         super().pulled(node, p, g, gradient)
-        a = gradient.array if isinstance(gradient, Tensor) else np.asarray(gradient)
-        if np.isfinite(a).all():
+        g, a = (np.asarray(x.array if isinstance(x, Tensor) else x) for x in (g, gradient))
+        if is_finite(a):
             return
         where = first(~np.isfinite(a))
         names = input_names(node.op, len(node.args))
-        i = next(k for k, q in enumerate(node.parents) if q is not None and same(q, p))
-        symbols = [as_symbol(n, np.asarray(x)) for n, x in zip(names, node.args, strict=True)]
-        text = gradients(node.op, node.array, symbols, node.kw)[i]
+        i = next(k for k, q in enumerate(recorded_inputs(node)) if q is p)
+        text = gradients(node.op, node.array, symbols_of(names, node.args), node.kw)[i]
         label = f" ({p.name})" if p.name else ""
-        upstream = g.array if isinstance(g, Tensor) else np.asarray(g)
-        made = origin_of(node)
-        values = at(["g", "y", *names], [upstream, node.array, *node.args], a, where)
-        name = node.op.name
-        lines = [
-            f"{name}, backward: {a[where]:g} at index {where} of the gradient of {names[i]}{label}",
-            f"  d{names[i]} = {text}{values}",
-            f"  called at {made or 'a line that is known if forward runs in detect_anomaly too'}",
-        ]
-        finite = all(np.isfinite(x).all() for x in [node.array, *node.args])
-        raise AnomalyError("\n".join(lines + ([] if finite else origin([node]))))
+        values = at(["g", "y", *names], [g, node.array, *node.args], a, where)
+        made = origin_of(node) or "a line that is known if forward runs in detect_anomaly too"
+        finite = all(map(is_finite, (node.array, *node.args)))
+        raise AnomalyError(
+            f"{node.op.name}, backward: {a[where]:g} at index {where} of the gradient of "
+            f"{names[i]}{label}\n"
+            f"  d{names[i]} = {text}{values}\n"
+            f"  called at {made}{'' if finite else origin([node])}"
+        )
 
 
-def quiet_text(op: Op, symbols: list[Any], kw: dict[str, Any]) -> str:
-    """The forward formula, without NumPy's warnings about the values that are being explained."""
-    with np.errstate(all="ignore"):
-        return forward_text(op, symbols, kw)
+def is_finite(a: Any) -> bool:
+    """Whether there is no NaN and no infinity in an array."""
+    a = np.asarray(a)
+    return a.dtype.kind != "f" or bool(np.isfinite(a).all())
 
 
-def same(q: Tensor, p: Tensor) -> bool:
-    """Whether an input is `p`, or was it before a change in place."""
-    while q is not p and q.extra is not None and q.extra.previous is not None:
-        q = q.extra.previous
-    return q is p
+def symbols_of(names: list[str], args: Any) -> list[Any]:
+    return [as_symbol(name, np.asarray(a)) for name, a in zip(names, args, strict=True)]
 
 
 def first(bad: Array) -> tuple[int, ...]:
@@ -123,16 +117,16 @@ def at(names: list[str], arrays: Any, like: Array, where: tuple[int, ...]) -> st
     return ", where " + ", ".join(words) if words else ""
 
 
-def origin(roots: Any) -> list[str]:
+def origin(roots: Any) -> str:
     """The earliest operation on the tape that made something that is not finite."""
     nodes = list(walk(*[t for t in roots if t is not None], released=lambda node: ()))
-    for t in reversed(nodes):
-        if t.array.dtype.kind == "f" and not np.isfinite(t.array).all():
-            where = first(~np.isfinite(t.array))
-            made = origin_of(t)
-            kind = t.op.name if t.op is not None else f"the input {t.name or 'without a name'}"
-            line = f"  it came from {kind}: {t.array[where]:g} at index {where}"
-            if t.op is not None and t.args is not None:
-                line += at(input_names(t.op, len(t.args)), t.args, t.array, where)
-            return [line + (f", called at {made}" if made else "")]
-    return []
+    t = next((t for t in reversed(nodes) if not is_finite(t.array)), None)
+    if t is None:
+        return ""
+    where = first(~np.isfinite(t.array))
+    kind = t.op.name if t.op is not None else f"the input {t.name or 'without a name'}"
+    line = f"\n  it came from {kind}: {t.array[where]:g} at index {where}"
+    if t.op is not None and t.args is not None:
+        line += at(input_names(t.op, len(t.args)), t.args, t.array, where)
+    made = origin_of(t)
+    return line + (f", called at {made}" if made else "")

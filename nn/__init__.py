@@ -5,46 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from . import functional, init
-from .layers import (
-    ELU,
-    GELU,
-    BatchNorm1d,
-    Dropout,
-    Flatten,
-    Hardtanh,
-    Identity,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    LogSigmoid,
-    LogSoftmax,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
-from .losses import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    HuberLoss,
-    L1Loss,
-    MSELoss,
-    NLLLoss,
-    SmoothL1Loss,
-)
-from .module import Module, ModuleDict, ModuleList, Parameter, Sequential
+from . import functional, init, layers, losses, module
+from .layers import *
+from .losses import *
+from .module import *
 
-__all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "CrossEntropyLoss", "Dropout", "ELU",
-    "Flatten", "GELU", "Hardtanh", "HuberLoss", "Identity", "L1Loss", "LayerNorm", "LeakyReLU",
-    "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "Module", "ModuleDict", "ModuleList",
-    "NLLLoss", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax",
-    "Softplus", "Tanh", "functional", "init",
-]  # fmt: skip
+__all__ = ["functional", "init"]
+__all__ += layers.__all__ + losses.__all__ + module.__all__
 
 _LATER = ("data", "datasets", "optim", "serialize", "train")  # imported where they are first used
 

@@ -21,13 +21,8 @@ from numpy.typing import ArrayLike
 from autograd_lite import Tensor, as_tensor, default_generator, stack
 
 __all__ = [
-    "DataLoader",
-    "Dataset",
-    "Subset",
-    "TensorDataset",
-    "default_collate",
-    "random_split",
-]
+    "DataLoader", "Dataset", "Subset", "TensorDataset", "default_collate", "random_split",
+]  # fmt: skip
 
 Index = Any  # a slice, or an array of ints
 

@@ -35,6 +35,7 @@ from autograd_lite.engine.rules import (
 )
 from autograd_lite.engine.tensor import as_tensor, record
 
+# what PyTorch has under this name, of which some are the engine's own functions
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
     "dropout", "elu", "gelu", "hardtanh", "huber_loss", "l1_loss", "layer_norm", "leaky_relu",

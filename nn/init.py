@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autograd_lite import Tensor, default_generator
-from autograd_lite.engine.tensor import changed
+from autograd_lite.engine.versions import changed
 
 __all__ = [
     "calculate_gain", "constant_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
@@ -23,7 +23,7 @@ __all__ = [
 if TYPE_CHECKING:  # numpy.random takes 8 ms to import
     Generator = np.random.Generator | None
 
-GAINS = {
+GAINS = {  # PyTorch's words for what follows a layer, which are not all rows
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0,
     "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4,
 }  # fmt: skip

@@ -314,7 +314,27 @@ class Dropout(Module):
         return f"p={self.p}"
 
 
-class BatchNorm1d(Module):
+class _Normalisation(Module):
+    """What scales with a weight and shifts by a bias afterwards, or has None for what is left out."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def _scale_and_shift(self, shape: Any, weight: bool, bias: bool, dtype: Any) -> None:
+        dtype = dtype or get_default_dtype()
+        self.register_parameter("weight", Parameter(np.ones(shape, dtype)) if weight else None)
+        zeros = Parameter(np.zeros(shape, dtype)) if weight and bias else None
+        self.register_parameter("bias", zeros)
+
+    def reset_parameters(self) -> None:
+        """Set weight to 1 and bias to 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class BatchNorm1d(_Normalisation):
     """Channels of (N, C) or (N, C, L) shifted and scaled to mean 0 and variance 1; see
     `batch_norm`.
 
@@ -329,8 +349,6 @@ class BatchNorm1d(Module):
     True
     """
 
-    weight: Parameter | None
-    bias: Parameter | None
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -352,11 +370,9 @@ class BatchNorm1d(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        dtype = dtype or get_default_dtype()
-        one, zero = np.ones(num_features, dtype), np.zeros(num_features, dtype)
-        self.register_parameter("weight", Parameter(one.copy()) if affine else None)
-        self.register_parameter("bias", Parameter(zero.copy()) if affine and bias else None)
-        track = track_running_stats
+        self._scale_and_shift(num_features, affine, bias, dtype)
+        dtype, track = dtype or get_default_dtype(), track_running_stats
+        zero, one = np.zeros(num_features, dtype), np.ones(num_features, dtype)
         self.register_buffer("running_mean", Tensor(zero) if track else None)
         self.register_buffer("running_var", Tensor(one) if track else None)
         self.register_buffer("num_batches_tracked", Tensor(np.array(0)) if track else None)
@@ -373,10 +389,7 @@ class BatchNorm1d(Module):
     def reset_parameters(self) -> None:
         """Forget the batches seen, and set weight to 1 and bias to 0."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in (2, 3) or input.shape[1] != self.num_features:
@@ -411,7 +424,7 @@ class BatchNorm1d(Module):
         )
 
 
-class LayerNorm(Module):
+class LayerNorm(_Normalisation):
     """The last axes, of shape `normalized_shape`, shifted and scaled to mean 0 and variance 1.
 
     Then weight and bias, both of that shape, unless `elementwise_affine` (both) or `bias` is
@@ -420,9 +433,6 @@ class LayerNorm(Module):
     >>> LayerNorm(2, eps=0)(Tensor([[1.0, 3.0]])).tolist()
     [[-1.0, 1.0]]
     """
-
-    weight: Parameter | None
-    bias: Parameter | None
 
     def __init__(
         self,
@@ -437,19 +447,7 @@ class LayerNorm(Module):
         self.normalized_shape = tuple(shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        dtype = dtype or get_default_dtype()
-        weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
-        self.register_parameter("weight", weight)
-        shift = elementwise_affine and bias
-        zeros = Parameter(np.zeros(self.normalized_shape, dtype)) if shift else None
-        self.register_parameter("bias", zeros)
-
-    def reset_parameters(self) -> None:
-        """Set weight to 1 and bias to 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        self._scale_and_shift(self.normalized_shape, elementwise_affine, bias, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)

@@ -11,7 +11,7 @@ import numpy as np
 from autograd_lite import Tensor, origin
 from autograd_lite.engine.arrays import as_array
 from autograd_lite.engine.hooks import Handle
-from autograd_lite.engine.tensor import changed, tick
+from autograd_lite.engine.versions import changed, tick
 
 __all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
 

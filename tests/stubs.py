@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ HEAD = '''"""Written by `python -m tests.stubs`, from what rows and functions sa
 
 import builtins
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from .axes import Axis
 from .hooks import Handle
@@ -27,9 +29,7 @@ from .op import Op
 from .rules.reductions import MaxResult
 from .tensor import Tensor
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-def method(f: F) -> F: ...
+def on_tensors(group: type) -> type: ...
 
 class Methods:
 '''
@@ -75,6 +75,14 @@ STUBS = {
     PACKAGE / "__init__.pyi": package_text,
 }
 
+
+def written(path: Path) -> str:
+    """A stub as it should be, laid out by ruff."""
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(path), "-"]
+    done = subprocess.run(command, input=STUBS[path](), capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 if __name__ == "__main__":
-    for path, text in STUBS.items():
-        path.write_text(text(), encoding="utf-8")
+    for path in STUBS:
+        path.write_text(written(path), encoding="utf-8")

@@ -387,6 +387,56 @@ same("gather", lambda t, x, i: t.gather(x, 1, i), M, [[0, 0, 2], [1, 1, 1], [2, 
 same("gather dim=0", lambda t, x, i: x.gather(0, i), M, [[0, 0, 2], [1, 1, 1]])
 same("gather once each", lambda t, x, i: x.gather(-1, i.unsqueeze(1)).squeeze(1), M, [2, 0, 2])
 
+# ---- what NumPy has and a first version lacked
+
+SMALL = [[-0.7, -0.2, 0.1], [0.3, 0.5, 0.8]]
+for name in [
+    "arcsin",
+    "asin",
+    "arccos",
+    "acos",
+    "arctanh",
+    "atanh",
+    "arcsinh",
+    "asinh",
+    "exp2",
+    "sinc",
+]:
+    same(name, lambda t, x, n=name: getattr(t, n)(x), SMALL)
+for name in ["log2", "log10", "rsqrt", "arccosh", "acosh"]:
+    same(name, lambda t, x, n=name: getattr(t, n)(x), [[1.5, 2.0], [3.0, 9.0]])
+same("sinc at 0", lambda t, x: t.sinc(x), [0.0, -0.0, 1.0])
+same("arctan2", lambda t, a, b: t.arctan2(a, b), [1.0, -1.0, 2.0, -2.0], [0.5, -0.5, -3.0, 1.0])
+same("arctan2 on an axis", lambda t, a, b: t.atan2(a, b), [1.0, 0.0, -1.0], [0.0, 2.0, 0.0])
+same("hypot", lambda t, a, b: t.hypot(a, b), [[3.0], [-1.0]], [4.0, 0.5])
+same("hypot of large", lambda t, a, b: t.hypot(a, b), [1e200, 0.0], [1e200, 2.0])
+same("remainder", lambda t, a: t.remainder(a, -2.0), [7.0, -7.0, 7.5])
+same("percent", lambda t, a: a % 3.0, [7.0, -7.0, 0.5])
+same("fmod", lambda t, a: t.fmod(a, 3.0), [7.0, -7.0, 7.5])
+same("logcumsumexp", lambda t, x: t.logcumsumexp(x, 1), M)
+same("logcumsumexp far apart", lambda t, x: t.logcumsumexp(x, dim=0), [-1000.0, 0.0, 1000.0, 3.0])
+same("diff", lambda t, x: t.diff(x), M)
+same("diff twice", lambda t, x: t.diff(x, n=2, dim=0), [[1.0, 2.0], [4.0, 1.0], [9.0, 0.0]])
+same(
+    "tensordot", lambda t, a, b: t.tensordot(a, b, dims=1), M, [[1.0, 2.0], [3.0, 4.0], [0.0, 1.0]]
+)
+same("tensordot of pairs", lambda t, a, b: t.tensordot(a, b, dims=([0, 1], [0, 1])), M, M)
+same("vdot", lambda t, a, b: t.vdot(a, b), [1.0, 2.0], [3.0, 4.0])
+same("inner", lambda t, a, b: t.inner(a, b), M, [[1.0, 0.0, 2.0]])
+same("kron", lambda t, a, b: t.kron(a, b), [[1.0, 2.0]], [[1.0], [3.0]])
+same("kron of other ranks", lambda t, a, b: t.kron(a, b), [2.0, 3.0], M)
+same("trace", lambda t, x: t.trace(x), [[1.0, 2.0], [3.0, 4.0]])
+same("nan_to_num", lambda t, x: t.nan_to_num(x, 1.0, 2.0, -2.0), [NAN, INF, -INF, 3.0])
+same("sort", lambda t, x: t.sort(x), [[3.0, 1.0, 2.0], [0.5, 9.0, -1.0]])
+same("sort down", lambda t, x: t.sort(x, dim=0, descending=True), [[3.0, 1.0], [0.5, 9.0]])
+same("argsort", lambda t, x: [t.argsort(x, dim=-1)], [[3.0, 1.0, 2.0], [0.5, 9.0, -1.0]])
+same("topk", lambda t, x: t.topk(x, 2), [[3.0, 1.0, 2.0], [0.5, 9.0, -1.0]])
+same("topk smallest", lambda t, x: t.topk(x, 1, dim=0, largest=False), [[3.0, 1.0], [0.5, 9.0]])
+same("quantile", lambda t, x: t.quantile(x, 0.3), [3.0, 1.0, 2.0, 10.0])
+same("quantile dim", lambda t, x: t.quantile(x, 0.25, dim=1, keepdim=True), M)
+same("cummax", lambda t, x: t.cummax(x, 0), [1.0, 3.0, 2.0, 3.0, -1.0])
+same("cummin", lambda t, x: t.cummin(x, dim=1), M)
+
 INDEXING: dict[str, Snippet] = {
     "int": lambda t, x: x[1], "negative": lambda t, x: x[-1], "two ints": lambda t, x: x[1, -2], "all ints": lambda t, x: x[1, 2, 3],
     "slice": lambda t, x: x[:, 1:], "step": lambda t, x: x[..., ::2], "None": lambda t, x: x[None], "Nones": lambda t, x: x[:, None, ..., None],
@@ -466,6 +516,80 @@ def test_negative_steps_and_mixed_indices_are_numpys() -> None:
         np.add.at(expected, np.arange(24).reshape(2, 3, 4)[index].ravel(), g)
         assert x.grad is not None
         np.testing.assert_array_equal(x.grad.array.ravel(), expected)
+
+
+NUMPYS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
+    "cbrt": (np.cbrt, [[-8.0, 27.0]]),
+    "average": (np.average, [[1.0, 3.0]]),
+    "average of rows": (lambda x, w: np.average(x, axis=1, weights=w), [M, [1.0, 2.0, 3.0]]),
+    "median": (np.median, [[3.0, 1.0, 2.0, 10.0]]),
+    "median of rows": (lambda x: np.median(x, axis=1), [[[3.0, 1.0, 2.0], [0.0, 9.0, 4.0]]]),
+    "quantile": (lambda x: np.quantile(x, 0.9, axis=0), [[[3.0, 1.0], [0.0, 9.0], [5.0, 5.0]]]),
+    "sort": (lambda x: np.sort(x, axis=0), [[[3.0, 1.0], [0.0, 9.0]]]),
+    "argsort": (np.argsort, [[3.0, 1.0, 2.0]]),
+    "trace": (lambda x: np.trace(x, offset=1), [[[1.0, 2.0], [3.0, 4.0]]]),
+    "vdot of matrices": (np.vdot, [M, M]),
+    "inner of a number": (np.inner, [2.0, M]),
+    "kron": (np.kron, [[1.0, 2.0], M]),
+    "tensordot": (np.tensordot, [M, M]),
+    "diff": (lambda x: np.diff(x, n=2), [M]),
+    "running largest": (np.maximum.accumulate, [[1.0, 3.0, 2.0]]),
+    "running logaddexp": (np.logaddexp.accumulate, [[1.0, 3.0, 2.0]]),
+    "nan_to_num": (np.nan_to_num, [[1.0, NAN]]),
+    "floor_divide": (lambda x: np.floor_divide(x, 2), [[5.0, -5.0]]),
+}
+
+
+@pytest.mark.parametrize("name", NUMPYS)
+def test_numpys_functions_give_on_tensors_what_they_give_on_arrays(name: str) -> None:
+    function, arrays = NUMPYS[name]
+    arrays = [np.array(a) for a in arrays]
+    found = function(*(Tensor(a) for a in arrays))
+    assert isinstance(found, Tensor)
+    np.testing.assert_allclose(found.array, function(*arrays), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ag.sort(x).values,
+        lambda x: ag.topk(x, 2, dim=1, largest=False).values,
+        lambda x: ag.quantile(x, 0.4, dim=1),
+        ag.median,
+        lambda x: ag.cummax(x, 1).values,
+        lambda x: ag.cummin(x, 0).values,
+        lambda x: ag.average(x, 1, weights=np.array([1.0, 2.0, 3.0])),
+        lambda x: ag.tensordot(x, x, 2),
+        lambda x: ag.kron(x, x),
+        lambda x: ag.diff(x, 2),
+        lambda x: ag.trace(x @ x.T, 1),
+    ],
+)
+def test_what_is_composed_has_both_derivatives(function: Callable[..., Any]) -> None:
+    x = tensor([[0.3, -0.7, 1.1], [2.0, 0.9, -0.4]], dtype="float64")
+    assert ag.gradcheck(function, x) and ag.gradgradcheck(function, x)
+
+
+def test_equal_elements_keep_their_order() -> None:
+    x = tensor([1.0, 2.0, 1.0, 2.0])
+    assert ag.argsort(x).tolist() == [0, 2, 1, 3]
+    assert ag.argsort(x, descending=True).tolist() == [1, 3, 0, 2]
+    assert ag.argsort(np.array([1.0, 2.0, 1.0]), descending=True).tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda x: ag.topk(x, 9), "topk: k is 9, axis 0 of shape \\(3,\\) has 3 elements"),
+        (lambda x: ag.quantile(x, 1.5), "quantile: q is a share from 0 to 1, got 1.5"),
+        (lambda x: ag.median(x[:0]), "quantile: shape \\(0,\\) has no element"),
+        (lambda x: ag.trace(x), "trace: a matrix is needed, got shape \\(3,\\)"),
+        (lambda x: ag.tensordot(x, x, ([0], [])), "tensordot: axes .* are not pairs"),
+    ],
+)
+def test_what_is_asked_wrongly_is_explained(call: Callable[..., Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        call(tensor([1.0, 2.0, 3.0]))
 
 
 def test_pad_is_numpys() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autograd_lite.derivation.textbook import TEXTBOOK, Textbook
-from autograd_lite.engine import ops
+from autograd_lite.engine.rules import ops
 from autograd_lite.program import expr
 from autograd_lite.program.expr import Symbol, is_op
 from autograd_lite.program.laws import LAWS

@@ -10,7 +10,8 @@ import pytest
 
 from autograd_lite import Tensor
 from autograd_lite.engine import protocol as protocols
-from autograd_lite.engine.op import forms, table
+from autograd_lite.engine.declare import forms
+from autograd_lite.engine.op import table
 
 A = np.random.default_rng(0).uniform(0.2, 0.9, (3, 3))
 B = np.random.default_rng(1).uniform(0.2, 0.9, (3, 3))

@@ -12,8 +12,15 @@ from ..engine.modes import no_grad
 from ..engine.tape import Array, pull
 from ..engine.tensor import Tensor
 from ..program.chain import Tape
-from .answers.arguments import as_gradient, backward_order, check_loss, check_options, read, tape_of
-from .answers.conventions import common, defer, excused, judged_value, lay_out, put_off
+from .answers.arguments import (
+    as_gradient,
+    backward_order,
+    check_loss,
+    check_options,
+    read_gradients,
+    tape_of,
+)
+from .answers.conventions import defer, excused, in_shape, judged_value, put_off, scale_hint
 from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
 from .answers.report import Report, Witness
 from .mistakes.search import Search
@@ -68,17 +75,29 @@ def compare(
     if value is not None:
         value = float(as_gradient("the loss", value).reshape(()))
     check_loss(loss)
+    parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
+    return compared(loss, grads, parameters, value, scale, transposed)
+
+
+def compared(
+    loss: Tensor,
+    grads: Mapping[str, Any],
+    parameters: Mapping[str, Tensor],
+    value: float | None = None,
+    scale: float = 1.0,
+    transposed: bool | None = None,
+) -> Report:
+    """`compare` for options that are checked and parameters by name, a row for each of them."""
     tape = tape_of(loss)
     order = backward_order(tape)
-    parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
-    hands = read(grads, order, parameters)
-    absent = {p: name for name, p in reversed(parameters.items()) if p.requires_grad}
+    hands = read_gradients(grads, order, parameters)
+    absent = {p: name for name, p in reversed([*parameters.items()]) if p.requires_grad}
 
     with no_grad(), np.errstate(all="ignore"):
         true: dict[Tensor, Any] = {}
         pull([(loss, np.ones(loss.shape, loss.dtype))], keep=True, hooks=False, found=true)
         first, scale = judged_value(tape, value, scale)
-        lay_out(hands, scale, transposed)
+        in_shape(hands, scale, transposed)
         n, late = defer(tape, hands, true)
         own = {t: hand.own for t, hand in hands.items() if hand.own is not None}
         back = Backward(tape, {t: g.astype(t.dtype) for t, g in own.items()}, {})
@@ -94,9 +113,9 @@ def compare(
                 rows[t] = Row(absent[t], t.shape, ABSENT)
         labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in order if t.name}
         search = Search(back, {t: own.get(t, hand.given) for t, hand in hands.items()}, labels)
-        rows, formula = named(search, rows)
+        rows, formula = explained(search, rows)
         remarks = (
-            f"Yours are divided by scale, {scale:g}." if scale != 1 else common(rows),
+            f"Yours are divided by scale, {scale:g}." if scale != 1 else scale_hint(rows),
             "The search for the mistake was cut off." if search.late else "",
         )
         return Report(
@@ -108,7 +127,7 @@ def compare(
         )
 
 
-def named(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], str]:
+def explained(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], str]:
     """The rows with the mistakes that explain the wrong ones, and the first one's formulas.
 
     What the mistake of a row above explains is inherited.
@@ -159,9 +178,8 @@ def blamed(tape: Tape, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
     for t, row in rows.items():
         if row.verdict == INHERITED and not row.mistake_of:
             causes = sorted(above.get(t, ()), key=names.index)
-            cause = "from " + ", ".join(causes) if causes else "the rounding above explains it"
-            note = "; ".join(filter(None, (cause, row.note)))
-            row = replace(row, verdict=INHERITED if causes else SMALL, note=note)
+            note = "from " + ", ".join(causes) if causes else "the rounding above explains it"
+            row = replace(row.noted(note), verdict=INHERITED if causes else SMALL)
         found.append(row)
     return tuple(found)
 

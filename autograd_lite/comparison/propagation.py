@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cached_property
@@ -117,14 +118,14 @@ class Backward:
         self, tape: Tape, yours: Mapping[Tensor, Array], changes: Mapping[Any, Change]
     ) -> None:
         self.tape, self.yours, self.changes = tape, yours, changes
-        self.into: dict[Tensor, list[Contribution]] = {}
+        self.into: dict[Tensor, list[Contribution]] = defaultdict(list)
         loss = tape.nodes[-1]
 
         def send(edge: Edge, g: Array) -> Array:
             found = Contribution(edge, yours.get(edge.node, g))
             if changes and (edge.node, edge.i) in changes:
                 found.part = changes[edge.node, edge.i](found.part, found)
-            self.into.setdefault(edge.p, []).append(found)
+            self.into[edge.p].append(found)
             return found.part
 
         def total(t: Tensor, parts: list[Array]) -> Array:
@@ -133,6 +134,15 @@ class Backward:
 
         made = dict(reverse(tape, np.ones(loss.shape, loss.dtype), send, total))
         self.made: dict[Tensor, Array] = {t: made[t] for t in (loss, *self.into)}  # as they arrive
+
+    def with_changes(self, changes: Mapping[Any, Change]) -> Backward:
+        """The pass with more mistakes; ValueError if one gives what cannot be passed on."""
+        return Backward(self.tape, self.yours, {**self.changes, **changes})
+
+    def gradient(self, t: Tensor) -> Array:
+        """The gradient that the pass gives a tensor: zeros if it does not reach it."""
+        g = self.made.get(t)
+        return np.zeros(t.shape) if g is None else g
 
     @cached_property
     def onward(self) -> Tape:

@@ -15,7 +15,8 @@ from ..engine import arrays as convert
 from ..engine.backward import deliver
 from ..engine.modes import mode
 from ..engine.op import Op
-from ..engine.tensor import Tensor, changed, tick, wrap
+from ..engine.tensor import Tensor, wrap
+from ..engine.versions import changed, tick
 from ..program.expr import leaf
 from . import watch
 from .emit import Writer

@@ -24,8 +24,9 @@ from ..engine.modes import mode, no_grad
 from ..engine.op import Op
 from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
-from ..engine.tape import check_versions, unbroadcast
-from ..engine.tensor import Tensor, record, tick, wrap
+from ..engine.tape import unbroadcast
+from ..engine.tensor import Tensor, record, wrap
+from ..engine.versions import check_versions, tick
 from ..origin import counting
 from ..program.chain import Edge, Tape, reverse
 from ..program.expr import Symbol, leaf, ruled, total, values
@@ -42,6 +43,7 @@ TRUSTED = {
         "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
         "detach", "requires_grad_",
     },
+    "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
     "autograd_lite.engine.operators": {"__matmul__", "t", "to"},
     "autograd_lite.engine.inplace": {"_overwrite"},
     "autograd_lite.creation": {"zeros_like", "ones_like"},

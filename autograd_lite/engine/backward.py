@@ -10,10 +10,11 @@ import numpy as np
 from . import modes
 from .arrays import as_array, unboxed
 from .hooks import Handle
-from .methods import method
+from .methods import on_tensors
 from .modes import mode
 from .tape import Array, pull
-from .tensor import Tensor, changed, wrap
+from .tensor import Tensor, wrap
+from .versions import changed
 
 __all__ = ["deliver", "own", "pull_in_mode", "seed_of"]
 
@@ -106,44 +107,43 @@ def checked(grad: Any, leaf: Tensor) -> Tensor:
     return grad
 
 
-@method
-def backward(
-    self: Tensor,
-    gradient: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-) -> None:
-    """Add the derivative of this tensor to the `grad` of every leaf it was computed from.
+@on_tensors
+class Backward:
+    """`backward()` and hooks."""
 
-    `gradient` has this tensor's shape, and may be left out for one element. The record is
-    released unless `retain_graph`; with `create_graph` the gradients are recorded themselves,
-    and refer back to the leaves that hold them: only the garbage collector frees that circle,
-    so `grad(...)`, which stores nothing, is the better choice. RuntimeError if nothing requires
-    grad, for another shape, a released record, or a value that was changed in place.
-    """
-    seed = seed_of(self, gradient, create_graph)
-    keep = create_graph if retain_graph is None else retain_graph
-    handed: dict[int, Array] = {}
-    if gradient is not None:
-        own(unboxed(seed), handed)
-    for leaf, g in pull_in_mode([(self, seed)], keep, create_graph).items():
-        deliver(leaf, g, handed)
+    def backward(
+        self: Any,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the derivative of this tensor to the `grad` of every leaf it was computed from.
 
+        `gradient` has this tensor's shape, and may be left out for one element. The record is
+        released unless `retain_graph`; with `create_graph` the gradients are recorded themselves,
+        and refer back to the leaves that hold them: only the garbage collector frees that circle,
+        so `grad(...)`, which stores nothing, is the better choice. RuntimeError if nothing requires
+        grad, for another shape, a released record, or a value that was changed in place.
+        """
+        seed = seed_of(self, gradient, create_graph)
+        keep = create_graph if retain_graph is None else retain_graph
+        handed: dict[int, Array] = {}
+        if gradient is not None:
+            own(unboxed(seed), handed)
+        for leaf, g in pull_in_mode([(self, seed)], keep, create_graph).items():
+            deliver(leaf, g, handed)
 
-@method
-def retain_grad(self: Tensor) -> None:
-    """Keep the gradient of this tensor too, though it is not a leaf."""
-    if not self.requires_grad:
-        raise RuntimeError("retain_grad(): this tensor does not require grad")
-    self._more().retain = True
+    def retain_grad(self: Any) -> None:
+        """Keep the gradient of this tensor too, though it is not a leaf."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad(): this tensor does not require grad")
+        self._more().retain = True
 
+    def register_hook(self: Any, hook: Callable[[Tensor], Any]) -> Handle:
+        """Call `hook(grad)` once per backward with the total gradient of this tensor.
 
-@method
-def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Handle:
-    """Call `hook(grad)` once per backward with the total gradient of this tensor.
-
-    A tensor that it returns takes the gradient's place. RuntimeError if nothing is required.
-    """
-    if not self.requires_grad:
-        raise RuntimeError("register_hook(): this tensor does not require grad")
-    return Handle(self._more().hooks, hook)
+        A tensor that it returns takes the gradient's place. RuntimeError if nothing is required.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("register_hook(): this tensor does not require grad")
+        return Handle(self._more().hooks, hook)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-__all__ = ["Methods", "method"]
-
-F = TypeVar("F", bound=Callable[..., Any])
+__all__ = ["Methods", "on_tensors"]
 
 
 class Methods:
@@ -16,7 +11,9 @@ class Methods:
     __slots__ = ()
 
 
-def method(f: F) -> F:
-    """Make a function a method of Tensors."""
-    setattr(Methods, f.__name__, f)
-    return f
+def on_tensors(group: type) -> type:
+    """Make the functions of a class methods of Tensors."""
+    for name, value in vars(group).items():
+        if callable(value) or isinstance(value, property | staticmethod):
+            setattr(Methods, name, value)
+    return group

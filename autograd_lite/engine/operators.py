@@ -9,10 +9,11 @@ import numpy as np
 
 from . import rules
 from .arrays import as_array, plain_index
+from .declare import methods
 from .errors import explain
-from .methods import Methods, method
+from .methods import Methods, on_tensors
 from .modes import mode
-from .op import Op, methods, ops, table
+from .op import Op, ops, table
 from .tensor import (
     NOTHING,
     NUMBERS,
@@ -80,128 +81,88 @@ setattr(Methods, "div", Methods.__truediv__)
 setattr(Methods, "__hash__", object.__hash__)  # by identity, as in PyTorch, though == compares
 
 
-@method
-def __pow__(self: Tensor, p: Any) -> Tensor:
-    return rules.pow(self, p)
+@on_tensors
+class Operators:
+    """Operators and methods that are no row of their own."""
 
+    def __pow__(self: Any, p: Any) -> Tensor:
+        return rules.pow(self, p)
 
-@method
-def __rpow__(self: Tensor, base: Any) -> Tensor:
-    return record(ops.pow, (base, self))
+    def __rpow__(self: Any, base: Any) -> Tensor:
+        return record(ops.pow, (base, self))
 
+    def __floordiv__(self: Any, other: Any) -> Tensor:
+        return self.__plain__(np.floor_divide, (self, other), {})
 
-@method
-def __floordiv__(self: Tensor, other: Any) -> Tensor:
-    return self.__plain__(np.floor_divide, (self, other), {})
+    def __rfloordiv__(self: Any, other: Any) -> Tensor:
+        return self.__plain__(np.floor_divide, (other, self), {})
 
+    def __matmul__(self: Any, other: Any) -> Tensor:
+        if isinstance(other, Tensor) and self.array.ndim > 1 < other.array.ndim:
+            return record2(ops.matmul, self, other)
+        return rules.matmul(self, as_tensor(other))
 
-@method
-def __rfloordiv__(self: Tensor, other: Any) -> Tensor:
-    return self.__plain__(np.floor_divide, (other, self), {})
+    def __rmatmul__(self: Any, other: Any) -> Tensor:
+        return rules.matmul(as_tensor(other), self)
 
+    def __neg__(self: Any) -> Tensor:
+        return record1(ops.neg, self)
 
-@method
-def __matmul__(self: Tensor, other: Any) -> Tensor:
-    if isinstance(other, Tensor) and self.array.ndim > 1 < other.array.ndim:
-        return record2(ops.matmul, self, other)
-    return rules.matmul(self, as_tensor(other))
+    def __abs__(self: Any) -> Tensor:
+        return record1(ops.abs, self)
 
+    def __invert__(self: Any) -> Tensor:
+        return Tensor(~self.array)
 
-@method
-def __rmatmul__(self: Tensor, other: Any) -> Tensor:
-    return rules.matmul(as_tensor(other), self)
+    def __getitem__(self: Any, index: Any) -> Tensor:
+        return record(ops.getitem, (self,), {"index": plain_index(index)})
 
+    def clone(self: Any) -> Tensor:
+        """A recorded copy, with memory of its own."""
+        return record1(ops.copy, self)
 
-@method
-def __neg__(self: Tensor) -> Tensor:
-    return record1(ops.neg, self)
+    copy = clone
 
+    def repeat(self: Any, *repeats: Any, **axis: Any) -> Tensor:
+        """`tile`, as in PyTorch; with NumPy's word `axis`, NumPy's `repeat` of the elements."""
+        if axis or mode.numpy:
+            return rules.repeat_interleave(self, *repeats, **axis)
+        return rules.tile(self, *repeats)
 
-@method
-def __abs__(self: Tensor) -> Tensor:
-    return record1(ops.abs, self)
+    def to(self: Any, dtype: Any) -> Tensor:
+        """The elements in another dtype, self if they have it already."""
+        dtype = np.dtype(dtype)
+        if dtype == self.array.dtype:
+            return self
+        if dtype.kind != "f":  # ints and bools have no gradient
+            return Tensor(self.array.astype(dtype))
+        return record(ops.cast, (self,), {"dtype": dtype})
 
+    astype = to
 
-@method
-def __invert__(self: Tensor) -> Tensor:
-    return Tensor(~self.array)
+    def float(self: Any) -> Tensor:
+        """As float32."""
+        return self.to(np.float32)
 
+    def double(self: Any) -> Tensor:
+        """As float64."""
+        return self.to(np.float64)
 
-@method
-def __getitem__(self: Tensor, index: Any) -> Tensor:
-    return record(ops.getitem, (self,), {"index": plain_index(index)})
+    def long(self: Any) -> Tensor:
+        """As int64."""
+        return self.to(np.int64)
 
+    def t(self: Any) -> Tensor:
+        """The transpose of a matrix; a vector or a number stays as it is."""
+        return self.mT if self.array.ndim == 2 else self
 
-@method
-def clone(self: Tensor) -> Tensor:
-    """A recorded copy, with memory of its own."""
-    return record1(ops.copy, self)
+    def expand_as(self: Any, other: Tensor) -> Tensor:
+        """Broadcast to the shape of another tensor."""
+        return rules.expand(self, *other.shape)
 
-
-setattr(Methods, "copy", clone)
-
-
-@method
-def repeat(self: Tensor, *repeats: Any, **axis: Any) -> Tensor:
-    """`tile`, as in PyTorch; with NumPy's word `axis`, NumPy's `repeat` of the elements."""
-    if axis or mode.numpy:
-        return rules.repeat_interleave(self, *repeats, **axis)
-    return rules.tile(self, *repeats)
-
-
-@method
-def to(self: Tensor, dtype: Any) -> Tensor:
-    """The elements in another dtype, self if they have it already."""
-    dtype = np.dtype(dtype)
-    if dtype == self.array.dtype:
+    def contiguous(self: Any) -> Tensor:
+        """Self: NumPy arrays need not be contiguous."""
         return self
-    if dtype.kind != "f":  # ints and bools have no gradient
-        return Tensor(self.array.astype(dtype))
-    return record(ops.cast, (self,), {"dtype": dtype})
 
-
-setattr(Methods, "astype", to)
-
-
-@method
-def float(self: Tensor) -> Tensor:
-    """As float32."""
-    return self.to(np.float32)
-
-
-@method
-def double(self: Tensor) -> Tensor:
-    """As float64."""
-    return self.to(np.float64)
-
-
-@method
-def long(self: Tensor) -> Tensor:
-    """As int64."""
-    return self.to(np.int64)
-
-
-@method
-def t(self: Tensor) -> Tensor:
-    """The transpose of a matrix; a vector or a number stays as it is."""
-    return self.mT if self.array.ndim == 2 else self
-
-
-@method
-def expand_as(self: Tensor, other: Tensor) -> Tensor:
-    """Broadcast to the shape of another tensor."""
-    return rules.expand(self, *other.shape)
-
-
-@method
-def contiguous(self: Tensor) -> Tensor:
-    """Self: NumPy arrays need not be contiguous."""
-    return self
-
-
-setattr(
-    Methods, "T", property(lambda self: rules.transpose(self), doc="The axes in reverse order.")
-)
-setattr(
-    Methods, "mT", property(lambda self: record1(ops.mT, self), doc="The last two axes swapped.")
-)
+    T = property(lambda self: rules.transpose(self), doc="The axes in reverse order.")
+    mT = property(lambda self: record1(ops.mT, self), doc="The last two axes swapped.")

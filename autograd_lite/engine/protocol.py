@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import rules
-from .methods import method
-from .op import forms
+from .declare import forms
+from .methods import on_tensors
 from .tensor import Tensor
 
 __all__ = ["PLAIN", "apply_function", "apply_ufunc"]
@@ -144,11 +144,12 @@ def _no_rule(cls: Any, name: str) -> Any:
     )
 
 
-@method
-def __array_ufunc__(self: Tensor, ufunc: Any, way: str, *inputs: Any, **kw: Any) -> Any:
-    return apply_ufunc(Tensor, ufunc, way, inputs, kw)
+@on_tensors
+class Protocols:
+    """What NumPy calls where a Tensor is among its arguments."""
 
+    def __array_ufunc__(self, ufunc: Any, way: str, *inputs: Any, **kw: Any) -> Any:
+        return apply_ufunc(Tensor, ufunc, way, inputs, kw)
 
-@method
-def __array_function__(self: Tensor, function: Any, types: Any, args: Any, kw: Any) -> Any:
-    return apply_function(Tensor, function, args, kw)
+    def __array_function__(self, function: Any, types: Any, args: Any, kw: Any) -> Any:
+        return apply_function(Tensor, function, args, kw)

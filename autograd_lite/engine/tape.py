@@ -13,13 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from .versions import check_unchanged, check_version
+
 Array = np.ndarray[Any, Any]
-
-
-def reads(op: Any, y: Any, args: Any, kw: Any, tracked: Any, i: int) -> bool:
-    """Whether a rule uses the value of input `i`, or of the output for -1; `program.expr`, which
-    reads rules, puts its own answer here."""
-    return True
 
 
 def before(tensor: Any, serial: int) -> Any:
@@ -84,41 +80,6 @@ def unbroadcast(g: Any, like: Array) -> Any:
                 f"a derivative rule gave a gradient of shape {given} for an input of shape {shape}"
             )
     return g if g.dtype == like.dtype else g.astype(like.dtype)
-
-
-def check_version(node: Any, p: Any) -> None:
-    """Raise if input `p` of `node` was changed in place and the derivative needs its old value."""
-    changed, recorded, base = p.version
-    if changed > node.serial:
-        for i, q in enumerate(node.parents):
-            if q is p:
-                check_unchanged(node, p, i)
-    elif recorded > p.serial and p.array is not base:
-        raise RuntimeError(
-            f"{node.op.name}: an input of shape {p.array.shape} is a view whose memory was changed "
-            "in place by a recorded operation before it was used; make the view after the change"
-        )
-
-
-def check_versions(node: Any) -> None:
-    """Raise if the derivative of `node` needs a value that was changed in place."""
-    if node.version is not None and node.version[0] > node.serial:
-        check_unchanged(node, node, -1)
-    for p in node.parents:
-        if p is not None and p.version is not None:
-            check_version(node, p)
-
-
-def check_unchanged(node: Any, p: Any, i: int) -> None:
-    """Raise if a rule of `node` needs input `i`, or its output (-1), which has changed."""
-    tracked = [q is not None and q.requires_grad for q in node.parents]
-    if reads(node.op, node.array, node.args, node.kw, tracked, i):
-        what = "its output" if i < 0 else f"input {i}"
-        raise RuntimeError(
-            f"{node.op.name}: {what}, of shape {p.array.shape}, was changed in place after it was "
-            "recorded, and the derivative needs the old value; change a clone() instead, or "
-            "change it after backward()"
-        )
 
 
 def boxed_input(node: Any, p: Any, a: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from operator import attrgetter
 from typing import Any, Self
 
@@ -17,11 +16,11 @@ from .hooks import Extra
 from .methods import Methods
 from .modes import mode
 from .op import Op
-from .tape import Array, before, check_versions, walk
+from .tape import Array
+from .versions import changed, shared_version, tick
 
 __all__ = ["Tensor", "as_tensor", "tensor"]
 
-tick = count(1).__next__  # serial numbers; next() on a count is atomic
 NOTHING: dict[str, Any] = {}
 NUMBERS = frozenset({float, int, bool})
 
@@ -149,28 +148,6 @@ def made_right(op: Op, x: Any) -> Any:
         name = getattr(x, "__name__", "f").lstrip("_")
         raise TypeError(f"{op.name}: an input is a function, {name}; call it, as in {name}()")
     return x
-
-
-def shared_version(t: Tensor) -> list[Any]:
-    """What a tensor shares with its views: when their memory was last changed in place, when that
-    was last recorded, and the array that the views are views of."""
-    if t.version is None:
-        t.version = [0, 0, t.array]
-    return t.version
-
-
-def is_view(t: Tensor) -> bool:
-    """Whether the tensor shows a part, or another order, of the memory of one before it."""
-    return t.version is not None and t.array is not t.version[2]
-
-
-def changed(t: Tensor) -> None:
-    """Note that the memory of `t` was changed in place, so that a backward that needs the old
-    values is an error."""
-    version = t.version
-    if version is None:
-        version = shared_version(t)
-    version[0] = tick()
 
 
 # ---- making tensors ---------------------------------------------------------------------------
@@ -438,44 +415,6 @@ class Tensor(Methods):
 
     def __repr__(self) -> str:
         return summary(self)
-
-    # ---- copies
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        """A copy of this tensor and of everything it was computed from, without recursion."""
-        for old in reversed(list(walk(self, released=lambda node: ()))):
-            if id(old) not in memo:
-                memo[id(old)] = old._copied(memo)
-        return memo[id(self)]
-
-    def _copied(self, memo: dict[int, Any]) -> Tensor:
-        t = type(self).__new__(type(self))
-        t.array = self.array.copy(order="K")
-        t.requires_grad, t.op, t.kw, t.serial = self.requires_grad, self.op, self.kw, tick()
-        t.grad = t.extra = t.version = None
-        if self.grad is not None:
-            t.grad = Tensor(self.grad.array.copy())
-        if self.extra is not None:
-            t.name = self.name
-        if self.parents is None:
-            t.sources = t.args = None
-            return t
-        if self.op is not None:
-            check_versions(self)
-        t.sources = tuple(
-            None if p is None else memo[id(before(p, self.serial))] for p in self.parents
-        )
-        t.args = tuple(
-            a if p is None else p.array for p, a in zip(t.sources, self.args, strict=True)
-        )
-        return t
-
-    def __reduce__(self) -> Any:
-        if self.op is not None:
-            raise TypeError(
-                "copy and pickle: only a leaf can be copied or pickled; use clone() or detach()"
-            )
-        return type(self), (self.array, self.requires_grad, self.name)
 
 
 new = Tensor.__new__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from .cards import Cards
 from .collapse import Folded
 from .model import Drawing
 from .modules import Modules
-from .panels import Panels
+from .panels import panels_of
 from .read import Gradients, Reading
 from .render import GraphRenderError
 from .theme import THEMES, follow_system
@@ -112,12 +113,12 @@ def draw(
         raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
     read = Reading(loss)
     modules = Modules(read, model)
-    report = compared(loss, compare, modules.model)
+    report = report_of(loss, compare, modules.model)
     folded = Folded(read, modules, depth, collapse)
     gradients = Gradients(read, folded.bundles(), wanted=grads and view != "forward")
     cards = Cards(read, modules, folded, gradients, report)
     drawing = cards.drawing(view, formulas, constants)
-    drawing.panels = Panels(cards).made
+    drawing.panels = panels_of(cards)
     return Graph(drawing, theme, direction, backend, timeout)
 
 
@@ -155,7 +156,7 @@ def output_of(model: Any, inputs: Any) -> Tensor:
     return output
 
 
-def compared(loss: Tensor, compare: Any, model: Any) -> Any:
+def report_of(loss: Tensor, compare: Any, model: Any) -> Any:
     """The report on gradients by hand, or the one that was given."""
     if compare is None or hasattr(compare, "rows"):
         return compare
@@ -169,20 +170,18 @@ def compared(loss: Tensor, compare: Any, model: Any) -> Any:
     return judge(loss, compare, model)
 
 
+@dataclass(repr=False, eq=False)
 class Graph:
     """What `draw` returns: a drawing that knows how to write itself.
 
     It holds words and numbers, no tensors, so it does not keep the tape in memory.
     """
 
-    def __init__(
-        self, drawing: Drawing, theme: str, direction: str, backend: str | None, timeout: float
-    ) -> None:
-        self.drawing = drawing
-        self.theme = theme
-        self.direction = direction
-        self.backend = backend
-        self.timeout = timeout
+    drawing: Drawing
+    theme: str
+    direction: str
+    backend: str | None
+    timeout: float
 
     @cached_property
     def _dot(self) -> str:
@@ -213,13 +212,11 @@ class Graph:
         >>> "Forward 1 of 1: mul makes y = 9." in draw(x * x).to_html()
         True
         """
-        return film.page(
-            self.drawing,
-            self.direction,
-            dark=self.theme == "dark",
-            backend=backend or self.backend,
-            timeout=self.timeout if timeout is None else timeout,
-        )
+        dark = self.theme == "dark"
+        return film.page(self.drawing, self.direction, dark, *self._renderer(backend, timeout))
+
+    def _renderer(self, backend: str | None, timeout: float | None) -> tuple[str | None, float]:
+        return backend or self.backend, self.timeout if timeout is None else timeout
 
     @property
     def digraph(self) -> graphviz.Digraph:
@@ -235,13 +232,8 @@ class Graph:
         """The picture as "svg", "png" or "pdf"; GraphRenderError if there is no way to make it."""
         if format not in IMAGES:
             raise ValueError(f"render: {format!r} is no picture; there are {', '.join(IMAGES)}")
-        image = render.picture(
-            self.to_dot(),
-            format,
-            len(self.drawing.nodes),
-            backend=backend or self.backend,
-            timeout=self.timeout if timeout is None else timeout,
-        )
+        n = len(self.drawing.nodes)
+        image = render.picture(self.to_dot(), format, n, *self._renderer(backend, timeout))
         return follow_system(image) if format == "svg" and self.theme == "auto" else image
 
     def save(

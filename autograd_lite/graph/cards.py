@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from ..engine.op import Op
+from ..engine.rules import ops
 from ..engine.tensor import Tensor
 from ..program.expr import as_symbol, forward_text, gradients
-from ..program.names import ShortNames, constant, counted, number, rounded, words
+from ..program.names import ShortNames, constant, counted, number, rounded, span, words
 from .collapse import COPIES, HIDDEN, Folded
 from .facts import no_numbers, size_of
 from .layout import in_reading_order, lay_out
 from .model import Arrow, Box, Card, Drawing, order
-from .modules import Modules, common, spoken_path
+from .modules import Modules, common_path, spoken_path
 from .read import Gradients, Reading, Use
 from .theme import VERDICTS
 
@@ -235,7 +236,7 @@ class Cards:
         title = words(starred(labels) if many else labels[0]) or symbol
         card = Card(key, "parameter" if t.requires_grad else "input", title, str(t.shape))
         card.symbol = symbol
-        card.path = common(map(self.path, self.users[t.serial])) if many else self.path(t)
+        card.path = common_path(map(self.path, self.users[t.serial])) if many else self.path(t)
         if many:
             card.lines.append(f"{len(everyone)} × {counted(size, 'number')} · {t.dtype}")
         elif not t.requires_grad:
@@ -375,9 +376,9 @@ class Cards:
         """The length of the longest way to every operation's card."""
         deep: dict[str, int] = {}
         for t in self.folded.ops:
-            uses = [u for u in self.read.uses[t.serial] if u is not None]
-            here = [deep.get(self.key(u.source), 0) + 1 for u in uses]
-            deep[self.key(t)] = max([deep.get(self.key(t), 0), *here])
+            key, sources = self.key(t), (u.source for u in self.read.uses[t.serial] if u)
+            here = [deep.get(self.key(s), 0) + 1 for s in sources]
+            deep[key] = max([deep.get(key, 0), *here])
         return deep
 
     # ---- words around it
@@ -397,15 +398,14 @@ class Cards:
 
     def notes(self) -> Iterator[str]:
         root, nodes, modules = self.root, self.read.tape.nodes, self.modules
-        if root.op is None:
-            why = (
-                "a leaf: no operation made it"
-                if root.requires_grad
-                else "nothing it was computed from needs a gradient, or it was computed inside "
-                "no_grad()"
+        if root.op is None and root.requires_grad:
+            yield "Nothing was recorded for this tensor (a leaf: no operation made it)."
+        elif root.op is None:
+            yield (
+                "Nothing was recorded for this tensor (nothing it was computed from needs a "
+                "gradient, or it was computed inside no_grad())."
             )
-            yield f"Nothing was recorded for this tensor ({why})."
-        released = sum(t.op is not None and t.sources is None for t in nodes)
+        released = sum(t.sources is None for t in nodes)
         if released:
             yield (
                 f"The record of {counted(released, 'operation')} {'were' if released > 1 else 'was'} "
@@ -417,11 +417,11 @@ class Cards:
         on_tape = {id(t) for t in nodes}
         unused = [name for key, name in modules.parameters.items() if key not in on_tape]
         if unused and root.op is not None and not released:
-            yield f"Not used by this result: {listed(unused)}."
-        known = {name for t in nodes for name in (modules.label(t), t.name)}
-        missing = [row for row in self.rows if row not in known and row not in unused]
+            yield f"Not used by this result: {first_three(unused)}."
+        known = {name for t in nodes for name in (modules.label(t), t.name)}.union(unused)
+        missing = [row for row in self.rows if row not in known]
         if missing:
-            yield f"Compared, but not in this graph: {listed(missing)}."
+            yield f"Compared, but not in this graph: {first_three(missing)}."
 
     def boxes(self, cards: list[Card]) -> dict[str, Box]:
         """The boxes that cards stand in, outer ones first."""
@@ -451,6 +451,8 @@ def family(t: Tensor) -> str:
 
     One that does not say its kind is drawn as most are: a curve of one input, or arithmetic.
     """
+    if t.op in (ops.neg, ops.power):  # one input, but written with a sign: -x, x ** 2
+        return "arithmetic"
     return FAMILIES[t.op.kind or ("curve" if len(t.args or "1") == 1 else "arithmetic")]
 
 
@@ -467,20 +469,14 @@ def brief(formula: str) -> str:
     return rounded(ARRAY.sub(name, formula))
 
 
-def span(sizes: list[float]) -> str:
-    """One number, or the smallest and the largest."""
-    low, high = number(min(sizes)), number(max(sizes))
-    return low if low == high else f"{low} to {high}"
-
-
-def listed(names: list[str]) -> str:
+def first_three(names: list[str]) -> str:
     """The first three names, and how many more there are."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{', '.join(map(words, names[:3]))}{more}"
 
 
 def starred(labels: list[str]) -> str:
-    """What dotted names have in common, with a star for what differs.
+    """What dotted names have in common_path, with a star for what differs.
 
     >>> starred(["layers.0.weight", "layers.1.weight"])
     'layers.*.weight'

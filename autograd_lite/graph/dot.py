@@ -12,7 +12,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from ..program.names import number, typeset, words
+from ..program.names import span, typeset, words
 from .model import Arrow, Card, Drawing
 from .theme import THEMES
 
@@ -192,7 +192,9 @@ class Page:
         title = cell(font(node.title, 13, tone, bold=True), width=HEAD)
         # a rounded band of its own: a coloured cell would stick out of the frame's corners
         band = [title + cell(right, align="right", width=TAIL)]
-        rows = [cell(table(band, border=0, padding=4, bgcolor=ground), colspan=2, cellpadding=1)]
+        rows = [
+            cell(html_table(band, border=0, padding=4, bgcolor=ground), colspan=2, cellpadding=1)
+        ]
         if node.forward and view != "backward":
             rows.append(self.formula("forward", node.forward, "quiet", "ink"))
         if node.backward and view != "forward":
@@ -213,7 +215,7 @@ class Page:
             text = font(f"● {node.alarm}", 10, colour["wrong ink"], bold=True)
             rows = [*rows, cell(text, colspan=2)]
         if not node.verdict:
-            return table(rows, color=tone, bgcolor=ground)
+            return html_table(rows, color=tone, bgcolor=ground)
         kind = node.tone
         bad = kind in ("wrong", "doubt")
         shade = colour[f"{kind} ink" if bad else kind]
@@ -225,9 +227,9 @@ class Page:
         if lines:
             rows.append(cell(font(lines, 10, shade), colspan=2, balign="left"))
         if not bad:
-            return table(rows, color=tone, bgcolor=ground)
+            return html_table(rows, color=tone, bgcolor=ground)
         border = 3 if kind == "wrong" else 2
-        return table(rows, border=border, color=colour[kind], bgcolor=colour[f"{kind} ground"])
+        return html_table(rows, border=border, color=colour[kind], bgcolor=colour[f"{kind} ground"])
 
     def formula(self, head: str, text: str, head_tone: str, tone: str, points: float = 11) -> str:
         """A row with a word on the left and a formula, folded into at most four lines."""
@@ -272,7 +274,7 @@ class Page:
     def hidden_card(self, node: Card) -> str:
         text = font(node.title, 12, self.colour["data"], bold=True)
         rows = [cell(text, width=296, align="center")]
-        return table(rows, color=self.colour["faint"], bgcolor=self.colour["shape ground"])
+        return html_table(rows, color=self.colour["faint"], bgcolor=self.colour["shape ground"])
 
     def result_card(self, node: Card) -> str:
         ink, ground = self.colour["result ink"], self.colour["result ground"]
@@ -280,12 +282,14 @@ class Page:
         parts += [mono(typeset(text), 14, ink) for text in (node.shape, node.value) if text]
         if node.grad:
             parts.append(mono(node.grad, 12, self.colour["result gradient"]))
-        return table(["".join(map(cell, parts))], border=0, bgcolor=ground, padding=7)
+        return html_table(["".join(map(cell, parts))], border=0, bgcolor=ground, padding=7)
 
     def note_card(self, node: Card) -> str:
         lines = font(textwrap.wrap(node.title, 58), 11, self.colour["note ink"])
         rows = [cell(lines, balign="left")]
-        return table(rows, color=self.colour["note"], bgcolor=self.colour["note ground"], padding=8)
+        return html_table(
+            rows, color=self.colour["note"], bgcolor=self.colour["note ground"], padding=8
+        )
 
     # ---- edges
 
@@ -304,7 +308,7 @@ class Page:
                     rows = [cell("", width=42 + 7 * len(label)) + run]
                 else:
                     rows.append(cell("", height=8))
-            style["label"] = f"<{table(rows, border=0, padding=1)}>"
+            style["label"] = f"<{html_table(rows, border=0, padding=1)}>"
         style["id"] = f"e{i}"
         ends = (edge.target, edge.source) if flipped else (edge.source, edge.target)
         return f"{ends[0]} -> {ends[1]} {attributes(style)};"
@@ -324,7 +328,7 @@ class Page:
         label = ""
         if edge.grads:
             sizes = [abs(g) for g in edge.grads]
-            label = typeset(spoken(edge))
+            label = typeset(span(edge.grads))
             top = max(sizes)
             if any(not math.isfinite(g) for g in sizes):
                 gradient = "alarm"
@@ -339,13 +343,6 @@ class Page:
             return style | {"color": colour[gradient], "dir": back}, label
         pair = [colour[data], colour[gradient]]
         return style | {"color": ":".join(pair[::-1] if flipped else pair), "dir": "both"}, label
-
-
-def spoken(edge: Arrow) -> str:
-    """The gradients of an edge: one number, or the smallest and the largest of several."""
-    if len(set(edge.grads)) == 1:
-        return number(edge.grads[0])
-    return f"{number(min(edge.grads))} to {number(max(edge.grads))}"
 
 
 def wrapped(formula: str) -> list[str]:
@@ -395,7 +392,7 @@ def pair(left: str, right: str, **known: object) -> str:
     return cell(left, **known) + cell(right, align="right", **known)
 
 
-def table(rows: Iterable[str], *, border: int = 1, padding: int = 5, **known: object) -> str:
+def html_table(rows: Iterable[str], *, border: int = 1, padding: int = 5, **known: object) -> str:
     frame = f'border="{border}" cellborder="0" cellpadding="{padding}" cellspacing="0"'
     style = ' style="rounded"' if known else ""
     inner = "".join(f"<tr>{row}</tr>" for row in rows)

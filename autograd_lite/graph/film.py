@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..origin import Place
-from ..program.names import number, typeset, words
+from ..program.names import number, span, typeset, words
 from . import dot, render, text
 from .facts import Facts
 from .model import Card, Drawing, Gift, Panel
@@ -26,9 +26,7 @@ WARM = ("gradient", "pale gradient", "result gradient", "alarm")  # pale until t
 CLASSES = {tone.lower(): i for i, tone in enumerate(LIGHT.values())} | {"white": 0}
 
 
-def page(
-    drawing: Drawing, direction: str, *, dark: bool, backend: str | None, timeout: float
-) -> str:
+def page(drawing: Drawing, direction: str, dark: bool, backend: str | None, timeout: float) -> str:
     """The HTML of the film.
 
     Without a renderer the cards are text, with the same steps, and the page says what is missing;
@@ -89,7 +87,7 @@ def still(drawing: Drawing, direction: str, backend: str | None, timeout: float)
     lines = Still(drawing, LIGHT, direction).lines()
     source = "digraph autograd_lite {\n" + "".join(lines) + "}\n"
     size = len(drawing.nodes)
-    svg = render.picture(source, "svg", size, backend=backend, timeout=timeout).decode()
+    svg = render.picture(source, "svg", size, backend, timeout).decode()
     start = re.search(r"<svg [^>]*>", svg)
     extent = re.findall(r'(?:width|height)="([\d.]+)', start[0] if start else "")
     if start is None or len(extent) != 2:
@@ -184,12 +182,12 @@ class Numbers:
         if key not in self.index:
             self.index[key] = len(self.arrays)
             found: dict[str, Any] = {"shape": list(facts.shape), "dtype": str(facts.dtype)}
-            found |= {name: plain(x) for name, x in facts.statistics().items()}
+            found |= {name: json_number(x) for name, x in facts.statistics().items()}
             if values and facts.values is not None:
                 # str() of a NumPy scalar is the shortest text that is that number again
                 exact = facts.values.dtype.kind == "f"
                 flat = facts.values.ravel()
-                found["values"] = [plain(float(str(x)) if exact else x.item()) for x in flat]
+                found["values"] = [json_number(float(str(x)) if exact else x.item()) for x in flat]
             self.arrays.append(found)
         return self.index[key]
 
@@ -209,7 +207,7 @@ class Numbers:
         return filled({"name": name, "card": g.key, "numbers": position, "formula": formula})
 
 
-def plain(x: Any) -> Any:
+def json_number(x: Any) -> Any:
     return number(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
@@ -268,7 +266,7 @@ def flows(node: Card, drawing: Drawing) -> list[str]:
     ways += [("to", e.source, e) for e in drawing.into[node.key]]
     return [
         *(
-            f"gradient {w} {drawing.by_key[k].title}: {dot.spoken(e)}"
+            f"gradient {w} {drawing.by_key[k].title}: {span(e.grads)}"
             for w, k, e in ways
             if e.grads
         ),

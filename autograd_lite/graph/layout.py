@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from .model import Arrow, Card, order
 
 __all__ = ["in_reading_order", "lay_out"]
+
+LEAVES = ("input", "parameter")
 
 
 def lay_out(nodes: dict[str, Card], edges: list[Arrow], deep: dict[str, int], root: str) -> None:
@@ -18,25 +21,26 @@ def lay_out(nodes: dict[str, Card], edges: list[Arrow], deep: dict[str, int], ro
     for e in edges:
         into.setdefault(e.target, []).append(e)
     used = Counter(e.source for e in edges)
-    leaves = {key for key, node in nodes.items() if node.kind in ("parameter", "input")}
+
+    def weight(e: Arrow) -> tuple[Any, ...]:
+        """What leads into the top has the most: an operation, then an input, then a parameter."""
+        kind = nodes[e.source].kind
+        if kind in LEAVES:
+            return False, kind == "input"
+        return True, e.tracked, deep[e.source], order(e.source)
+
     for arriving in into.values():
-        rest = [e for e in arriving if e.source not in leaves]
-        plain = (e for e in arriving if nodes[e.source].kind == "input")
-        if rest:
-            top = max(rest, key=lambda e: (e.tracked, deep[e.source], order(e.source)))
-        else:
-            top = next(plain, arriving[0])
-        top.spine = True
+        max(arriving, key=weight).spine = True  # the first of equal ones
     # off the trunk, cards beside an operation would cross those of the trunk
     seen: set[str] = set()
     key = root
     while key:
         arriving = into.get(key, [])
-        alone = [e for e in arriving if e.source in leaves and used[e.source] == 1]
-        beside = [e.source for e in alone if not e.spine]
+        alone = [e for e in arriving if nodes[e.source].kind in LEAVES and used[e.source] == 1]
+        beside = [nodes[e.source] for e in alone if not e.spine]
         if nodes[key].kind == "op" and len(beside) <= 2:
-            for source in beside:
-                nodes[source].beside, nodes[source].path = key, nodes[key].path
+            for card in beside:
+                card.beside, card.path = key, nodes[key].path
         seen.add(key)
         key = next((e.source for e in arriving if e.spine and e.source not in seen), "")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..program.names import typeset, words
-from .dot import VANISHING, spoken
+from ..program.names import span, typeset, words
+from .dot import VANISHING
 from .model import Card, Drawing
 from .theme import THEMES
 
@@ -16,7 +16,7 @@ ENTITIES = {
 }  # fmt: skip
 
 
-def escape(text: str) -> str:
+def entities(text: str) -> str:
     """Mermaid's own entities, for letters that it, HTML or Markdown takes for signs."""
     return "".join(ENTITIES.get(c, c if c.isprintable() else " ") for c in text)
 
@@ -28,7 +28,7 @@ def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str
     dashed, red = [], []
     for i, e in enumerate(drawing.edges):
         line = "-->" if e.tracked else "-.->"
-        label = f'|"{escape(typeset(spoken(e)))}"|' if e.grads else ""
+        label = f'|"{entities(typeset(span(e.grads)))}"|' if e.grads else ""
         lines.append(f"  {e.source} {line}{label} {e.target}")
         if not all(map(math.isfinite, e.grads)):
             red.append(str(i))
@@ -52,7 +52,7 @@ def inside(drawing: Drawing, path: str, level: int) -> list[str]:
     lines = [f"{indent}{card(n, drawing)}" for n in drawing.held.get(path, ())]
     for i, (inner, (name, what)) in enumerate(drawing.modules.items(), 1):
         if inner.rpartition(".")[0] == path:
-            title = escape(words(f"{name}  {what}".strip()))
+            title = entities(words(f"{name}  {what}".strip()))
             lines.append(f'{indent}subgraph module{i}["{title}"]')
             lines += [*inside(drawing, inner, level + 1), f"{indent}end"]
     return lines
@@ -71,4 +71,4 @@ def card(node: Card, drawing: Drawing) -> str:
     if node.verdict:
         facts.append(f"{node.sign} {'; '.join([node.verdict, *node.mistakes])}")
     opening, closing = ("([", "])") if node.kind == "result" else ("[", "]")
-    return f'{node.key}{opening}"{"<br/>".join(map(escape, facts))}"{closing}'
+    return f'{node.key}{opening}"{"<br/>".join(map(entities, facts))}"{closing}'

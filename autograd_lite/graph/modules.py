@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..engine.tensor import Tensor
 from ..origin import calls
 from .read import Reading
 
-__all__ = ["Modules", "common", "spoken_path"]
+__all__ = ["Modules", "common_path", "spoken_path"]
 
 CALL = re.compile(r"#(\d+)$")  # what the second and later calls add to a path
 
 
-class Call:
-    """A call of a module, and the frame that it gets when an operation is found in it.
+class Call(NamedTuple):
+    """A call of a module: the serial numbers given out before and after, the module and its type.
 
     `module` is None if it lives no more, as one made for the call, `nn.MSELoss()(y, t)`.
     """
 
-    __slots__ = ("start", "end", "module", "kind", "frame")
-
-    def __init__(self, start: int, end: int, module: Any, kind: str) -> None:
-        self.start, self.end, self.module, self.kind = start, end, module, kind
-        self.frame: str | None = None
+    start: int
+    end: int
+    module: Any
+    kind: str
 
 
 class Modules:
@@ -71,7 +71,7 @@ class Modules:
         for t in read.tape.nodes:
             if t.op is None and self.path(t):  # a parameter stands where it is used
                 used = [paths.get(c.serial, "") for c in read.consumers.get(t.serial, ())]
-                paths[t.serial] = common(used or [""])
+                paths[t.serial] = common_path(used or [""])
         return paths
 
     def add(self, prefix: str, root: Any) -> None:
@@ -170,30 +170,27 @@ def by_calls(read: Reading, modules: Modules) -> dict[int, str]:
     this tape do not count.
     """
     paths: dict[int, str] = {}
-    times: dict[str, int] = {}
+    times: Counter[str] = Counter()
     inside: list[Call] = []
-    waiting = iter(modules.calls)
-    coming = next(waiting, None)
+    frames: dict[int, str] = {}  # of a call, by identity, once an operation is found in it
+    waiting = deque(modules.calls)
     for t in read.ops:
-        while coming is not None and coming.start < t.serial:
-            while inside and inside[-1].end < coming.start:
-                inside.pop()
-            inside.append(coming)
-            coming = next(waiting, None)
-        while inside and inside[-1].end < t.serial:
-            inside.pop()
+        while waiting and waiting[0].start < t.serial:
+            inside = [call for call in inside if call.end >= waiting[0].start]
+            inside.append(waiting.popleft())
+        inside = [call for call in inside if call.end >= t.serial]
         frame, outer = "", ""
         for call in inside:
             path = modules.names.get(id(call.module))
-            if call.frame is None:
+            if id(call) not in frames:
                 name = path if path is not None else f"{frame}.{call.kind}".lstrip(".")
                 if path and frame and path.startswith(f"{outer}."):
                     name = f"{frame}.{path[len(outer) + 1 :]}"
                 if name:
-                    times[name] = times.get(name, 0) + 1
+                    times[name] += 1
                     name += f"#{times[name]}" * (times[name] > 1)
-                call.frame = name or frame
-            frame, outer = call.frame, path or outer
+                frames[id(call)] = name or frame
+            frame, outer = frames[id(call)], path or outer
         paths[t.serial] = frame
     return paths
 
@@ -203,7 +200,7 @@ def by_parameters(read: Reading, modules: Modules) -> dict[int, str]:
     own = owners(read, modules)
     above = carried(own, read.ops, lambda t: [u.source for u in read.uses[t.serial] if u], max)
     below = carried(own, read.ops[::-1], lambda t: read.consumers.get(t.serial, []), min)
-    between = {s: common([above[s], below[s]]) for s in above if s in below and s not in own}
+    between = {s: common_path([above[s], below[s]]) for s in above if s in below and s not in own}
     return own | between
 
 
@@ -219,7 +216,7 @@ def owners(read: Reading, modules: Modules) -> dict[int, str]:
         sources = [u.source.serial for u in read.uses[t.serial] if u is not None]
         mine = [paths[s] for s in sources if s in paths]
         if mine:
-            own[t.serial] = common(mine)
+            own[t.serial] = common_path(mine)
             if len(mine) == len(sources):
                 paths[t.serial] = own[t.serial]
     return own
@@ -242,10 +239,10 @@ def carried(
     return paths
 
 
-def common(paths: Iterable[str]) -> str:
+def common_path(paths: Iterable[str]) -> str:
     """The longest dotted path that all of them start with.
 
-    >>> common(["layers.0.fc1", "layers.0.fc2"])
+    >>> common_path(["layers.0.fc1", "layers.0.fc2"])
     'layers.0'
     """
     first, *rest = [p.split(".") if p else [] for p in paths]

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..engine.modes import no_grad
 from ..engine.rules import ops
-from ..engine.tape import check_versions, walk
+from ..engine.tape import walk
 from ..engine.tensor import Tensor
+from ..engine.versions import check_versions
 from ..program.chain import Edge, Tape, numbers, recorded_inputs, reverse
 from .facts import Facts, size_of
 
@@ -40,8 +41,9 @@ class Reading:
         self.tape = Tape(
             nodes=nodes, inputs=lambda t: [] if t.sources is None else recorded_inputs(t)
         )
-        for edges in self.tape.edges.values():  # nothing flows into a released record
-            edges[:] = [edge for edge in edges if edge.p.sources is not None]
+        if any(t.sources is None for t in nodes):  # nothing flows into a released record
+            for edges in self.tape.edges.values():
+                edges[:] = [edge for edge in edges if edge.p.sources is not None]
         self.place = {t.serial: i for i, t in enumerate(nodes, 1)}
         self.uses = self.read_uses()  # of every operation that is drawn; None for a constant
         self.ops = [t for t in nodes if t.serial in self.uses]
@@ -65,7 +67,9 @@ class Reading:
             t.serial: [
                 None
                 if p is None
-                else Use(turned.get(p.serial, p), ".mT" * (p.serial in turned), p.requires_grad)
+                else Use(p, "", p.requires_grad)
+                if p.serial not in turned
+                else Use(turned[p.serial], ".mT", p.requires_grad)
                 for p in found
             ]
             for t, found in inputs.items()

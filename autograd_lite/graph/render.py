@@ -57,9 +57,7 @@ def is_pure(program: str) -> bool:
     return os.path.basename(program).startswith(PURE)
 
 
-def picture(
-    source: str, format: str, nodes: int, *, backend: str | None = None, timeout: float = 10.0
-) -> bytes:
+def picture(source: str, format: str, nodes: int, backend: str | None, timeout: float) -> bytes:
     """The picture of a DOT text as "svg", "png" or "pdf".
 
     GraphRenderError if there is no renderer for it, it fails, or it takes more than `timeout`

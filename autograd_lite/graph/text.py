@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from .dot import spoken
+from ..program.names import span
 from .model import Card, Drawing
 
 
@@ -53,7 +53,7 @@ def flows(node: Card, drawing: Drawing) -> list[str]:
         origin = drawing.by_key[arrow.source]
         name = origin.symbol or origin.title
         if arrow.grads:
-            found.append(f"{name if arrow.signed else f'|{name}|'} {spoken(arrow)}")
+            found.append(f"{name if arrow.signed else f'|{name}|'} {span(arrow.grads)}")
         elif not node.forward:
             found.append(name)
     head = "gradient to" if any(arrow.grads for arrow in arrows) else "from"

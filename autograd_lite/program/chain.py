@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..engine.tape import before, tape, unbroadcast
 
-__all__ = ["Edge", "Tape", "numbers", "reverse"]
+__all__ = ["Edge", "Tape", "numbers", "reverse", "stretched"]
 
 
 class Edge(NamedTuple):
@@ -92,3 +92,10 @@ def numbers(edge: Edge, g: Any) -> Any:
     """What the rule of an edge makes of a gradient, on the recorded arrays."""
     node = edge.node
     return unbroadcast(edge.rule(g, node.array, *node.args, **node.kw), edge.p.array)
+
+
+def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes that `unbroadcast` sums a gradient over, to undo a broadcast."""
+    extra = len(given) - len(shape)
+    more = [i + extra for i, n in enumerate(shape) if n == 1 != given[i + extra]]
+    return (*range(extra), *more)

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..engine import protocol as protocols
-from ..engine import rules
-from ..engine import tape as tapes
-from ..engine.op import Op, forms
+from ..engine import rules, versions
+from ..engine.declare import forms
+from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import unbroadcast
 from .notation import SIGNS, SILENT, text
@@ -260,7 +260,7 @@ def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool],
     return any(("y" if i < 0 else f"x{i}") in s.leaves() for s in used if isinstance(s, Symbol))
 
 
-tapes.reads = reads  # which reads no text
+versions.reads = reads  # which reads no text
 
 
 def formula(op: Op, *samples: Any, **kw: Any) -> str:

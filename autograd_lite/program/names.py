@@ -151,6 +151,16 @@ def number(x: Any, digits: int = 2) -> str:
     return text
 
 
+def span(numbers: list[float]) -> str:
+    """One number, or the smallest and the largest.
+
+    >>> span([3.0, -1.0, 2.0]), span([0.5, 0.5001])
+    ('-1 to 3', '0.5')
+    """
+    low, high = number(min(numbers)), number(max(numbers))
+    return low if low == high else f"{low} to {high}"
+
+
 def counted(n: int, what: str) -> str:
     """A number of things, with its thousands apart.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor
-from autograd_lite.engine.tensor import changed
+from autograd_lite.engine.versions import changed
 
 
 @np.errstate(all="ignore")  # an error here would leave some gradients scaled

@@ -18,18 +18,9 @@ from typing import Any, SupportsFloat
 from .optimizer import Optimizer
 
 __all__ = [
-    "ConstantLR",
-    "CosineAnnealingLR",
-    "ExponentialLR",
-    "LRScheduler",
-    "LambdaLR",
-    "LinearLR",
-    "MultiStepLR",
-    "OneCycleLR",
-    "ReduceLROnPlateau",
-    "SequentialLR",
-    "StepLR",
-]
+    "ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR",
+    "MultiStepLR", "OneCycleLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
+]  # fmt: skip
 
 
 class Schedule:
@@ -148,6 +139,21 @@ class LRScheduler(Schedule):
         self._set()
 
 
+def rates(schedule: LRScheduler, epochs: int) -> list[float]:
+    """The rates of the first group in the epochs to come, which it steps through; to 6 places.
+
+    >>> from autograd_lite import tensor; from nn.optim import SGD
+    >>> rates(ExponentialLR(SGD([tensor(1.0)], lr=1.0), gamma=0.5), 3)
+    [1.0, 0.5, 0.25]
+    """
+    found = []
+    for _ in range(epochs):
+        found.append(round(schedule.get_last_lr()[0], 6))
+        schedule.optimizer.step()
+        schedule.step()
+    return found
+
+
 class LambdaLR(LRScheduler):
     """The initial rate times `lr_lambda(epoch)`; one function, or a list with one for each group.
 
@@ -197,12 +203,7 @@ class StepLR(LRScheduler):
     """The rate times `gamma` every `step_size` epochs.
 
     >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> optimizer = SGD([tensor(1.0)], lr=1.0)
-    >>> schedule, rates = StepLR(optimizer, step_size=2, gamma=0.5), []
-    >>> for epoch in range(5):
-    ...     rates += schedule.get_last_lr()
-    ...     optimizer.step(); schedule.step()
-    >>> rates
+    >>> rates(StepLR(SGD([tensor(1.0)], lr=1.0), step_size=2, gamma=0.5), 5)
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
@@ -223,12 +224,7 @@ class MultiStepLR(LRScheduler):
     """The rate times `gamma` at each of the epochs `milestones`; twice at one given twice.
 
     >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> optimizer = SGD([tensor(1.0)], lr=1.0)
-    >>> schedule, rates = MultiStepLR(optimizer, [1, 3], gamma=0.5), []
-    >>> for epoch in range(5):
-    ...     rates += schedule.get_last_lr()
-    ...     optimizer.step(); schedule.step()
-    >>> rates
+    >>> rates(MultiStepLR(SGD([tensor(1.0)], lr=1.0), [1, 3], gamma=0.5), 5)
     [1.0, 0.5, 0.5, 0.25, 0.25]
     """
 
@@ -251,12 +247,7 @@ class ConstantLR(LRScheduler):
     """The rate times `factor` for the first `total_iters` epochs.
 
     >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> optimizer = SGD([tensor(1.0)], lr=1.0)
-    >>> schedule, rates = ConstantLR(optimizer, factor=0.5, total_iters=2), []
-    >>> for epoch in range(4):
-    ...     rates += schedule.get_last_lr()
-    ...     optimizer.step(); schedule.step()
-    >>> rates
+    >>> rates(ConstantLR(SGD([tensor(1.0)], lr=1.0), factor=0.5, total_iters=2), 4)
     [0.5, 0.5, 1.0, 1.0]
     """
 
@@ -282,12 +273,7 @@ class LinearLR(LRScheduler):
     """The rate times a factor, from `start_factor` to `end_factor` within `total_iters` epochs.
 
     >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> optimizer = SGD([tensor(1.0)], lr=1.0)
-    >>> schedule, rates = LinearLR(optimizer, start_factor=0.5, total_iters=2), []
-    >>> for epoch in range(4):
-    ...     rates += schedule.get_last_lr()
-    ...     optimizer.step(); schedule.step()
-    >>> rates
+    >>> rates(LinearLR(SGD([tensor(1.0)], lr=1.0), start_factor=0.5, total_iters=2), 4)
     [0.5, 0.75, 1.0, 1.0]
     """
 
@@ -323,12 +309,7 @@ class ExponentialLR(LRScheduler):
     """The rate times `gamma` in every epoch.
 
     >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> optimizer = SGD([tensor(1.0)], lr=1.0)
-    >>> schedule, rates = ExponentialLR(optimizer, gamma=0.5), []
-    >>> for epoch in range(3):
-    ...     rates += schedule.get_last_lr()
-    ...     optimizer.step(); schedule.step()
-    >>> rates
+    >>> rates(ExponentialLR(SGD([tensor(1.0)], lr=1.0), gamma=0.5), 3)
     [1.0, 0.5, 0.25]
     """
 
@@ -348,12 +329,7 @@ class CosineAnnealingLR(LRScheduler):
     T_max. (Loshchilov and Hutter, "SGDR", arXiv:1608.03983, without restarts.)
 
     >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> optimizer = SGD([tensor(1.0)], lr=1.0)
-    >>> schedule, rates = CosineAnnealingLR(optimizer, T_max=2), []
-    >>> for epoch in range(3):
-    ...     rates += schedule.get_last_lr()
-    ...     optimizer.step(); schedule.step()
-    >>> [round(rate, 6) for rate in rates]
+    >>> rates(CosineAnnealingLR(SGD([tensor(1.0)], lr=1.0), T_max=2), 3)
     [1.0, 0.5, 0.0]
     """
 
@@ -500,11 +476,7 @@ class SequentialLR(LRScheduler):
     >>> from autograd_lite import tensor; from nn.optim import SGD
     >>> optimizer = SGD([tensor(1.0)], lr=1.0)
     >>> warm, then = ConstantLR(optimizer, 0.5, total_iters=9), ExponentialLR(optimizer, 0.5)
-    >>> schedule, rates = SequentialLR(optimizer, [warm, then], milestones=[2]), []
-    >>> for epoch in range(4):
-    ...     rates += schedule.get_last_lr()
-    ...     optimizer.step(); schedule.step()
-    >>> rates
+    >>> rates(SequentialLR(optimizer, [warm, then], milestones=[2]), 4)
     [0.5, 0.5, 1.0, 0.5]
     """
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, enable_grad
-from autograd_lite.engine.tensor import changed
+from autograd_lite.engine.versions import changed
 
 Array = np.ndarray[Any, Any]
 Group = dict[str, Any]
@@ -68,6 +68,8 @@ class Optimizer:
     """
 
     knows: tuple[str, ...] = ()  # the names of the arrays that the state may have
+    numbers: tuple[str, ...] = ()  # the options that are finite numbers from 0
+    constants: tuple[str, ...] = ()  # the options that `_update` takes, in its order
     scratch = 1  # how many scratch arrays `_update` is given
     counts = True  # whether PyTorch's state of this optimiser has "step"; ours always has it
 
@@ -102,18 +104,20 @@ class Optimizer:
 
     def _check(self, options: Group) -> None:
         """Raise ValueError for options out of range."""
-        raise NotImplementedError
+        for name in self.numbers:
+            check_number(self._name, name, options[name])
 
     def _buffers(self, group: Group) -> tuple[str, ...]:
         """The names of the arrays in the state of a parameter."""
-        raise NotImplementedError
+        return self.knows
 
     def _constants(self, group: Group) -> tuple[Any, ...]:
         """The options as `_update` wants them: Python numbers, which keep float32 arrays float32.
 
         Called before anything is changed.
         """
-        raise NotImplementedError
+        values = [group[name] for name in self.constants]
+        return tuple([value if isinstance(value, bool) else float(value) for value in values])
 
     def _initial(self, group: Group) -> float:
         """The first value of the state's arrays."""
@@ -400,6 +404,11 @@ class Optimizer:
             options = sorted(k for k in group if k not in ("params", "param_names"))
             lines += [f"    {key}: {group[key]}" for key in options]
         return "\n".join([*lines, ")"])
+
+
+def given(arguments: Group) -> Group:
+    """The options among the `locals()` of an `__init__`, whose signature declares them once."""
+    return {k: v for k, v in arguments.items() if k not in ("self", "params", "__class__")}
 
 
 def check_number(where: str, name: str, value: Any, below: float = math.inf) -> None:

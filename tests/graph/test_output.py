@@ -14,10 +14,8 @@ import pytest
 from autograd_lite import cat, tensor
 from autograd_lite.graph import GraphRenderError, dot, draw
 from autograd_lite.graph import render as renderers
-from autograd_lite.graph.dot import spoken
-from autograd_lite.graph.model import Arrow
 from autograd_lite.graph.theme import DARK, LIGHT
-from autograd_lite.program.names import typeset
+from autograd_lite.program.names import span, typeset
 
 PURE = renderers.find_pure()
 SCRIPT = """
@@ -167,11 +165,11 @@ def test_mermaid():
 
 
 def test_long_formulas_are_folded():
-    lines = dot.fold("P = " + " + ".join(["sum(abcdef, shape=(3, 4, 5))"] * 30))
+    lines = dot.wrapped("P = " + " + ".join(["sum(abcdef, shape=(3, 4, 5))"] * 30))
     assert len(lines) == 4 and lines[-1].endswith(" …")
     assert max(map(len, lines)) <= dot.WIDE + 2
     assert "(3,\N{NO-BREAK SPACE}4,\N{NO-BREAK SPACE}5)" in lines[0]
-    assert len(dot.fold("dA += " + "x" * dot.WIDE)) == 1
+    assert len(dot.wrapped("dA += " + "x" * dot.WIDE)) == 1
 
 
 # ---- files
@@ -442,8 +440,8 @@ def test_signs_stand_for_whole_words_and_numbers():
 
 
 def test_several_gradients_are_told_from_the_smallest_to_the_largest():
-    assert spoken(Arrow("n1", "m2", True, [3.0, -1.0, 2.0])) == "-1 to 3"
-    assert spoken(Arrow("n1", "m2", True, [3.0, 3.0])) == "3"
+    assert span([3.0, -1.0, 2.0]) == "-1 to 3"
+    assert span([3.0, 3.0]) == "3"
 
 
 def test_a_third_card_of_an_operation_is_not_beside_it():

@@ -13,8 +13,6 @@ from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from .judge import Hand
 
-__all__ = ["as_gradient", "backward_order", "check_loss", "check_options", "read", "tape_of"]
-
 
 def check_options(model: Any, scale: Any, transposed: Any) -> None:
     """Raise unless these are options of `compare`."""
@@ -71,8 +69,8 @@ def released(node: Any) -> NoReturn:
     )
 
 
-def read(
-    grads: Mapping[str, Any], order: list[Tensor], parameters: dict[str, Tensor]
+def read_gradients(
+    grads: Mapping[str, Any], order: list[Tensor], parameters: Mapping[str, Tensor]
 ) -> dict[Tensor, Hand]:
     """The gradients by the tensors that their names mean, of a tape or of a model."""
     if not isinstance(grads, Mapping):

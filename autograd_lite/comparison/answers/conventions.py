@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from ..mistakes.factors import batch_and_outputs, named_factors
+from ..mistakes.places import of_product
 from ..mistakes.table import SENTENCES
 from ..propagation import Backward, Contribution, slopes
 from .judge import (
@@ -28,8 +30,6 @@ from .judge import (
     largest,
     tolerance,
 )
-
-__all__ = ["common", "defer", "excused", "judged_value", "lay_out", "put_off"]
 
 
 def judged_value(tape: Tape, value: float | None, scale: float) -> tuple[tuple[Row, ...], float]:
@@ -57,7 +57,7 @@ def judged_value(tape: Tape, value: float | None, scale: float) -> tuple[tuple[R
     return (replace(row, verdict=WRONG, note=note),), scale
 
 
-def common(rows: Mapping[Tensor, Row]) -> str:
+def scale_hint(rows: Mapping[Tensor, Row]) -> str:
     """A hint where everything handed in is wrong by one factor alone, which may be a convention."""
     handed = [row for row in rows.values() if row.verdict != ABSENT]
     wrong = [row for row in handed if row.diagnoses]
@@ -69,7 +69,7 @@ def common(rows: Mapping[Tensor, Row]) -> str:
     return "If the loss by hand is scaled so, pass value= or scale=."
 
 
-def lay_out(hands: Mapping[Tensor, Hand], scale: float, transposed: bool | None) -> None:
+def in_shape(hands: Mapping[Tensor, Hand], scale: float, transposed: bool | None) -> None:
     """Divide the gradients by the scale, and bring them into the shapes of their tensors where that
     can be.
 
@@ -173,12 +173,11 @@ def cancelled(back: Backward, t: Tensor, mine: Array, right: Array) -> bool:
     before a batch normalisation, where the exact one is 0."""
     precision = max(np.finfo(a.dtype).eps for a in (mine, right))
     most = max(largest(mine), largest(right))
-    return most < np.inf and bool(most <= 8 * precision * sum(map(summands, back.into.get(t, ()))))
+    return most < np.inf and bool(most <= 8 * precision * sum(map(summands, back.into[t])))
 
 
 def summands(e: Contribution) -> float:
     """The largest sum of magnitudes that an element of an edge's part is the sum of."""
-    if e.node.op.name == "matmul" and e.g.ndim == 2:
-        other, g = np.abs(e.node.args[1 - e.i]).mT, np.abs(e.g)
-        return largest(other @ g if e.i else g @ other)
+    if e.node.op is ops.matmul and e.g.ndim == 2:
+        return largest(of_product(e, np.abs(e.g), np.abs(e.node.args[1 - e.i])))
     return largest(unbroadcast(np.abs(e.raw), e.p.array))

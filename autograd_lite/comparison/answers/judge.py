@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,6 +55,10 @@ class Row:
     contrasted: bool = False
     mistake_of: str = ""
 
+    def noted(self, note: str) -> Row:
+        """The row with something said before its note."""
+        return replace(self, note="; ".join(filter(None, (note, self.note))))
+
     @property
     def unexplained(self) -> bool:
         """Whether the gradient is wrong here, and no mistake is known that makes it so."""
@@ -103,11 +107,18 @@ def distance(a: Array, b: Array) -> tuple[float, float]:
     return float(np.abs(a - b).max()), relative_error(a / top, b / top)
 
 
+def agree(a: Array, b: Array) -> bool:
+    """Whether two float64 arrays of one shape are the same but for rounding."""
+    return distance(a, b)[1] <= FINE
+
+
+def without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [n for n in shape if n != 1]
+
+
 def fitted(yours: Array, shape: tuple[int, ...]) -> Array | None:
     """`yours` in that shape if the two differ in axes of size 1 alone, else None."""
-    if [n for n in yours.shape if n != 1] != [n for n in shape if n != 1]:
-        return None
-    return yours.reshape(shape)
+    return yours.reshape(shape) if without_ones(yours.shape) == without_ones(shape) else None
 
 
 def spreads(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:

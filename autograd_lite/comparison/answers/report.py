@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
-from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row
+from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Diagnosis, Row
 
 WIDTH = 100
 HEAD = ("tensor", "shape", "max abs err", "rel err", "verdict", "diagnosis")
@@ -60,11 +60,8 @@ class Witness:
         text = f"{where}: yours {self.yours + 0:.4g}, autodiff {self.autodiff:.4g}"
         slope = self.finite_difference
         if slope is None:
-            why = (
-                "The tape was overwritten in place"
-                if math.isfinite(self.loss)
-                else "The loss is no number"
-            )
+            stale = math.isfinite(self.loss)
+            why = "The tape was overwritten in place" if stale else "The loss is no number"
             return f"{text}. {why}: no finite difference."
         text += f", finite difference {slope:.4g}."
         if self.kink and self.slopes is not None:
@@ -104,34 +101,20 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The report for `json.dumps`: infinite and missing numbers are None."""
         first, w = self.first_wrong, self.witness
-        return {
-            "ok": self.ok,
-            "loss": finite(self.loss),
-            "first_wrong": first.name if first else None,
-            "rows": [
-                {
-                    "name": row.name,
-                    "shape": list(row.shape),
-                    "max_abs_err": finite(row.max_abs_err),
-                    "rel_err": finite(row.rel_err),
-                    "verdict": row.verdict,
-                    "note": row.note,
-                    "diagnoses": [asdict(d) for d in row.diagnoses],
-                }
-                for row in self.rows
-            ],
-            "formula": self.formula,
-            "remarks": list(self.remarks),
-            "witness": w
-            and {
-                "name": w.name,
-                "element": list(w.element),
-                "yours": finite(w.yours),
-                "autodiff": finite(w.autodiff),
-                "finite_difference": finite(w.finite_difference),
-                "kink": w.kink,
-            },
-        }
+        columns = ("name", "shape", "max_abs_err", "rel_err", "verdict", "note", "diagnoses")
+        seen = ("name", "element", "yours", "autodiff", "finite_difference", "kink")
+        found: dict[str, Any] = for_json(
+            {
+                "ok": self.ok,
+                "loss": self.loss,
+                "first_wrong": first.name if first else None,
+                "rows": [{name: getattr(row, name) for name in columns} for row in self.rows],
+                "formula": self.formula,
+                "remarks": self.remarks,
+                "witness": w and {name: getattr(w, name) for name in seen},
+            }
+        )
+        return found
 
     def __bool__(self) -> bool:
         return self.ok
@@ -156,20 +139,16 @@ class Report:
         if not beside or not any(row.note for row in self.rows):
             cells[0] = (*HEAD[:-1], "")
         lines = []
-        for verdict, (*line, note) in zip(
-            ["", *(row.verdict for row in self.rows)], cells, strict=True
-        ):
+        for row, (*line, note) in zip([None, *self.rows], cells, strict=True):
             text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             notes = textwrap.wrap(note, WIDTH - used if beside else WIDTH - 4)
             if notes and beside:
                 text += "  " + notes.pop(0)
             block = [text.rstrip(), *(" " * (used if beside else 4) + part for part in notes)]
-            if colour and verdict:
-                block = [f"\033[{COLOURS[verdict][0]}m{part}\033[0m" for part in block]
+            if colour and row is not None:
+                block = [f"\033[{COLOURS[row.verdict][0]}m{part}\033[0m" for part in block]
             lines += block
-        return "\n".join(
-            [*lines, *(part for end in self.ends for part in textwrap.wrap(end, WIDTH))]
-        )
+        return "\n".join(lines + [part for end in self.ends for part in textwrap.wrap(end, WIDTH)])
 
     def _repr_html_(self) -> str:
         """The table of a notebook."""
@@ -255,5 +234,12 @@ def shown(text: str, longest: int = 28) -> str:
     return f"{text[:half]}...{text[-(longest - 3 - half) :]}"
 
 
-def finite(x: float | None) -> float | None:
-    return x if x is not None and math.isfinite(x) else None
+def for_json(x: Any) -> Any:
+    """What json has for a value: no tuples, no dataclasses and no numbers that are not finite."""
+    if isinstance(x, Diagnosis):
+        x = asdict(x)
+    if isinstance(x, dict):
+        return {name: for_json(value) for name, value in x.items()}
+    if isinstance(x, tuple | list):
+        return [for_json(value) for value in x]
+    return None if isinstance(x, float) and not math.isfinite(x) else x

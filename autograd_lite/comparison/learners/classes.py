@@ -12,14 +12,13 @@ import numpy as np
 
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
-
-__all__ = ["KEPT", "Criterion", "Params", "as_data", "as_floats", "takes_rate", "with_names"]
+from ..answers.judge import fitted
 
 RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
 VALUES = ("loss", "forward", "__call__")  # what a loss object may call its value
 SLOPES = ("gradient", "grad", "diff_loss", "derivative", "prime", "backward")  # and its gradient
 # what a layer may call the gradient that it keeps of a parameter
-KEPT = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}", "{}_gradient", "dL_d{}", "dLd{}")
+GRADIENT_NAMES = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}", "{}_gradient", "dL_d{}", "dLd{}")
 PARAMS = ("params", "parameters")  # a list or a dictionary of the parameters of a layer
 GRADS = ("grads", "gradients")  # and of their gradients
 
@@ -68,12 +67,19 @@ class Params:
 
     def boxes(self, layer: Any, p: str) -> list[tuple[Any, Any]]:
         """The dictionaries and lists of a layer that hold `p`, and its place in each."""
+        found = self.boxed(layer, PARAMS, (p,), p)
+        return [(box, key) for box, key in found if not isinstance(box[key], str)]
+
+    def boxed(
+        self, layer: Any, attributes: Sequence[str], keys: Sequence[str], p: str
+    ) -> list[tuple[Any, Any]]:
+        """The dictionaries with one of the keys, and the lists with an item at the place of `p`."""
         i = self.names.index(p)
         found: list[tuple[Any, Any]] = []
-        for box in (getattr(layer, name, None) for name in PARAMS):
-            if isinstance(box, dict) and p in box:
-                found.append((box, p))
-            elif isinstance(box, list) and i < len(box) and not isinstance(box[i], str):
+        for box in (getattr(layer, name, None) for name in attributes):
+            if isinstance(box, dict):
+                found += [(box, key) for key in keys if key in box]
+            elif isinstance(box, list) and i < len(box):
                 found.append((box, i))
         return found
 
@@ -101,14 +107,9 @@ class Params:
 
     def gradient(self, layer: Any, p: str) -> Any:
         """The gradient that a layer keeps of a parameter, or None."""
-        names = [self.keeps[p]] if p in self.keeps else [text.format(p) for text in KEPT]
+        names = [self.keeps[p]] if p in self.keeps else [text.format(p) for text in GRADIENT_NAMES]
         found = [getattr(layer, n) for n in names if hasattr(layer, n)]
-        i = self.names.index(p)
-        for box in (getattr(layer, name, None) for name in GRADS):
-            if isinstance(box, dict):
-                found += [box[n] for n in (p, *names) if n in box]
-            elif isinstance(box, list):
-                found += box[i : i + 1]
+        found += [box[key] for box, key in self.boxed(layer, GRADS, (p, *names), p)]
         return next((g for g in found if g is not None), None)
 
     def copies(self, layers: Sequence[Any]) -> tuple[Any, ...]:
@@ -153,6 +154,14 @@ class Params:
 
 def as_floats(x: Any) -> Array:
     return np.asarray(x.array if isinstance(x, Tensor) else x).astype(np.float64)
+
+
+def shaped(x: Any, shape: tuple[int, ...]) -> Array | None:
+    """What a learner gave, as floats in that shape; None if it is nothing of the kind."""
+    try:
+        return fitted(as_floats(x), shape)
+    except (TypeError, ValueError):
+        return None
 
 
 def as_data(x: Any) -> Array:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ...calculus import grad_or_zeros
 from ...creation import default_generator
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.arguments import as_gradient
 from ..answers.judge import ABSENT, FINE, WRONG, Row, largest
 from ..answers.report import Report
-from ..gradients import compare
+from ..gradients import compared
 
 Shape = tuple[int, ...]
 
@@ -79,6 +80,11 @@ def told_apart(plain: Array, y: Array) -> str:
     return f"gives {plain[place]:.6g} on arrays and {y[place]:.6g} on Tensors{where}{remedy}"
 
 
+def pulled_back(y: Tensor, x: Tensor, g: Array) -> Array:
+    """The gradient of one recorded tensor that `g` of another is pulled back to."""
+    return grad_or_zeros((y,), (x,), (g,), False, True)[0].array
+
+
 def hides(arrays: Mapping[str, Array]) -> bool:
     """Whether these inputs let some mistakes pass: an axis of 1 or 2, two equal sizes, zeros."""
     floats = [a for a in arrays.values() if a.dtype.kind == "f"]
@@ -97,16 +103,6 @@ def raised(error: Exception) -> str:
     return f"raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
-class Named:
-    """Tensors under names, as `compare` reads them from a model."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self.tensors = tensors
-
-    def named_parameters(self, remove_duplicate: bool = True) -> list[tuple[str, Tensor]]:
-        return list(self.tensors.items())
-
-
 def reported(
     loss: Tensor, grads: Mapping[str, Any], wanted: Mapping[str, Tensor], problems: Sequence[Row]
 ) -> Report:
@@ -119,7 +115,7 @@ def reported(
             text = str(error).removeprefix("compare: ")
             problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
     if fine:
-        report = compare(loss, fine, Named(wanted))
+        report = compared(loss, fine, wanted)
     else:
         rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
         report = Report(loss=float(loss.array.item()), rows=tuple(rows), witness=None)
@@ -130,12 +126,5 @@ def reported(
 
 def noted(report: Report, name: str, note: str) -> Report:
     """The report with a remark on one row."""
-    return replace(
-        report,
-        rows=tuple(
-            replace(row, note="; ".join(filter(None, (note, row.note))))
-            if row.name == name
-            else row
-            for row in report.rows
-        ),
-    )
+    rows = (row.noted(note) if row.name == name else row for row in report.rows)
+    return replace(report, rows=tuple(rows))

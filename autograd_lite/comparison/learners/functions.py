@@ -34,7 +34,7 @@ from .execution import (
 )
 
 # What an input may be, the most typical first.
-VALUES: list[Shape] = [
+DATA: list[Shape] = [
     (N, IN), (IN, N), (IN, HIDDEN), (HIDDEN, IN), (HIDDEN, N), (IN,), (N,), (), (N, IN, HIDDEN),
 ]  # fmt: skip
 WEIGHTS: list[Shape] = [
@@ -50,6 +50,7 @@ DOMAINS: list[Callable[[np.random.Generator, Shape], Array]] = [
     lambda rng, shape: rng.uniform(-0.9, 0.9, shape),
 ]
 MOST_OTHERS = 200  # errors that are not about shapes, until it is said that these are the cause
+Failure = tuple[Exception, dict[str, Array]]  # and the inputs that it was raised for
 MOST_TRIALS = 50_000  # x, w1, b1, w2, b2 make 26,244: 2 s if none fits, and the 13th does
 
 
@@ -109,7 +110,7 @@ class Function:
     """What `forward` computes, as a function of named arrays."""
 
     def __init__(self, forward: Callable[..., Any]) -> None:
-        self.forward, self.names = forward, names_of(forward)
+        self.forward, self.names = forward, input_names_of(forward)
         self.parameters: dict[str, Any] = {}
         self.generators = generators([forward])
         if hasattr(forward, "named_parameters"):
@@ -185,77 +186,81 @@ class Function:
 
     def fitting(self, given: Mapping[str, Any]) -> dict[str, Array]:
         """An array for every name: those given, and random ones of the first shapes that run."""
-        shapes = [v if isinstance(v, tuple) else v.shape for v in given.values() if v is not None]
-        sizes = sorted({n for shape in shapes for n in shape})
-        choices = [
-            typical(name, self.names, sizes) if v is None else [v] for name, v in given.items()
-        ]
-        if math.prod(map(len, choices)) > MOST_TRIALS:
-            raise ValueError(
-                f"check_backward: the shapes of {len(choices)} inputs are too many to try; give "
-                "them, as in inputs=((5, 3), (4, 3), (4,))"
-            )
-        trials = sorted(product(*(range(len(c)) for c in choices)), key=sum)
-        error: Exception | None = None
-        tried: dict[str, Shape] = {}
-        square = None
-        others = 0  # errors that are not about shapes
-        for ranks in trials:
-            if others == MOST_OTHERS:
-                break
+        choices = self.choices(given)
+        misfits: list[Failure] = []  # the first that is about shapes
+        others: list[Failure] = []
+        square = None  # inputs that give an array of equal sizes, such as x.T @ x
+        for ranks in sorted(product(*(range(len(c)) for c in choices)), key=sum):
             picked = [c[i] for c, i in zip(choices, ranks, strict=True)]
-            for domain in DOMAINS:
-                rng = np.random.default_rng(1)
-                arrays = {
-                    name: domain(rng, v) if isinstance(v, tuple) else v
-                    for name, v in zip(given, picked, strict=True)
-                }
-                try:
-                    numpy_code = self.on_arrays(arrays) is not None
-                    y, _ = self({name: a.copy() for name, a in arrays.items()}, numpy_code)
-                except Exception as e:  # noqa: BLE001  (a shape that does not fit fails in any way)
-                    # of shapes that do not fit it is said least
-                    if error is None or (fits_not(error) and not fits_not(e)):
-                        error, tried = e, {name: a.shape for name, a in arrays.items()}
-                    others += not fits_not(e)
+            arrays, result = self.finite(dict(zip(given, picked, strict=True)))
+            if isinstance(result, ValueError | IndexError):  # as arrays of wrong shapes raise
+                misfits = misfits or [(result, arrays)]
+            elif isinstance(result, Exception):
+                others.append((result, arrays))
+                if len(others) == MOST_OTHERS:
                     break
-                check_output(y)
-                if np.isfinite(y.array).all():
-                    if not any(len(set(t.shape)) < t.ndim for t in tape(y)):
-                        return arrays
-                    square = square or arrays  # such as x.T @ x, where it cannot be avoided
-                    break
+            elif result is not None:
+                if not any(len(set(t.shape)) < t.ndim for t in tape(result)):
+                    return arrays
+                square = square or arrays
         if square is None:
-            raise ValueError(f"check_backward: {unfit(choices, tried, error)}") from error
+            failure = next(iter(others + misfits), None)
+            error = failure[0] if failure else None
+            raise ValueError(f"check_backward: {unfit(choices, failure)}") from error
         return square
 
+    def choices(self, given: Mapping[str, Any]) -> list[list[Any]]:
+        """For every name what its array may be, as it is given: that one, or shapes."""
+        shapes = [v if isinstance(v, tuple) else v.shape for v in given.values() if v is not None]
+        sizes = sorted({n for shape in shapes for n in shape})
+        found = [
+            typical(name, self.names, sizes) if v is None else [v] for name, v in given.items()
+        ]
+        if math.prod(map(len, found)) > MOST_TRIALS:
+            raise ValueError(
+                f"check_backward: the shapes of {len(found)} inputs are too many to try; give "
+                "them, as in inputs=((5, 3), (4, 3), (4,))"
+            )
+        return found
 
-def unfit(
-    choices: Sequence[Sequence[Any]], tried: Mapping[str, Shape], error: Exception | None
-) -> str:
+    def finite(
+        self, given: Mapping[str, Any]
+    ) -> tuple[dict[str, Array], Tensor | Exception | None]:
+        """Arrays, random ones for shapes, and the output if it is finite; or the exception."""
+        for domain in DOMAINS:
+            rng = np.random.default_rng(1)
+            arrays = {n: domain(rng, v) if isinstance(v, tuple) else v for n, v in given.items()}
+            try:
+                numpy_code = self.on_arrays(arrays) is not None
+                y, _ = self({name: a.copy() for name, a in arrays.items()}, numpy_code)
+            except Exception as error:  # noqa: BLE001  (shapes that do not fit fail in any way)
+                return arrays, error
+            check_output(y)
+            if np.isfinite(y.array).all():
+                return arrays, y
+        return arrays, None
+
+
+def unfit(choices: Sequence[Sequence[Any]], failure: Failure | None) -> str:
     """Why no inputs were found, and what to give."""
     comma = "," * (len(choices) == 1)
-    if error is None:
+    if failure is None:
         example = ", ".join(f"np.full({c[0]}, 0.1)" for c in choices if isinstance(c[0], tuple))
         return (
             "the forward gives infinities or NaN for all inputs that were tried, normal, from 0.5 "
             f"to 2 and from -0.9 to 0.9; give arrays that it is made for, as in inputs=({example}"
             f"{comma})"
         )
-    example = ", ".join(str(shape) for shape in tried.values())
+    error, arrays = failure
+    example = ", ".join(str(a.shape) for a in arrays.values())
     return (
         "the forward runs with no shapes that were tried. With "
-        f"{', '.join(f'{name} {shape}' for name, shape in tried.items())} it {raised(error)}. Mend "
+        f"{', '.join(f'{name} {a.shape}' for name, a in arrays.items())} it {raised(error)}. Mend "
         f"that, or give shapes that fit, as in inputs=({example}{comma})"
     )
 
 
-def fits_not(error: Exception | None) -> bool:
-    """Whether an error is of the kinds that arrays of the wrong shapes raise."""
-    return isinstance(error, ValueError | IndexError)
-
-
-def names_of(forward: Any) -> list[str]:
+def input_names_of(forward: Any) -> list[str]:
     """The parameters without a default; [] where they are not known."""
     if isinstance(forward, np.ufunc):
         return ["x", "y"][: forward.nin]
@@ -295,7 +300,7 @@ def typical(name: str, names: Sequence[str], sizes: Sequence[int]) -> list[Shape
         return [shape for n in sizes for shape in ((n, HIDDEN), (HIDDEN, n))] + WEIGHTS
     if name in ("bias", "gamma", "beta", "scale", "shift") or (weights and name[0] in "bB"):
         return [(n,) for n in sizes] + BIASES
-    return [shape for n in sizes for shape in ((N, n), (n, IN))] + VALUES
+    return [shape for n in sizes for shape in ((N, n), (n, IN))] + DATA
 
 
 def check_output(y: Any) -> None:

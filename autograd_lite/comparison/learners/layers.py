@@ -10,13 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from ...calculus import grad_or_zeros
 from ...engine.modes import enable_grad, like_numpy
-from ...engine.tape import Array, walk
+from ...engine.rules import ops
+from ...engine.tape import Array
 from ...engine.tensor import Tensor
-from ..answers.judge import ABSENT, FINE, OK, OTHER, Row, distance, fitted, spreads
+from ...program.chain import Tape
+from ..answers.judge import ABSENT, OK, OTHER, Row, agree, fitted, spreads
 from ..answers.report import Report
-from .classes import KEPT, Criterion, Params, as_data, as_floats, takes_rate, with_names
+from .classes import (
+    GRADIENT_NAMES,
+    Criterion,
+    Params,
+    as_data,
+    as_floats,
+    shaped,
+    takes_rate,
+    with_names,
+)
 from .execution import (
     IN,
     N,
@@ -24,12 +34,13 @@ from .execution import (
     generators,
     hides,
     noted,
+    pulled_back,
     raised,
     reported,
     same_numbers,
     told_apart,
 )
-from .updates import Pulled, Step, Updates
+from .updates import LayerRecord, Pulled, Updates
 
 GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most
 
@@ -179,25 +190,21 @@ class Trial:
             report = noted(report, last.name, note)
         return report
 
-    def fused(self, last: Step, did: Pulled | None, loss: Tensor) -> bool:
+    def fused(self, last: LayerRecord, did: Pulled | None, loss: Tensor) -> bool:
         """Whether the last layer passes on its upstream, which is not its derivative, and the loss
         had it in mind: its gradient is not that of the layer's output either."""
         if did is None or not loss.requires_grad:
             return False
-        upstream = fitted(did.upstream, last.y.shape)
-        try:
-            given = fitted(as_floats(did.given), last.x.shape)
-        except (TypeError, ValueError):
-            return False
+        upstream, given = fitted(did.upstream, last.y.shape), shaped(did.given, last.x.shape)
         if upstream is None or given is None or upstream.shape != given.shape:
             return False
-        if distance(given, upstream)[1] > FINE:
-            return False
-        (right,) = grad_or_zeros((last.y,), (last.x,), (upstream,), False, True)
-        (slope,) = grad_or_zeros((loss,), (last.y,), (np.ones(loss.shape),), False, True)
-        return distance(given, right.array)[1] > FINE and distance(upstream, slope.array)[1] > FINE
+        right = pulled_back(last.y, last.x, upstream)
+        slope = pulled_back(loss, last.y, np.ones(loss.shape))
+        return agree(given, upstream) and not agree(given, right) and not agree(upstream, slope)
 
-    def hinted(self, report: Report, steps: Sequence[Step], pulled: dict[str, Pulled]) -> Report:
+    def hinted(
+        self, report: Report, steps: Sequence[LayerRecord], pulled: dict[str, Pulled]
+    ) -> Report:
         """The report with a hint at how to hand in what no gradient was found of."""
         absent = {row.name for row in report.rows if row.verdict == ABSENT}
         for step in steps:
@@ -206,15 +213,13 @@ class Trial:
                 if t.name not in absent or did is None:
                     continue
                 like = [n for n, a in did.written.items() if a.shape == t.shape and n != p]
-                said = (
-                    f"no gradient is kept as {KEPT[0].format(p)}, {KEPT[1].format(p)} or the like"
-                )
+                said = f"no gradient is kept as {GRADIENT_NAMES[0].format(p)}, {GRADIENT_NAMES[1].format(p)} or the like"
                 if like:
                     said += f"; if {like[0]} is it, say so with grads=({like[0]!r}, ...)"
                 report = noted(report, t.name, said)
         return report
 
-    def record(self, changing: set[str]) -> tuple[list[Step], Tensor]:
+    def record(self, changing: set[str]) -> tuple[list[LayerRecord], Tensor]:
         """The forward on Tensors; the layers that change their input in place get a copy."""
         layers = self.params.copies(self.layers)
         tensors: dict[int, dict[str, Tensor]] = {}  # a layer that is used twice has one W
@@ -234,7 +239,7 @@ class Trial:
             if h is given:
                 h = h.clone()
             h.name = f"{name} output"
-            steps.append(Step(name, given, h, h.array.copy(), tensors[id(layer)]))
+            steps.append(LayerRecord(name, given, h, h.array.copy(), tensors[id(layer)]))
         criterion = deepcopy(self.criterion)
         return steps, on_tensors("loss", self.criterion.value, criterion.loss, h, self.y)
 
@@ -303,32 +308,30 @@ def arrays_of(layer: Any) -> dict[str, Array]:
     }
 
 
-def unguarded(loss: Tensor, last: Step, grads: Mapping[str, Any]) -> tuple[Tensor, float]:
+def unguarded(loss: Tensor, last: LayerRecord, grads: Mapping[str, Any]) -> tuple[Tensor, float]:
     """The loss without the small number that it adds, as in log(p + 1e-7), and that number, if the
     gradient by hand is that of the loss without it; else the loss as it is, and 0."""
-    nodes = list(walk(loss))
     new: dict[Tensor, Tensor] = {}
     guards = {0.0}
+
+    def is_guard(a: Any) -> bool:
+        return isinstance(a, float) and 0 < a <= GUARD
+
     with enable_grad(), np.errstate(all="ignore"):
-        for node in reversed(nodes):
+        for node, inputs in Tape(loss).inputs.items():
             if node.op is None or node.serial <= last.y.serial:
                 continue
-            inputs = [
-                a if p is None else new.get(p, p)
-                for p, a in zip(node.parents, node.args, strict=True)
-            ]
-            if node.op.name == "add":
-                guards |= {a for a in inputs if isinstance(a, float) and 0 < a <= GUARD}
-                inputs = [0.0 if isinstance(a, float) and 0 < a <= GUARD else a for a in inputs]
-            new[node] = node.op(*inputs, **node.kw)
+            pairs = zip(inputs, node.args, strict=True)
+            args = [a if p is None else new.get(p, p) for p, a in pairs]
+            if node.op is ops.add:
+                guards |= {a for a in args if is_guard(a)}
+                args = [0.0 if is_guard(a) else a for a in args]
+            new[node] = node.op(*args, **node.kw)
     for t in (last.y, last.x) if max(guards) else ():
         mine = fitted(as_floats(grads[t.name]), t.shape) if t.name in grads else None
         if mine is not None:
-            old, right = (
-                grad_or_zeros((x,), (t,), (np.ones(x.shape),), False, True)[0].array
-                for x in (loss, new[loss])
-            )
-            if distance(mine, right)[1] <= FINE < distance(mine, old)[1]:
+            old, right = (pulled_back(x, t, np.ones(x.shape)) for x in (loss, new[loss]))
+            if agree(mine, right) and not agree(mine, old):
                 return new[loss], max(guards)
     return loss, 0.0
 
@@ -342,7 +345,7 @@ def by_convention(row: Row, name: str, note: str) -> Row:
 
 
 def differing(
-    outputs: Sequence[Array], steps: Sequence[Step], value: float, loss: Tensor
+    outputs: Sequence[Array], steps: Sequence[LayerRecord], value: float, loss: Tensor
 ) -> Row | None:
     """The row of the first result that is another on Tensors than on arrays."""
     for step, a in zip(steps, outputs, strict=True):

@@ -13,18 +13,18 @@ from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
-from ..answers.judge import FINE, WRONG, Diagnosis, Row, contrast, distance, fitted, spreads
+from ..answers.judge import FINE, WRONG, Diagnosis, Row, agree, contrast, distance, fitted, spreads
 from ..answers.report import Report
 from ..gradients import witness
 from ..mistakes.table import said
-from .classes import Params, as_floats
-from .execution import fault, generators, same_numbers
+from .classes import Params, as_floats, shaped
+from .execution import fault, generators, pulled_back, same_numbers
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 
 @dataclass
-class Step:
+class LayerRecord:
     """What one layer computed on Tensors."""
 
     name: str
@@ -82,7 +82,7 @@ class Updates:
         self.said: dict[str, list[Diagnosis]] = {}
         self.taken: dict[str, Move] = {}
 
-    def read(self, step: Step, layer: Any) -> None:
+    def read(self, step: LayerRecord, layer: Any) -> None:
         """Take in what a layer did, if its backward was called; layers come in backward order."""
         did = self.pulled.get(step.name)
         if did is None:
@@ -128,15 +128,12 @@ class Updates:
             self.rows.append(Row(f"{t.name} update", t.shape, WRONG, note, most, error, found))
 
     def updated_too_soon(
-        self, layer: Any, step: Step, did: Pulled, upstream: Array, right: Array
+        self, layer: Any, step: LayerRecord, did: Pulled, upstream: Array, right: Array
     ) -> bool:
         """Whether the gradient of the input is wrong, and right for the weights after the
         update."""
-        try:
-            given = fitted(as_floats(did.given), step.x.shape)
-        except (TypeError, ValueError):
-            return False
-        if given is None or distance(given, right)[1] <= FINE:
+        given = shaped(did.given, step.x.shape)
+        if given is None or agree(given, right):
             return False
         (twin,) = self.params.copies((layer,))
         for p, a in did.after.items():
@@ -144,7 +141,7 @@ class Updates:
         x = Tensor(step.x.array.copy(), requires_grad=True)
         with like_numpy(), enable_grad(), same_numbers(generators([twin])):
             y = twin.forward(x)
-        return distance(given, grad_or_zeros((y,), (x,), (upstream,), False)[0].array)[1] <= FINE
+        return agree(given, pulled_back(y, x, upstream))
 
     def settle(self) -> None:
         """Hand in the steps as gradients.
@@ -152,10 +149,10 @@ class Updates:
         A step of -1 or 0 gradients is a mistake of the update, and so is a rate of one layer that
         the others have not; any other factor is a mistake of the gradient first.
         """
-        everywhere = same([move.factor for move in self.moves])
+        everywhere = one_number([move.factor for move in self.moves])
         for move in self.moves:
             layer = [other.factor for other in self.moves if other.layer == move.layer]
-            own_rate = len(layer) > 1 and same(layer) and not everywhere
+            own_rate = len(layer) > 1 and one_number(layer) and not everywhere
             sure = move.factor is not None and (own_rate or move.factor <= 0)
             # what rounding does to W - lr dW is no mistake of dW
             handed = move.basis if move.factor == 1 or sure else move.stepped
@@ -176,29 +173,27 @@ class Updates:
     def judged(self, report: Report, loss: Tensor, wanted: Mapping[str, Tensor]) -> Report:
         """The report with what is said about the updates: before the rest if it is sure, else
         after."""
-        rows = []
-        for row in report.rows:
-            sure = [d for d in self.said.get(row.name, ()) if d.exact]
-            unsure = [d for d in self.said.get(row.name, ()) if not d.exact]
-            if row.name in self.taken:
-                move = self.taken[row.name]
-                most, error = distance(move.stepped, move.basis)
-                note = contrast(move.stepped, move.basis)
-                row = replace(row, verdict=WRONG, note=note, max_abs_err=most, rel_err=error)
-                row = replace(row, contrasted=True)
-            if row.verdict == WRONG:
-                row = replace(row, diagnoses=(*sure, *row.diagnoses, *unsure))
-            rows.append(row)
-        report = replace(report, rows=tuple(rows))
+        report = replace(report, rows=(*map(self.judged_row, report.rows), *self.rows))
         first = report.first_wrong
-        if first is not None and first.name in self.taken:
-            t, move = wanted[first.name], self.taken[first.name]
-            found = witness(Tape(loss), {t: first}, {t: move.stepped}, {t: move.basis})
-            report = replace(report, witness=found)
-        return replace(report, rows=(*report.rows, *self.rows))
+        if first is None or first.name not in self.taken:
+            return report
+        t, move = wanted[first.name], self.taken[first.name]
+        found = witness(Tape(loss), {t: first}, {t: move.stepped}, {t: move.basis})
+        return replace(report, witness=found)
+
+    def judged_row(self, row: Row) -> Row:
+        if row.name in self.taken:
+            yours, right = self.taken[row.name].stepped, self.taken[row.name].basis
+            numbers = WRONG, contrast(yours, right), *distance(yours, right)
+            row = Row(row.name, row.shape, *numbers, row.diagnoses, contrasted=True)
+        if row.verdict != WRONG:
+            return row
+        said = self.said.get(row.name, ())
+        sure, unsure = ([d for d in said if d.exact == exact] for exact in (True, False))
+        return replace(row, diagnoses=(*sure, *row.diagnoses, *unsure))
 
 
-def same(factors: Sequence[float | None]) -> bool:
+def one_number(factors: Sequence[float | None]) -> bool:
     """Whether these are one number, up to rounding."""
     numbers = [f for f in factors if f is not None]
     return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6

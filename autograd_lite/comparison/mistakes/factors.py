@@ -10,17 +10,17 @@ from ...engine.rules import ops
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from .places import is_weight
-from .table import CONSTANTS, Names
+from .table import CONSTANTS, Wording
 
-Named = tuple[float, tuple[str, str]]  # a factor, its slug and sentence
+NamedFactor = tuple[float, tuple[str, str]]  # a factor, its slug and sentence
 
 
-def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Names]]:
+def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
     """Every factor that has a name, alone or as a product of few, with its names.
 
     `means` says whether the counts that the means of the tape are taken over have one too.
     """
-    groups: dict[str, list[Named]] = {"": [], "2": [], "n": []}
+    groups: dict[str, list[NamedFactor]] = {"": [], "2": [], "n": []}
     for kind, value, name in constants(*batch_and_outputs(tape)):
         groups[kind].append((value, name))
     known = {value for value, _ in groups["n"]}
@@ -33,7 +33,7 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Names]]:
         for v, two in groups[b]
         if u
     ]
-    found: dict[float, list[Names]] = {1.0: [()]}
+    found: dict[float, list[Wording]] = {1.0: [()]}
     for value, names in [*singles, *pairs]:
         held = found.setdefault(value, [])
         if not held or len(held[0]) == len(names):
@@ -52,7 +52,7 @@ def constants(n: int, ks: tuple[int, ...]) -> Iterator[tuple[str, float, tuple[s
                 yield kind, value, (row.slug, row.sentence.format(**known, nk=n * k))
 
 
-def mean_counts(tape: Tape) -> Iterator[Named]:
+def mean_counts(tape: Tape) -> Iterator[NamedFactor]:
     """The factors of the means of a tape that are taken over more than one element."""
     nodes = [t for t in tape.nodes if t.op is ops.mean]
     for count in sorted({t.args[0].size // max(t.array.size, 1) for t in nodes}):

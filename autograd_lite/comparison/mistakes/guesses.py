@@ -1,7 +1,7 @@
 """Guessing a mistake: make it on purpose, and see whether a gradient comes out as handed in.
 
-The backward pass is linear, so a mistake at one place changes the gradients below it by what the
-difference at that place pulls back to. A `Guess` is one mistake at one place, or the same in
+The backward pass is linear, so a mistake at one site changes the gradients below it by what the
+difference at that site pulls back to. A `Guess` is one mistake at one site, or the same in
 several.
 """
 
@@ -15,27 +15,28 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
+from ...program.chain import stretched
 from ..answers.judge import distance, largest, spreads
 from ..propagation import Backward, Change, Contribution, always, times
 from .matching import Match, Matcher, ratio
 from .places import (
-    Place,
+    Site,
     activation_above,
     applies,
     is_weight,
-    made,
-    places_of,
-    run,
+    of_product,
+    result_of,
     single_slopes,
+    sites_of,
     softmax_by_hand,
-    stretched,
     sums_of,
 )
-from .table import CURVES, FITS, PRODUCTS, RELUS, RULES, VAGUE, Mistake, Names, said
+from .table import MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, curve, said
 
-STATISTICS = frozenset({"mean", "var", "std"})
+STATISTICS = (ops.mean, ops.var, ops.std)  # what a normalisation is written with
 NEAREST = 300  # places that are tried, those nearest to the tensor
 
 
@@ -46,8 +47,8 @@ class Guess:
     `explained` are the gradients handed in that come out as they are, `spoilt` those that do not.
     """
 
-    names: Names
-    place: Place
+    names: Wording
+    site: Site
     changes: Mapping[Any, Change]
     explained: frozenset[Tensor]
     spoilt: frozenset[Tensor] = frozenset()
@@ -61,24 +62,24 @@ class Guesses:
 
     def __init__(self, matcher: Matcher, back: Backward, t: Tensor) -> None:
         self.matcher, self.back, self.t = matcher, back, t
-        tensors = [p for p in back.made if t in matcher.below.get(p, ())]
-        self.tensors = tensors[: -NEAREST - 1 : -1]
-        self.places = [place for p in self.tensors for place in places_of(back, p)]
+        self.tensors = matcher.above(back, t)[: -NEAREST - 1 : -1]
+        self.sites = [site for p in self.tensors for site in sites_of(back, p)]
+        self.single = [(site, *site.edges) for site in self.sites if len(site.edges) == 1]
 
     def __iter__(self) -> Iterator[Guess]:
         """The most specific first."""
-        yield from self.rules([*RULES, *PRODUCTS])
+        yield from self.rules([*RULES, *MATMUL_RULES])
         yield from self.unsummed()
         yield from self.products()
         yield from self.statistics()
         yield from self.without_upstream()
         yield from self.penalties()
-        scaled = list(self.factor_of([Place(p) for p in self.tensors]))
+        scaled = list(self.factor_of([Site(p) for p in self.tensors]))
         yield from (guess for guess in scaled if guess.names[0][0] != "placeholder")
         yield from self.reuse()
         yield from (guess for guess in scaled if guess.names[0][0] == "placeholder")
         yield from self.rules(VAGUE)
-        yield from self.factor_of([place for place in self.places if place.edges])
+        yield from self.factor_of([site for site in self.sites if site.edges])
         yield from self.patterns()
 
     def match(
@@ -88,170 +89,162 @@ class Guesses:
 
     def attempt(
         self,
-        place: Place,
+        site: Site,
         wrong: Array,
-        names: Names,
+        names: Wording,
         change: Change | None = None,
         row: Mistake | None = None,
         edge: Contribution | None = None,
     ) -> Iterator[Guess]:
-        """The guess that this place gave `wrong`, times a factor that may have a name.
+        """The guess that this site gave `wrong`, times a factor that may have a name.
 
         `change` makes it again, part by part and also where other mistakes were made above.
         """
-        part = place.part(self.back)
+        part = site.part(self.back)
         if wrong.shape == part.shape:
             if distance(wrong, part)[1] < 1e-9:
                 return
-            found = self.match(place.p, -part, wrong)
+            found = self.match(site.p, -part, wrong)
         else:
-            found = self.matcher.replaced(self.t, place.p, wrong)
+            found = self.matcher.replaced(self.t, site.p, wrong)
             if found is None and spreads(part.shape, wrong.shape):
-                found = self.match(place.p, -part, wrong)
+                found = self.match(site.p, -part, wrong)
         if found is None or not found.c:
             return
         c = found.c
         if change is None:
-            changes = place.instead(c * wrong)
+            changes = site.instead(c * wrong)
         else:
-            changes = dict.fromkeys(place.keys, lambda part, e: c * np.asarray(change(part, e)))
+            changes = dict.fromkeys(site.keys, lambda part, e: c * np.asarray(change(part, e)))
         for extra in self.matcher.factors[c]:
-            yield Guess((*names, *extra), place, changes, *found[1:], edge or place.first, row)
+            yield Guess((*names, *extra), site, changes, *found[1:], edge or site.first, row)
 
     # ---- wrong rules
 
     def rules(self, rows: list[Mistake]) -> Iterator[Guess]:
         """Wrong rules of the table."""
-        by_op: dict[str, list[tuple[Place, list[Contribution]]]] = {}
-        for place in self.places:
-            if len({e.node.op.name for e in place.edges}) == 1:
-                by_op.setdefault(place.edges[0].node.op.name, []).append((place, [*place.edges]))
-            elif not place.edges:
-                for e in softmax_by_hand(self.back, place.p):
-                    by_op.setdefault("softmax", []).append((place, [e]))
+        tried: list[tuple[Site, tuple[Contribution, ...]]] = []
+        for site in self.sites:
+            if not site.edges:
+                tried += [(site, (e,)) for e in softmax_by_hand(self.back, site.p)]
+            elif len({e.node.op for e in site.edges}) == 1:
+                tried.append((site, site.edges))
         for row in rows:
-            for place, arcs in [pair for op in row.ops for pair in by_op.get(op, ())]:
-                if self.matcher.late or not all(applies(row, e) for e in arcs):
+            for site, arcs in tried:
+                if not all(applies(row, e) for e in arcs) or self.matcher.late:
                     continue
                 names = ((row.slug, row.sentence.format(op=arcs[0].node.op.name)),)
                 try:
                     with np.errstate(all="ignore"):
-                        given = [run(row, e) for e in arcs]
+                        given = [result_of(row, e) for e in arcs]
                         if row.free:
-                            yield from self.free_rule(place, arcs[0], names, given)
+                            yield from self.free_rule(site, arcs[0], names, given)
                             continue
                         wrong = np.asarray(sum(given))
                 except (ValueError, TypeError, IndexError, MemoryError):
                     continue  # shapes to which that rule does not apply
                 if np.isfinite(wrong).all():
-                    change = made_by(row) if place.edges else None
-                    yield from self.attempt(place, wrong, names, change, row, arcs[0])
+                    change = made_by(row) if site.edges else None
+                    yield from self.attempt(site, wrong, names, change, row, arcs[0])
 
-    def free_rule(self, place: Place, e: Contribution, names: Names, given: Any) -> Iterator[Guess]:
+    def free_rule(self, site: Site, e: Contribution, names: Wording, given: Any) -> Iterator[Guess]:
         """A wrong rule with a factor that is not known."""
-        part = place.part(self.back)
+        part = site.part(self.back)
         fixed, free = (np.asarray(sum(half)) for half in zip(*given, strict=True))
-        found = self.match(place.p, fixed - part, free, "positive")
+        found = self.match(site.p, fixed - part, free, "positive")
         if found and distance(fixed + found.c * free, part)[1] > 1e-9:
-            yield Guess(names, place, place.instead(fixed + found.c * free), *found[1:], e)
+            yield Guess(names, site, site.instead(fixed + found.c * free), *found[1:], e)
 
     # ---- sums that undo broadcasting
 
     def unsummed(self) -> Iterator[Guess]:
         """Wrong sums over axes that broadcasting stretched."""
-        places = [
-            s for s in self.places if s.edges and all(e.raw.shape != s.p.shape for e in s.edges)
+        sites = [
+            s for s in self.sites if s.edges and all(e.raw.shape != s.p.shape for e in s.edges)
         ]
-        for slug, sentence, sum_wrongly in FITS:
-            for place in places:
+        for slug, sentence, sum_wrongly in SUMS:
 
-                def change(part: Array, e: Any, sum_wrongly: Any = sum_wrongly) -> Array:
-                    g = np.asarray(sum_wrongly(e.raw, stretched(e.raw.shape, e.p.shape)))
-                    return g.reshape(e.p.shape) if g.size == e.p.array.size else g
+            def change(part: Array, e: Any, sum_wrongly: Any = sum_wrongly) -> Array:
+                g = np.asarray(sum_wrongly(e.raw, stretched(e.raw.shape, e.p.shape)))
+                return g.reshape(e.p.shape) if g.size == e.p.array.size else g
 
-                names: Names = ((slug, sentence),)
-                if slug == "bias-not-summed" and place.edges[0].node.op.name != "add":
+            for site in sites:
+                names: Wording = ((slug, sentence),)
+                if slug == "bias-not-summed" and site.edges[0].node.op is not ops.add:
                     names = said("broadcast-not-undone")
                 try:
-                    wrong = np.asarray(sum(change(e.part, e) for e in place.edges))
+                    wrong = np.asarray(sum(change(e.part, e) for e in site.edges))
                 except ValueError:
                     continue
-                yield from self.attempt(place, wrong, names, change)
-        for place in places:
-            if len(place.edges) == 1 and place.edges[0].node.op.name == "add":
-                yield from self.bias_from_weight(place)
+                yield from self.attempt(site, wrong, names, change)
+        for site in sites:
+            if len(site.edges) == 1 and site.edges[0].node.op is ops.add:
+                yield from self.bias_from_weight(site, *site.edges)
 
-    def bias_from_weight(self, place: Place) -> Iterator[Guess]:
+    def bias_from_weight(self, site: Site, e: Contribution) -> Iterator[Guess]:
         """The bias has the column sums of the weight's gradient."""
-        (e,) = place.edges
         product = e.node.parents[1 - e.i]
-        if product is None or product.op is None or product.op.name != "matmul":
+        if product is None or product.op is not ops.matmul:
             return
-        given = (arc for p in product.parents if p is not None for arc in self.back.into.get(p, ()))
+        given = (arc for p in product.parents if p is not None for arc in self.back.into[p])
         w = next((arc for arc in given if arc.node is product and is_weight(arc.p)), None)
-        if w is None or w.raw.ndim != 2:
-            return
-        sums = np.add.reduce(w.raw, axis=0 if w.i else 1)
-        if sums.size == e.p.array.size:
-            yield from self.attempt(place, sums.reshape(e.p.shape), said("bias-from-weight"))
+        if w is not None and w.raw.ndim == 2:
+            sums = np.add.reduce(w.raw, axis=0 if w.i else 1)
+            if sums.size == e.p.array.size:
+                yield from self.attempt(site, sums.reshape(e.p.shape), said("bias-from-weight"))
 
     # ---- products
 
     def products(self) -> Iterator[Guess]:
         """Mistakes that concern a product and what is around it."""
-        for place in self.places:
-            if len(place.edges) != 1:
-                continue
-            (e,) = place.edges
-            if e.node.op.name == "matmul" and e.g.ndim == 2:
-                yield from self.updated(place, e)
-                yield from self.before_activation(place, e)
-                yield from self.after_activation(place, e)
+        for site, e in self.single:
+            if e.node.op is ops.matmul and e.g.ndim == 2:
+                yield from self.updated(site, e)
+                yield from self.before_activation(site, e)
+                yield from self.after_activation(site, e)
             else:
                 for product in sums_of(e.p):
                     if activation_above(self.back, product) is e:
                         for _, _, s in single_slopes(e, product):
-                            yield from self.partial(place, e, e.g * s.sum(axis=1))
+                            yield from self.partial(site, e, e.g * s.sum(axis=1))
 
-    def updated(self, place: Place, e: Contribution) -> Iterator[Guess]:
+    def updated(self, site: Site, e: Contribution) -> Iterator[Guess]:
         """The weight is used after its own update."""
         w = e.node.parents[1 - e.i]
         if w is None or not w.requires_grad or not is_weight(w) or is_weight(e.p):
             return
-        own = [arc.part for arc in self.back.into.get(w, ()) if arc.node is e.node]
+        own = [arc.part for arc in self.back.into[w] if arc.node is e.node]
         for step in [self.back.yours.get(w, self.back.made[w]), *own]:
-            moved = -(step.mT @ e.g if e.i else e.g @ step.mT)
+            moved = -of_product(e, e.g, step)
             found = self.match(e.p, 0, moved, "positive")
             if found:
-                changes = place.instead(e.part + found.c * moved)
-                yield Guess(said("updated-weights", rate=found.c), place, changes, *found[1:], e)
+                changes = site.instead(e.part + found.c * moved)
+                yield Guess(said("updated-weights", rate=found.c), site, changes, *found[1:], e)
                 return
 
-    def before_activation(self, place: Place, e: Contribution) -> Iterator[Guess]:
+    def before_activation(self, site: Site, e: Contribution) -> Iterator[Guess]:
         """The weight's gradient is made with what went into the activation."""
         h = e.node.parents[1 - e.i]
-        if h is not None and h.op is not None and h.op.name in CURVES | RELUS:
-            z = h.args[0].mT
-            wrong = z @ e.g if e.i else e.g @ z
-            yield from self.attempt(place, wrong, said("input-not-activated", op=h.op.name))
+        if h is not None and h.op is not None and curve(h):
+            names = said("input-not-activated", op=h.op.name)
+            yield from self.attempt(site, of_product(e, e.g, h.args[0]), names)
 
-    def after_activation(self, place: Place, e: Contribution) -> Iterator[Guess]:
+    def after_activation(self, site: Site, e: Contribution) -> Iterator[Guess]:
         """The derivative of the activation above a product is left out, or taken of its parts."""
         above = activation_above(self.back, e.node)
         if above is None:
             return
         if is_weight(e.p):
             words = f"the derivative of {above.node.op.name} left out, in this gradient alone"
-            other = e.node.args[1 - e.i].mT
-            wrong = above.g @ other if e.i == 0 else other @ above.g
-            yield from self.attempt(place, wrong, (("activation-missing", words),))
+            wrong = of_product(e, above.g, e.node.args[1 - e.i])
+            yield from self.attempt(site, wrong, (("activation-missing", words),))
         for x, w, s in single_slopes(above, e.node):
             spec = "nj,nk,njk->jk" if e.i else "nk,njk,jk->nj"
             wrong = np.einsum(spec, *((x, above.g, s) if e.i else (above.g, s, w)))
-            yield from self.partial(place, above, wrong)
+            yield from self.partial(site, above, wrong)
 
-    def partial(self, place: Place, e: Contribution, wrong: Array) -> Iterator[Guess]:
-        yield from self.attempt(place, wrong, said("partial-preactivation", op=e.node.op.name))
+    def partial(self, site: Site, e: Contribution, wrong: Array) -> Iterator[Guess]:
+        yield from self.attempt(site, wrong, said("partial-preactivation", op=e.node.op.name))
 
     # ---- several places at once
 
@@ -260,8 +253,8 @@ class Guesses:
         found = {
             e.node.serial: e
             for p in self.tensors
-            for e in self.back.into.get(p, ())
-            if e.node.op.name in STATISTICS and e.node.array.size > 1
+            for e in self.back.into[p]
+            if e.node.op in STATISTICS and e.node.array.size > 1
         }
         arcs = [found[serial] for serial in sorted(found, reverse=True)]
         for group in [*((e,) for e in arcs), *itertools.pairwise(arcs)]:
@@ -270,64 +263,66 @@ class Guesses:
             r = n / (n - 1) if n > 2 else 1.0
             choices = [("batchnorm-constant", 0.0)]
             choices += [("bessel", c) for c in (r, 1 / r, math.sqrt(r), math.sqrt(1 / r)) if r != 1]
+            site = Site(e.p, group)
             for slug, c in choices:
-                place = Place(e.p, group)
-                yield from self.whole(place, dict.fromkeys(place.keys, times(c)), said(slug))
+                yield from self.whole(site, dict.fromkeys(site.keys, times(c)), said(slug))
 
-    def whole(self, place: Place, changes: Mapping[Any, Change], names: Names) -> Iterator[Guess]:
+    def whole(self, site: Site, changes: Mapping[Any, Change], names: Wording) -> Iterator[Guess]:
         """A guess that takes a pass of its own, as it is made at several places."""
         matcher, back = self.matcher, self.back
         if matcher.late:
             return
         try:
-            then = Backward(back.tape, back.yours, {**back.changes, **changes})
-            good = {u for u in matcher.target if matcher.agrees(u, made(then, u))}
+            then = back.with_changes(changes)
+            good = {u for u in matcher.target if matcher.agrees(u, then.gradient(u))}
         except (ValueError, TypeError, IndexError):
             return
-        was = {u for u in matcher.target if matcher.agrees(u, made(back, u))}
-        if self.t in good - was and matcher.explains(self.t, made(then, self.t)):
+        was = {u for u in matcher.target if matcher.agrees(u, back.gradient(u))}
+        if self.t in good - was and matcher.explains(self.t, then.gradient(self.t)):
             explained, spoilt = frozenset(good - was), frozenset(was - good)
-            yield Guess(names, place, changes, explained, spoilt, place.first)
+            yield Guess(names, site, changes, explained, spoilt, site.first)
 
     def clipped(self) -> Iterator[Guess]:
         """A gradient that is zero where a value is larger than some bound: of small matrices, every
         bound is tried."""
-        for p in self.back.made:
-            small = p.op is not None and p.ndim > 1 and p.array.size <= 100 and not is_weight(p)
-            if not small or self.t not in self.matcher.below.get(p, ()):
+        for p in self.matcher.above(self.back, self.t):
+            if p.op is None or p.ndim < 2 or p.array.size > 100 or is_weight(p):
                 continue
-            for x in [p.array, *(e.node.array for e in self.back.into.get(p, ()))]:
-                for bound in np.unique(np.abs(x))[:-1] if x.shape == p.shape else ():
+            for x in self.around(p):
+                for bound in np.unique(np.abs(x))[:-1]:
                     inside = np.abs(x) <= bound
                     names = said("value-clipped", low=-bound, high=bound)
-                    yield from self.whole(Place(p), {p: times(inside)}, names)
+                    yield from self.whole(Site(p), {p: times(inside)}, names)
+
+    def around(self, p: Tensor) -> list[Array]:
+        """The values of a tensor, and of what it goes into, that have its shape."""
+        values = [p.array, *(e.node.array for e in self.back.into[p])]
+        return [x for x in values if x.shape == p.shape]
 
     # ---- factors, contributions, additions
 
-    def factor_of(self, places: list[Place]) -> Iterator[Guess]:
+    def factor_of(self, sites: list[Site]) -> Iterator[Guess]:
         """A factor on a gradient, or on a part of one."""
-        for place in places:
-            part, count = place.part(self.back), len(self.back.into.get(place.p, ()))
-            found = self.match(place.p, -part, part)
-            if found is None or found.c == 1 or (place.edges and count == 1):
+        for site in sites:
+            part, count = site.part(self.back), len(self.back.into[site.p])
+            found = self.match(site.p, -part, part)
+            if found is None or found.c == 1 or (site.edges and count == 1):
                 continue
-            changes = dict.fromkeys(place.keys, times(found.c))
+            changes = dict.fromkeys(site.keys, times(found.c))
             for names in self.matcher.factors[found.c]:
-                if place.edges and found.c == 0:
+                if site.edges and found.c == 0:
                     slug = "overwritten" if count == 2 else "placeholder"
                     names = said(slug, "detached", count=count)
-                yield Guess(names, place, changes, *found[1:], place.first)
+                yield Guess(names, site, changes, *found[1:], site.first)
 
     def without_upstream(self) -> Iterator[Guess]:
         """The arriving gradient is not used: as if it were ones."""
-        for place in self.places:
-            if len(place.edges) != 1 or place.edges[0].node.array.size < 2:
+        for site, e in self.single:
+            if e.node.array.size < 2 or (e.g == e.g.flat[0]).all():
                 continue
-            (e,) = place.edges
-            alike = (e.g == e.g.flat[0]).all()
             bare = Contribution(e.edge, np.ones_like(e.node.array)).part
-            if not alike and np.ptp(bare):  # else it is a placeholder
-                yield from self.attempt(place, bare, said("upstream-missing"))
+            if np.ptp(bare):  # else it is a placeholder
+                yield from self.attempt(site, bare, said("upstream-missing"))
 
     def penalties(self) -> Iterator[Guess]:
         """A multiple of the weight itself, or of its sign."""
@@ -341,43 +336,43 @@ class Guesses:
                 found = self.match(t, 0, w, "any")
                 if found:
                     names = said("penalty", words, alpha=found.c)
-                    yield Guess(names, Place(t), {t: always(mine)}, *found[1:])
+                    yield Guess(names, Site(t), {t: always(mine)}, *found[1:])
 
     def reuse(self) -> Iterator[Guess]:
         """Only one of several contributions is left; or the transpose."""
-        for place in self.places:
-            arcs = place.edges or tuple(self.back.into.get(place.p, ()))
-            part = place.part(self.back)
+        for site in self.sites:
+            arcs = site.edges or tuple(self.back.into[site.p])
+            part = site.part(self.back)
             for e in arcs[::-1] if len(arcs) > 1 else ():
                 names = said("overwritten", count=len(arcs))
                 kept = {(o.node, o.i): times(0) for o in arcs if o is not e}
-                found = self.match(place.p, -part, e.part)
+                found = self.match(site.p, -part, e.part)
                 if found and found.c:
                     for extra in self.matcher.factors[found.c]:
-                        yield Guess((*names, *extra), place, kept, *found[1:], e)
+                        yield Guess((*names, *extra), site, kept, *found[1:], e)
             if part.ndim == 2:
                 names = said("transposed")
-                yield from self.attempt(place, part.mT, names, lambda part, e: part.mT)
+                yield from self.attempt(site, part.mT, names, lambda part, e: part.mT)
 
     # ---- patterns
 
     def patterns(self) -> Iterator[Guess]:
         """What the gradient alone shows, or what is left of it without its other parts."""
         t, back, target = self.t, self.back, self.matcher.target[self.t]
-        for place in [Place(t), *places_of(back, t)]:
-            if place.p is not t or (place.edges and len(back.into[t]) == len(place.edges) > 1):
+        for site in [Site(t), *sites_of(back, t)]:
+            if site.p is not t or (site.edges and len(back.into[t]) == len(site.edges) > 1):
                 continue
-            right = place.part(back) if t in back.made else made(back, t)
+            right = site.part(back) if t in back.made else back.gradient(t)
             if target.shape != right.shape or right.size < 2:
                 continue
-            mine = target - (made(back, t) - right)
+            mine = target - (back.gradient(t) - right)
             for names in self.seen(mine, right):
                 slug = names[0][0]
                 sure = slug not in ("value-clipped", "dropout-mask", "placeholder")
                 sure = sure or (slug == "placeholder" and float(mine.flat[0]) == 1)
-                yield Guess(names, Place(t), {t: always(target)}, frozenset([t]), exact=sure)
+                yield Guess(names, Site(t), {t: always(target)}, frozenset([t]), exact=sure)
 
-    def seen(self, mine: Array, right: Array) -> Iterator[Names]:
+    def seen(self, mine: Array, right: Array) -> Iterator[Wording]:
         """The patterns in a gradient."""
         value, size = mine.flat[0], largest(right)
         if largest(mine - value) <= 1e-12 * abs(value) and largest(right - right.flat[0]):
@@ -390,16 +385,16 @@ class Guesses:
             yield from self.some_columns(mine, right)
         yield from self.redrawn(mine)
 
-    def cut_off(self, zero: Array, right: Array) -> Iterator[Names]:
+    def cut_off(self, zero: Array, right: Array) -> Iterator[Wording]:
         """The gradient is zero where a value is outside of some bounds."""
-        for x in [self.t.array, *(e.node.array for e in self.back.into.get(self.t, ()))]:
-            inside = x[~zero & (right != 0)] if x.shape == zero.shape else x[:0]
+        for x in self.around(self.t):
+            inside = x[~zero & (right != 0)]
             low, high = inside.min(initial=np.inf), inside.max(initial=-np.inf)
             if inside.size and ((x[zero] < low) | (x[zero] > high)).all():
                 yield said("value-clipped", low=float(low), high=float(high))
                 break
 
-    def some_columns(self, mine: Array, right: Array) -> Iterator[Names]:
+    def some_columns(self, mine: Array, right: Array) -> Iterator[Wording]:
         """A factor in some columns, or in some rows, while the others are right."""
         coarse = self.matcher.coarse[self.t]
         for kind, a, b in (("columns", mine, right), ("rows", mine.mT, right.mT)):
@@ -413,10 +408,10 @@ class Guesses:
                     for (slug, sentence), *_ in self.matcher.factors[others.pop()]:
                         yield ((slug, f"{sentence}, in {where}"),)
 
-    def redrawn(self, mine: Array) -> Iterator[Names]:
+    def redrawn(self, mine: Array) -> Iterator[Wording]:
         """The mask of a product is another one."""
-        for e in self.back.into.get(self.t, ()):
-            mask = np.asarray(e.node.args[1 - e.i]) if e.node.op.name == "mul" else None
+        for e in self.back.into[self.t]:
+            mask = np.asarray(e.node.args[1 - e.i]) if e.node.op is ops.mul else None
             if mask is not None and (mask == 0).any() and e.raw.shape == mine.shape:
                 factors = (mine / np.where(e.g == 0, np.nan, e.g)).round(9)
                 live = np.unique(factors[np.isfinite(factors)])
@@ -426,4 +421,4 @@ class Guesses:
 
 def made_by(row: Mistake) -> Change:
     """The wrong rule of `row` as a change of any edge."""
-    return lambda part, e: np.asarray(run(row, e))
+    return lambda part, e: np.asarray(result_of(row, e))

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
-from ..answers.judge import distance, largest, tolerance
+from ..answers.judge import distance, largest, tolerance, without_ones
 from ..propagation import Backward
 from .factors import named_factors
-from .places import made, reached
+from .places import reached
 
 SECONDS = 6.0  # of search, after which what is found so far is told
 
@@ -39,7 +40,7 @@ class Matcher:
         self.back = back
         self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
         self.coarse = {t: tolerance(g, t.array) for t, g in raw.items()}
-        self.floor = {t: 1e-9 * largest(made(back, t)) for t in raw}  # what cancelled is zero
+        self.floor = {t: 1e-9 * largest(back.gradient(t)) for t in raw}  # what cancelled is zero
         self.factors = named_factors(back.tape)
         self.deadline = time.monotonic() + SECONDS
         self.below = reached(back, self.target)
@@ -49,10 +50,14 @@ class Matcher:
         """Whether the time for the search is over."""
         return time.monotonic() > self.deadline
 
+    def above(self, back: Backward, t: Tensor) -> list[Tensor]:
+        """The tensors in whose gradients a mistake shows in that of `t`, the loss first."""
+        return [p for p in back.made if t in self.below[p]]
+
     def agrees(self, t: Tensor, g: Array) -> bool:
         """Whether `g` is what was handed in for `t`."""
         mine = self.target[t]
-        if squeezed(mine) != squeezed(g):
+        if without_ones(mine.shape) != without_ones(g.shape):
             return False
         if max(largest(mine), largest(g)) <= self.floor[t]:
             return True
@@ -60,17 +65,17 @@ class Matcher:
 
     def explains(self, t: Tensor, g: Array) -> bool:
         """Whether `g` is what was handed in for `t` and the right gradient is not, by far."""
-        mine, right = self.target[t], made(self.back, t)
+        mine, right = self.target[t], self.back.gradient(t)
         if not self.agrees(t, g):
             return False
-        if squeezed(g) != squeezed(right):
+        if without_ones(g.shape) != without_ones(right.shape):
             return True
         gap = largest(mine - right.reshape(mine.shape))
         return largest(mine - g.reshape(mine.shape)) <= 1e-2 * gap
 
     def wrong(self, back: Backward, among: list[Tensor]) -> list[Tensor]:
         """The tensors whose gradient is not what that pass gives, in backward order."""
-        return [t for t in among if not self.agrees(t, made(back, t))]
+        return [t for t in among if not self.agrees(t, back.gradient(t))]
 
     def match(
         self, back: Backward, t: Tensor, p: Tensor, certain: Array | float, free: Array, want: str
@@ -84,7 +89,7 @@ class Matcher:
             fixed = back.spread(p, certain + 0 * free) if np.any(certain) else {}
             if t not in moved:
                 return None
-            c = self.factor(t, made(back, t) + fixed.get(t, 0), moved[t], want)
+            c = self.factor(t, back.gradient(t) + fixed.get(t, 0), moved[t], want)
         except (ValueError, IndexError):  # a gradient of that shape cannot be passed on
             return None
         if c is None:
@@ -93,7 +98,7 @@ class Matcher:
         spoilt: set[Tensor] = set()
         for u, d in moved.items():
             if u in self.target:
-                good = self.agrees(u, made(back, u) + fixed.get(u, 0) + c * d)
+                good = self.agrees(u, back.gradient(u) + fixed.get(u, 0) + c * d)
                 (explained if good else spoilt).add(u)
         return Match(c, frozenset(explained), frozenset(spoilt))
 
@@ -103,7 +108,7 @@ class Matcher:
         `want` is "names" for factors that have a name, "any" for all but 0, "positive".
         """
         mine = self.target[t]
-        if squeezed(still + slope) != squeezed(mine):
+        if without_ones((still + slope).shape) != without_ones(mine.shape):
             return None
         mine = mine.reshape((still + slope).shape)
         c = ratio(mine - still, slope)
@@ -117,9 +122,9 @@ class Matcher:
     def replaced(self, t: Tensor, p: Tensor, wrong: Array) -> Match | None:
         """`match` for a gradient that takes the place of that of `p` and has another shape: seen in
         `p` itself, or in the leaf that `p` is the transpose of."""
-        while p is not t and p.op is not None and p.op.name == "mT" and p.parents[0] is not None:
+        while p is not t and p.op is ops.mT and p.parents[0] is not None:
             p, wrong = p.parents[0], wrong.mT
-        if p is not t or squeezed(self.target[t]) != squeezed(wrong):
+        if p is not t or without_ones(self.target[t].shape) != without_ones(wrong.shape):
             return None
         c = self.snapped(ratio(self.target[t].reshape(wrong.shape), wrong), self.coarse[t])
         c = 1.0 if self.agrees(t, wrong) else c  # both may be rounding of zero
@@ -140,7 +145,3 @@ def ratio(a: Array, b: Array) -> float:
         return math.nan
     v = (b / top).astype(np.float64)
     return float((v * a).sum() / (v * v).sum()) / top
-
-
-def squeezed(a: Array) -> list[int]:
-    return [n for n in a.shape if n != 1]

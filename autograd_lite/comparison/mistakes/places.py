@@ -8,18 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.modes import enable_grad
+from ...engine.op import Op
 from ...engine.rules import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from ..answers.judge import spreads
 from ..propagation import Backward, Change, Contribution, always, times
-from .table import CURVES, RELUS, Mistake
-
-VIEWS = frozenset({"mT", "reshape", "permute"})
+from .table import Mistake, curve
 
 
-class Place(NamedTuple):
+class Site(NamedTuple):
     """Where a mistake is made: on some of the edges into a tensor, or in its total gradient."""
 
     p: Tensor
@@ -46,21 +45,21 @@ class Place(NamedTuple):
         return {key: always(wrong)} | dict.fromkeys(others, times(0))
 
 
-def places_of(back: Backward, p: Tensor) -> list[Place]:
+def sites_of(back: Backward, p: Tensor) -> list[Site]:
     """The edges into a tensor, one by one and those of one operation together, and the whole."""
-    arcs = back.into.get(p, [])
-    kinds: dict[str, list[Contribution]] = {}
+    arcs = back.into[p]
+    kinds: dict[Op, list[Contribution]] = {}
     for e in arcs:
-        kinds.setdefault(e.node.op.name, []).append(e)
-    several = [Place(p, tuple(same)) for same in kinds.values() if len(same) > 1]
+        kinds.setdefault(e.node.op, []).append(e)
+    several = [Site(p, tuple(same)) for same in kinds.values() if len(same) > 1]
     uses = [
         e
         for e in arcs
-        if e.node.op.name in VIEWS or any(q is not None and q is not p for q in e.node.parents)
+        if e.node.op.kind == "view" or any(q is not None and q is not p for q in e.node.parents)
     ]
     if 1 < len(uses) < len(arcs) and len(kinds) > 2:  # all but a penalty on the weight itself
-        several.append(Place(p, tuple(uses)))
-    return [*(Place(p, (e,)) for e in arcs[::-1]), *several, Place(p)]
+        several.append(Site(p, tuple(uses)))
+    return [*(Site(p, (e,)) for e in arcs[::-1]), *several, Site(p)]
 
 
 def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:
@@ -72,15 +71,9 @@ def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozen
     return below
 
 
-def made(back: Backward, t: Tensor) -> Array:
-    """The gradient that a pass gives a tensor: zeros if it does not reach it."""
-    g = back.made.get(t)
-    return np.zeros(t.shape) if g is None else g
-
-
 def is_weight(p: Tensor) -> bool:
     """Whether a tensor is a leaf that needs a gradient, or a view of one."""
-    while p.op is not None and p.op.name in VIEWS:
+    while p.op is not None and p.op.kind == "view":
         parent = p.parents[0]
         if parent is None:
             return False
@@ -91,20 +84,25 @@ def is_weight(p: Tensor) -> bool:
 def activation_above(back: Backward, node: Tensor) -> Contribution | None:
     """The edge of the activation that takes the sum that a matmul is part of."""
     for _ in range(2):
-        parts = back.into.get(node, ())
+        parts = back.into[node]
         if len(parts) != 1:
             return None
         e = parts[0]
-        if e.node.op.name != "add":
-            return e if e.node.op.name in CURVES | RELUS else None
+        if e.node.op is not ops.add:
+            return e if curve(e.node) else None
         node = e.node
     return None
 
 
 def sums_of(p: Tensor) -> list[Tensor]:
     """The matmul that a tensor is, or that it is a sum of."""
-    near = [p, *(q for q in p.parents if q is not None)] if p.op and p.op.name == "add" else [p]
-    return [q for q in near if q.op is not None and q.op.name == "matmul"]
+    near = [p, *(q for q in p.parents if q is not None)] if p.op is ops.add else [p]
+    return [q for q in near if q.op is ops.matmul]
+
+
+def of_product(e: Contribution, g: Array, other: Array) -> Array:
+    """What the rule of `a @ b` makes of `g` for the input of an edge, if the other input is that."""
+    return other.mT @ g if e.i else g @ other.mT
 
 
 def single_slopes(e: Contribution, product: Tensor) -> Iterator[tuple[Array, Array, Array]]:
@@ -114,22 +112,24 @@ def single_slopes(e: Contribution, product: Tensor) -> Iterator[tuple[Array, Arr
         return
     single = x[:, :, None] * w[None]
     bias = e.p.array - product.array
-    op, kw = e.node.op, e.node.kw
+    op, kw, rule = e.node.op, e.node.kw, e.edge.rule
     for at in (single, single + bias[:, None, :]):
         with np.errstate(all="ignore"):
-            rule = next(iter(op.rules))
             yield x, w, np.asarray(rule(np.ones_like(at), op.forward(at, **kw), at, **kw))
 
 
 def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Contribution]:
     """exp(z) / sum(exp(z)) as one softmax of z, whose gradient passes through it alone."""
-    e = next((arc.node for arc in back.into.get(z, ()) if arc.node.op.name in ("exp", "sub")), None)
-    if e is not None and e.op is not None and e.op.name == "sub":
-        e = next((arc.node for arc in back.into.get(e, ()) if arc.node.op.name == "exp"), None)
-    for arc in back.into.get(e, ()) if e is not None else ():
-        d = arc.node
-        s = d.parents[1] if d.op is not None and d.op.name == "div" else None
-        if s is not None and s.op is not None and s.op.name == "sum" and s.parents[0] is e:
+
+    def user(t: Tensor, *these: Op) -> Tensor | None:
+        return next((arc.node for arc in back.into[t] if arc.node.op in these), None)
+
+    e = user(z, ops.exp, ops.sub)
+    if e is not None and e.op is ops.sub:
+        e = user(e, ops.exp)
+    for arc in back.into[e] if e is not None else ():
+        s = arc.node.parents[1] if arc.node.op is ops.div else None
+        if s is not None and s.op is ops.sum and s.parents[0] is e:
             with enable_grad():
                 whole = ops.softmax(z, axis=s.kw["axis"])
             (edge,) = Tape(nodes=[whole]).edges[whole]
@@ -147,30 +147,26 @@ def turned(row: Mistake, e: Contribution) -> bool | None:
 
 def applies(row: Mistake, e: Contribution) -> bool:
     """Whether `row` is a wrong rule of the input of an edge."""
-    if e.node.op.name == "matmul":
+    if not row.concerns(e.node):
+        return False
+    if e.node.op is ops.matmul:
         return turned(row, e) is not None
     return row.which is None or row.which == e.i
 
 
 def run_on(row: Mistake, e: Contribution, g: Any, y: Any, inputs: Any) -> Any:
     """What the wrong rule of `row` makes of these, arrays or Symbols, for an edge."""
-    if e.node.op.name == "matmul":
+    if e.node.op is ops.matmul:
         a, b = inputs
         return row.wrong(g.mT, y.mT, b.mT, a.mT).mT if turned(row, e) else row.wrong(g, y, a, b)
-    extra = {"op": e.node.op} if row.wants_op else {}
-    return row.wrong(g, y, *inputs, **e.node.kw, **extra)
+    own = {"op": e.node.op, "rule": e.edge.rule}
+    return row.wrong(g, y, *inputs, **e.node.kw, **{name: own[name] for name in row.wants})
 
 
-def run(row: Mistake, e: Contribution) -> Any:
+def result_of(row: Mistake, e: Contribution) -> Any:
     """What the wrong rule of `row` gives for an edge; a pair if it has a free factor."""
     given = run_on(row, e, e.g, e.node.array, e.node.args)
-    if row.free or e.node.op.name == "matmul":
+    if row.free or e.node.op is ops.matmul:
         return given
     given = np.asarray(given)
     return unbroadcast(given, e.p.array) if spreads(e.p.shape, given.shape) else given
-
-
-def stretched(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes of `given` that broadcasting added to `shape` or stretched."""
-    padded = (1,) * (len(given) - len(shape)) + shape
-    return tuple(i for i, (a, b) in enumerate(zip(given, padded, strict=True)) if a != b)

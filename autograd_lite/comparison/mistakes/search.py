@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.op import Op
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.expr import Symbol, as_symbol, formulas, input_names
 from ..answers.judge import Diagnosis
-from ..propagation import Backward
+from ..propagation import Backward, Contribution
 from .guesses import Guess, Guesses, made_by
 from .matching import Matcher
-from .places import Place, applies, made, run_on
-from .table import CONSTANTS, PRODUCTS, RULES, said
+from .places import Site, applies, run_on
+from .table import CONSTANTS, MATMUL_RULES, RULES, said
 
 DEEPEST = 5  # mistakes in one chain
 WIDEST = 6  # continuations of one chain that are tried
@@ -31,7 +32,7 @@ class Finding:
     formula: str
 
 
-class Step(NamedTuple):
+class Link(NamedTuple):
     """One mistake of a chain: the guesses that explain `t`, all alike, and what else they do."""
 
     t: Tensor
@@ -92,64 +93,64 @@ class Search(Matcher):
             for key in sorted(found, key=lambda key: (-len(key[0]), len(key[1])))
         ]
 
-    def chain(self, back: Backward, wrong: list[Tensor], depth: int) -> list[Step] | None:
+    def chain(self, back: Backward, wrong: list[Tensor], depth: int) -> list[Link] | None:
         """At most `depth` mistakes, one after the other, that explain all of `wrong`: those that
         need the fewest names."""
-        best: list[Step] | None = None
+        best: list[Link] | None = None
         for t in wrong[: 4 if depth == 2 else 1]:
             for guesses in self.classes(back, wrong, t)[:WIDEST]:
                 try:
-                    then = Backward(back.tape, back.yours, {**back.changes, **guesses[0].changes})
+                    then = back.with_changes(guesses[0].changes)
                 except ValueError:  # a gradient of that shape cannot be passed on
                     then = back
                 left = [u for u in self.wrong(then, wrong) if u not in guesses[0].explained]
-                rest: list[Step] | None = []
+                rest: list[Link] | None = []
                 if left:
                     stuck = len(left) >= len(wrong) or any(u is t for u in left)
                     rest = None if stuck or depth == 1 else self.chain(then, left, depth - 1)
                 if rest is None:
                     continue
                 still = {t, *left}
-                step = Step(t, guesses, tuple(u for u in wrong if u not in still))
-                best = min([best or [step, *rest], [step, *rest]], key=names_of)
-                if names_of(best) == len(best):
+                step = Link(t, guesses, tuple(u for u in wrong if u not in still))
+                best = min([best or [step, *rest], [step, *rest]], key=mistakes_in)
+                if mistakes_in(best) == len(best):
                     return best
                 if self.late:
                     return best
         return best
 
-    def everywhere(self, wrong: list[Tensor]) -> list[Step] | None:
+    def everywhere(self, wrong: list[Tensor]) -> list[Link] | None:
         """The same wrong rule in every operation of a kind."""
         arcs = [e for parts in self.back.into.values() for e in parts]
         guesses = Guesses(self, self.back, wrong[0])
         found: list[Guess] = []
-        for row in [*RULES, *PRODUCTS]:
-            if row.free:
-                continue
-            for kind in sorted(row.ops):
-                mine = [e for e in arcs if e.node.op.name == kind and applies(row, e)]
-                if len(mine) > 1:
-                    changes = {(e.node, e.i): made_by(row) for e in mine}
-                    words = row.sentence.format(op=kind) + f", in all {len(mine)} places"
-                    place = Place(mine[0].p, (mine[0],))
-                    found += guesses.whole(place, changes, ((row.slug, words),))
+        for row in [*RULES, *MATMUL_RULES]:
+            mine: dict[Op, list[Contribution]] = {}
+            for e in arcs if not row.free else ():
+                if applies(row, e):
+                    mine.setdefault(e.node.op, []).append(e)
+            for op, same in sorted(mine.items(), key=lambda item: item[0].name):
+                if len(same) > 1:
+                    changes = {(e.node, e.i): made_by(row) for e in same}
+                    words = row.sentence.format(op=op.name) + f", in all {len(same)} places"
+                    site = Site(same[0].p, (same[0],))
+                    found += guesses.whole(site, changes, ((row.slug, words),))
         good = [g for g in found if not g.spoilt and g.explained >= set(wrong)]
-        return [Step(wrong[0], good, tuple(wrong[1:]))] if good else None
+        return [Link(wrong[0], good, tuple(wrong[1:]))] if good else None
 
-    def in_series(self, wrong: list[Tensor]) -> list[Step] | None:
+    def in_series(self, wrong: list[Tensor]) -> list[Link] | None:
         """Two mistakes one above the other, with nothing handed in between; on small nets."""
         t, back = wrong[0], self.back
         if len(back.tape.nodes) > 60:
             return None
-        tensors = [p for p in back.made if t in self.below.get(p, ())]
-        arcs = [e for p in tensors for e in back.into.get(p, ())]
-        for row in [*RULES, *PRODUCTS]:
+        arcs = [e for p in self.above(back, t) for e in back.into[p]]
+        for row in [*RULES, *MATMUL_RULES]:
             for e in arcs:
-                if self.late or row.free or e.node.op.name not in row.ops or not applies(row, e):
+                if self.late or row.free or not applies(row, e):
                     continue
+                change = {(e.node, e.i): made_by(row)}
                 try:
-                    change = {(e.node, e.i): made_by(row)}
-                    then = Backward(back.tape, back.yours, change)
+                    then = back.with_changes(change)
                     left = self.wrong(then, wrong)
                 except (ValueError, TypeError, IndexError):
                     continue
@@ -160,12 +161,12 @@ class Search(Matcher):
                     sentence = row.sentence.format(op=e.node.op.name)
                     names = ((row.slug, sentence), *rest[0].guesses[0].names)
                     guess = Guess(
-                        names, Place(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row
+                        names, Site(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row
                     )
-                    return [Step(t, [guess], tuple(wrong[1:]))]
+                    return [Link(t, [guess], tuple(wrong[1:]))]
         return None
 
-    def bounded(self, wrong: list[Tensor]) -> list[Step] | None:
+    def bounded(self, wrong: list[Tensor]) -> list[Link] | None:
         """A value that was clipped at an unknown bound."""
         good = (
             g
@@ -173,11 +174,11 @@ class Search(Matcher):
             if not g.spoilt and g.explained >= set(wrong)
         )
         guess = next(good, None)
-        return [Step(wrong[0], [guess], tuple(wrong[1:]))] if guess else None
+        return [Link(wrong[0], [guess], tuple(wrong[1:]))] if guess else None
 
-    def partly(self, wrong: list[Tensor]) -> list[Step]:
+    def partly(self, wrong: list[Tensor]) -> list[Link]:
         """Where no chain explains all: what explains single tensors without spoiling others."""
-        found: list[Step] = []
+        found: list[Link] = []
         left = list(wrong)
         while left and not self.late:
             t = left.pop(0)
@@ -186,24 +187,24 @@ class Search(Matcher):
                 most = max(len(g.explained) for g in good)
                 good = [g for g in good if len(g.explained) == most]
                 also = tuple(u for u in left if u in good[0].explained)
-                found.append(Step(t, good, also))
+                found.append(Link(t, good, also))
                 left = [u for u in left if u not in good[0].explained]
         return found
 
-    def twice(self, wrong: list[Tensor]) -> list[Step] | None:
+    def twice(self, wrong: list[Tensor]) -> list[Link] | None:
         """All leaves twice too large, and nothing else wrong."""
         leaves = {t for t in self.target if t.op is None}
         if len(leaves) < 2 or set(wrong) != leaves:
             return None
-        if not all(self.agrees(t, 2 * made(self.back, t)) for t in wrong):
+        if not all(self.agrees(t, 2 * self.back.gradient(t)) for t in wrong):
             return None
-        guess = Guess(said("counted-twice"), Place(wrong[0]), {}, frozenset(wrong))
+        guess = Guess(said("counted-twice"), Site(wrong[0]), {}, frozenset(wrong))
         same = [g for g in Guesses(self, self.back, wrong[0]) if g.explained >= set(wrong)]
-        return [Step(wrong[0], [*same, guess], tuple(wrong[1:]))]
+        return [Link(wrong[0], [*same, guess], tuple(wrong[1:]))]
 
     # ---- telling
 
-    def finding(self, step: Step) -> Finding:
+    def finding(self, step: Link) -> Finding:
         """The diagnoses of guesses that explain the same, with the fewest names."""
         shown: dict[tuple[str, ...], Guess] = {}
         for guess in step.guesses:
@@ -219,10 +220,10 @@ class Search(Matcher):
 
     def where(self, t: Tensor, guess: Guess) -> str:
         """The place in words, unless it is the tensor itself."""
-        p, e = guess.place.p, guess.edge
+        p, e = guess.site.p, guess.edge
         if p is t or p in self.target:
             return ""
-        inside = e is not None and guess.wrong is not None and guess.place.edges
+        inside = e is not None and guess.wrong is not None and guess.site.edges
         return f" (in {self.label(e.node)})" if e and inside else f" (at {self.label(p)})"
 
     def label(self, t: Tensor) -> str:
@@ -270,6 +271,6 @@ def sure(guess: Guess) -> bool:
     return guess.exact and len(numbers) < 2
 
 
-def names_of(chain: list[Step]) -> int:
+def mistakes_in(chain: list[Link]) -> int:
     """How many mistakes a chain says there are."""
     return sum(len(step.guesses[0].names) for step in chain)

@@ -1,9 +1,10 @@
 """The mistakes that people make in a manual backward: one table, one row per way to be wrong.
 
-A row has a slug, a sentence, and how the mistake is made. Like the rows of `ops`, wrong rules are
-written in `g, y` and the inputs, so that they run on arrays (to see whether they give the gradient
-that was handed in) and on Symbols (to print it). Adding a mistake is one row here and one line in
-the tests. The order of the rows is the order in which equal explanations are listed.
+A row has a slug, a sentence, which operations it is about, and how the mistake is made. Like the
+rules of operations, wrong rules are written in `g, y` and the inputs, so that they run on arrays (to
+see whether they give the gradient that was handed in) and on Symbols (to print it). Adding a mistake
+is one row here and one line in the tests. The order of the rows is the order in which equal
+explanations are listed.
 """
 
 from __future__ import annotations
@@ -16,51 +17,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.op import Op
 from ...engine.rules import ops
 
-__all__ = [
-    "CONSTANTS",
-    "FITS",
-    "PRODUCTS",
-    "RULES",
-    "SENTENCES",
-    "VAGUE",
-    "Constant",
-    "Mistake",
-    "Names",
-    "said",
-]
-
-Names = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
-
-CURVES = frozenset({
-    "abs", "sqrt", "exp", "log", "log1p", "expm1", "sin", "cos", "tan", "sinh", "cosh", "tanh",
-    "arctan", "sigmoid", "elu", "softplus", "erf",
-})  # fmt: skip
-RELUS = frozenset({"relu", "leaky_relu"})
-CLIPS = frozenset({"clip", "hardtanh"})
-SOFTMAXES = frozenset({"softmax", "log_softmax"})
-ALONG = frozenset({"softmax", "log_softmax", "sum", "mean", "logsumexp", "cumsum"})
+Wording = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
+Rule = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong rule for the inputs `which` (None: all) of the operations `ops`.
+    """A wrong rule for the inputs `which` (None: all) of the records that it `concerns`.
 
-    `wrong` takes what the right rule takes, and `op` if it asks for it. `free` says that it gives a
-    pair: what is certain, and what stands before it with a factor that is found by fitting.
+    `wrong` takes what the right rule takes, and `op` and the right `rule` if it asks for them.
+    `free` says that it gives a pair: what is certain, and what stands before it with a factor that
+    is found by fitting.
     """
 
     slug: str
     sentence: str
-    ops: frozenset[str]
-    which: int | None
-    wrong: Callable[..., Any]
+    concerns: Callable[[Any], bool]
+    wrong: Rule
+    which: int | None = None
     free: bool = False
 
     @cached_property
-    def wants_op(self) -> bool:
-        return "op" in inspect.signature(self.wrong).parameters
+    def wants(self) -> frozenset[str]:
+        """What `wrong` asks for beside what the right rule takes."""
+        return frozenset(inspect.signature(self.wrong).parameters) & {"op", "rule"}
 
 
 class Constant(NamedTuple):
@@ -76,236 +59,79 @@ class Constant(NamedTuple):
         return tuple(inspect.signature(self.factor).parameters)
 
 
-RULES: list[Mistake] = []
-VAGUE: list[Mistake] = []  # rules that come last, as they often look like another one
-PRODUCTS: list[Mistake] = []  # of data `x` (input 0) and weight `w` (input 1)
-FITS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = []
+# ---- which operations a row is about --------------------------------------------------------
 
 
-def rule(
-    slug: str,
-    sentence: str,
-    ways: dict[str | frozenset[str], Callable[..., Any]],
-    free: bool = False,
-) -> None:
-    """Wrong rules, in all inputs, of the operations that are their keys."""
-    for of, wrong in ways.items():
-        names = frozenset(of.split()) if isinstance(of, str) else of
-        RULES.append(Mistake(slug, sentence, names, None, wrong, free))
+def only(*these: Op) -> Callable[[Any], bool]:
+    """Records of these operations, where a mistake is about their very formula."""
+    return lambda node: node.op in these
 
 
-def product(slug: str, sentence: str, which: int, *ways: Callable[..., Any]) -> None:
-    """Wrong rules of `y = x @ w`. Where the weight stands on the left, they run on transposes."""
-    for wrong in ways:
-        PRODUCTS.append(Mistake(slug, sentence, frozenset({"matmul"}), which, wrong))
+def curve(node: Any) -> bool:
+    """Records of one input, element by element; and of a composition that keeps its shape."""
+    kind, args = node.op.kind, node.args
+    return kind == "curve" or (not kind and len(args) == 1 and np.shape(args[0]) == node.shape)
 
 
-def factor(rows: list[Mistake], slug: str, sentence: str, wrong: Callable[..., Any]) -> None:
-    """A wrong rule of `y = a * b`, in either input: `a` is that one, `b` the other."""
-    for which, made in enumerate((wrong, lambda g, y, a, b: wrong(g, y, b, a))):
-        rows.append(Mistake(slug, sentence, frozenset({"mul"}), which, made))
+def smooth(node: Any) -> bool:
+    return curve(node) and not node.op.mask
 
 
-def unbroadcast(slug: str, sentence: str, *ways: Callable[[Any, tuple[int, ...]], Any]) -> None:
-    """Wrong ways to sum `g` over the axes that broadcasting stretched."""
-    FITS.extend((slug, sentence, wrong) for wrong in ways)
+def activation(node: Any) -> bool:
+    return bool(node.op.activation)
 
 
-# ---- activations ----------------------------------------------------------------------------
+def masked(node: Any) -> bool:
+    return node.op.mask or node.op is ops.maximum
 
-rule(
-    "relu-mask-missing",
-    "the mask of {op} left out",
-    {RELUS: lambda g, y, x, **kw: g, "maximum": lambda g, y, a, b: g},
-)
-rule(
-    "relu-mask-from-upstream",
-    "the mask of {op} taken from the arriving gradient, not from its input",
-    {
-        "relu": lambda g, y, x: g * (g > 0),
-        "leaky_relu": lambda g, y, x, slope: np.where(g > 0, g, slope * g),
-        "maximum": lambda g, y, a, b: g * (g > 0),
-    },
-)
-rule(
-    "activation-missing",
-    "the derivative of {op} left out",
-    {CURVES | CLIPS: lambda g, y, x, **kw: g},
-)
-rule(
-    "activation-missing",
-    "the Jacobian of {op} left out",
-    {SOFTMAXES: lambda g, y, x, axis: g},
-)
-rule(
-    "activation-at-output",
-    "the derivative of {op} evaluated at its output",
-    {CURVES: lambda g, y, x, op, **kw: op.rules[0](g, op(y, **kw), y, **kw)},
-)
-rule(
-    "activation-not-derived",
-    "{op} itself used for its derivative",
-    {(CURVES | RELUS) - {"exp"}: lambda g, y, x, **kw: g * y},
-)
-rule(
-    "activation-not-derived",
-    "1 - y used for the derivative of {op}",
-    {"tanh sigmoid": lambda g, y, x: g * (1 - y)},
-)
-rule(
-    "activation-not-derived",
-    "the derivative of sigmoid used for {op}",
-    {"tanh": lambda g, y, x: g * y * (1 - y)},
-)
-rule(
-    "activation-not-derived",
-    "the derivative of tanh used for {op}",
-    {"sigmoid": lambda g, y, x: g * (1 - y * y)},
-)
-rule(
-    "activation-not-derived",
-    "{op}' computed from the input as if it were {op}",
-    {"tanh": lambda g, y, x: g * (1 - x * x), "sigmoid": lambda g, y, x: g * x * (1 - x)},
-)
-rule(
-    "activation-not-derived",
-    "the derivative of relu used for {op}",
-    {"leaky_relu elu tanh sigmoid softplus": lambda g, y, x, **kw: g * (x > 0)},
-)
-rule(
-    "activation-not-derived",
-    "softmax itself used for its Jacobian",
-    {"softmax": lambda g, y, x, axis: g * y},
-)
-rule(
-    "activation-not-derived",
-    "the derivative of sigmoid used for {op}",
-    {"relu elu softplus": lambda g, y, x, **kw: g * y * (1 - y)},
-)
-rule(
-    "activation-twice",
-    "the derivative of {op} applied twice",
-    {CURVES: lambda g, y, x, op, **kw: op.rules[0](op.rules[0](g, y, x, **kw), y, x, **kw)},
-)
+
+def mask_with_slope(node: Any) -> bool:
+    return node.op.mask and node.op is not ops.relu
+
+
+def along_axis(node: Any) -> bool:
+    """Records of operations that keep the axis that they are taken along, as softmax does."""
+    return bool(node.op.kind == "along")
+
+
+def reduction(node: Any) -> bool:
+    return bool(node.op.kind == "reduction")
+
+
+Table = dict[str, dict[str, list[tuple[Callable[[Any], bool], Rule]]]]  # by slug, by sentence
+
+
+def rows(table: Table, which: int | None = None, free: bool = False) -> list[Mistake]:
+    """The rows of a table: which records, and the wrong rule."""
+    return [
+        Mistake(slug, sentence, concerns, wrong, which, free)
+        for slug, sentences in table.items()
+        for sentence, ways in sentences.items()
+        for concerns, wrong in ways
+    ]
+
 
 # ---- softmax and cross-entropy --------------------------------------------------------------
 
 
-def along(x: Any, axis: int | tuple[int, ...]) -> Any:
+def total(x: Any, axis: int | tuple[int, ...]) -> Any:
     """The sum along an axis or several, which stay with size 1."""
     return np.add.reduce(x, axis=axis, keepdims=True)
 
 
-def jacobian(p: Any, g: Any, axis: int) -> Any:
+def softmax_jacobian(p: Any, g: Any, axis: int) -> Any:
     """The product of `g` with the Jacobian of softmax at the probabilities `p`."""
-    return p * (g - along(g * p, axis))
+    return p * (g - total(g * p, axis))
+
+
+def from_log(g: Any, y: Any, axis: int) -> Any:
+    """The right gradient of the logits from the log-probabilities `y`: p - t."""
+    return g - np.exp(y) * total(g, axis)
 
 
 def binary_term(g: Any, p: Any, axis: int) -> Any:
     """The (1 - t) / (1 - p) of binary cross-entropy, where g = -c t and the targets sum to 1."""
-    return (g - along(g, axis)) / (1 - p)
-
-
-rule(
-    "softmax-diagonal",
-    "only the diagonal of the Jacobian of {op}",
-    {
-        "softmax": lambda g, y, x, axis: g * y * (1 - y),
-        "log_softmax": lambda g, y, x, axis: g * (1 - np.exp(y)),
-    },
-)
-rule(
-    "softmax-from-logits",
-    "softmax Jacobian built from the logits, not from the probabilities",
-    {
-        "softmax": lambda g, y, x, axis: jacobian(x, g, axis),
-        "log_softmax": lambda g, y, x, axis: g - x * along(g, axis),
-    },
-)
-rule(
-    "softmax-from-logits",
-    "softmax Jacobian built from the logits, not from the probabilities",
-    {"log_softmax": lambda g, y, x, axis: jacobian(x, g / np.exp(y), axis)},
-)
-rule(
-    "softmax-twice",
-    "p - t taken for the gradient of p: softmax applied twice",
-    {"log": lambda g, y, x: g - x * along(g, x.ndim - 1)},
-)
-rule(
-    "softmax-twice",
-    "the Jacobian of softmax applied twice",
-    {"softmax": lambda g, y, x, axis: jacobian(y, jacobian(y, g, axis), axis)},
-)
-rule(
-    "softmax-twice",
-    "p - t sent through the Jacobian of softmax again",
-    {
-        "log_softmax": lambda g, y, x, axis: jacobian(
-            np.exp(y), g - np.exp(y) * along(g, axis), axis
-        )
-    },
-)
-rule(
-    "softmax-twice",
-    "p - t multiplied by p (1 - p) again",
-    {
-        "log_softmax": lambda g, y, x, axis: (
-            (g - np.exp(y) * along(g, axis)) * np.exp(y) * (1 - np.exp(y))
-        )
-    },
-)
-rule(
-    "targets-missing",
-    "p used for p - t",
-    {"log_softmax": lambda g, y, x, axis: -np.exp(y) * along(g, axis)},
-)
-rule(
-    "wrong-axis",
-    "softmax taken along another axis",
-    {"log_softmax": lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * along(g, axis)},
-)
-rule(
-    "bce-term",
-    "the term (1 - t) / (1 - p) of binary cross-entropy added",
-    {
-        "log": lambda g, y, x: g / x + binary_term(g, x, x.ndim - 1),
-        "log_softmax": lambda g, y, x, axis: (
-            g
-            - np.exp(y) * along(g, axis)
-            + jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
-        ),
-    },
-)
-rule(
-    "bce-term",
-    "the term (1 - t) / (1 - p) of binary cross-entropy added",
-    {
-        "log_softmax": lambda g, y, x, axis: (
-            g - np.exp(y) * along(g, axis) + jacobian(np.exp(y), g / (1 - np.exp(y)), axis),
-            jacobian(np.exp(y), 1 / (1 - np.exp(y)), axis),
-        )
-    },
-    free=True,
-)
-rule(
-    "targets-not-one",
-    "p - t used although the targets do not sum to 1",
-    {
-        "log_softmax": lambda g, y, x, axis: (g, np.exp(y)),
-        "softmax": lambda g, y, x, axis: (g * y, y),
-    },
-    free=True,
-)
-rule(
-    "wrong-axis",
-    "the derivative of {op} taken along another axis",
-    {
-        ALONG: lambda g, y, x, op, axis, **kw: op.rules[0](
-            g.mT if g.ndim == 2 and op.name not in SOFTMAXES else g, y, x, axis=other(x, axis), **kw
-        )
-    },
-)
+    return (g - total(g, axis)) / (1 - p)
 
 
 def other(x: Any, axis: Any) -> int:
@@ -315,122 +141,260 @@ def other(x: Any, axis: Any) -> int:
     return 1 - (axis[0] if isinstance(axis, tuple) else axis)
 
 
+SOFTMAX, LOG_SOFTMAX, LOG = only(ops.softmax), only(ops.log_softmax), only(ops.log)
+ACTIVATIONS: Table = {
+    "relu-mask-missing": {"the mask of {op} left out": [(masked, lambda g, y, *x, **kw: g)]},
+    "relu-mask-from-upstream": {
+        "the mask of {op} taken from the arriving gradient, not from its input": [
+            (only(ops.relu, ops.maximum), lambda g, y, *x: g * (g > 0)),
+            (mask_with_slope, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
+        ]
+    },
+    "activation-missing": {
+        "the derivative of {op} left out": [(smooth, lambda g, y, x, **kw: g)],
+        "the Jacobian of {op} left out": [(along_axis, lambda g, y, x, **kw: g)],
+    },
+    "activation-at-output": {
+        "the derivative of {op} evaluated at its output": [
+            (smooth, lambda g, y, x, op, rule, **kw: rule(g, op(y, **kw), y, **kw))
+        ]
+    },
+    "activation-not-derived": {
+        "{op} itself used for its derivative": [(curve, lambda g, y, x, **kw: g * y)],
+        "1 - y used for the derivative of {op}": [
+            (only(ops.tanh, ops.sigmoid), lambda g, y, x: g * (1 - y))
+        ],
+        "the derivative of sigmoid used for {op}": [
+            (activation, lambda g, y, x, **kw: g * y * (1 - y))
+        ],
+        "the derivative of tanh used for {op}": [
+            (activation, lambda g, y, x, **kw: g * (1 - y * y))
+        ],
+        "{op}' computed from the input as if it were {op}": [
+            (only(ops.tanh), lambda g, y, x: g * (1 - x * x)),
+            (only(ops.sigmoid), lambda g, y, x: g * x * (1 - x)),
+        ],
+        "the derivative of relu used for {op}": [(activation, lambda g, y, x, **kw: g * (x > 0))],
+        "{op} itself used for its Jacobian": [(along_axis, lambda g, y, x, **kw: g * y)],
+    },
+    "activation-twice": {
+        "the derivative of {op} applied twice": [
+            (smooth, lambda g, y, x, rule, **kw: rule(rule(g, y, x, **kw), y, x, **kw))
+        ]
+    },
+}
+CROSS_ENTROPIES: Table = {
+    "softmax-diagonal": {
+        "only the diagonal of the Jacobian of {op}": [
+            (SOFTMAX, lambda g, y, x, axis: g * y * (1 - y)),
+            (LOG_SOFTMAX, lambda g, y, x, axis: g * (1 - np.exp(y))),
+        ]
+    },
+    "softmax-from-logits": {
+        "softmax Jacobian built from the logits, not from the probabilities": [
+            (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g, axis)),
+            (LOG_SOFTMAX, lambda g, y, x, axis: g - x * total(g, axis)),
+            (LOG_SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g / np.exp(y), axis)),
+        ]
+    },
+    "softmax-twice": {
+        "p - t taken for the gradient of p: softmax applied twice": [
+            (LOG, lambda g, y, x: g - x * total(g, x.ndim - 1))
+        ],
+        "the Jacobian of softmax applied twice": [
+            (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(y, softmax_jacobian(y, g, axis), axis))
+        ],
+        "p - t sent through the Jacobian of softmax again": [
+            (
+                LOG_SOFTMAX,
+                lambda g, y, x, axis: softmax_jacobian(np.exp(y), from_log(g, y, axis), axis),
+            )
+        ],
+        "p - t multiplied by p (1 - p) again": [
+            (LOG_SOFTMAX, lambda g, y, x, axis: from_log(g, y, axis) * np.exp(y) * (1 - np.exp(y)))
+        ],
+    },
+    "targets-missing": {
+        "p used for p - t": [(LOG_SOFTMAX, lambda g, y, x, axis: -np.exp(y) * total(g, axis))]
+    },
+    "wrong-axis": {
+        "softmax taken along another axis": [
+            (
+                LOG_SOFTMAX,
+                lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * total(g, axis),
+            )
+        ]
+    },
+    "bce-term": {
+        "the term (1 - t) / (1 - p) of binary cross-entropy added": [
+            (LOG, lambda g, y, x: g / x + binary_term(g, x, x.ndim - 1)),
+            (
+                LOG_SOFTMAX,
+                lambda g, y, x, axis: (
+                    from_log(g, y, axis)
+                    + softmax_jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
+                ),
+            ),
+        ]
+    },
+}
+WITH_A_FREE_FACTOR: Table = {
+    "bce-term": {
+        "the term (1 - t) / (1 - p) of binary cross-entropy added": [
+            (
+                LOG_SOFTMAX,
+                lambda g, y, x, axis: (
+                    from_log(g, y, axis) + softmax_jacobian(np.exp(y), g / (1 - np.exp(y)), axis),
+                    softmax_jacobian(np.exp(y), 1 / (1 - np.exp(y)), axis),
+                ),
+            )
+        ]
+    },
+    "targets-not-one": {
+        "p - t used although the targets do not sum to 1": [
+            (LOG_SOFTMAX, lambda g, y, x, axis: (g, np.exp(y))),
+            (SOFTMAX, lambda g, y, x, axis: (g * y, y)),
+        ]
+    },
+}
+AXES: Table = {
+    "wrong-axis": {
+        "the derivative of {op} taken along another axis": [
+            (along_axis, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
+            (
+                reduction,
+                lambda g, y, x, rule, axis, **kw: rule(
+                    g.mT if g.ndim == 2 else g, y, x, axis=other(x, axis), **kw
+                ),
+            ),
+        ]
+    }
+}
+
 # ---- products, masks, choices ---------------------------------------------------------------
 
-product(
-    "weight-not-transposed",
-    "the weight not transposed on the way back to the input",
-    0,
-    lambda g, y, x, w: g @ w,
-)
-product(
-    "operand-order",
-    "the factors in the wrong order",
-    0,
-    lambda g, y, x, w: w @ g,
-    lambda g, y, x, w: w.mT @ g,
-    lambda g, y, x, w: w @ g.mT,
-    lambda g, y, x, w: g.mT @ w,
-    lambda g, y, x, w: g.mT @ w.mT,
-)
-product(
-    "operand-order",
-    "the factors in the wrong order",
-    1,
-    lambda g, y, x, w: x.mT @ g.mT,
-    lambda g, y, x, w: g @ x.mT,
-    lambda g, y, x, w: x @ g.mT,
-    lambda g, y, x, w: x @ g,
-    lambda g, y, x, w: g @ x,
-)
-product(
-    "last-sample-only",
-    "only the last sample counts: = for +=",
-    1,
-    lambda g, y, x, w: x[-1:].mT @ g[-1:],
-)
-product(
-    "product-of-means",
-    "mean of the inputs times mean of the gradients",
-    1,
-    lambda g, y, x, w: along(x, 0).mT @ along(g, 0),
-)
-product(
-    "weight-for-input",
-    "multiplied by the weight, not by the input",
-    1,
-    lambda g, y, x, w: w * along(g, 0),
-)
-product(
-    "summed-over-inputs",
-    "summed over the inputs too",
-    1,
-    lambda g, y, x, w: along(x.mT @ g, 0) + 0 * w,
-)
-product(
-    "summed-over-inputs",
-    "summed over the outputs too",
-    1,
-    lambda g, y, x, w: along(x.mT @ g, 1) + 0 * w,
-)
-factor(
-    RULES,
-    "dropout-mask",
-    "the 1 / keep of the mask missing",
-    lambda g, y, a, b: g * masked(b),
-)
-factor(RULES, "dropout-mask", "the mask left out", lambda g, y, a, b: unmasked(b, g))
-factor(
-    RULES,
-    "weight-for-input",
-    "multiplied by the factor itself, not by the other one",
-    lambda g, y, a, b: g * a,
-)
-rule(
-    "gather-overwritten",
-    "rows read several times overwritten, not accumulated",
-    {"getitem": lambda g, y, x, index: ops.put(x * 0, g, index=index)},
-)
+
+def product(slug: str, sentence: str, which: int, *ways: Rule) -> list[Mistake]:
+    """Wrong rules of `y = x @ w`: data `x` are input 0, the weight `w` is 1. Where the weight
+    stands on the left, they run on transposes."""
+    return [Mistake(slug, sentence, only(ops.matmul), wrong, which) for wrong in ways]
 
 
-def unmasked(b: Any, g: Any) -> Any:
-    masked(b)
-    return g if hasattr(g, "leaves") else 0 * b + g  # a Symbol shows itself
+def factor(slug: str, sentence: str, wrong: Rule) -> list[Mistake]:
+    """A wrong rule of `y = a * b`, in either input: `a` is that one, `b` the other."""
+    either = (wrong, lambda g, y, a, b: wrong(g, y, b, a))
+    return [Mistake(slug, sentence, only(ops.mul), way, which) for which, way in enumerate(either)]
 
 
-def masked(b: Any) -> Any:
-    """Where a mask lets through; ValueError for what is no mask."""
+def mask(b: Any) -> Any:
+    """The mask `b`; ValueError for what is none."""
     a = np.asarray(getattr(b, "value", b))
     if not 0 < np.count_nonzero(a == 0) < a.size:
         raise ValueError("dropout-mask: not a mask")
-    return b != 0
+    return b
 
 
-def whole(a: Any, g: Any) -> Any:
-    """`g`, where `a` is more than a number."""
-    if np.size(getattr(a, "value", a)) < 2:
+def left_out(b: Any, g: Any) -> Any:
+    """`g` in the shape of its product with `b`, which is more than a number."""
+    if np.size(getattr(b, "value", b)) < 2:
         raise ValueError("factor-missing: a number")
-    return g if hasattr(g, "leaves") else 0 * a + g
+    return g if hasattr(g, "leaves") else 0 * b + g  # a Symbol shows itself
 
 
-factor(VAGUE, "factor-missing", "the other factor left out", lambda g, y, a, b: whole(b, g))
-VAGUE.append(
+RULES = [
+    *rows(ACTIVATIONS),
+    *rows(CROSS_ENTROPIES),
+    *rows(WITH_A_FREE_FACTOR, free=True),
+    *rows(AXES),
+    *factor(
+        "dropout-mask", "the 1 / keep of the mask missing", lambda g, y, a, b: g * (mask(b) != 0)
+    ),
+    *factor("dropout-mask", "the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
+    *factor(
+        "weight-for-input",
+        "multiplied by the factor itself, not by the other one",
+        lambda g, y, a, b: g * a,
+    ),
+    Mistake(
+        "gather-overwritten",
+        "rows read several times overwritten, not accumulated",
+        only(ops.getitem),
+        lambda g, y, x, index: ops.put(x * 0, g, index=index),
+    ),
+]
+MATMUL_RULES = [
+    *product(
+        "weight-not-transposed",
+        "the weight not transposed on the way back to the input",
+        0,
+        lambda g, y, x, w: g @ w,
+    ),
+    *product(
+        "operand-order",
+        "the factors in the wrong order",
+        0,
+        lambda g, y, x, w: w @ g,
+        lambda g, y, x, w: w.mT @ g,
+        lambda g, y, x, w: w @ g.mT,
+        lambda g, y, x, w: g.mT @ w,
+        lambda g, y, x, w: g.mT @ w.mT,
+    ),
+    *product(
+        "operand-order",
+        "the factors in the wrong order",
+        1,
+        lambda g, y, x, w: x.mT @ g.mT,
+        lambda g, y, x, w: g @ x.mT,
+        lambda g, y, x, w: x @ g.mT,
+        lambda g, y, x, w: x @ g,
+        lambda g, y, x, w: g @ x,
+    ),
+    *product(
+        "last-sample-only",
+        "only the last sample counts: = for +=",
+        1,
+        lambda g, y, x, w: x[-1:].mT @ g[-1:],
+    ),
+    *product(
+        "product-of-means",
+        "mean of the inputs times mean of the gradients",
+        1,
+        lambda g, y, x, w: total(x, 0).mT @ total(g, 0),
+    ),
+    *product(
+        "weight-for-input",
+        "multiplied by the weight, not by the input",
+        1,
+        lambda g, y, x, w: w * total(g, 0),
+    ),
+    *product(
+        "summed-over-inputs",
+        "summed over the inputs too",
+        1,
+        lambda g, y, x, w: total(x.mT @ g, 0) + 0 * w,
+    ),
+    *product(
+        "summed-over-inputs",
+        "summed over the outputs too",
+        1,
+        lambda g, y, x, w: total(x.mT @ g, 1) + 0 * w,
+    ),
+]
+VAGUE = [  # rules that come last, as they often look like another one
+    *factor("factor-missing", "the other factor left out", lambda g, y, a, b: left_out(b, g)),
     Mistake(
         "factor-missing",
         "the divisor left out",
-        frozenset({"div"}),
+        only(ops.div),
+        lambda g, y, a, b: left_out(b, g),
         0,
-        lambda g, y, a, b: whole(b, g),
-    )
-)
-factor(
-    VAGUE,
-    "weight-for-input",
-    "multiplied by the output, not by the input",
-    lambda g, y, a, b: g * y,
-)
+    ),
+    *factor(
+        "weight-for-input", "multiplied by the output, not by the input", lambda g, y, a, b: g * y
+    ),
+]
 
-# ---- sums that undo broadcasting ------------------------------------------------------------
+# ---- sums that undo broadcasting: of `g` over `axes` ----------------------------------------
 
 
 def last(g: Any, axes: tuple[int, ...]) -> Any:
@@ -441,28 +405,26 @@ def rest(g: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(i for i in range(g.ndim) if i not in axes)
 
 
-unbroadcast(
-    "bias-not-summed",
-    "left per sample: sum over the batch",
-    lambda g, axes: g,
-)
-unbroadcast(
-    "bias-averaged",
-    "mean over the batch for the sum",
-    lambda g, axes: along(g, axes) / np.prod([g.shape[i] for i in axes]),
-)
-unbroadcast("last-sample-only", "only the last sample counts: = for +=", last)
-unbroadcast(
-    "summed-over-inputs",
-    "summed over the features too",
-    lambda g, axes: 0 * along(g, axes) + np.sum(g),
-    lambda g, axes: np.sum(g),
-)
-unbroadcast(
-    "wrong-axis",
-    "summed over the wrong axis",
-    lambda g, axes: np.add.reduce(g, axis=rest(g, axes)),
-)
+SUMS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = [
+    ("bias-not-summed", "left per sample: sum over the batch", lambda g, axes: g),
+    (
+        "bias-averaged",
+        "mean over the batch for the sum",
+        lambda g, axes: total(g, axes) / np.prod([g.shape[i] for i in axes]),
+    ),
+    ("last-sample-only", "only the last sample counts: = for +=", last),
+    (
+        "summed-over-inputs",
+        "summed over the features too",
+        lambda g, axes: 0 * total(g, axes) + np.sum(g),
+    ),
+    ("summed-over-inputs", "summed over the features too", lambda g, axes: np.sum(g)),
+    (
+        "wrong-axis",
+        "summed over the wrong axis",
+        lambda g, axes: np.add.reduce(g, axis=rest(g, axes)),
+    ),
+]
 
 # ---- factors: of the batch size n and the number of outputs k --------------------------------
 
@@ -516,6 +478,6 @@ SENTENCES = {
 }
 
 
-def said(slug: str, words: str = "", **numbers: Any) -> Names:
+def said(slug: str, words: str = "", **numbers: Any) -> Wording:
     """What is said of a mistake of `SENTENCES`, under its own slug or by other words there."""
     return ((slug, SENTENCES[words or slug].format(**numbers)),)

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from ..declare import public
 from ..op import ops as ops
-from ..op import public
 from . import arithmetic, curves, products, questions, reductions, shape
 
 if TYPE_CHECKING:

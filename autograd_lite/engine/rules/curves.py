@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import differentiable, function, ops, row
+from ..declare import differentiable, function, row
+from ..op import ops
 from ..tensor import Tensor
 from .arithmetic import where
 

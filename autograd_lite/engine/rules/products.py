@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import function, ops, row
+from ..declare import function, row
+from ..op import ops
 from ..tensor import Tensor
 from .shape import squeeze, unsqueeze
 
@@ -154,13 +155,14 @@ def inner(a: Any, b: Any) -> Tensor:
 
 
 @function(numpy=np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
-    """The sums of products over pairs of axes: the last ones of a with the first of b, or those of
-    two lists.
+def tensordot(a: Any, b: Any, axes: Any = 2, *, dims: Any = None) -> Tensor:
+    """The sums of products over pairs of axes: so many last ones of a with the first of b, or those
+    of two lists. ValueError for lists that are no pairs.
 
     >>> tensordot(tensor([[1.0, 2.0], [3.0, 4.0]]), tensor([1.0, 1.0]), 1).tolist()
     [3.0, 7.0]
     """
+    axes = axes if dims is None else dims
     if isinstance(axes, int):
         axes = range(a.ndim - axes, a.ndim), range(axes)
     left, right = ([k] if isinstance(k, int) else list(k) for k in axes)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..axes import Axis, some_axes
-from ..op import function, ops
+from ..declare import function
+from ..op import ops
 from ..tensor import Tensor
 from .shape import require_elements
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..axes import Axis, axes_of, count, kept, one_axis, some_axes
+from ..declare import differentiable, function, row
 from ..modes import mode
-from ..op import differentiable, function, ops, row
+from ..op import ops
 from ..tensor import Tensor
 from .arithmetic import pow
 from .questions import argmax, argmin, plain
@@ -449,7 +450,13 @@ def median(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor
 
 @function(numpy=np.quantile)
 def quantile(
-    x: Tensor, q: float, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None
+    x: Tensor,
+    q: float,
+    axis: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
 ) -> Tensor:
     """The value below which the share q of the elements lies, of all or along an axis; between two
     elements it is interpolated. ValueError unless 0 <= q <= 1.
@@ -459,7 +466,7 @@ def quantile(
     """
     if not 0 <= q <= 1:
         raise ValueError(f"quantile: q is a share from 0 to 1, got {q}")
-    at = some_axes("quantile", x, axis, dim)
+    at, keepdims = some_axes("quantile", x, axis, dim), keepdims or keepdim
     require_elements("quantile", x, at)
     whole, shape = at is None, (1,) * x.ndim
     flat = ops.reshape(x, shape=(-1,)) if whole else x

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..axes import Axis, axes_of, count, from_zero, is_basic, one_axis, sizes, some_axes
-from ..op import function, ops, row
+from ..declare import function, row
+from ..op import ops
 from ..tensor import Tensor
 
 

@@ -1,0 +1,124 @@
+"""Declaring operations: `row` alone, `function` what users call, `differentiable` both at once.
+
+Exports, methods of Tensors and what NumPy's own functions do with Tensors follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from .axes import one_axis, some_axes
+from .op import Op, Rule, table
+
+__all__ = ["differentiable", "forms", "function", "methods", "public", "row"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+public: dict[str, Callable[..., Any]] = {}  # what users call, by name
+methods: dict[str, Callable[..., Any]] = {}  # what Tensors have, by name
+forms: dict[Any, Callable[..., Any]] = {}  # what takes the place of a function of NumPy
+
+
+def row(name: str, forward: Callable[..., Any], *rules: Rule | None, **facts: Any) -> Op:
+    """Add an operation to the rows."""
+    op = table[name] = Op(name, forward, *rules, **facts)
+    if op.ufunc is not None:
+        forms.setdefault(op.ufunc, op)
+    return op
+
+
+def function(
+    *, numpy: Any = None, also: str = "", methods_only: str = "", method: bool = True
+) -> Callable[[F], F]:
+    """Declare what users call: exported under its name and those in `also`, a method of Tensors.
+
+    `numpy` is the function of NumPy whose place it takes, a pair like (np.add, "reduce"), or a list.
+    """
+
+    def declare(f: F) -> F:
+        names = [f.__name__, *also.split()]
+        public.update(dict.fromkeys(names, f))
+        if method:
+            methods.update(dict.fromkeys([*names, *methods_only.split()], f))
+        if numpy is not None:
+            forms.update(dict.fromkeys(numpy if isinstance(numpy, list) else [numpy], f))
+        return f
+
+    return declare
+
+
+def differentiable(
+    *rules: Rule | None,
+    numpy: Any = None,
+    also: str = "",
+    methods_only: str = "",
+    method: bool = True,
+    **facts: Any,
+) -> Callable[[F], F]:
+    """Declare an operation by the function that users call: its body is the forward on arrays.
+
+    Without a `kind` the body is one ufunc of the inputs, and the operation that ufunc. Of the kinds "reduction" and "along" the
+    axes are settled before the operation is called: it gets none that is negative.
+    """
+
+    def declare(f: F) -> F:
+        op = row(f.__name__, f if facts.get("kind") else ufunc_of(f), *rules, **facts)
+        call = CALLS.get(op.kind, as_it_is)(op)
+        add = function(numpy=numpy, also=also, methods_only=methods_only, method=method)
+        found: F = add(wraps(f)(call))  # type: ignore[assignment]
+        if op.ufunc is not None:
+            forms[op.ufunc] = found
+        return found
+
+    return declare
+
+
+class Probe:
+    """What stands for an array where a body is asked which ufunc it is."""
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
+        return (ufunc, inputs) if method == "__call__" and not kw else None
+
+
+PROBES = Probe(), Probe()
+
+
+def ufunc_of(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The ufunc that a body is; called itself it takes half the time of the body."""
+    probes = PROBES[: f.__code__.co_argcount]
+    found = f(*probes)
+    if type(found) is not tuple or found[1] != probes:
+        raise TypeError(f"{f.__name__}: its body is not one ufunc of its inputs; say its kind")
+    return found[0]
+
+
+def as_it_is(op: Op) -> Callable[..., Any]:
+    """A call whose arguments are the inputs."""
+    return (lambda x: op(x)) if len(tuple(op.rules)) == 1 else lambda a, b: op(a, b)
+
+
+def reduction(op: Op) -> Callable[..., Any]:
+    """A call that settles the axes: none, one or several, by NumPy's words or PyTorch's."""
+
+    def call(
+        x: Any, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False
+    ) -> Any:
+        return op(x, axis=some_axes(op.name, x, axis, dim), keepdims=keepdims or keepdim)
+
+    return call
+
+
+def along(op: Op) -> Callable[..., Any]:
+    """A call that settles the one axis; where none is given, it is the default of the body."""
+    default = (op.forward.__defaults__ or (-1,))[0]
+
+    def call(x: Any, axis: Any = default, *, dim: Any = None) -> Any:
+        return op(x, axis=one_axis(op.name, x, axis if dim is None else dim))
+
+    return call
+
+
+CALLS = {"reduction": reduction, "along": along}
