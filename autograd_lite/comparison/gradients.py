@@ -184,10 +184,7 @@ def blamed(tape: Tape, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
 
 
 def witness(
-    tape: Tape,
-    rows: dict[Tensor, Row],
-    yours: Mapping[Tensor, Array],
-    true: dict[Tensor, Any],
+    tape: Tape, rows: dict[Tensor, Row], yours: Mapping[Tensor, Array], true: dict[Tensor, Any]
 ) -> Witness | None:
     """The worst element of the first wrong gradient, and what a finite difference says."""
     for t, row in rows.items():

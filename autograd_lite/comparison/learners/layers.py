@@ -390,11 +390,7 @@ def on_tensors(title: str, owner: Any, function: Callable[..., Any], *inputs: An
 
 
 def enlarge(
-    layers: Sequence[Any],
-    params: Params,
-    features: int,
-    in_first: bool,
-    rng: np.random.Generator,
+    layers: Sequence[Any], params: Params, features: int, in_first: bool, rng: np.random.Generator
 ) -> None:
     """Give the layers random parameters for IN inputs and outputs of all different numbers.
 

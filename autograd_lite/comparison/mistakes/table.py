@@ -40,6 +40,10 @@ class Mistake:
     which: int | None = None
     free: bool = False
 
+    def said_of(self, op: Op) -> Wording:
+        """What is said of the mistake in an operation."""
+        return ((self.slug, self.sentence.format(op=op.name)),)
+
     @cached_property
     def wants(self) -> frozenset[str]:
         """What `wrong` asks for beside what the right rule takes."""
@@ -376,6 +380,7 @@ MATMUL_RULES = [
         lambda g, y, x, w: total(x.mT @ g, 1) + 0 * w,
     ),
 ]
+CERTAIN = [row for row in [*RULES, *MATMUL_RULES] if not row.free]
 VAGUE = [  # rules that come last, as they often look like another one
     *factor("factor-missing", "the other factor left out", lambda g, y, a, b: left_out(b, g)),
     Mistake(
