@@ -25,7 +25,7 @@ from ..program.notation import (
 )
 from ..program.trace import Statement, is_range
 from .names import ERF_SLOPE, TAKEN, root
-from .source import part_text, reads_each_once, shape_text
+from .source import part_text, reads_each_once, shape_text, triangle
 from .textbook import is_one_hot, keeps_all
 
 __all__ = ["latex_code", "latex_formula", "latex_line", "latex_name"]
@@ -263,6 +263,8 @@ class Latex(Writer):
             return rf"\mathbf{{I}}_{{{len(a)}}}"
         if a.size and ((a == 0).all() or (a == 1).all()):
             return rf"\mathbf{{{a.flat[0]:.0f}}}_{{{by_size(a.shape)}}}"
+        if turned := triangle(a):
+            return rf"\left[i {RELATIONS['>=' if turned > 0 else '<=']} j\right]"
         return rf"\operatorname{{array}}({a.tolist()})"
 
     def constant(self, x: Any) -> tuple[str, int]:

@@ -50,6 +50,7 @@ class NumPy(Writer):
     """Expressions as NumPy text."""
 
     prefix = "np."
+    ordered = ("+", "&", "|")
 
     def joined(self, a: str, sign: str, b: str) -> str:
         if sign == "**" and PLAIN_OPERAND.fullmatch(a) and PLAIN_OPERAND.fullmatch(b):
@@ -97,6 +98,8 @@ class NumPy(Writer):
         for word, n in (("zeros", 0), ("ones", 1)):
             if (a == n).all():
                 return f"{self.function(word)}({self.text(a.shape)}{dtype})"
+        if turned := triangle(a):
+            return f"{self.function('tri')}({len(a)}{dtype}){'.T' * (turned < 0)}"
         dtype = dtype if a.dtype.kind not in "ib" or not a.size else ""
         return f"{self.function('array')}({a.tolist()}{dtype})"
 
@@ -131,6 +134,14 @@ class NumPy(Writer):
             return f"{self.prefix}ones({self.text(shape)}{end})"
         value = self.number(float(n)) if by == 1 else f"{self.text(n)} / {self.text(by)}"
         return f"{self.prefix}full({self.text(shape)}, {value}{end})"
+
+
+def triangle(a: Any) -> int:
+    """1 where a square array is ones up to the diagonal, -1 where from it; 0 for another."""
+    if a.ndim != 2 or a.shape[0] != a.shape[1]:
+        return 0
+    found = [bool((b == np.tri(len(a))).all()) for b in (a, a.T)]
+    return found[0] - found[1]
 
 
 def minus(w: Any, s: Symbol) -> Written:
@@ -223,7 +234,7 @@ def call_lines(
         return [f"{start}{function}(", inside, f"{INDENT})"]
     lines = [f"{start}{function}("]
     for word in words:
-        if fits(f"{INDENT * 2}{word},"):
+        if fits(f"{INDENT * 2}{word},") or word[0] != "[":  # concatenate and stack take a list
             lines.append(f"{INDENT * 2}{word},")
         else:
             items = [f"{INDENT * 3}{write.text(i)}," for i in e.inputs]
@@ -335,7 +346,7 @@ class Source:
         if parameters:
             self.add([f"{INDENT}try:"])
             for a in parameters:
-                key = numpy.quoted(key_of(a, self.program))
+                key = numpy.quoted(a.key)
                 self.add([f"{INDENT * 2}{a.symbol.name} = parameters[{key}]"])
             self.add([f"{INDENT}except KeyError as name:"])
             message = 'f"backprop: parameters has no {name}"'
@@ -364,7 +375,7 @@ class Source:
         self.add([""])
         self.add([f"{INDENT}return {program.loss.name}, {{"])
         for a, s in gradients(program):
-            key = numpy.quoted(key_of(a, program))
+            key = numpy.quoted(a.key)
             self.add([f"{INDENT * 2}{key}: {s.target.name},"], s)
         self.add([f"{INDENT}}}"])
 
@@ -474,10 +485,3 @@ def execute(code: Any, names: dict[str, Any]) -> dict[str, Any]:
     """Run compiled lines of a program, which hold its formulas and no foreign text."""
     exec(code, names)  # noqa: S102
     return names
-
-
-def key_of(a: Any, program: Program) -> str:
-    """What an argument is called in the dictionaries: its label if no other has it, else its name,
-    which is no such label."""
-    same = [b for b in program.arguments if b.label == a.label]
-    return a.label if a.label and len(same) == 1 else a.symbol.name

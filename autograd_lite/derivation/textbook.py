@@ -35,6 +35,7 @@ from ..program.passes import (
     regroup,
     separate_blocks,
     share,
+    split_sums,
 )
 from ..program.rewrite import Laws, Rewriter
 from ..program.trace import Program, Statement, is_range
@@ -120,23 +121,19 @@ def terms_merged(r: Rewriter, e: Symbol) -> Any:
     split = [r.factors(i) for i in e.inputs]
     if len({id(x) for x, _, _ in split}) == len(split):
         return None
-    terms: dict[Any, list[list[Any]]] = {}
+    terms: list[list[Any]] = []
+    last: dict[Any, list[Any]] = {}  # the term to add to, by what it is times
     for x, n, by in split:
-        same = terms.setdefault((id(x), by), [])
-        if same and same[-1][1] + n:
-            same[-1][1] += n
+        same = last.get((id(x), by))
+        if same is not None and same[1] + n:
+            same[1] += n
         else:
-            same.append([x, n, by])
-    order = sorted((t for same in terms.values() for t in same), key=lambda t: position(t, split))
-    few = tuple([r.scaled(*t) for t in order])
+            last[id(x), by] = [x, n, by]
+            terms.append(last[id(x), by])
+    few = tuple([r.scaled(*t) for t in terms])
     if len(few) == 1:
         return few[0]
     return r.rewrite(total, e.value, few) if len(few) < len(split) else None
-
-
-def position(term: list[Any], split: list[Any]) -> int:
-    """Where a term stands first."""
-    return next(i for i, (x, _, by) in enumerate(split) if x is term[0] and by == term[2])
 
 
 @TEXTBOOK.about(ops.expand)
@@ -416,6 +413,7 @@ def simplify(program: Program) -> Program:
         separate_blocks(program, r)
         drop_unused(program)
         restore(program, r)
+        split_sums(program, r)
         regroup(program)
     return program
 

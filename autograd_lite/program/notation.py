@@ -61,6 +61,7 @@ class Writer:
     """Expressions as text: this one writes the formulas, a subclass another notation."""
 
     forms: dict[Op, Form] = {}
+    ordered: tuple[str, ...] = ("&", "|")  # a & (b & c) needs no brackets; a + (b + c) rounds so
 
     def written(self, s: Any) -> Written:
         """The text of an expression, and how tightly its outermost operator binds."""
@@ -82,7 +83,7 @@ class Writer:
         # a - (b - c) keeps its brackets; so does (a ** b) ** c
         tight = COMPARE + 1 if level == COMPARE else level
         a = self.bracketed(left, tight if sign != "**" else level + 1)
-        b = self.bracketed(right, tight if sign in ("+", "&", "|") else level + (sign != "**"))
+        b = self.bracketed(right, tight if sign in self.ordered else level + (sign != "**"))
         return self.joined(a, sign, b), level
 
     def call(self, s: Any) -> str:

@@ -109,16 +109,18 @@ class Rewriter:
         """What the forward function does, unless that is the operation itself."""
         if op in self.primitive or NUMPY.get(op.forward) is op:
             return self.rewrite(op, value, inputs, kw)
-        e = run(op, inputs, kw)
-        if is_op(e, op):
-            self.primitive.add(op)
-        if is_op(e, op) or not (isinstance(e, Symbol) or missing(op)):  # log(2) stays log(2)
-            return self.rewrite(op, value, inputs, kw)
-        if self.inside > DEEPEST:
-            raise ValueError(f"{op.name} is written out by itself, without an end")
         self.inside += 1
         try:
+            e = run(op, inputs, kw)
+            if is_op(e, op):
+                self.primitive.add(op)
+            if is_op(e, op) or not (isinstance(e, Symbol) or missing(op)):  # log(2) stays log(2)
+                return self.rewrite(op, value, inputs, kw)
+            if self.inside > DEEPEST:
+                raise ValueError("it is written out by itself, without an end")
             return self.simple(e)
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            raise RuntimeError(f"derive: {op.name} cannot be written in NumPy: {error}") from error
         finally:
             self.inside -= 1
 
