@@ -442,11 +442,17 @@ class Cards:
 def family(t: Tensor) -> str:
     """The family, which is the colour, of an operation's card, by its kind.
 
-    One that does not say its kind is drawn as most are: a curve of one input, or arithmetic.
+    One that does not say its kind is a reduction if it gives fewer elements than it gets, else a
+    curve of one input, or arithmetic of several.
     """
     if t.op in (ops.neg, ops.power):  # one input, but written with a sign: -x, x ** 2
         return "arithmetic"
-    return FAMILIES[t.op.kind or ("curve" if len(t.args or "1") == 1 else "arithmetic")]
+    if t.op.kind:
+        return FAMILIES[t.op.kind]
+    args = t.args or ()
+    if any(np.size(a) > t.array.size for a in args):
+        return "reduction"
+    return "arithmetic" if len(args) > 1 else "activation"
 
 
 def brief(formula: str) -> str:
