@@ -29,10 +29,10 @@ from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
 from ..origin import counting
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import Symbol, leaf, ruled, total
-from ..program.rewrite import run
+from ..program.expr import Symbol, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, ones
 from .guards import Captured, Untraceable
+from .lower import branches
 
 __all__ = ["Reader", "Recorder", "Source"]
 
@@ -620,9 +620,9 @@ class Reader:
         given, kw = self.inputs(t, parents, args, kw)
         if op.quiet:
             self.quiet.add(op.quiet)
-        if op.name == "nll":
-            self.checks.append((given[1], given[0].value.shape[1]))
-        expr = run(op, tuple(given), kw)
+        if op is ops.nll:
+            self.checks.append((given[1], given[0].shape[1]))
+        expr = Symbol(op, t.array, tuple(given), kw)
         target = self.symbols[id(t)] = leaf(t.array)
         self.statements.append(Statement(target, expr, "forward", []))
 
@@ -665,34 +665,48 @@ class Reader:
         }
         tape = Tape(
             inputs=lambda t: t.parents if self.inside(t) else [],
-            nodes=[*reversed(leaves), *nodes],
+            nodes=[*leaves, *nodes],
         )
         given: dict[Any, Any] = {}
 
         def send(edge: Edge, g: Symbol) -> Symbol:
             symbols, kw = given[edge.node]
-            raw = ruled(edge.rule, g, self.symbols[id(edge.node)], symbols, kw)
+            raw = self.ruled(edge, (g, self.symbols[id(edge.node)], *symbols), kw)
             expr = unbroadcast(raw, symbols[edge.i].value)
             target = leaf(expr.value)
             self.state(target, expr)
             return target
 
+        found: dict[Any, Symbol] = {}
         for t, g in reverse(tape, first, send, lambda t, parts: self.total(parts)):
             if t in leaves:
-                self.leaves.append(t)
-                self.gradients.append(g)
+                found[t] = g
             else:
                 self.check_rules(t, tape.edges[t])
                 given[t] = self.inputs(t, *self.recorder.made_by[id(t)][2:])
+        self.leaves = [t for t in leaves if t in found]
+        self.gradients = [found[t] for t in self.leaves]
+
+    def ruled(self, edge: Edge, inputs: Any, kw: dict[str, Any]) -> Any:
+        """What a rule makes of Symbols; where it has no form in NumPy, or branches, it is called."""
+        if not branches(edge.rule):
+            try:
+                return ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
+            except (AttributeError, TypeError, ValueError):
+                pass
+        with np.errstate(all="ignore"):
+            value = edge.rule(*values(inputs), **values(kw))
+        return Symbol(Op(f"{edge.node.op.name}_{edge.i}", edge.rule), value, inputs, kw)
 
     def check_rules(self, t: Tensor, edges: list[Edge]) -> None:
         """Raise for an input that needs a gradient and gets none."""
-        for i, p in enumerate(t.parents):
-            if p is not None and p.requires_grad and all(i != edge.i for edge in edges):
-                raise RuntimeError(
-                    f"compile: {t.op.name} has no derivative for its input {i}, of shape "
-                    f"{p.shape}; give its row a rule, or detach() that input"
-                )
+        wanted = {i for i, p in enumerate(t.parents) if p is not None and p.requires_grad}
+        if len(wanted) != len(edges):
+            i = min(wanted - {edge.i for edge in edges})
+            raise RuntimeError(
+                f"compile: {t.op.name} has no derivative for its input {i}, of shape "
+                f"{t.parents[i].shape}; give its row a rule, or detach() that input"
+            )
 
     def state(self, target: Symbol, expr: Any) -> None:
         self.statements.append(Statement(target, expr, "gradient", []))

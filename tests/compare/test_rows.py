@@ -83,7 +83,8 @@ def case(row: Mistake, name: str, which: int) -> SimpleNamespace:
         arrays = [np.random.default_rng(5 + i).standard_normal((K, K)) for i in range(2)]
     b = built(name, arrays, kw, which)
     b.applies = applies(row, b.edge)
-    wrong = result_of(row, b.edge) if b.applies else b.edge.part
+    with np.errstate(all="ignore"):
+        wrong = result_of(row, b.edge) if b.applies else b.edge.part
     b.wrong = wrong[0] + 0.7 * wrong[1] if row.free else np.asarray(wrong)
     return b
 

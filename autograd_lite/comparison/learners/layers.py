@@ -181,7 +181,12 @@ class Trial:
         conventions += [f"leaves out the {guard:g} that the loss adds"] * bool(guard)
         last = steps[-1].y
         if conventions:
-            rows = [by_convention(r, last.name, "; ".join(conventions)) for r in report.rows]
+            rows = [  # an output that was differentiated by another convention
+                replace(row, verdict=OTHER, note="; ".join(conventions))
+                if row.name == last.name and row.verdict in (OK, ABSENT)
+                else row
+                for row in report.rows
+            ]
             report = replace(report, rows=tuple(rows), loss=value)
         report = updates.judged(report, loss, wanted)
         given, shapes = np.shape(grads.get(last.name, 0.0)), (last.shape, self.y.shape)
@@ -336,14 +341,6 @@ def unguarded(loss: Tensor, last: LayerRecord, grads: Mapping[str, Any]) -> tupl
     return loss, 0.0
 
 
-def by_convention(row: Row, name: str, note: str) -> Row:
-    """The row, if it is that of an output by this name, which was differentiated by another
-    convention and is not wrong."""
-    if row.name != name or row.verdict not in (OK, ABSENT):
-        return row
-    return replace(row, verdict=OTHER, note=note)
-
-
 def differing(
     outputs: Sequence[Array], steps: Sequence[LayerRecord], value: float, loss: Tensor
 ) -> Row | None:
@@ -393,11 +390,7 @@ def on_tensors(title: str, owner: Any, function: Callable[..., Any], *inputs: An
 
 
 def enlarge(
-    layers: Sequence[Any],
-    params: Params,
-    features: int,
-    in_first: bool,
-    rng: np.random.Generator,
+    layers: Sequence[Any], params: Params, features: int, in_first: bool, rng: np.random.Generator
 ) -> None:
     """Give the layers random parameters for IN inputs and outputs of all different numbers.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.op import Op
 from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
@@ -34,7 +35,7 @@ from .places import (
     softmax_by_hand,
     sums_of,
 )
-from .table import MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, curve, said
+from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, curve, said
 
 STATISTICS = (ops.mean, ops.var, ops.std)  # what a normalisation is written with
 NEAREST = 300  # places that are tried, those nearest to the tensor
@@ -133,7 +134,7 @@ class Guesses:
             for site, arcs in tried:
                 if not all(applies(row, e) for e in arcs) or self.matcher.late:
                     continue
-                names = ((row.slug, row.sentence.format(op=arcs[0].node.op.name)),)
+                names = row.said_of(arcs[0].node.op)
                 try:
                     with np.errstate(all="ignore"):
                         given = [result_of(row, e) for e in arcs]
@@ -281,6 +282,22 @@ class Guesses:
         if self.t in good - was and matcher.explains(self.t, then.gradient(self.t)):
             explained, spoilt = frozenset(good - was), frozenset(was - good)
             yield Guess(names, site, changes, explained, spoilt, site.first)
+
+    def everywhere(self) -> Iterator[Guess]:
+        """The same wrong rule in every use of an operation."""
+        arcs = [e for parts in self.back.into.values() for e in parts]
+        for row in CERTAIN:
+            uses: dict[Op, list[Contribution]] = {}
+            for e in arcs:
+                if applies(row, e):
+                    uses.setdefault(e.node.op, []).append(e)
+            for op in sorted(uses, key=lambda op: op.name):
+                e, *others = uses[op]
+                if others:
+                    ((slug, words),) = row.said_of(op)
+                    names = ((slug, f"{words}, in all {len(uses[op])} places"),)
+                    changes = {(e.node, e.i): made_by(row) for e in uses[op]}
+                    yield from self.whole(Site(e.p, (e,)), changes, names)
 
     def clipped(self) -> Iterator[Guess]:
         """A gradient that is zero where a value is larger than some bound: of small matrices, every

@@ -40,6 +40,10 @@ class Mistake:
     which: int | None = None
     free: bool = False
 
+    def said_of(self, op: Op) -> Wording:
+        """What is said of the mistake in an operation."""
+        return ((self.slug, self.sentence.format(op=op.name)),)
+
     @cached_property
     def wants(self) -> frozenset[str]:
         """What `wrong` asks for beside what the right rule takes."""
@@ -67,36 +71,28 @@ def only(*these: Op) -> Callable[[Any], bool]:
     return lambda node: node.op in these
 
 
+def has(**facts: Any) -> Callable[[Any], bool]:
+    """Records of operations with these facts."""
+    return lambda node: all(getattr(node.op, name) == value for name, value in facts.items())
+
+
 def curve(node: Any) -> bool:
-    """Records of one input, element by element; and of a composition that keeps its shape."""
+    """Records of one input, element by element; and of a composition that keeps its shape.
+
+    Not of a sign: its slope left out is a sign flipped.
+    """
     kind, args = node.op.kind, node.args
-    return kind == "curve" or (not kind and len(args) == 1 and np.shape(args[0]) == node.shape)
+    composed = not kind and len(args) == 1 and np.shape(args[0]) == node.shape
+    return composed or (kind == "curve" and node.op is not ops.neg)
 
 
 def smooth(node: Any) -> bool:
     return curve(node) and not node.op.mask
 
 
-def activation(node: Any) -> bool:
-    return bool(node.op.activation)
-
-
-def masked(node: Any) -> bool:
-    return node.op.mask or node.op is ops.maximum
-
-
-def mask_with_slope(node: Any) -> bool:
-    return node.op.mask and node.op is not ops.relu
-
-
-def along_axis(node: Any) -> bool:
-    """Records of operations that keep the axis that they are taken along, as softmax does."""
-    return bool(node.op.kind == "along")
-
-
-def reduction(node: Any) -> bool:
-    return bool(node.op.kind == "reduction")
-
+ALONG, ACTIVATION, MASK = has(kind="along"), has(activation=True), has(mask=True)
+MAXIMUM, LOG = only(ops.maximum), only(ops.log)
+SOFTMAX, LOG_SOFTMAX = only(ops.softmax), only(ops.log_softmax)
 
 Table = dict[str, dict[str, list[tuple[Callable[[Any], bool], Rule]]]]  # by slug, by sentence
 
@@ -141,18 +137,22 @@ def other(x: Any, axis: Any) -> int:
     return 1 - (axis[0] if isinstance(axis, tuple) else axis)
 
 
-SOFTMAX, LOG_SOFTMAX, LOG = only(ops.softmax), only(ops.log_softmax), only(ops.log)
 ACTIVATIONS: Table = {
-    "relu-mask-missing": {"the mask of {op} left out": [(masked, lambda g, y, *x, **kw: g)]},
+    "relu-mask-missing": {
+        "the mask of {op} left out": [
+            (MASK, lambda g, y, x, **kw: g),
+            (MAXIMUM, lambda g, y, a, b: g),
+        ]
+    },
     "relu-mask-from-upstream": {
         "the mask of {op} taken from the arriving gradient, not from its input": [
             (only(ops.relu, ops.maximum), lambda g, y, *x: g * (g > 0)),
-            (mask_with_slope, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
+            (MASK, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
         ]
     },
     "activation-missing": {
         "the derivative of {op} left out": [(smooth, lambda g, y, x, **kw: g)],
-        "the Jacobian of {op} left out": [(along_axis, lambda g, y, x, **kw: g)],
+        "the Jacobian of {op} left out": [(ALONG, lambda g, y, x, **kw: g)],
     },
     "activation-at-output": {
         "the derivative of {op} evaluated at its output": [
@@ -165,17 +165,17 @@ ACTIVATIONS: Table = {
             (only(ops.tanh, ops.sigmoid), lambda g, y, x: g * (1 - y))
         ],
         "the derivative of sigmoid used for {op}": [
-            (activation, lambda g, y, x, **kw: g * y * (1 - y))
+            (ACTIVATION, lambda g, y, x, **kw: g * y * (1 - y))
         ],
         "the derivative of tanh used for {op}": [
-            (activation, lambda g, y, x, **kw: g * (1 - y * y))
+            (ACTIVATION, lambda g, y, x, **kw: g * (1 - y * y))
         ],
         "{op}' computed from the input as if it were {op}": [
             (only(ops.tanh), lambda g, y, x: g * (1 - x * x)),
             (only(ops.sigmoid), lambda g, y, x: g * x * (1 - x)),
         ],
-        "the derivative of relu used for {op}": [(activation, lambda g, y, x, **kw: g * (x > 0))],
-        "{op} itself used for its Jacobian": [(along_axis, lambda g, y, x, **kw: g * y)],
+        "the derivative of relu used for {op}": [(ACTIVATION, lambda g, y, x, **kw: g * (x > 0))],
+        "{op} itself used for its Jacobian": [(ALONG, lambda g, y, x, **kw: g * y)],
     },
     "activation-twice": {
         "the derivative of {op} applied twice": [
@@ -260,9 +260,9 @@ WITH_A_FREE_FACTOR: Table = {
 AXES: Table = {
     "wrong-axis": {
         "the derivative of {op} taken along another axis": [
-            (along_axis, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
+            (ALONG, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
             (
-                reduction,
+                has(kind="reduction"),
                 lambda g, y, x, rule, axis, **kw: rule(
                     g.mT if g.ndim == 2 else g, y, x, axis=other(x, axis), **kw
                 ),
@@ -380,6 +380,7 @@ MATMUL_RULES = [
         lambda g, y, x, w: total(x.mT @ g, 1) + 0 * w,
     ),
 ]
+CERTAIN = [row for row in [*RULES, *MATMUL_RULES] if not row.free]
 VAGUE = [  # rules that come last, as they often look like another one
     *factor("factor-missing", "the other factor left out", lambda g, y, a, b: left_out(b, g)),
     Mistake(

@@ -20,16 +20,8 @@ from .questions import argmax, argmin, plain
 from .shape import movedim, require_elements, squeeze, take_along_axis, unsqueeze
 
 
-def _example() -> tuple[Any, dict[str, Any]]:
-    return (np.linspace(0.2, 0.9, 3),), {"axis": None, "keepdims": False}
-
-
 def _corrected() -> tuple[Any, dict[str, Any]]:
     return (np.linspace(0.2, 0.9, 3),), {"axis": None, "keepdims": False, "correction": 1}
-
-
-def _rows() -> tuple[Any, dict[str, Any]]:
-    return (np.linspace(0.2, 0.9, 6).reshape(2, 3),), {"axis": 1}
 
 
 def _vector() -> tuple[Any, dict[str, Any]]:
@@ -40,7 +32,6 @@ def _vector() -> tuple[Any, dict[str, Any]]:
     lambda g, y, x, axis, keepdims: ops.expand(kept(g, x, axis, keepdims), shape=x.shape),
     kind="reduction",
     numpy=[np.sum, (np.add, "reduce")],
-    example=_example,
 )
 def sum(
     x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
@@ -60,7 +51,6 @@ _mean = row(
         kept(g, x, axis, keepdims) / count(x, axis), shape=x.shape
     ),
     kind="reduction",
-    example=_example,
 )
 
 
@@ -204,7 +194,6 @@ row(
     lambda x, axis, keepdims: np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims)),
     lambda g, y, x, axis, keepdims: kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims) * x,
     kind="reduction",
-    example=_example,
 )
 
 
@@ -264,14 +253,12 @@ row(
     lambda x, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
     _share,
     kind="reduction",
-    example=_example,
 )
 row(
     "min",
     lambda x, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
     _share,
     kind="reduction",
-    example=_example,
 )
 
 
@@ -614,7 +601,6 @@ def _peak(x: Any, axis: Any) -> Any:
     numpy=(np.logaddexp, "reduce"),
     named=True,
     quiet="divide",
-    example=_example,
 )
 def logsumexp(
     x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
@@ -636,7 +622,6 @@ def logsumexp(
 @differentiable(
     lambda g, y, x, axis: y * (g - np.add.reduce(g * y, axis=axis, keepdims=True)),
     kind="along",
-    example=_rows,
 )
 def softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
     """exp(x) divided by its sum along one axis, the last unless told otherwise.
@@ -651,7 +636,6 @@ def softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
 @differentiable(
     lambda g, y, x, axis: g - np.exp(y) * np.add.reduce(g, axis=axis, keepdims=True),
     kind="along",
-    example=_rows,
 )
 def log_softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
     """The logarithm of softmax along one axis, without overflow.
