@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import add, attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -54,12 +54,11 @@ class Symbol(NDArrayOperatorsMixin):
     mT = property(lambda self: ops.mT(self))
     T = property(lambda self: rules.transpose(self))
     reshape = rules.reshape
+    flatten = rules.flatten
     transpose = rules.permute
-    sum = rules.sum
-    mean = rules.mean
-    max = rules.amax
-    min = rules.amin
-    cumsum = rules.cumsum
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def astype(self, dtype: Any) -> Symbol:
         return ops.cast(self, dtype=dtype)
@@ -111,6 +110,17 @@ class Symbol(NDArrayOperatorsMixin):
     def leaves(self) -> set[str]:
         """The names that occur in the expression."""
         return {x.name for x in leaves(self)}
+
+
+def method(function: Any) -> Any:
+    """A function of NumPy as a method."""
+    return lambda self, *args, **kw: function(self, *args, **kw)
+
+
+IN_PLACE = {"sort", "partition", "put", "resize"}  # as methods they change an array
+for name in set(vars(np.ndarray)) - set(dir(Symbol)) - IN_PLACE:
+    if callable(getattr(np.ndarray, name)) and callable(getattr(np, name, None)):
+        setattr(Symbol, name, method(getattr(np, name)))
 
 
 def replaced(x: Any, change: Callable[[Symbol], Any]) -> Any:
