@@ -249,7 +249,7 @@ class Joiner:
     def join_forward(self, s: Statement) -> None:
         user = self.user[id(s.target)]
         self.settle(user)
-        if not fits(s.expr, user.expr, s.target):
+        if is_leaf(s.expr) or is_leaf(user.expr) or not fits(s.expr, user.expr, s.target):
             return
         passing = []
         for d in self.gradients.get(id(s.target), ()):
@@ -294,10 +294,10 @@ def fits(inner: Any, outer: Symbol, target: Symbol) -> bool:
     """Whether an expression is written inside of the one that uses it, as a textbook would."""
     a, b = inner.op, outer.op
     small, both = cost(inner), cost(inner) + cost(outer)
-    if a is None or b is None or a in BLOCKS:
+    if a in BLOCKS:
         return False
     if is_view(a):
-        return small == 0 or (small <= 2 and both <= 4)
+        return small <= 2 and (small == 0 or both <= 4)
     if a.kind == "product":
         return b is ops.add and small == 1 and any(x is target for x in parts(outer))
     plain = is_sign(a) or is_short(a)

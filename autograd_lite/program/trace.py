@@ -17,9 +17,9 @@ from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
-from .expr import Symbol, call, full, is_view, leaf, parts, ruled, total
+from .expr import Symbol, call, full, is_view, leaf, parts, replaced, ruled, total
 from .notation import is_range
-from .rewrite import replaced, run
+from .rewrite import run
 
 # an expression that nests or holds more operations is several statements: passes go through it anew
 # at every use of a part, and call themselves for its parts
@@ -316,12 +316,9 @@ class Tracer:
             return e
         new: dict[int, tuple[Symbol, int, int]] = {}  # what stands for it, how deep, how long
         for s in inner_first(e):
-            found = [new[id(x)] for x in parts(s)]
+            made, found = s, [new[id(x)] for x in parts(s)]
             if any(x is not y for x, (y, _, _) in zip(parts(s), found, strict=True)):
-                kw = {k: replaced(v, lambda x: new[id(x)][0]) for k, v in s.kw.items()}
-                inputs = replaced(s.inputs, lambda x: new[id(x)][0])
-                new[id(s)] = Symbol(s.op, s.value, inputs, kw), 0, 0
-            made = new[id(s)][0] if id(s) in new else s
+                made = Symbol(s.op, s.value, *replaced((s.inputs, s.kw), lambda x: new[id(x)][0]))
             deep = 1 + max((d for _, d, _ in found), default=0)
             long = 1 + sum(n for _, _, n in found)
             if s is not e and (deep > DEEP or long > LONG):
