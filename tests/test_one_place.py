@@ -43,7 +43,10 @@ def test_a_declaration_is_short_and_in_one_file(name: str) -> None:
     (node,) = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name]
     own = {n.id for d in node.decorator_list for n in ast.walk(d) if isinstance(n, ast.Name)}
     helpers = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name in own - {"last"}]
-    parts = [(n.decorator_list[0].lineno if n.decorator_list else n.lineno, n.end_lineno) for n in [node, *helpers]]
+    parts = [
+        (n.decorator_list[0].lineno if n.decorator_list else n.lineno, n.end_lineno)
+        for n in [node, *helpers]
+    ]
     assert sum((end or 0) - start + 1 for start, end in parts) <= LINES[name]
 
 

@@ -14,10 +14,6 @@ from .reductions import _peak
 from .shape import movedim, unsqueeze
 
 
-def _vector(**kw: Any) -> Any:
-    return lambda: ((np.linspace(0.2, 0.9, 3),), kw)
-
-
 def last(f: Any, axis: int, *arrays: Any) -> Any:
     """`f` of arrays that have this axis last; its place in the result is as before."""
     return movedim(f(*(movedim(a, axis, -1) for a in arrays)), -1, axis)
@@ -74,7 +70,7 @@ row(
     lambda x, axis: np.add.accumulate(x, axis=axis),
     lambda g, y, x, axis: np.flip(np.flip(g, axis).cumsum(axis), axis),
     kind="along",
-    example=_vector,
+    example=lambda: ((np.linspace(0.2, 0.9, 3),), {"axis": 0}),
 )
 
 

@@ -382,7 +382,7 @@ row(
     kind="along",
     example=lambda: ((np.linspace(0.2, 0.9, 3),), {}),
     named=True,
-    doc="For each element, the product of the others along the last axis.",
+    # For each element, the product of the others along the last axis.
 )
 
 
