@@ -11,6 +11,7 @@ import io
 import sys
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from autograd_lite.engine.op import table
@@ -24,6 +25,11 @@ Found = list[tuple[int, str]]
 
 def source(path: Path) -> str:
     return path.read_text(encoding="utf-8")
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(source(path))
 
 
 def name_of(path: Path) -> str:
@@ -42,8 +48,13 @@ def is_module(name: str) -> bool:
     return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
-def imports(path: Path, top: bool = False) -> Iterator[str]:
+@cache
+def imports(path: Path, top: bool = False) -> frozenset[str]:
     """The absolute names that a file imports; with `top`, only what runs when it is imported."""
+    return frozenset(imported(path, top))
+
+
+def imported(path: Path, top: bool) -> Iterator[str]:
     package = module_of(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
@@ -57,7 +68,7 @@ def imports(path: Path, top: bool = False) -> Iterator[str]:
             yield child
             yield from visit(child)
 
-    for node in visit(ast.parse(source(path))):
+    for node in visit(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -161,6 +172,7 @@ def lists(text: str) -> Found:
 # ---- sizes ---------------------------------------------------------------------------------------
 
 
+@cache
 def complexity() -> list[tuple[int, str]]:
     """Every function with its cyclomatic complexity, as radon counts it, the worst first."""
     from radon.complexity import cc_visit
@@ -178,18 +190,10 @@ def complexity() -> list[tuple[int, str]]:
 
 def lines(*paths: Path, docstrings: bool = True) -> int:
     """How many lines files have, with or without those of their docstrings."""
-    total = 0
-    for path in paths:
-        text = source(path)
-        total += text.count("\n")
-        for node in ast.walk(ast.parse(text)):
-            if (
-                isinstance(node, ast.Expr)
-                and isinstance(node.value, ast.Constant)
-                and not docstrings
-            ):
-                assert node.end_lineno
-                total -= node.end_lineno - node.lineno + 1
+    total = sum(source(path).count("\n") for path in paths)
+    for node in (n for path in paths if not docstrings for n in ast.walk(tree(path))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            total -= (node.end_lineno or node.lineno) - node.lineno + 1
     return total
 
 
@@ -210,7 +214,7 @@ def engine() -> tuple[int, int]:
 
 def main() -> int:
     readers = [path for path in FILES if is_reader(path)]
-    named = {name_of(path): mentions(ast.parse(source(path))) for path in readers}
+    named = {name_of(path): mentions(tree(path)) for path in readers}
     offenders = [(name_of(path), *one) for path in readers for one in lists(source(path))]
     worst, groups = complexity(), circles()
     for name, line, names in offenders:

@@ -41,6 +41,7 @@ def test_growth_and_memory_are_measured() -> None:
     found = speed.measured("growth", 10)
     assert set(found) == {"eager", "first call of a compiled one", "compiled"}
     assert min(found.values()) > 0
+    assert min(speed.measured("derive", 100).values()) > 0
     found = speed.measured("memory")
     assert found["recorded"] > found["arrays"] > 32
     assert 0.5 < found["ratio"] < 1.5

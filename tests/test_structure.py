@@ -62,7 +62,7 @@ def test_a_list_with_a_reason_passes(text: str) -> None:
 
 
 def test_names_of_rows_outside_of_rows_are_few() -> None:
-    number = {name_of(p): structure.mentions(structure.ast.parse(source(p))) for p in READERS}
+    number = {name_of(p): structure.mentions(structure.tree(p)) for p in READERS}
     assert sum(number.values()) < 150, sorted(number.items(), key=lambda one: -one[1])[:10]
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..engine.modes import no_grad
-from ..engine.tape import Array, pull
+from ..engine.tape import Array
 from ..engine.tensor import Tensor
-from ..program.chain import Tape
+from ..program.chain import Tape, numbers, reverse
 from .answers.arguments import (
     as_gradient,
     backward_order,
@@ -94,8 +94,7 @@ def report_on(
     absent = {p: name for name, p in reversed([*parameters.items()]) if p.requires_grad}
 
     with no_grad(), np.errstate(all="ignore"):
-        true: dict[Tensor, Any] = {}
-        pull([(loss, np.ones(loss.shape, loss.dtype))], keep=True, hooks=False, found=true)
+        true = dict(reverse(tape, np.ones(loss.shape, loss.dtype), numbers))
         first, scale = judged_value(tape, value, scale)
         in_shape(hands, scale, transposed)
         n, late = defer(tape, hands, true)

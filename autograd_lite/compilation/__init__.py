@@ -17,7 +17,8 @@ from ..engine.modes import mode
 from ..engine.op import Op
 from ..engine.tensor import Tensor, wrap
 from ..engine.versions import changed, tick
-from . import watch as trace
+from ..program.expr import leaf
+from . import watch
 from .emit import Writer
 from .guards import Captured, Untraceable
 from .lower import Step, lower
@@ -77,49 +78,63 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
 class Variant:
     """The code for one combination: its sources, the tensors that get gradients, its guards."""
 
-    def __init__(self, reader: trace.Reader, captured: Captured, optimizer: Any) -> None:
-        program = reader.program
-        self.inside = is_inside(optimizer, reader)  # whether the step is part of the code
+    def __init__(self, reader: watch.Reader, captured: Captured, optimizer: Any) -> None:
+        self.captured = captured
+        self.threads = local()
+        self.error: Exception | None = None
+        self.changes = [t for t, _ in reader.changes]
+        self.place_step(reader, optimizer)
+        self.write(reader, optimizer)
+        self.keep_tensors(reader)
+
+    def place_step(self, reader: watch.Reader, optimizer: Any) -> None:
+        """Whether the step of the optimizer is part of the code, and how."""
         self.descent = None
-        if self.inside and not is_plain(optimizer, reader.leaves):
+        self.inside = is_inside(optimizer, reader)
+        self.plain = self.inside and is_plain(optimizer, reader.leaves)
+        if self.inside and not self.plain:
             self.descent = read(optimizer, reader.leaves)
             self.inside = self.descent is not None
-        plain = self.inside and self.descent is None
-        groups = optimizer.param_groups if plain else []
-        steps_of = [Step("given", np.zeros(()), (), {}) for _ in groups]
-        group_of = {id(p): k for k, group in enumerate(groups) for p in group["params"]}
+        self.params = [list(g["params"]) for g in optimizer.param_groups] if self.inside else []
+
+    def write(self, reader: watch.Reader, optimizer: Any) -> None:
+        """The source, the function that makes the code, and where its arguments come from."""
+        rates = [leaf(np.zeros(())) for _ in self.params if self.plain]
+        rate_of = {id(p): rate for rate, ps in zip(rates, self.params) for p in ps}  # noqa: B905
+        program = reader.program
+        scaled = reader.leaves if self.plain else []
         steps, results, given = lower(
             program,
             [program.loss, *reader.gradients, *(value for _, value in reader.changes)],
             reader.checks,
             reader.questions,
             [t.array for t in reader.leaves],
-            [steps_of[group_of[id(t)]] for t in reader.leaves if plain],
+            [rate_of[id(t)] for t in scaled],
         )
-        updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.inside]
-        self.changes = [t for t, _ in reader.changes]
         targets = [given[id(reader.symbols[id(t)])] for t in self.changes]
-        results, values = results[: 1 + len(reader.leaves)], results[1 + len(reader.leaves) :]
+        updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.inside]
+        n = 1 + len(reader.leaves)
         used = {id(x) for s in steps for x in s.uses}
-        used |= {id(r.root) for r in (*results, *values) if isinstance(r, Step)}
+        used |= {id(r.root) for r in results if isinstance(r, Step)}
         used |= {id(s) for s in (*updated, *targets)}
         live = [(s, source) for s, source in reader.sources if id(given[id(s)]) in used]
+        self.getters = [getter(source) for _, source in live]
         self.source, self.make = Writer(
             steps,
-            results,
-            [*(given[id(s)] for s, _ in live), *steps_of],
+            results[:n],
+            [given[id(s)] for s in (*(s for s, _ in live), *rates)],
             self.inside,
             updated,
             self.descent,
-            list(zip(targets, values, strict=True)),
+            list(zip(targets, results[n:], strict=True)),
             program.quiet,
         ).compiled()
-        self.params = [list(g["params"]) for g in optimizer.param_groups] if self.inside else []
-        self.captured = captured
-        self.getters = [getter(source) for _, source in live]
+
+    def keep_tensors(self, reader: watch.Reader) -> None:
+        """The tensors that get gradients or are changed, and what all of them have to be still."""
+        places = reader.places
         self.leaves = [
-            (reader.places.get(id(t), -1), None if id(t) in reader.places else t)
-            for t in reader.leaves
+            (places.get(id(t), -1), None if id(t) in places else t) for t in reader.leaves
         ]
         self.targets = [*self.changes, *(t for t in reader.leaves if self.inside)]
         tensors = {id(s.tensor): s.tensor for _, s in reader.sources if s.tensor is not None}
@@ -128,8 +143,6 @@ class Variant:
         self.arrays = [t.array for t in self.tensors]
         self.kinds = [(a.shape, a.dtype) for a in self.arrays]
         self.required = [t.requires_grad for t in self.tensors]
-        self.threads = local()
-        self.error: Exception | None = None
 
     def fits(self) -> bool:
         """Whether the code still is what the function would do."""
@@ -151,6 +164,31 @@ class Variant:
         pairs = ((t.array, x.array) for t in self.changes for x in others)
         return any(np.may_share_memory(a, b) for a, b in pairs)
 
+    def check_step(self, optimizer: Any) -> None:
+        """Raise `Differs` if the optimizer would do something else now."""
+        groups = optimizer.param_groups
+        if is_wrapped(optimizer) or len(groups) != len(self.params):
+            raise Differs
+        for group, params in zip(groups, self.params, strict=True):
+            now = group["params"]
+            if len(now) != len(params) or not all(map(is_, now, params)):
+                raise Differs
+            if self.plain and not has_rate_alone(group):
+                raise Differs
+
+    def has_hooks(self) -> bool:
+        """Whether a gradient has to go through a hook before the step."""
+        return any(p is not None and p.extra is not None and p.extra.hooks for _, p in self.leaves)
+
+    def numbers(self, optimizer: Any) -> Any:
+        """What the step is given: values, and the states whose steps it counts; None where the
+        optimizer has to do it."""
+        if self.descent is not None:
+            return self.descent.values()
+        if not self.plain:
+            return [], []
+        return [float(group["lr"]) for group in optimizer.param_groups], []
+
     def run(self, arrays: list[Any], rates: list[float]) -> Any:
         """The loss and the gradients."""
         try:
@@ -168,7 +206,7 @@ class Variant:
         return run(*given, *rates)
 
 
-def getter(source: trace.Source) -> tuple[int, Any]:
+def getter(source: watch.Source) -> tuple[int, Any]:
     """How an argument is found at a call."""
     if source.place >= 0:
         return 0, source.place
@@ -177,7 +215,7 @@ def getter(source: trace.Source) -> tuple[int, Any]:
     return 2, source.value if source.draw is None else source.draw
 
 
-def is_inside(optimizer: Any, reader: trace.Reader) -> bool:
+def is_inside(optimizer: Any, reader: watch.Reader) -> bool:
     """Whether the optimizer is one of ours and has just the tensors that get gradients."""
     if type(optimizer).__module__ != "nn.optim.rules" or is_wrapped(optimizer):
         return False
@@ -332,35 +370,19 @@ class Compiled:
 
     def fast(self, v: Variant, tensors: list[Tensor]) -> Tensor | None:
         """What the code gives; None where the function itself has to run."""
-        rates: list[Any] = []
-        states: list[dict[str, Any]] = []
         if v.inside:
-            groups = self.optimizer.param_groups
             if not mode.grad:
                 return None
-            if is_wrapped(self.optimizer):
-                raise Differs
-            if len(groups) != len(v.params):
-                raise Differs
-            for group, params in zip(groups, v.params, strict=True):
-                now = group["params"]
-                if len(now) != len(params) or not all(map(is_, now, params)):
-                    raise Differs
-                if v.descent is None:
-                    if not has_rate_alone(group):
-                        raise Differs
-                    rates.append(float(group["lr"]))
-            for _, p in v.leaves:
-                if p is not None and p.extra is not None and p.extra.hooks:
-                    return None
+            v.check_step(self.optimizer)
+            if v.has_hooks():
+                return None
         if v.changes and v.is_shown(tensors):
             return None
         try:
-            if v.descent is not None:
-                found = v.descent.values()
-                if found is None:
-                    return None
-                rates, states = found
+            found = v.numbers(self.optimizer)
+            if found is None:
+                return None
+            rates, states = found
             out = v.run([t.array for t in tensors], rates)
         except Differs:
             raise
@@ -431,12 +453,12 @@ class Compiled:
         takes = iter(own)
         given = [next(takes) if isinstance(x, Tensor) else x for x in given]
         args, words = self.split(given, kw)
-        recorder = trace.Recorder()
+        recorder = watch.Recorder()
         loss = checked(recorder.watch(self.function, args, words, captured))
         reason = recorder.reason
         if not reason:
             try:
-                reader = trace.Reader(loss, recorder, own)
+                reader = watch.Reader(loss, recorder, own)
                 variant = Variant(reader, captured, self.optimizer)
             except Untraceable as error:
                 reason = str(error)

@@ -15,29 +15,27 @@ from zlib import crc32
 import numpy as np
 
 from ..engine.axes import is_basic
-from ..engine.op import table
-from ..program.expr import is_number
-from ..program.notation import namespace
-from .lower import Step, is_draw, is_range
+from ..engine.op import Op, table
+from ..engine.protocol import PLAIN
+from ..engine.rules import ops
+from ..program.expr import NUMPY, full, is_number
+from .laws import is_range, plus_at
+from .lower import Step, ask, check, constant, given, is_draw
 from .step import Descent, Differs
 
 __all__ = ["Writer"]
 
-UNARY = {
-    "neg": "negative", "abs": "absolute", "exp": "exp", "log": "log", "log1p": "log1p",
-    "expm1": "expm1", "sqrt": "sqrt", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh",
-    "cosh": "cosh", "tanh": "tanh", "arctan": "arctan", "sign": "sign", "isnan": "isnan",
-    "isfinite": "isfinite", "invert": "invert", "square": "square",
-}  # fmt: skip
-BINARY = {
-    "add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "pow": "power",
-    "maximum": "maximum", "minimum": "minimum", "logaddexp": "logaddexp", "equal": "equal",
-    "not_equal": "not_equal", "less": "less", "less_equal": "less_equal", "greater": "greater",
-    "greater_equal": "greater_equal", "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or",
-}  # fmt: skip
-INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-REDUCE = {"sum": "add", "max": "maximum", "min": "minimum"}
-VIEWS = {"mT", "reshape", "permute", "flip"}
+# the reductions that write into a buffer; the text of views, where that is no call; and where a
+# scalar is taken by an operator, in 0.1 us, and not by a ufunc, in 0.4
+REDUCE = {ops.sum: np.add, ops.max: np.maximum, ops.min: np.minimum}
+VIEWS: dict[Op, str] = {
+    ops.mT: "mT",
+    ops.reshape: "reshape({shape})",
+    ops.permute: "transpose({axes})",
+}
+OPERATORS = (ops.add, ops.sub, ops.mul, ops.div)
+# ufuncs that take `out` faster by its name, and one that is faster against an array than a number
+BY_NAME = (np.maximum, np.minimum)
 
 
 class Block:
@@ -73,7 +71,7 @@ class Writer:
         self.numbers: dict[str, int] = {}
         self.free: dict[int, list[Block]] = {}
         self.views: dict[str, str] = {}
-        self.checked = {id(s.inputs[0]): s.kw["classes"] for s in steps if s.name == "check"}
+        self.checked = {id(s.inputs[0]): s.kw["classes"] for s in steps if s.op is check}
         self.places: dict[Any, str] = {}  # of the elements of a checked index, in memory
         self.constants: dict[int, str] = {}
         self.operands: dict[Any, Any] = {}
@@ -107,7 +105,9 @@ class Writer:
 
     def shows(self, s: Step) -> bool:
         """Whether a step is a view of its first input."""
-        return s.name in VIEWS or (s.name == "getitem" and is_basic(s.kw["index"]))
+        if s.op is ops.getitem:
+            return is_basic(s.kw["index"])
+        return s.op.kind == "view" and s.op.view
 
     def release(self, i: int, s: Step) -> None:
         for x in {id(x.root): x.root for x in (s, *s.uses)}.values():
@@ -115,14 +115,19 @@ class Writer:
                 self.free.setdefault(x.block.size, []).append(x.block)
                 x.block = None
 
-    def fun(self, name: str) -> str:
+    def fun(self, ufunc: Any) -> str:
         """A local name of a ufunc."""
-        self.names.setdefault(name, getattr(np, name))
-        return name
+        return self.called(ufunc.__name__, ufunc)
 
-    def reducer(self, name: str) -> str:
-        self.names.setdefault(f"{name}_reduce", getattr(np, name).reduce)
-        return f"{name}_reduce"
+    def reducer(self, ufunc: Any) -> str:
+        return self.called(f"{ufunc.__name__}_reduce", ufunc.reduce)
+
+    def called(self, name: str, function: Any) -> str:
+        """A local name of a function, this one or one like it."""
+        name = "".join(c if c.isalnum() else "_" for c in name)
+        while self.names.setdefault(name, function) != function:
+            name += "_"
+        return name
 
     def constant(self, value: Any) -> str:
         if id(value) not in self.constants:
@@ -166,9 +171,9 @@ class Writer:
     def arg(self, x: Any) -> str:
         """An input as text."""
         if isinstance(x, Step):
-            if x.name == "full":
+            if x.op is full:
                 return self.constant(self.frozen(x))
-            return self.constant(x.kw["array"]) if x.name == "constant" else x.text
+            return self.constant(x.kw["array"]) if x.op is constant else x.text
         if isinstance(x, tuple):
             return f"({', '.join(map(self.arg, x))}{',' * (len(x) == 1)})"
         if isinstance(x, list):
@@ -214,60 +219,74 @@ class Writer:
             self.lines.append(f"{s.text} = {call}{', None' * bool(more)}{more})")
 
     def write(self, i: int, s: Step) -> None:
-        name, kw = s.name, s.kw
-        words = [self.arg(x) for x in s.inputs]
-        if name in ("constant", "full"):
+        """The lines of a step: in a form of its operation, of its kind, or as a call."""
+        if s.op in (constant, full):
             return
-        if name == "check":
-            self.check(s, words[0])
-        elif name == "ask":
-            no = "not " * kw["answer"]
-            self.lines.append(f"if {no}{self.arg(kw['question'])}({words[0]}):")
-            self.lines.append(f"    raise {self.differs()}")
-        elif s.root is not s:
+        words = [self.arg(x) for x in s.inputs]
+        if s.root is not s:
             self.view(s, words[0])
-        elif s.value.ndim == 0 and name in INFIX and len(words) == 2:
-            s.text = f"v{self.count('v')}"  # an operator takes 0.1 us of scalars, a ufunc 0.4
-            self.lines.append(f"{s.text} = {words[0]} {INFIX[name]} {words[1]}")
-        elif name == "getitem":
+        elif s.op in OPERATORS and s.value.ndim == 0:
             s.text = f"v{self.count('v')}"
-            self.lines.append(f"{s.text} = {self.at(s.inputs[0], words[0], kw['index'])}")
-        elif name == "sum" and self.is_flat_sum(s):
-            self.with_ones(i, s, words[0])
-        elif name in ("max", "min") and self.is_of_short_rows(s):
-            self.of_short_rows(i, s, words[0])
-        elif name in UNARY and len(words) == 1:
-            self.line(s, f"{self.fun(UNARY[name])}({words[0]}", self.out(i, s, True))
-        elif name in BINARY and len(words) == 2:
-            if name == "maximum" and s.inputs[1] == 0 and is_number(s.inputs[1]):
-                words[1] = self.zeros(s)
-            words = [self.operand(x, w, s) for x, w in zip(s.inputs, words, strict=True)]
-            call = f"{self.fun(BINARY[name])}({words[0]}, {words[1]}"
-            out = self.out(i, s, True)
-            self.line(s, call, out, word="out=" * (name in ("maximum", "minimum")))
-        elif name == "matmul":
-            self.product(i, s, words)
-        elif name in REDUCE:
-            axis, keep = kw.get("axis"), kw.get("keepdims", False)
-            call = f"{self.reducer(REDUCE[name])}({words[0]}, {axis}, None"
-            self.line(s, call, self.out(i, s, False), f", {keep}" if keep else "")
-        elif name == "plus_at":
-            self.plus_at(i, s, words)
-        elif name in ("expand", "cast") and s.value.ndim:
-            s.text = self.out(i, s, False)
-            if not s.text:
-                s.text = f"v{self.count('v')}"
-                self.lines.append(f"{s.text} = empty({s.shape}, {s.dtype.str!r})")
-            self.names["copyto"] = np.copyto
-            self.lines.append(f"copyto({s.text}, {words[0]}, 'unsafe')")
+            self.lines.append(f"{s.text} = {words[0]} {s.op.sign} {words[1]}")
+        elif s.op in FORMS:
+            FORMS[s.op](self, i, s, words)
+        elif self.is_elementwise(s):
+            self.elementwise(i, s, words)
         else:
             self.other(s, words)
+
+    def ask(self, i: int, s: Step, words: list[str]) -> None:
+        no = "not " * s.kw["answer"]
+        self.lines.append(f"if {no}{self.arg(s.kw['question'])}({words[0]}):")
+        self.lines.append(f"    raise {self.differs()}")
+
+    def getitem(self, i: int, s: Step, words: list[str]) -> None:
+        s.text = f"v{self.count('v')}"
+        self.lines.append(f"{s.text} = {self.at(s.inputs[0], words[0], s.kw['index'])}")
+
+    def copied(self, i: int, s: Step, words: list[str]) -> None:
+        """An input in another shape or dtype."""
+        if s.value.ndim == 0:
+            self.other(s, words)
+            return
+        s.text = self.out(i, s, False)
+        if not s.text:
+            s.text = f"v{self.count('v')}"
+            self.lines.append(f"{s.text} = empty({s.shape}, {s.dtype.str!r})")
+        self.names["copyto"] = np.copyto
+        self.lines.append(f"copyto({s.text}, {words[0]}, 'unsafe')")
+
+    def reduce(self, i: int, s: Step, words: list[str]) -> None:
+        if s.op is ops.sum and self.is_flat_sum(s):
+            self.with_ones(i, s, words[0])
+        elif s.op is not ops.sum and self.is_of_short_rows(s):
+            self.of_short_rows(i, s, words[0])
+        else:
+            axis, keep = s.kw.get("axis"), s.kw.get("keepdims", False)
+            call = f"{self.reducer(REDUCE[s.op])}({words[0]}, {axis}, None"
+            self.line(s, call, self.out(i, s, False), f", {keep}" if keep else "")
+
+    def is_elementwise(self, s: Step) -> bool:
+        """Whether one ufunc of arrays does it."""
+        f = s.op.ufunc
+        if f is None or f.signature or f.nout != 1 or f.nin != len(s.inputs) or s.kw:
+            return False
+        return any("O" not in types for types in f.types)  # not a Python function
+
+    def elementwise(self, i: int, s: Step, words: list[str]) -> None:
+        f = s.op.ufunc
+        if len(words) == 2:
+            if f is np.maximum and s.inputs[1] == 0 and is_number(s.inputs[1]):
+                words[1] = self.zeros(s)
+            words = [self.operand(x, w, s) for x, w in zip(s.inputs, words, strict=True)]
+        call = f"{self.fun(f)}({', '.join(words)}"
+        self.line(s, call, self.out(i, s, True), word="out=" * (f in BY_NAME))
 
     def operand(self, x: Any, text: str, s: Step) -> str:
         """An input of an elementwise function; a number as an array of one, which takes 0.2 us less
         than its conversion at every call."""
         dtypes = {i.dtype for i in s.uses}
-        if type(x) not in (int, float) or s.name == "pow" or len(dtypes) != 1:
+        if type(x) not in (int, float) or s.op is ops.pow or len(dtypes) != 1:
             return text
         dtype = dtypes.pop()
         if dtype.kind != "f" or text.startswith("z_"):
@@ -284,20 +303,15 @@ class Writer:
         return key
 
     def view(self, s: Step, x: str) -> None:
-        match s.name:
-            case "mT":
-                text = f"{x}.mT"
-            case "reshape":
-                text = f"{x}.reshape({s.kw['shape']})"
-            case "permute":
-                text = f"{x}.transpose({s.kw['axes']})"
-            case "flip":
-                self.names["flip"] = np.flip
-                text = f"flip({x}, {s.kw['axis']})"
-            case _:
-                text = f"{x}[{self.arg(s.kw['index'])}]"
+        if s.op in VIEWS:
+            text = f"{x}.{VIEWS[s.op].format(**s.kw)}"
+        elif s.op is ops.getitem:
+            text = f"{x}[{self.arg(s.kw['index'])}]"
+        else:
+            more = "".join(f", {k}={self.arg(v)}" for k, v in s.kw.items())
+            text = f"{self.called(s.op.name, s.op.forward)}({x}{more})"
         # one element is a number; what is no buffer itself may be copied by reshape
-        is_view = s.value.ndim > 0 and (s.name != "reshape" or x.startswith("b"))
+        is_view = s.value.ndim > 0 and (s.op is not ops.reshape or x.startswith("b"))
         if is_view and x in self.views.values():
             s.text = self.in_head(text)
         else:
@@ -305,6 +319,7 @@ class Writer:
             self.lines.append(f"{s.text} = {text}")
 
     def product(self, i: int, s: Step, words: list[str]) -> None:
+        """A matrix product."""
         a, b = s.inputs
         # np.dot takes 10.6 us for (16, 784) @ (784, 64) where np.matmul takes 11.8, and for the
         # product of a transposed (16, 784) with (16, 64) 11.9 where np.matmul takes 9.1
@@ -354,13 +369,13 @@ class Writer:
         0.9 us where maximum.reduce takes 1.4, for (128, 10) 1.2 where it takes 7."""
         source = s.inputs[0]
         turned = Step(
-            "turned", np.broadcast_to(source.value.dtype.type(0), source.shape[::-1]), (), {}
+            given, np.broadcast_to(source.value.dtype.type(0), source.shape[::-1]), (), {}
         )
         turned.last = i
         text = self.buffer(turned)
         self.lines.append(f"{self.in_head(f'{text}.T')}[...] = {x}")
         out = self.out(i, s, False)
-        call = f"{self.reducer(REDUCE[s.name])}({text}, 0, None"
+        call = f"{self.reducer(REDUCE[s.op])}({text}, 0, None"
         self.line(s, call, out and self.shown(s, (s.value.size,)))
         if out:
             s.text = out
@@ -368,13 +383,13 @@ class Writer:
             s.text = f"{s.text}[:, None]"
         self.release(i, turned)
 
-    def check(self, s: Step, t: str) -> None:
+    def check(self, i: int, s: Step, words: list[str]) -> None:
         """A class that is not there, also a negative one, has the function itself run. As numbers
         without a sign 0.37 us; two comparisons take 0.46."""
         kind = f"{s.dtype.str[0]}u{s.dtype.itemsize}"
         name = f"v{self.count('v')}"
         self.lines += [
-            f"{name} = {t}.view({kind!r})",
+            f"{name} = {words[0]}.view({kind!r})",
             f"if {name}.size and {name}[{name}.argmax()] >= {s.kw['classes']}:",
             f"    raise {self.differs()}",
         ]
@@ -398,7 +413,7 @@ class Writer:
             k, start = f"k{self.count('k')}", f"starts_{n}_{classes}"
             self.names[start] = np.arange(n) * classes
             self.head.append(f"{k} = empty({n}, 'i8')")
-            self.lines.append(f"{self.fun('add')}({start}, {t.text}, {k})")
+            self.lines.append(f"{self.fun(np.add)}({start}, {t.text}, {k})")
             self.places[id(t), n] = k
         return f"{self.shown(x, (n * classes,))}[{self.places[id(t), n]}]"
 
@@ -407,7 +422,7 @@ class Writer:
         mine = x.root is x and x.block is not None and x.last == i
         if mine and not s.root.fresh:
             s.text, s.block, x.block = x.text, x.block, None
-        elif x.name not in ("given", "constant", "full") and x.root is x and x.last == i:
+        elif x.op not in LASTING and x.root is x and x.last == i:
             s.text = x.text  # fresh memory, or its own
         else:
             s.text = self.out(i, s, False) or f"v{self.count('v')}"
@@ -419,15 +434,18 @@ class Writer:
         self.lines.append(f"{self.at(s, s.text, s.kw['index'])} += {words[1]}")
 
     def other(self, s: Step, words: list[str]) -> None:
-        """An operation without a form of its own here: the row's function, or NumPy's."""
-        row = table.get(s.name)
-        function = row.forward if row is not None else namespace()[s.name]
-        name = f"f_{s.name}"
-        self.names[name] = function
+        """An operation without a form of its own here: its forward function is called. What that
+        gives may show memory of an input, unless it is known to have its own."""
+        op = s.op
+        name = self.called(f"f_{op.name}", op.forward)
         words += [f"{k}={self.arg(v)}" for k, v in s.kw.items()]
         s.text = f"v{self.count('v')}"
-        shared = row is not None and row.view and s.name != "getitem"
-        self.lines.append(f"{s.text} = {name}({', '.join(words)}){'.copy()' * shared}")
+        text = f"{name}({', '.join(words)})"
+        if table.get(op.name) is op:
+            text += ".copy()" * (op.view and op is not ops.getitem)
+        elif not is_fresh(op):
+            text = f"{self.called('own', own if op in NUMPY.values() else np.array)}({text})"
+        self.lines.append(f"{s.text} = {text}")
 
     def finish(self) -> None:
         """What is handed out shares no memory with what was given, nor with buffers."""
@@ -436,7 +454,7 @@ class Writer:
         for r in self.results:
             text = self.arg(r)
             twice = self.keep and id(r.root) in seen
-            if twice or r.root.name in ("given", "constant", "full"):
+            if twice or r.root.op in LASTING:
                 text = f"np.array({text})"
             seen.add(id(r.root))
             texts.append(text)
@@ -447,7 +465,7 @@ class Writer:
             n = range(len(self.updated))
             more: list[str] = []
             if self.descent is None:
-                lines = [f"{self.fun('subtract')}(p{k}, g{k}, p{k})" for k in n]
+                lines = [f"{self.fun(np.subtract)}(p{k}, g{k}, p{k})" for k in n]
             else:
                 self.names |= self.descent.names
                 self.lines[:0] = self.descent.numbers
@@ -477,7 +495,7 @@ class Writer:
         lines = []
         for k, (target, value) in enumerate(self.changed):
             text = self.arg(value)
-            if isinstance(value, Step) and value.root.name == "given":
+            if isinstance(value, Step) and value.root.op is given:
                 self.lines.append(f"w{k} = np.array({text})")
                 text = f"w{k}"
             lines.append(f"copyto({target.text}, {text})")
@@ -507,6 +525,27 @@ class Writer:
         exec(compile(text, file, "exec"), space)  # noqa: S102  text that this module has written
         make, names = space["make"], self.names
         return text, lambda: make(**names)
+
+
+# steps of operations that have a form here, and those whose memory is not the code's own
+FORMS: dict[Op, Callable[[Writer, int, Step, list[str]], None]] = {
+    check: Writer.check, ask: Writer.ask, plus_at: Writer.plus_at, ops.getitem: Writer.getitem,
+    ops.matmul: Writer.product, ops.expand: Writer.copied, ops.cast: Writer.copied,
+    **dict.fromkeys(REDUCE, Writer.reduce),
+}  # fmt: skip
+LASTING = (given, constant, full)
+
+
+def is_fresh(op: Op) -> bool:
+    """Whether a function of NumPy is known to give memory of its own."""
+    f = op.forward
+    ufunc = isinstance(getattr(f, "__self__", f), np.ufunc)  # or one of its methods
+    return ufunc or f in PLAIN or f in (np.cumprod, np.take_along_axis)
+
+
+def own(x: Any) -> Any:
+    """A result of a NumPy function, or each of several, in memory of its own."""
+    return tuple(map(np.array, x)) if isinstance(x, tuple) else np.array(x)
 
 
 def quiet() -> Context:

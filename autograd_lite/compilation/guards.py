@@ -140,41 +140,12 @@ class Captured:
             raise Untraceable(
                 f"it uses {x.__name__} of {x.__module__}, which differs between calls"
             )
-        if isinstance(x, Tensor):
-            self.tensors[id(x)] = x
-        elif isinstance(x, PLAIN):
-            pass
-        elif isinstance(x, np.ndarray):
-            if x.nbytes > ARRAY_LIMIT or x.dtype == object:
-                raise Untraceable(
-                    f"it captures an array of shape {x.shape}, which may change between calls; "
-                    "pass it as an argument, or make it a Tensor"
-                )
-            self.arrays.append((x, bits(x)))
-        elif isinstance(x, FunctionType):
-            self.function(x)
-        elif isinstance(x, MethodType):
-            self.todo += [x.__self__, x.__func__]
-        elif isinstance(x, functools.partial):
-            self.todo += [x.func, x.args, x.keywords]
-        elif type(x).__module__ == __package__:  # a compiled function runs as it is meanwhile
+        for kinds, visit in VISITS:
+            if isinstance(x, kinds):
+                visit(self, x)
+                return
+        if type(x).__module__ == __package__:  # a compiled function runs as it is meanwhile
             self.todo.append(x.function)
-        elif isinstance(x, classmethod | staticmethod):
-            self.todo.append(x.__func__)
-        elif isinstance(x, property):
-            self.todo += [x.fget, x.fset]
-        elif isinstance(x, ModuleType):
-            if x.__name__.partition(".")[0] in CHANGING:
-                raise Untraceable(f"it uses the module {x.__name__}, which differs between calls")
-        elif isinstance(x, type):
-            self.a_class(x, MAKES)
-        elif isinstance(x, tuple | frozenset):
-            self.todo += x
-        elif isinstance(x, list | set):
-            self.watch(x)
-        elif isinstance(x, dict):
-            self.watch(x.keys())
-            self.watch(x.values())
         elif type(x).__module__.startswith("numpy.random"):
             self.generators.append(x)
         elif has_dictionary_alone(type(x)):
@@ -184,6 +155,32 @@ class Captured:
                 f"it captures a {type(x).__name__}, whose changes cannot be watched; pass what is "
                 "needed of it as an argument"
             )
+
+    def tensor(self, x: Tensor) -> None:
+        self.tensors[id(x)] = x
+
+    def plain(self, x: Any) -> None:
+        """What never changes."""
+
+    def array(self, x: Any) -> None:
+        if x.nbytes > ARRAY_LIMIT or x.dtype == object:
+            raise Untraceable(
+                f"it captures an array of shape {x.shape}, which may change between calls; "
+                "pass it as an argument, or make it a Tensor"
+            )
+        self.arrays.append((x, bits(x)))
+
+    def module(self, x: ModuleType) -> None:
+        if x.__name__.partition(".")[0] in CHANGING:
+            raise Untraceable(f"it uses the module {x.__name__}, which differs between calls")
+
+    def parts(self, x: Any) -> None:
+        """What another object is made of, for good."""
+        self.todo += PARTS[next(kind for kind in PARTS if isinstance(x, kind))](x)
+
+    def dictionary(self, x: dict[Any, Any]) -> None:
+        self.watch(x.keys())
+        self.watch(x.values())
 
     def watch(self, items: Iterable[Any]) -> None:
         self.views.append(items)
@@ -272,6 +269,28 @@ class Captured:
         if known:
             self.globals.append((itemgetter(known[0], *known), values))  # always a tuple
             self.todo += [values[name] for name in known]
+
+
+PARTS: dict[Any, Callable[[Any], Iterable[Any]]] = {
+    MethodType: lambda x: (x.__self__, x.__func__),
+    functools.partial: lambda x: (x.func, x.args, x.keywords),
+    classmethod: lambda x: (x.__func__,),
+    staticmethod: lambda x: (x.__func__,),
+    property: lambda x: (x.fget, x.fset),
+    tuple: iter,
+    frozenset: iter,
+}
+VISITS: list[tuple[Any, Callable[[Captured, Any], None]]] = [  # the first that fits
+    (Tensor, Captured.tensor),
+    (PLAIN, Captured.plain),
+    (np.ndarray, Captured.array),
+    (FunctionType, Captured.function),
+    (tuple(PARTS), Captured.parts),
+    (ModuleType, Captured.module),
+    (type, lambda captured, x: captured.a_class(x, MAKES)),
+    ((list, set), Captured.watch),
+    (dict, Captured.dictionary),
+]
 
 
 def is_of_user(cls: type) -> bool:

@@ -29,18 +29,17 @@ from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
 from ..origin import counting
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import Symbol, leaf, ruled, total
-from ..program.rewrite import run
+from ..program.expr import Symbol, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, ones
 from .guards import Captured, Untraceable
+from .lower import branches
 
 __all__ = ["Reader", "Recorder", "Source"]
 
 # functions that read arrays and let nothing of their values out, but what the row itself checks
 TRUSTED = {
     "autograd_lite.engine.tensor": {
-        "record", "record1", "record2", "result", "shared_version", "is_view", "changed", "wrap",
-        "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
+        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
         "detach", "requires_grad_",
     },
     "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
@@ -176,10 +175,6 @@ class Watched(metaclass=Form):
     requires_grad_ = noted("requires_grad_", "it changes requires_grad")
     __hash__ = Tensor.__hash__
 
-    def __new__(cls, *args: Any, **kw: Any) -> Any:
-        plain: Any = plain_class(cls)
-        return plain.__new__(plain)
-
     @property
     def __class__(self) -> Any:
         """The class for who asks, which `isinstance` and `type` need not."""
@@ -257,9 +252,6 @@ class Watched(metaclass=Form):
                 here.recorder.made(Op(function.__name__, function), t, parents, values, kw)
                 return t
         return Tensor.__plain__(function, args, kw)
-
-    def __reduce__(self) -> Any:
-        return plain_class(type(self)), plainly(self).__reduce__()[1]
 
 
 for name, ufunc in ELEMENTWISE_QUESTIONS.items():
@@ -620,9 +612,9 @@ class Reader:
         given, kw = self.inputs(t, parents, args, kw)
         if op.quiet:
             self.quiet.add(op.quiet)
-        if op.name == "nll":
-            self.checks.append((given[1], given[0].value.shape[1]))
-        expr = run(op, tuple(given), kw)
+        if op is ops.nll:
+            self.checks.append((given[1], given[0].shape[1]))
+        expr = Symbol(op, t.array, tuple(given), kw)
         target = self.symbols[id(t)] = leaf(t.array)
         self.statements.append(Statement(target, expr, "forward", []))
 
@@ -665,34 +657,48 @@ class Reader:
         }
         tape = Tape(
             inputs=lambda t: t.parents if self.inside(t) else [],
-            nodes=[*reversed(leaves), *nodes],
+            nodes=[*leaves, *nodes],
         )
         given: dict[Any, Any] = {}
 
         def send(edge: Edge, g: Symbol) -> Symbol:
             symbols, kw = given[edge.node]
-            raw = ruled(edge.rule, g, self.symbols[id(edge.node)], symbols, kw)
+            raw = self.ruled(edge, (g, self.symbols[id(edge.node)], *symbols), kw)
             expr = unbroadcast(raw, symbols[edge.i].value)
             target = leaf(expr.value)
             self.state(target, expr)
             return target
 
+        found: dict[Any, Symbol] = {}
         for t, g in reverse(tape, first, send, lambda t, parts: self.total(parts)):
             if t in leaves:
-                self.leaves.append(t)
-                self.gradients.append(g)
+                found[t] = g
             else:
                 self.check_rules(t, tape.edges[t])
                 given[t] = self.inputs(t, *self.recorder.made_by[id(t)][2:])
+        self.leaves = [t for t in leaves if t in found]
+        self.gradients = [found[t] for t in self.leaves]
+
+    def ruled(self, edge: Edge, inputs: Any, kw: dict[str, Any]) -> Any:
+        """What a rule makes of Symbols; where it has no form in NumPy, or branches, it is called."""
+        if not branches(edge.rule):
+            try:
+                return ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
+            except (AttributeError, TypeError, ValueError):
+                pass
+        with np.errstate(all="ignore"):
+            value = edge.rule(*values(inputs), **values(kw))
+        return Symbol(Op(f"{edge.node.op.name}_{edge.i}", edge.rule), value, inputs, kw)
 
     def check_rules(self, t: Tensor, edges: list[Edge]) -> None:
         """Raise for an input that needs a gradient and gets none."""
-        for i, p in enumerate(t.parents):
-            if p is not None and p.requires_grad and all(i != edge.i for edge in edges):
-                raise RuntimeError(
-                    f"compile: {t.op.name} has no derivative for its input {i}, of shape "
-                    f"{p.shape}; give its row a rule, or detach() that input"
-                )
+        wanted = {i for i, p in enumerate(t.parents) if p is not None and p.requires_grad}
+        if len(wanted) != len(edges):
+            i = min(wanted - {edge.i for edge in edges})
+            raise RuntimeError(
+                f"compile: {t.op.name} has no derivative for its input {i}, of shape "
+                f"{t.parents[i].shape}; give its row a rule, or detach() that input"
+            )
 
     def state(self, target: Symbol, expr: Any) -> None:
         self.statements.append(Statement(target, expr, "gradient", []))

@@ -6,7 +6,9 @@ import linecache
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from itertools import count
 from typing import Any
+from weakref import finalize
 from zlib import crc32
 
 import numpy as np
@@ -17,11 +19,13 @@ from ..program.passes import spell_out
 from ..program.trace import Argument, Program, trace
 from .check import Check, check
 from .names import name_program
-from .source import Source, execute, key_of, shorten, signature
+from .source import Source, execute, shorten, signature
 from .text import as_latex, as_markdown, as_text
 from .textbook import simplify
 
 __all__ = ["Check", "Derivation", "Line", "derive"]
+
+NUMBERS = count()  # of the functions, whose text tracebacks find by it
 
 
 def derive(loss: Tensor, model: Any = None) -> Derivation:
@@ -136,7 +140,7 @@ class Derivation:
         p = self.program
         given = {a.symbol.name: a.value for a in p.of_kind("input", "constant")}
         if p.of_kind("parameter"):
-            given["parameters"] = {key_of(a, p): a.value for a in p.of_kind("parameter")}
+            given["parameters"] = {a.key: a.value for a in p.of_kind("parameter")}
         return given | {a.symbol.name: on_arrays(a.value) for a in p.of_kind("hook")}
 
     def _check_unchanged(self) -> None:
@@ -144,7 +148,7 @@ class Derivation:
         for a, then in zip(self.program.arguments, self._prints, strict=True):
             if fingerprint(a) != then:
                 raise RuntimeError(
-                    f"derive: {a.kind} {key_of(a, self.program)} of shape {a.symbol.shape} was "
+                    f"derive: {a.kind} {a.key} of shape {a.symbol.shape} was "
                     "changed since the loss was derived: the recorded run cannot be repeated; "
                     "derive a loss computed from the new values, or copy the arguments earlier"
                 )
@@ -154,11 +158,12 @@ class Derivation:
 
         TypeError if it is called with something else than arrays.
         """
-        text = self.source()
-        file = f"<backprop {crc32(text.encode()):08x}>"
+        text, file = self.source(), f"<backprop {next(NUMBERS)}>"
         linecache.cache[file] = len(text), None, text.splitlines(True), file
         names: dict[str, Any] = {"__name__": "backprop"}
-        return on_arrays_only(execute(compile(text, file, "exec"), names)["backprop"], self.program)
+        function = execute(compile(text, file, "exec"), names).pop("backprop")
+        finalize(function, linecache.cache.pop, file, None).atexit = False
+        return on_arrays_only(function, self.program)
 
     def source_map(self) -> dict[int, Line]:
         """For every line of `source()` that an operation gave, from 1, where it comes from."""
@@ -199,7 +204,7 @@ def fingerprint(a: Argument) -> int:
 def on_arrays_only(function: Callable[..., Any], program: Program) -> Callable[..., Any]:
     """`backprop` with a TypeError that names the argument which is no array."""
     shapes = {a.symbol.name: a.symbol.shape for a in program.of_kind("input", "constant")}
-    sizes = {key_of(a, program): a.symbol.shape for a in program.of_kind("parameter")}
+    sizes = {a.key: a.symbol.shape for a in program.of_kind("parameter")}
     names = signature(program)
 
     def need(name: str, x: Any, shape: tuple[int, ...]) -> None:

@@ -109,6 +109,9 @@ def name_program(program: Program) -> Taken:
         taken.give(s.target, identifier(s.label))
     taken.number([*letters_of_arguments(program), *letters_of_values(program)])
     name_gradients(program, taken)
+    times = Counter(a.label for a in program.arguments)
+    for a in program.arguments:
+        a.key = a.label if a.label and times[a.label] == 1 else a.symbol.name
     return taken
 
 

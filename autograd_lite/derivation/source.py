@@ -31,13 +31,13 @@ from ..program.notation import (
     UNARY,
     Writer,
     Written,
-    is_identity,
     is_infix,
     is_prefix,
+    is_range,
 )
 from ..program.passes import BLOCKS, cost
 from ..program.rewrite import Rewriter
-from ..program.trace import Argument, Program, Statement, is_range
+from ..program.trace import Argument, Program, Statement
 from .names import Taken, local_letter
 
 WIDTH = 88
@@ -50,6 +50,7 @@ class NumPy(Writer):
     """Expressions as NumPy text."""
 
     prefix = "np."
+    ordered = ("+", "&", "|")
 
     def joined(self, a: str, sign: str, b: str) -> str:
         if sign == "**" and PLAIN_OPERAND.fullmatch(a) and PLAIN_OPERAND.fullmatch(b):
@@ -87,18 +88,10 @@ class NumPy(Writer):
             return f"{self.prefix}{x.dtype.name}({self.number(x.item())})", ATOM
         return super().constant(x)
 
-    def array_text(self, a: Any) -> str:
-        dtype = "" if a.dtype == np.float64 else f", dtype={self.dtype_text(a.dtype)}"
-        if is_range(a):
-            text = f"{self.function('arange')}({a.size})"
-            return text if a.ndim == 1 else f"{text}.reshape({self.text(a.shape)})"
-        if is_identity(a):
-            return f"{self.function('eye')}({len(a)}{dtype})"
-        for word, n in (("zeros", 0), ("ones", 1)):
-            if (a == n).all():
-                return f"{self.function(word)}({self.text(a.shape)}{dtype})"
-        dtype = dtype if a.dtype.kind not in "ib" or not a.size else ""
-        return f"{self.function('array')}({a.tolist()}{dtype})"
+    plain_kinds = "ib"
+
+    def dtype_word(self, a: Any) -> str:
+        return "" if a.dtype == np.float64 else f", dtype={self.dtype_text(a.dtype)}"
 
     def terms(self, s: Symbol) -> list[str]:
         """The terms of a sum, each but the first with its sign."""
@@ -223,7 +216,7 @@ def call_lines(
         return [f"{start}{function}(", inside, f"{INDENT})"]
     lines = [f"{start}{function}("]
     for word in words:
-        if fits(f"{INDENT * 2}{word},"):
+        if fits(f"{INDENT * 2}{word},") or word[0] != "[":  # concatenate and stack take a list
             lines.append(f"{INDENT * 2}{word},")
         else:
             items = [f"{INDENT * 3}{write.text(i)}," for i in e.inputs]
@@ -335,7 +328,7 @@ class Source:
         if parameters:
             self.add([f"{INDENT}try:"])
             for a in parameters:
-                key = numpy.quoted(key_of(a, self.program))
+                key = numpy.quoted(a.key)
                 self.add([f"{INDENT * 2}{a.symbol.name} = parameters[{key}]"])
             self.add([f"{INDENT}except KeyError as name:"])
             message = 'f"backprop: parameters has no {name}"'
@@ -364,7 +357,7 @@ class Source:
         self.add([""])
         self.add([f"{INDENT}return {program.loss.name}, {{"])
         for a, s in gradients(program):
-            key = numpy.quoted(key_of(a, program))
+            key = numpy.quoted(a.key)
             self.add([f"{INDENT * 2}{key}: {s.target.name},"], s)
         self.add([f"{INDENT}}}"])
 
@@ -474,10 +467,3 @@ def execute(code: Any, names: dict[str, Any]) -> dict[str, Any]:
     """Run compiled lines of a program, which hold its formulas and no foreign text."""
     exec(code, names)  # noqa: S102
     return names
-
-
-def key_of(a: Any, program: Program) -> str:
-    """What an argument is called in the dictionaries: its label if no other has it, else its name,
-    which is no such label."""
-    same = [b for b in program.arguments if b.label == a.label]
-    return a.label if a.label and len(same) == 1 else a.symbol.name

@@ -15,7 +15,7 @@ from ..program.passes import BLOCKS
 from ..program.trace import Program, Statement
 from .latex import latex_code, latex_formula, latex_line, latex_name
 from .names import ERF_SLOPE, root
-from .source import NumPy, block, key_of, shape_text
+from .source import NumPy, block, shape_text
 
 COLUMNS = 72  # of a formula; longer ones go on below
 
@@ -111,9 +111,7 @@ def given(program: Program, called: Callable[[str], str]) -> list[tuple[str, str
         if a.made is not None and not is_view(a.made) and not a.label:
             kind = f"computed by {a.made.name} before the record"
         facts = f"{a.symbol.dtype} {kind}"
-        found.append(
-            (called(a.symbol.name), words(key_of(a, program)), shape_text(a.symbol.shape), facts)
-        )
+        found.append((called(a.symbol.name), words(a.key), shape_text(a.symbol.shape), facts))
     for a in program.of_kind("hook"):
         what = "hook, takes a gradient and returns one"
         found.append((called(a.symbol.name), a.symbol.name, "", what))

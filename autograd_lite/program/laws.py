@@ -7,6 +7,7 @@ gradients.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -196,19 +197,26 @@ def unequal_to_itself(r: Rewriter, e: Symbol) -> Any:
 # ---- element by element: what broadcasting does by itself ------------------------------------
 
 
-def carries(e: Symbol, i: int) -> bool:
-    """Whether the inputs but i give the result its shape and dtype."""
-    others = [x for k, x in enumerate(e.inputs) if k != i and isinstance(x, Symbol)]
-    arrays = [x for x in others if not is_op(x, full) and x.dtype.kind != "b"]
+def carry(inputs: Iterable[Any], e: Symbol) -> bool:
+    """Whether these inputs give the result its shape and dtype."""
+    some = [x for x in inputs if isinstance(x, Symbol)]
+    arrays = [x.dtype for x in some if not is_op(x, full) and x.dtype.kind != "b"]
     return (
         bool(arrays)
-        and np.broadcast_shapes(*(x.shape for x in others)) == e.shape
-        and np.result_type(*arrays) == e.dtype
+        and np.broadcast_shapes(*{x.shape for x in some}) == e.shape
+        and np.result_type(*set(arrays)) == e.dtype
     )
 
 
-def with_input(e: Symbol, i: int, x: Any) -> tuple[Any, ...]:
-    return *e.inputs[:i], x, *e.inputs[i + 1 :]
+def needless(e: Symbol, some: list[int]) -> set[int]:
+    """Which of some inputs the others can do without: all, or all but one."""
+    rest = [x for i, x in enumerate(e.inputs) if i not in set(some)]
+    if carry(rest, e):
+        return set(some)
+    for i in reversed(some if len(some) > 1 else ()):
+        if carry([*rest, e.inputs[i]], e):
+            return set(some) - {i}
+    return set()
 
 
 def is_led(x: Any) -> bool:
@@ -225,13 +233,16 @@ def broadcast_by_itself(r: Rewriter, e: Symbol) -> Any:
     a * v.reshape((1, 3)) = a * v
     a + k.astype('float64') = a + k
     """
-    for i, x in enumerate(e.inputs):
-        widened = is_op(x, ops.expand) or is_led(x)
-        if not widened and is_op(x, ops.cast) and x.dtype == np.float64:
-            widened = x.inputs[0].dtype.kind in "iu"
-        if widened and carries(e, i):
-            return r.rewrite(e.op, e.value, with_input(e, i, x.inputs[0]), e.kw)
-    return None
+    gone = needless(e, [i for i, x in enumerate(e.inputs) if is_widened(x)])
+    few = tuple([x.inputs[0] if i in gone else x for i, x in enumerate(e.inputs)])
+    return r.rewrite(e.op, e.value, few, e.kw) if gone else None
+
+
+def is_widened(x: Any) -> bool:
+    """Whether it is a broadcast, or integers as floats."""
+    if is_op(x, ops.cast) and x.dtype == np.float64:
+        return x.inputs[0].dtype.kind in "iu"
+    return is_op(x, ops.expand) or is_led(x)
 
 
 @LAWS.about(ops.mul, ops.div)
@@ -265,12 +276,15 @@ def with_a_number(r: Rewriter, e: Symbol) -> Any:
     """x - full(n) = x - n
     maximum(full(n), x) = maximum(n, x)
     """
-    for i, x in enumerate(e.inputs):
-        if is_op(x, full) and carries(e, i):
-            n, by = x.kw["n"], x.kw["by"]
-            number = n if by == 1 else r.make(ops.div, n / by, (n, by))
-            return r.rewrite(e.op, e.value, with_input(e, i, number), e.kw)
-    return None
+    gone = needless(e, [i for i, x in enumerate(e.inputs) if is_op(x, full)])
+    few = tuple([number(r, x) if i in gone else x for i, x in enumerate(e.inputs)])
+    return r.rewrite(e.op, e.value, few, e.kw) if gone else None
+
+
+def number(r: Rewriter, x: Symbol) -> Any:
+    """The number that is everywhere."""
+    n, by = x.kw["n"], x.kw["by"]
+    return n if by == 1 else r.make(ops.div, n / by, (n, by))
 
 
 @LAWS.about(ops.mul, ops.div)

@@ -13,19 +13,21 @@ from typing import Any
 from ..engine.axes import is_basic
 from ..engine.op import Op
 from ..engine.rules import ops
-from .expr import Symbol, full, is_leaf, is_op, is_view, leaf, leaves, parts
+from .expr import Symbol, full, is_leaf, is_op, is_view, leaf, leaves, parts, total
 from .laws import LAWS
 from .rewrite import Rewriter
 from .trace import Program, Statement
 
 __all__ = ["spell_out"]
 
+MOST = 64  # records that a statement takes over from what was dropped before it
+TERMS = 200  # of a sum in one statement
 BLOCKS = (ops.scatter_add, ops.put)  # more than one line of NumPy
 
 
 def is_sign(op: Op) -> bool:
     """Whether it is plus, minus, times and the like."""
-    return op.kind == "arithmetic" and (op.sign != "" or op is ops.neg)
+    return op is ops.neg or (op.kind == "arithmetic" and op.sign != "")
 
 
 def is_short(op: Op) -> bool:
@@ -51,6 +53,7 @@ def spell_out(program: Program) -> Program:
     for s in program.statements:
         s.expr = r.simple(s.expr)
     separate_blocks(program, r)
+    split_sums(program, r)
     return program
 
 
@@ -137,7 +140,7 @@ class Folder:
             same.whole += s.whole
             same.equal.append(s)
         if s.kind == "forward" or not is_leaf(s.expr):
-            self.absorbed[id(s.target)] = s.nodes
+            self.absorbed[id(s.target)] = s.nodes[:MOST]
 
 
 def merged(nodes: Iterable[Any], more: Iterable[Any]) -> list[Any]:
@@ -246,7 +249,7 @@ class Joiner:
     def join_forward(self, s: Statement) -> None:
         user = self.user[id(s.target)]
         self.settle(user)
-        if not fits(s.expr, user.expr, s.target):
+        if is_leaf(s.expr) or is_leaf(user.expr) or not fits(s.expr, user.expr, s.target):
             return
         passing = []
         for d in self.gradients.get(id(s.target), ()):
@@ -290,22 +293,21 @@ class Joiner:
 def fits(inner: Any, outer: Symbol, target: Symbol) -> bool:
     """Whether an expression is written inside of the one that uses it, as a textbook would."""
     a, b = inner.op, outer.op
-    total = cost(inner) + cost(outer)
-    if a is None or b is None:
-        return False
-    if a in BLOCKS or (b in BLOCKS and not is_view(a)):
+    small, both = cost(inner), cost(inner) + cost(outer)
+    if a in BLOCKS:
         return False
     if is_view(a):
-        return cost(inner) == 0 or (cost(inner) <= 2 and total <= 4)
+        return small <= 2 and (small == 0 or both <= 4)
     if a.kind == "product":
-        return b is ops.add and cost(inner) == 1 and any(x is target for x in parts(outer))
+        return b is ops.add and small == 1 and any(x is target for x in parts(outer))
+    plain = is_sign(a) or is_short(a)
     if is_sign(b):
-        if has_product(inner) and b is not ops.add:
-            return False  # an error or an activation of what a layer gives has a name of its own
-        return (is_sign(a) or is_short(a) or a.kind == "reduction") and total <= 5
+        # an error or an activation of what a layer gives has a name of its own
+        whole = b is ops.add or not has_product(inner)
+        return whole and (plain or a.kind == "reduction") and both <= 5
     if b.kind == "reduction":
-        return (is_sign(a) or is_short(a)) and cost(inner) <= 2
-    return is_short(b) and is_sign(a) and cost(inner) == 1
+        return plain and small <= 2
+    return is_short(b) and is_sign(a) and small == 1
 
 
 def has_product(e: Any) -> bool:
@@ -334,6 +336,22 @@ def separate_blocks(program: Program, r: Rewriter) -> None:
     for s in program.statements:
         if isinstance(s.expr, Symbol) and s.expr.op is not None:
             s.expr = r.rebuilt(s.expr, pulled)
+        out.append(s)
+    program.statements = out
+
+
+def split_sums(program: Program, r: Rewriter) -> None:
+    """Sums of many terms in several statements, in the same order: Python compiles no 5,000."""
+    out: list[Statement] = []
+    for s in program.statements:
+        terms = s.expr.inputs if is_op(s.expr, total) else ()
+        if len(terms) > TERMS:
+            first: tuple[Any, ...] = ()
+            while len(terms) > TERMS:
+                part = r.make(total, s.expr.value, first + terms[:TERMS])
+                first, terms = (leaf(part.value),), terms[TERMS:]
+                out.append(Statement(first[0], part, "local", s.nodes[:MOST]))
+            s.expr = r.make(total, s.expr.value, first + terms)
         out.append(s)
     program.statements = out
 

@@ -17,8 +17,13 @@ from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
-from .expr import Symbol, call, full, is_view, leaf, ruled, total
+from .expr import Symbol, call, full, is_view, leaf, parts, replaced, ruled, total
+from .notation import is_range
 from .rewrite import run
+
+# an expression that nests or holds more operations is several statements: passes go through it anew
+# at every use of a part, and call themselves for its parts
+DEEP, LONG = 40, 300
 
 __all__ = ["Argument", "Program", "Statement", "trace"]
 
@@ -37,6 +42,7 @@ class Argument:
     made: Op | None = None  # the operation that computed it, where that is not on the record
     use: Op | None = None  # the first operation that takes it
     place: int = 0  # as which input
+    key: str = ""  # in dictionaries: its label, or its name where others have that label
 
 
 @dataclass(eq=False)
@@ -301,7 +307,26 @@ class Tracer:
                 f"derive: {node.op.name} cannot be written in NumPy: {error}"
             ) from error
         self.symbols[node.serial] = target
+        expr = self.cut(expr, node)
         self.statements.append(Statement(target, expr, "forward", [node], node.name))
+
+    def cut(self, e: Any, node: Any) -> Any:
+        """The expression; what makes it deep or long, in statements of its own before it."""
+        if not isinstance(e, Symbol):
+            return e
+        new: dict[int, tuple[Symbol, int, int]] = {}  # what stands for it, how deep, how long
+        for s in inner_first(e):
+            made, found = s, [new[id(x)] for x in parts(s)]
+            if any(x is not y for x, (y, _, _) in zip(parts(s), found, strict=True)):
+                made = Symbol(s.op, s.value, *replaced((s.inputs, s.kw), lambda x: new[id(x)][0]))
+            deep = 1 + max((d for _, d, _ in found), default=0)
+            long = 1 + sum(n for _, _, n in found)
+            if s is not e and (deep > DEEP or long > LONG):
+                local = Statement(leaf(s.value), made, "local", [node])
+                self.statements.append(local)
+                made, deep, long = local.target, 0, 1
+            new[id(s)] = made, deep, long
+        return new[id(e)][0]
 
     def state(self, s: Statement) -> None:
         self.statements.append(s)
@@ -318,15 +343,15 @@ class Tracer:
         for t, g in reverse(self.tape, first, self.send, self.arrived):
             if t.op is None:
                 leaves.append((t, g))
-        for t, parts in leaves:
-            self.total(t, parts)
+        for t, found in leaves:
+            self.total(t, found)
 
-    def arrived(self, t: Any, parts: list[Symbol]) -> Any:
+    def arrived(self, t: Any, found: list[Symbol]) -> Any:
         """The whole gradient of what an operation made; that of a leaf is added up at the end."""
         if t.op is None:
-            return parts
+            return found
         check_rules(self.tape, t)
-        return self.total(t, parts)
+        return self.total(t, found)
 
     def send(self, edge: Edge, g: Symbol) -> Symbol:
         """The gradient that a rule gives, as a statement."""
@@ -337,7 +362,7 @@ class Tracer:
         y = self.symbols[node.serial]
         try:
             raw = ruled(edge.rule, g, y, given, kw)
-            expr = unbroadcast(raw, given[i].value)
+            expr = self.cut(unbroadcast(raw, given[i].value), node)
         except (AttributeError, TypeError, ValueError) as error:
             raise RuntimeError(
                 f"derive: the rule of {node.op.name} cannot be written in NumPy: {error}"
@@ -384,15 +409,24 @@ def check_rules(tape: Tape, node: Any) -> None:
             )
 
 
+def inner_first(e: Symbol) -> list[Symbol]:
+    """The names and expressions in an expression, each once and before what it is part of."""
+    order: dict[int, Symbol] = {}
+    stack = [(e, False)]
+    while stack:
+        s, ready = stack.pop()
+        if ready:
+            order[id(s)] = s
+        elif id(s) not in order:
+            stack.append((s, True))
+            stack += [(x, False) for x in parts(s) if id(x) not in order]
+    return list(order.values())
+
+
 def spot(a: Any) -> tuple[Any, ...]:
     """What tells one array from another: where it lies and how."""
     where = a.__array_interface__["data"][0]
     return where, a.shape, a.strides, a.dtype.str
-
-
-def is_range(a: Any) -> bool:
-    """Whether an index counts 0, 1, 2, ... along one of its axes, as a grid does."""
-    return a.dtype.kind == "i" and a.size > 1 and bool((a.ravel() == np.arange(a.size)).all())
 
 
 def of_log_p(node: Any) -> bool:

@@ -104,6 +104,14 @@ def growth(how: How) -> None:
     table("Chained operations on 8 float32, us per operation", rows)
 
 
+def derivations(how: How) -> None:
+    sizes = [1000, 4000] if how.quick else [1000, 4000, 20_000]
+    found = {n: measured("derive", n) for n in sizes}
+    rows = [["operations", *found[sizes[0]]]]
+    rows += [[f"{n:,}", *(f"{us:.0f}" for us in by.values())] for n, by in found.items()]
+    table("derive of a chain and of a random program, us per operation", rows)
+
+
 def memory(how: How) -> None:
     found = measured("memory")
     title = "Peak memory of a step (batch 1024, 784-1024-10) over hand-written NumPy; bytes per operation"
@@ -144,6 +152,7 @@ TABLES: dict[str, Callable[[How], None]] = {
     "steps": steps,
     "recipe": recipe,
     "growth": growth,
+    "derive": derivations,
     "memory": memory,
     "imports": imports,
     "parts": parts,

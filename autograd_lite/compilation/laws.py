@@ -1,0 +1,210 @@
+"""Forms that run fast, as laws: the law is the docstring, and a test runs it.
+
+The letters are those of `program.laws`; `full` has one number for n / by here. `one_per_row` is an
+array of zeros with one number at one place of every row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..engine.op import Op
+from ..engine.rules import ops
+from ..program.expr import Symbol, full, is_number, is_op, numpy_op, total
+from ..program.laws import is_one
+from ..program.rewrite import Laws, Rewriter
+
+__all__ = ["FAST", "is_range", "plus_at"]
+
+FAST = Laws()
+
+
+def added_at(x: Any, n: Any, index: Any) -> Any:
+    y = np.array(x)
+    y[index] += n
+    return y
+
+
+plus_at = Op("plus_at", added_at)
+square = numpy_op(np.square)
+
+
+def is_plain(x: Any, e: Symbol) -> bool:
+    """Whether it has the shape and the dtype of the result."""
+    return isinstance(x, Symbol) and x.shape == e.shape and x.dtype == e.dtype
+
+
+# ---- numbers --------------------------------------------------------------------------------
+
+
+@FAST.about(full)
+def one_number(r: Rewriter, e: Symbol) -> Any:
+    """full(n, by=2) = full(n / 2)"""
+    n, by = e.kw["n"], e.kw["by"]
+    number = np.asarray(n / by if by else n, e.dtype).item()
+    if by == 1 and repr(number) == repr(n):
+        return None
+    return r.make(full, e.value, (), e.kw | {"n": number, "by": 1})
+
+
+@FAST.about("arithmetic")
+def number_for_an_array(r: Rewriter, e: Symbol) -> Any:
+    """x + full(n) = x + n
+    full(n) / x = n / x
+    """
+    if len(e.inputs) != 2:
+        return None
+    for i, x in enumerate(e.inputs):
+        if is_op(x, full) and is_plain(e.inputs[1 - i], e):
+            inputs = (x.kw["n"], e.inputs[1]) if i == 0 else (e.inputs[0], x.kw["n"])
+            return r.rewrite(e.op, e.value, inputs)
+    return None
+
+
+@FAST.about(ops.mul)
+def number_behind(r: Rewriter, e: Symbol) -> Any:
+    """n * x = x * n"""
+    a, b = e.inputs
+    return r.rewrite(ops.mul, e.value, (b, a)) if is_number(a) and isinstance(b, Symbol) else None
+
+
+@FAST.about(ops.mul, ops.div)
+def times_one(r: Rewriter, e: Symbol) -> Any:
+    """x * 1 = x
+    x / 1 = x
+    """
+    return e.inputs[0] if is_one(e.inputs[1]) and is_plain(e.inputs[0], e) else None
+
+
+@FAST.about(ops.neg)
+def minus_times(r: Rewriter, e: Symbol) -> Any:
+    """-(x * n) = x * -n"""
+    x = e.inputs[0]
+    if not is_op(x, ops.mul) or not is_number(x.inputs[1]):
+        return None
+    return r.make(ops.mul, e.value, (x.inputs[0], -x.inputs[1]))
+
+
+@FAST.about(ops.div)
+def minus_by(r: Rewriter, e: Symbol) -> Any:
+    """-x / n = x / -n"""
+    x, n = e.inputs
+    return (
+        r.make(ops.div, e.value, (x.inputs[0], -n)) if is_op(x, ops.neg) and is_number(n) else None
+    )
+
+
+@FAST.about(ops.pow)
+def squared(r: Rewriter, e: Symbol) -> Any:
+    """x ** 2 = square(x)"""
+    x, p = e.inputs
+    same = isinstance(x, Symbol) and x.dtype == e.dtype
+    return r.make(square, e.value, (x,)) if same and is_number(p) and p == 2 else None
+
+
+# ---- sums and views --------------------------------------------------------------------------
+
+
+@FAST.about(total)
+def added(r: Rewriter, e: Symbol) -> Any:
+    """total(a, b, x) = a + b + x"""
+    whole = e.inputs[0]
+    for x in e.inputs[1:]:
+        whole = r.make(ops.add, e.value, (whole, x))
+    return whole
+
+
+@FAST.about(ops.mean)
+def sum_by_number(r: Rewriter, e: Symbol) -> Any:
+    """mean(x, axis=1, keepdims=False) = sum(x, axis=1) / 3"""
+    x = e.inputs[0]
+    whole = r.make(ops.sum, e.value * 1, (x,), e.kw)
+    return r.make(ops.div, e.value, (whole, x.size // max(e.size, 1)))
+
+
+@FAST.about(ops.reshape, ops.expand)
+def as_it_is(r: Rewriter, e: Symbol) -> Any:
+    """x.reshape((3, 3)) = x"""
+    x = e.inputs[0]
+    return x if isinstance(x, Symbol) and x.shape == e.shape else None
+
+
+@FAST.about(ops.put)
+def replaced_whole(r: Rewriter, e: Symbol) -> Any:
+    """put(x, a, index=...) = a"""
+    return e.inputs[1] if e.kw["index"] is ... and is_plain(e.inputs[1], e) else None
+
+
+# ---- log-probabilities -----------------------------------------------------------------------
+
+
+def is_shifted_log(x: Any) -> bool:
+    """Whether it is d - log(s) with d = u - max(u)."""
+    if not is_op(x, ops.sub) or not is_op(x.inputs[1], ops.log):
+        return False
+    d = x.inputs[0]
+    top: Any = d.inputs[1] if is_op(d, ops.sub) else None
+    return is_op(top, ops.max) and top.inputs[0] is d.inputs[0]
+
+
+@FAST.about(ops.exp)
+def exp_of_log_p(r: Rewriter, e: Symbol) -> Any:
+    """exp(a - max(a) - log(b)) = exp(a - max(a)) / b"""
+    x = e.inputs[0]
+    if not is_shifted_log(x):  # d <= 0, so that exp(d) is there, and does not overflow
+        return None
+    d, log = x.inputs
+    return r.make(ops.div, e.value, (r.rewrite(ops.exp, e.value, (d,)), log.inputs[0]))
+
+
+@FAST.about(ops.getitem)
+def element_of_log_p(r: Rewriter, e: Symbol) -> Any:
+    """(a - max(a, axis=1, keepdims=True) - log(b[:, :1]))[arange(3), k] = \
+        (a - max(a, axis=1, keepdims=True))[arange(3), k] - log(b[:, :1])[:, 0]
+    """
+    x, index = e.inputs[0], e.kw["index"]
+    pair = isinstance(index, tuple) and len(index) == 2 and is_rows(index[0])
+    if not pair or not is_shifted_log(x) or x.inputs[1].shape[1:] != (1,):
+        return None
+    d, log = x.inputs  # so that the difference itself is not needed
+    top = r.make(ops.getitem, e.value, (d,), e.kw)
+    bottom = r.make(ops.getitem, e.value, (log,), {"index": (slice(None), 0)})
+    return r.make(ops.sub, e.value, (top, bottom))
+
+
+def is_one_per_row(x: Any) -> bool:
+    """Whether it puts one number at one place of every row of a matrix of zeros."""
+    if not is_op(x, ops.scatter_add) or x.ndim != 2 or not is_op(x.inputs[0], full):
+        return False
+    index = x.kw["index"]
+    return isinstance(index, tuple) and len(index) == 2 and is_rows(index[0], x.shape[0])
+
+
+@FAST.about(ops.sum)
+def sum_of_one_per_row(r: Rewriter, e: Symbol) -> Any:
+    """sum(one_per_row(n, k), axis=1) = full(n, (3,))"""
+    x = e.inputs[0]
+    if not is_one_per_row(x) or e.kw.get("axis") != 1:
+        return None
+    return r.rewrite(full, e.value, (), x.inputs[0].kw | {"shape": e.shape})
+
+
+@FAST.about(ops.sub)
+def minus_at_one_place(r: Rewriter, e: Symbol) -> Any:
+    """one_per_row(n, k) - x = plus_at(-x, n, index=(arange(3), k))"""
+    x, other = e.inputs
+    if not is_one_per_row(x) or not is_plain(other, e):
+        return None
+    negative = r.rewrite(ops.neg, e.value, (other,))
+    return r.make(plus_at, e.value, (negative, x.inputs[0].kw["n"]), {"index": x.kw["index"]})
+
+
+def is_rows(x: Any, n: int | None = None) -> bool:
+    """Whether an index counts the rows."""
+    return isinstance(x, np.ndarray) and is_range(x, len(x) if n is None else n)
+
+
+def is_range(x: Any, n: int) -> bool:
+    return bool(x.shape == (n,) and x.dtype.kind == "i" and np.array_equal(x, np.arange(n)))

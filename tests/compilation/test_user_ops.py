@@ -1,0 +1,176 @@
+"""Operations of users compile: any ufunc, any composition, and what has no form in NumPy source."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd_lite import Tensor, compile, grad
+from autograd_lite.engine.op import Op
+from autograd_lite.engine.rules import ops
+from autograd_lite.program.expr import NUMPY
+from tests.compilation.test_compile import gradients, same
+
+# ufuncs of one and of two inputs, smooth on (0.2, 0.9)
+ONE = [
+    np.sin, np.cos, np.tan, np.exp, np.exp2, np.expm1, np.log, np.log1p, np.log2, np.log10, np.sqrt,
+    np.cbrt, np.square, np.reciprocal, np.arcsin, np.arctan, np.arcsinh, np.arctanh, np.tanh, np.sinh,
+    np.negative, np.positive, np.absolute, np.fabs, np.deg2rad, np.rad2deg, np.conjugate, np.spacing,
+]  # fmt: skip
+TWO = [
+    np.add, np.subtract, np.multiply, np.divide, np.power, np.maximum, np.minimum, np.fmax, np.fmin,
+    np.hypot, np.arctan2, np.logaddexp, np.logaddexp2, np.copysign, np.float_power, np.heaviside,
+]  # fmt: skip
+
+
+class Composed:
+    """A function of arrays, of Tensors or of Symbols, made of ufuncs by a seeded generator."""
+
+    def __init__(self, r: random.Random, inputs: int, steps: int) -> None:
+        self.lines = []
+        for n in range(inputs, inputs + steps):
+            f: Any = r.choice(ONE if r.random() < 0.6 else TWO)
+            self.lines.append((f, [r.randrange(n) for _ in range(f.nin)]))
+        self.squash = r.choice([np.tanh, np.sin, np.arctan])
+
+    def __call__(self, *inputs: Any) -> Any:
+        known = list(inputs)
+        for f, places in self.lines:
+            known.append(self.squash(f(*[known[i] for i in places])) * 0.3 + 0.5)
+        return known[-1] + sum(inputs) * 0.1  # so that it has the shape of all of them
+
+
+def random_op(seed: int) -> tuple[Op, int]:
+    """An operation whose rules are compositions too; they need not be its derivatives."""
+    r = random.Random(seed)
+    n = r.choice([1, 2, 3])
+    forward: Any = Composed(r, n, r.randint(1, 4))
+    if r.random() < 0.4:
+        forward = r.choice(ONE if n == 1 else TWO)
+        n = forward.nin
+    rules = [Composed(r, n + 2, r.randint(1, 5)) for _ in range(n)]
+
+    def rule_of(slope: Any) -> Any:
+        return lambda g, y, *inputs: g * slope(g * 0.2, y, *inputs)
+
+    return Op(f"random{seed}", forward, *map(rule_of, rules)), n
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_operations(seed: int) -> None:
+    op, n = random_op(seed)
+    rng = np.random.default_rng(seed)
+    dtype = [np.float64, np.float32][seed % 2]
+    leaves = [Tensor(rng.uniform(0.3, 0.8, s).astype(dtype), requires_grad=True)
+              for s in [(2, 3), (3,), (2, 1)][:n]]  # fmt: skip
+
+    def loss(x: Tensor) -> Tensor:
+        y = op(*leaves) * x
+        return (y * y).sum()
+
+    step = compile(loss)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for _ in range(2):
+            x = Tensor(rng.uniform(0.3, 0.8, (2, 3)).astype(dtype))
+            with np.errstate(all="ignore"):
+                expected = gradients(loss(x), *leaves)
+                same(gradients(step(x), *leaves), expected, 1e-10 if seed % 2 == 0 else 2e-4)
+            for t in leaves:
+                t.array += 0.01
+    assert "traced 1 times" in repr(step)
+
+
+def scaled(x: Any, by: float, axis: int) -> Any:
+    return x * by - np.add.reduce(x, axis=axis, keepdims=True)
+
+
+def cases() -> dict[str, Op]:
+    return {
+        "a ufunc": Op("cbrt", np.cbrt, lambda g, y, x: g / (3 * y * y)),
+        "metadata": Op(
+            "scaled",
+            lambda x: scaled(x, by=2.0, axis=0),
+            lambda g, y, x: scaled(g, by=2.0, axis=0),
+        ),
+        "a ufunc of two outputs": Op("fraction", lambda x: np.modf(x * 3)[0], lambda g, y, x: 3 * g),
+        "a view": Op("turned", lambda x: x[::-1], lambda g, y, x: g[::-1]),
+        "itself": Op("same", lambda x: x, lambda g, y, x: g),
+        "a function of Python": Op(
+            "python", lambda x: of_objects(x).astype(x.dtype), lambda g, y, x: 2 * g * x
+        ),
+        "a loop over values": Op(
+            "loop",
+            lambda x: np.array([[float(v) ** 2 for v in row] for row in x]),
+            lambda g, y, x: np.array([[2 * float(v) for v in row] for row in x]) * g,
+        ),
+        "a branch on values": Op(
+            "branch",
+            lambda x: x * 2 if x.sum() > 0 else x * 3,
+            lambda g, y, x: g * 2 if x.sum() > 0 else g * 3,
+        ),
+        "writes into memory of its own": Op(
+            "written", written, lambda g, y, x: np.multiply(g, 2, out=np.empty_like(g))
+        ),
+        "linear algebra": Op(
+            "inverse", np.linalg.inv, lambda g, y, x: -(y.mT @ g @ y.mT)
+        ),
+    }  # fmt: skip
+
+
+of_objects = np.frompyfunc(lambda v: v * v, 1, 1)
+
+
+def written(x: Any) -> Any:
+    y = np.empty_like(x)
+    y[...] = x
+    y *= 2
+    return y
+
+
+@pytest.mark.parametrize("name", cases())
+def test_operations_without_a_form_in_numpy_source_are_called(name: str) -> None:
+    op, rng = cases()[name], np.random.default_rng(0)
+    w = Tensor(rng.standard_normal((3, 3)), requires_grad=True)
+
+    def loss(x: Tensor) -> Tensor:
+        y = op(w * x)
+        return (y * (w + x)).sum() + (y * y).sum()
+
+    step = compile(loss)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for sign in (1, 1, -1, 1):
+            x = Tensor(sign * rng.uniform(0.5, 1, (3, 3)) + 3 * sign * np.eye(3))
+            same(gradients(step(x), w), gradients(loss(x), w), 1e-9)
+            w.array = np.abs(w.array)
+    assert step.traces == 1
+    assert not step.why
+
+
+def test_two_operations_of_one_name() -> None:
+    a = Op("mine", lambda x: np.array([2 * float(v) for v in x]), lambda g, y, x: 2 * g)
+    b = Op("mine", lambda x: np.array([3 * float(v) for v in x]), lambda g, y, x: 3 * g)
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda: (a(w) + b(w)).sum())
+    for _ in range(2):
+        assert step().item() == 15.0
+        assert grad(step(), [w])[0].tolist() == [5.0, 5.0]
+    assert step.traces == 1
+
+
+def test_no_operation_is_kept_by_a_trace() -> None:
+    before = len(NUMPY)
+    for _ in range(3):
+        op = Op("kept", lambda x: x * 2, lambda g, y, x: g * 2)
+        w = Tensor([1.0], requires_grad=True)
+        compile(lambda: op(w).sum())()  # noqa: B023
+    assert len(NUMPY) <= before + 1
+    from autograd_lite.compilation.lower import Careful, Fast
+
+    for shared in (Careful.of_rows, Careful.whole, Fast.of_rows):
+        assert all(vars(ops).get(o.name) is o for o in shared)

@@ -1,0 +1,177 @@
+"""A user's own Op, on any ufunc or any composition, has a formula and derivations in every form."""
+
+import operator
+
+import numpy as np
+import pytest
+
+from autograd_lite import Tensor, derive, formula
+from autograd_lite.engine.op import Op
+from autograd_lite.program.expr import formulas
+from autograd_lite.program.notation import namespace
+from tests.derivation.test_source import agrees, close
+
+NAMES = namespace()
+UNARY = [
+    np.arcsinh, np.cbrt, np.exp2, np.tanh, np.sin, np.arctan, np.square, np.deg2rad, np.rad2deg,
+    np.positive, np.negative, np.absolute, np.log1p, np.fabs, np.sign, np.floor, np.sinh,
+    operator.neg, lambda x: x**2, lambda x: 1 / (2 + x * x), lambda x: np.where(x > 0.5, x, -x),
+    lambda x: np.clip(x, 0.1, 1.5), lambda x: x - 0.5, lambda x: 2 * x, lambda x: x.astype(x.dtype),
+]  # fmt: skip
+BINARY = [
+    np.hypot, np.logaddexp, np.logaddexp2, np.maximum, np.fmin, np.copysign, np.arctan2,
+    operator.add, operator.sub, operator.mul, lambda a, b: a / (1 + b * b), lambda a, b: (a > b) * a,
+    lambda a, b: np.where((a > b) & (b > 0), a, b), np.heaviside,
+]  # fmt: skip
+
+
+def composition(rng, n, size):
+    """A random function of n arrays, of `size` operations; with one metadata keyword."""
+    steps = []
+    for k in range(size):
+        kind = [UNARY, BINARY][int(rng.integers(2))]
+        function = kind[rng.integers(len(kind))]
+        steps.append((function, [int(i) for i in rng.integers(0, n + k, 1 + (kind is BINARY))]))
+
+    def compute(*inputs, by):
+        values = list(inputs)
+        for function, places in steps:
+            values.append(function(*(values[i] for i in places)))
+        return values[-1] * by + sum(inputs)  # so that every input counts
+
+    return compute
+
+
+def own(seed):
+    """A random row, and arrays and metadata to call it on. Its rules are no derivatives."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 3))
+    forward = composition(rng, n, int(rng.integers(1, 5)))
+    slopes = [composition(rng, n + 1, int(rng.integers(1, 4))) for _ in range(n)]
+    rules = [lambda g, y, *xs, by, slope=slope: g * slope(y, *xs, by=by) for slope in slopes]
+    shapes = [(2, 3), [(3,), (2, 1), (2, 3)][rng.integers(3)]][:n]
+    arrays = [rng.uniform(0.2, 1.5, shape) for shape in shapes]
+    return Op(f"own{seed}", forward, *rules), arrays, {"by": float(rng.integers(1, 4))}
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_a_random_row_is_written_as_it_runs(seed):
+    op, arrays, kw = own(seed)
+    names = ["p", "q"][: len(arrays)]
+    y = op.forward(*arrays, **kw)
+    g = np.random.default_rng(seed).standard_normal(y.shape)
+    forward, back = formulas(op, y, arrays, kw, names)
+    values = dict(zip(names, arrays, strict=True)) | {"y": y, "g": g}
+    np.testing.assert_array_equal(eval(forward, NAMES, values), y)
+    inputs = [Tensor(a, True, name) for a, name in zip(arrays, names, strict=True)]
+    result = op(*inputs, **kw)
+    result.backward(g)
+    for text, t in zip(back, inputs, strict=True):
+        np.testing.assert_array_equal(eval(text, NAMES, values), t.grad.array)
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_a_random_row_is_derived(seed):
+    op, arrays, kw = own(seed)
+    inputs = [Tensor(a, True, name) for a, name in zip(arrays, "pq", strict=False)]
+    derivation = agrees((op(*inputs, **kw) ** 2).sum())
+    assert f"own{seed}" in str(derivation)
+    assert "aligned" in derivation.to_latex() and "$$" in derivation.to_markdown()
+    assert derivation.to_latex().isascii()
+
+
+CBRT = Op("cbrt_", np.cbrt, lambda g, y, x: g / (3 * y * y))
+ARCSINH = Op("arsinh", np.arcsinh, lambda g, y, x: g / np.sqrt(1 + x * x))
+SCALED = Op(
+    "scaled",
+    lambda x, by, power: np.cbrt(x * by) ** power,
+    lambda g, y, x, by, power: g * power * y / (3 * x),
+)
+POLAR = Op(
+    "polar",
+    lambda a, b: np.hypot(a, b) * np.exp2(a),
+    lambda g, y, a, b: g * (y * np.log(2) + np.exp2(a) * a / np.hypot(a, b)),
+    lambda g, y, a, b: g * np.exp2(a) * b / np.hypot(a, b),
+)
+
+
+@pytest.mark.parametrize(
+    ("op", "n", "kw", "text"),
+    [
+        (CBRT, 1, {}, "y = cbrt(x); dx = g / (3 * y * y)"),
+        (ARCSINH, 1, {}, "y = arcsinh(x); dx = g / sqrt(1 + x * x)"),
+        (SCALED, 1, {"by": 2.0, "power": 2}, "y = cbrt(x * 2.0) ** 2; dx = g * 2 * y / (3 * x)"),
+        (POLAR, 2, {}, "y = hypot(a, b) * exp2(a); da = "),
+    ],
+    ids=lambda x: getattr(x, "name", None),
+)
+def test_a_true_derivative_passes_every_reader(op, n, kw, text):
+    assert formula(op, *[np.ones(2)] * n, **kw).startswith(f"{op.name}: {text}")
+    inputs = [Tensor(np.linspace(0.5, 1.5, 3), True, name) for name in "pq"[:n]]
+    derivation = derive(op(*inputs, **kw).sum())
+    assert derivation.check()
+    assert op.name in str(derivation)
+    assert "\\operatorname" in derivation.to_latex()
+    gradients = derivation.function()(**derivation.arguments)[1]
+    derivation.program.seed.backward()
+    for t in inputs:
+        close(gradients[t.name], t.grad.array, t.name)
+
+
+def test_a_ufunc_is_printed_by_its_numpy_name():
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    assert "np.cbrt(x)" in derive(CBRT(x).sum()).source()
+    assert formula(CBRT) == "cbrt_: y = cbrt(x); dx = g / (3 * y * y)"
+
+
+def test_a_row_of_any_number_of_inputs():
+    op = Op(
+        "all_of",
+        lambda *xs: sum(np.cbrt(x) for x in xs),
+        each=lambda g, y, *xs, i: g / (3 * np.cbrt(xs[i]) ** 2),
+    )
+    text = "all_of: y = 0 + cbrt(a) + cbrt(b); da = g / (3 * cbrt(a) ** 2); db = g / (3 * cbrt(b) ** 2)"
+    assert formula(op) == text
+    inputs = [Tensor(np.linspace(0.5, 1.5, 3), True, name) for name in "pqr"]
+    assert agrees(op(*inputs).sum()).check()
+
+
+def test_what_cannot_run_on_symbols_is_named():
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    plain = Op("plain", lambda x: np.array([float(v) for v in x]), lambda g, y, x: g)
+    with pytest.raises(RuntimeError, match="plain cannot be written in NumPy"):
+        derive(plain(x).sum())
+    with pytest.raises(TypeError, match="plain is not made of operators, methods and NumPy"):
+        formula(plain)
+    endless = Op("endless", lambda x: x + 1, lambda g, y, x: g)
+    forward = endless.forward
+    endless.forward = lambda x: 2 * endless(x) if hasattr(x, "op") else forward(x)
+    with pytest.raises(RuntimeError, match="endless cannot be written in NumPy"):
+        derive(endless(x).sum())
+
+
+def test_a_long_composition_is_written_out():
+    def forward(x):
+        for _ in range(400):
+            x = np.tanh(x * 0.9)
+        return x
+
+    def rule(g, y, x):
+        values = [x]
+        for _ in range(400):
+            values.append(np.tanh(values[-1] * 0.9))
+        for v in values[:0:-1]:
+            g = g * (1 - v * v) * 0.9
+        return g
+
+    agrees(Op("deep", forward, rule)(Tensor(np.linspace(0.5, 1.5, 3), True, "x")).sum())
+
+
+def test_a_value_that_is_used_again_and_again_is_written_once():
+    def forward(x):
+        for _ in range(60):  # as a tree 2**60 operations
+            x = x - np.tanh(x) * x / 2
+        return x
+
+    op = Op("again", forward, lambda g, y, x: g * forward(x))
+    agrees(op(Tensor(np.linspace(0.5, 1.5, 3), True, "x")).sum())
