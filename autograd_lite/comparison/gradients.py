@@ -24,7 +24,7 @@ from .answers.conventions import defer, excused, in_shape, judged_value, put_off
 from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
 from .answers.report import Report, Witness
 from .mistakes.search import Search
-from .propagation import BackwardPass, slopes, sources
+from .propagation import Backprop, slopes, sources
 
 
 def compare(
@@ -99,7 +99,7 @@ def report_on(
         in_shape(hands, scale, transposed)
         n, late = defer(tape, hands, true)
         own = {t: hand.own for t, hand in hands.items() if hand.own is not None}
-        back = BackwardPass(tape, {t: g.astype(t.dtype) for t, g in own.items()}, {})
+        back = Backprop(tape, {t: g.astype(t.dtype) for t, g in own.items()}, {})
         rows: dict[Tensor, Row] = {}
         for t in dict.fromkeys([*order, *hands, *reversed(absent)]):
             if t in hands:

@@ -345,12 +345,12 @@ def differing(
     outputs: Sequence[Array], steps: Sequence[LayerRecord], value: float, loss: Tensor
 ) -> Row | None:
     """The row of the first result that is another on Tensors than on arrays."""
-    for step, a in zip(steps, outputs, strict=True):
-        apart = told_apart(a, step.value)
+    results = [(f"{s.name}.forward()", a, s.value) for s, a in zip(steps, outputs, strict=True)]
+    for title, a, b in (*results, ("loss", np.array(value), loss.array.reshape(()))):
+        apart = told_apart(a, b)
         if apart:
-            return fault(f"{step.name}.forward()", apart, step.value.shape)
-    apart = told_apart(np.array(value), loss.array.reshape(()))
-    return fault("loss", apart) if apart else None
+            return fault(title, apart, b.shape)
+    return None
 
 
 def forward(names: Sequence[str], layers: Sequence[Any], x: Array) -> tuple[list[Array], set[str]]:

@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -49,14 +49,15 @@ class Mistake:
         return frozenset(inspect.signature(self.wrong).parameters) & {"op", "rule"}
 
 
-class Constant(NamedTuple):
+@dataclass(frozen=True)
+class Constant:
     """A factor on a whole gradient: a function of the batch size `n`, the outputs `k`, or none."""
 
     slug: str
     factor: Callable[..., float]
     sentence: str
 
-    @property
+    @cached_property
     def of(self) -> tuple[str, ...]:
         """What it is a function of."""
         return tuple(inspect.signature(self.factor).parameters)
