@@ -140,7 +140,7 @@ class Careful(Shared):
             self.primitive.add(op)
         try:
             e = super().written_out(op, value, inputs, kw)
-        except (AttributeError, TypeError, ValueError, RecursionError):
+        except (AttributeError, TypeError, ValueError, RuntimeError):
             self.primitive.add(op)
             return self.rewrite(op, value, inputs, kw)
         if op in self.primitive and table.get(op.name) is op:

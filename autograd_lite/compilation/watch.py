@@ -39,8 +39,7 @@ __all__ = ["Reader", "Recorder", "Source"]
 # functions that read arrays and let nothing of their values out, but what the row itself checks
 TRUSTED = {
     "autograd_lite.engine.tensor": {
-        "record", "record1", "record2", "result", "shared_version", "is_view", "changed", "wrap",
-        "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
+        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
         "detach", "requires_grad_",
     },
     "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
@@ -176,10 +175,6 @@ class Watched(metaclass=Form):
     requires_grad_ = noted("requires_grad_", "it changes requires_grad")
     __hash__ = Tensor.__hash__
 
-    def __new__(cls, *args: Any, **kw: Any) -> Any:
-        plain: Any = plain_class(cls)
-        return plain.__new__(plain)
-
     @property
     def __class__(self) -> Any:
         """The class for who asks, which `isinstance` and `type` need not."""
@@ -257,9 +252,6 @@ class Watched(metaclass=Form):
                 here.recorder.made(Op(function.__name__, function), t, parents, values, kw)
                 return t
         return Tensor.__plain__(function, args, kw)
-
-    def __reduce__(self) -> Any:
-        return plain_class(type(self)), plainly(self).__reduce__()[1]
 
 
 for name, ufunc in ELEMENTWISE_QUESTIONS.items():

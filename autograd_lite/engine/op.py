@@ -52,8 +52,9 @@ class Op:
     operator that writes it; `activation`, whether it is a nonlinearity of layers; `mask`, whether
     its slope is one of two numbers; `view`, whether the output may share memory with the first
     input; `named`, whether a formula shows its name and not what its forward function does; `quiet`,
-    which of NumPy's warnings it reaches an exact limit through ("over", "divide"); `example`, which
-    gives inputs and metadata on which its formula is shown.
+    which of NumPy's warnings it reaches an exact limit through ("over", "divide"); `explain`, which
+    says why a call with these arrays, metadata and error of NumPy's failed; `example`, which gives
+    inputs and metadata on which its formula is shown.
 
     >>> square = Op("square", lambda x: x * x, lambda g, y, x: g * 2 * x)
     >>> float(square(3.0))
@@ -61,7 +62,7 @@ class Op:
     """
 
     __slots__ = (
-        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "doc", "example",
+        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "explain", "doc", "example",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +79,7 @@ class Op:
         named: bool = False,
         quiet: str = "",
         doc: str = "",
+        explain: Callable[..., str | None] | None = None,
         example: Callable[[], tuple[Any, dict[str, Any]]] | None = None,
     ) -> None:
         self.name = name
@@ -93,6 +95,7 @@ class Op:
         self.named = named
         self.quiet = quiet
         self.doc = doc
+        self.explain = explain
         self.example = example
 
     @property

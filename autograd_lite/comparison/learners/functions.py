@@ -26,11 +26,11 @@ from .execution import (
     fault,
     generators,
     hides,
-    noted,
     raised,
     reported,
     same_numbers,
     told_apart,
+    with_note,
 )
 
 # What an input may be, the most typical first.
@@ -102,7 +102,7 @@ def check_backward(
         first = probed.first_wrong
         if first is not None and first.name in other:
             sizes = ", ".join(f"{name} {a.shape}" for name, a in other.items())
-            return noted(probed, first.name, f"hidden by the inputs given; seen with {sizes}")
+            return with_note(probed, first.name, f"hidden by the inputs given; seen with {sizes}")
     return report
 
 

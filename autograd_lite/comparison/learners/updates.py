@@ -149,10 +149,10 @@ class Updates:
         A step of -1 or 0 gradients is a mistake of the update, and so is a rate of one layer that
         the others have not; any other factor is a mistake of the gradient first.
         """
-        everywhere = one_number([move.factor for move in self.moves])
+        everywhere = all_alike([move.factor for move in self.moves])
         for move in self.moves:
             layer = [other.factor for other in self.moves if other.layer == move.layer]
-            own_rate = len(layer) > 1 and one_number(layer) and not everywhere
+            own_rate = len(layer) > 1 and all_alike(layer) and not everywhere
             sure = move.factor is not None and (own_rate or move.factor <= 0)
             # what rounding does to W - lr dW is no mistake of dW
             handed = move.basis if move.factor == 1 or sure else move.stepped
@@ -193,7 +193,7 @@ class Updates:
         return replace(row, diagnoses=(*sure, *row.diagnoses, *unsure))
 
 
-def one_number(factors: Sequence[float | None]) -> bool:
+def all_alike(factors: Sequence[float | None]) -> bool:
     """Whether these are one number, up to rounding."""
     numbers = [f for f in factors if f is not None]
     return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6

@@ -21,6 +21,16 @@ def _product(a: Any, b: Any, like: Any) -> Any:
     return a @ b
 
 
+def _why_no_product(args: Any, kw: Any, error: Exception) -> str:
+    a, b = (np.shape(x) for x in args)
+    if not a or not b:
+        return f"inputs {a} and {b}: a 0-d tensor is a number; use * to scale"
+    inner = b[0] if len(b) == 1 else b[-2]
+    if a[-1] != inner:
+        return f"inputs {a} and {b} do not agree on the inner size ({a[-1]} and {inner})"
+    return f"the batch axes of {a} and {b} do not broadcast"
+
+
 _matmul = row(
     "matmul",
     np.matmul,
@@ -28,7 +38,7 @@ _matmul = row(
     lambda g, y, a, b: _product(a.mT, g, like=b),
     kind="product",
     sign="@",
-    example=lambda: ((np.full((2, 3), 0.5), np.full((3, 2), 0.25)), {}),
+    explain=_why_no_product,
 )
 
 
