@@ -86,13 +86,13 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
 
     def total() -> float:
         with no_grad():
-            return _dot(vs, as_tuple(function(*xs)))
+            return _inner(vs, as_tuple(function(*xs)))
 
     def recorded() -> list[Any]:
         return tape(*as_tuple(called("gradcheck", function, xs)))
 
-    first, again = _dot(vs, ys), total()
-    scale = _dot([np.abs(v) for v in vs], [y.detach().abs() for y in ys])
+    first, again = _inner(vs, ys), total()
+    scale = _inner([np.abs(v) for v in vs], [y.detach().abs() for y in ys])
     problems = []
     if abs(first - again) > FINEST * scale:
         problems.append(
@@ -119,7 +119,7 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
     return not problems
 
 
-def _dot(vs: Sequence[Array], ys: Sequence[Tensor]) -> float:
+def _inner(vs: Sequence[Array], ys: Sequence[Tensor]) -> float:
     return float(sum((v * y.array).sum() for v, y in zip(vs, ys, strict=True)))
 
 

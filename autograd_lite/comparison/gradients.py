@@ -24,7 +24,7 @@ from .answers.conventions import defer, excused, in_shape, judged_value, put_off
 from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
 from .answers.report import Report, Witness
 from .mistakes.search import Search
-from .propagation import Backward, slopes, sources
+from .propagation import Backprop, slopes, sources
 
 
 def compare(
@@ -76,10 +76,10 @@ def compare(
         value = float(as_gradient("the loss", value).reshape(()))
     check_loss(loss)
     parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
-    return compared(loss, grads, parameters, value, scale, transposed)
+    return report_on(loss, grads, parameters, value, scale, transposed)
 
 
-def compared(
+def report_on(
     loss: Tensor,
     grads: Mapping[str, Any],
     parameters: Mapping[str, Tensor],
@@ -99,7 +99,7 @@ def compared(
         in_shape(hands, scale, transposed)
         n, late = defer(tape, hands, true)
         own = {t: hand.own for t, hand in hands.items() if hand.own is not None}
-        back = Backward(tape, {t: g.astype(t.dtype) for t, g in own.items()}, {})
+        back = Backprop(tape, {t: g.astype(t.dtype) for t, g in own.items()}, {})
         rows: dict[Tensor, Row] = {}
         for t in dict.fromkeys([*order, *hands, *reversed(absent)]):
             if t in hands:
@@ -178,7 +178,7 @@ def blamed(tape: Tape, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
         if row.verdict == INHERITED and not row.mistake_of:
             causes = sorted(above.get(t, ()), key=names.index)
             note = "from " + ", ".join(causes) if causes else "the rounding above explains it"
-            row = replace(row.noted(note), verdict=INHERITED if causes else SMALL)
+            row = replace(row.with_note(note), verdict=INHERITED if causes else SMALL)
         found.append(row)
     return tuple(found)
 

@@ -22,7 +22,7 @@ class Copying:
         return memo[id(self)]
 
     def _copied(self: Any, memo: dict[int, Any]) -> Tensor:
-        t = object.__new__(type(self))
+        t = object.__new__(self.__class__)  # which a trace hides a class of its own behind
         t.array = self.array.copy(order="K")
         t.requires_grad, t.op, t.kw, t.serial = self.requires_grad, self.op, self.kw, tick()
         t.grad = t.extra = t.version = None
@@ -48,4 +48,4 @@ class Copying:
             raise TypeError(
                 "copy and pickle: only a leaf can be copied or pickled; use clone() or detach()"
             )
-        return type(self), (self.array, self.requires_grad, self.name)
+        return self.__class__, (self.array, self.requires_grad, self.name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["KINDS", "Op", "of_kind", "ops", "table"]
+__all__ = ["KINDS", "Op", "ops", "table"]
 
 Rule = Callable[..., Any]
 
@@ -62,7 +62,8 @@ class Op:
     """
 
     __slots__ = (
-        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "explain", "doc", "example",
+        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "explain",
+        "example",
     )  # fmt: skip
 
     def __init__(
@@ -78,13 +79,14 @@ class Op:
         view: bool = False,
         named: bool = False,
         quiet: str = "",
-        doc: str = "",
         explain: Callable[..., str | None] | None = None,
         example: Callable[[], tuple[Any, dict[str, Any]]] | None = None,
     ) -> None:
         self.name = name
         self.forward = forward
         self.rules: Iterable[Rule | None] = Each(each) if each is not None else rules
+        if kind and kind not in KINDS:
+            raise ValueError(f"Op: {name} is of kind {kind!r}; kinds are {', '.join(KINDS)}")
         if not kind and isinstance(forward, np.ufunc):
             kind = "curve" if forward.nin == 1 else "arithmetic"
         self.kind = kind
@@ -94,7 +96,6 @@ class Op:
         self.view = view
         self.named = named
         self.quiet = quiet
-        self.doc = doc
         self.explain = explain
         self.example = example
 
@@ -142,8 +143,3 @@ class Each:
 def row_of(name: str) -> Op:
     """The row of this name."""
     return table[name]
-
-
-def of_kind(*kinds: str) -> frozenset[str]:
-    """The names of the rows of some kinds."""
-    return frozenset(name for name, op in table.items() if op.kind in kinds)

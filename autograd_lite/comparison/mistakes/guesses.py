@@ -21,7 +21,7 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import stretched
 from ..answers.judge import distance, largest, spreads
-from ..propagation import Backward, Change, Contribution, always, times
+from ..propagation import Backprop, Change, Contribution, always, times
 from .matching import Match, Matcher, ratio
 from .places import (
     Site,
@@ -43,7 +43,7 @@ NEAREST = 300  # places that are tried, those nearest to the tensor
 
 @dataclass(frozen=True)
 class Guess:
-    """Mistakes that would give the gradient of a tensor; `changes` make them in a Backward.
+    """Mistakes that would give the gradient of a tensor; `changes` make them in a Backprop.
 
     `explained` are the gradients handed in that come out as they are, `spoilt` those that do not.
     """
@@ -61,7 +61,7 @@ class Guess:
 class Guesses:
     """The single mistakes, in a pass that may have others, that give the gradient of `t`."""
 
-    def __init__(self, matcher: Matcher, back: Backward, t: Tensor) -> None:
+    def __init__(self, matcher: Matcher, back: Backprop, t: Tensor) -> None:
         self.matcher, self.back, self.t = matcher, back, t
         self.tensors = matcher.above(back, t)[: -NEAREST - 1 : -1]
         self.sites = [site for p in self.tensors for site in sites_of(back, p)]
@@ -132,8 +132,10 @@ class Guesses:
                 tried.append((site, site.edges))
         for row in rows:
             for site, arcs in tried:
-                if not all(applies(row, e) for e in arcs) or self.matcher.late:
+                if not row.concerns(arcs[0].node) or not all(applies(row, e) for e in arcs):
                     continue
+                if self.matcher.late:
+                    return
                 names = row.said_of(arcs[0].node.op)
                 try:
                     with np.errstate(all="ignore"):

@@ -13,13 +13,13 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.expr import Symbol, as_symbol, formulas, input_names
 from ..answers.judge import Diagnosis
-from ..propagation import Backward
+from ..propagation import Backprop
 from .guesses import Guess, Guesses, made_by
 from .matching import Matcher
 from .places import Site, applies, run_on
 from .table import CERTAIN, CONSTANTS, said
 
-DEEPEST = 5  # mistakes in one chain
+MOST_MISTAKES = 5  # mistakes in one chain
 WIDEST = 6  # continuations of one chain that are tried
 
 
@@ -44,7 +44,7 @@ class Search(Matcher):
     """The search for what explains the gradients of a comparison; `labels` are names of tensors."""
 
     def __init__(
-        self, back: Backward, raw: Mapping[Tensor, Array], labels: Mapping[Tensor, str]
+        self, back: Backprop, raw: Mapping[Tensor, Array], labels: Mapping[Tensor, str]
     ) -> None:
         super().__init__(back, raw)
         self.labels = labels
@@ -60,7 +60,7 @@ class Search(Matcher):
                 guesses = Guesses(self, self.back, group[0])
                 chain = twice or self.chain(self.back, group, 1)
                 chain = chain or self.alone(group, guesses.everywhere())
-                for depth in range(2, DEEPEST + 1):
+                for depth in range(2, MOST_MISTAKES + 1):
                     chain = chain or self.chain(self.back, group, depth)
                 chain = chain or self.in_series(group)
                 if not chain:
@@ -82,7 +82,7 @@ class Search(Matcher):
         ordered = [sorted(g, key=order.__getitem__) for g in groups]
         return sorted(ordered, key=lambda g: order[g[0]])
 
-    def classes(self, back: Backward, wrong: list[Tensor], t: Tensor) -> list[list[Guess]]:
+    def classes(self, back: Backprop, wrong: list[Tensor], t: Tensor) -> list[list[Guess]]:
         """The guesses for one of the wrong tensors, those that do the same together, the ones that
         explain most first."""
         among = set(wrong)
@@ -95,7 +95,7 @@ class Search(Matcher):
             for key in sorted(found, key=lambda key: (-len(key[0]), len(key[1])))
         ]
 
-    def chain(self, back: Backward, wrong: list[Tensor], depth: int) -> list[Link] | None:
+    def chain(self, back: Backprop, wrong: list[Tensor], depth: int) -> list[Link] | None:
         """At most `depth` mistakes, one after the other, that explain all of `wrong`: those that
         need the fewest names."""
         best: list[Link] | None = None

@@ -13,15 +13,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ...engine.op import Op
+from ...engine.op import Op, Rule
 from ...engine.rules import ops
 
 Wording = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
-Rule = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,15 @@ class Mistake:
         return frozenset(inspect.signature(self.wrong).parameters) & {"op", "rule"}
 
 
-class Constant(NamedTuple):
+@dataclass(frozen=True)
+class Constant:
     """A factor on a whole gradient: a function of the batch size `n`, the outputs `k`, or none."""
 
     slug: str
     factor: Callable[..., float]
     sentence: str
 
-    @property
+    @cached_property
     def of(self) -> tuple[str, ...]:
         """What it is a function of."""
         return tuple(inspect.signature(self.factor).parameters)
@@ -97,7 +97,7 @@ SOFTMAX, LOG_SOFTMAX = only(ops.softmax), only(ops.log_softmax)
 Table = dict[str, dict[str, list[tuple[Callable[[Any], bool], Rule]]]]  # by slug, by sentence
 
 
-def rows(table: Table, which: int | None = None, free: bool = False) -> list[Mistake]:
+def mistakes_of(table: Table, which: int | None = None, free: bool = False) -> list[Mistake]:
     """The rows of a table: which records, and the wrong rule."""
     return [
         Mistake(slug, sentence, concerns, wrong, which, free)
@@ -110,24 +110,24 @@ def rows(table: Table, which: int | None = None, free: bool = False) -> list[Mis
 # ---- softmax and cross-entropy --------------------------------------------------------------
 
 
-def total(x: Any, axis: int | tuple[int, ...]) -> Any:
+def sum_along(x: Any, axis: int | tuple[int, ...]) -> Any:
     """The sum along an axis or several, which stay with size 1."""
     return np.add.reduce(x, axis=axis, keepdims=True)
 
 
 def softmax_jacobian(p: Any, g: Any, axis: int) -> Any:
     """The product of `g` with the Jacobian of softmax at the probabilities `p`."""
-    return p * (g - total(g * p, axis))
+    return p * (g - sum_along(g * p, axis))
 
 
 def from_log(g: Any, y: Any, axis: int) -> Any:
     """The right gradient of the logits from the log-probabilities `y`: p - t."""
-    return g - np.exp(y) * total(g, axis)
+    return g - np.exp(y) * sum_along(g, axis)
 
 
 def binary_term(g: Any, p: Any, axis: int) -> Any:
     """The (1 - t) / (1 - p) of binary cross-entropy, where g = -c t and the targets sum to 1."""
-    return (g - total(g, axis)) / (1 - p)
+    return (g - sum_along(g, axis)) / (1 - p)
 
 
 def other(x: Any, axis: Any) -> int:
@@ -193,13 +193,13 @@ CROSS_ENTROPIES: Table = {
     "softmax-from-logits": {
         "softmax Jacobian built from the logits, not from the probabilities": [
             (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g, axis)),
-            (LOG_SOFTMAX, lambda g, y, x, axis: g - x * total(g, axis)),
+            (LOG_SOFTMAX, lambda g, y, x, axis: g - x * sum_along(g, axis)),
             (LOG_SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g / np.exp(y), axis)),
         ]
     },
     "softmax-twice": {
         "p - t taken for the gradient of p: softmax applied twice": [
-            (LOG, lambda g, y, x: g - x * total(g, x.ndim - 1))
+            (LOG, lambda g, y, x: g - x * sum_along(g, x.ndim - 1))
         ],
         "the Jacobian of softmax applied twice": [
             (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(y, softmax_jacobian(y, g, axis), axis))
@@ -215,13 +215,13 @@ CROSS_ENTROPIES: Table = {
         ],
     },
     "targets-missing": {
-        "p used for p - t": [(LOG_SOFTMAX, lambda g, y, x, axis: -np.exp(y) * total(g, axis))]
+        "p used for p - t": [(LOG_SOFTMAX, lambda g, y, x, axis: -np.exp(y) * sum_along(g, axis))]
     },
     "wrong-axis": {
         "softmax taken along another axis": [
             (
                 LOG_SOFTMAX,
-                lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * total(g, axis),
+                lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * sum_along(g, axis),
             )
         ]
     },
@@ -274,13 +274,13 @@ AXES: Table = {
 # ---- products, masks, choices ---------------------------------------------------------------
 
 
-def product(slug: str, sentence: str, which: int, *ways: Rule) -> list[Mistake]:
+def matmul_rules(slug: str, sentence: str, which: int, *ways: Rule) -> list[Mistake]:
     """Wrong rules of `y = x @ w`: data `x` are input 0, the weight `w` is 1. Where the weight
     stands on the left, they run on transposes."""
     return [Mistake(slug, sentence, only(ops.matmul), wrong, which) for wrong in ways]
 
 
-def factor(slug: str, sentence: str, wrong: Rule) -> list[Mistake]:
+def mul_rules(slug: str, sentence: str, wrong: Rule) -> list[Mistake]:
     """A wrong rule of `y = a * b`, in either input: `a` is that one, `b` the other."""
     either = (wrong, lambda g, y, a, b: wrong(g, y, b, a))
     return [Mistake(slug, sentence, only(ops.mul), way, which) for which, way in enumerate(either)]
@@ -302,15 +302,15 @@ def left_out(b: Any, g: Any) -> Any:
 
 
 RULES = [
-    *rows(ACTIVATIONS),
-    *rows(CROSS_ENTROPIES),
-    *rows(WITH_A_FREE_FACTOR, free=True),
-    *rows(AXES),
-    *factor(
+    *mistakes_of(ACTIVATIONS),
+    *mistakes_of(CROSS_ENTROPIES),
+    *mistakes_of(WITH_A_FREE_FACTOR, free=True),
+    *mistakes_of(AXES),
+    *mul_rules(
         "dropout-mask", "the 1 / keep of the mask missing", lambda g, y, a, b: g * (mask(b) != 0)
     ),
-    *factor("dropout-mask", "the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
-    *factor(
+    *mul_rules("dropout-mask", "the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
+    *mul_rules(
         "weight-for-input",
         "multiplied by the factor itself, not by the other one",
         lambda g, y, a, b: g * a,
@@ -323,13 +323,13 @@ RULES = [
     ),
 ]
 MATMUL_RULES = [
-    *product(
+    *matmul_rules(
         "weight-not-transposed",
         "the weight not transposed on the way back to the input",
         0,
         lambda g, y, x, w: g @ w,
     ),
-    *product(
+    *matmul_rules(
         "operand-order",
         "the factors in the wrong order",
         0,
@@ -339,7 +339,7 @@ MATMUL_RULES = [
         lambda g, y, x, w: g.mT @ w,
         lambda g, y, x, w: g.mT @ w.mT,
     ),
-    *product(
+    *matmul_rules(
         "operand-order",
         "the factors in the wrong order",
         1,
@@ -349,40 +349,40 @@ MATMUL_RULES = [
         lambda g, y, x, w: x @ g,
         lambda g, y, x, w: g @ x,
     ),
-    *product(
+    *matmul_rules(
         "last-sample-only",
         "only the last sample counts: = for +=",
         1,
         lambda g, y, x, w: x[-1:].mT @ g[-1:],
     ),
-    *product(
+    *matmul_rules(
         "product-of-means",
         "mean of the inputs times mean of the gradients",
         1,
-        lambda g, y, x, w: total(x, 0).mT @ total(g, 0),
+        lambda g, y, x, w: sum_along(x, 0).mT @ sum_along(g, 0),
     ),
-    *product(
+    *matmul_rules(
         "weight-for-input",
         "multiplied by the weight, not by the input",
         1,
-        lambda g, y, x, w: w * total(g, 0),
+        lambda g, y, x, w: w * sum_along(g, 0),
     ),
-    *product(
+    *matmul_rules(
         "summed-over-inputs",
         "summed over the inputs too",
         1,
-        lambda g, y, x, w: total(x.mT @ g, 0) + 0 * w,
+        lambda g, y, x, w: sum_along(x.mT @ g, 0) + 0 * w,
     ),
-    *product(
+    *matmul_rules(
         "summed-over-inputs",
         "summed over the outputs too",
         1,
-        lambda g, y, x, w: total(x.mT @ g, 1) + 0 * w,
+        lambda g, y, x, w: sum_along(x.mT @ g, 1) + 0 * w,
     ),
 ]
 CERTAIN = [row for row in [*RULES, *MATMUL_RULES] if not row.free]
 VAGUE = [  # rules that come last, as they often look like another one
-    *factor("factor-missing", "the other factor left out", lambda g, y, a, b: left_out(b, g)),
+    *mul_rules("factor-missing", "the other factor left out", lambda g, y, a, b: left_out(b, g)),
     Mistake(
         "factor-missing",
         "the divisor left out",
@@ -390,7 +390,7 @@ VAGUE = [  # rules that come last, as they often look like another one
         lambda g, y, a, b: left_out(b, g),
         0,
     ),
-    *factor(
+    *mul_rules(
         "weight-for-input", "multiplied by the output, not by the input", lambda g, y, a, b: g * y
     ),
 ]
@@ -398,7 +398,7 @@ VAGUE = [  # rules that come last, as they often look like another one
 # ---- sums that undo broadcasting: of `g` over `axes` ----------------------------------------
 
 
-def last(g: Any, axes: tuple[int, ...]) -> Any:
+def last_sample(g: Any, axes: tuple[int, ...]) -> Any:
     return g[tuple(slice(-1, None) if i in axes else slice(None) for i in range(g.ndim))]
 
 
@@ -411,13 +411,13 @@ SUMS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = [
     (
         "bias-averaged",
         "mean over the batch for the sum",
-        lambda g, axes: total(g, axes) / np.prod([g.shape[i] for i in axes]),
+        lambda g, axes: sum_along(g, axes) / np.prod([g.shape[i] for i in axes]),
     ),
-    ("last-sample-only", "only the last sample counts: = for +=", last),
+    ("last-sample-only", "only the last sample counts: = for +=", last_sample),
     (
         "summed-over-inputs",
         "summed over the features too",
-        lambda g, axes: 0 * total(g, axes) + np.sum(g),
+        lambda g, axes: 0 * sum_along(g, axes) + np.sum(g),
     ),
     ("summed-over-inputs", "summed over the features too", lambda g, axes: np.sum(g)),
     (
