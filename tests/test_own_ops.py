@@ -133,6 +133,21 @@ def test_symbols_have_the_methods_of_arrays():
     agrees(op(Tensor(np.linspace(0.1, 1.5, 6).reshape(2, 3), True, "x")))
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda g, y, x: np.zeros(x.shape),
+        lambda g, y, x: np.full(x.shape, 2.0),
+        lambda g, y, x: np.arange(3.0) + 0,
+        lambda g, y, x: g * np.arange(3.0),
+    ],
+    ids=["zeros", "twos", "array", "product"],
+)
+def test_a_rule_may_give_an_array(rule):
+    op = Op("flat", lambda x: np.floor(x) * 2, rule)
+    agrees((op(Tensor(np.linspace(0.5, 1.5, 3), True, "x") * 3) ** 2).sum())
+
+
 def test_a_row_of_any_number_of_inputs():
     op = Op(
         "all_of",

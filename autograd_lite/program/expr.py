@@ -278,6 +278,10 @@ def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool],
 versions.reads = reads  # which reads no text
 
 
+# what a forward function or a rule raises that does not run on Symbols
+UNWRITTEN = (AttributeError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError)
+
+
 def formula(op: Op, *samples: Any, **kw: Any) -> str:
     """The forward text of a row and the backward text of each input, on one line.
 
@@ -299,7 +303,7 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
         raise TypeError(f"formula: {op.name} needs sample inputs or metadata: {error}") from error
     try:
         forward, back = formulas(op, y, arrays, kw, names)
-    except (TypeError, ValueError, AttributeError) as error:
+    except UNWRITTEN as error:
         what = f"formula: {op.name} is not made of operators, methods and NumPy functions"
         raise TypeError(f"{what}: {error}") from error
     parts = [f"y = {forward}"]

@@ -23,7 +23,19 @@ import numpy as np
 
 from ..engine.op import Op
 from ..engine.rules import ops
-from .expr import NUMPY, Symbol, call, full, is_leaf, is_number, is_op, outer, replaced, total
+from .expr import (
+    NUMPY,
+    UNWRITTEN,
+    Symbol,
+    call,
+    full,
+    is_leaf,
+    is_number,
+    is_op,
+    outer,
+    replaced,
+    total,
+)
 
 __all__ = ["Laws", "Rewriter"]
 
@@ -118,7 +130,7 @@ class Rewriter:
             if self.inside > DEEPEST:
                 raise ValueError("it is written out by itself, without an end")
             return self.simple(e)
-        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        except UNWRITTEN as error:
             raise RuntimeError(f"derive: {op.name} cannot be written in NumPy: {error}") from error
         finally:
             self.inside -= 1
