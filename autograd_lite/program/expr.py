@@ -70,7 +70,8 @@ class Symbol(NDArrayOperatorsMixin):
         return ops.getitem(self, index=index)
 
     def __op__(self, op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Symbol:
-        return Symbol(op, op.forward(*values(inputs), **values(kw)), inputs, kw)
+        arrays = [x.value if isinstance(x, Symbol) else x for x in inputs]
+        return Symbol(op, op.forward(*arrays, **(values(kw) if kw else kw)), inputs, kw)
 
     @staticmethod
     def __plain__(function: Any, inputs: Any, kw: dict[str, Any]) -> Any:

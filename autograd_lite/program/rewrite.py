@@ -62,6 +62,8 @@ class Laws(list[tuple[tuple[Op | str, ...], Law]]):
 class Rewriter:
     """Makes expressions, equal ones as one object, in the simplest form that its laws give."""
 
+    primitive = {*KEPT, ops.getitem}  # rows that are not written out, as far as that is known
+
     def __init__(self, *tables: Laws) -> None:
         self.laws = [row for table in tables for row in table]
         self.about: dict[Op, list[Law]] = {}  # by the operation, in order
@@ -70,7 +72,6 @@ class Rewriter:
         self.memo: dict[int, Any] = {}  # by that of any
         self.alive: list[Any] = []  # what is known by identity
         self.names: dict[int, Any] = {}  # what stands for a dropped name
-        self.primitive = {*KEPT, ops.getitem}  # what is not written out
         self.inside = 0  # how many operations are written out just now
 
     def key(self, x: Any) -> Any:

@@ -303,7 +303,7 @@ class Tracer:
 
     def cut(self, e: Any, node: Any) -> Any:
         """The expression; what makes it deep or long, in statements of its own before it."""
-        if not isinstance(e, Symbol):
+        if not isinstance(e, Symbol) or is_small(e):
             return e
         new: dict[int, tuple[Symbol, int, int]] = {}  # what stands for it, how deep, how long
         for s in inner_first(e):
@@ -401,6 +401,15 @@ def check_rules(tape: Tape, node: Any) -> None:
                 f"derive: {node.op.name} has no derivative for its input {i}, of shape "
                 f"{p.shape}; give its row a rule, or detach() that input"
             )
+
+
+def is_small(e: Symbol) -> bool:
+    """Whether an expression holds so little that it cannot be deep."""
+    stack, n = [e], 0
+    while stack and n < DEEP:
+        n += 1
+        stack += parts(stack.pop())
+    return not stack
 
 
 def inner_first(e: Symbol) -> list[Symbol]:
