@@ -22,6 +22,7 @@ from ..engine.arrays import plain_index
 from ..engine.axes import from_zero
 from ..engine.modes import mode, no_grad
 from ..engine.op import Op
+from ..engine.operators import COMPARED
 from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
 from ..engine.tape import unbroadcast
@@ -53,12 +54,6 @@ array_of: Any = vars(Tensor)["array"].__get__
 set_class: Any = vars(object)["__class__"].__set__
 ALIAS = Op("detach", lambda x: x)
 FOLLOWED = Tensor | np.ndarray | np.generic | int | float
-ELEMENTWISE_QUESTIONS = {
-    "__eq__": np.equal, "__ne__": np.not_equal, "__lt__": np.less, "__le__": np.less_equal,
-    "__gt__": np.greater, "__ge__": np.greater_equal, "__and__": np.bitwise_and,
-    "__or__": np.bitwise_or, "__xor__": np.bitwise_xor, "__rand__": np.bitwise_and,
-    "__ror__": np.bitwise_or, "__rxor__": np.bitwise_xor,
-}  # fmt: skip
 
 
 class Here(threading.local):
@@ -251,8 +246,10 @@ class Watched(metaclass=Form):
         return Tensor.__plain__(function, args, kw)
 
 
-for name, ufunc in ELEMENTWISE_QUESTIONS.items():
-    setattr(Watched, name, compared(name, Op(ufunc.__name__, ufunc)))
+for word, ufunc in COMPARED.items():
+    for name in (f"__{word}__", f"__r{word}__"):
+        if hasattr(Tensor, name):
+            setattr(Watched, name, compared(name, Op(ufunc.__name__, ufunc)))
 
 
 def plain_class(cls: type) -> type:
