@@ -124,7 +124,8 @@ class Writer:
 
     def called(self, name: str, function: Any) -> str:
         """A local name of a function, this one or one like it."""
-        name = "".join(c if c.isalnum() else "_" for c in name)
+        if not name.isidentifier():
+            name = "".join(c if c.isalnum() else "_" for c in name)
         while self.names.setdefault(name, function) != function:
             name += "_"
         return name
