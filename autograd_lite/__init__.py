@@ -1,13 +1,13 @@
 """autograd_lite: reverse-mode automatic differentiation on NumPy, to build, see and compare."""
 
 import sys
+from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .anomaly import AnomalyError, detect_anomaly
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .check import GradcheckError, gradcheck, gradgradcheck
-from .comparison import assert_same, check_backward, compare, compare_layers
 from .creation import (
     arange,
     default_generator,
@@ -42,53 +42,44 @@ for place, kept in (("tensor", {"Tensor": Tensor}), ("ops", {"_row": row_of})):
 del place, kept
 
 
+# imported where they are first used, to keep `import autograd_lite` fast
+LATER = {
+    "assert_same": "comparison",
+    "check_backward": "comparison",
+    "compare": "comparison",
+    "compare_layers": "comparison",
+    "compile": "compilation",
+    "Derivation": "derivation",
+    "derive": "derivation",
+    "Graph": "graph",
+    "GraphRenderError": "graph",
+    "draw": "graph",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """`draw`, `derive` and their like, imported at first use to keep `import autograd_lite` fast."""
-    if name in ("Graph", "GraphRenderError", "draw"):
-        from . import graph
-
-        return getattr(graph, name)
-    if name == "compile":
-        from . import compilation
-
-        return compilation.compile
-    if name in ("Derivation", "derive"):
-        from . import derivation
-
-        return getattr(derivation, name)
+    if name in LATER:
+        return getattr(import_module(f".{LATER[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *OWN})
+    return sorted({*globals(), *__all__})
 
-
-if TYPE_CHECKING:
-    from .compilation import compile
-    from .derivation import Derivation, derive
-    from .graph import Graph, GraphRenderError, draw
 
 __version__ = "0.1.0"
-OWN = [
+__all__ = [
+    *public,
+    *LATER,
     "AnomalyError",
-    "Derivation",
     "GradcheckError",
-    "Graph",
-    "GraphRenderError",
     "Op",
     "Place",
     "Tensor",
     "arange",
     "as_tensor",
-    "assert_same",
-    "check_backward",
-    "compare",
-    "compare_layers",
-    "compile",
     "default_generator",
-    "derive",
     "detect_anomaly",
-    "draw",
     "enable_grad",
     "eye",
     "formula",
@@ -123,5 +114,3 @@ OWN = [
     "zeros",
     "zeros_like",
 ]
-if not TYPE_CHECKING:
-    __all__ = [*OWN, *public]

@@ -16,6 +16,7 @@ from .engine.modes import enable_grad
 from .engine.rules import reshape, stack
 from .engine.tape import tape
 from .engine.tensor import Tensor, as_tensor, wrap
+from .program.chain import recorded_inputs
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -83,7 +84,7 @@ def between(outputs: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> set[Tens
     """What lies on a way from the inputs to the outputs, both included."""
     reached = set(inputs)
     for t in tape(*outputs):
-        if t.requires_grad and any(p in reached for p in t.parents or () if p is not None):
+        if t.requires_grad and any(p in reached for p in recorded_inputs(t) if p is not None):
             reached.add(t)
     return reached
 

@@ -18,10 +18,7 @@ __all__ = ["GradcheckError", "gradcheck", "gradgradcheck", "numeric_gradient"]
 # Right gradients stay below 3.6e-9 on every case of every row (7.0e-9 for second derivatives);
 # real mistakes start at 1e-2.
 PASS, SUSPICIOUS = 1e-6, 1e-3
-
-
-# Rounding moves a difference by up to eps / h = 4e-11 of what is added up.
-FINEST = 1e-10
+FINEST = 1e-10  # rounding moves a difference by up to eps / h = 4e-11 of what is added up
 
 
 class GradcheckError(RuntimeError):
@@ -89,13 +86,13 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
 
     def total() -> float:
         with no_grad():
-            return _dot(vs, as_tuple(function(*xs)))
+            return _inner(vs, as_tuple(function(*xs)))
 
     def recorded() -> list[Any]:
         return tape(*as_tuple(called("gradcheck", function, xs)))
 
-    first, again = _dot(vs, ys), total()
-    scale = _dot([np.abs(v) for v in vs], [y.detach().abs() for y in ys])
+    first, again = _inner(vs, ys), total()
+    scale = _inner([np.abs(v) for v in vs], [y.detach().abs() for y in ys])
     problems = []
     if abs(first - again) > FINEST * scale:
         problems.append(
@@ -122,7 +119,7 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
     return not problems
 
 
-def _dot(vs: Sequence[Array], ys: Sequence[Tensor]) -> float:
+def _inner(vs: Sequence[Array], ys: Sequence[Tensor]) -> float:
     return float(sum((v * y.array).sum() for v, y in zip(vs, ys, strict=True)))
 
 
@@ -143,13 +140,10 @@ def gradgradcheck(
         if not constants:
             constants.extend(Tensor(generator.standard_normal(y.shape)) for y in ys)
         chosen = tuple(x for x in xs if x.dtype.kind == "f")
-        return grad_or_zeros(ys, tuple(_tracked(x) for x in chosen), tuple(constants), True)
+        tracked = tuple(x if x.requires_grad else x.requires_grad_() for x in chosen)
+        return grad_or_zeros(ys, tracked, tuple(constants), True)
 
     return gradcheck(gradients, tensors, raise_exception=raise_exception)
-
-
-def _tracked(x: Tensor) -> Tensor:
-    return x if x.requires_grad else x.requires_grad_()
 
 
 def relative_error(a: Array, b: Array) -> float:

@@ -187,3 +187,16 @@ def test_errors(call, kind, text):
 def test_it_works_inside_no_grad():
     with ag.no_grad():
         assert ag.grad(lambda x: x * x)(tensor(3.0)).item() == 6.0
+
+
+def test_what_was_computed_before_a_change_in_place_counts():
+    def loss(x):
+        y = x * 2
+        z = y * 3
+        y += 1  # the record of y that z was made from lies behind this one
+        return (z + y).sum()
+
+    x, other = (Tensor(X, requires_grad=True) for _ in range(2))
+    loss(x).backward()
+    np.testing.assert_array_equal(x.grad.array, np.full(3, 8.0))
+    np.testing.assert_array_equal(ag.grad(loss(other), other)[0].array, x.grad.array)

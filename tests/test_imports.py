@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.structure import FILES, ROOT, imports, is_module, name_of, source
+from tests.structure import FILES, ROOT, imports, is_module, name_of, tree
 
 # the parts of autograd_lite, lowest first: each may import what is below it
 LAYERS = [
@@ -46,7 +46,7 @@ def of(package: str) -> list[Path]:
 
 def test_the_reader_of_imports_sees_them() -> None:
     assert parts(ROOT / "autograd_lite/check.py") >= {"calculus", "engine"}
-    assert "numpy" in set(imports(ROOT / "autograd_lite/engine/op.py", top=True))
+    assert "numpy" in imports(ROOT / "autograd_lite/engine/op.py", top=True)
     doctor = ROOT / "autograd_lite/doctor.py"
     assert not any("graph" in n for n in imports(doctor, top=True))
     assert any(n.startswith("autograd_lite.graph") for n in imports(doctor))
@@ -90,7 +90,7 @@ def test_nothing_imports_everything_but_the_package_itself() -> None:
     for path in FILES:
         stars = [
             node
-            for node in ast.walk(ast.parse(source(path)))
+            for node in ast.walk(tree(path))
             if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         ]
         assert not stars or path.name == "__init__.py", path

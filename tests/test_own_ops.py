@@ -124,6 +124,18 @@ def test_a_ufunc_is_printed_by_its_numpy_name():
     assert formula(CBRT) == "cbrt_: y = cbrt(x); dx = g / (3 * y * y)"
 
 
+def test_a_row_of_any_number_of_inputs():
+    op = Op(
+        "all_of",
+        lambda *xs: sum(np.cbrt(x) for x in xs),
+        each=lambda g, y, *xs, i: g / (3 * np.cbrt(xs[i]) ** 2),
+    )
+    text = "all_of: y = 0 + cbrt(a) + cbrt(b); da = g / (3 * cbrt(a) ** 2); db = g / (3 * cbrt(b) ** 2)"
+    assert formula(op) == text
+    inputs = [Tensor(np.linspace(0.5, 1.5, 3), True, name) for name in "pqr"]
+    assert agrees(op(*inputs).sum()).check()
+
+
 def test_what_cannot_run_on_symbols_is_named():
     x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
     plain = Op("plain", lambda x: np.array([float(v) for v in x]), lambda g, y, x: g)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +63,21 @@ def test_what_is_named_is_there(name: str) -> None:
     file, _, test = name.partition("::")
     text = (HERE / file).read_text("utf-8")
     assert not test or f"def {test.split('[')[0]}(" in text
+
+
+def collected(*arguments: str) -> set[str]:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments]
+    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True)
+    return {line for line in done.stdout.splitlines() if "::" in line}
+
+
+@pytest.mark.slow
+def test_a_plain_run_and_the_slow_one_are_all_and_core_is_of_the_plain_one() -> None:
+    file = "tests/test_chain.py"
+    plain, slow = collected(file), collected(file, "-m", "slow")
+    assert plain | slow == collected(file, "-m", "slow or not slow") and not plain & slow
+    assert len(slow) > len(plain) > len(CASES_OF)
+    core = collected(file, "-m", "core")
+    assert core < plain and len(core) >= len(CASES_OF)
+    one = min(slow)
+    assert collected(one) == {one}  # who names a slow test wants it

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..engine.modes import no_grad
-from ..engine.tape import Array, pull
+from ..engine.tape import Array
 from ..engine.tensor import Tensor
-from ..program.chain import Tape
+from ..program.chain import Tape, numbers, reverse
 from .answers.arguments import (
     as_gradient,
     backward_order,
@@ -24,7 +24,7 @@ from .answers.conventions import defer, excused, in_shape, judged_value, put_off
 from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
 from .answers.report import Report, Witness
 from .mistakes.search import Search
-from .propagation import Backward, slopes, sources
+from .propagation import Backprop, slopes, sources
 
 
 def compare(
@@ -76,10 +76,10 @@ def compare(
         value = float(as_gradient("the loss", value).reshape(()))
     check_loss(loss)
     parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
-    return compared(loss, grads, parameters, value, scale, transposed)
+    return report_on(loss, grads, parameters, value, scale, transposed)
 
 
-def compared(
+def report_on(
     loss: Tensor,
     grads: Mapping[str, Any],
     parameters: Mapping[str, Tensor],
@@ -94,13 +94,12 @@ def compared(
     absent = {p: name for name, p in reversed([*parameters.items()]) if p.requires_grad}
 
     with no_grad(), np.errstate(all="ignore"):
-        true: dict[Tensor, Any] = {}
-        pull([(loss, np.ones(loss.shape, loss.dtype))], keep=True, hooks=False, found=true)
+        true = dict(reverse(tape, np.ones(loss.shape, loss.dtype), numbers))
         first, scale = judged_value(tape, value, scale)
         in_shape(hands, scale, transposed)
         n, late = defer(tape, hands, true)
         own = {t: hand.own for t, hand in hands.items() if hand.own is not None}
-        back = Backward(tape, {t: g.astype(t.dtype) for t, g in own.items()}, {})
+        back = Backprop(tape, {t: g.astype(t.dtype) for t, g in own.items()}, {})
         rows: dict[Tensor, Row] = {}
         for t in dict.fromkeys([*order, *hands, *reversed(absent)]):
             if t in hands:
@@ -179,16 +178,13 @@ def blamed(tape: Tape, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
         if row.verdict == INHERITED and not row.mistake_of:
             causes = sorted(above.get(t, ()), key=names.index)
             note = "from " + ", ".join(causes) if causes else "the rounding above explains it"
-            row = replace(row.noted(note), verdict=INHERITED if causes else SMALL)
+            row = replace(row.with_note(note), verdict=INHERITED if causes else SMALL)
         found.append(row)
     return tuple(found)
 
 
 def witness(
-    tape: Tape,
-    rows: dict[Tensor, Row],
-    yours: Mapping[Tensor, Array],
-    true: dict[Tensor, Any],
+    tape: Tape, rows: dict[Tensor, Row], yours: Mapping[Tensor, Array], true: dict[Tensor, Any]
 ) -> Witness | None:
     """The worst element of the first wrong gradient, and what a finite difference says."""
     for t, row in rows.items():

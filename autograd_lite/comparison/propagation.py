@@ -104,7 +104,7 @@ def times(c: Any) -> Change:
     return lambda part, e: c * part
 
 
-class Backward:
+class Backprop:
     """A backward pass over a recorded tape that starts anew from gradients that were handed in.
 
     `yours` has gradients in the shape and dtype of their tensors: each takes the place of the one
@@ -135,9 +135,9 @@ class Backward:
         made = dict(reverse(tape, np.ones(loss.shape, loss.dtype), send, total))
         self.made: dict[Tensor, Array] = {t: made[t] for t in (loss, *self.into)}  # as they arrive
 
-    def with_changes(self, changes: Mapping[Any, Change]) -> Backward:
+    def with_changes(self, changes: Mapping[Any, Change]) -> Backprop:
         """The pass with more mistakes; ValueError if one gives what cannot be passed on."""
-        return Backward(self.tape, self.yours, {**self.changes, **changes})
+        return Backprop(self.tape, self.yours, {**self.changes, **changes})
 
     def gradient(self, t: Tensor) -> Array:
         """The gradient that the pass gives a tensor: zeros if it does not reach it."""

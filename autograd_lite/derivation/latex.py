@@ -22,10 +22,12 @@ from ..program.notation import (
     Writer,
     Written,
     is_identity,
+    is_range,
+    triangle,
 )
-from ..program.trace import Statement, is_range
+from ..program.trace import Statement
 from .names import ERF_SLOPE, TAKEN, root
-from .source import part_text, reads_each_once, shape_text, triangle
+from .source import part_text, reads_each_once, shape_text
 from .textbook import is_one_hot, keeps_all
 
 __all__ = ["latex_code", "latex_formula", "latex_line", "latex_name"]
@@ -39,28 +41,9 @@ SIGNS = {
     for name in GREEK
 }
 LETTERS = {"weight": "W", "bias": "b"}
-# the functions that LaTeX has a command for, and the command
-COMMANDS = {
-    **{
-        name: name
-        for name in [
-            "log",
-            "sin",
-            "cos",
-            "tan",
-            "sinh",
-            "cosh",
-            "tanh",
-            "arcsin",
-            "arccos",
-            "arctan",
-            "max",
-            "min",
-        ]
-    },
-    "maximum": "max",
-    "minimum": "min",
-}
+WORDS = r"\log \sin \cos \tan \sinh \cosh \tanh \arcsin \arccos \arctan \max \min"
+COMMANDS = {word: f"\\{word}" for word in re.findall(r"\w+", WORDS)}  # that LaTeX has
+COMMANDS |= {np.maximum.__name__: r"\max", np.minimum.__name__: r"\min"}
 RELATIONS = {
     "==": "=", "!=": r"\neq", "<": "<", "<=": r"\leq", ">": ">", ">=": r"\geq",
     "&": r"\wedge", "|": r"\vee",
@@ -206,8 +189,7 @@ class Latex(Writer):
         return self.bracketed(x, ATOM) + r"^{\top}"
 
     def function(self, name: str) -> str:
-        known = COMMANDS.get(name)
-        return f"\\{known}" if known else rf"\operatorname{{{escaped(name)}}}"
+        return COMMANDS.get(name, rf"\operatorname{{{escaped(name)}}}")
 
     def called(self, s: Symbol) -> tuple[str, list[str]]:
         if s.op is call:

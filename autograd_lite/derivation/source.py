@@ -31,13 +31,13 @@ from ..program.notation import (
     UNARY,
     Writer,
     Written,
-    is_identity,
     is_infix,
     is_prefix,
+    is_range,
 )
 from ..program.passes import BLOCKS, cost
 from ..program.rewrite import Rewriter
-from ..program.trace import Argument, Program, Statement, is_range
+from ..program.trace import Argument, Program, Statement
 from .names import Taken, local_letter
 
 WIDTH = 88
@@ -88,20 +88,10 @@ class NumPy(Writer):
             return f"{self.prefix}{x.dtype.name}({self.number(x.item())})", ATOM
         return super().constant(x)
 
-    def array_text(self, a: Any) -> str:
-        dtype = "" if a.dtype == np.float64 else f", dtype={self.dtype_text(a.dtype)}"
-        if is_range(a):
-            text = f"{self.function('arange')}({a.size})"
-            return text if a.ndim == 1 else f"{text}.reshape({self.text(a.shape)})"
-        if is_identity(a):
-            return f"{self.function('eye')}({len(a)}{dtype})"
-        for word, n in (("zeros", 0), ("ones", 1)):
-            if (a == n).all():
-                return f"{self.function(word)}({self.text(a.shape)}{dtype})"
-        if turned := triangle(a):
-            return f"{self.function('tri')}({len(a)}{dtype}){'.T' * (turned < 0)}"
-        dtype = dtype if a.dtype.kind not in "ib" or not a.size else ""
-        return f"{self.function('array')}({a.tolist()}{dtype})"
+    plain_kinds = "ib"
+
+    def dtype_word(self, a: Any) -> str:
+        return "" if a.dtype == np.float64 else f", dtype={self.dtype_text(a.dtype)}"
 
     def terms(self, s: Symbol) -> list[str]:
         """The terms of a sum, each but the first with its sign."""
@@ -134,14 +124,6 @@ class NumPy(Writer):
             return f"{self.prefix}ones({self.text(shape)}{end})"
         value = self.number(float(n)) if by == 1 else f"{self.text(n)} / {self.text(by)}"
         return f"{self.prefix}full({self.text(shape)}, {value}{end})"
-
-
-def triangle(a: Any) -> int:
-    """1 where a square array is ones up to the diagonal, -1 where from it; 0 for another."""
-    if a.ndim != 2 or a.shape[0] != a.shape[1]:
-        return 0
-    found = [bool((b == np.tri(len(a))).all()) for b in (a, a.T)]
-    return found[0] - found[1]
 
 
 def minus(w: Any, s: Symbol) -> Written:

@@ -25,6 +25,7 @@ from ..program.expr import (
     total,
 )
 from ..program.laws import LAWS, is_led, mT, same_dtype
+from ..program.notation import is_range
 from ..program.passes import (
     Joiner,
     cost,
@@ -38,7 +39,7 @@ from ..program.passes import (
     split_sums,
 )
 from ..program.rewrite import Laws, Rewriter
-from ..program.trace import Program, Statement, is_range
+from ..program.trace import Program, Statement
 
 __all__ = ["TEXTBOOK", "Textbook", "simplify"]
 
@@ -412,7 +413,7 @@ def simplify(program: Program) -> Program:
         gather(program, r)
         separate_blocks(program, r)
         drop_unused(program)
-        restore(program, r)
+        Restorer(program, r).run()
         split_sums(program, r)
         regroup(program)
     return program
@@ -447,39 +448,48 @@ def gather(program: Program, r: Textbook) -> None:
     program.statements = [s for s in program.statements if id(s) not in gone]
 
 
-def restore(program: Program, r: Rewriter) -> None:
-    """A line `d_z = d_r` for every value with a name whose gradient equals another's."""
-    visible, homes = program.visible(), program.homes()
-    made = {id(s.target): s for s in program.forward}
-    passing: dict[int, list[Statement]] = {}  # by the forward statement, also the terms of sums
+class Restorer:
+    """Gives every value with a name whose gradient equals another's a line `d_z = d_r`."""
 
-    def passes(s: Statement) -> None:
-        for home in {id(h) for n in s.nodes if (h := homes.get(n.serial)) is not None}:
-            passing.setdefault(home, []).append(s)
+    def __init__(self, program: Program, r: Rewriter) -> None:
+        self.program, self.r = program, r
+        self.visible, self.homes = program.visible(), program.homes()
+        self.made = {id(s.target): id(s) for s in program.forward}
+        self.passing: dict[int, list[Statement]] = {}  # through a forward statement, sums too
+        for s in program.backward:
+            self.passes(s)
 
-    for s in program.backward:
-        passes(s)
-    out: list[Statement] = []
-    early: list[Statement] = []
-    for s in program.statements:
-        first = next((x for x in s.whole if id(x) in visible), None)
-        restored: list[Statement] = []
-        for d in reversed(s.equal):  # the last first: each is read by the one after it
-            x = next((x for x in d.whole if id(x) in visible), None)
-            if x is None or (s.kind != "forward" and x is first):
-                continue
-            reading = passing.get(id(made.get(id(x))), [])
-            users = [u for u in reading if any(y is s.target for y in leaves(u.expr))]
-            if not users:
-                continue
-            for u in users:
-                u.expr = r.swapped({id(s.target): d.target})(u.expr)
+    def passes(self, s: Statement) -> None:
+        for home in {id(h) for n in s.nodes if (h := self.homes.get(n.serial)) is not None}:
+            self.passing.setdefault(home, []).append(s)
+
+    def first_visible(self, s: Statement) -> Symbol | None:
+        return next((x for x in s.whole if id(x) in self.visible), None)
+
+    def run(self) -> None:
+        out: list[Statement] = []
+        early: list[Statement] = []  # gradients that equal a forward value
+        for s in self.program.statements:
+            first = None if s.kind == "forward" else self.first_visible(s)
+            # the last first: each is read by the one after it
+            restored = [d for d in reversed(s.equal) if self.restore(s, d, first)]
+            out.append(s)
+            (early if s.kind == "forward" else out).extend(reversed(restored))
+        n = len(self.program.forward)
+        self.program.statements = out[:n] + early + out[n:]
+
+    def restore(self, s: Statement, d: Statement, first: Symbol | None) -> bool:
+        """Whether `d`, which says the same as `s`, is a line again, as somebody can read it."""
+        x = self.first_visible(d)
+        if x is None or x is first:
+            return False
+        reading = self.passing.get(self.made.get(id(x), 0), [])
+        users = [u for u in reading if any(y is s.target for y in leaves(u.expr))]
+        for u in users:
+            u.expr = self.r.swapped({id(s.target): d.target})(u.expr)
+        if users:
             d.expr = s.target
             s.of = [x for x in s.of if not any(x is i for i in d.of)]
             s.whole = [x for x in s.whole if not any(x is i for i in d.whole)]
-            passes(d)
-            restored.append(d)
-        out.append(s)
-        (early if s.kind == "forward" else out).extend(reversed(restored))
-    n = len(program.forward)
-    program.statements = out[:n] + early + out[n:]
+            self.passes(d)
+        return bool(users)

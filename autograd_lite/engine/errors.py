@@ -12,36 +12,18 @@ def explain(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) -> E
     if not isinstance(error, ValueError | TypeError | IndexError | OverflowError):
         return error
     shapes = [np.shape(a) for a in args]
-    text = None
-    if op.name == "matmul":
-        text = _matmul(shapes)
-    elif op.name == "nll":
-        text = _nll(args)
-    elif op.name in ("reshape", "expand") and "shape" in kw:
-        text = f"{op.name}: shape {shapes[0]} does not go into {kw['shape']}"
-    elif op.name == "getitem":
-        text = f"getitem: index {_index(kw['index'])} does not fit shape {shapes[0]}: {error}"
-    elif op.name in ("concatenate", "stack"):
+    text = op.explain(args, kw, error) if op.explain is not None else None
+    if text is None and len(shapes) > 1 and not _broadcasts(shapes):
         text = (
-            f"{op.name}: shapes {_list(shapes)} do not fit along axis {kw['axis']}; "
-            f"all {'other ' if op.name == 'concatenate' else ''}axes must agree"
-        )
-    elif len(shapes) > 1 and not _broadcasts(shapes):
-        text = (
-            f"{op.name}: shapes {_list(shapes)} do not broadcast; axes are matched from the last "
+            f"shapes {listed(shapes)} do not broadcast; axes are matched from the last "
             "and must agree or be 1 (reshape or unsqueeze one of them)"
         )
-    return type(error)(text or f"{op.name}: {error} (inputs of shape {_list(shapes)})")
+    return type(error)(f"{op.name}: {text or f'{error} (inputs of shape {listed(shapes)})'}")
 
 
-def _list(shapes: list[Any]) -> str:
+def listed(shapes: list[Any]) -> str:
+    """Shapes as they stand in a sentence."""
     return " and ".join(str(s) for s in shapes)
-
-
-def _index(index: Any) -> str:
-    parts = index if isinstance(index, tuple) else (index,)
-    words = [f"array of shape {p.shape}" if isinstance(p, np.ndarray) else repr(p) for p in parts]
-    return "[" + ", ".join(words) + "]"
 
 
 def _broadcasts(shapes: list[Any]) -> bool:
@@ -50,24 +32,6 @@ def _broadcasts(shapes: list[Any]) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _matmul(shapes: list[Any]) -> str | None:
-    a, b = shapes
-    if not a or not b:
-        return f"matmul: inputs {a} and {b}: a 0-d tensor is a number; use * to scale"
-    inner = b[0] if len(b) == 1 else b[-2]
-    if a[-1] != inner:
-        return f"matmul: inputs {a} and {b} do not agree on the inner size ({a[-1]} and {inner})"
-    return f"matmul: the batch axes of {a} and {b} do not broadcast"
-
-
-def _nll(args: list[Any]) -> str | None:
-    x, t = args
-    bad = t[(t < 0) | (t >= x.shape[1])] if t.dtype.kind in "iu" and t.ndim == 1 else t[:0]
-    if bad.size:
-        return f"nll: class {bad[0]} is out of range; there are {x.shape[1]} classes, from 0"
-    return None
 
 
 def summary(t: Any) -> str:

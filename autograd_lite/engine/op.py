@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["KINDS", "Op", "of_kind", "ops", "table"]
+__all__ = ["KINDS", "Op", "ops", "table"]
 
 Rule = Callable[..., Any]
 
@@ -52,8 +52,9 @@ class Op:
     operator that writes it; `activation`, whether it is a nonlinearity of layers; `mask`, whether
     its slope is one of two numbers; `view`, whether the output may share memory with the first
     input; `named`, whether a formula shows its name and not what its forward function does; `quiet`,
-    which of NumPy's warnings it reaches an exact limit through ("over", "divide"); `example`, which
-    gives inputs and metadata on which its formula is shown.
+    which of NumPy's warnings it reaches an exact limit through ("over", "divide"); `explain`, which
+    says why a call with these arrays, metadata and error of NumPy's failed; `example`, which gives
+    inputs and metadata on which its formula is shown.
 
     >>> square = Op("square", lambda x: x * x, lambda g, y, x: g * 2 * x)
     >>> float(square(3.0))
@@ -61,7 +62,8 @@ class Op:
     """
 
     __slots__ = (
-        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "doc", "example",
+        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "explain",
+        "example",
     )  # fmt: skip
 
     def __init__(
@@ -77,12 +79,14 @@ class Op:
         view: bool = False,
         named: bool = False,
         quiet: str = "",
-        doc: str = "",
+        explain: Callable[..., str | None] | None = None,
         example: Callable[[], tuple[Any, dict[str, Any]]] | None = None,
     ) -> None:
         self.name = name
         self.forward = forward
         self.rules: Iterable[Rule | None] = Each(each) if each is not None else rules
+        if kind and kind not in KINDS:
+            raise ValueError(f"Op: {name} is of kind {kind!r}; kinds are {', '.join(KINDS)}")
         if not kind and isinstance(forward, np.ufunc):
             kind = "curve" if forward.nin == 1 else "arithmetic"
         self.kind = kind
@@ -92,7 +96,7 @@ class Op:
         self.view = view
         self.named = named
         self.quiet = quiet
-        self.doc = doc
+        self.explain = explain
         self.example = example
 
     @property
@@ -139,8 +143,3 @@ class Each:
 def row_of(name: str) -> Op:
     """The row of this name."""
     return table[name]
-
-
-def of_kind(*kinds: str) -> frozenset[str]:
-    """The names of the rows of some kinds."""
-    return frozenset(name for name, op in table.items() if op.kind in kinds)

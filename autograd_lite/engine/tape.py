@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .versions import check_unchanged, check_version
+from .versions import check_output, check_version
 
 Array = np.ndarray[Any, Any]
 
@@ -100,6 +100,38 @@ def boxed_input(node: Any, p: Any, a: Any) -> Any:
     return q
 
 
+def boxed_call(node: Any) -> tuple[Any, Any]:
+    """The output and the inputs of a node as Tensors, where a gradient of theirs is asked for."""
+    args = [
+        a if p is None or not p.requires_grad else boxed_input(node, p, a)
+        for p, a in zip(node.parents, node.args, strict=True)
+    ]
+    return node, args
+
+
+def alone(node: Any) -> tuple[Any]:
+    """The one Tensor among the inputs of a node whose record is there."""
+    return (released_is_error(node) if node.sources is None else node.sources,)
+
+
+def arrived(grads: dict[Any, Any], found: dict[Any, Any] | None) -> dict[Any, Any]:
+    """The gradients of the leaves, after their hooks."""
+    for p, g in grads.items():
+        if p.extra is not None:
+            grads[p] = p.extra.arrive(p, g)
+    if found is not None:
+        found.update(grads)
+    return grads
+
+
+def started(seeds: Iterable[tuple[Any, Any]]) -> tuple[dict[Any, Any], list[tuple[int, Any]]]:
+    """The gradients of the seeded tensors, and the nodes among them, newest first."""
+    grads: dict[Any, Any] = {}
+    for p, g in seeds:
+        grads[p] = grads[p] + g if p in grads else g
+    return grads, sorted([(-p.serial, p) for p in grads if p.op is not None])
+
+
 def pull(
     seeds: Iterable[tuple[Any, Any]],
     *,
@@ -108,54 +140,35 @@ def pull(
     wanted: set[Any] | None = None,
     found: dict[Any, Any] | None = None,
     watch: Callable[[Any, Any, Any, Any], None] | None = None,
-    hooks: bool = True,
 ) -> dict[Any, Any]:
     """Pull gradients back through the tape of the seeded tensors: the leaves and their gradients.
 
     `seeds` are (tensor, gradient). Without `keep`, records are released as they are used. `boxed`
     runs the rules on Tensors, so that the gradients have a tape of their own. `wanted` keeps to
     those tensors. `found` takes the total gradient of every tensor reached, leaves included.
-    `watch(node, input, g, gradient)` sees every new gradient. Without `hooks`, those of the tensors
-    are not run and no `grad` is kept.
+    `watch(node, input, g, gradient)` sees every new gradient.
     """
-    grads: dict[Any, Any] = {}  # of leaves, and of nodes whose gradient is not complete yet
-    heap: list[tuple[int, Any]] = []  # those nodes, newest first
-    for p, g in seeds:
-        if p in grads:
-            grads[p] = grads[p] + g
-        else:
-            grads[p] = g
-            if p.op is not None:
-                heappush(heap, (-p.serial, p))
+    # the gradients of leaves, and of nodes where they are not complete yet; those nodes
+    grads, heap = started(seeds)
     while heap:
         node = heappop(heap)[1]
         g = grads.pop(node)
-        if node.extra is not None and hooks:
+        if node.extra is not None:
             g = node.extra.arrive(node, g)
         if found is not None:
             found[node] = g
         sources = node.sources
         if sources.__class__ is not tuple:
-            if sources is None:
-                released_is_error(node)
-            sources = (sources,)
-        y = node.array
-        args = node.args
-        kw = node.kw
-        serial = node.serial
-        if node.version is not None and node.version[0] > serial:
-            check_unchanged(node, node, -1)
+            sources = alone(node)
+        y, args, kw, serial = node.array, node.args, node.kw, node.serial
+        if node.version is not None:
+            check_output(node)
         if boxed:
-            y = node
-            args = [
-                a if p is None or not p.requires_grad else boxed_input(node, p, a)
-                for p, a in zip(node.parents, args, strict=True)
-            ]
+            y, args = boxed_call(node)
         for p, rule in zip(sources, node.op.rules):  # noqa: B905  (rules of `each` have no end)
             if p is None:
                 continue
-            version = p.version
-            if version is not None and (version[0] > serial or version[1] > p.serial):
+            if p.version is not None:
                 check_version(node, p)
             if p.serial > serial:
                 p = before(p, serial)
@@ -175,10 +188,4 @@ def pull(
                     heappush(heap, (-p.serial, p))
         if not keep:
             node.sources = node.args = None
-    if hooks:
-        for p, g in grads.items():
-            if p.extra is not None:
-                grads[p] = p.extra.arrive(p, g)
-    if found is not None:
-        found.update(grads)
-    return grads
+    return arrived(grads, found)

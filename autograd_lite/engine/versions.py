@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-__all__ = ["changed", "check_unchanged", "check_version", "check_versions", "is_view", "tick"]
+__all__ = ["changed", "check_output", "check_version", "check_versions", "is_view", "tick"]
 
 tick = count(1).__next__  # serial numbers; next() on a count is atomic
 
@@ -52,10 +52,16 @@ def check_version(node: Any, p: Any) -> None:
         )
 
 
+def check_output(node: Any) -> None:
+    """Raise if the output of `node` was changed in place and the derivative needs its old value."""
+    if node.version[0] > node.serial:
+        check_unchanged(node, node, -1)
+
+
 def check_versions(node: Any) -> None:
     """Raise if the derivative of `node` needs a value that was changed in place."""
-    if node.version is not None and node.version[0] > node.serial:
-        check_unchanged(node, node, -1)
+    if node.version is not None:
+        check_output(node)
     for p in node.parents:
         if p is not None and p.version is not None:
             check_version(node, p)

@@ -21,7 +21,7 @@ from .facts import no_numbers, size_of
 from .layout import in_reading_order, lay_out
 from .model import Arrow, Box, Card, Drawing, order
 from .modules import Modules, common_path, spoken_path
-from .read import Gradients, Reading, Use
+from .read import Gradients, Reading
 from .theme import VERDICTS
 
 __all__ = ["FAMILIES", "Cards"]
@@ -49,7 +49,7 @@ class Cards:
         self.alike: dict[int, dict[int, Tensor]] = {}
         self.users: dict[int, list[Tensor]] = {}  # the drawn operations that use a leaf
         self.arrivals: Counter[int] = Counter()
-        for t, i, use in self.drawn_uses(folded.ops):
+        for t, i, use in self.read.each_use(folded.ops):
             s = use.source.serial
             self.arrivals[s] += 1
             if use.source.op is None:
@@ -59,8 +59,8 @@ class Cards:
                     assert other is not None  # equal modules have constants in the same places
                     self.alike.setdefault(s, {})[other.source.serial] = other.source
         self.leaves = [t for t in read.tape.nodes if t.op is None and self.has_card(t)]
-        model = modules.model
-        self.label = self.root.name or ("loss" if model and self.root.array.size == 1 else "y")
+        is_loss = modules.model is not None and self.root.array.size == 1
+        self.label = self.root.name or ("loss" if is_loss else "y")
         self.symbols = self.name_all()
         self.arrays: dict[str, dict[int, int]] = {}  # constants of one shape, numbered by identity
         self.keys_of_groups: dict[str, str] = {}
@@ -96,13 +96,6 @@ class Cards:
         drawing.modules = self.boxes(drawing.nodes)
         return drawing
 
-    def drawn_uses(self, ops: Iterable[Tensor]) -> Iterator[tuple[Tensor, int, Use]]:
-        """Every input of operations that is a Tensor."""
-        for t in ops:
-            for i, use in enumerate(self.read.uses[t.serial]):
-                if use is not None:
-                    yield t, i, use
-
     def has_card(self, t: Tensor) -> bool:
         """Whether a leaf is drawn, and not inside folded cards: as a parameter of theirs, or used in
         the cut alone."""
@@ -118,7 +111,7 @@ class Cards:
         names = ShortNames()
         root = self.folded.drawn(self.root)
         shown = self.folded.shown
-        sources = (self.folded.drawn(use.source) for _, _, use in self.drawn_uses(shown))
+        sources = (self.folded.drawn(use.source) for _, _, use in self.read.each_use(shown))
         wanted = {t.serial: t for t in (*sources, *self.leaves, *shown, root)}
         for serial, t in sorted(wanted.items()):
             if t.op is None:
@@ -275,7 +268,7 @@ class Cards:
                 continue
             leaves = {
                 p.serial: p
-                for _, _, use in self.drawn_uses(inside)
+                for _, _, use in self.read.each_use(inside)
                 if use.source.op is None and use.source.requires_grad
                 for p in self.alike[use.source.serial].values()
             }
@@ -332,7 +325,7 @@ class Cards:
         bundles, sums = self.gradients.bundles, dict(self.gradients.sums)
         merged: dict[tuple[str, str], Arrow] = {}
         copies: Counter[int] = Counter()
-        for t, i, use in self.drawn_uses(self.folded.ops):
+        for t, i, use in self.read.each_use(self.folded.ops):
             target, s = self.key(t), use.source
             source = self.ends.get((t.serial, s.serial), self.key(s))
             if s.op is None and source not in self.made:
@@ -376,8 +369,8 @@ class Cards:
         """The length of the longest way to every operation's card."""
         deep: dict[str, int] = {}
         for t in self.folded.ops:
-            key, sources = self.key(t), (u.source for u in self.read.uses[t.serial] if u)
-            here = [deep.get(self.key(s), 0) + 1 for s in sources]
+            key, uses = self.key(t), self.read.each_use((t,))
+            here = [deep.get(self.key(use.source), 0) + 1 for _, _, use in uses]
             deep[key] = max([deep.get(key, 0), *here])
         return deep
 
@@ -449,11 +442,17 @@ class Cards:
 def family(t: Tensor) -> str:
     """The family, which is the colour, of an operation's card, by its kind.
 
-    One that does not say its kind is drawn as most are: a curve of one input, or arithmetic.
+    One that does not say its kind is a reduction if it gives fewer elements than it gets, else a
+    curve of one input, or arithmetic of several.
     """
     if t.op in (ops.neg, ops.power):  # one input, but written with a sign: -x, x ** 2
         return "arithmetic"
-    return FAMILIES[t.op.kind or ("curve" if len(t.args or "1") == 1 else "arithmetic")]
+    if t.op.kind:
+        return FAMILIES[t.op.kind]
+    args = t.args or ()
+    if any(np.size(a) > t.array.size for a in args):
+        return "reduction"
+    return "arithmetic" if len(args) > 1 else "activation"
 
 
 def brief(formula: str) -> str:

@@ -66,10 +66,9 @@ class Folded:
         """How many cards there are."""
         shown = [t for t in self.ops if t.serial not in self.group]
         users: dict[int, set[int]] = {}
-        for t in shown:
-            for u in self.read.uses[t.serial]:
-                if u is not None and u.source.op is None:
-                    users.setdefault(u.source.serial, set()).add(t.serial)
+        for t, _, use in self.read.each_use(shown):
+            if use.source.op is None:
+                users.setdefault(use.source.serial, set()).add(t.serial)
         leaves = sum(len(at) if len(at) > COPIES else 1 for at in users.values())
         groups = {self.group[t.serial] for t in self.ops if t.serial in self.group}
         return len(shown) + len(groups) + leaves

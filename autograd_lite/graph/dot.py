@@ -44,14 +44,19 @@ def attributes(known: dict[str, object]) -> str:
     return f"[{', '.join(parts)}]"
 
 
-def body(drawing: Drawing, theme: str = "light", direction: str = "TB") -> list[str]:
-    """The lines between the braces of the digraph."""
-    return Page(drawing, THEMES[theme], direction).lines()
+def body(
+    drawing: Drawing, theme: str = "light", direction: str = "TB", titled: bool = True
+) -> list[str]:
+    """The lines between the braces of the digraph; with a heading, unless it is not `titled`."""
+    return Page(drawing, THEMES[theme], direction).lines(titled)
 
 
-def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str:
+def source(
+    drawing: Drawing, theme: str = "light", direction: str = "TB", titled: bool = True
+) -> str:
     """The whole digraph."""
-    return "digraph autograd_lite {\n" + "".join(body(drawing, theme, direction)) + "}\n"
+    lines = body(drawing, theme, direction, titled)
+    return "digraph autograd_lite {\n" + "".join(lines) + "}\n"
 
 
 class Page:
@@ -75,10 +80,10 @@ class Page:
 
     # ---- the page
 
-    def lines(self) -> list[str]:
+    def lines(self, titled: bool) -> list[str]:
         drawing = self.drawing
         graph: dict[str, object] = {
-            "bgcolor": self.colour["paper"], "fontname": SANS, "label": self.heading(),
+            "bgcolor": self.colour["paper"], "fontname": SANS, "label": self.heading() if titled else "",
             "labeljust": "l", "labelloc": "t", "nodesep": 0.6, "pad": 0.35,
             "rankdir": self.direction, "ranksep": 0.44, "splines": "spline",
         }  # fmt: skip

@@ -75,19 +75,10 @@ def embedded(data: Any) -> str:
 # ---- the picture
 
 
-class Still(dot.Page):
-    """The drawing without its heading, which the page has in HTML."""
-
-    def heading(self) -> str:
-        return ""
-
-
 def still(drawing: Drawing, direction: str, backend: str | None, timeout: float) -> str:
     """The SVG as an element of the page: no prologue, no tooltips, fonts by class."""
-    lines = Still(drawing, LIGHT, direction).lines()
-    source = "digraph autograd_lite {\n" + "".join(lines) + "}\n"
-    size = len(drawing.nodes)
-    svg = render.picture(source, "svg", size, backend, timeout).decode()
+    source = dot.source(drawing, "light", direction, titled=False)  # the page has it in HTML
+    svg = render.picture(source, "svg", len(drawing.nodes), backend, timeout).decode()
     start = re.search(r"<svg [^>]*>", svg)
     extent = re.findall(r'(?:width|height)="([\d.]+)', start[0] if start else "")
     if start is None or len(extent) != 2:

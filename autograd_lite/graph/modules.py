@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -146,21 +147,15 @@ def calls_around(ops: list[Tensor]) -> list[Call]:
     return sorted(found, key=lambda call: call.start)
 
 
-def outermost(found: list[Call], ops: list[Tensor]) -> list[Call]:
+def outermost(found: list[Call], ops: list[Tensor]) -> Iterator[Call]:
     """The calls that hold an operation and are not inside another call."""
-    outer: list[Call] = []
-    serials = iter(t.serial for t in ops)
-    serial = next(serials, None)
+    serials = [t.serial for t in ops]
     end = 0
     for call in found:
-        if call.start < end:
-            continue
-        end = call.end
-        while serial is not None and serial < call.start:
-            serial = next(serials, None)
-        if serial is not None and serial < end:
-            outer.append(call)
-    return outer
+        if call.start >= end:
+            end = call.end
+            if bisect_left(serials, call.start) < bisect_left(serials, end):
+                yield call
 
 
 def by_calls(read: Reading, modules: Modules) -> dict[int, str]:
@@ -198,7 +193,7 @@ def by_calls(read: Reading, modules: Modules) -> dict[int, str]:
 def by_parameters(read: Reading, modules: Modules) -> dict[int, str]:
     """Paths from the parameters that operations use."""
     own = owners(read, modules)
-    above = carried(own, read.ops, lambda t: [u.source for u in read.uses[t.serial] if u], max)
+    above = carried(own, read.ops, lambda t: [u.source for _, _, u in read.each_use((t,))], max)
     below = carried(own, read.ops[::-1], lambda t: read.consumers.get(t.serial, []), min)
     between = {s: common_path([above[s], below[s]]) for s in above if s in below and s not in own}
     return own | between

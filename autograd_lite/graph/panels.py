@@ -65,11 +65,10 @@ def parts_of(cards: Cards) -> dict[int, list[Gift]]:
     """What the gradient of every tensor with a panel is the sum of, newest first."""
     read, along = cards.read, cards.gradients.along
     parts: dict[int, list[Gift]] = {t.serial: [] for t in (*cards.folded.shown, *cards.leaves)}
-    for t in reversed(read.ops):
-        for i, use in enumerate(read.uses[t.serial]):
-            if use is not None and use.source.serial in parts and (t.serial, i) in along:
-                grad = along[t.serial, i]
-                name = cards.symbols.get(cards.folded.drawn(t).serial, "")
-                gift = Gift(name, cards.key(t), grad.turned() if use.mark else grad)
-                parts[use.source.serial].append(gift)
+    for t, i, use in read.each_use(reversed(read.ops)):
+        if use.source.serial in parts and (t.serial, i) in along:
+            grad = along[t.serial, i]
+            name = cards.symbols.get(cards.folded.drawn(t).serial, "")
+            gift = Gift(name, cards.key(t), grad.turned() if use.mark else grad)
+            parts[use.source.serial].append(gift)
     return parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,6 @@ from ..engine.modes import no_grad
 from ..engine.rules import ops
 from ..engine.tape import walk
 from ..engine.tensor import Tensor
-from ..engine.versions import check_versions
 from ..program.chain import Edge, Tape, numbers, recorded_inputs, reverse
 from .facts import Facts, size_of
 
@@ -49,10 +49,15 @@ class Reading:
         self.ops = [t for t in nodes if t.serial in self.uses]
         self.number = {t.serial: i for i, t in enumerate(self.ops)}
         self.consumers: dict[int, list[Tensor]] = {}
-        for t in self.ops:
-            for use in self.uses[t.serial]:
+        for t, _, use in self.each_use(self.ops):
+            self.consumers.setdefault(use.source.serial, []).append(t)
+
+    def each_use(self, ops: Iterable[Tensor]) -> Iterator[tuple[Tensor, int, Use]]:
+        """Every input of operations that is a Tensor, with its number."""
+        for t in ops:
+            for i, use in enumerate(self.uses[t.serial]):
                 if use is not None:
-                    self.consumers.setdefault(use.source.serial, []).append(t)
+                    yield t, i, use
 
     def read_uses(self) -> dict[int, list[Use | None]]:
         inputs = self.tape.inputs
@@ -112,7 +117,6 @@ class Gradients:
         bundled: dict[Any, Any] = {}
 
         def send(edge: Edge, g: Any) -> None:
-            check_versions(edge.node)
             part = numbers(edge, g)
             p, place = edge.p, (edge.node.serial, edge.i)
             self.along[place] = self.totals[p.serial] = Facts.of(np.asarray(part))

@@ -26,26 +26,22 @@ class GraphRenderError(RuntimeError):
 def candidates(backend: str | None) -> Iterator[str]:
     """The renderers there are, best first: paths of programs, or the name pygraphviz."""
     asked = backend or os.environ.get("AUTOGRAD_LITE_DOT")
-    if asked:
-        if asked == PYGRAPHVIZ:
-            found = PYGRAPHVIZ if find_spec(PYGRAPHVIZ) else None
-        elif asked == PURE:
-            found = find_pure()
-        else:
-            found = shutil.which(asked)
-        if found is None:
-            where = "backend=" if backend else "AUTOGRAD_LITE_DOT="
-            raise GraphRenderError(
-                f"Cannot draw the graph: {where}{asked!r} was asked for and is not there. Give "
-                "'dot', 'graphviz-pure', 'pygraphviz' or the path of a program, or leave it out."
-            )
-        yield found
-        return
-    for found in (shutil.which("dot"), find_pure()):
-        if found is not None:
-            yield found
-    if find_spec(PYGRAPHVIZ):
-        yield PYGRAPHVIZ
+    names = (asked,) if asked else ("dot", PURE, PYGRAPHVIZ)
+    found = [program for program in map(find, names) if program is not None]
+    if asked and not found:
+        where = "backend=" if backend else "AUTOGRAD_LITE_DOT="
+        raise GraphRenderError(
+            f"Cannot draw the graph: {where}{asked!r} was asked for and is not there. Give "
+            "'dot', 'graphviz-pure', 'pygraphviz' or the path of a program, or leave it out."
+        )
+    yield from found
+
+
+def find(name: str) -> str | None:
+    """A renderer by its name or path; None if it is not there."""
+    if name == PYGRAPHVIZ:
+        return PYGRAPHVIZ if find_spec(PYGRAPHVIZ) else None
+    return find_pure() if name == PURE else shutil.which(name)
 
 
 def find_pure() -> str | None:

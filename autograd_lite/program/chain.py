@@ -12,6 +12,7 @@ from operator import add
 from typing import Any, NamedTuple
 
 from ..engine.tape import before, tape, unbroadcast
+from ..engine.versions import check_versions
 
 __all__ = ["Edge", "Tape", "numbers", "reverse", "stretched"]
 
@@ -89,8 +90,12 @@ def reverse(
 
 
 def numbers(edge: Edge, g: Any) -> Any:
-    """What the rule of an edge makes of a gradient, on the recorded arrays."""
+    """What the rule of an edge makes of a gradient, on the recorded arrays.
+
+    RuntimeError if one of them that it needs was changed in place.
+    """
     node = edge.node
+    check_versions(node)
     return unbroadcast(edge.rule(g, node.array, *node.args, **node.kw), edge.p.array)
 
 

@@ -7,9 +7,9 @@ and keep the expression, so running a rule on Symbols gives its formula, with th
 from __future__ import annotations
 
 import inspect
-import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
+from operator import add, attrgetter
 from typing import Any
 
 import numpy as np
@@ -113,13 +113,18 @@ class Symbol(NDArrayOperatorsMixin):
         return {x.name for x in leaves(self)}
 
 
-def values(x: Any) -> Any:
-    """Arrays in place of Symbols, also inside tuples, lists and dictionaries."""
+def replaced(x: Any, change: Callable[[Symbol], Any]) -> Any:
+    """`change` applied to the Symbols, also to those inside tuples, lists and dictionaries."""
     if isinstance(x, Symbol):
-        return x.value
+        return change(x)
     if isinstance(x, tuple | list):
-        return type(x)(values(item) for item in x)
-    return {k: values(v) for k, v in x.items()} if isinstance(x, dict) else x
+        return type(x)([replaced(i, change) for i in x])
+    return {k: replaced(v, change) for k, v in x.items()} if isinstance(x, dict) else x
+
+
+def values(x: Any) -> Any:
+    """Arrays in place of Symbols."""
+    return replaced(x, attrgetter("value"))
 
 
 # ---- operations that are no rows -------------------------------------------------------------
@@ -143,7 +148,7 @@ def numpy_op(function: Any) -> Op:
 
 
 # gradients, added up in order
-total = Op("total", lambda *terms: reduce(operator.add, terms), kind="arithmetic", sign="+")
+total = Op("total", lambda *terms: reduce(add, terms), kind="arithmetic", sign="+")
 full = Op("full", lambda shape, n, by, dtype: np.full(shape, n / by if by else n, dtype))
 call = Op("call", lambda function, x: function(x))  # of a hook
 outer = Op("outer", np.multiply.outer, kind="product")  # of two vectors
@@ -311,5 +316,5 @@ def example(op: Op) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return (x, x.T), {}
     if op.kind == "along":
         return (x,), {"axis": 1}
-    v = (x[0],) * len(tuple(op.rules))
+    v = (x[0],) * (len(op.rules) if isinstance(op.rules, tuple) else 2)  # `each` takes any number
     return v, dict(SILENT) if op.kind == "reduction" else {}

@@ -143,12 +143,10 @@ def number(x: Any, digits: int = 2) -> str:
         return f"{x:g}".replace("-0", "0")
     if 1e-3 <= abs(x) < 1e5:
         whole = len(str(int(abs(x))))
-        text = f"{x:.0f}" if whole >= digits and abs(x) >= 10 else f"{x:.{digits}g}"
-    else:
-        mantissa, _, exponent = f"{x:.{digits - 1}e}".partition("e")
-        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-        text = f"{mantissa}e{int(exponent)}"
-    return text
+        return f"{x:.0f}" if whole >= digits and abs(x) >= 10 else f"{x:.{digits}g}"
+    mantissa, _, exponent = f"{x:.{digits - 1}e}".partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{int(exponent)}"
 
 
 def span(numbers: list[float]) -> str:

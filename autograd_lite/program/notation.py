@@ -54,7 +54,7 @@ def is_prefix(s: Any) -> bool:
 def numpy_name(op: Op) -> str:
     """What a call of it is written as: its own name, unless that is not what NumPy calls it."""
     known = op.ufunc is None or getattr(np, op.name, None) is op.ufunc
-    return op.name if known else op.ufunc.__name__
+    return NAMES.get(op, op.name) if known else op.ufunc.__name__
 
 
 class Writer:
@@ -94,7 +94,7 @@ class Writer:
         """The function of a call and the texts of its arguments."""
         name, words, kw = numpy_name(s.op), [self.text(i) for i in s.inputs], s.kw
         if say := CALLS.get(s.op):
-            name, words, kw = say(self, words, kw)
+            words, kw = say(self, words, kw)
         words += [
             f"{self.keyword(k)}={self.text(v)}"
             for k, v in kw.items()
@@ -149,16 +149,26 @@ class Writer:
             return self.number(x), UNARY if negative else ATOM
         return ("..." if x is ... else repr(x)), ATOM
 
-    def array_text(self, a: np.ndarray[Any, Any]) -> str:
-        dtype = self.dtype_text(a.dtype)
-        if a.ndim == 1 and a.dtype.kind == "i" and (a == np.arange(len(a))).all():
-            return f"{self.function('arange')}({len(a)})"
+    def array_text(self, a: Any) -> str:
+        """An array by the function that makes it, else element by element."""
+        dtype = self.dtype_word(a)
+        if is_range(a):
+            text = f"{self.function('arange')}({a.size})"
+            return text if a.ndim == 1 else f"{text}.reshape({self.text(a.shape)})"
         if is_identity(a):
-            return f"{self.function('eye')}({len(a)}, dtype={dtype})"
+            return f"{self.function('eye')}({len(a)}{dtype})"
         for word, number in (("zeros", 0), ("ones", 1)):
             if (a == number).all():
-                return f"{self.function(word)}({a.shape}, dtype={dtype})"
-        return f"{self.function('array')}({a.tolist()}, dtype={dtype})"
+                return f"{self.function(word)}({self.text(a.shape)}{dtype})"
+        if turned := triangle(a):
+            return f"{self.function('tri')}({len(a)}{dtype}){'.T' * (turned < 0)}"
+        short = a.size and a.dtype.kind in self.plain_kinds
+        return f"{self.function('array')}({a.tolist()}{'' if short else dtype})"
+
+    plain_kinds = ""  # of dtypes that a list of numbers has by itself
+
+    def dtype_word(self, a: Any) -> str:
+        return f", dtype={self.dtype_text(a.dtype)}"
 
     def index_text(self, index: Any) -> str:
         parts = index if isinstance(index, tuple) else (index,)
@@ -174,8 +184,25 @@ class Writer:
         return ", ".join(words) + "," * (isinstance(index, tuple) and len(parts) == 1) or "()"
 
 
+def is_range(a: Any) -> bool:
+    """Whether an array counts 0, 1, 2, ... along one of its axes, as a grid does."""
+    return a.dtype.kind == "i" and a.size > 1 and bool((a.ravel() == np.arange(a.size)).all())
+
+
+def is_square(a: Any) -> bool:
+    return a.ndim == 2 and a.shape[0] == a.shape[1]
+
+
 def is_identity(a: Any) -> bool:
-    return a.ndim == 2 and a.shape[0] == a.shape[1] and bool((a == np.eye(len(a))).all())
+    return is_square(a) and bool((a == np.eye(len(a))).all())
+
+
+def triangle(a: Any) -> int:
+    """1 where a square array is ones up to the diagonal, -1 where from it; 0 for another."""
+    if not is_square(a):
+        return 0
+    found = [bool((b == np.tri(len(a))).all()) for b in (a, a.T)]
+    return found[0] - found[1]
 
 
 # ---- what is no call, and calls whose arguments are not inputs and metadata in that order ----
@@ -202,15 +229,15 @@ FORMS: dict[Op, Form] = {
 }
 Writer.forms = FORMS
 
-CALLS: dict[Op, Callable[[Writer, list[str], dict[str, Any]], Any]] = {
-    ops.expand: lambda w, words, kw: ("broadcast_to", [*words, w.text(kw["shape"])], {}),
-    ops.clip: lambda w, words, kw: ("clip", [*words, w.text(kw["low"]), w.text(kw["high"])], {}),
-    ops.prod: lambda w, words, kw: ("prod", words, {"axis": -1}),
-    ops.concatenate: lambda w, words, kw: ("concatenate", [f"[{', '.join(words)}]"], kw),
-    ops.stack: lambda w, words, kw: ("stack", [f"[{', '.join(words)}]"], kw),
-    ops.einsum: lambda w, words, kw: ("einsum", [w.quoted(kw["spec"]), *words], {}),
+NAMES = {ops.expand: "broadcast_to"}  # of NumPy, where that is not the name of the row
+CALLS: dict[Op, Callable[[Writer, list[str], dict[str, Any]], tuple[list[str], dict[str, Any]]]] = {
+    ops.expand: lambda w, words, kw: ([*words, w.text(kw["shape"])], {}),
+    ops.clip: lambda w, words, kw: ([*words, w.text(kw["low"]), w.text(kw["high"])], {}),
+    ops.prod: lambda w, words, kw: (words, {"axis": -1}),
+    ops.concatenate: lambda w, words, kw: ([f"[{', '.join(words)}]"], kw),
+    ops.stack: lambda w, words, kw: ([f"[{', '.join(words)}]"], kw),
+    ops.einsum: lambda w, words, kw: ([w.quoted(kw["spec"]), *words], {}),
     ops.pad: lambda w, words, kw: (
-        "pad",
         [*words, str(kw["width"] or 0)],
         {"constant_values": kw["value"]},
     ),

@@ -249,7 +249,7 @@ class Joiner:
     def join_forward(self, s: Statement) -> None:
         user = self.user[id(s.target)]
         self.settle(user)
-        if not fits(s.expr, user.expr, s.target):
+        if is_leaf(s.expr) or is_leaf(user.expr) or not fits(s.expr, user.expr, s.target):
             return
         passing = []
         for d in self.gradients.get(id(s.target), ()):
@@ -293,22 +293,21 @@ class Joiner:
 def fits(inner: Any, outer: Symbol, target: Symbol) -> bool:
     """Whether an expression is written inside of the one that uses it, as a textbook would."""
     a, b = inner.op, outer.op
-    both = cost(inner) + cost(outer)
-    if a is None or b is None:
-        return False
-    if a in BLOCKS or (b in BLOCKS and not is_view(a)):
+    small, both = cost(inner), cost(inner) + cost(outer)
+    if a in BLOCKS:
         return False
     if is_view(a):
-        return cost(inner) == 0 or (cost(inner) <= 2 and both <= 4)
+        return small <= 2 and (small == 0 or both <= 4)
     if a.kind == "product":
-        return b is ops.add and cost(inner) == 1 and any(x is target for x in parts(outer))
+        return b is ops.add and small == 1 and any(x is target for x in parts(outer))
+    plain = is_sign(a) or is_short(a)
     if is_sign(b):
-        if has_product(inner) and b is not ops.add:
-            return False  # an error or an activation of what a layer gives has a name of its own
-        return (is_sign(a) or is_short(a) or a.kind == "reduction") and both <= 5
+        # an error or an activation of what a layer gives has a name of its own
+        whole = b is ops.add or not has_product(inner)
+        return whole and (plain or a.kind == "reduction") and both <= 5
     if b.kind == "reduction":
-        return (is_sign(a) or is_short(a)) and cost(inner) <= 2
-    return is_short(b) and is_sign(a) and cost(inner) == 1
+        return plain and small <= 2
+    return is_short(b) and is_sign(a) and small == 1
 
 
 def has_product(e: Any) -> bool:

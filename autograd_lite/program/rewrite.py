@@ -23,9 +23,9 @@ import numpy as np
 
 from ..engine.op import Op
 from ..engine.rules import ops
-from .expr import NUMPY, Symbol, call, full, is_leaf, is_number, is_op, outer, total
+from .expr import NUMPY, Symbol, call, full, is_leaf, is_number, is_op, outer, replaced, total
 
-__all__ = ["Laws", "Rewriter", "replaced"]
+__all__ = ["Laws", "Rewriter"]
 
 Law = Callable[[Any, Symbol], Any]
 # Of these the name stays, though a forward function could be written out or NumPy has no such
@@ -100,9 +100,8 @@ class Rewriter:
             return self.names.get(id(s), s)
         if id(s) not in self.memo:
             self.alive.append(s)
-            inputs = replaced(s.inputs, self.simple)
-            kw = {k: replaced(v, self.simple) for k, v in s.kw.items()}
-            self.memo[id(s)] = self.written_out(s.op, s.value, inputs, kw)
+            parts = replaced((s.inputs, s.kw), self.simple)
+            self.memo[id(s)] = self.written_out(s.op, s.value, *parts)
         return self.memo[id(s)]
 
     def written_out(self, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
@@ -126,8 +125,7 @@ class Rewriter:
 
     def rebuilt(self, e: Symbol, change: Callable[[Any], Any]) -> Any:
         """The expression with `change` applied to its parts, in its simplest form."""
-        kw = {k: replaced(v, change) for k, v in e.kw.items()}
-        return self.rewrite(e.op, e.value, replaced(e.inputs, change), kw)
+        return self.rewrite(e.op, e.value, *replaced((e.inputs, e.kw), change))
 
     def swapped(self, new: dict[int, Any]) -> Callable[[Any], Any]:
         """A function that writes what is new for the expressions with these identities."""
@@ -194,13 +192,6 @@ def run(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
 def missing(op: Op) -> bool:
     """Whether NumPy has no function of this name."""
     return not hasattr(np, op.name)
-
-
-def replaced(x: Any, change: Callable[[Any], Any]) -> Any:
-    """`change` applied to the Symbols, also to those inside tuples and lists."""
-    if isinstance(x, tuple | list):
-        return type(x)([replaced(i, change) for i in x])
-    return change(x) if isinstance(x, Symbol) else x
 
 
 def whole(n: float) -> float:

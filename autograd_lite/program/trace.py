@@ -17,8 +17,9 @@ from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
-from .expr import Symbol, call, full, is_view, leaf, parts, ruled, total
-from .rewrite import replaced, run
+from .expr import Symbol, call, full, is_view, leaf, parts, replaced, ruled, total
+from .notation import is_range
+from .rewrite import run
 
 # an expression that nests or holds more operations is several statements: passes go through it anew
 # at every use of a part, and call themselves for its parts
@@ -41,9 +42,7 @@ class Argument:
     made: Op | None = None  # the operation that computed it, where that is not on the record
     use: Op | None = None  # the first operation that takes it
     place: int = 0  # as which input
-    key: str = (
-        ""  # what it is called in dictionaries: its label, or its name where others have that
-    )
+    key: str = ""  # in dictionaries: its label, or its name where others have that label
 
 
 @dataclass(eq=False)
@@ -317,12 +316,9 @@ class Tracer:
             return e
         new: dict[int, tuple[Symbol, int, int]] = {}  # what stands for it, how deep, how long
         for s in inner_first(e):
-            found = [new[id(x)] for x in parts(s)]
+            made, found = s, [new[id(x)] for x in parts(s)]
             if any(x is not y for x, (y, _, _) in zip(parts(s), found, strict=True)):
-                kw = {k: replaced(v, lambda x: new[id(x)][0]) for k, v in s.kw.items()}
-                inputs = replaced(s.inputs, lambda x: new[id(x)][0])
-                new[id(s)] = Symbol(s.op, s.value, inputs, kw), 0, 0
-            made = new[id(s)][0] if id(s) in new else s
+                made = Symbol(s.op, s.value, *replaced((s.inputs, s.kw), lambda x: new[id(x)][0]))
             deep = 1 + max((d for _, d, _ in found), default=0)
             long = 1 + sum(n for _, _, n in found)
             if s is not e and (deep > DEEP or long > LONG):
@@ -431,11 +427,6 @@ def spot(a: Any) -> tuple[Any, ...]:
     """What tells one array from another: where it lies and how."""
     where = a.__array_interface__["data"][0]
     return where, a.shape, a.strides, a.dtype.str
-
-
-def is_range(a: Any) -> bool:
-    """Whether an index counts 0, 1, 2, ... along one of its axes, as a grid does."""
-    return a.dtype.kind == "i" and a.size > 1 and bool((a.ravel() == np.arange(a.size)).all())
 
 
 def of_log_p(node: Any) -> bool:

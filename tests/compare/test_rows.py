@@ -18,7 +18,7 @@ from autograd_lite.comparison.mistakes.table import (
     Constant,
     Mistake,
 )
-from autograd_lite.comparison.propagation import Backward
+from autograd_lite.comparison.propagation import Backprop
 from autograd_lite.engine.op import table
 from autograd_lite.program.chain import Tape, stretched
 from autograd_lite.program.expr import example
@@ -65,7 +65,7 @@ def built(name: str, arrays: list[Any], kw: dict[str, Any], which: int) -> Simpl
     if name in ("log", "log_softmax"):  # what cross-entropy gives, the targets not summing to 1
         g = -np.abs(g)
     loss = (y * Tensor(g)).sum()
-    back = Backward(Tape(loss), {}, {})
+    back = Backprop(Tape(loss), {}, {})
     edge = next(e for e in back.into[xs[which]] if e.i == which)
     return SimpleNamespace(loss=loss, edge=edge, upstream=g)
 
@@ -83,7 +83,8 @@ def case(row: Mistake, name: str, which: int) -> SimpleNamespace:
         arrays = [np.random.default_rng(5 + i).standard_normal((K, K)) for i in range(2)]
     b = built(name, arrays, kw, which)
     b.applies = applies(row, b.edge)
-    wrong = result_of(row, b.edge) if b.applies else b.edge.part
+    with np.errstate(all="ignore"):
+        wrong = result_of(row, b.edge) if b.applies else b.edge.part
     b.wrong = wrong[0] + 0.7 * wrong[1] if row.free else np.asarray(wrong)
     return b
 

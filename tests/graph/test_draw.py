@@ -398,6 +398,8 @@ def test_an_operation_of_a_user_has_a_family_and_a_letter_without_being_named():
     assert drawn(cube, x)[:2] == ("activation", "u")
     mixed = Op("mixed", lambda a, b: a * b, *two_rules)
     assert drawn(mixed, x, w)[:2] == ("arithmetic", "u")
+    total = Op("total", lambda x: np.sum(x), lambda g, y, x: g * np.ones(x.shape))
+    assert drawn(total, Tensor([1.0, 2.0], True))[:2] == ("reduction", "u")
 
 
 def test_nan_infinite_and_vanishing_gradients_show():

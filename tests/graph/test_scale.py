@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -91,6 +92,18 @@ def test_100_000_operations_as_text_and_as_dot():
     assert "99 920 operations not drawn" in text and "99 920 operations not drawn" in dot
     whole = draw(y, collapse=False, grads=False, formulas=False)
     assert whole.to_text().count(": sin") == 100_000
+
+
+def test_the_gradients_of_a_weight_that_is_used_often_are_not_kept_apart():
+    w, h = randn(300, 300, requires_grad=True), randn(2, 300)
+    for _ in range(40):
+        h = (h @ w).tanh()
+    loss = h.sum()
+    tracemalloc.start()
+    draw(loss)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * w.array.nbytes  # 40 parts of it
 
 
 NAMES = [

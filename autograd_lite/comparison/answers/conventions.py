@@ -15,7 +15,7 @@ from ...program.chain import Tape
 from ..mistakes.factors import batch_and_outputs, named_factors
 from ..mistakes.places import of_product
 from ..mistakes.table import SENTENCES
-from ..propagation import Backward, Contribution, slopes
+from ..propagation import Backprop, Contribution, slopes
 from .judge import (
     ABSENT,
     OK,
@@ -114,7 +114,7 @@ def defer(
     def result(factor: int) -> tuple[list[Tensor], int]:
         """The tensors that agree with autodiff, and how many neither do nor inherit."""
         mine = {t: g / factor if t in late else g for t, g in own.items()}
-        made = Backward(tape, {t: g.astype(t.dtype) for t, g in mine.items()}, {}).made
+        made = Backprop(tape, {t: g.astype(t.dtype) for t, g in mine.items()}, {}).made
         good = [t for t, g in mine.items() if near(t, g, true)]
         return good, sum(not near(t, g, made) for t, g in mine.items() if not near(t, g, true))
 
@@ -137,7 +137,7 @@ def put_off(row: Row, n: int) -> Row:
     return replace(row, verdict=OTHER, diagnoses=(Diagnosis("mean-deferred", words, True),))
 
 
-def excused(row: Row, back: Backward, t: Tensor, mine: Array | None, right: Array) -> Row:
+def excused(row: Row, back: Backprop, t: Tensor, mine: Array | None, right: Array) -> Row:
     """The row of a wrong gradient that is none after all: rounding, or a slope at a kink."""
     if row.verdict != WRONG or mine is None:
         return row
@@ -168,7 +168,7 @@ def at_kinks(tape: Tape, t: Tensor, mine: Array, right: Array) -> bool:
     return True
 
 
-def cancelled(back: Backward, t: Tensor, mine: Array, right: Array) -> bool:
+def cancelled(back: Backprop, t: Tensor, mine: Array, right: Array) -> bool:
     """Whether both gradients are no larger than the rounding of the sums that they are made by, as
     before a batch normalisation, where the exact one is 0."""
     precision = max(np.finfo(a.dtype).eps for a in (mine, right))

@@ -55,7 +55,7 @@ class Row:
     contrasted: bool = False
     mistake_of: str = ""
 
-    def noted(self, note: str) -> Row:
+    def with_note(self, note: str) -> Row:
         """The row with something said before its note."""
         return replace(self, note="; ".join(filter(None, (note, self.note))))
 

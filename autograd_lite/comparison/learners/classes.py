@@ -196,7 +196,10 @@ class Criterion:
     def __init__(self, loss: Any, loss_grad: Any) -> None:
         self.value, self.slope = deepcopy((loss, loss_grad))  # together: they may share an object
         if loss_grad is None:
-            self.value, self.slope = method(self.value, VALUES), method(self.value, SLOPES)
+            self.value, self.slope = (
+                first_method(self.value, VALUES),
+                first_method(self.value, SLOPES),
+            )
             if self.slope is None:
                 raise TypeError(
                     f"compare_layers: the gradient of the loss is missing; give loss_grad, or an "
@@ -226,7 +229,7 @@ class Criterion:
         return self.slope(*ordered(self.slope, prediction, y))
 
 
-def method(owner: Any, names: Sequence[str]) -> Any:
+def first_method(owner: Any, names: Sequence[str]) -> Any:
     """The first of the methods that an object has."""
     return next((getattr(owner, n) for n in names if callable(getattr(owner, n, None))), None)
 

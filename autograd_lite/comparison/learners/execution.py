@@ -17,7 +17,7 @@ from ...engine.tensor import Tensor
 from ..answers.arguments import as_gradient
 from ..answers.judge import ABSENT, FINE, WRONG, Row, largest
 from ..answers.report import Report
-from ..gradients import compared
+from ..gradients import report_on
 
 Shape = tuple[int, ...]
 
@@ -115,7 +115,7 @@ def reported(
             text = str(error).removeprefix("compare: ")
             problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
     if fine:
-        report = compared(loss, fine, wanted)
+        report = report_on(loss, fine, wanted)
     else:
         rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
         report = Report(loss=float(loss.array.item()), rows=tuple(rows), witness=None)
@@ -124,7 +124,7 @@ def reported(
     return replace(report, rows=(*problems, *kept))
 
 
-def noted(report: Report, name: str, note: str) -> Report:
+def with_note(report: Report, name: str, note: str) -> Report:
     """The report with a remark on one row."""
-    rows = (row.noted(note) if row.name == name else row for row in report.rows)
+    rows = (row.with_note(note) if row.name == name else row for row in report.rows)
     return replace(report, rows=tuple(rows))

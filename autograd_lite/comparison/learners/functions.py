@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from ...engine.tape import Array, tape
 from ...engine.tensor import Tensor
 from ..answers.judge import Row
 from ..answers.report import Report
+from .classes import positional
 from .execution import (
     HIDDEN,
     IN,
@@ -26,11 +26,11 @@ from .execution import (
     fault,
     generators,
     hides,
-    noted,
     raised,
     reported,
     same_numbers,
     told_apart,
+    with_note,
 )
 
 # What an input may be, the most typical first.
@@ -88,21 +88,19 @@ def check_backward(
             raise TypeError(f"check_backward: the {what} is a {type(f).__name__}; give a function")
     function = Function(forward)
     given = function.given(inputs)
-    with same_numbers(function.generators):
-        arrays = function.fitting(given)
+    arrays = function.fitting(given)
     report = judged(function, backward, arrays)
     if report.ok and any(v is not None for v in given.values()) and hides(arrays):
         fresh = {name: function.again(name, v) for name, v in given.items()}
         try:
-            with same_numbers(function.generators):
-                other = function.fitting(fresh)
+            other = function.fitting(fresh)
         except ValueError:
             return report
         probed = judged(function, backward, other)
         first = probed.first_wrong
         if first is not None and first.name in other:
             sizes = ", ".join(f"{name} {a.shape}" for name, a in other.items())
-            return noted(probed, first.name, f"hidden by the inputs given; seen with {sizes}")
+            return with_note(probed, first.name, f"hidden by the inputs given; seen with {sizes}")
     return report
 
 
@@ -190,19 +188,20 @@ class Function:
         misfits: list[Failure] = []  # the first that is about shapes
         others: list[Failure] = []
         square = None  # inputs that give an array of equal sizes, such as x.T @ x
-        for ranks in sorted(product(*(range(len(c)) for c in choices)), key=sum):
-            picked = [c[i] for c, i in zip(choices, ranks, strict=True)]
-            arrays, result = self.finite(dict(zip(given, picked, strict=True)))
-            if isinstance(result, ValueError | IndexError):  # as arrays of wrong shapes raise
-                misfits = misfits or [(result, arrays)]
-            elif isinstance(result, Exception):
-                others.append((result, arrays))
-                if len(others) == MOST_OTHERS:
-                    break
-            elif result is not None:
-                if not any(len(set(t.shape)) < t.ndim for t in tape(result)):
-                    return arrays
-                square = square or arrays
+        with same_numbers(self.generators):
+            for ranks in sorted(product(*(range(len(c)) for c in choices)), key=sum):
+                picked = [c[i] for c, i in zip(choices, ranks, strict=True)]
+                arrays, result = self.finite(dict(zip(given, picked, strict=True)))
+                if isinstance(result, ValueError | IndexError):  # as arrays of wrong shapes raise
+                    misfits = misfits or [(result, arrays)]
+                elif isinstance(result, Exception):
+                    others.append((result, arrays))
+                    if len(others) == MOST_OTHERS:
+                        break
+                elif result is not None:
+                    if not any(len(set(t.shape)) < t.ndim for t in tape(result)):
+                        return arrays
+                    square = square or arrays
         if square is None:
             failure = next(iter(others + misfits), None)
             error = failure[0] if failure else None
@@ -264,15 +263,8 @@ def input_names_of(forward: Any) -> list[str]:
     """The parameters without a default; [] where they are not known."""
     if isinstance(forward, np.ufunc):
         return ["x", "y"][: forward.nin]
-    try:
-        parameters = inspect.signature(getattr(forward, "forward", forward)).parameters.values()
-    except (ValueError, TypeError):
-        return []
-    return [
-        p.name
-        for p in parameters
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
+    parameters = positional(getattr(forward, "forward", forward))
+    return [p.name for p in parameters if p.default is p.empty]
 
 
 def as_input(value: Any) -> Array | Shape | None:

@@ -33,12 +33,12 @@ from .execution import (
     fault,
     generators,
     hides,
-    noted,
     pulled_back,
     raised,
     reported,
     same_numbers,
     told_apart,
+    with_note,
 )
 from .updates import LayerRecord, Pulled, Updates
 
@@ -122,11 +122,11 @@ def report_of_both(report: Report, probed: Report, data: str) -> Report:
         if report.first_wrong is None or not probed.ok:
             return report
         note = f"right on {data}; here the loss may be flat, as log(p + 1e-15) is where p is near 0"
-        return noted(report, report.first_wrong.name, note)
+        return with_note(report, report.first_wrong.name, note)
     first = probed.first_wrong
     if first is None or any(row.name.endswith("()") for row in probed.rows):
         return report  # a backward that raises there may be made for one size
-    return noted(probed, first.name, f"hidden by the data given; seen with {data}")
+    return with_note(probed, first.name, f"hidden by the data given; seen with {data}")
 
 
 # ---- one trial -------------------------------------------------------------------------------
@@ -181,13 +181,18 @@ class Trial:
         conventions += [f"leaves out the {guard:g} that the loss adds"] * bool(guard)
         last = steps[-1].y
         if conventions:
-            rows = [by_convention(r, last.name, "; ".join(conventions)) for r in report.rows]
+            rows = [  # an output that was differentiated by another convention
+                replace(row, verdict=OTHER, note="; ".join(conventions))
+                if row.name == last.name and row.verdict in (OK, ABSENT)
+                else row
+                for row in report.rows
+            ]
             report = replace(report, rows=tuple(rows), loss=value)
         report = updates.judged(report, loss, wanted)
         given, shapes = np.shape(grads.get(last.name, 0.0)), (last.shape, self.y.shape)
         if given != last.shape and all(spreads(shape, given) for shape in shapes):
             note = f"prediction {shapes[0]} and target {shapes[1]} were broadcast"
-            report = noted(report, last.name, note)
+            report = with_note(report, last.name, note)
         return report
 
     def fused(self, last: LayerRecord, did: Pulled | None, loss: Tensor) -> bool:
@@ -216,7 +221,7 @@ class Trial:
                 said = f"no gradient is kept as {GRADIENT_NAMES[0].format(p)}, {GRADIENT_NAMES[1].format(p)} or the like"
                 if like:
                     said += f"; if {like[0]} is it, say so with grads=({like[0]!r}, ...)"
-                report = noted(report, t.name, said)
+                report = with_note(report, t.name, said)
         return report
 
     def record(self, changing: set[str]) -> tuple[list[LayerRecord], Tensor]:
@@ -235,13 +240,13 @@ class Trial:
         steps = []
         for name, layer in zip(self.names, layers, strict=True):
             given, x = h, h.clone() if name in changing else h
-            h = on_tensors(f"{name}.forward", layer, layer.forward, x)
+            h = run_on_tensors(f"{name}.forward", layer, layer.forward, x)
             if h is given:
                 h = h.clone()
             h.name = f"{name} output"
             steps.append(LayerRecord(name, given, h, h.array.copy(), tensors[id(layer)]))
         criterion = deepcopy(self.criterion)
-        return steps, on_tensors("loss", self.criterion.value, criterion.loss, h, self.y)
+        return steps, run_on_tensors("loss", self.criterion.value, criterion.loss, h, self.y)
 
     def pull(self) -> tuple[dict[str, Pulled], dict[str, Any], list[Row]]:
         """The backward by hand: what each layer did, the gradients it gave, and what failed."""
@@ -336,24 +341,16 @@ def unguarded(loss: Tensor, last: LayerRecord, grads: Mapping[str, Any]) -> tupl
     return loss, 0.0
 
 
-def by_convention(row: Row, name: str, note: str) -> Row:
-    """The row, if it is that of an output by this name, which was differentiated by another
-    convention and is not wrong."""
-    if row.name != name or row.verdict not in (OK, ABSENT):
-        return row
-    return replace(row, verdict=OTHER, note=note)
-
-
 def differing(
     outputs: Sequence[Array], steps: Sequence[LayerRecord], value: float, loss: Tensor
 ) -> Row | None:
     """The row of the first result that is another on Tensors than on arrays."""
-    for step, a in zip(steps, outputs, strict=True):
-        apart = told_apart(a, step.value)
+    results = [(f"{s.name}.forward()", a, s.value) for s, a in zip(steps, outputs, strict=True)]
+    for title, a, b in (*results, ("loss", np.array(value), loss.array.reshape(()))):
+        apart = told_apart(a, b)
         if apart:
-            return fault(f"{step.name}.forward()", apart, step.value.shape)
-    apart = told_apart(np.array(value), loss.array.reshape(()))
-    return fault("loss", apart) if apart else None
+            return fault(title, apart, b.shape)
+    return None
 
 
 def forward(names: Sequence[str], layers: Sequence[Any], x: Array) -> tuple[list[Array], set[str]]:
@@ -373,7 +370,7 @@ def forward(names: Sequence[str], layers: Sequence[Any], x: Array) -> tuple[list
     return outputs, changing
 
 
-def on_tensors(title: str, owner: Any, function: Callable[..., Any], *inputs: Any) -> Tensor:
+def run_on_tensors(title: str, owner: Any, function: Callable[..., Any], *inputs: Any) -> Tensor:
     """What a forward gives on Tensors; TypeError if it cannot, or loses the tape."""
     advice = "write it with operators and NumPy functions, without float(), math or np.asarray"
     try:
@@ -393,11 +390,7 @@ def on_tensors(title: str, owner: Any, function: Callable[..., Any], *inputs: An
 
 
 def enlarge(
-    layers: Sequence[Any],
-    params: Params,
-    features: int,
-    in_first: bool,
-    rng: np.random.Generator,
+    layers: Sequence[Any], params: Params, features: int, in_first: bool, rng: np.random.Generator
 ) -> None:
     """Give the layers random parameters for IN inputs and outputs of all different numbers.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,9 +14,21 @@ from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
-from ..answers.judge import FINE, WRONG, Diagnosis, Row, agree, contrast, distance, fitted, spreads
+from ..answers.judge import (
+    FINE,
+    WRONG,
+    Diagnosis,
+    Row,
+    agree,
+    contrast,
+    distance,
+    fitted,
+    largest,
+    spreads,
+)
 from ..answers.report import Report
 from ..gradients import witness
+from ..mistakes.matching import ratio
 from ..mistakes.table import said
 from .classes import Params, as_floats, shaped
 from .execution import fault, generators, pulled_back, same_numbers
@@ -149,10 +162,10 @@ class Updates:
         A step of -1 or 0 gradients is a mistake of the update, and so is a rate of one layer that
         the others have not; any other factor is a mistake of the gradient first.
         """
-        everywhere = one_number([move.factor for move in self.moves])
+        everywhere = all_alike([move.factor for move in self.moves])
         for move in self.moves:
             layer = [other.factor for other in self.moves if other.layer == move.layer]
-            own_rate = len(layer) > 1 and one_number(layer) and not everywhere
+            own_rate = len(layer) > 1 and all_alike(layer) and not everywhere
             sure = move.factor is not None and (own_rate or move.factor <= 0)
             # what rounding does to W - lr dW is no mistake of dW
             handed = move.basis if move.factor == 1 or sure else move.stepped
@@ -193,7 +206,7 @@ class Updates:
         return replace(row, diagnoses=(*sure, *row.diagnoses, *unsure))
 
 
-def one_number(factors: Sequence[float | None]) -> bool:
+def all_alike(factors: Sequence[float | None]) -> bool:
     """Whether these are one number, up to rounding."""
     numbers = [f for f in factors if f is not None]
     return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6
@@ -201,12 +214,9 @@ def one_number(factors: Sequence[float | None]) -> bool:
 
 def multiple(stepped: Array, basis: Array, noise: Array) -> float | None:
     """The number that `stepped` is of `basis`, up to rounding; None if it is no multiple."""
-    top = float(np.abs(basis).max(initial=0))
-    if not (top and np.isfinite(basis).all() and np.isfinite(stepped).all()):
-        return None
-    factor = float((stepped * (basis / top)).sum() / (basis * (basis / top)).sum())
-    for f in (1.0, -1.0, 0.0, factor):
-        allowed = noise + FINE * max(abs(f), 1) * top
+    nearest = ratio(stepped, basis)
+    for f in (1.0, -1.0, 0.0, nearest) if not math.isnan(nearest) else ():
+        allowed = noise + FINE * max(abs(f), 1) * largest(basis)
         if (np.abs(stepped - f * basis) <= allowed).all():
             return f
     return None

@@ -62,9 +62,10 @@ def mean_counts(tape: Tape) -> Iterator[NamedFactor]:
             yield 1 / count, ("mean-twice", words)
 
 
-def made_from_data(tape: Tape) -> set[Tensor]:
-    """What was computed from arrays that need no gradient, or picked by an array of indices."""
-    found: set[Tensor] = set()
+def made_from_data(tape: Tape) -> dict[Tensor, None]:
+    """What was computed from arrays that need no gradient, or picked by an array of indices, the
+    oldest first."""
+    found: dict[Tensor, None] = {}
     for node, inputs in tape.inputs.items():
         if node.op is None:
             continue
@@ -75,22 +76,27 @@ def made_from_data(tape: Tape) -> set[Tensor]:
         ]
         data = any(np.size(a) > 1 for a, mine in zip(given, own, strict=True) if mine)
         if data or any(p in found for p in inputs):
-            found.add(node)
+            found[node] = None
     return found
+
+
+def shapes_of(tensors: list[Tensor], ndim: int) -> list[tuple[int, ...]]:
+    return [t.shape for t in tensors if t.ndim == ndim]
 
 
 def batch_and_outputs(tape: Tape) -> tuple[int, tuple[int, ...]]:
     """The batch size, and what may be the number of outputs: the axis that most matrices made from
     data share, and the other axes of the two nearest to the loss."""
-    fed, newest = made_from_data(tape), tape.nodes[::-1]
-    matrices = [t for t in newest if t.op is not None and t.ndim == 2]
-    tables = [t for t in matrices if t in fed] or [t for t in matrices if not is_weight(t)]
-    full = [t for t in tables if 1 not in t.shape] or tables
-    shared = [(a, t.shape[a]) for a in (0, 1) for t in full if t.shape[a] > 1]
+    fed = [*reversed(made_from_data(tape))]
+    others = [t for t in reversed(tape.nodes) if t.op is not None and not is_weight(t)]
+    matrices = shapes_of(fed, 2) or shapes_of(others, 2)
+    full = [shape for shape in matrices if 1 not in shape] or matrices
+    shared = [(a, shape[a]) for a in (0, 1) for shape in full if shape[a] > 1]
     if not shared:
-        rows = [t.shape[0] for t in newest if t in fed and t.ndim == 1]
-        return (rows[0] if rows else 1), ()
-    axis, n = max(
-        shared, key=lambda pair: sum(t.shape[pair[0]] == pair[1] for t in tables) - pair[0] / 2
-    )
-    return n, tuple(dict.fromkeys(t.shape[1 - axis] for t in tables))[:2]
+        return next((n for (n,) in shapes_of(fed, 1)), 1), ()
+
+    def votes(axis: int, n: int) -> float:
+        return [shape[axis] for shape in matrices].count(n) - axis / 2
+
+    axis, n = max(shared, key=lambda pair: votes(*pair))
+    return n, tuple(dict.fromkeys(shape[1 - axis] for shape in matrices))[:2]

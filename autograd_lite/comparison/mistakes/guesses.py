@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.op import Op
 from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import stretched
 from ..answers.judge import distance, largest, spreads
-from ..propagation import Backward, Change, Contribution, always, times
+from ..propagation import Backprop, Change, Contribution, always, times
 from .matching import Match, Matcher, ratio
 from .places import (
     Site,
@@ -34,7 +35,7 @@ from .places import (
     softmax_by_hand,
     sums_of,
 )
-from .table import MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, curve, said
+from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, curve, said
 
 STATISTICS = (ops.mean, ops.var, ops.std)  # what a normalisation is written with
 NEAREST = 300  # places that are tried, those nearest to the tensor
@@ -42,7 +43,7 @@ NEAREST = 300  # places that are tried, those nearest to the tensor
 
 @dataclass(frozen=True)
 class Guess:
-    """Mistakes that would give the gradient of a tensor; `changes` make them in a Backward.
+    """Mistakes that would give the gradient of a tensor; `changes` make them in a Backprop.
 
     `explained` are the gradients handed in that come out as they are, `spoilt` those that do not.
     """
@@ -60,7 +61,7 @@ class Guess:
 class Guesses:
     """The single mistakes, in a pass that may have others, that give the gradient of `t`."""
 
-    def __init__(self, matcher: Matcher, back: Backward, t: Tensor) -> None:
+    def __init__(self, matcher: Matcher, back: Backprop, t: Tensor) -> None:
         self.matcher, self.back, self.t = matcher, back, t
         self.tensors = matcher.above(back, t)[: -NEAREST - 1 : -1]
         self.sites = [site for p in self.tensors for site in sites_of(back, p)]
@@ -131,9 +132,11 @@ class Guesses:
                 tried.append((site, site.edges))
         for row in rows:
             for site, arcs in tried:
-                if not all(applies(row, e) for e in arcs) or self.matcher.late:
+                if not row.concerns(arcs[0].node) or not all(applies(row, e) for e in arcs):
                     continue
-                names = ((row.slug, row.sentence.format(op=arcs[0].node.op.name)),)
+                if self.matcher.late:
+                    return
+                names = row.said_of(arcs[0].node.op)
                 try:
                     with np.errstate(all="ignore"):
                         given = [result_of(row, e) for e in arcs]
@@ -281,6 +284,22 @@ class Guesses:
         if self.t in good - was and matcher.explains(self.t, then.gradient(self.t)):
             explained, spoilt = frozenset(good - was), frozenset(was - good)
             yield Guess(names, site, changes, explained, spoilt, site.first)
+
+    def everywhere(self) -> Iterator[Guess]:
+        """The same wrong rule in every use of an operation."""
+        arcs = [e for parts in self.back.into.values() for e in parts]
+        for row in CERTAIN:
+            uses: dict[Op, list[Contribution]] = {}
+            for e in arcs:
+                if applies(row, e):
+                    uses.setdefault(e.node.op, []).append(e)
+            for op in sorted(uses, key=lambda op: op.name):
+                e, *others = uses[op]
+                if others:
+                    ((slug, words),) = row.said_of(op)
+                    names = ((slug, f"{words}, in all {len(uses[op])} places"),)
+                    changes = {(e.node, e.i): made_by(row) for e in uses[op]}
+                    yield from self.whole(Site(e.p, (e,)), changes, names)
 
     def clipped(self) -> Iterator[Guess]:
         """A gradient that is zero where a value is larger than some bound: of small matrices, every

@@ -13,7 +13,7 @@ from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import distance, largest, tolerance, without_ones
-from ..propagation import Backward
+from ..propagation import Backprop
 from .factors import named_factors
 from .places import reached
 
@@ -36,7 +36,7 @@ class Matcher:
     not in `back.yours`.
     """
 
-    def __init__(self, back: Backward, raw: Mapping[Tensor, Array]) -> None:
+    def __init__(self, back: Backprop, raw: Mapping[Tensor, Array]) -> None:
         self.back = back
         self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
         self.coarse = {t: tolerance(g, t.array) for t, g in raw.items()}
@@ -50,7 +50,7 @@ class Matcher:
         """Whether the time for the search is over."""
         return time.monotonic() > self.deadline
 
-    def above(self, back: Backward, t: Tensor) -> list[Tensor]:
+    def above(self, back: Backprop, t: Tensor) -> list[Tensor]:
         """The tensors in whose gradients a mistake shows in that of `t`, the loss first."""
         return [p for p in back.made if t in self.below[p]]
 
@@ -73,12 +73,12 @@ class Matcher:
         gap = largest(mine - right.reshape(mine.shape))
         return largest(mine - g.reshape(mine.shape)) <= 1e-2 * gap
 
-    def wrong(self, back: Backward, among: list[Tensor]) -> list[Tensor]:
+    def wrong(self, back: Backprop, among: list[Tensor]) -> list[Tensor]:
         """The tensors whose gradient is not what that pass gives, in backward order."""
         return [t for t in among if not self.agrees(t, back.gradient(t))]
 
     def match(
-        self, back: Backward, t: Tensor, p: Tensor, certain: Array | float, free: Array, want: str
+        self, back: Backprop, t: Tensor, p: Tensor, certain: Array | float, free: Array, want: str
     ) -> Match | None:
         """The factor c for which the gradient of `p` with `certain + c * free` added gives that of
         `t`; None if there is none."""

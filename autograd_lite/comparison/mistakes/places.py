@@ -14,7 +14,7 @@ from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from ..answers.judge import spreads
-from ..propagation import Backward, Change, Contribution, always, times
+from ..propagation import Backprop, Change, Contribution, always, times
 from .table import Mistake, curve
 
 
@@ -24,7 +24,7 @@ class Site(NamedTuple):
     p: Tensor
     edges: tuple[Contribution, ...] = ()
 
-    def part(self, back: Backward) -> Array:
+    def part(self, back: Backprop) -> Array:
         """The part of the gradient of `p` that comes through this place."""
         if not self.edges:
             return back.made[self.p]
@@ -36,7 +36,7 @@ class Site(NamedTuple):
 
     @property
     def keys(self) -> list[Any]:
-        """What changes of a Backward call it."""
+        """What changes of a Backprop call it."""
         return [(e.node, e.i) for e in self.edges] or [self.p]
 
     def instead(self, wrong: Array) -> dict[Any, Change]:
@@ -45,7 +45,7 @@ class Site(NamedTuple):
         return {key: always(wrong)} | dict.fromkeys(others, times(0))
 
 
-def sites_of(back: Backward, p: Tensor) -> list[Site]:
+def sites_of(back: Backprop, p: Tensor) -> list[Site]:
     """The edges into a tensor, one by one and those of one operation together, and the whole."""
     arcs = back.into[p]
     kinds: dict[Op, list[Contribution]] = {}
@@ -62,7 +62,7 @@ def sites_of(back: Backward, p: Tensor) -> list[Site]:
     return [*(Site(p, (e,)) for e in arcs[::-1]), *several, Site(p)]
 
 
-def reached(back: Backward, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:
+def reached(back: Backprop, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozenset[Tensor]]:
     """For every tensor, the handed-in tensors that a mistake in its gradient shows in."""
     below: dict[Tensor, frozenset[Tensor]] = {}
     for node, edges in back.tape.edges.items():
@@ -81,7 +81,7 @@ def is_weight(p: Tensor) -> bool:
     return p.op is None and p.requires_grad
 
 
-def activation_above(back: Backward, node: Tensor) -> Contribution | None:
+def activation_above(back: Backprop, node: Tensor) -> Contribution | None:
     """The edge of the activation that takes the sum that a matmul is part of."""
     for _ in range(2):
         parts = back.into[node]
@@ -118,7 +118,7 @@ def single_slopes(e: Contribution, product: Tensor) -> Iterator[tuple[Array, Arr
             yield x, w, np.asarray(rule(np.ones_like(at), op.forward(at, **kw), at, **kw))
 
 
-def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Contribution]:
+def softmax_by_hand(back: Backprop, z: Tensor) -> Iterator[Contribution]:
     """exp(z) / sum(exp(z)) as one softmax of z, whose gradient passes through it alone."""
 
     def user(t: Tensor, *these: Op) -> Tensor | None:
@@ -136,7 +136,7 @@ def softmax_by_hand(back: Backward, z: Tensor) -> Iterator[Contribution]:
             yield Contribution(edge, arc.g, back.made[z])
 
 
-def turned(row: Mistake, e: Contribution) -> bool | None:
+def on_transposes(row: Mistake, e: Contribution) -> bool | None:
     """Whether a wrong rule of `x @ w` runs on transposes for the edge of a product, as the weight
     stands on its left; None if it is a rule of the other input."""
     left, right = (p is not None and is_weight(p) for p in e.node.parents)
@@ -150,7 +150,7 @@ def applies(row: Mistake, e: Contribution) -> bool:
     if not row.concerns(e.node):
         return False
     if e.node.op is ops.matmul:
-        return turned(row, e) is not None
+        return on_transposes(row, e) is not None
     return row.which is None or row.which == e.i
 
 
@@ -158,7 +158,9 @@ def run_on(row: Mistake, e: Contribution, g: Any, y: Any, inputs: Any) -> Any:
     """What the wrong rule of `row` makes of these, arrays or Symbols, for an edge."""
     if e.node.op is ops.matmul:
         a, b = inputs
-        return row.wrong(g.mT, y.mT, b.mT, a.mT).mT if turned(row, e) else row.wrong(g, y, a, b)
+        return (
+            row.wrong(g.mT, y.mT, b.mT, a.mT).mT if on_transposes(row, e) else row.wrong(g, y, a, b)
+        )
     own = {"op": e.node.op, "rule": e.edge.rule}
     return row.wrong(g, y, *inputs, **e.node.kw, **{name: own[name] for name in row.wants})
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.op import Op
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.expr import Symbol, as_symbol, formulas, input_names
 from ..answers.judge import Diagnosis
-from ..propagation import Backward, Contribution
+from ..propagation import Backprop
 from .guesses import Guess, Guesses, made_by
 from .matching import Matcher
 from .places import Site, applies, run_on
-from .table import CONSTANTS, MATMUL_RULES, RULES, said
+from .table import CERTAIN, CONSTANTS, said
 
-DEEPEST = 5  # mistakes in one chain
+MOST_MISTAKES = 5  # mistakes in one chain
 WIDEST = 6  # continuations of one chain that are tried
 
 
@@ -44,7 +44,7 @@ class Search(Matcher):
     """The search for what explains the gradients of a comparison; `labels` are names of tensors."""
 
     def __init__(
-        self, back: Backward, raw: Mapping[Tensor, Array], labels: Mapping[Tensor, str]
+        self, back: Backprop, raw: Mapping[Tensor, Array], labels: Mapping[Tensor, str]
     ) -> None:
         super().__init__(back, raw)
         self.labels = labels
@@ -57,14 +57,16 @@ class Search(Matcher):
             twice = self.twice(wrong)
             groups = [wrong] if twice else self.together(wrong)
             for group in groups:
-                chain = twice or self.chain(self.back, group, 1) or self.everywhere(group)
-                for depth in range(2, DEEPEST + 1):
+                guesses = Guesses(self, self.back, group[0])
+                chain = twice or self.chain(self.back, group, 1)
+                chain = chain or self.alone(group, guesses.everywhere())
+                for depth in range(2, MOST_MISTAKES + 1):
                     chain = chain or self.chain(self.back, group, depth)
                 chain = chain or self.in_series(group)
                 if not chain:
                     parts = self.partly(group)
                     whole = len(group) == sum(1 + len(step.also) for step in parts)
-                    chain = parts if whole else self.bounded(group) or parts
+                    chain = parts if whole else self.alone(group, guesses.clipped(), 1) or parts
                 found |= {step.t: self.finding(step) for step in chain}
         return found
 
@@ -80,7 +82,7 @@ class Search(Matcher):
         ordered = [sorted(g, key=order.__getitem__) for g in groups]
         return sorted(ordered, key=lambda g: order[g[0]])
 
-    def classes(self, back: Backward, wrong: list[Tensor], t: Tensor) -> list[list[Guess]]:
+    def classes(self, back: Backprop, wrong: list[Tensor], t: Tensor) -> list[list[Guess]]:
         """The guesses for one of the wrong tensors, those that do the same together, the ones that
         explain most first."""
         among = set(wrong)
@@ -93,7 +95,7 @@ class Search(Matcher):
             for key in sorted(found, key=lambda key: (-len(key[0]), len(key[1])))
         ]
 
-    def chain(self, back: Backward, wrong: list[Tensor], depth: int) -> list[Link] | None:
+    def chain(self, back: Backprop, wrong: list[Tensor], depth: int) -> list[Link] | None:
         """At most `depth` mistakes, one after the other, that explain all of `wrong`: those that
         need the fewest names."""
         best: list[Link] | None = None
@@ -119,24 +121,13 @@ class Search(Matcher):
                     return best
         return best
 
-    def everywhere(self, wrong: list[Tensor]) -> list[Link] | None:
-        """The same wrong rule in every operation of a kind."""
-        arcs = [e for parts in self.back.into.values() for e in parts]
-        guesses = Guesses(self, self.back, wrong[0])
-        found: list[Guess] = []
-        for row in [*RULES, *MATMUL_RULES]:
-            mine: dict[Op, list[Contribution]] = {}
-            for e in arcs if not row.free else ():
-                if applies(row, e):
-                    mine.setdefault(e.node.op, []).append(e)
-            for op, same in sorted(mine.items(), key=lambda item: item[0].name):
-                if len(same) > 1:
-                    changes = {(e.node, e.i): made_by(row) for e in same}
-                    words = row.sentence.format(op=op.name) + f", in all {len(same)} places"
-                    site = Site(same[0].p, (same[0],))
-                    found += guesses.whole(site, changes, ((row.slug, words),))
-        good = [g for g in found if not g.spoilt and g.explained >= set(wrong)]
-        return [Link(wrong[0], good, tuple(wrong[1:]))] if good else None
+    def alone(
+        self, wrong: list[Tensor], guesses: Iterable[Guess], most: int | None = None
+    ) -> list[Link] | None:
+        """A chain of one mistake: the guesses, up to `most`, that explain all and spoil nothing."""
+        good = (g for g in guesses if not g.spoilt and g.explained >= set(wrong))
+        found = list(itertools.islice(good, most))
+        return [Link(wrong[0], found, tuple(wrong[1:]))] if found else None
 
     def in_series(self, wrong: list[Tensor]) -> list[Link] | None:
         """Two mistakes one above the other, with nothing handed in between; on small nets."""
@@ -144,37 +135,22 @@ class Search(Matcher):
         if len(back.tape.nodes) > 60:
             return None
         arcs = [e for p in self.above(back, t) for e in back.into[p]]
-        for row in [*RULES, *MATMUL_RULES]:
-            for e in arcs:
-                if self.late or row.free or not applies(row, e):
-                    continue
-                change = {(e.node, e.i): made_by(row)}
-                try:
-                    then = back.with_changes(change)
-                    left = self.wrong(then, wrong)
-                except (ValueError, TypeError, IndexError):
-                    continue
-                if not left or left[0] is not t:
-                    continue
-                rest = self.chain(then, left, 1)
-                if rest:
-                    sentence = row.sentence.format(op=e.node.op.name)
-                    names = ((row.slug, sentence), *rest[0].guesses[0].names)
-                    guess = Guess(
-                        names, Site(e.p, (e,)), change, frozenset(wrong), edge=e, wrong=row
-                    )
-                    return [Link(t, [guess], tuple(wrong[1:]))]
+        for row, e in itertools.product(CERTAIN, arcs):
+            if self.late or not applies(row, e):
+                continue
+            change = {(e.node, e.i): made_by(row)}
+            try:
+                then = back.with_changes(change)
+                left = self.wrong(then, wrong)
+            except (ValueError, TypeError, IndexError):
+                continue
+            rest = self.chain(then, left, 1) if left and left[0] is t else None
+            if rest:
+                names = (*row.said_of(e.node.op), *rest[0].guesses[0].names)
+                explained = frozenset(wrong)
+                guess = Guess(names, Site(e.p, (e,)), change, explained, edge=e, wrong=row)
+                return self.alone(wrong, [guess])
         return None
-
-    def bounded(self, wrong: list[Tensor]) -> list[Link] | None:
-        """A value that was clipped at an unknown bound."""
-        good = (
-            g
-            for g in Guesses(self, self.back, wrong[0]).clipped()
-            if not g.spoilt and g.explained >= set(wrong)
-        )
-        guess = next(good, None)
-        return [Link(wrong[0], [guess], tuple(wrong[1:]))] if guess else None
 
     def partly(self, wrong: list[Tensor]) -> list[Link]:
         """Where no chain explains all: what explains single tensors without spoiling others."""

@@ -13,15 +13,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ...engine.op import Op
+from ...engine.op import Op, Rule
 from ...engine.rules import ops
 
 Wording = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
-Rule = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,25 @@ class Mistake:
     which: int | None = None
     free: bool = False
 
+    def said_of(self, op: Op) -> Wording:
+        """What is said of the mistake in an operation."""
+        return ((self.slug, self.sentence.format(op=op.name)),)
+
     @cached_property
     def wants(self) -> frozenset[str]:
         """What `wrong` asks for beside what the right rule takes."""
         return frozenset(inspect.signature(self.wrong).parameters) & {"op", "rule"}
 
 
-class Constant(NamedTuple):
+@dataclass(frozen=True)
+class Constant:
     """A factor on a whole gradient: a function of the batch size `n`, the outputs `k`, or none."""
 
     slug: str
     factor: Callable[..., float]
     sentence: str
 
-    @property
+    @cached_property
     def of(self) -> tuple[str, ...]:
         """What it is a function of."""
         return tuple(inspect.signature(self.factor).parameters)
@@ -67,41 +71,33 @@ def only(*these: Op) -> Callable[[Any], bool]:
     return lambda node: node.op in these
 
 
+def has(**facts: Any) -> Callable[[Any], bool]:
+    """Records of operations with these facts."""
+    return lambda node: all(getattr(node.op, name) == value for name, value in facts.items())
+
+
 def curve(node: Any) -> bool:
-    """Records of one input, element by element; and of a composition that keeps its shape."""
+    """Records of one input, element by element; and of a composition that keeps its shape.
+
+    Not of a sign: its slope left out is a sign flipped.
+    """
     kind, args = node.op.kind, node.args
-    return kind == "curve" or (not kind and len(args) == 1 and np.shape(args[0]) == node.shape)
+    composed = not kind and len(args) == 1 and np.shape(args[0]) == node.shape
+    return composed or (kind == "curve" and node.op is not ops.neg)
 
 
 def smooth(node: Any) -> bool:
     return curve(node) and not node.op.mask
 
 
-def activation(node: Any) -> bool:
-    return bool(node.op.activation)
-
-
-def masked(node: Any) -> bool:
-    return node.op.mask or node.op is ops.maximum
-
-
-def mask_with_slope(node: Any) -> bool:
-    return node.op.mask and node.op is not ops.relu
-
-
-def along_axis(node: Any) -> bool:
-    """Records of operations that keep the axis that they are taken along, as softmax does."""
-    return bool(node.op.kind == "along")
-
-
-def reduction(node: Any) -> bool:
-    return bool(node.op.kind == "reduction")
-
+ALONG, ACTIVATION, MASK = has(kind="along"), has(activation=True), has(mask=True)
+MAXIMUM, LOG = only(ops.maximum), only(ops.log)
+SOFTMAX, LOG_SOFTMAX = only(ops.softmax), only(ops.log_softmax)
 
 Table = dict[str, dict[str, list[tuple[Callable[[Any], bool], Rule]]]]  # by slug, by sentence
 
 
-def rows(table: Table, which: int | None = None, free: bool = False) -> list[Mistake]:
+def mistakes_of(table: Table, which: int | None = None, free: bool = False) -> list[Mistake]:
     """The rows of a table: which records, and the wrong rule."""
     return [
         Mistake(slug, sentence, concerns, wrong, which, free)
@@ -114,24 +110,24 @@ def rows(table: Table, which: int | None = None, free: bool = False) -> list[Mis
 # ---- softmax and cross-entropy --------------------------------------------------------------
 
 
-def total(x: Any, axis: int | tuple[int, ...]) -> Any:
+def sum_along(x: Any, axis: int | tuple[int, ...]) -> Any:
     """The sum along an axis or several, which stay with size 1."""
     return np.add.reduce(x, axis=axis, keepdims=True)
 
 
 def softmax_jacobian(p: Any, g: Any, axis: int) -> Any:
     """The product of `g` with the Jacobian of softmax at the probabilities `p`."""
-    return p * (g - total(g * p, axis))
+    return p * (g - sum_along(g * p, axis))
 
 
 def from_log(g: Any, y: Any, axis: int) -> Any:
     """The right gradient of the logits from the log-probabilities `y`: p - t."""
-    return g - np.exp(y) * total(g, axis)
+    return g - np.exp(y) * sum_along(g, axis)
 
 
 def binary_term(g: Any, p: Any, axis: int) -> Any:
     """The (1 - t) / (1 - p) of binary cross-entropy, where g = -c t and the targets sum to 1."""
-    return (g - total(g, axis)) / (1 - p)
+    return (g - sum_along(g, axis)) / (1 - p)
 
 
 def other(x: Any, axis: Any) -> int:
@@ -141,18 +137,22 @@ def other(x: Any, axis: Any) -> int:
     return 1 - (axis[0] if isinstance(axis, tuple) else axis)
 
 
-SOFTMAX, LOG_SOFTMAX, LOG = only(ops.softmax), only(ops.log_softmax), only(ops.log)
 ACTIVATIONS: Table = {
-    "relu-mask-missing": {"the mask of {op} left out": [(masked, lambda g, y, *x, **kw: g)]},
+    "relu-mask-missing": {
+        "the mask of {op} left out": [
+            (MASK, lambda g, y, x, **kw: g),
+            (MAXIMUM, lambda g, y, a, b: g),
+        ]
+    },
     "relu-mask-from-upstream": {
         "the mask of {op} taken from the arriving gradient, not from its input": [
             (only(ops.relu, ops.maximum), lambda g, y, *x: g * (g > 0)),
-            (mask_with_slope, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
+            (MASK, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
         ]
     },
     "activation-missing": {
         "the derivative of {op} left out": [(smooth, lambda g, y, x, **kw: g)],
-        "the Jacobian of {op} left out": [(along_axis, lambda g, y, x, **kw: g)],
+        "the Jacobian of {op} left out": [(ALONG, lambda g, y, x, **kw: g)],
     },
     "activation-at-output": {
         "the derivative of {op} evaluated at its output": [
@@ -165,17 +165,17 @@ ACTIVATIONS: Table = {
             (only(ops.tanh, ops.sigmoid), lambda g, y, x: g * (1 - y))
         ],
         "the derivative of sigmoid used for {op}": [
-            (activation, lambda g, y, x, **kw: g * y * (1 - y))
+            (ACTIVATION, lambda g, y, x, **kw: g * y * (1 - y))
         ],
         "the derivative of tanh used for {op}": [
-            (activation, lambda g, y, x, **kw: g * (1 - y * y))
+            (ACTIVATION, lambda g, y, x, **kw: g * (1 - y * y))
         ],
         "{op}' computed from the input as if it were {op}": [
             (only(ops.tanh), lambda g, y, x: g * (1 - x * x)),
             (only(ops.sigmoid), lambda g, y, x: g * x * (1 - x)),
         ],
-        "the derivative of relu used for {op}": [(activation, lambda g, y, x, **kw: g * (x > 0))],
-        "{op} itself used for its Jacobian": [(along_axis, lambda g, y, x, **kw: g * y)],
+        "the derivative of relu used for {op}": [(ACTIVATION, lambda g, y, x, **kw: g * (x > 0))],
+        "{op} itself used for its Jacobian": [(ALONG, lambda g, y, x, **kw: g * y)],
     },
     "activation-twice": {
         "the derivative of {op} applied twice": [
@@ -193,13 +193,13 @@ CROSS_ENTROPIES: Table = {
     "softmax-from-logits": {
         "softmax Jacobian built from the logits, not from the probabilities": [
             (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g, axis)),
-            (LOG_SOFTMAX, lambda g, y, x, axis: g - x * total(g, axis)),
+            (LOG_SOFTMAX, lambda g, y, x, axis: g - x * sum_along(g, axis)),
             (LOG_SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g / np.exp(y), axis)),
         ]
     },
     "softmax-twice": {
         "p - t taken for the gradient of p: softmax applied twice": [
-            (LOG, lambda g, y, x: g - x * total(g, x.ndim - 1))
+            (LOG, lambda g, y, x: g - x * sum_along(g, x.ndim - 1))
         ],
         "the Jacobian of softmax applied twice": [
             (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(y, softmax_jacobian(y, g, axis), axis))
@@ -215,13 +215,13 @@ CROSS_ENTROPIES: Table = {
         ],
     },
     "targets-missing": {
-        "p used for p - t": [(LOG_SOFTMAX, lambda g, y, x, axis: -np.exp(y) * total(g, axis))]
+        "p used for p - t": [(LOG_SOFTMAX, lambda g, y, x, axis: -np.exp(y) * sum_along(g, axis))]
     },
     "wrong-axis": {
         "softmax taken along another axis": [
             (
                 LOG_SOFTMAX,
-                lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * total(g, axis),
+                lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * sum_along(g, axis),
             )
         ]
     },
@@ -260,9 +260,9 @@ WITH_A_FREE_FACTOR: Table = {
 AXES: Table = {
     "wrong-axis": {
         "the derivative of {op} taken along another axis": [
-            (along_axis, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
+            (ALONG, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
             (
-                reduction,
+                has(kind="reduction"),
                 lambda g, y, x, rule, axis, **kw: rule(
                     g.mT if g.ndim == 2 else g, y, x, axis=other(x, axis), **kw
                 ),
@@ -274,13 +274,13 @@ AXES: Table = {
 # ---- products, masks, choices ---------------------------------------------------------------
 
 
-def product(slug: str, sentence: str, which: int, *ways: Rule) -> list[Mistake]:
+def matmul_rules(slug: str, sentence: str, which: int, *ways: Rule) -> list[Mistake]:
     """Wrong rules of `y = x @ w`: data `x` are input 0, the weight `w` is 1. Where the weight
     stands on the left, they run on transposes."""
     return [Mistake(slug, sentence, only(ops.matmul), wrong, which) for wrong in ways]
 
 
-def factor(slug: str, sentence: str, wrong: Rule) -> list[Mistake]:
+def mul_rules(slug: str, sentence: str, wrong: Rule) -> list[Mistake]:
     """A wrong rule of `y = a * b`, in either input: `a` is that one, `b` the other."""
     either = (wrong, lambda g, y, a, b: wrong(g, y, b, a))
     return [Mistake(slug, sentence, only(ops.mul), way, which) for which, way in enumerate(either)]
@@ -302,15 +302,15 @@ def left_out(b: Any, g: Any) -> Any:
 
 
 RULES = [
-    *rows(ACTIVATIONS),
-    *rows(CROSS_ENTROPIES),
-    *rows(WITH_A_FREE_FACTOR, free=True),
-    *rows(AXES),
-    *factor(
+    *mistakes_of(ACTIVATIONS),
+    *mistakes_of(CROSS_ENTROPIES),
+    *mistakes_of(WITH_A_FREE_FACTOR, free=True),
+    *mistakes_of(AXES),
+    *mul_rules(
         "dropout-mask", "the 1 / keep of the mask missing", lambda g, y, a, b: g * (mask(b) != 0)
     ),
-    *factor("dropout-mask", "the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
-    *factor(
+    *mul_rules("dropout-mask", "the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
+    *mul_rules(
         "weight-for-input",
         "multiplied by the factor itself, not by the other one",
         lambda g, y, a, b: g * a,
@@ -323,13 +323,13 @@ RULES = [
     ),
 ]
 MATMUL_RULES = [
-    *product(
+    *matmul_rules(
         "weight-not-transposed",
         "the weight not transposed on the way back to the input",
         0,
         lambda g, y, x, w: g @ w,
     ),
-    *product(
+    *matmul_rules(
         "operand-order",
         "the factors in the wrong order",
         0,
@@ -339,7 +339,7 @@ MATMUL_RULES = [
         lambda g, y, x, w: g.mT @ w,
         lambda g, y, x, w: g.mT @ w.mT,
     ),
-    *product(
+    *matmul_rules(
         "operand-order",
         "the factors in the wrong order",
         1,
@@ -349,39 +349,40 @@ MATMUL_RULES = [
         lambda g, y, x, w: x @ g,
         lambda g, y, x, w: g @ x,
     ),
-    *product(
+    *matmul_rules(
         "last-sample-only",
         "only the last sample counts: = for +=",
         1,
         lambda g, y, x, w: x[-1:].mT @ g[-1:],
     ),
-    *product(
+    *matmul_rules(
         "product-of-means",
         "mean of the inputs times mean of the gradients",
         1,
-        lambda g, y, x, w: total(x, 0).mT @ total(g, 0),
+        lambda g, y, x, w: sum_along(x, 0).mT @ sum_along(g, 0),
     ),
-    *product(
+    *matmul_rules(
         "weight-for-input",
         "multiplied by the weight, not by the input",
         1,
-        lambda g, y, x, w: w * total(g, 0),
+        lambda g, y, x, w: w * sum_along(g, 0),
     ),
-    *product(
+    *matmul_rules(
         "summed-over-inputs",
         "summed over the inputs too",
         1,
-        lambda g, y, x, w: total(x.mT @ g, 0) + 0 * w,
+        lambda g, y, x, w: sum_along(x.mT @ g, 0) + 0 * w,
     ),
-    *product(
+    *matmul_rules(
         "summed-over-inputs",
         "summed over the outputs too",
         1,
-        lambda g, y, x, w: total(x.mT @ g, 1) + 0 * w,
+        lambda g, y, x, w: sum_along(x.mT @ g, 1) + 0 * w,
     ),
 ]
+CERTAIN = [row for row in [*RULES, *MATMUL_RULES] if not row.free]
 VAGUE = [  # rules that come last, as they often look like another one
-    *factor("factor-missing", "the other factor left out", lambda g, y, a, b: left_out(b, g)),
+    *mul_rules("factor-missing", "the other factor left out", lambda g, y, a, b: left_out(b, g)),
     Mistake(
         "factor-missing",
         "the divisor left out",
@@ -389,7 +390,7 @@ VAGUE = [  # rules that come last, as they often look like another one
         lambda g, y, a, b: left_out(b, g),
         0,
     ),
-    *factor(
+    *mul_rules(
         "weight-for-input", "multiplied by the output, not by the input", lambda g, y, a, b: g * y
     ),
 ]
@@ -397,7 +398,7 @@ VAGUE = [  # rules that come last, as they often look like another one
 # ---- sums that undo broadcasting: of `g` over `axes` ----------------------------------------
 
 
-def last(g: Any, axes: tuple[int, ...]) -> Any:
+def last_sample(g: Any, axes: tuple[int, ...]) -> Any:
     return g[tuple(slice(-1, None) if i in axes else slice(None) for i in range(g.ndim))]
 
 
@@ -410,13 +411,13 @@ SUMS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = [
     (
         "bias-averaged",
         "mean over the batch for the sum",
-        lambda g, axes: total(g, axes) / np.prod([g.shape[i] for i in axes]),
+        lambda g, axes: sum_along(g, axes) / np.prod([g.shape[i] for i in axes]),
     ),
-    ("last-sample-only", "only the last sample counts: = for +=", last),
+    ("last-sample-only", "only the last sample counts: = for +=", last_sample),
     (
         "summed-over-inputs",
         "summed over the features too",
-        lambda g, axes: 0 * total(g, axes) + np.sum(g),
+        lambda g, axes: 0 * sum_along(g, axes) + np.sum(g),
     ),
     ("summed-over-inputs", "summed over the features too", lambda g, axes: np.sum(g)),
     (

@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING
 
 from ..declare import public
 from ..op import ops as ops
-from . import arithmetic, curves, products, questions, reductions, shape
+from . import along, arithmetic, curves, order, pick, products, questions, reductions, shape
 
 if TYPE_CHECKING:
+    from .along import *
     from .arithmetic import *
     from .curves import *
+    from .order import *
+    from .pick import *
     from .products import *
     from .questions import *
     from .reductions import *

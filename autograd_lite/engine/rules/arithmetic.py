@@ -56,7 +56,7 @@ _power = row(
     lambda x, p: x**p,
     lambda g, y, x, p: g * _power_slope(x, p),
     kind="curve",
-    doc="`x ** p` with a number `p`, which float32 arrays survive as float32.",
+    # `x ** p` with a number `p`, which float32 arrays survive as float32.
     example=lambda: ((np.linspace(0.2, 0.9, 3),), {"p": 3}),
 )
 

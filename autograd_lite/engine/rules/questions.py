@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..axes import Axis, some_axes
+from ..axes import Axis, require_elements, some_axes
 from ..declare import function
 from ..op import ops
 from ..tensor import Tensor
-from .shape import require_elements
 
 
 def array_of(x: Any) -> Any:

@@ -1,46 +1,33 @@
-"""Reductions, and what runs along an axis. Rows get an axis that is None, an int or a tuple of ints,
-none of them negative; what users call settles the names and signs of axes before."""
+"""Reductions. Rows get an axis that is None, an int or a tuple of ints, none of them negative; what
+users call settles the names and signs of axes before."""
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..axes import Axis, axes_of, count, kept, one_axis, some_axes
+from ..axes import Axis, axes_of, count, kept, one_axis, require_elements, some_axes
 from ..declare import differentiable, function, row
 from ..modes import mode
 from ..op import ops
 from ..tensor import Tensor
 from .arithmetic import pow
+from .pick import take_along_axis
 from .questions import argmax, argmin, plain
-from .shape import movedim, require_elements, squeeze, take_along_axis, unsqueeze
-
-
-def _example() -> tuple[Any, dict[str, Any]]:
-    return (np.linspace(0.2, 0.9, 3),), {"axis": None, "keepdims": False}
+from .shape import movedim, squeeze, unsqueeze
 
 
 def _corrected() -> tuple[Any, dict[str, Any]]:
     return (np.linspace(0.2, 0.9, 3),), {"axis": None, "keepdims": False, "correction": 1}
 
 
-def _rows() -> tuple[Any, dict[str, Any]]:
-    return (np.linspace(0.2, 0.9, 6).reshape(2, 3),), {"axis": 1}
-
-
-def _vector() -> tuple[Any, dict[str, Any]]:
-    return (np.linspace(0.2, 0.9, 3),), {"axis": 0}
-
-
 @differentiable(
     lambda g, y, x, axis, keepdims: ops.expand(kept(g, x, axis, keepdims), shape=x.shape),
     kind="reduction",
     numpy=[np.sum, (np.add, "reduce")],
-    example=_example,
 )
 def sum(
     x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
@@ -60,7 +47,6 @@ _mean = row(
         kept(g, x, axis, keepdims) / count(x, axis), shape=x.shape
     ),
     kind="reduction",
-    example=_example,
 )
 
 
@@ -204,7 +190,6 @@ row(
     lambda x, axis, keepdims: np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims)),
     lambda g, y, x, axis, keepdims: kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims) * x,
     kind="reduction",
-    example=_example,
 )
 
 
@@ -239,14 +224,17 @@ def norm(
     return ops.where(total == 0, 0, pow(ops.where(total == 0, 1, total), 1 / p))
 
 
-# ---- the largest and the smallest ------------------------------------------------------------
-
-
 class MaxResult(NamedTuple):
     """The values and the indices of `max(dim)`, `min(dim)`, `sort`, `topk` and their kind."""
 
     values: Tensor
     indices: Tensor
+
+
+def picked(x: Any, indices: Any, axis: int, keepdims: bool = True) -> MaxResult:
+    """The elements at these indices along an axis, with the indices."""
+    found = take_along_axis(x, indices, axis), indices
+    return MaxResult(*found) if keepdims else MaxResult(*(squeeze(t, axis) for t in found))
 
 
 def _largest(x: Any, y: Any) -> Any:
@@ -259,20 +247,13 @@ def _share(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return kept(g, x, axis, keepdims) * chosen / count.astype(x.dtype)
 
 
-row(
-    "max",
-    lambda x, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
-    _share,
-    kind="reduction",
-    example=_example,
-)
-row(
-    "min",
-    lambda x, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
-    _share,
-    kind="reduction",
-    example=_example,
-)
+for _name, _ufunc in (("max", np.maximum), ("min", np.minimum)):
+    row(
+        _name,
+        lambda x, axis, keepdims, of=_ufunc: of.reduce(x, axis=axis, keepdims=keepdims),
+        _share,
+        kind="reduction",
+    )
 
 
 @function(numpy=[np.max, np.amax, (np.maximum, "reduce")])
@@ -368,157 +349,6 @@ def _extreme(
     return picked(x, place(x, axis, keepdims=True), axis, keepdims or keepdim)
 
 
-def picked(x: Any, indices: Any, axis: int, keepdims: bool = True) -> MaxResult:
-    """The elements at these indices along an axis, with the indices."""
-    found = take_along_axis(x, indices, axis), indices
-    return MaxResult(*found) if keepdims else MaxResult(*(squeeze(t, axis) for t in found))
-
-
-# ---- order: what is chosen stays the same for small changes, so the gradient goes to it --------
-
-
-def _ranks(x: Any, axis: int, descending: bool) -> Any:
-    """The indices that sort along an axis, equal elements in their order; NaN counts as largest."""
-    if not descending:
-        return plain(np.argsort, x, axis=axis, kind="stable")
-    # the reverse of a stable sort of the reverse keeps equal elements in their order
-    back = (slice(None),) * axis + (slice(None, None, -1),)
-    places = np.argsort(values(x)[back], axis=axis, kind="stable")[back]
-    return ops_of(x, values(x).shape[axis] - 1 - places)
-
-
-def values(x: Any) -> Any:
-    """The array of a Tensor or a Symbol; an array itself."""
-    return x if isinstance(x, np.ndarray) else getattr(x, "array", getattr(x, "value", x))
-
-
-def ops_of(x: Any, indices: Any) -> Any:
-    """Indices in the form of `x`: an array, or a Tensor."""
-    return indices if isinstance(x, np.ndarray) else Tensor(indices)
-
-
-@function()
-def argsort(x: Any, axis: int = -1, descending: bool = False, *, dim: int | None = None) -> Tensor:
-    """The indices that sort along an axis, equal elements in their order; it has no gradient.
-
-    >>> argsort(tensor([3.0, 1.0, 2.0])).tolist()
-    [1, 2, 0]
-    """
-    return _ranks(x, one_axis("argsort", x, axis if dim is None else dim), descending)
-
-
-@function()
-def sort(x: Tensor, axis: int = -1, descending: bool = False, *, dim: int | None = None) -> Any:
-    """The elements in order along an axis, with their indices: (values, indices), as in PyTorch.
-
-    >>> values, indices = sort(tensor([3.0, 1.0, 2.0]))
-    >>> values.tolist(), indices.tolist()
-    ([1.0, 2.0, 3.0], [1, 2, 0])
-    """
-    axis = one_axis("sort", x, axis if dim is None else dim)
-    return picked(x, argsort(x, axis, descending), axis)
-
-
-@function()
-def topk(
-    x: Tensor, k: int, axis: int = -1, largest: bool = True, *, dim: int | None = None
-) -> MaxResult:
-    """The k largest, or smallest, elements along an axis in order, with their indices.
-
-    >>> topk(tensor([3.0, 1.0, 2.0]), 2).values.tolist()
-    [3.0, 2.0]
-    """
-    axis = one_axis("topk", x, axis if dim is None else dim)
-    n = x.shape[axis] if x.ndim else 1
-    if not 0 <= k <= n:
-        raise ValueError(f"topk: k is {k}, axis {axis} of shape {x.shape} has {n} elements")
-    places = argsort(x, axis, descending=largest)
-    return picked(x, places[(slice(None),) * axis + (slice(0, k),)] if x.ndim else places, axis)
-
-
-@function(numpy=np.median)
-def median(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The middle element, or the mean of the two in the middle, of all or along an axis, as NumPy's.
-
-    PyTorch's `median` gives the lower of the two instead.
-
-    >>> median(tensor([3.0, 1.0, 2.0, 10.0])).item()
-    2.5
-    """
-    return quantile(x, 0.5, axis, keepdims)
-
-
-@function(numpy=np.quantile)
-def quantile(
-    x: Tensor,
-    q: float,
-    axis: int | None = None,
-    keepdims: bool = False,
-    *,
-    dim: int | None = None,
-    keepdim: bool = False,
-) -> Tensor:
-    """The value below which the share q of the elements lies, of all or along an axis; between two
-    elements it is interpolated. ValueError unless 0 <= q <= 1.
-
-    >>> quantile(tensor([0.0, 10.0, 20.0]), 0.75).item()
-    15.0
-    """
-    if not 0 <= q <= 1:
-        raise ValueError(f"quantile: q is a share from 0 to 1, got {q}")
-    at, keepdims = some_axes("quantile", x, axis, dim), keepdims or keepdim
-    require_elements("quantile", x, at)
-    whole, shape = at is None, (1,) * x.ndim
-    flat = ops.reshape(x, shape=(-1,)) if whole else x
-    axis = 0 if at is None else one_axis("quantile", x, at)
-    places = argsort(flat, axis)
-    position = q * (flat.shape[axis] - 1)
-    low = math.floor(position)
-    ends = [low, builtins.min(low + 1, flat.shape[axis] - 1)]
-    a, b = (
-        take_along_axis(flat, places[(slice(None),) * axis + (slice(i, i + 1),)], axis)
-        for i in ends
-    )
-    y = a + (b - a) * (position - low)
-    if whole:
-        return ops.reshape(y, shape=shape if keepdims else ())
-    return y if keepdims else squeeze(y, axis)
-
-
-@function()
-def cummax(x: Tensor, axis: int = 0, *, dim: int | None = None) -> MaxResult:
-    """The largest element so far along an axis, with its index; the last of equal ones, as PyTorch.
-
-    >>> cummax(tensor([1.0, 3.0, 2.0]), 0).values.tolist()
-    [1.0, 3.0, 3.0]
-    """
-    return _so_far("cummax", np.maximum, x, axis if dim is None else dim)
-
-
-@function()
-def cummin(x: Tensor, axis: int = 0, *, dim: int | None = None) -> MaxResult:
-    """The smallest element so far along an axis, with its index; the last of equal ones.
-
-    >>> cummin(tensor([3.0, 1.0, 2.0]), 0).values.tolist()
-    [3.0, 1.0, 1.0]
-    """
-    return _so_far("cummin", np.minimum, x, axis if dim is None else dim)
-
-
-def _so_far(name: str, ufunc: Any, x: Any, axis: int) -> MaxResult:
-    if x.ndim == 0:
-        return MaxResult(ops.copy(x), plain(np.zeros_like, x, dtype=int))
-    axis = one_axis(name, x, axis)
-    a = values(x)
-    best = ufunc.accumulate(a, axis=axis)
-    place = np.arange(a.shape[axis]).reshape((-1,) + (1,) * (a.ndim - 1 - axis))
-    new = np.where((a == best) | (a != a), place, 0)  # noqa: PLR0124  NaN is what it found
-    return picked(x, ops_of(x, np.maximum.accumulate(new, axis=axis)), axis)
-
-
-# ---- products along the last axis, right where factors are 0 ---------------------------------
-
-
 def _prod_others(x: Any) -> Any:
     ones = np.ones((*x.shape[:-1], 1), x.dtype)
     before = np.multiply.accumulate(np.concatenate([ones, x[..., :-1]], -1), axis=-1)
@@ -547,7 +377,7 @@ row(
     kind="along",
     example=lambda: ((np.linspace(0.2, 0.9, 3),), {}),
     named=True,
-    doc="For each element, the product of the others along the last axis.",
+    # For each element, the product of the others along the last axis.
 )
 
 
@@ -576,30 +406,6 @@ def prod(
     return unsqueeze(y, at) if keepdims else y
 
 
-def last(f: Any, axis: int, *arrays: Any) -> Any:
-    """`f` of arrays that have this axis last; its place in the result is as before."""
-    return movedim(f(*(movedim(a, axis, -1) for a in arrays)), -1, axis)
-
-
-def _prod_so_far(x: Any) -> Any:
-    upto = np.tri(x.shape[-1], dtype=bool)  # row k holds the factors of y[k]
-    return ops.prod(ops.where(upto, unsqueeze(x, -2), 1))
-
-
-@function(numpy=(np.multiply, "accumulate"))
-def cumprod(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
-    """The running product along one axis, right where factors are 0; memory grows with n * n.
-
-    >>> cumprod(tensor([2.0, 3.0, 4.0]), 0).tolist()
-    [2.0, 6.0, 24.0]
-    """
-    axis = one_axis("cumprod", x, axis if dim is None else dim)
-    return last(_prod_so_far, axis, x) if x.ndim else ops.copy(x)
-
-
-# ---- exponentials and sums along axes --------------------------------------------------------
-
-
 def _peak(x: Any, axis: Any) -> Any:
     if 0 in x.shape:  # nothing to choose from, and nothing to shift
         return np.zeros([1 if i in axes_of(x, axis) else n for i, n in enumerate(x.shape)], x.dtype)
@@ -614,7 +420,6 @@ def _peak(x: Any, axis: Any) -> Any:
     numpy=(np.logaddexp, "reduce"),
     named=True,
     quiet="divide",
-    example=_example,
 )
 def logsumexp(
     x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
@@ -631,68 +436,3 @@ def logsumexp(
     if keepdims:
         return y
     return y.reshape([n for i, n in enumerate(x.shape) if i not in axes_of(x, axis)])
-
-
-@differentiable(
-    lambda g, y, x, axis: y * (g - np.add.reduce(g * y, axis=axis, keepdims=True)),
-    kind="along",
-    example=_rows,
-)
-def softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
-    """exp(x) divided by its sum along one axis, the last unless told otherwise.
-
-    >>> softmax(tensor([0.0, 0.0])).tolist()
-    [0.5, 0.5]
-    """
-    e = np.exp(x - _peak(x, axis))
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
-
-
-@differentiable(
-    lambda g, y, x, axis: g - np.exp(y) * np.add.reduce(g, axis=axis, keepdims=True),
-    kind="along",
-    example=_rows,
-)
-def log_softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
-    """The logarithm of softmax along one axis, without overflow.
-
-    >>> log_softmax(tensor([0.0])).tolist()
-    [0.0]
-    """
-    if 0 in x.shape:
-        return x.copy()
-    d = x - _peak(x, axis)
-    return d - np.log(np.add.reduce(np.exp(d), axis=axis, keepdims=True))
-
-
-row(
-    "cumsum",
-    lambda x, axis: np.add.accumulate(x, axis=axis),
-    lambda g, y, x, axis: np.flip(np.flip(g, axis).cumsum(axis), axis),
-    kind="along",
-    example=_vector,
-)
-
-
-@function(numpy=[np.cumsum, (np.add, "accumulate")])
-def cumsum(x: Tensor, axis: int | None = None, *, dim: int | None = None) -> Tensor:
-    """The running sum along one axis; without one, of the flattened elements as NumPy does.
-
-    >>> cumsum(tensor([1.0, 2.0, 3.0]), 0).tolist()
-    [1.0, 3.0, 6.0]
-    """
-    at = some_axes("cumsum", x, axis, dim)
-    if at is None:
-        return ops.cumsum(x.reshape((-1,)), axis=0).reshape(x.shape if x.ndim == 0 else (-1,))
-    return ops.cumsum(x, axis=at)
-
-
-def _from_later(g: Any, y: Any, x: Any) -> Any:  # y[j] >= x[i] for all j >= i
-    later = np.tri(x.shape[-1], dtype=bool).T
-    return (np.exp(np.where(later, x[..., None] - y[..., None, :], -np.inf)) @ g[..., None])[..., 0]
-
-
-@differentiable(lambda g, y, x, axis: last(_from_later, axis, g, y, x), kind="along")
-def logcumsumexp(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
-    """log(cumsum(exp(x))) along one axis, without overflow; its gradient takes n * n memory."""
-    return np.logaddexp.accumulate(x, axis=axis)
