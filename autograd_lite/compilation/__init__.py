@@ -21,7 +21,7 @@ from ..program.expr import leaf
 from . import watch
 from .emit import Writer
 from .guards import Captured, Untraceable
-from .lower import Step, lower
+from .lower import Step, lowered
 from .step import Descent, Differs
 
 __all__ = ["Compiled", "compile"]
@@ -101,7 +101,7 @@ class Variant:
         """The source, the function that makes the code, and where its arguments come from."""
         rates = [leaf(np.zeros(())) for _ in self.params if self.plain]
         rate_of = {id(p): rate for rate, ps in zip(rates, self.params) for p in ps}  # noqa: B905
-        steps, results, given = lower(
+        steps, results, given = lowered(
             reader.program,
             [reader.program.loss, *reader.gradients, *(value for _, value in reader.changes)],
             reader.checks,
