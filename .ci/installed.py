@@ -1,5 +1,7 @@
 """Use the installed wheel, away from the clone: import, train, draw, compare. Run it with -I."""
 
+import importlib
+import pkgutil
 import sys
 import time
 
@@ -26,6 +28,9 @@ from autograd_lite.graph import draw
 from nn import datasets, train
 
 for package in (autograd_lite, nn):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)  # without the extras
     folder = Path(package.__file__).parent
     assert Path(sys.prefix) in folder.parents, f"{folder} is not what was installed"
     assert (folder / "py.typed").is_file()

@@ -137,17 +137,17 @@ def test_functions_are_simple() -> None:
 
 def test_the_engine_can_be_read() -> None:
     whole, core = structure.engine()
-    assert whole <= 2400, f"{whole} lines of engine without docstrings"
-    assert core <= 800, f"op, tape, tensor and a file of rules: {core} lines without docstrings"
+    assert whole <= 2400, f"{whole} lines of code in engine"
+    assert core <= 800, f"op, tape, tensor and a file of rules: {core} lines of code"
 
 
-def test_lines_are_counted_with_and_without_docstrings(tmp_path: Path) -> None:
+def test_lines_are_counted_and_lines_of_code(tmp_path: Path) -> None:
     path = tmp_path / "m.py"
     path.write_text(
-        '"""One.\n\nTwo.\n"""\n\nx = 1\n\n\ndef f():\n    """Three."""\n    return "four"\n'
+        '"""One.\n\nTwo.\n"""\n\nx = 1\n# x\n\ndef f():\n    """Three."""\n    return "four"\n'
     )
     assert structure.lines(path) == 11
-    assert structure.lines(path, docstrings=False) == 6
+    assert structure.code(path) == 3
 
 
 def test_the_figures_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

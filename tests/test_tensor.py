@@ -507,3 +507,58 @@ def test_a_grad_that_was_set_to_something_else_is_an_error(wrong: Any) -> None:
 def test_nested_lists_may_hold_tensors() -> None:
     w = tensor([1.0, 2.0], requires_grad=True)
     assert tensor([[w[0], w[1]], [3.0, tensor(4.0)]]).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+# ---- data: the elements without a record ------------------------------------------------------
+
+
+def test_data_shares_memory_and_has_no_record() -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    assert type(y.data) is Tensor and not y.data.requires_grad and y.data.is_leaf
+    assert np.shares_memory(y.data.array, y.array)
+    x.data -= 0.5
+    assert x.tolist() == [0.5, 1.5] and x.is_leaf and x.requires_grad
+
+
+@pytest.mark.parametrize("value", [np.array([5.0, 6.0], "float32"), tensor([5.0, 6.0])])
+def test_data_takes_arrays_and_tensors(value: Any) -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    before = x.serial
+    x.data = value
+    assert x.tolist() == [5.0, 6.0] and x.requires_grad and x.serial == before
+    (x * x).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [10.0, 12.0]
+
+
+def test_data_of_another_shape_or_dtype_changes_nothing() -> None:
+    x = tensor([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"data: values of shape \(3,\) for a tensor of shape"):
+        x.data = np.zeros(3, "float32")
+    with pytest.raises(
+        TypeError, match=r"data: values of float64 for a tensor of float32; convert"
+    ):
+        x.data = np.zeros(2)
+    assert x.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("change", ["set", "subtract", "fill"])
+def test_a_change_of_data_counts_as_one_in_place(change: str) -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    if change == "set":
+        x.data = np.array([9.0, 9.0], "float32")
+    elif change == "subtract":
+        x.data -= 1
+    else:
+        x.data.fill_(3.0)
+    with pytest.raises(RuntimeError, match="was changed in place after it was recorded"):
+        y.backward()
+
+
+def test_data_of_what_no_rule_needs_may_change() -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    y = (x + 1).sum()
+    x.data = np.array([9.0, 9.0], "float32")
+    y.backward()
+    assert x.grad is not None and x.grad.tolist() == [1.0, 1.0]

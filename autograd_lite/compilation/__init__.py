@@ -6,7 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from operator import attrgetter, is_
-from threading import Lock, local
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -289,14 +289,17 @@ class Compiled:
         functools.update_wrapper(self, function, updated=())
         self.function, self.optimizer = function, optimizer
         self.variants: dict[Any, list[Variant]] = {}
-        self.traces = 0
         self.why = ""  # why it runs eagerly from now on
-        self.lock = Lock()
 
     @property
     def sources(self) -> list[str]:
         """The generated code of every combination so far."""
         return [v.source for found in self.variants.values() for v in found]
+
+    @property
+    def traces(self) -> int:
+        """How many combinations have code."""
+        return sum(map(len, list(self.variants.values())))
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__name__", repr(self.function))
@@ -466,18 +469,15 @@ class Compiled:
                 reason = f"an operation has no form in NumPy ({error})"
         if reason:
             self.give_up(reason)
-        else:
-            with self.lock:
-                self.traces += 1
-                self.variants.setdefault(key, []).insert(0, variant)
+        elif not recorder.disturbed:  # else the next call traces
+            self.variants.setdefault(key, []).insert(0, variant)
         return self.finished(loss)
 
     def give_up(self, reason: str) -> None:
         """Run eagerly from now on, and say why once."""
-        with self.lock:
-            if self.why:
-                return
-            self.why = reason
+        if self.why:
+            return
+        self.why = reason
         name = getattr(self.function, "__name__", type(self.function).__name__)
         warnings.warn(f"compile: {name} runs as it is: {reason}", UserWarning, stacklevel=4)
 

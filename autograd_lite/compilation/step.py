@@ -187,7 +187,7 @@ def infix(name: str, sign: str, turned: bool) -> Callable[[Number, Any], Any]:
     return method
 
 
-for name, sign in {
+for name, sign in {  # the operators of Python's numbers, which happen to be called like rows
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
 }.items():  # fmt: skip

@@ -27,7 +27,6 @@ from ..engine.rules import ops
 from ..engine.tape import unbroadcast
 from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
-from ..origin import counting
 from ..program.chain import Edge, Tape, reverse
 from ..program.expr import Symbol, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, ones
@@ -69,8 +68,6 @@ class Here(threading.local):
 
 
 here = Here()
-lock = threading.Lock()  # of what several traces may watch at the same time
-traces: list[Recorder] = []  # those that are open
 
 
 # ---- the class of tensors in a trace ---------------------------------------------------------
@@ -293,8 +290,8 @@ class Recorder:
         self.others: list[Tensor] = []  # arguments, and tensors made of arrays
         self.outside: dict[int, Tensor] = {}  # watched, and other traces may watch them too
         self.inside: list[Tensor] = []  # watched, made in the trace
-        self.counted = False
         self.finished = False
+        self.disturbed = False  # whether the end of another trace may have hidden something
         self.modes = mode.grad, mode.numpy, len(mode.outer)
 
     def note(self, what: str) -> None:
@@ -325,15 +322,11 @@ class Recorder:
         self.generators += captured.generators
         self.common = captured.draws()
         self.states = self.random_states()
-        with lock:
-            traces.append(self)
+        modes.watchers.append(self)
         for t in (*args, *kw.values(), *self.captured.values()):
             if isinstance(t, Tensor):
                 self.hold(t)
         self.others += [x for x in (*args, *kw.values()) if isinstance(x, Tensor)]
-        with counting:  # an interrupt may leave one too many, which costs time alone
-            modes.watchers += 1
-            self.counted = True
         mode.watcher = here.recorder = self
         self.start = tick()
 
@@ -345,27 +338,27 @@ class Recorder:
             del mode.outer[depth:]
         for t in self.inside:
             set_class(t, plain_class(type(t)))
-        with lock:
-            others = [trace.outside for trace in traces if trace is not self]
-            for key, t in self.outside.items():
-                if not any(key in outside for outside in others):
-                    set_class(t, plain_class(type(t)))
-            if self in traces:
-                traces.remove(self)
-        with counting:
-            if self.counted:
-                self.counted = False
-                modes.watchers -= 1
+        while self in modes.watchers:
+            modes.watchers.remove(self)
+        for key, t in self.outside.items():
+            if not self.others_of(key):
+                set_class(t, plain_class(type(t)))
+                for other in self.others_of(key):  # it has met the tensor just now
+                    other.disturbed = True
+                    set_class(t, form(type(t)))  # type: ignore[arg-type]
+
+    def others_of(self, key: int) -> list[Any]:
+        """The traces of other threads that watch a tensor too."""
+        return [w for w in tuple(modes.watchers) if key in getattr(w, "outside", ())]
 
     def hold(self, t: Tensor) -> None:
         """Watch a tensor that was there before. It is known before its class is another, so that
         it gets its own again wherever an interrupt comes."""
-        with lock:
-            self.outside[id(t)] = t
-            try:
-                set_class(t, form(type(t)))  # type: ignore[arg-type]
-            except TypeError:
-                self.note(f"it uses a {type(t).__name__}, which cannot be watched")
+        self.outside[id(t)] = t
+        try:
+            set_class(t, form(type(t)))  # type: ignore[arg-type]
+        except TypeError:
+            self.note(f"it uses a {type(t).__name__}, which cannot be watched")
 
     def keep(self, t: Tensor) -> None:
         """Watch a tensor that was just made."""

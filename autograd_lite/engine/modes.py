@@ -23,7 +23,9 @@ class Mode(threading.local):
 
 
 mode = Mode()
-watchers = 0  # how many threads have a watcher: 0 spares `record` the question
+# Those that are active in any thread: none spares `record` the question. A list, and no count
+# under a lock, as an interrupt may leave a lock closed.
+watchers: list[Any] = []
 
 
 def asked(question: Callable[[Any], bool], x: Any) -> bool:

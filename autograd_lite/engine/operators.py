@@ -75,9 +75,8 @@ for name, ufunc in COMPARED.items():
     setattr(Methods, f"__{name}__", comparison(ufunc))
 for name in ("and", "or", "xor"):  # they commute
     setattr(Methods, f"__r{name}__", getattr(Methods, f"__{name}__"))
-for name in ("add", "sub", "mul"):
-    setattr(Methods, name, getattr(Methods, f"__{name}__"))
-setattr(Methods, "div", Methods.__truediv__)
+for row in (row for row in table.values() if row.sign in "+-*/" and row.sign):
+    setattr(Methods, row.name, getattr(Methods, f"__{WORDS[row.sign]}__"))
 setattr(Methods, "__hash__", object.__hash__)  # by identity, as in PyTorch, though == compares
 
 

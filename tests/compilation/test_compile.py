@@ -1243,7 +1243,7 @@ def test_tensor_is_as_before_after_a_trace_that_fails() -> None:
     with pytest.raises(ValueError, match="matmul"):
         step(Tensor(np.ones(3), requires_grad=True))
     assert {name: vars(Tensor)[name] for name in before} == before
-    assert ag.engine.modes.watchers == 0
+    assert ag.engine.modes.watchers == []
 
 
 # ---- the optimizer inside -------------------------------------------------------------------

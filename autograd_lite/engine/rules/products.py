@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def _einsum_rule(g: Any, y: Any, *arrays: Any, spec: str, i: int) -> Any:
     mine = terms.pop(i)
     factors = [g, *arrays[:i], *arrays[i + 1 :]]
     terms.insert(0, out)
-    spare = iter(set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") - set(spec))
+    spare = iter(sorted(set(ascii_letters) - set(spec)))
     wanted = ""
     for letter, n in zip(mine, arrays[i].shape, strict=True):
         if letter in wanted:  # a diagonal: its second index is tied to the first by an identity
@@ -115,7 +116,7 @@ def explicit(spec: str, operands: Sequence[Any]) -> str:
     terms = left.split(",")
     if len(terms) != len(operands):
         raise ValueError(f"einsum: {spec!r} names {len(terms)} operands, got {len(operands)}")
-    spare = [c for c in "zyxwvutsrqponmlkjihgfedcbaZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in spec]
+    spare = [c for c in ascii_lowercase[::-1] + ascii_uppercase[::-1] if c not in spec]
     longest = 0
     for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
         if "..." in term:
@@ -176,7 +177,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, dims: Any = None) -> Tensor:
     if isinstance(axes, int):
         axes = range(a.ndim - axes, a.ndim), range(axes)
     left, right = ([k] if isinstance(k, int) else list(k) for k in axes)
-    letters = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    letters = iter(ascii_letters)
     of_a, of_b = ([next(letters) for _ in range(x.ndim)] for x in (a, b))
     if len(left) != len(right):
         raise ValueError(f"tensordot: axes {left} of a and {right} of b are not pairs")

@@ -247,18 +247,13 @@ def _share(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return kept(g, x, axis, keepdims) * chosen / count.astype(x.dtype)
 
 
-row(
-    "max",
-    lambda x, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
-    _share,
-    kind="reduction",
-)
-row(
-    "min",
-    lambda x, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
-    _share,
-    kind="reduction",
-)
+for _name, _ufunc in (("max", np.maximum), ("min", np.minimum)):
+    row(
+        _name,
+        lambda x, axis, keepdims, of=_ufunc: of.reduce(x, axis=axis, keepdims=keepdims),
+        _share,
+        kind="reduction",
+    )
 
 
 @function(numpy=[np.max, np.amax, (np.maximum, "reduce")])
