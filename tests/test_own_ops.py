@@ -124,6 +124,30 @@ def test_a_ufunc_is_printed_by_its_numpy_name():
     assert formula(CBRT) == "cbrt_: y = cbrt(x); dx = g / (3 * y * y)"
 
 
+def test_symbols_have_the_methods_of_arrays():
+    op = Op(
+        "methods",
+        lambda x: x.flatten().clip(0, 1).std() + x.max(axis=0).prod() * abs(x).sum() + x.var(),
+        lambda g, y, x: g * x.swapaxes(0, 1).T.squeeze() * x.mean(1, keepdims=True) * x.argmax(),
+    )
+    agrees(op(Tensor(np.linspace(0.1, 1.5, 6).reshape(2, 3), True, "x")))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda g, y, x: np.zeros(x.shape),
+        lambda g, y, x: np.full(x.shape, 2.0),
+        lambda g, y, x: np.arange(3.0) + 0,
+        lambda g, y, x: g * np.arange(3.0),
+    ],
+    ids=["zeros", "twos", "array", "product"],
+)
+def test_a_rule_may_give_an_array(rule):
+    op = Op("flat", lambda x: np.floor(x) * 2, rule)
+    agrees((op(Tensor(np.linspace(0.5, 1.5, 3), True, "x") * 3) ** 2).sum())
+
+
 def test_a_row_of_any_number_of_inputs():
     op = Op(
         "all_of",
@@ -143,6 +167,9 @@ def test_what_cannot_run_on_symbols_is_named():
         derive(plain(x).sum())
     with pytest.raises(TypeError, match="plain is not made of operators, methods and NumPy"):
         formula(plain)
+    vectorized = Op("vectorized", np.frompyfunc(abs, 1, 1), lambda g, y, x: g)
+    with pytest.raises(RuntimeError, match=r"abs.* has no form in NumPy"):
+        derive(vectorized(x).sum())
     endless = Op("endless", lambda x: x + 1, lambda g, y, x: g)
     forward = endless.forward
     endless.forward = lambda x: 2 * endless(x) if hasattr(x, "op") else forward(x)

@@ -30,7 +30,7 @@ from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
 from ..program.chain import Edge, Tape, reverse
 from ..program.expr import Symbol, leaf, ruled, total, values
-from ..program.trace import Argument, Program, Statement, ones
+from ..program.trace import Argument, Program, Statement, everywhere
 from .guards import Captured, Untraceable
 from .lower import branches
 
@@ -642,7 +642,7 @@ class Reader:
         """The statements of the chain rule, and the leaves with their gradients."""
         root = self.loss.array
         first = leaf(np.ones(root.shape, root.dtype))
-        self.state(first, ones(root))
+        self.state(first, everywhere(root))
         leaves = {
             p: None
             for t in reversed(nodes)

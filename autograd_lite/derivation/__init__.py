@@ -17,7 +17,7 @@ from ..engine.tensor import Tensor
 from ..origin import Place, origin_of
 from ..program.passes import spell_out
 from ..program.trace import Argument, Program, trace
-from .check import Check, check
+from .check import Check, check_slopes
 from .names import name_program
 from .source import Source, execute, shorten, signature
 from .text import as_latex, as_markdown, as_text
@@ -193,7 +193,7 @@ class Derivation:
             name_program(program)
             return program
 
-        return check(self.program, single, step, rel)
+        return check_slopes(self.program, single, step, rel)
 
 
 def fingerprint(a: Argument) -> int:

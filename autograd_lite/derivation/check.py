@@ -78,7 +78,7 @@ class Check:
         return "\n".join(out)
 
 
-def check(program: Program, single: Callable[[], Program], step: float, rel: float) -> Check:
+def check_slopes(program: Program, single: Callable[[], Program], step: float, rel: float) -> Check:
     """The slope of every visible value: by the source's gradient, by moving the value.
 
     Where they part in a line of several operations, `single` gives the program that has one

@@ -50,6 +50,7 @@ class NumPy(Writer):
     """Expressions as NumPy text."""
 
     prefix = "np."
+    plain_kinds = "ib"
     ordered = ("+", "&", "|")
 
     def joined(self, a: str, sign: str, b: str) -> str:
@@ -87,8 +88,6 @@ class NumPy(Writer):
         if isinstance(x, np.generic):
             return f"{self.prefix}{x.dtype.name}({self.number(x.item())})", ATOM
         return super().constant(x)
-
-    plain_kinds = "ib"
 
     def dtype_word(self, a: Any) -> str:
         return "" if a.dtype == np.float64 else f", dtype={self.dtype_text(a.dtype)}"

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import add, attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -54,12 +54,11 @@ class Symbol(NDArrayOperatorsMixin):
     mT = property(lambda self: ops.mT(self))
     T = property(lambda self: rules.transpose(self))
     reshape = rules.reshape
+    flatten = rules.flatten
     transpose = rules.permute
-    sum = rules.sum
-    mean = rules.mean
-    max = rules.amax
-    min = rules.amin
-    cumsum = rules.cumsum
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def astype(self, dtype: Any) -> Symbol:
         return ops.cast(self, dtype=dtype)
@@ -71,7 +70,8 @@ class Symbol(NDArrayOperatorsMixin):
         return ops.getitem(self, index=index)
 
     def __op__(self, op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Symbol:
-        return Symbol(op, op.forward(*values(inputs), **values(kw)), inputs, kw)
+        arrays = [x.value if isinstance(x, Symbol) else x for x in inputs]
+        return Symbol(op, op.forward(*arrays, **(values(kw) if kw else kw)), inputs, kw)
 
     @staticmethod
     def __plain__(function: Any, inputs: Any, kw: dict[str, Any]) -> Any:
@@ -111,6 +111,17 @@ class Symbol(NDArrayOperatorsMixin):
     def leaves(self) -> set[str]:
         """The names that occur in the expression."""
         return {x.name for x in leaves(self)}
+
+
+def method(function: Any) -> Any:
+    """A function of NumPy as a method."""
+    return lambda self, *args, **kw: function(self, *args, **kw)
+
+
+IN_PLACE = {"sort", "partition", "put", "resize"}  # as methods they change an array
+for name in set(vars(np.ndarray)) - set(dir(Symbol)) - IN_PLACE:
+    if callable(getattr(np.ndarray, name)) and callable(getattr(np, name, None)):
+        setattr(Symbol, name, method(getattr(np, name)))
 
 
 def replaced(x: Any, change: Callable[[Symbol], Any]) -> Any:
@@ -268,6 +279,10 @@ def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool],
 versions.reads = reads  # which reads no text
 
 
+# what a forward function or a rule raises that does not run on Symbols
+UNWRITTEN = (AttributeError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError)
+
+
 def formula(op: Op, *samples: Any, **kw: Any) -> str:
     """The forward text of a row and the backward text of each input, on one line.
 
@@ -289,7 +304,7 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
         raise TypeError(f"formula: {op.name} needs sample inputs or metadata: {error}") from error
     try:
         forward, back = formulas(op, y, arrays, kw, names)
-    except (TypeError, ValueError, AttributeError) as error:
+    except UNWRITTEN as error:
         what = f"formula: {op.name} is not made of operators, methods and NumPy functions"
         raise TypeError(f"{what}: {error}") from error
     parts = [f"y = {forward}"]

@@ -61,6 +61,7 @@ class Writer:
     """Expressions as text: this one writes the formulas, a subclass another notation."""
 
     forms: dict[Op, Form] = {}
+    plain_kinds = ""  # of dtypes that a list of numbers has by itself
     ordered: tuple[str, ...] = ("&", "|")  # a & (b & c) needs no brackets; a + (b + c) rounds so
 
     def written(self, s: Any) -> Written:
@@ -164,8 +165,6 @@ class Writer:
             return f"{self.function('tri')}({len(a)}{dtype}){'.T' * (turned < 0)}"
         short = a.size and a.dtype.kind in self.plain_kinds
         return f"{self.function('array')}({a.tolist()}{'' if short else dtype})"
-
-    plain_kinds = ""  # of dtypes that a list of numbers has by itself
 
     def dtype_word(self, a: Any) -> str:
         return f", dtype={self.dtype_text(a.dtype)}"

@@ -23,7 +23,19 @@ import numpy as np
 
 from ..engine.op import Op
 from ..engine.rules import ops
-from .expr import NUMPY, Symbol, call, full, is_leaf, is_number, is_op, outer, replaced, total
+from .expr import (
+    NUMPY,
+    UNWRITTEN,
+    Symbol,
+    call,
+    full,
+    is_leaf,
+    is_number,
+    is_op,
+    outer,
+    replaced,
+    total,
+)
 
 __all__ = ["Laws", "Rewriter"]
 
@@ -50,6 +62,8 @@ class Laws(list[tuple[tuple[Op | str, ...], Law]]):
 class Rewriter:
     """Makes expressions, equal ones as one object, in the simplest form that its laws give."""
 
+    primitive = {*KEPT, ops.getitem}  # rows that are not written out, as far as that is known
+
     def __init__(self, *tables: Laws) -> None:
         self.laws = [row for table in tables for row in table]
         self.about: dict[Op, list[Law]] = {}  # by the operation, in order
@@ -58,7 +72,6 @@ class Rewriter:
         self.memo: dict[int, Any] = {}  # by that of any
         self.alive: list[Any] = []  # what is known by identity
         self.names: dict[int, Any] = {}  # what stands for a dropped name
-        self.primitive = {*KEPT, ops.getitem}  # what is not written out
         self.inside = 0  # how many operations are written out just now
 
     def key(self, x: Any) -> Any:
@@ -118,7 +131,7 @@ class Rewriter:
             if self.inside > DEEPEST:
                 raise ValueError("it is written out by itself, without an end")
             return self.simple(e)
-        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        except UNWRITTEN as error:
             raise RuntimeError(f"derive: {op.name} cannot be written in NumPy: {error}") from error
         finally:
             self.inside -= 1

@@ -17,7 +17,7 @@ from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
-from .expr import Symbol, call, full, is_view, leaf, parts, replaced, ruled, total
+from .expr import UNWRITTEN, Symbol, call, full, is_view, leaf, parts, replaced, ruled, total
 from .notation import is_range
 from .rewrite import run
 
@@ -135,21 +135,6 @@ def trace(loss: Any, model: Any = None) -> Program:
     return Tracer(loss, model).program
 
 
-def check_leaves(node: Any) -> None:
-    """Raise if an input that no operation made was changed in place since `node` read it."""
-    for i, p in enumerate(node.parents):
-        p = p if p is None else before(p, node.serial)
-        if p is None or p.op is not None or p.version is None:
-            continue
-        if p.version[0] > node.serial:
-            name = f" ({p.name})" if p.name else ""
-            raise RuntimeError(
-                f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed in "
-                "place after it was recorded, by an optimizer's step() for example: its value is "
-                "gone; derive before the change, or compute the loss again"
-            )
-
-
 class Tracer:
     """Reads the tape of `loss` into a Program."""
 
@@ -169,7 +154,7 @@ class Tracer:
         self.labels: dict[int, str] = {}
         self.trained: set[int] = set()
         self.memory: dict[Any, str] = {}
-        self.buffers: dict[str, Any] = {}
+        self.buffers: dict[str, list[tuple[str, Any]]] = {}  # by the last part of the name
         if model is not None:
             for name, p in model.named_parameters():
                 self.labels.setdefault(id(p), name)
@@ -177,7 +162,7 @@ class Tracer:
             for name, b in getattr(model, "named_buffers", tuple)():
                 self.labels.setdefault(id(b), name)
                 self.memory[spot(b.array)[0]] = name
-                self.buffers[name] = b.array
+                self.buffers.setdefault(name.rpartition(".")[2], []).append((name, b.array))
         self.model = model
         self.arguments: dict[Any, Argument] = {}
         self.of_symbol: dict[int, Argument] = {}
@@ -188,7 +173,7 @@ class Tracer:
             if node.op is None:
                 self.symbols[node.serial] = self.leaf(node)
             else:
-                check_leaves(node)
+                self.check_leaves(node)
                 self.forward(node)
         self.backward()
         reached = {s.argument.label for s in self.statements if s.argument is not None}
@@ -202,42 +187,48 @@ class Tracer:
             sorted({t.op.quiet for t in self.tape.nodes if t.op and t.op.quiet}),
         )
 
+    def check_leaves(self, node: Any) -> None:
+        """Raise if an input that no operation made was changed in place since `node` read it."""
+        for i, p in enumerate(self.tape.inputs[node]):
+            changed = p is not None and p.op is None and p.version is not None
+            if changed and p.version[0] > node.serial:
+                name = f" ({p.name})" if p.name else ""
+                raise RuntimeError(
+                    f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed in "
+                    "place after it was recorded, by an optimizer's step() for example: its value "
+                    "is gone; derive before the change, or compute the loss again"
+                )
+
     def leaf(self, t: Any) -> Symbol:
         """What stands for a leaf: an argument, the transpose of one, or the ones that the backward
         pass of a recorded backward pass starts from."""
-        made = t.kw
         if not t.requires_grad:
-            if (made is ops.expand or t.name == "seed") and (t.array == 1).all():
-                return ones(t.array)
+            if (t.kw is ops.expand or t.name == "seed") and (t.array == 1).all():
+                return everywhere(t.array)
             if not t.name and (turned := self.turned(t.array)) is not None:
                 return turned
-        return self.argument(t, made).symbol
+        return self.argument(t).symbol
 
     def turned(self, a: Any) -> Symbol | None:
         """The transpose of an argument, where this array is that."""
         whole = self.arguments.get(spot(a.mT)) if a.ndim > 1 and spot(a) != spot(a.mT) else None
         return None if whole is None else Symbol(ops.mT, a, (whole.symbol,))
 
-    def argument(self, t: Any, made: Op | None) -> Argument:
+    def argument(self, t: Any) -> Argument:
         """The leaf as an argument."""
         label = self.labels.get(id(t)) or self.copied(t) or t.name
         label = label or self.memory.get(spot(t.array)[0], "")
-        if self.model is None:
-            kind = "parameter" if t.requires_grad else "input"
-        else:
-            kind = "parameter" if id(t) in self.trained else "input"
+        trained = t.requires_grad if self.model is None else id(t) in self.trained
+        kind = "parameter" if trained else "input"
         key: Any = t.serial if t.requires_grad else spot(t.array)
         if key not in self.arguments:
-            self.add(key, Argument(kind, leaf(t.array), label, t.array, made))
+            self.add(key, Argument(kind, leaf(t.array), label, t.array, t.kw))
         return self.arguments[key]
 
     def copied(self, t: Any) -> str:
         """The path of the one buffer of which a tensor is a copy by its name and its elements."""
-        same = [
-            path
-            for path, a in self.buffers.items()
-            if path.rpartition(".")[2] == t.name and np.array_equal(a.ravel(), t.array.ravel())
-        ]
+        found = self.buffers.get(t.name, ())
+        same = [path for path, a in found if np.array_equal(a.ravel(), t.array.ravel())]
         return same[0] if len(same) == 1 else ""
 
     def add(self, key: Any, argument: Argument) -> None:
@@ -302,7 +293,7 @@ class Tracer:
         target = leaf(node.array)
         try:
             expr = run(node.op, tuple(given), kw)
-        except (AttributeError, TypeError, ValueError) as error:
+        except UNWRITTEN as error:
             raise RuntimeError(
                 f"derive: {node.op.name} cannot be written in NumPy: {error}"
             ) from error
@@ -312,7 +303,7 @@ class Tracer:
 
     def cut(self, e: Any, node: Any) -> Any:
         """The expression; what makes it deep or long, in statements of its own before it."""
-        if not isinstance(e, Symbol):
+        if not isinstance(e, Symbol) or is_small(e):
             return e
         new: dict[int, tuple[Symbol, int, int]] = {}  # what stands for it, how deep, how long
         for s in inner_first(e):
@@ -335,7 +326,7 @@ class Tracer:
     def backward(self) -> None:
         """One statement for each gradient that a rule gives, and one for each sum of them."""
         of = [self.symbols[self.root.serial]]
-        expr = ones(self.root.array)
+        expr = everywhere(self.root.array)
         first = leaf(expr.value)
         self.state(Statement(first, expr, "gradient", [], of=of))
         self.given: tuple[Any, ...] = None, [], {}  # of which node, its inputs and metadata
@@ -363,7 +354,10 @@ class Tracer:
         try:
             raw = ruled(edge.rule, g, y, given, kw)
             expr = self.cut(unbroadcast(raw, given[i].value), node)
-        except (AttributeError, TypeError, ValueError) as error:
+            if isinstance(expr, np.ndarray):  # a slope that is the same for all values
+                uniform = expr.size > 0 and (expr == expr.flat[0]).all()
+                expr = everywhere(expr, expr.flat[0].item()) if uniform else self.constant(expr)
+        except UNWRITTEN as error:
             raise RuntimeError(
                 f"derive: the rule of {node.op.name} cannot be written in NumPy: {error}"
             ) from error
@@ -409,6 +403,15 @@ def check_rules(tape: Tape, node: Any) -> None:
             )
 
 
+def is_small(e: Symbol) -> bool:
+    """Whether an expression holds so little that it cannot be deep."""
+    stack, n = [e], 0
+    while stack and n < DEEP:
+        n += 1
+        stack += parts(stack.pop())
+    return not stack
+
+
 def inner_first(e: Symbol) -> list[Symbol]:
     """The names and expressions in an expression, each once and before what it is part of."""
     order: dict[int, Symbol] = {}
@@ -436,7 +439,7 @@ def of_log_p(node: Any) -> bool:
     return node is not None and node.op is ops.log_softmax
 
 
-def ones(a: Any) -> Symbol:
-    """Ones in the shape and dtype of an array."""
-    kw = {"shape": a.shape, "n": 1, "by": 1, "dtype": a.dtype.name}
-    return Symbol(full, np.ones_like(a), (), kw)
+def everywhere(a: Any, n: float = 1) -> Symbol:
+    """One number everywhere, in the shape and dtype of an array."""
+    kw = {"shape": a.shape, "n": n, "by": 1, "dtype": a.dtype.name}
+    return Symbol(full, np.full_like(a, n), (), kw)
