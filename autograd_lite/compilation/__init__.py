@@ -49,8 +49,8 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     Buffers that the function changes in place are changed at every call. What cannot be followed
     runs as it is, with one warning that says why, and in which line where there is one: values of
     tensors read by Python; random numbers but for dropout, `rand` and their like; files, imports,
-    text run as code; captured objects that cannot be watched; changes in place of arguments, of
-    shared memory and of what requires grad.
+    text run as code; captured objects that cannot be watched; types compared by `is`; changes in
+    place of arguments, of shared memory and of what requires grad.
 
     With an `optimizer` a call is forward, `zero_grad()`, `backward()` and `optimizer.step()` in one;
     the loss has no record then, and `grad` is None; under `no_grad` a call only gives the loss. The
@@ -58,8 +58,8 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     else, and where a gradient has a hook or parameters of a group have made other numbers of steps,
     `step()` itself runs.
 
-    TypeError if the function returns no Tensor, or for an `optimizer` that is none; RuntimeError if that is no scalar, needs no
-    gradient, or depends on an operation without a derivative.
+    TypeError if the function returns no Tensor, or for an `optimizer` that is none; RuntimeError if
+    that is no scalar, needs no gradient, or depends on an operation without a derivative.
 
     >>> from autograd_lite import tensor
     >>> w = tensor([1.0, 2.0], requires_grad=True)

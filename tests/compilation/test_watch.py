@@ -91,9 +91,17 @@ def everything_works(model: Any, classes: list[type]) -> None:
     assert (y.item(), x.grad.tolist(), repr(x)) == (4.0, [3.0], "tensor([1.], requires_grad=True)")
 
 
-@pytest.mark.parametrize("opcodes", [False, True])
+@pytest.mark.parametrize(
+    ("opcodes", "moments"),
+    [
+        (False, 100),
+        (True, 100),
+        pytest.param(False, 500, marks=pytest.mark.slow),
+        pytest.param(True, 500, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupt_at_any_moment_of_the_first_call_leaves_everything_working(
-    opcodes: bool,
+    opcodes: bool, moments: int
 ) -> None:
     x, t = batch()
     model = mlp()
@@ -101,7 +109,7 @@ def test_an_interrupt_at_any_moment_of_the_first_call_leaves_everything_working(
     whole = Sweep(-1, opcodes)
     loss = loss_of(model)
     assert whole.run(lambda: compile(loss)(x, t))
-    for at in np.linspace(1, whole.count, 250).astype(int):
+    for at in np.linspace(1, whole.count, moments).astype(int):
         step = compile(loss)
         Sweep(int(at), opcodes).run(lambda: step(x, t))  # noqa: B023
         everything_works(model, classes)
