@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import dis
 from collections.abc import Iterable, Iterator
-from functools import partial
-from types import FunctionType
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..engine.op import Op, table
 from ..engine.rules import ops
-from ..program.expr import UNWRITTEN, Symbol, is_leaf, is_number, is_op, parts
+from ..program.expr import UNWRITTEN, Symbol, choices, is_leaf, is_number, is_op, parts
 from ..program.laws import LAWS
 from ..program.passes import fold
 from ..program.rewrite import Rewriter
 from ..program.trace import Argument, Program
-from .guards import codes, trusted
 from .laws import FAST, plus_at
 
-__all__ = ["Step", "ask", "branches", "check", "constant", "given", "is_draw", "lowered"]
+__all__ = ["Step", "ask", "check", "choosing", "constant", "given", "is_draw", "lowered"]
 
 # what steps are that are no operations
 given = Op("given", lambda x: x)  # an argument
@@ -133,10 +130,11 @@ class Careful(Shared):
 
     def written_out(self, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """What the forward function does; else the operation itself."""
-        if op not in self.primitive and (op in self.called or branches(op.forward)):
+        if op in self.called or op in self.primitive:
             return self.rewrite(op, value, inputs, kw)
         try:
-            return super().written_out(op, value, inputs, kw)
+            with choosing(op):
+                return super().written_out(op, value, inputs, kw)
         except (*UNWRITTEN, RuntimeError):
             self.called.add(op)
             return self.rewrite(op, value, inputs, kw)
@@ -152,14 +150,18 @@ class Fast(Shared):
         super().__init__(FAST)
 
 
-def branches(f: Any) -> bool:
-    """Whether a user's function goes one way or another, perhaps by values: run on names it would
-    go one way for ever."""
-    f = f.func if isinstance(f, partial) else f
-    if not isinstance(f, FunctionType) or trusted(f.__module__ or ""):
-        return False
-    steps = (step for code in codes(f.__code__) for step in dis.get_instructions(code))
-    return any("_IF_" in step.opname for step in steps)
+@contextmanager
+def choosing(op: Op) -> Iterator[None]:
+    """Only a row may choose by values meanwhile: it asks about them where that matters."""
+    outer = choices.allowed
+    try:
+        try:
+            choices.allowed = table.get(op.name) is op
+            yield
+        finally:
+            choices.allowed = outer
+    finally:
+        choices.allowed = outer  # again, as an interrupt may have come in between
 
 
 # ---- in what order, and once -----------------------------------------------------------------

@@ -32,7 +32,7 @@ from ..program.chain import Edge, Tape, reverse
 from ..program.expr import UNWRITTEN, Symbol, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, everywhere
 from .guards import Captured, Untraceable
-from .lower import branches
+from .lower import choosing
 
 __all__ = ["Reader", "Recorder", "Source"]
 
@@ -674,12 +674,13 @@ class Reader:
         self.gradients = [found[t] for t in self.leaves]
 
     def ruled(self, edge: Edge, inputs: Any, kw: dict[str, Any]) -> Any:
-        """What a rule makes of Symbols; where it has no form in NumPy, or branches, it is called."""
-        if not branches(edge.rule):
-            try:
+        """What a rule makes of Symbols; where it has no form in NumPy, or chooses by values, it is
+        called."""
+        try:
+            with choosing(edge.node.op):
                 return ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
-            except UNWRITTEN:
-                pass
+        except UNWRITTEN:
+            pass
         with np.errstate(all="ignore"):
             value = edge.rule(*values(inputs), **values(kw))
         return Symbol(Op(f"{edge.node.op.name}_{edge.i}", edge.rule), value, inputs, kw)

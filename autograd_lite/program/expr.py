@@ -7,6 +7,7 @@ and keep the expression, so running a rule on Symbols gives its formula, with th
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import add, attrgetter
@@ -24,6 +25,15 @@ from ..engine.tape import unbroadcast
 from .notation import SIGNS, SILENT, text
 
 __all__ = ["Symbol", "formula", "formulas", "is_op", "reads"]
+
+
+class Choices(threading.local):
+    """Whether code that runs on Symbols in this thread may choose by their values."""
+
+    allowed = True
+
+
+choices = Choices()
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -100,6 +110,8 @@ class Symbol(NDArrayOperatorsMixin):
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
+        if not choices.allowed:
+            raise TypeError("it chooses by values, which differ between calls")
         return bool(self.value)
 
     def __str__(self) -> str:

@@ -110,6 +110,12 @@ def cases() -> dict[str, Op]:
             lambda x: np.array([[float(v) ** 2 for v in row] for row in x]),
             lambda g, y, x: np.array([[2 * float(v) for v in row] for row in x]) * g,
         ),
+        "a branch in a helper": Op(
+            "helped", lambda x: chosen(x) * x, lambda g, y, x: g * chosen(x)
+        ),
+        "a branch on shapes": Op(
+            "shaped", lambda x: x * 2 if x.ndim == 2 else x, lambda g, y, x: g * (2 if x.ndim else 1)
+        ),
         "a branch on values": Op(
             "branch",
             lambda x: x * 2 if x.sum() > 0 else x * 3,
@@ -122,6 +128,10 @@ def cases() -> dict[str, Op]:
             "inverse", np.linalg.inv, lambda g, y, x: -(y.mT @ g @ y.mT)
         ),
     }  # fmt: skip
+
+
+def chosen(x: Any) -> float:
+    return 2.0 if x.max() > 0.9 and x.sum() > 0 else 3.0
 
 
 of_objects = np.frompyfunc(lambda v: v * v, 1, 1)

@@ -21,6 +21,7 @@ import nn
 from autograd_lite import Tensor, compile, tensor
 from autograd_lite.compilation import watch
 from autograd_lite.engine import modes
+from autograd_lite.program.expr import choices
 from nn import functional as F
 
 
@@ -84,6 +85,7 @@ def everything_works(model: Any, classes: list[type]) -> None:
     assert not any(isinstance(cls, watch.Form) for cls in classes)
     assert (modes.watchers, watch.here.recorder, modes.mode.watcher) == ([], None, None)
     assert modes.mode.grad
+    assert choices.allowed
     assert not modes.mode.outer
     x = tensor([1.0], requires_grad=True)
     y = (x * 3 + 1).sum()
