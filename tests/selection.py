@@ -24,11 +24,14 @@ CORE_FEW = 40  # core takes a case of each row from a test of more
 MOST = 5  # cases of one row: one of each shape class
 # what takes seconds and whose neighbours stay: names of tests, or how they begin
 SLOW = (
+    "compare/test_planted.py::test_mistakes_are_located[parameters]",
     "compare/test_planted.py::test_mistakes_are_named_first[parameters]",
     "compare/test_planted.py::test_no_planted_mistake_passes[parameters]",
     "compare/test_planted.py::test_the_report_on_784_64_10_is_little_work[none of the table",
     "compare/test_planted.py::test_two_mistakes_are_never_a_third[parameters]",
     "compare/test_planted.py::test_which_slugs_cannot_be_told_apart",
+    "compilation/test_watch.py::test_an_interrupt_at_any_moment_of_the_first_call_leaves_everything_working[True]",
+    "derivation/test_growth.py::test_sums_of_thousands_of_terms_run[5000]",
     "graph/test_film_in_browser.py::test_a_step_by_hand_ends_the_play",
     "graph/test_film_in_browser.py::test_every_kind_of_drawing_is_a_film[network",
     "graph/test_film_in_browser.py::test_play_and_pause",
@@ -43,6 +46,7 @@ SLOW = (
     "playground/test_page.py::test_the_name_of_the_baseline_is_where_no_curve_is",
     "playground/test_page.py::test_the_page_asks_again_when_there_is_no_answer",
     "playground/test_sites.py::test_two_browsers_do_not_mix",
+    "nn/test_serialize.py::test_no_flipped_byte_gives_another_error",
     "seeds/test_s3.py::test_the_toy_regression_reaches_all_four_figures",
     "test_speed.py::test_every_system_is_timed_or_left_out_with_a_reason[chain]",
     "test_speed.py::test_every_system_is_timed_or_left_out_with_a_reason[deep]",

@@ -77,7 +77,7 @@ class Contribution:
     """What one edge adds to the gradient of the tensor `p`, which is input `i` of `node`.
 
     `g` is the gradient of `node`, `raw` what the rule makes of it, and `part` that, summed over the
-    axes that broadcasting stretched.
+    axes that broadcasting stretched. ValueError for a gradient of a shape that cannot be passed on.
     """
 
     __slots__ = ("edge", "node", "i", "p", "g", "raw", "part")
@@ -85,7 +85,12 @@ class Contribution:
     def __init__(self, edge: Edge, g: Array, raw: Array | None = None) -> None:
         node, p = edge.node, edge.p
         if raw is None:
-            raw = np.asarray(edge.rule(g, node.array, *node.args, **node.kw))
+            try:
+                raw = np.asarray(edge.rule(g, node.array, *node.args, **node.kw))
+            except Exception as error:
+                if g.shape == node.shape:
+                    raise
+                raise ValueError(f"{node.op.name}: no gradient of shape {g.shape}") from error
         wide = g.shape != node.shape and p.shape == node.shape  # never summed: it stays so
         self.edge, self.node, self.i, self.p, self.g, self.raw = edge, node, edge.i, p, g, raw
         self.part = raw if wide or raw.shape == p.shape else unbroadcast(raw, p.array)

@@ -21,7 +21,7 @@ from ..program.expr import leaf
 from . import watch
 from .emit import Writer
 from .guards import Captured, Untraceable
-from .lower import Step, lower
+from .lower import Step, lowered
 from .step import Descent, Differs
 
 __all__ = ["Compiled", "compile"]
@@ -49,8 +49,8 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     Buffers that the function changes in place are changed at every call. What cannot be followed
     runs as it is, with one warning that says why, and in which line where there is one: values of
     tensors read by Python; random numbers but for dropout, `rand` and their like; files, imports,
-    text run as code; captured objects that cannot be watched; changes in place of arguments, of
-    shared memory and of what requires grad.
+    text run as code; captured objects that cannot be watched; types compared by `is`; changes in
+    place of arguments, of shared memory and of what requires grad.
 
     With an `optimizer` a call is forward, `zero_grad()`, `backward()` and `optimizer.step()` in one;
     the loss has no record then, and `grad` is None; under `no_grad` a call only gives the loss. The
@@ -58,8 +58,8 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     else, and where a gradient has a hook or parameters of a group have made other numbers of steps,
     `step()` itself runs.
 
-    TypeError if the function returns no Tensor, or for an `optimizer` that is none; RuntimeError if that is no scalar, needs no
-    gradient, or depends on an operation without a derivative.
+    TypeError if the function returns no Tensor, or for an `optimizer` that is none; RuntimeError if
+    that is no scalar, needs no gradient, or depends on an operation without a derivative.
 
     >>> from autograd_lite import tensor
     >>> w = tensor([1.0, 2.0], requires_grad=True)
@@ -84,7 +84,7 @@ class Variant:
         self.error: Exception | None = None
         self.changes = [t for t, _ in reader.changes]
         self.place_step(reader, optimizer)
-        self.write(reader, optimizer)
+        self.write(reader)
         self.keep_tensors(reader)
 
     def place_step(self, reader: watch.Reader, optimizer: Any) -> None:
@@ -97,37 +97,34 @@ class Variant:
             self.inside = self.descent is not None
         self.params = [list(g["params"]) for g in optimizer.param_groups] if self.inside else []
 
-    def write(self, reader: watch.Reader, optimizer: Any) -> None:
+    def write(self, reader: watch.Reader) -> None:
         """The source, the function that makes the code, and where its arguments come from."""
         rates = [leaf(np.zeros(())) for _ in self.params if self.plain]
         rate_of = {id(p): rate for rate, ps in zip(rates, self.params) for p in ps}  # noqa: B905
-        program = reader.program
-        scaled = reader.leaves if self.plain else []
-        steps, results, given = lower(
-            program,
-            [program.loss, *reader.gradients, *(value for _, value in reader.changes)],
+        steps, results, given = lowered(
+            reader.program,
+            [reader.program.loss, *reader.gradients, *(value for _, value in reader.changes)],
             reader.checks,
             reader.questions,
             [t.array for t in reader.leaves],
-            [rate_of[id(t)] for t in scaled],
+            [rate_of[id(t)] for t in (reader.leaves if self.plain else ())],
         )
-        targets = [given[id(reader.symbols[id(t)])] for t in self.changes]
-        updated = [given[id(reader.symbols[id(t)])] for t in reader.leaves if self.inside]
-        n = 1 + len(reader.leaves)
-        used = {id(x) for s in steps for x in s.uses}
-        used |= {id(r.root) for r in results if isinstance(r, Step)}
-        used |= {id(s) for s in (*updated, *targets)}
-        live = [(s, source) for s, source in reader.sources if id(given[id(s)]) in used]
-        self.getters = [getter(source) for _, source in live]
+        written = [*self.changes, *(reader.leaves if self.inside else ())]
+        targets = [given[id(reader.symbols[id(t)])] for t in written]
+        n = len(self.changes)
+        live = is_used(steps, [*results, *targets])
+        sources = [(given[id(s)], source) for s, source in reader.sources]
+        sources = [(s, source) for s, source in sources if id(s) in live]
+        self.getters = [getter(source) for _, source in sources]
         self.source, self.make = Writer(
             steps,
-            results[:n],
-            [given[id(s)] for s in (*(s for s, _ in live), *rates)],
+            results[: len(results) - n],
+            [*(s for s, _ in sources), *(given[id(rate)] for rate in rates)],
             self.inside,
-            updated,
+            targets[n:],
             self.descent,
-            list(zip(targets, results[n:], strict=True)),
-            program.quiet,
+            list(zip(targets[:n], results[len(results) - n :], strict=True)),
+            reader.program.quiet,
         ).compiled()
 
     def keep_tensors(self, reader: watch.Reader) -> None:
@@ -204,6 +201,12 @@ class Variant:
             else:
                 given.append(x)
         return run(*given, *rates)
+
+
+def is_used(steps: list[Step], results: list[Any]) -> set[int]:
+    """The identities of what the steps take, or what is handed out or changed."""
+    used = {id(x) for s in steps for x in s.uses}
+    return used | {id(r.root) for r in results if isinstance(r, Step)}
 
 
 def getter(source: watch.Source) -> tuple[int, Any]:

@@ -116,15 +116,17 @@ class Writer:
                 x.block = None
 
     def fun(self, ufunc: Any) -> str:
-        """A local name of a ufunc."""
-        return self.called(ufunc.__name__, ufunc)
+        """A local name of a ufunc; those of SciPy have names like k0, as the code has too."""
+        name = ufunc.__name__
+        return self.called(name if getattr(np, name, None) is ufunc else f"f_{name}", ufunc)
 
     def reducer(self, ufunc: Any) -> str:
         return self.called(f"{ufunc.__name__}_reduce", ufunc.reduce)
 
     def called(self, name: str, function: Any) -> str:
         """A local name of a function, this one or one like it."""
-        name = "".join(c if c.isalnum() else "_" for c in name)
+        if not name.isidentifier():
+            name = "".join(c if c.isalnum() else "_" for c in name)
         while self.names.setdefault(name, function) != function:
             name += "_"
         return name

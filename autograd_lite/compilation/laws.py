@@ -13,7 +13,7 @@ import numpy as np
 from ..engine.op import Op
 from ..engine.rules import ops
 from ..program.expr import Symbol, full, is_number, is_op, numpy_op, total
-from ..program.laws import is_one
+from ..program.laws import times_one, to_its_own_shape, with_a_number
 from ..program.rewrite import Laws, Rewriter
 
 __all__ = ["FAST", "is_range", "plus_at"]
@@ -49,18 +49,7 @@ def one_number(r: Rewriter, e: Symbol) -> Any:
     return r.make(full, e.value, (), e.kw | {"n": number, "by": 1})
 
 
-@FAST.about("arithmetic")
-def number_for_an_array(r: Rewriter, e: Symbol) -> Any:
-    """x + full(n) = x + n
-    full(n) / x = n / x
-    """
-    if len(e.inputs) != 2:
-        return None
-    for i, x in enumerate(e.inputs):
-        if is_op(x, full) and is_plain(e.inputs[1 - i], e):
-            inputs = (x.kw["n"], e.inputs[1]) if i == 0 else (e.inputs[0], x.kw["n"])
-            return r.rewrite(e.op, e.value, inputs)
-    return None
+FAST.about("arithmetic")(with_a_number)
 
 
 @FAST.about(ops.mul)
@@ -70,12 +59,7 @@ def number_behind(r: Rewriter, e: Symbol) -> Any:
     return r.rewrite(ops.mul, e.value, (b, a)) if is_number(a) and isinstance(b, Symbol) else None
 
 
-@FAST.about(ops.mul, ops.div)
-def times_one(r: Rewriter, e: Symbol) -> Any:
-    """x * 1 = x
-    x / 1 = x
-    """
-    return e.inputs[0] if is_one(e.inputs[1]) and is_plain(e.inputs[0], e) else None
+FAST.about(ops.mul, ops.div)(times_one)
 
 
 @FAST.about(ops.neg)
@@ -124,11 +108,7 @@ def sum_by_number(r: Rewriter, e: Symbol) -> Any:
     return r.make(ops.div, e.value, (whole, x.size // max(e.size, 1)))
 
 
-@FAST.about(ops.reshape, ops.expand)
-def as_it_is(r: Rewriter, e: Symbol) -> Any:
-    """x.reshape((3, 3)) = x"""
-    x = e.inputs[0]
-    return x if isinstance(x, Symbol) and x.shape == e.shape else None
+FAST.about(ops.reshape, ops.expand)(to_its_own_shape)
 
 
 @FAST.about(ops.put)

@@ -20,7 +20,7 @@ from ..program.trace import Argument, Program
 from .guards import codes, trusted
 from .laws import FAST, plus_at
 
-__all__ = ["Step", "ask", "branches", "check", "constant", "given", "is_draw", "lower"]
+__all__ = ["Step", "ask", "branches", "check", "constant", "given", "is_draw", "lowered"]
 
 # what steps are that are no operations
 given = Op("given", lambda x: x)  # an argument
@@ -59,7 +59,7 @@ def steps_in(stack: list[Any]) -> Iterator[Step]:
             stack += x
 
 
-def lower(
+def lowered(
     program: Program,
     outputs: list[Symbol],
     checks: list[tuple[Symbol, int]],

@@ -22,6 +22,7 @@ from ..engine.arrays import plain_index
 from ..engine.axes import from_zero
 from ..engine.modes import mode, no_grad
 from ..engine.op import Op
+from ..engine.operators import COMPARED
 from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
 from ..engine.tape import unbroadcast
@@ -53,12 +54,6 @@ array_of: Any = vars(Tensor)["array"].__get__
 set_class: Any = vars(object)["__class__"].__set__
 ALIAS = Op("detach", lambda x: x)
 FOLLOWED = Tensor | np.ndarray | np.generic | int | float
-ELEMENTWISE_QUESTIONS = {
-    "__eq__": np.equal, "__ne__": np.not_equal, "__lt__": np.less, "__le__": np.less_equal,
-    "__gt__": np.greater, "__ge__": np.greater_equal, "__and__": np.bitwise_and,
-    "__or__": np.bitwise_or, "__xor__": np.bitwise_xor, "__rand__": np.bitwise_and,
-    "__ror__": np.bitwise_or, "__rxor__": np.bitwise_xor,
-}  # fmt: skip
 
 
 class Here(threading.local):
@@ -251,8 +246,10 @@ class Watched(metaclass=Form):
         return Tensor.__plain__(function, args, kw)
 
 
-for name, ufunc in ELEMENTWISE_QUESTIONS.items():
-    setattr(Watched, name, compared(name, Op(ufunc.__name__, ufunc)))
+for word, ufunc in COMPARED.items():
+    for name in (f"__{word}__", f"__r{word}__"):
+        if hasattr(Tensor, name):
+            setattr(Watched, name, compared(name, Op(ufunc.__name__, ufunc)))
 
 
 def plain_class(cls: type) -> type:
@@ -289,7 +286,7 @@ class Recorder:
         self.drawing = False
         self.others: list[Tensor] = []  # arguments, and tensors made of arrays
         self.outside: dict[int, Tensor] = {}  # watched, and other traces may watch them too
-        self.inside: list[Tensor] = []  # watched, made in the trace
+        self.inside: dict[int, Tensor] = {}  # watched, made in the trace
         self.finished = False
         self.disturbed = False  # whether the end of another trace may have hidden something
         self.modes = mode.grad, mode.numpy, len(mode.outer)
@@ -336,7 +333,7 @@ class Recorder:
         if not self.finished:  # contexts that an interrupt came into may have left it
             mode.grad, mode.numpy, depth = self.modes
             del mode.outer[depth:]
-        for t in self.inside:
+        for t in self.inside.values():
             set_class(t, plain_class(type(t)))
         while self in modes.watchers:
             modes.watchers.remove(self)
@@ -362,7 +359,7 @@ class Recorder:
 
     def keep(self, t: Tensor) -> None:
         """Watch a tensor that was just made."""
-        self.inside.append(t)
+        self.inside[id(t)] = t
         set_class(t, form(type(t)))  # type: ignore[arg-type]
 
     def born(self, t: Tensor, data: Any) -> None:
@@ -377,7 +374,9 @@ class Recorder:
         """Called for every result of an operation."""
         self.keep(t)
         for p in parents:
-            if p is not None and id(p) not in self.made_by and id(p) not in self.outside:
+            if p is not None and id(p) not in self.inside and id(p) not in self.outside:
+                if p.serial > self.start:
+                    self.note("it uses a tensor that another thread made")
                 self.hold(p)
         self.made_by[id(t)] = (t, op, tuple(map(self.now, parents)), args, kw)
         self.last = t
@@ -456,7 +455,9 @@ class Recorder:
             self.note("it changes a tensor in place" + " that shares memory" * shared)
         elif t.serial > self.start and id(t) not in self.made_by:
             old = a.copy()  # the constant that it is until then
-            self.made(ALIAS, t, (wrap(old),), (old,), {})
+            constant = wrap(old)
+            self.keep(constant)
+            self.made(ALIAS, t, (constant,), (old,), {})
             if id(a) in self.draws:
                 self.draws[id(old)] = self.draws[id(a)]
 

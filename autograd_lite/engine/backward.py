@@ -53,8 +53,9 @@ def pull_in_mode(
     """`tape.pull` that records what it runs only with `create_graph`."""
     if modes.watchers and mode.watcher is not None:
         options["watch"] = mode.watcher.pulled
-    outer, mode.grad = mode.grad, create_graph
+    outer = mode.grad
     try:
+        mode.grad = create_graph
         return pull(seeds, keep=keep, boxed=create_graph, **options)
     finally:
         mode.grad = outer

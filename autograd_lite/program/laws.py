@@ -210,7 +210,9 @@ def carry(inputs: Iterable[Any], e: Symbol) -> bool:
 
 def needless(e: Symbol, some: list[int]) -> set[int]:
     """Which of some inputs the others can do without: all, or all but one."""
-    rest = [x for i, x in enumerate(e.inputs) if i not in set(some)]
+    if not some:
+        return set()
+    rest = [x for i, x in enumerate(e.inputs) if i not in some]
     if carry(rest, e):
         return set(some)
     for i in reversed(some if len(some) > 1 else ()):

@@ -120,3 +120,40 @@ def test_the_jacobian_of_any_operation_along_an_axis_left_out_is_named() -> None
     assert sentences(compare(loss, {"x": g})) == ["the Jacobian of centred left out"]
     said = sentences(compare(loss, {"x": g - g.mean(0, keepdims=True)}))
     assert said == ["the derivative of centred taken along another axis"]
+
+
+def made_for(x: Any, ok: bool) -> Any:
+    """`x`, if an operation is made for it."""
+    if not ok:
+        raise ArithmeticError("not made for that")
+    return x
+
+
+def test_an_own_operation_may_refuse_what_a_wrong_rule_gives_it() -> None:
+    """Wrong rules run at outputs and on single products, for which an operation may not be made."""
+    fussy = Op(
+        "fussy",
+        lambda x: 1.5 - np.exp(made_for(x, x.ndim == 2 and x.max() < 0.99)),
+        lambda g, y, x: -g * np.exp(made_for(x, x.ndim == 2 and x.max() < 0.99)),
+    )
+    rng = np.random.default_rng(0)
+    x, w = rng.uniform(-1, 0, (5, 3)), rng.uniform(0, 1, (3, 4))
+    for seen in (rng.standard_normal(w.shape), x.T @ np.ones((5, 4))):
+        z = Tensor(x) @ Tensor(w, requires_grad=True, name="w")
+        z.name = "z"
+        assert not compare(fussy(z).sum(), {"w": seen}).ok
+
+
+def test_an_own_operation_may_refuse_a_gradient_of_another_shape() -> None:
+    """A bias that is left per sample gives one of the batch to what the bias was computed from."""
+    fussy = Op("fussy", lambda x: 3 * x, lambda g, y, x: 3 * made_for(g, g.shape == x.shape))
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((5, 4)), rng.standard_normal((5, 4))
+    b = Tensor(rng.standard_normal(4), requires_grad=True, name="b")
+    scaled = fussy(b)
+    scaled.name = "3 b"
+    loss = ((Tensor(x) + scaled - Tensor(t)) ** 2).sum()
+    d = 2 * (x + scaled.array - t)
+    for other in (d.sum(0), rng.standard_normal(4)):
+        report = compare(loss, {"3 b": d, "b": other})
+        assert report.first_wrong is not None and report.first_wrong.name == "3 b"

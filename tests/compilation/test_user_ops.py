@@ -13,6 +13,7 @@ from autograd_lite import Tensor, compile, grad
 from autograd_lite.engine.op import Op
 from autograd_lite.engine.rules import ops
 from autograd_lite.program.expr import NUMPY
+from nn import functional as F
 from tests.compilation.test_compile import gradients, same
 
 # ufuncs of one and of two inputs, smooth on (0.2, 0.9)
@@ -148,6 +149,20 @@ def test_operations_without_a_form_in_numpy_source_are_called(name: str) -> None
             x = Tensor(sign * rng.uniform(0.5, 1, (3, 3)) + 3 * sign * np.eye(3))
             same(gradients(step(x), w), gradients(loss(x), w), 1e-9)
             w.array = np.abs(w.array)
+    assert step.traces == 1
+    assert not step.why
+
+
+def test_ufuncs_with_names_of_the_code() -> None:
+    special = pytest.importorskip("scipy.special")
+    k0 = Op("k0", special.k0, lambda g, y, x: -g * k1(x))
+    k1 = Op("k1", special.k1, lambda g, y, x: -g * (special.k0(x) + y / x))
+    w = Tensor(np.random.default_rng(0).uniform(0.5, 1, (4, 3)), requires_grad=True)
+    t = Tensor(np.array([0, 2, 1, 0]))
+    step = compile(lambda t: F.cross_entropy(k1(k0(w) + w), t))
+    for _ in range(2):
+        expected = gradients(F.cross_entropy(k1(k0(w) + w), t), w)
+        same(gradients(step(t), w), expected, 1e-10)
     assert step.traces == 1
     assert not step.why
 

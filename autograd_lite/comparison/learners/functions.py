@@ -158,14 +158,14 @@ class Function:
     def __call__(
         self, arrays: Mapping[str, Array], numpy_code: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The output, and the tensors by name that it was computed from."""
+        """The output on copies, and the tensors by name that it was computed from."""
         tensors = {
-            name: Tensor(a, requires_grad=a.dtype.kind == "f", name=name)
+            name: Tensor(a.copy(), requires_grad=a.dtype.kind == "f", name=name)
             for name, a in arrays.items()
             if name not in self.parameters
         }
         for name, p in self.parameters.items():
-            p.array = arrays[name]
+            p.array = arrays[name].copy()
         words = like_numpy() if numpy_code else nullcontext()
         with words, enable_grad(), np.errstate(all="ignore"):
             y = self.forward(*tensors.values())
@@ -231,7 +231,7 @@ class Function:
             arrays = {n: domain(rng, v) if isinstance(v, tuple) else v for n, v in given.items()}
             try:
                 numpy_code = self.on_arrays(arrays) is not None
-                y, _ = self({name: a.copy() for name, a in arrays.items()}, numpy_code)
+                y, _ = self(arrays, numpy_code)
             except Exception as error:  # noqa: BLE001  (shapes that do not fit fail in any way)
                 return arrays, error
             check_output(y)
@@ -314,7 +314,7 @@ def judged(function: Function, backward: Callable[..., Any], arrays: Mapping[str
     with same_numbers(function.generators):
         numpy_code = function.on_arrays(arrays) is not None
     with same_numbers(function.generators):
-        y, tensors = function({name: a.copy() for name, a in arrays.items()}, numpy_code)
+        y, tensors = function(arrays, numpy_code)
     with same_numbers(function.generators):  # last: what it keeps for its backward are arrays
         plain = function.on_arrays(arrays)
     said = told_apart(plain, y.array) if plain is not None else ""

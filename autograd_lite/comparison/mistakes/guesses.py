@@ -138,14 +138,13 @@ class Guesses:
                     return
                 names = row.said_of(arcs[0].node.op)
                 try:
-                    with np.errstate(all="ignore"):
-                        given = [result_of(row, e) for e in arcs]
-                        if row.free:
-                            yield from self.free_rule(site, arcs[0], names, given)
-                            continue
-                        wrong = np.asarray(sum(given))
-                except (ValueError, TypeError, IndexError, MemoryError):
-                    continue  # shapes to which that rule does not apply
+                    given = [result_of(row, e) for e in arcs]
+                    if row.free:
+                        yield from self.free_rule(site, arcs[0], names, given)
+                        continue
+                    wrong = np.asarray(sum(given))
+                except ValueError:
+                    continue
                 if np.isfinite(wrong).all():
                     change = made_by(row) if site.edges else None
                     yield from self.attempt(site, wrong, names, change, row, arcs[0])
@@ -278,7 +277,7 @@ class Guesses:
         try:
             then = back.with_changes(changes)
             good = {u for u in matcher.target if matcher.agrees(u, then.gradient(u))}
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, IndexError):  # a gradient of that shape cannot be passed on
             return
         was = {u for u in matcher.target if matcher.agrees(u, back.gradient(u))}
         if self.t in good - was and matcher.explains(self.t, then.gradient(self.t)):

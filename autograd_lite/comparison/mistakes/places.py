@@ -114,8 +114,12 @@ def single_slopes(e: Contribution, product: Tensor) -> Iterator[tuple[Array, Arr
     bias = e.p.array - product.array
     op, kw, rule = e.node.op, e.node.kw, e.edge.rule
     for at in (single, single + bias[:, None, :]):
-        with np.errstate(all="ignore"):
-            yield x, w, np.asarray(rule(np.ones_like(at), op.forward(at, **kw), at, **kw))
+        try:
+            with np.errstate(all="ignore"):
+                slopes = np.asarray(rule(np.ones_like(at), op.forward(at, **kw), at, **kw))
+        except Exception:  # noqa: BLE001  (an operation of a user, not made for three axes)
+            return
+        yield x, w, slopes
 
 
 def softmax_by_hand(back: Backprop, z: Tensor) -> Iterator[Contribution]:
@@ -166,8 +170,13 @@ def run_on(row: Mistake, e: Contribution, g: Any, y: Any, inputs: Any) -> Any:
 
 
 def result_of(row: Mistake, e: Contribution) -> Any:
-    """What the wrong rule of `row` gives for an edge; a pair if it has a free factor."""
-    given = run_on(row, e, e.g, e.node.array, e.node.args)
+    """What the wrong rule of `row` gives for an edge; a pair if it has a free factor. ValueError
+    where it does not apply: an operation that it asks may fail in any way."""
+    try:
+        with np.errstate(all="ignore"):
+            given = run_on(row, e, e.g, e.node.array, e.node.args)
+    except Exception as error:
+        raise ValueError(f"{row.slug}: not for {e.node.op.name} here") from error
     if row.free or e.node.op is ops.matmul:
         return given
     given = np.asarray(given)

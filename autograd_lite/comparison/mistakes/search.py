@@ -142,7 +142,7 @@ class Search(Matcher):
             try:
                 then = back.with_changes(change)
                 left = self.wrong(then, wrong)
-            except (ValueError, TypeError, IndexError):
+            except (ValueError, IndexError):
                 continue
             rest = self.chain(then, left, 1) if left and left[0] is t else None
             if rest:

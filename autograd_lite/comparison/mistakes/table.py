@@ -223,7 +223,16 @@ CROSS_ENTROPIES: Table = {
                 LOG_SOFTMAX,
                 lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * sum_along(g, axis),
             )
-        ]
+        ],
+        "the derivative of {op} taken along another axis": [
+            (ALONG, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
+            (
+                has(kind="reduction"),
+                lambda g, y, x, rule, axis, **kw: rule(
+                    g.mT if g.ndim == 2 else g, y, x, axis=other(x, axis), **kw
+                ),
+            ),
+        ],
     },
     "bce-term": {
         "the term (1 - t) / (1 - p) of binary cross-entropy added": [
@@ -257,20 +266,6 @@ WITH_A_FREE_FACTOR: Table = {
         ]
     },
 }
-AXES: Table = {
-    "wrong-axis": {
-        "the derivative of {op} taken along another axis": [
-            (ALONG, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
-            (
-                has(kind="reduction"),
-                lambda g, y, x, rule, axis, **kw: rule(
-                    g.mT if g.ndim == 2 else g, y, x, axis=other(x, axis), **kw
-                ),
-            ),
-        ]
-    }
-}
-
 # ---- products, masks, choices ---------------------------------------------------------------
 
 
@@ -305,7 +300,6 @@ RULES = [
     *mistakes_of(ACTIVATIONS),
     *mistakes_of(CROSS_ENTROPIES),
     *mistakes_of(WITH_A_FREE_FACTOR, free=True),
-    *mistakes_of(AXES),
     *mul_rules(
         "dropout-mask", "the 1 / keep of the mask missing", lambda g, y, a, b: g * (mask(b) != 0)
     ),
