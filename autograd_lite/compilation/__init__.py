@@ -175,7 +175,10 @@ class Variant:
 
     def has_hooks(self) -> bool:
         """Whether a gradient has to go through a hook before the step."""
-        return any(p is not None and p.extra is not None and p.extra.hooks for _, p in self.leaves)
+        for _, p in self.leaves:  # noqa: SIM110  0.5 us less than any()
+            if p is not None and p.extra is not None and p.extra.hooks:
+                return True
+        return False
 
     def numbers(self, optimizer: Any) -> Any:
         """What the step is given: values, and the states whose steps it counts; None where the

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine.op import Op, table
 from ..engine.rules import ops
-from ..program.expr import Symbol, is_leaf, is_number, is_op, parts
+from ..program.expr import UNWRITTEN, Symbol, is_leaf, is_number, is_op, parts
 from ..program.laws import LAWS
 from ..program.passes import fold
 from ..program.rewrite import Rewriter
@@ -126,26 +126,20 @@ class Careful(Shared):
     """Leaves operations as they are that have no form in NumPy, or decide something by values."""
 
     of_rows: ClassVar[dict[Op, Any]] = {}
-    whole: ClassVar[set[Op]] = set()  # the rows that their forward functions are written with
 
     def __init__(self) -> None:
         super().__init__(LAWS)
-        self.primitive |= self.whole
+        self.called: set[Op] = set()
 
     def written_out(self, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """What the forward function does; else the operation itself."""
-        if op in self.primitive:
+        if op not in self.primitive and (op in self.called or branches(op.forward)):
             return self.rewrite(op, value, inputs, kw)
-        if branches(op.forward):
-            self.primitive.add(op)
         try:
-            e = super().written_out(op, value, inputs, kw)
-        except (AttributeError, TypeError, ValueError, RuntimeError):
-            self.primitive.add(op)
+            return super().written_out(op, value, inputs, kw)
+        except (*UNWRITTEN, RuntimeError):
+            self.called.add(op)
             return self.rewrite(op, value, inputs, kw)
-        if op in self.primitive and table.get(op.name) is op:
-            self.whole.add(op)
-        return e
 
 
 class Fast(Shared):

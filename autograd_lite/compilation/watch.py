@@ -29,7 +29,7 @@ from ..engine.tape import unbroadcast
 from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import Symbol, leaf, ruled, total, values
+from ..program.expr import UNWRITTEN, Symbol, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, everywhere
 from .guards import Captured, Untraceable
 from .lower import branches
@@ -678,7 +678,7 @@ class Reader:
         if not branches(edge.rule):
             try:
                 return ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
-            except (AttributeError, TypeError, ValueError):
+            except UNWRITTEN:
                 pass
         with np.errstate(all="ignore"):
             value = edge.rule(*values(inputs), **values(kw))

@@ -84,7 +84,8 @@ class Rewriter:
     def make(self, op: Op, value: Any, inputs: tuple[Any, ...] = (), kw: Any = None) -> Symbol:
         """The expression, which has this value; made once."""
         kw = kw or {}
-        key = (op, self.key(inputs), tuple([(k, self.key(v)) for k, v in kw.items()]))
+        ids = tuple([id(x) if isinstance(x, Symbol) else self.key(x) for x in inputs])
+        key = (op, ids, tuple([(k, self.key(v)) for k, v in kw.items()]) if kw else ())
         found = self.made.get(key)
         if found is None:
             found = self.made[key] = Symbol(op, value, inputs, kw)
@@ -94,11 +95,14 @@ class Rewriter:
     def rewrite(self, op: Op, value: Any, inputs: tuple[Any, ...] = (), kw: Any = None) -> Any:
         """An operation on simple inputs in its simplest form."""
         e = self.make(op, value, inputs, kw)
-        if id(e) not in self.simplest:
-            self.simplest[id(e)] = next(
-                (found for law in self.laws_about(op) if (found := law(self, e)) is not None), e
-            )
-        return self.simplest[id(e)]
+        found = self.simplest.get(id(e))
+        if found is None:
+            for law in self.laws_about(op):
+                found = law(self, e)
+                if found is not None:
+                    break
+            found = self.simplest[id(e)] = e if found is None else found
+        return found
 
     def laws_about(self, op: Op) -> list[Law]:
         if op not in self.about:

@@ -950,7 +950,8 @@ def test_a_compiled_function_in_another() -> None:
 def test_a_single_sample_goes_through_a_layer() -> None:
     model = nn.Linear(3, 2).double()
     for reduced in (lambda y: y.sum(), lambda y: (y * y).sum()):
-        step = check(lambda x: reduced(model(x)), [*model.parameters()], [Tensor(normal(3))])  # noqa: B023
+        calls = [[Tensor(normal(3, seed=i))] for i in range(3)]
+        step = check(lambda x: reduced(model(x)), [*model.parameters()], *calls)  # noqa: B023
         assert is_compiled(step)
 
 
