@@ -9,16 +9,14 @@ from .engine.op import Op as Op
 from .origin import Place as Place
 from .engine.tensor import Tensor as Tensor
 from .engine.rules.curves import abs as abs
-from .engine.rules.curves import arccos as acos
-from .engine.rules.curves import arccosh as acosh
+from .engine.rules.curves import arccos as arccos
+from .engine.rules.curves import arccosh as arccosh
 from .engine.rules.questions import all as all
 from .engine.rules.questions import allclose as allclose
 from .engine.rules.reductions import amax as amax
 from .engine.rules.reductions import amin as amin
 from .engine.rules.questions import any as any
 from .creation import arange as arange
-from .engine.rules.curves import arccos as arccos
-from .engine.rules.curves import arccosh as arccosh
 from .engine.rules.curves import arcsin as arcsin
 from .engine.rules.curves import arcsinh as arcsinh
 from .engine.rules.curves import arctan as arctan
@@ -28,26 +26,18 @@ from .engine.rules.questions import argmax as argmax
 from .engine.rules.questions import argmin as argmin
 from .engine.rules.order import argsort as argsort
 from .engine.tensor import as_tensor as as_tensor
-from .engine.rules.curves import arcsin as asin
-from .engine.rules.curves import arcsinh as asinh
 from .comparison.gradients import assert_same as assert_same
-from .engine.rules.curves import arctan as atan
-from .engine.rules.arithmetic import arctan2 as atan2
-from .engine.rules.curves import arctanh as atanh
 from .engine.rules.reductions import average as average
-from .engine.rules.products import matmul as bmm
-from .engine.rules.pick import concatenate as cat
+from .engine.rules.products import matmul as matmul
+from .engine.rules.pick import concatenate as concatenate
 from .engine.rules.curves import cbrt as cbrt
 from .engine.rules.questions import ceil as ceil
 from .comparison.learners.functions import check_backward as check_backward
 from .engine.rules.pick import chunk as chunk
-from .engine.rules.curves import clip as clamp
 from .engine.rules.curves import clip as clip
 from .comparison.gradients import compare as compare
 from .comparison.learners.layers import compare_layers as compare_layers
 from .compilation import compile as compile
-from .engine.rules.pick import concatenate as concat
-from .engine.rules.pick import concatenate as concatenate
 from .engine.rules.curves import cos as cos
 from .engine.rules.curves import cosh as cosh
 from .engine.rules.order import cummax as cummax
@@ -59,7 +49,6 @@ from .derivation import derive as derive
 from .anomaly import detect_anomaly as detect_anomaly
 from .engine.rules.pick import diag as diag
 from .engine.rules.pick import diff as diff
-from .engine.rules.products import matmul as dot
 from .graph import draw as draw
 from .engine.rules.products import einsum as einsum
 from .engine.rules.curves import elu as elu
@@ -108,14 +97,12 @@ from .engine.rules.curves import logsigmoid as logsigmoid
 from .engine.rules.reductions import logsumexp as logsumexp
 from .creation import manual_seed as manual_seed
 from .engine.rules.arithmetic import masked_fill as masked_fill
-from .engine.rules.products import matmul as matmul
 from .engine.rules.reductions import max as max
 from .engine.rules.arithmetic import maximum as maximum
 from .engine.rules.reductions import mean as mean
 from .engine.rules.order import median as median
 from .engine.rules.reductions import min as min
 from .engine.rules.arithmetic import minimum as minimum
-from .engine.rules.products import matmul as mm
 from .engine.rules.shape import movedim as movedim
 from .engine.rules.curves import nan_to_num as nan_to_num
 from .engine.rules.arithmetic import neg as neg
@@ -135,7 +122,6 @@ from .creation import rand as rand
 from .creation import randint as randint
 from .creation import randn as randn
 from .creation import randperm as randperm
-from .engine.rules.shape import flatten as ravel
 from .engine.rules.arithmetic import reciprocal as reciprocal
 from .origin import record_lines as record_lines
 from .engine.rules.curves import relu as relu
@@ -163,7 +149,7 @@ from .engine.rules.shape import squeeze as squeeze
 from .engine.rules.pick import stack as stack
 from .engine.rules.reductions import std as std
 from .engine.rules.reductions import sum as sum
-from .engine.rules.shape import transpose as swapaxes
+from .engine.rules.shape import transpose as transpose
 from .engine.rules.pick import take_along_axis as take_along_axis
 from .engine.rules.curves import tan as tan
 from .engine.rules.curves import tanh as tanh
@@ -173,7 +159,6 @@ from .engine.rules.products import tensordot as tensordot
 from .engine.rules.shape import tile as tile
 from .engine.rules.order import topk as topk
 from .engine.rules.products import trace as trace
-from .engine.rules.shape import transpose as transpose
 from .engine.rules.questions import tril as tril
 from .engine.rules.questions import triu as triu
 from .engine.rules.shape import unsqueeze as unsqueeze
@@ -184,5 +169,21 @@ from .calculus import vjp as vjp
 from .engine.rules.arithmetic import where as where
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
+
+acos = arccos
+acosh = arccosh
+asin = arcsin
+asinh = arcsinh
+atan = arctan
+atan2 = arctan2
+atanh = arctanh
+bmm = matmul
+cat = concatenate
+clamp = clip
+concat = concatenate
+dot = matmul
+mm = matmul
+ravel = flatten
+swapaxes = transpose
 
 __version__: str

@@ -58,16 +58,17 @@ def methods_text() -> str:
 
 def package_text() -> str:
     """The stub of the package: every public name from where it is defined."""
-    lines = ['"""Written by `python -m tests.stubs`, from `__all__`."""\n']
+    imports, aliases = [], []
     for name in sorted(autograd_lite.__all__):
         value = getattr(autograd_lite, name)
-        home = getattr(value, "__module__", "") or ""
-        own = getattr(value, "__name__", name)
-        if value is ops:
-            home, own = "autograd_lite.engine.op", "ops"
-        home = home.removeprefix("autograd_lite")
-        lines.append(f"from {home or '.'} import {own} as {name}")
-    return "\n".join([*lines, "", "__version__: str", ""])
+        home, own = value.__class__.__module__, name
+        if value is not ops:
+            home, own = value.__module__, value.__name__
+        imports.append(f"from {home.removeprefix('autograd_lite')} import {own} as {own}")
+        if own != name:
+            aliases.append(f"{name} = {own}")
+    head = '"""Written by `python -m tests.stubs`, from `__all__`."""\n'
+    return "\n".join([head, *dict.fromkeys(imports), "", *aliases, "", "__version__: str", ""])
 
 
 STUBS = {

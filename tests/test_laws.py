@@ -1,5 +1,6 @@
 """Every law of the rewriter does what its docstring says, on random arrays."""
 
+import contextlib
 import math
 from functools import reduce
 
@@ -138,3 +139,70 @@ def test_tables_are_asked_in_order():
     x = SYMBOLS["x"]
     assert Rewriter(first, LAWS).simple(-x) is x
     assert str(Rewriter(LAWS).simple(-x)) == "-x"
+
+
+def everywhere(e, n):
+    like = {"shape": e.shape, "n": n, "by": 1, "dtype": "float64"}
+    return Symbol(expr.full, np.full(e.shape, float(n)), (), like)
+
+
+def same(e, f):
+    return e.shape == f.shape and e.dtype == f.dtype
+
+
+STEPS = [  # of two expressions and a number; those of one axis or two leave others as they are
+    lambda e, f, n: e + f, lambda e, f, n: e * f, lambda e, f, n: e - f, lambda e, f, n: -e,
+    lambda e, f, n: e / (2 + abs(f)), lambda e, f, n: n * e, lambda e, f, n: e / 2,
+    lambda e, f, n: e + n, lambda e, f, n: e * 1, lambda e, f, n: e**2, lambda e, f, n: e.sum(),
+    lambda e, f, n: e.mT if e.ndim > 1 else e, lambda e, f, n: e @ f if e.ndim and f.ndim else e,
+    lambda e, f, n: e.sum(0) if e.ndim else e, lambda e, f, n: e.mean(-1) if e.ndim else e,
+    lambda e, f, n: e.sum(-1, keepdims=True) if e.ndim else e, lambda e, f, n: e.copy(),
+    lambda e, f, n: e.reshape((e.size, 1)), lambda e, f, n: e.reshape((1, e.size)),
+    lambda e, f, n: e.reshape((-1,)), lambda e, f, n: e[None], lambda e, f, n: e[..., None],
+    lambda e, f, n: ops.expand(e, shape=(2, *e.shape)), lambda e, f, n: e.astype("float64"),
+    lambda e, f, n: e.transpose(tuple(range(e.ndim))[::-1]), lambda e, f, n: e.astype("float32"),
+    lambda e, f, n: written(expr.total)(e, e), lambda e, f, n: everywhere(e, n),
+    lambda e, f, n: written(expr.total)(e, f) if same(e, f) else e, lambda e, f, n: (e > 1) * f,
+    lambda e, f, n: np.where(e > f, e, f), lambda e, f, n: np.maximum(e, f),
+    lambda e, f, n: np.where(f == f, e, n), lambda e, f, n: np.exp(-abs(e)),  # noqa: PLR0124
+    lambda e, f, n: ops.softmax(e, axis=e.ndim - 1) if e.ndim else e,
+]  # fmt: skip
+
+
+def everything(rng):
+    """A random expression, most of whose parts some law is about; and its arrays."""
+    arrays = {name: ARRAYS[name] for name in "xavk"} | {"s": np.array(1.5), "B": ARRAYS["B"]}
+    pool = [Symbol(name, a) for name, a in arrays.items()]
+    for _ in range(rng.integers(3, 12)):
+        e, f = (pool[i] for i in rng.integers(len(pool), size=2))
+        with contextlib.suppress(ValueError):  # shapes that do not fit
+            pool.append(STEPS[rng.integers(len(STEPS))](e, f, [0, 1, 2, -1, 0.5][rng.integers(5)]))
+        if pool[-1].size > 5000:
+            pool.pop()
+    return pool[-1], arrays
+
+
+def test_laws_change_no_value_shape_or_dtype():
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        e, arrays = everything(rng)
+        textbook = Textbook()
+        with np.errstate(all="ignore"):
+            simple = textbook.simple(e)
+            for found in (Rewriter(LAWS).simple(e), simple, textbook.gathered(simple)):
+                value = eval(str(found), ON_ARRAYS | arrays)
+                near = 1e-4 if "float32" in str(e) else 1e-9
+                np.testing.assert_allclose(value, e.value, near, near, err_msg=f"{e}: {found}")
+                assert np.shape(value) == e.shape, f"{e}: {found}"
+                assert np.asarray(value).dtype == e.dtype, f"{e}: {found}"
+
+
+def test_numbers_in_front_change_no_dtype():
+    k, x = SYMBOLS["k"], SYMBOLS["X"]
+    twice = written(expr.total)
+    masked = (x > 1) * x.reshape((9,))[0]
+    for e in (twice(k / 2, k / 2), 0.5 * (2 * k), twice(masked, masked)):
+        r = Textbook()
+        found = r.gathered(r.simple(e))
+        value = eval(str(found), dict(ON_ARRAYS))
+        assert found.dtype == np.asarray(value).dtype == e.dtype, f"{e}: {found}"

@@ -325,6 +325,8 @@ class Textbook(Rewriter):
         number, x = inner.inputs
         if not is_op(x, ops.mul) or not all(isinstance(i, Symbol) for i in x.inputs):
             return e
+        if x.inputs[0].dtype != x.dtype:  # 2 * (x > 0) is made of integers
+            return e
         left = self.make(ops.mul, x.inputs[0].value, (number, x.inputs[0]))
         product = self.make(ops.mul, x.value, (left, x.inputs[1]))
         return product if inner is e else self.make(ops.div, e.value, (product, e.inputs[1]))

@@ -167,18 +167,19 @@ class Rewriter:
     def factors(self, x: Any) -> tuple[Any, float, float]:
         """y, n and by of x = n * y / by."""
         n, by = 1, 1
-        while isinstance(x, Symbol) and x.inputs:
+        while isinstance(x, Symbol) and x.op in (ops.neg, ops.mul, ops.div):
             left, right = x.inputs[0], x.inputs[-1]
             if x.op is ops.neg:
-                n, x = -n, left
+                m, q, inner = -1, 1, left
             elif x.op is ops.mul and is_number(left):
-                n, x = n * left, right
-            elif x.op is ops.mul and is_number(right):
-                n, x = n * right, left
-            elif x.op is ops.div and is_number(right):
-                by, x = by * right, left
+                m, q, inner = left, 1, right
+            elif is_number(right):
+                m, q, inner = (right, 1, left) if x.op is ops.mul else (1, right, left)
             else:
                 break
+            if not isinstance(inner, Symbol) or inner.dtype != x.dtype:  # half of an integer
+                break
+            n, by, x = n * m, by * q, inner
         return x, n, by
 
     def scaled(self, x: Any, n: float, by: float) -> Any:
