@@ -5,7 +5,7 @@ import operator
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, derive, formula
+from autograd_lite import Tensor, compile, derive, formula
 from autograd_lite.engine.op import Op
 from autograd_lite.program.expr import formulas
 from autograd_lite.program.notation import namespace
@@ -175,6 +175,17 @@ def test_what_cannot_run_on_symbols_is_named():
     endless.forward = lambda x: 2 * endless(x) if hasattr(x, "op") else forward(x)
     with pytest.raises(RuntimeError, match="endless cannot be written in NumPy"):
         derive(endless(x).sum())
+
+
+def test_an_operation_is_derived_the_same_after_it_was_compiled():
+    def forward(x, n):
+        return op(x * x, n=n - 1) if n else x
+
+    op = Op("repeated", forward, lambda g, y, x, n: g * 2**n * y / x)
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    before = derive(op(x, n=1).sum()).source()
+    compile(lambda: op(x, n=3).sum())()
+    assert derive(op(x, n=1).sum()).source() == before
 
 
 def test_a_long_composition_is_written_out():

@@ -62,11 +62,10 @@ class Laws(list[tuple[tuple[Op | str, ...], Law]]):
 class Rewriter:
     """Makes expressions, equal ones as one object, in the simplest form that its laws give."""
 
-    primitive = {*KEPT, ops.getitem}  # rows that are not written out, as far as that is known
-
     def __init__(self, *tables: Laws) -> None:
         self.laws = [row for table in tables for row in table]
         self.about: dict[Op, list[Law]] = {}  # by the operation, in order
+        self.primitive = {*KEPT, ops.getitem}  # not written out, as far as that is known
         self.made: dict[Any, Symbol] = {}
         self.simplest: dict[int, Any] = {}  # by the identity of an expression that was made here
         self.memo: dict[int, Any] = {}  # by that of any
