@@ -136,6 +136,21 @@ def test_formula_of_an_own_operation():
     assert formula(cube) == "cube: y = x * x * x; dx = g * 3 * x * x"
 
 
+@pytest.mark.parametrize(
+    ("forward", "n", "text"),
+    [
+        (np.floor, 1, "y = floor(x)"),
+        (np.fmod, 2, "y = fmod(x1, x2)"),
+        (lambda p, q: p > q, 2, "y = p > q"),
+        (lambda *p: p[0] > p[1], 2, "y = a > b"),
+        (lambda p, /, by=1: p // by, 1, "y = p // 1"),
+    ],
+)
+def test_an_operation_without_rules_has_a_formula(forward, n, text):
+    op = Op("whole", forward)
+    assert formula(op, *[np.ones(2)] * n) == f"whole: {text}"
+
+
 def test_formula_says_what_is_missing():
     scaled = Op("scaled", lambda x, by: x * by, lambda g, y, x, by: g * by)
     with pytest.raises(TypeError, match="scaled needs sample inputs or metadata"):

@@ -325,13 +325,19 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
 
 
 def input_names(op: Op, n: int) -> list[str]:
-    """The names that the rules give their inputs: x, or a and b."""
-    rule = next(r for r in op.rules if r is not None)
-    parameters = inspect.signature(rule).parameters.values()
-    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][2:]
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return [chr(ord("a") + i) for i in range(n)]
-    return names[:n]
+    """What the rules call the inputs: x, or a and b; without rules what the forward function does."""
+    rule: Any = next((r for r in op.rules if r is not None), None)
+    for function, before in ((rule, 2), (op.forward, 0)):
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # no rule, or what Python knows no parameters of
+            continue
+        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            return [chr(ord("a") + i) for i in range(n)]
+        names = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+        if len(names) >= before + n:
+            return names[before : before + n]
+    return ["x"] if n == 1 else [f"x{i}" for i in range(1, n + 1)]  # as NumPy's functions do
 
 
 def example(op: Op) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -43,7 +43,7 @@ Law = Callable[[Any, Symbol], Any]
 # Of these the name stays, though a forward function could be written out or NumPy has no such
 # function: a mean reads better than a sum and a division, and the others have a form of their own.
 KEPT = {ops.mean, ops.erf, ops.expand, ops.scatter_add, ops.put, full, total, call, outer}
-# of these equal ones are written alike, and others not: of a float 0.0 and -0.0 differ, nan does not
+# of which two are one if they print alike, as nan and nan do, 0.0 and -0.0 do not
 PRINTED = {int, float, str, bytes, bool, type(None), type(...), *np.sctypeDict.values()} - {np.void}
 DEEPEST = 50  # operations that are written out by one another
 
