@@ -122,3 +122,17 @@ def test_an_operation_without_rules_is_named():
     root = Op("root", np.sqrt)
     text = caught(lambda: root(tensor([-1.0], requires_grad=True)))
     assert "root, forward: nan at index (0,) of the result\n  y = sqrt(x), where x = -1\n" in text
+
+
+def test_what_runs_on_arrays_alone_is_named_without_a_formula():
+    def forward(x):
+        return np.array([float(v) ** 0.5 if v >= 0 else np.nan for v in x])
+
+    def rule(g, y, x):
+        return g * np.array([0.5 / float(v) if v else np.inf for v in y])
+
+    root = Op("root", forward, rule)
+    text = caught(lambda: root(tensor([4.0, -1.0])))
+    assert "root, forward: nan at index (1,) of the result\n  y, where x = -1\n" in text
+    text = caught(lambda: root(zero()).sum().backward())
+    assert "of the gradient of x (x)\n  dx, where g = 1, y = 0, x = 0\n" in text
