@@ -6,7 +6,7 @@ import pytest
 from autograd_lite import ops
 from autograd_lite.engine.op import Op, table
 from autograd_lite.engine.tape import unbroadcast
-from autograd_lite.program.expr import Symbol, formula, formulas, gradients, reads
+from autograd_lite.program.expr import NUMPY, Symbol, formula, formulas, gradients, reads
 from autograd_lite.program.notation import namespace
 from tests.cases import CASES
 
@@ -216,6 +216,16 @@ def test_an_operation_of_a_symbol_is_the_row_itself():
     assert np.cbrt(x).op is np.cbrt(x).op and np.cbrt(x).op.ufunc is np.cbrt
     mine = Op("mine", np.arcsinh, lambda g, y, x: g / np.sqrt(1 + x * x))
     assert mine(x).op is mine and str(mine(x)) == "arcsinh(x)"
+
+
+def test_ufuncs_of_users_are_not_kept():
+    x = Symbol("x", np.ones(2))
+    before = len(NUMPY)
+    for _ in range(3):
+        made = np.frompyfunc(abs, 1, 1)
+        assert made(x).op is made(x).op  # while there is one
+    del made
+    assert len(NUMPY) == before
 
 
 def test_a_symbol_is_not_written_into_an_array():

@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.declare import forms
 from ..engine.op import Op
 from ..engine.rules import ops
 from .expr import (
-    NUMPY,
     UNWRITTEN,
+    NumpyOp,
     Symbol,
     call,
     full,
@@ -132,7 +133,7 @@ class Rewriter:
 
     def written_out(self, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """What the forward function does, unless that is the operation itself."""
-        if op in self.primitive or NUMPY.get(op.forward) is op:
+        if op in self.primitive or isinstance(op, NumpyOp) or forms.get(op.ufunc) is op:
             return self.rewrite(op, value, inputs, kw)
         self.inside += 1
         try:
