@@ -231,3 +231,11 @@ def test_ufuncs_of_users_are_not_kept():
 def test_a_symbol_is_not_written_into_an_array():
     with pytest.raises(TypeError, match="cannot write a Symbol into an array"):
         np.exp(Symbol("x", np.ones(2)), out=np.ones(2))
+
+
+def test_indices_of_no_and_one_element_are_ranges():
+    for n in (0, 1, 2):
+        text = formula(ops.nll, np.ones((n, 3)), np.arange(n), n=9)
+        assert f"x[arange({n}), t]" in text
+    one = Symbol("x", np.ones(3))[np.array([[0]])]
+    assert str(one) == "x[zeros((1, 1), dtype='int64')]"

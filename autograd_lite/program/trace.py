@@ -259,7 +259,7 @@ class Tracer:
         counted: set[int] = set()
         found = []
         for a in entries:
-            if isinstance(a, np.ndarray) and is_range(a):
+            if isinstance(a, np.ndarray) and a.size > 1 and is_range(a):
                 axis = a.shape.index(a.size) - a.ndim
                 if a.ndim == sum(n == 1 for n in a.shape) + 1 and axis not in counted:
                     counted.add(axis)
