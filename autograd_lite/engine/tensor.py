@@ -11,7 +11,7 @@ import numpy as np
 from . import hooks, modes
 from .arrays import as_array, get_default_dtype, unboxed
 from .axes import one_axis
-from .errors import explain, picture, summary
+from .errors import explained, picture, summary
 from .hooks import Extra
 from .methods import Methods
 from .modes import mode
@@ -51,7 +51,7 @@ def record(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any] = NOTHING) -> Ten
     try:
         y = op.forward(*args, **kw)
     except Exception as error:
-        raise explain(op, args, kw, error) from error
+        raise explained(op, args, kw, error) from error
     return result(op, y, tracked, sources, tuple(args), kw)
 
 
@@ -61,7 +61,7 @@ def record1(op: Op, a: Tensor) -> Tensor:
     try:
         y = op.forward(x)
     except Exception as error:
-        raise explain(op, [x], NOTHING, error) from error
+        raise explained(op, [x], NOTHING, error) from error
     return result(op, y, a.requires_grad, a, (x,), NOTHING)
 
 
@@ -79,7 +79,7 @@ def record2(op: Op, a: Tensor, b: Any) -> Tensor:
     try:
         y = op.forward(x, z)
     except Exception as error:
-        raise explain(op, [x, z], NOTHING, error) from error
+        raise explained(op, [x, z], NOTHING, error) from error
     return result(op, y, tracked, sources, (x, z), NOTHING)
 
 

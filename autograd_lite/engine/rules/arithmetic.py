@@ -51,12 +51,12 @@ def _power_slope(x: Any, p: float) -> Any:
     return p if p in (0, 1) else p * x ** (p - 1)
 
 
+# `x ** p` with a number `p`, which float32 arrays survive as float32.
 _power = row(
     "power",
     lambda x, p: x**p,
     lambda g, y, x, p: g * _power_slope(x, p),
     kind="curve",
-    # `x ** p` with a number `p`, which float32 arrays survive as float32.
     example=lambda: ((np.linspace(0.2, 0.9, 3),), {"p": 3}),
 )
 

@@ -78,7 +78,14 @@ def topk(
 
 
 @function(numpy=np.median)
-def median(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+def median(
+    x: Tensor,
+    axis: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
+) -> Tensor:
     """The middle element, or the mean of the two in the middle, of all or along an axis, as NumPy's.
 
     PyTorch's `median` gives the lower of the two instead.
@@ -86,7 +93,7 @@ def median(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor
     >>> median(tensor([3.0, 1.0, 2.0, 10.0])).item()
     2.5
     """
-    return quantile(x, 0.5, axis, keepdims)
+    return quantile(x, 0.5, axis, keepdims, dim=dim, keepdim=keepdim)
 
 
 @function(numpy=np.quantile)
