@@ -570,6 +570,51 @@ def test_what_is_composed_has_both_derivatives(function: Callable[..., Any]) -> 
     assert ag.gradcheck(function, x) and ag.gradgradcheck(function, x)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ag.sort(x).values,
+        lambda x: ag.sort(x, descending=True).values,
+        lambda x: ag.topk(x, 1).values,
+        lambda x: ag.cummax(x, 0).values,
+        lambda x: ag.quantile(x, 0.5),
+        ag.median,
+    ],
+)
+def test_a_number_is_its_own_order(function: Callable[..., Any]) -> None:
+    x = tensor(3.0, requires_grad=True)
+    y = function(x)
+    assert y.shape == () and y.item() == 3.0
+    y.backward()
+    assert x.grad is not None and x.grad.item() == 1.0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ag.sort(x, descending=True).values,
+        lambda x: ag.topk(x, 2).values,
+        lambda x: ag.cummax(x, 0).values,
+        lambda x: ag.quantile(x, 0.3),
+    ],
+)
+def test_what_orders_is_compiled_and_asks_the_data_of_each_call(
+    function: Callable[..., Any],
+) -> None:
+    w = tensor([3.0, 1.0, 2.0, 2.0], requires_grad=True)
+    step = ag.compile(lambda x: (function(w * x) ** 2).sum())
+    for values in ([1.0, 2.0, 3.0, 4.0], [4.0, -2.0, 1.0, 0.5]):
+        found = []
+        for run in (step, step.function):
+            w.grad = None
+            loss = run(tensor(values))
+            loss.backward()
+            assert w.grad is not None
+            found.append((loss.item(), w.grad.tolist()))
+        assert found[0] == found[1]
+    assert "traced 1 times" in repr(step)
+
+
 def test_equal_elements_keep_their_order() -> None:
     x = tensor([1.0, 2.0, 1.0, 2.0])
     assert ag.argsort(x).tolist() == [0, 2, 1, 3]

@@ -18,24 +18,18 @@ from .reductions import MaxResult, picked
 from .shape import squeeze
 
 
-def _ranks(x: Any, axis: int, descending: bool) -> Any:
-    """The indices that sort along an axis, equal elements in their order; NaN counts as largest."""
-    if not descending:
-        return plain(np.argsort, x, axis=axis, kind="stable")
-    # the reverse of a stable sort of the reverse keeps equal elements in their order
+def descending_ranks(x: Any, axis: int) -> Any:
+    """The indices that sort an array downward; the reverse of a stable sort of the reverse keeps
+    equal elements in their order."""
     back = (slice(None),) * axis + (slice(None, None, -1),)
-    places = np.argsort(values(x)[back], axis=axis, kind="stable")[back]
-    return like(x, values(x).shape[axis] - 1 - places)
+    return x.shape[axis] - 1 - np.argsort(x[back], axis=axis, kind="stable")[back]
 
 
-def values(x: Any) -> Any:
-    """The array of a Tensor or a Symbol; an array itself."""
-    return x if isinstance(x, np.ndarray) else getattr(x, "array", getattr(x, "value", x))
-
-
-def like(x: Any, indices: Any) -> Any:
-    """Indices in the form of `x`: an array, or a Tensor."""
-    return indices if isinstance(x, np.ndarray) else Tensor(indices)
+def places_so_far(x: Any, ufunc: Any, axis: int) -> Any:
+    """The index of the largest, or smallest, element so far; NaN is what it found."""
+    place = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - 1 - axis))
+    chosen = (x == ufunc.accumulate(x, axis=axis)) | (x != x)  # noqa: PLR0124
+    return np.maximum.accumulate(np.where(chosen, place, 0), axis=axis)
 
 
 @function()
@@ -45,7 +39,12 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, *, dim: int | None
     >>> argsort(tensor([3.0, 1.0, 2.0])).tolist()
     [1, 2, 0]
     """
-    return _ranks(x, one_axis("argsort", x, axis if dim is None else dim), descending)
+    axis = one_axis("argsort", x, axis if dim is None else dim)
+    if x.ndim == 0:
+        return plain(np.zeros_like, x, dtype=int)
+    if descending:
+        return plain(descending_ranks, x, axis=axis)
+    return plain(np.argsort, x, axis=axis, kind="stable")
 
 
 @function()
@@ -157,8 +156,4 @@ def _so_far(name: str, ufunc: Any, x: Any, axis: int) -> MaxResult:
     if x.ndim == 0:
         return MaxResult(ops.copy(x), plain(np.zeros_like, x, dtype=int))
     axis = one_axis(name, x, axis)
-    a = values(x)
-    best = ufunc.accumulate(a, axis=axis)
-    place = np.arange(a.shape[axis]).reshape((-1,) + (1,) * (a.ndim - 1 - axis))
-    new = np.where((a == best) | (a != a), place, 0)  # noqa: PLR0124  NaN is what it found
-    return picked(x, like(x, np.maximum.accumulate(new, axis=axis)), axis)
+    return picked(x, plain(places_so_far, x, ufunc=ufunc, axis=axis), axis)
