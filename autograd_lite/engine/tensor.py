@@ -161,7 +161,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str 
     >>> tensor([1, 2]).dtype, tensor([1.0, 2.0]).dtype
     (dtype('int64'), dtype('float32'))
     """
-    a = as_array(data)
+    a = as_array(data, dtype)
     return Tensor(a.astype(a.dtype if dtype is None else dtype), requires_grad, name)
 
 
@@ -283,8 +283,8 @@ class Tensor(Methods):
             )
         if a.dtype != self.array.dtype:
             raise TypeError(
-                f"data: values of {a.dtype} for a tensor of {self.dtype}; convert them with "
-                f"to({str(self.dtype)!r}) before"
+                f"data: values of {a.dtype} for a tensor of {self.dtype}; convert them "
+                f"to {self.dtype} before"
             )
         if a is not self.array:
             self.array = a
