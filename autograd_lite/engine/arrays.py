@@ -8,8 +8,6 @@ import numpy as np
 
 from .tape import Array
 
-__all__ = ["as_array", "get_default_dtype", "set_default_dtype"]
-
 default_dtype = np.dtype("float32")
 
 

@@ -15,8 +15,6 @@ from .declare import forms
 from .methods import on_tensors
 from .tensor import Tensor
 
-__all__ = ["PLAIN", "apply_function", "apply_ufunc"]
-
 # their derivative is 0 wherever it exists: plain data, with no gradient
 PLAIN = {
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,

@@ -89,9 +89,8 @@ def average(
         shape = tuple([n if i == at else 1 for i, n in enumerate(x.shape)])
         weights = ops.reshape(weights, shape=shape)
     shares = ops.expand(weights, shape=x.shape) if weights.shape != x.shape else weights
-    return ops.sum(x * shares, axis=at, keepdims=keepdims) / ops.sum(
-        shares, axis=at, keepdims=keepdims
-    )
+    kw = {"axis": at, "keepdims": keepdims}
+    return ops.sum(x * shares, **kw) / ops.sum(shares, **kw)
 
 
 def _first(x: Any, axis: Any) -> Any:
