@@ -17,8 +17,6 @@ from .tape import Array, pull
 from .tensor import Tensor, wrap
 from .versions import changed
 
-__all__ = ["SEED", "deliver", "own", "pull_in_mode", "seed_of"]
-
 SEED = Op("seed", np.ones_like)  # what the first gradient is, told like results without a record
 
 
