@@ -19,7 +19,7 @@ from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
 from .expr import UNWRITTEN, Symbol, call, full, is_view, leaf, parts, replaced, ruled, total
-from .notation import is_range
+from .notation import counts_up
 from .rewrite import run
 
 # an expression that nests or holds more operations is several statements: passes go through it anew
@@ -259,7 +259,7 @@ class Tracer:
         counted: set[int] = set()
         found = []
         for a in entries:
-            if isinstance(a, np.ndarray) and a.size > 1 and is_range(a):
+            if isinstance(a, np.ndarray) and a.size > 1 and counts_up(a):
                 axis = a.shape.index(a.size) - a.ndim
                 if a.ndim == sum(n == 1 for n in a.shape) + 1 and axis not in counted:
                     counted.add(axis)
