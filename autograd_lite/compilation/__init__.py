@@ -206,6 +206,16 @@ class Variant:
         return run(*given, *rates)
 
 
+def stand_in(t: Tensor) -> Tensor:
+    """What the trace has for an argument: one without gradient may be given twice. The name is that
+    of the argument, also if it is set."""
+    if t.requires_grad:
+        return t
+    own = wrap(t.array)
+    own.extra = t._more()
+    return own
+
+
 def is_used(steps: list[Step], results: list[Any]) -> set[int]:
     """The identities of what the steps take, or what is handed out or changed."""
     used = {id(x) for s in steps for x in s.uses}
@@ -454,7 +464,7 @@ class Compiled:
             for x in (*tensors, *captured.seen.values()):
                 if why := watch.why_not(x):
                     raise Untraceable(why)
-            own = [t if t.requires_grad else wrap(t.array) for t in tensors]
+            own = list(map(stand_in, tensors))
             if len({id(t) for t in (*own, *captured.tensors.values())}) < len(own) + len(
                 captured.tensors
             ):

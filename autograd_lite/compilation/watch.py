@@ -131,7 +131,7 @@ def slot(name: str, reads: str, writes: str) -> Any:
         return of.__get__(t)
 
     def put(t: Any, value: Any) -> None:
-        if writes and here.recorder is not None and not trusted(sys._getframe(1)):
+        if here.recorder is not None and not trusted(sys._getframe(1)):
             here.recorder.note(writes)
         of.__set__(t, value)
 
@@ -162,7 +162,7 @@ class Watched(metaclass=Form):
     array: Any = slot(
         "array", "it reads the values of a tensor", "it replaces the data of a tensor"
     )
-    grad: Any = slot("grad", "it reads a gradient", "")
+    grad: Any = slot("grad", "it reads a gradient", "it sets a gradient")
     shape = property(lambda t: array_of(t).shape)
     ndim = property(lambda t: array_of(t).ndim)
     dtype = property(lambda t: array_of(t).dtype)
@@ -192,6 +192,17 @@ class Watched(metaclass=Form):
         if here.recorder is not None:
             here.recorder.note("it replaces the data of a tensor")
         vars(Tensor)["data"].__set__(self, value)
+
+    @property
+    def name(self) -> str:
+        """As for every tensor, but one from outside may have another at every call."""
+        note_name(self, "reads")
+        return plainly(self).name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        note_name(self, "sets")
+        vars(Tensor)["name"].__set__(self, name)
 
     @traced
     def detach(self: Any, recorder: Recorder) -> Any:
@@ -248,6 +259,12 @@ class Watched(metaclass=Form):
                 here.recorder.made(Op(function.__name__, function), t, parents, values, kw)
                 return t
         return Tensor.__plain__(function, args, kw)
+
+
+def note_name(t: Any, does: str) -> None:
+    """Note what is done with the name of a tensor that was there before."""
+    if here.recorder is not None and id(t) in here.recorder.outside:
+        here.recorder.note(f"it {does} the name of a tensor")
 
 
 for word, ufunc in COMPARED.items():
@@ -403,8 +420,8 @@ class Recorder:
         """Give a tensor its watched class; where there is none it keeps its own."""
         try:
             set_class(t, form(type(t)))
-        except TypeError as error:
-            self.note(str(error))
+        except TypeError:
+            self.note(why_not(t) or f"it uses a {type(t).__name__}, which cannot be watched")
 
     def born(self, t: Tensor, data: Any) -> None:
         """Called for every Tensor that is made of something else than by an operation."""

@@ -13,6 +13,7 @@ from abc import ABCMeta
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 from weakref import ref
 
@@ -390,6 +391,10 @@ def test_comparing_types_by_identity_makes_it_eager() -> None:
     assert (step(tensor([1.0])).item(), step.traces) == (2.0, 1)
 
 
+def holding(t: Tensor) -> Any:
+    return SimpleNamespace(parameters=lambda: [t])
+
+
 SEEN: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "repr": (repr, "reads the values"),
     "str": (str, "reads the values"),
@@ -399,6 +404,10 @@ SEEN: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "array": (lambda t: setattr(t, "array", np.zeros(2, np.float32)), "replaces the data"),
     "grad": (lambda t: t.grad, "reads a gradient"),
     "class": (lambda t: setattr(t, "__class__", Tensor), "changes the class"),
+    "no grad": (lambda t: setattr(t, "grad", None), "sets a gradient"),
+    "zero_grad": (lambda t: nn.Module.zero_grad(holding(t)), "sets a gradient"),
+    "name": (lambda t: t.name, "reads the name"),
+    "a name": (lambda t: setattr(t, "name", "x"), "sets the name"),
 }
 
 
@@ -523,3 +532,47 @@ def test_classes_of_users_are_freed() -> None:
     known = work()
     gc.collect()
     assert known() is None
+
+
+# ---- what is written to tensors --------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:compile")
+def test_a_gradient_set_inside_is_set_at_every_call() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+
+    def loss() -> Tensor:
+        w.grad = None
+        return (w * 2).sum()
+
+    step = compile(loss)
+    for _ in range(3):
+        step().backward()
+    assert "it sets a gradient" in step.why
+    assert w.grad.tolist() == [2.0, 2.0]  # type: ignore[union-attr]
+
+
+@pytest.mark.filterwarnings("ignore:compile")
+def test_a_name_given_inside_is_given_at_every_call() -> None:
+    w, x = Tensor([1.0, 2.0], requires_grad=True), tensor([1.0, 1.0])
+
+    def loss(x: Tensor) -> Tensor:
+        w.name, x.name = "w", "x"
+        y = w * x
+        y.name = "y"
+        return y.sum()
+
+    step = compile(loss)
+    for _ in range(2):
+        w.name = x.name = ""
+        step(x)
+        assert (w.name, x.name) == ("w", "x")
+    assert "it sets the name of a tensor" in step.why
+
+    def named(x: Tensor) -> Tensor:
+        y = w * x
+        y.name = "y"
+        return y.sum() if y.name == "y" else y.mean()
+
+    step = compile(named)
+    assert (step(x).item(), step(x).item(), step.why) == (3.0, 3.0, "")
