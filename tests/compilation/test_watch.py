@@ -506,6 +506,57 @@ def test_a_subclass_with_methods_of_its_own_means_what_it_means(name: str, how: 
     assert said in step.why
 
 
+class Plain(Tensor):
+    def twice(self) -> Tensor:
+        return self * factors["twice"]
+
+
+class Slotted(Tensor):
+    __slots__ = ("scale",)
+
+
+factors = {"twice": 2.0}
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_the_class_of_an_argument_counts(requires_grad: bool) -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+
+    def loss(x: Tensor) -> Tensor:
+        return (w * x.twice() if isinstance(x, Plain) else w * x).sum()
+
+    step = compile(loss)
+    for _ in range(2):
+        for cls, value in ((Plain, 6.0), (Tensor, 3.0), (Plain, 6.0)):
+            x = cls([1.0, 1.0], requires_grad=requires_grad)
+            assert (step(x).item(), type(x)) == (value, cls)
+    assert (step.traces, step.why) == (2, "")
+    factors["twice"] = 3.0
+    try:
+        assert step(Plain([1.0, 1.0], requires_grad=requires_grad)).item() == 9.0
+    finally:
+        factors["twice"] = 2.0
+
+
+@pytest.mark.parametrize("cls", [Plain, Slotted])
+@pytest.mark.parametrize("how", ["given", "captured"])
+@pytest.mark.filterwarnings("ignore:compile")
+def test_attributes_of_a_tensor_count(cls: Any, how: str) -> None:
+    w, own = Tensor([1.0, 2.0], requires_grad=True), cls([1.0, 1.0])
+    loss: Any = {
+        "given": lambda x: (w * x * x.scale).sum(),
+        "captured": lambda x: (w * x * own.scale).sum(),
+    }[how]
+    step = compile(loss)
+    step_without = compile(lambda x: (w * x * getattr(x, "scale", 1.0)).sum())
+    assert step_without(cls([1.0, 1.0])).item() == 3.0
+    for scale in (1.0, 2.0, 3.0):
+        own.scale = scale
+        assert step(own if how == "given" else tensor([1.0, 1.0])).item() == 3.0 * scale
+        assert step_without(own).item() == 3.0 * scale
+    assert bool(step.why) == (how == "given" or cls is Slotted)
+
+
 def test_a_class_does_nothing_for_its_watched_form() -> None:
     class Mine(Tensor):
         made: list[str] = []
@@ -576,3 +627,16 @@ def test_a_name_given_inside_is_given_at_every_call() -> None:
 
     step = compile(named)
     assert (step(x).item(), step(x).item(), step.why) == (3.0, 3.0, "")
+
+
+@pytest.mark.parametrize("raising", [True, False])
+def test_code_that_fails_where_the_function_does_is_kept(raising: bool) -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda x: (w * x).log().sum(), optimizer=nn.optim.SGD([w], lr=0.0))
+    step(tensor([1.0, 1.0]))
+    if raising:
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+            step(tensor([0.0, 1.0]))
+    with ag.no_grad():  # which the code is not for
+        step(tensor([1.0, 1.0]))
+    assert (step.traces, step.why) == (1, "")
