@@ -65,8 +65,8 @@ class record_lines:
 
     def __enter__(self) -> Self:
         self.outer.append(mode.watcher)
+        modes.watchers.append(self)  # before it may be asked
         mode.watcher = self
-        modes.watchers.append(self)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -465,8 +465,10 @@ class Recorder:
         """An array that is drawn anew at every call."""
         self.check_draws()
         self.drawing = True
-        a = draw()
-        self.drawing = False
+        try:
+            a = draw()
+        finally:
+            self.drawing = False
         self.draws[id(a)] = (a, draw)
         self.states = self.random_states()
         return a

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import linecache
 import pickle
 import random
 import sys
@@ -11,6 +12,7 @@ import threading
 import warnings
 from abc import ABCMeta
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from types import SimpleNamespace
@@ -640,3 +642,62 @@ def test_code_that_fails_where_the_function_does_is_kept(raising: bool) -> None:
     with ag.no_grad():  # which the code is not for
         step(tensor([1.0, 1.0]))
     assert (step.traces, step.why) == (1, "")
+
+
+# ---- what is left of a trace -----------------------------------------------------------------
+
+
+def sources_shown() -> set[str]:
+    return {file for file in linecache.cache if file.startswith("<compiled ")}
+
+
+def test_the_source_is_shown_as_long_as_the_code_is_there() -> None:
+    before = sources_shown()
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    steps = [compile(lambda: (w * 2).sum()) for _ in range(2)]
+    for step in steps:
+        step().backward()
+    shown = {"".join(linecache.getlines(file)) for file in sources_shown() - before}
+    assert len(sources_shown() - before) == 2  # also of the same text
+    assert shown == {steps[0].sources[0]}
+    del steps[0], step
+    gc.collect()
+    assert len(sources_shown() - before) == 1
+    del steps
+    gc.collect()
+    assert sources_shown() == before
+
+
+def test_draws_after_one_that_failed_are_seen() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    generator = np.random.default_rng(0)
+    recorder = watch.Recorder()
+
+    def fail() -> Any:
+        raise ValueError
+
+    def loss() -> Tensor:
+        with suppress(ValueError):
+            recorder.drawn(fail)
+        recorder.reached(generator)
+        return w.sum()
+
+    recorder.watch(loss, (), {}, watch.Captured(lambda: w))
+    assert not recorder.drawing
+    assert recorder.generators == [generator]
+
+
+def test_record_lines_is_known_before_it_is_asked() -> None:
+    def lines() -> None:
+        with ag.record_lines():
+            pass
+
+    whole = Sweep(-1, opcodes=True)
+    whole.run(lines)
+    for at in range(1, whole.count + 1):
+        Sweep(at, opcodes=True).run(lines)
+        left = modes.mode.watcher
+        known = left is None or left in modes.watchers
+        modes.mode.watcher = None
+        modes.watchers.clear()
+        assert known
