@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import wraps
-from heapq import heappop, heappush
+from itertools import takewhile
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -26,9 +26,10 @@ from ..engine.op import Op
 from ..engine.operators import COMPARED
 from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
-from ..engine.tape import unbroadcast
+from ..engine.tape import unbroadcast, walk
 from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
+from ..origin import users_frame
 from ..program.chain import Edge, Tape, reverse
 from ..program.expr import UNWRITTEN, Symbol, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, everywhere
@@ -40,7 +41,7 @@ __all__ = ["Reader", "Recorder", "Source"]
 # functions that read arrays and let nothing of their values out, but what the row itself checks
 TRUSTED = {
     "autograd_lite.engine.tensor": {
-        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
+        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel", "__len__", "__iter__", "parents",
         "detach", "requires_grad_",
     },
     "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
@@ -553,13 +554,8 @@ class Recorder:
 
 def where() -> str:
     """The line outside of these packages that is running, as an addition to a sentence."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("autograd_lite", "nn", "contextlib"):
-            return f" (line {frame.f_lineno} of {frame.f_code.co_filename})"
-        frame = frame.f_back
-    return ""
+    frame = users_frame()
+    return f" (line {frame.f_lineno} of {frame.f_code.co_filename})" if frame is not None else ""
 
 
 class Question(NamedTuple):
@@ -588,6 +584,8 @@ class Reader:
 
     def __init__(self, loss: Tensor, recorder: Recorder, arguments: list[Tensor]) -> None:
         self.recorder = recorder
+        if not self.inside(loss):
+            raise Untraceable("it returns a tensor that it has not computed")
         self.places = {id(t): i for i, t in enumerate(arguments)}
         self.loss = loss
         self.symbols: dict[int, Any] = {}  # by the identity of a tensor or array
@@ -633,15 +631,8 @@ class Reader:
 
     def nodes(self) -> list[Any]:
         """The records of the call that the loss was computed from, oldest first."""
-        found, seen, heap = [], {self.loss.serial}, [(-self.loss.serial, self.loss)]
-        while heap:
-            node = heappop(heap)[1]
-            found.append(node)
-            for p in node.parents:
-                if p is not None and self.inside(p) and p.serial not in seen:
-                    seen.add(p.serial)
-                    heappush(heap, (-p.serial, p))
-        return found[::-1]
+        made = takewhile(lambda t: t.serial > self.recorder.start, walk(self.loss))
+        return [t for t in made if t.op is not None][::-1]
 
     # ---- forward
 

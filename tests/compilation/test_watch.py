@@ -701,3 +701,19 @@ def test_record_lines_is_known_before_it_is_asked() -> None:
         modes.mode.watcher = None
         modes.watchers.clear()
         assert known
+
+
+@pytest.mark.parametrize("what", ["captured", "given", "computed before"])
+@pytest.mark.filterwarnings("ignore:compile")
+def test_a_loss_that_is_not_computed_in_the_call(what: str) -> None:
+    w = tensor(3.0, requires_grad=True)
+    before = w * 1
+    loss: Callable[..., Tensor] = {
+        "captured": lambda _: w, "given": lambda x: x, "computed before": lambda _: before,
+    }[what]  # fmt: skip
+    step = compile(loss)
+    for _ in range(2):
+        w.grad = None
+        step(w if what == "given" else tensor(1.0)).backward(retain_graph=True)
+        assert w.grad.item() == 1.0  # type: ignore[union-attr]
+    assert step.why == "it returns a tensor that it has not computed"
