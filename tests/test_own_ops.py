@@ -148,6 +148,27 @@ def test_a_rule_may_give_an_array(rule):
     agrees((op(Tensor(np.linspace(0.5, 1.5, 3), True, "x") * 3) ** 2).sum())
 
 
+SCALE, KEEP = np.array([2.0, 3.0, 5.0]), np.array([True, False, True])
+CAPTURED = {
+    "product": Op("captured", lambda x: x * SCALE, lambda g, y, x: g * SCALE),
+    "product in front": Op("captured", lambda x: SCALE * x, lambda g, y, x: SCALE * g),
+    "quotient": Op("captured", lambda x: x / SCALE, lambda g, y, x: g / SCALE),
+    "divided": Op("captured", lambda x: SCALE / x, lambda g, y, x: -g * SCALE / x**2),
+    "mask": Op("captured", lambda x: x * KEEP, lambda g, y, x: g * KEEP),
+    "where": Op("captured", lambda x: np.where(KEEP, x, 0), lambda g, y, x: np.where(KEEP, g, 0)),
+    "number": Op("captured", lambda x: x * SCALE[1], lambda g, y, x: g * SCALE[1]),
+    "array of one": Op("captured", lambda x: x * SCALE[:1], lambda g, y, x: g * SCALE[:1]),
+}
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_a_captured_array_is_no_number(name):
+    op = CAPTURED[name]
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    assert agrees((op(x) * 2).mean() + op(x).sum()).check()
+    assert derive(op(x).sum()).to_latex()
+
+
 def test_a_row_of_any_number_of_inputs():
     op = Op(
         "all_of",
