@@ -191,6 +191,25 @@ def test_what_cannot_run_on_symbols_is_named():
     vectorized = Op("vectorized", np.frompyfunc(abs, 1, 1), lambda g, y, x: g)
     with pytest.raises(RuntimeError, match=r"abs.* has no form in NumPy"):
         derive(vectorized(x).sum())
+    rule = lambda g, y, x: g * 2 * x
+    for forward in (
+        np.vectorize(lambda v: v * v),
+        np.vectorize(lambda v: v * v, otypes=[float]),
+        lambda x: np.asarray(x) ** 2,
+        lambda x: np.array([x[0] ** 2, x[1] ** 2, x[2] ** 2]),
+    ):
+        looped = Op("looped", forward, rule)
+        with pytest.raises(
+            RuntimeError, match=r"looped cannot be written in NumPy: .* np.vectorize"
+        ):
+            derive(looped(x).sum())
+        with pytest.raises(TypeError, match=r"looped is not made of .* np.vectorize"):
+            formula(looped)
+    of_rule = Op("of_rule", lambda x: x * x, lambda g, y, x: g * np.vectorize(lambda v: 2 * v)(x))
+    with pytest.raises(
+        RuntimeError, match="the rule of of_rule cannot be written in NumPy: it makes"
+    ):
+        derive(of_rule(x).sum())
     endless = Op("endless", lambda x: x + 1, lambda g, y, x: g)
     forward = endless.forward
     endless.forward = lambda x: 2 * endless(x) if hasattr(x, "op") else forward(x)

@@ -111,6 +111,17 @@ def cases() -> dict[str, Op]:
         "a function of Python": Op(
             "python", lambda x: of_objects(x).astype(x.dtype), lambda g, y, x: 2 * g * x
         ),
+        "np.vectorize": Op("vectorized", squares, lambda g, y, x: g * squares(x) / x * 2),
+        "np.vectorize inside": Op(
+            "vectorized", lambda x: squares(x * 2) / 4, lambda g, y, x: g * 2 * x
+        ),
+        "np.vectorize in the rule": Op(
+            "vectorized", lambda x: x * x, lambda g, y, x: 2 * g * squares(x) / x
+        ),
+        "np.asarray": Op("array", lambda x: np.asarray(x) ** 2, lambda g, y, x: g * 2 * np.asarray(x)),
+        "a ufunc of Python": Op(
+            "frompyfunc", lambda x: np.asarray(of_objects(x), x.dtype), lambda g, y, x: 2 * g * x
+        ),
         "a loop over values": Op(
             "loop",
             lambda x: np.array([[float(v) ** 2 for v in row] for row in x]),
@@ -143,6 +154,7 @@ def chosen(x: Any) -> float:
     return 2.0 if x.max() > 0.9 and x.sum() > 0 else 3.0
 
 
+squares = np.vectorize(lambda v: v * v)
 of_objects = np.frompyfunc(lambda v: v * v, 1, 1)
 
 
