@@ -38,7 +38,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is core and what is slow; slow runs where `-m` names it, or the item is asked for."""
+    """Mark what is core and what is slow; slow runs where `-m` or `file::test` asks for it."""
     tests: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         tests[item.nodeid.removeprefix("tests/").split("[")[0]].append(item)
@@ -52,10 +52,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker("slow")
             elif i in first:
                 item.add_marker("core")
-    if "slow" not in config.option.markexpr and not any("[" in arg for arg in config.args):
-        slow = [item for item in items if item.get_closest_marker("slow")]
-        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    if "slow" not in config.option.markexpr:
+        asked = [named for arg in config.args if (named := arg.partition("::"))[1]]
+        slow = [i for i in items if i.get_closest_marker("slow") and not is_asked(i, config, asked)]
+        left = set(slow)
+        items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=slow)
+
+
+def is_asked(item: pytest.Item, config: pytest.Config, asked: list[tuple[str, str, str]]) -> bool:
+    """Whether the command line names a test, or the class it is in, by `file::name`."""
+    own = item.nodeid.partition("::")[2]
+    return any(
+        (config.invocation_params.dir / file).resolve() == item.path
+        and (own == name or own.startswith((f"{name}[", f"{name}::")))
+        for file, _, name in asked
+    )
 
 
 def parameters(item: pytest.Item) -> list[object]:

@@ -29,9 +29,11 @@ def system_example(name: str) -> ModuleType:
         sys.path.remove(str(SYSTEMS))
 
 
-def until(condition: Callable[[], T], what: str = "it did not come") -> T:
+def until(
+    condition: Callable[[], T], what: str = "it did not come", patience: float = PATIENCE
+) -> T:
     """Wait for something that takes time; its value."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not (value := condition()):
         assert time.monotonic() < end, what
         time.sleep(0.02)

@@ -533,6 +533,17 @@ NUMPYS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "kron": (np.kron, [[1.0, 2.0], M]),
     "tensordot": (np.tensordot, [M, M]),
     "diff": (lambda x: np.diff(x, n=2), [M]),
+    "sort by NumPy's words": (lambda x: np.sort(x, -1, "stable"), [[3.0, 1.0, 2.0]]),
+    "sort of all": (lambda x: np.sort(x, axis=None), [M]),
+    "nan_to_num by NumPy's words": (lambda x: np.nan_to_num(x, True, 5.0), [[1.0, NAN]]),
+    "average with a list": (lambda x: np.average(x, 1, [1.0, 2.0, 3.0]), [M]),
+    "median with an infinity": (np.median, [[1.0, 2.0, INF]]),
+    "median with NaN": (np.median, [[1.0, 2.0, 3.0, NAN]]),
+    "median of rows with NaN": (
+        lambda x: np.median(x, axis=1),
+        [[[1.0, NAN, 0.0], [3.0, 1.0, 2.0]]],
+    ),
+    "trace of a wide matrix": (np.trace, [M]),
     "running largest": (np.maximum.accumulate, [[1.0, 3.0, 2.0]]),
     "running logaddexp": (np.logaddexp.accumulate, [[1.0, 3.0, 2.0]]),
     "nan_to_num": (np.nan_to_num, [[1.0, NAN]]),
@@ -615,6 +626,19 @@ def test_what_orders_is_compiled_and_asks_the_data_of_each_call(
     assert "traced 1 times" in repr(step)
 
 
+def test_a_quantile_that_is_an_element_is_that_element() -> None:
+    assert ag.quantile(tensor([1.0, INF, 3.0]), 1.0).item() == INF  # NumPy's own is NaN
+
+
+def test_arctan2_neither_over_nor_underflows() -> None:
+    for size in (1e-30, 1.0, 1e25, 0.0):
+        a, b = (tensor(size, requires_grad=True) for _ in range(2))
+        ag.arctan2(a, b).backward()
+        assert a.grad is not None and b.grad is not None
+        slope = 0.5 / size if size else 0.0
+        np.testing.assert_allclose([a.grad.item(), b.grad.item()], [slope, -slope], rtol=1e-6)
+
+
 def test_equal_elements_keep_their_order() -> None:
     x = tensor([1.0, 2.0, 1.0, 2.0])
     assert ag.argsort(x).tolist() == [0, 2, 1, 3]
@@ -626,7 +650,7 @@ def test_equal_elements_keep_their_order() -> None:
     ("call", "text"),
     [
         (lambda x: ag.topk(x, 9), "topk: k is 9, axis 0 of shape \\(3,\\) has 3 elements"),
-        (lambda x: ag.quantile(x, 1.5), "quantile: q is a share from 0 to 1, got 1.5"),
+        (lambda x: ag.quantile(x, 1.5), "quantile: q is one share from 0 to 1, got 1.5"),
         (lambda x: ag.median(x[:0]), "quantile: shape \\(0,\\) has no element"),
         (lambda x: ag.trace(x), "trace: a matrix is needed, got shape \\(3,\\)"),
         (lambda x: ag.tensordot(x, x, ([0], [])), "tensordot: axes .* are not pairs"),

@@ -5,10 +5,11 @@ import operator
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, derive, formula
+from autograd_lite import Tensor, compile, derive, formula
 from autograd_lite.engine.op import Op
-from autograd_lite.program.expr import formulas
+from autograd_lite.program.expr import Symbol, formulas
 from autograd_lite.program.notation import namespace
+from autograd_lite.program.rewrite import Rewriter
 from tests.derivation.test_source import agrees, close
 
 NAMES = namespace()
@@ -215,6 +216,74 @@ def test_what_cannot_run_on_symbols_is_named():
     endless.forward = lambda x: 2 * endless(x) if hasattr(x, "op") else forward(x)
     with pytest.raises(RuntimeError, match="endless cannot be written in NumPy"):
         derive(endless(x).sum())
+
+
+def test_an_operation_is_derived_the_same_after_it_was_compiled():
+    def forward(x, n):
+        return op(x * x, n=n - 1) if n else x
+
+    op = Op("repeated", forward, lambda g, y, x, n: g * 2**n * y / x)
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    before = derive(op(x, n=1).sum()).source()
+    compile(lambda: op(x, n=3).sum())()
+    assert derive(op(x, n=1).sum()).source() == before
+
+
+class Factor:
+    def __init__(self, n):
+        self.n = n
+
+    def __repr__(self):
+        return "a factor"
+
+
+@pytest.mark.parametrize("wrap", [lambda n: n, lambda n: [n], lambda n: {"by": n}])
+def test_metadata_that_look_alike_stay_apart(wrap):
+    def factor(by):
+        return by[0].n if isinstance(by, list) else by["by"].n if isinstance(by, dict) else by.n
+
+    op = Op(
+        "times",
+        lambda x, by: np.array([float(v) * factor(by) for v in x]),
+        lambda g, y, x, by: g * factor(by),
+    )
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    two, five = wrap(Factor(2)), wrap(Factor(5))
+    step = compile(lambda: (op(x, by=two) + op(x, by=five)).sum())
+    assert [step().item(), step().item()] == [21.0, 21.0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (slice(1, 2), slice(1, 2), True),
+        (slice(Factor(2)), slice(Factor(2)), False),
+        (np.float32(0.1), np.float32(0.1), True),
+        (np.float32(0.5), 0.5, False),
+        (0.0, -0.0, False),
+        (float("nan"), float("nan"), True),
+        (np.dtype("f4"), np.dtype("float32"), True),
+        ([1, (2, None)], [1, (2, None)], True),
+        ([1], (1,), False),
+        ({"a": 1}, {"a": True}, False),
+        (operator.itemgetter(Factor(2)), operator.itemgetter(Factor(2)), False),
+    ],
+)
+def test_which_metadata_are_one_expression(one, other, same):
+    r, x = Rewriter(), Symbol("x", 1.0)
+    op = Op("own", lambda x, by: x)
+    first, second = (r.make(op, x.value, (x,), {"by": by}) for by in (one, other))
+    assert (first is second) is same
+
+
+def test_a_list_and_a_tuple_are_two_metadata():
+    def times(g, y, x, by):
+        return g * isinstance(by, list)
+
+    op = Op("counted", lambda x, by: np.array([float(v) * isinstance(by, list) for v in x]), times)
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    step = compile(lambda: (op(x, by=(1,)) + op(x, by=[1]) + x).sum())
+    assert [step().item(), step().item()] == [6.0, 6.0]
 
 
 def test_a_long_composition_is_written_out():

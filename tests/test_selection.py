@@ -81,3 +81,13 @@ def test_a_plain_run_and_the_slow_one_are_all_and_core_has_every_row() -> None:
     assert core < plain | slow and len(core) >= len(CASES_OF)
     one = min(slow)
     assert collected(one) == {one}  # who names a slow test wants it
+
+
+def test_who_names_a_slow_test_wants_it() -> None:
+    slow = "tests/seeds/test_s3.py::test_the_toy_regression_reaches_all_four_figures"
+    neighbours = collected("tests/seeds/test_s3.py")
+    assert neighbours and slow not in neighbours
+    assert collected(slow) == {slow}
+    other = "tests/test_origin.py"
+    assert collected(other, slow) == {slow} | collected(other)
+    assert collected("tests/seeds/test_s3.py", slow) == {slow} | neighbours

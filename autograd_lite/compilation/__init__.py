@@ -451,6 +451,9 @@ class Compiled:
                     "numbers that change as arrays or Tensors"
                 )
             captured = Captured(*roots)
+            for x in (*tensors, *captured.seen.values()):
+                if why := watch.why_not(x):
+                    raise Untraceable(why)
             own = [t if t.requires_grad else wrap(t.array) for t in tensors]
             if len({id(t) for t in (*own, *captured.tensors.values())}) < len(own) + len(
                 captured.tensors

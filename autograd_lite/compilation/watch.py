@@ -11,9 +11,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -155,6 +156,9 @@ class Watched(metaclass=Form):
 
     __slots__ = ()
 
+    def __init_subclass__(cls) -> None:
+        """What a class of a user does for its subclasses is not for these."""
+
     array: Any = slot(
         "array", "it reads the values of a tensor", "it replaces the data of a tensor"
     )
@@ -257,13 +261,49 @@ def plain_class(cls: type) -> type:
     return cls.__bases__[-1] if isinstance(cls, Form) else cls
 
 
-@cache
+# what classes have without a meaning for their tensors
+SILENT = {
+    "__init_subclass__", "__slots__", "__module__", "__qualname__", "__doc__", "__annotations__",
+    "__firstlineno__", "__static_attributes__",
+}  # fmt: skip
+forms: WeakValueDictionary[int, Form] = WeakValueDictionary()  # by the identity of their class
+
+
+def hides(name: str) -> bool:
+    """Whether the watched form of a class with a method of this name would not call it: it has its
+    own, or, as it is no subclass of that of Tensor, Python asks another operand first."""
+    reflected = name.startswith("__r") and hasattr(Tensor, f"__{name[3:]}")
+    return reflected or (name in vars(Watched) and name not in SILENT)
+
+
 def form(cls: Any) -> Any:
-    """The watched form of a class, which has its name."""
+    """The watched form of a class, which has its name. TypeError, with the reason, where there can
+    be none."""
     if isinstance(cls, Form):
         return cls
-    names = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    return Form(cls.__name__, (Watched, cls), names)
+    found = forms.get(id(cls))
+    if found is None:
+        for base in cls.__mro__[: cls.__mro__.index(Tensor)]:
+            for name in filter(hides, vars(base)):
+                raise TypeError(f"it uses a {cls.__name__}, which has a {name} of its own")
+        names = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        try:
+            found = Form(cls.__name__, (Watched, cls), names)
+        except TypeError:
+            raise TypeError(f"it uses a {cls.__name__}, which cannot be watched") from None
+        forms[id(cls)] = found
+    return found
+
+
+def why_not(x: Any) -> str:
+    """Why tensors of a class, or of the class of `x`, cannot be watched; "" if they can."""
+    cls = x if isinstance(x, type) else type(x)
+    try:
+        if issubclass(cls, Tensor):
+            form(cls)
+    except TypeError as error:
+        return str(error)
+    return ""
 
 
 FORM = form(Tensor)
@@ -342,7 +382,7 @@ class Recorder:
                 set_class(t, plain_class(type(t)))
                 for other in self.others_of(key):  # it has met the tensor just now
                     other.disturbed = True
-                    set_class(t, form(type(t)))  # type: ignore[arg-type]
+                    other.dress(t)
 
     def others_of(self, key: int) -> list[Any]:
         """The traces of other threads that watch a tensor too."""
@@ -352,15 +392,19 @@ class Recorder:
         """Watch a tensor that was there before. It is known before its class is another, so that
         it gets its own again wherever an interrupt comes."""
         self.outside[id(t)] = t
-        try:
-            set_class(t, form(type(t)))  # type: ignore[arg-type]
-        except TypeError:
-            self.note(f"it uses a {type(t).__name__}, which cannot be watched")
+        self.dress(t)
 
     def keep(self, t: Tensor) -> None:
         """Watch a tensor that was just made."""
         self.inside[id(t)] = t
-        set_class(t, form(type(t)))  # type: ignore[arg-type]
+        self.dress(t)
+
+    def dress(self, t: Tensor) -> None:
+        """Give a tensor its watched class; where there is none it keeps its own."""
+        try:
+            set_class(t, form(type(t)))
+        except TypeError as error:
+            self.note(str(error))
 
     def born(self, t: Tensor, data: Any) -> None:
         """Called for every Tensor that is made of something else than by an operation."""

@@ -16,8 +16,6 @@ from .tape import Array, pull
 from .tensor import Tensor, wrap
 from .versions import changed
 
-__all__ = ["deliver", "own", "pull_in_mode", "seed_of"]
-
 
 def seed_of(t: Tensor, gradient: Any, create_graph: bool) -> Any:
     """The gradient that a backward pass starts from: an array, or a Tensor with create_graph."""

@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 from .axes import one_axis, some_axes
 from .op import Op, Rule, table
 
-__all__ = ["differentiable", "forms", "function", "methods", "public", "row"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 public: dict[str, Callable[..., Any]] = {}  # what users call, by name
 methods: dict[str, Callable[..., Any]] = {}  # what Tensors have, by name

@@ -8,8 +8,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-__all__ = ["asked", "enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
-
 
 class Mode(threading.local):
     """The state of one thread."""

@@ -12,14 +12,12 @@ from . import hooks, modes
 from .arrays import as_array, get_default_dtype, unboxed
 from .axes import one_axis
 from .errors import explained, picture, summary
-from .hooks import Extra
+from .hooks import Extra, GradFn
 from .methods import Methods
 from .modes import mode
 from .op import Op
 from .tape import Array
 from .versions import changed, shared_version, tick
-
-__all__ = ["Tensor", "as_tensor", "tensor"]
 
 NOTHING: dict[str, Any] = {}
 NUMBERS = frozenset({float, int, bool})
@@ -161,7 +159,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str 
     >>> tensor([1, 2]).dtype, tensor([1.0, 2.0]).dtype
     (dtype('int64'), dtype('float32'))
     """
-    a = as_array(data)
+    a = as_array(data, dtype)
     return Tensor(a.astype(a.dtype if dtype is None else dtype), requires_grad, name)
 
 
@@ -171,30 +169,6 @@ def as_tensor(x: Any) -> Tensor:
 
 
 # ---- the class ------------------------------------------------------------------------------
-
-
-class GradFn:
-    """A view of the record of a tensor: its operation and where the gradients go next."""
-
-    __slots__ = ("tensor",)
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
-    def name(self) -> str:
-        """The name of the operation."""
-        return self.tensor.op.name if self.tensor.op is not None else "leaf"
-
-    @property
-    def next_functions(self) -> tuple[tuple[GradFn | None, int], ...]:
-        """(function, 0) for each input, as PyTorch has it; (None, 0) for one without gradient."""
-        return tuple(
-            (None if p is None or not p.requires_grad else GradFn(p), 0)
-            for p in self.tensor.parents or ()
-        )
-
-    def __repr__(self) -> str:
-        return f"<{self.name()}>"
 
 
 class Tensor(Methods):
@@ -283,8 +257,8 @@ class Tensor(Methods):
             )
         if a.dtype != self.array.dtype:
             raise TypeError(
-                f"data: values of {a.dtype} for a tensor of {self.dtype}; convert them with "
-                f"to({str(self.dtype)!r}) before"
+                f"data: values of {a.dtype} for a tensor of {self.dtype}; convert them "
+                f"to {self.dtype} before"
             )
         if a is not self.array:
             self.array = a

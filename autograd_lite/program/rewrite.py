@@ -43,6 +43,8 @@ Law = Callable[[Any, Symbol], Any]
 # Of these the name stays, though a forward function could be written out or NumPy has no such
 # function: a mean reads better than a sum and a division, and the others have a form of their own.
 KEPT = {ops.mean, ops.erf, ops.expand, ops.scatter_add, ops.put, full, total, call, outer}
+# of these equal ones are written alike, and others not: of a float 0.0 and -0.0 differ, nan does not
+PRINTED = {int, float, str, bytes, bool, type(None), type(...), *np.sctypeDict.values()} - {np.void}
 DEEPEST = 50  # operations that are written out by one another
 
 
@@ -62,11 +64,10 @@ class Laws(list[tuple[tuple[Op | str, ...], Law]]):
 class Rewriter:
     """Makes expressions, equal ones as one object, in the simplest form that its laws give."""
 
-    primitive = {*KEPT, ops.getitem}  # rows that are not written out, as far as that is known
-
     def __init__(self, *tables: Laws) -> None:
         self.laws = [row for table in tables for row in table]
         self.about: dict[Op, list[Law]] = {}  # by the operation, in order
+        self.primitive = {*KEPT, ops.getitem}  # not written out, as far as that is known
         self.made: dict[Any, Symbol] = {}
         self.simplest: dict[int, Any] = {}  # by the identity of an expression that was made here
         self.memo: dict[int, Any] = {}  # by that of any
@@ -75,11 +76,19 @@ class Rewriter:
         self.inside = 0  # how many operations are written out just now
 
     def key(self, x: Any) -> Any:
-        if isinstance(x, Symbol | np.ndarray):
-            return id(x)
-        if isinstance(x, tuple | list):
+        """What only equal metadata share; others may hide differences in what they print."""
+        of = x.__class__
+        if of is tuple:
             return tuple(map(self.key, x))
-        return type(x).__name__, repr(x)
+        if of in PRINTED or isinstance(x, np.dtype):
+            return of, repr(x)
+        if of is list:
+            return of, self.key(tuple(x))
+        if of is dict:
+            return of, self.key(tuple(x.items()))
+        if of is slice:
+            return of, self.key((x.start, x.stop, x.step))
+        return id(x)
 
     def make(self, op: Op, value: Any, inputs: tuple[Any, ...] = (), kw: Any = None) -> Symbol:
         """The expression, which has this value; made once."""

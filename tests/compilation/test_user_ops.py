@@ -219,7 +219,7 @@ def test_no_operation_is_kept_by_a_trace() -> None:
         op = Op("kept", lambda x: np.array([float(v) for v in x]), lambda g, y, x: g)
         compile(lambda: op(w).sum())()  # noqa: B023
     assert len(NUMPY) <= before + 1
-    for shared in (Careful.of_rows, Fast.of_rows, Careful.primitive):
+    for shared in (Careful.of_rows, Fast.of_rows):
         assert all(vars(ops).get(o.name, o) is o for o in shared)
         assert "kept" not in {o.name for o in shared}
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import random
 import sys
 import threading
 import warnings
+from abc import ABCMeta
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -426,3 +429,99 @@ def test_data_is_followed_like_detach() -> None:
         assert step(x).item() == (w * x * w.data).sum().item()
         assert ag.grad(step(x), [w])[0].tolist() == (x * w).tolist()
     assert (step.traces, step.why) == (1, "")
+
+
+# ---- subclasses of users ---------------------------------------------------------------------
+
+
+class Doubled(Tensor):
+    """Its own meaning of what the watched class has too."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return super().__getitem__(index) * 2
+
+    def __eq__(self, other: object) -> Any:
+        return tensor([1.0, 1.0])
+
+    __hash__ = Tensor.__hash__
+    shape = property(lambda t: (7,))  # type: ignore[assignment]
+
+
+class Universal(Tensor):
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
+        return self * 5
+
+
+class Reflected(Tensor):
+    def __radd__(self, other: Any) -> Any:
+        return self * 100 - other
+
+
+class Abstract(Tensor, metaclass=ABCMeta):
+    pass
+
+
+OVERRIDING: dict[str, tuple[type[Tensor], Callable[[Tensor, Tensor], Any]]] = {
+    "__getitem__": (Doubled, lambda w, t: t[:]),
+    "__eq__": (Doubled, lambda w, t: t == w),
+    "__eq__ from the right": (Doubled, lambda w, t: w.detach() == t),
+    "shape": (Doubled, lambda w, t: t.shape[0]),
+    "__array_ufunc__": (Universal, lambda w, t: np.sin(t)),
+    "another metaclass": (Abstract, lambda w, t: t * 2),
+    "__radd__": (Reflected, lambda w, t: w.detach() + t),
+}
+
+
+@pytest.mark.parametrize("name", OVERRIDING)
+@pytest.mark.parametrize("how", ["captured", "given", "made inside", "made elsewhere"])
+@pytest.mark.filterwarnings("ignore:compile")
+def test_a_subclass_with_methods_of_its_own_means_what_it_means(name: str, how: str) -> None:
+    cls, use = OVERRIDING[name]
+    w, own = Tensor([1.0, 2.0], requires_grad=True), cls([3.0, 4.0])
+    make = partial(cls, [3.0, 4.0])
+    loss: Callable[..., Tensor] = {
+        "captured": lambda: (w * use(w, own)).sum(),
+        "given": lambda t: (w * use(w, t)).sum(),
+        "made inside": lambda: (w * use(w, cls([3.0, 4.0]))).sum(),
+        "made elsewhere": lambda: (w * use(w, make())).sum(),
+    }[how]
+    given = [own] if how == "given" else []
+    step = compile(loss)
+    for _ in range(2):
+        w.grad = None
+        found = step(*given)
+        found.backward()
+        assert found.item() == loss(*given).item()
+        assert w.grad.tolist() == ag.grad(loss(*given), [w])[0].tolist()  # type: ignore[union-attr]
+    assert type(own) is cls
+    said = "which cannot be watched" if cls is Abstract else "of its own"
+    assert f"it uses a {cls.__name__}" in step.why
+    assert said in step.why
+
+
+def test_a_class_does_nothing_for_its_watched_form() -> None:
+    class Mine(Tensor):
+        made: list[str] = []
+
+        def __init_subclass__(cls) -> None:
+            cls.made.append(cls.__name__)
+
+    class More(Mine):
+        pass
+
+    assert watch.plain_class(watch.form(More)) is More
+    assert Mine.made == ["More"]
+
+
+def test_classes_of_users_are_freed() -> None:
+    def work() -> Any:
+        class Mine(Tensor):
+            pass
+
+        w = Mine([1.0], requires_grad=True)
+        compile(lambda: (w * 2).sum())().backward()
+        return ref(Mine)
+
+    known = work()
+    gc.collect()
+    assert known() is None

@@ -1,14 +1,21 @@
 """What the tests of the playground share."""
 
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from examples.playground.sandbox import Limits
 from examples.playground.training import Form
-from tests.helpers import PATIENCE
+from tests.helpers import PATIENCE, until
 
 TOKEN = "the-token-of-this-start"
 CODE = "the-code-that-is-used-once"
 LIMITS = Limits(seconds=1, wall=PATIENCE)
+# What has to be ended sleeps far longer than it is waited for, so that it never ends by itself.
+SLEEP = "import time; time.sleep(36000)"
+GONE = 90  # seconds until what should have been ended is a failure; it takes milliseconds
 FIRST = {name: str(value) for name, value in vars(Form()).items()}
 LONG = {"epochs": "20000", "samples": "1000", "units": "64", "layers": "2"}
 
@@ -37,3 +44,13 @@ def alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def ended(family: Iterable[int]) -> None:
+    """Wait until processes have gone; what has not is a failure, and is killed."""
+    try:
+        until(lambda: not any(map(alive, family)), "the code outlives what should end it", GONE)
+    finally:
+        for pid in filter(alive, family):
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)

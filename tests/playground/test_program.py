@@ -21,7 +21,7 @@ pytest.importorskip("flask", reason="needs flask")
 
 from examples.playground.__main__ import main
 from tests.helpers import PATIENCE, until
-from tests.playground.shared import FIRST, LONG, alive
+from tests.playground.shared import FIRST, LONG, SLEEP, ended
 
 ROOT = Path(__file__).resolve().parents[2]
 START = [sys.executable, "-W", "error", "-m", "examples.playground"]
@@ -92,7 +92,7 @@ def test_it_ends_in_the_middle_of_things(signals):
             program.stdout.readline()
             browser = Browser(program.stdout.readline().strip())
             assert browser.post("/start", FIRST | LONG)["run"] == 1
-            code = {"layer": "tanh", "code": "import time; time.sleep(60)"}
+            code = {"layer": "tanh", "code": SLEEP}
             asking = threading.Thread(target=answerless, args=(browser, "/check", code))
             asking.start()
             until(lambda: descendants(program.pid))
@@ -111,7 +111,7 @@ def test_it_ends_in_the_middle_of_things(signals):
     else:
         assert program.returncode == -signal.SIGTERM
     assert wrong == ""
-    until(lambda: not any(map(alive, left)), "the code outlived the program")
+    ended(left)
 
 
 def answerless(browser, path, body):

@@ -18,7 +18,7 @@ from examples.playground import sandbox
 from examples.playground.layers import LAYERS
 from examples.playground.sandbox import Limits, judge
 from tests.helpers import PATIENCE, until
-from tests.playground.shared import LIMITS, RIGHT, alive
+from tests.playground.shared import GONE, LIMITS, RIGHT, SLEEP, ended
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -312,6 +312,9 @@ def test_a_loop_without_an_end_is_ended():
     }
 
 
+OUT_OF_ITS_GROUP = f"import os\ntry: os.setsid()\nexcept OSError: pass\n{SLEEP}"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("how", ["ends", "is killed"])
 @pytest.mark.parametrize("start", [sandbox.START, WITHOUT], ids=["kernel", "hook alone"])
@@ -320,8 +323,8 @@ def test_code_that_waits_does_not_outlive_the_server(how, start):
         "import threading, time, sys\n"
         "from examples.playground import sandbox\n"
         f"sandbox.START = {start!r}\n"
-        "wait = 'import os, time\\ntry: os.setsid()\\nexcept OSError: pass\\ntime.sleep(60)'\n"
-        "ask = threading.Thread(target=sandbox.judge, args=('tanh', wait, sandbox.Limits()))\n"
+        f"code = ('tanh', {OUT_OF_ITS_GROUP!r}, sandbox.Limits())\n"
+        "ask = threading.Thread(target=sandbox.judge, args=code)\n"
         "ask.daemon = True; ask.start()\n"
         "while not sandbox.RUNNING: time.sleep(0.01)\n"
         "print(next(iter(sandbox.RUNNING)).pid, flush=True)\n"
@@ -342,26 +345,30 @@ def test_code_that_waits_does_not_outlive_the_server(how, start):
         else:
             os.kill(server.pid, signal.SIGKILL)
         server.wait(PATIENCE)
-    until(lambda: not any(map(alive, family)), "it is still there")
+    ended(family)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_code_that_waits_is_ended_even_out_of_its_group():
-    code = "import os, time\ntry: os.setsid()\nexcept OSError: pass\ntime.sleep(60)"
-    told = {}
+    told, family = {}, set()
+    limits = Limits(seconds=60, wall=1.5)
     asking = threading.Thread(
-        target=lambda: told.update(verdict(code, limits=Limits(seconds=60, wall=1.5)))
+        target=lambda: told.update(verdict(OUT_OF_ITS_GROUP, limits=limits)), daemon=True
     )
     asking.start()
-    family = set()
-    while asking.is_alive():
+
+    def answered():
         for child in list(sandbox.RUNNING):
             with suppress(OSError):
-                family |= {child.pid, *children(child.pid)}
-        time.sleep(0.02)
+                family.update({child.pid, *children(child.pid)})
+        return not asking.is_alive()
+
+    try:
+        until(answered, "it is not ended", GONE)
+    finally:
+        ended(family)
     assert told["error"] == "It was ended after 1.5 seconds. Does it wait for something?"
     assert family
-    until(lambda: not any(map(alive, family)), "it is still there")
 
 
 def children(pid):

@@ -101,10 +101,15 @@ def logaddexp(a: Any, b: Any) -> Tensor:
     return np.logaddexp(a, b)
 
 
+def _turned(g: Any, part: Any, a: Any, b: Any) -> Any:
+    """g * part / (a * a + b * b), which may not overflow; 0 at the origin."""
+    r = np.hypot(a, b)
+    r = np.where(r == 0, np.inf, r)
+    return g * (part / r) / r
+
+
 @differentiable(
-    lambda g, y, a, b: g * b / (a * a + b * b),
-    lambda g, y, a, b: -g * a / (a * a + b * b),
-    also="atan2",
+    lambda g, y, a, b: _turned(g, b, a, b), lambda g, y, a, b: _turned(-g, a, a, b), also="atan2"
 )
 def arctan2(a: Any, b: Any) -> Tensor:
     """The angle of the point (b, a) in radians, from -pi to pi: the arctangent of a / b.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 from typing import Any
 
@@ -76,7 +75,7 @@ def topk(
     return picked(x, places[(slice(None),) * axis + (slice(0, k),)] if x.ndim else places, axis)
 
 
-@function(numpy=np.median)
+@function()
 def median(
     x: Tensor,
     axis: int | None = None,
@@ -111,25 +110,32 @@ def quantile(
     >>> quantile(tensor([0.0, 10.0, 20.0]), 0.75).item()
     15.0
     """
-    if not 0 <= q <= 1:
-        raise ValueError(f"quantile: q is a share from 0 to 1, got {q}")
+    if not isinstance(q, int | float) or not 0 <= q <= 1:
+        raise ValueError(f"quantile: q is one share from 0 to 1, got {q!r}")
     at, keepdims = some_axes("quantile", x, axis, dim), keepdims or keepdim
     require_elements("quantile", x, at)
     whole, shape = at is None, (1,) * x.ndim
     flat = ops.reshape(x, shape=(-1,)) if whole else x
     axis = 0 if at is None else one_axis("quantile", x, at)
-    places = argsort(flat, axis)
     position = q * (flat.shape[axis] - 1)
-    low = math.floor(position)
-    ends = [low, builtins.min(low + 1, flat.shape[axis] - 1)]
-    a, b = (
-        take_along_axis(flat, places[(slice(None),) * axis + (slice(i, i + 1),)], axis)
-        for i in ends
-    )
-    y = a + (b - a) * (position - low)
+    low, rest = math.floor(position), position - math.floor(position)
+    y = _ranked(flat, low, axis)
+    if rest:
+        y = y * (1 - rest) + _ranked(flat, low + 1, axis) * rest
     if whole:
         return ops.reshape(y, shape=shape if keepdims else ())
     return y if keepdims else squeeze(y, axis)
+
+
+def _ranked(x: Any, rank: int, axis: int) -> Any:
+    return take_along_axis(x, plain(place_of_rank, x, rank=rank, axis=axis), axis)
+
+
+def place_of_rank(x: Any, rank: int, axis: int) -> Any:
+    """The index of the element of this rank along an axis; of a NaN where there is one."""
+    order = np.argsort(x, axis=axis, kind="stable")
+    found, last = (np.take(order, [k], axis) for k in (rank, -1))
+    return np.where(np.isnan(np.take_along_axis(x, last, axis)), last, found)
 
 
 @function()
