@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Self, overload
+from types import FunctionType
+from typing import Any, ClassVar, NamedTuple, Self, overload
 from weakref import ref
 
 import numpy as np
@@ -469,6 +471,23 @@ class Module:
         if not lines:
             return head + ")" + note
         return "\n".join([head + note, *lines, ")"])
+
+
+class FunctionModule(Module):
+    """A function as a module: after the inputs it is given what `__init__` keeps, in that order."""
+
+    _of: ClassVar[Callable[..., Tensor]]
+    _settings: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(cls, of: Callable[..., Tensor] | None = None, **kw: Any) -> None:
+        super().__init_subclass__(**kw)
+        if of is not None:  # a class derived from one of ours has its function, and own arguments
+            cls._of = staticmethod(of)
+            cls._settings = tuple(inspect.signature(cls).parameters)
+            forward = cls.forward  # its own, as Python's TypeErrors say whose arguments they are
+            cls.forward = FunctionType(forward.__code__, forward.__globals__)
+            cls.forward.__annotations__ = forward.__annotations__
+            cls.forward.__qualname__ = f"{cls.__qualname__}.forward"
 
 
 def _listed(names: Iterable[str]) -> str:
