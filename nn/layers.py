@@ -291,12 +291,10 @@ class BatchNorm1d(_Normalisation):
 
     def reset_running_stats(self) -> None:
         """Forget the batches seen: mean 0, variance 1, count 0."""
-        if self.running_mean is not None:
-            init.zeros_(self.running_mean)
-        if self.running_var is not None:
-            init.ones_(self.running_var)
-        if self.num_batches_tracked is not None:
-            init.zeros_(self.num_batches_tracked)
+        values = ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0))
+        for buffer, value in values:
+            if buffer is not None:
+                init.constant_(buffer, value)
 
     def reset_parameters(self) -> None:
         """Forget the batches seen, and set weight to 1 and bias to 0."""
@@ -315,15 +313,11 @@ class BatchNorm1d(_Normalisation):
         momentum: Any = self.momentum
         if momentum is None:
             momentum = 1 / (count + 1) if follow and count is not None else 0.0
+        kept = follow or not self.training
+        mean, var = (self.running_mean, self.running_var) if kept else (None, None)
+        of_batch = self.training or self.running_mean is None
         y = functional.batch_norm(
-            input,
-            self.running_mean if follow or not self.training else None,
-            self.running_var if follow or not self.training else None,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None,
-            momentum,
-            self.eps,
+            input, mean, var, self.weight, self.bias, of_batch, momentum, self.eps
         )
         if follow and count is not None:
             count._move(ops.add, 1)

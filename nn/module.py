@@ -359,7 +359,6 @@ class Module:
 
         The parameters stay the same objects. TypeError for anything but a floating dtype.
 
-        >>> import nn
         >>> nn.Linear(2, 1).to("float64").weight.dtype
         dtype('float64')
         """
@@ -594,7 +593,6 @@ class Sequential(_Row):
     Given as arguments they are named 0, 1, 2, ...; one dict gives other names. It has length,
     indices and slices (which keep the names) as a list has.
 
-    >>> import nn
     >>> model = Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
     >>> model
     Sequential(  # 13 parameters
@@ -626,7 +624,6 @@ class Sequential(_Row):
 class ModuleList(_Row):
     """A list of modules that a module may hold; unlike a plain list it is registered.
 
-    >>> import nn
     >>> layers = ModuleList(nn.Linear(4, 4) for _ in range(3))
     >>> len(layers), len(layers[1:]), len(list(layers.parameters()))
     (3, 2, 6)
@@ -640,7 +637,6 @@ class ModuleList(_Row):
 class ModuleDict(Module):
     """A dict of modules that a module may hold, in the order in which they were put in.
 
-    >>> import nn
     >>> choices = ModuleDict({"relu": nn.ReLU(), "tanh": nn.Tanh()})
     >>> list(choices), choices["relu"]
     (['relu', 'tanh'], ReLU())
