@@ -137,6 +137,7 @@ def other(x: Any, axis: Any) -> int:
     return 1 - (axis[0] if isinstance(axis, tuple) else axis)
 
 
+# mistakes are named by what is confused with what: the mask of relu, the slopes of tanh and sigmoid
 ACTIVATIONS: Table = {
     "relu-mask-missing: the mask of {op} left out": [
         (MASK, lambda g, y, x, **kw: g),
