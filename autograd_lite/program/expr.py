@@ -110,6 +110,12 @@ class Symbol(NDArrayOperatorsMixin):
 
     __hash__ = object.__hash__
 
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise TypeError(
+            "it makes an array of its inputs or goes through their elements, as np.asarray, np.array "
+            "and np.vectorize do; write it with functions of whole arrays"
+        )
+
     def __bool__(self) -> bool:
         if not choices.allowed:
             raise TypeError("it chooses by values, which differ between calls")

@@ -218,6 +218,7 @@ def power(w: Writer, s: Any) -> Written:
     return w.joined(base, "**", p), POWER
 
 
+# NumPy writes these as operators, methods and indices, and no fact of a row tells its syntax
 FORMS: dict[Op, Form] = {
     ops.power: power,
     ops.mT: lambda w, s: (w.transposed(s.inputs[0]), ATOM),

@@ -177,6 +177,7 @@ class Rewriter:
     def factors(self, x: Any) -> tuple[Any, float, float]:
         """y, n and by of x = n * y / by."""
         n, by = 1, 1
+        # a number is a factor by these alone
         while isinstance(x, Symbol) and x.op in (ops.neg, ops.mul, ops.div):
             left, right = x.inputs[0], x.inputs[-1]
             if x.op is ops.neg:
