@@ -149,6 +149,27 @@ def test_a_rule_may_give_an_array(rule):
     agrees((op(Tensor(np.linspace(0.5, 1.5, 3), True, "x") * 3) ** 2).sum())
 
 
+SCALE, KEEP = np.array([2.0, 3.0, 5.0]), np.array([True, False, True])
+CAPTURED = {
+    "product": Op("captured", lambda x: x * SCALE, lambda g, y, x: g * SCALE),
+    "product in front": Op("captured", lambda x: SCALE * x, lambda g, y, x: SCALE * g),
+    "quotient": Op("captured", lambda x: x / SCALE, lambda g, y, x: g / SCALE),
+    "divided": Op("captured", lambda x: SCALE / x, lambda g, y, x: -g * SCALE / x**2),
+    "mask": Op("captured", lambda x: x * KEEP, lambda g, y, x: g * KEEP),
+    "where": Op("captured", lambda x: np.where(KEEP, x, 0), lambda g, y, x: np.where(KEEP, g, 0)),
+    "number": Op("captured", lambda x: x * SCALE[1], lambda g, y, x: g * SCALE[1]),
+    "array of one": Op("captured", lambda x: x * SCALE[:1], lambda g, y, x: g * SCALE[:1]),
+}
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_a_captured_array_is_no_number(name):
+    op = CAPTURED[name]
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    assert agrees((op(x) * 2).mean() + op(x).sum()).check()
+    assert derive(op(x).sum()).to_latex()
+
+
 def test_a_row_of_any_number_of_inputs():
     op = Op(
         "all_of",
@@ -171,6 +192,25 @@ def test_what_cannot_run_on_symbols_is_named():
     vectorized = Op("vectorized", np.frompyfunc(abs, 1, 1), lambda g, y, x: g)
     with pytest.raises(RuntimeError, match=r"abs.* has no form in NumPy"):
         derive(vectorized(x).sum())
+    rule = lambda g, y, x: g * 2 * x
+    for forward in (
+        np.vectorize(lambda v: v * v),
+        np.vectorize(lambda v: v * v, otypes=[float]),
+        lambda x: np.asarray(x) ** 2,
+        lambda x: np.array([x[0] ** 2, x[1] ** 2, x[2] ** 2]),
+    ):
+        looped = Op("looped", forward, rule)
+        with pytest.raises(
+            RuntimeError, match=r"looped cannot be written in NumPy: .* np.vectorize"
+        ):
+            derive(looped(x).sum())
+        with pytest.raises(TypeError, match=r"looped is not made of .* np.vectorize"):
+            formula(looped)
+    of_rule = Op("of_rule", lambda x: x * x, lambda g, y, x: g * np.vectorize(lambda v: 2 * v)(x))
+    with pytest.raises(
+        RuntimeError, match="the rule of of_rule cannot be written in NumPy: it makes"
+    ):
+        derive(of_rule(x).sum())
     endless = Op("endless", lambda x: x + 1, lambda g, y, x: g)
     forward = endless.forward
     endless.forward = lambda x: 2 * endless(x) if hasattr(x, "op") else forward(x)

@@ -491,12 +491,15 @@ class Compiled:
         reason = recorder.reason
         if not reason:
             try:
+                captured.follow(recorder.operations())
                 reader = watch.Reader(loss, recorder, own)
+                recorder.check_draws()  # of the rules
                 variant = Variant(reader, captured, self.optimizer)
             except Untraceable as error:
                 reason = str(error)
             except (AttributeError, TypeError, ValueError, RecursionError) as error:
                 reason = f"an operation has no form in NumPy ({error})"
+        reason = recorder.reason or reason
         if reason:
             self.give_up(reason)
         elif not recorder.disturbed:  # else the next call traces

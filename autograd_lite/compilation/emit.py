@@ -26,14 +26,15 @@ from .step import Descent, Differs
 
 __all__ = ["Writer"]
 
-# the reductions that write into a buffer; the text of views, where that is no call; and where a
-# scalar is taken by an operator, in 0.1 us, and not by a ufunc, in 0.4
+# the reductions that write into a buffer
 REDUCE = {ops.sum: np.add, ops.max: np.maximum, ops.min: np.minimum}
+# views that NumPy has as a method or an attribute, with its name for them and its arguments
 VIEWS: dict[Op, str] = {
     ops.mT: "mT",
     ops.reshape: "reshape({shape})",
     ops.permute: "transpose({axes})",
 }
+# a scalar is taken by these operators in 0.1 us, and by their ufuncs in 0.4
 OPERATORS = (ops.add, ops.sub, ops.mul, ops.div)
 NUMBERS = count(1)  # of the sources
 # ufuncs that take `out` faster by its name, and one that is faster against an array than a number

@@ -443,6 +443,10 @@ class Recorder:
         self.made_by[id(t)] = (t, op, tuple(map(self.now, parents)), args, kw)
         self.last = t
 
+    def operations(self) -> list[Op]:
+        """The operations that made something."""
+        return [op for _, op, *_ in self.made_by.values()]
+
     def now(self, x: Any) -> Any:
         """What has the value that a tensor has at this time of the call."""
         found = self.values.get(id(x))
@@ -728,11 +732,13 @@ class Reader:
         self.gradients = [found[t] for t in self.leaves]
 
     def ruled(self, edge: Edge, inputs: Any, kw: dict[str, Any]) -> Any:
-        """What a rule makes of Symbols; where it has no form in NumPy, or chooses by values, it is
-        called."""
+        """What a rule makes of Symbols; where it has no form in NumPy, chooses by values or
+        depends on none of them, it is called."""
         try:
             with choosing(edge.node.op):
-                return ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
+                found = ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
+            if isinstance(found, Symbol):
+                return found
         except UNWRITTEN:
             pass
         with np.errstate(all="ignore"):
