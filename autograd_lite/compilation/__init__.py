@@ -339,15 +339,16 @@ class Compiled:
             key.append(tuple(kw))
         given = []
         for x in (*args, *kw.values()) if kw else args:
-            if x.__class__ is np.ndarray:
-                x = Tensor(x)
+            cls = x.__class__
+            if cls is np.ndarray:
+                x, cls = Tensor(x), Tensor
             given.append(x)
-            if isinstance(x, Tensor):
+            if cls is Tensor or isinstance(x, Tensor):
                 tensors.append(x)
+                if cls is not Tensor:
+                    key += (cls, has_attributes(x))
                 a = x.array
-                key += (x.__class__, a.shape, a.dtype, x.requires_grad)
-                if x.__class__ is not Tensor:
-                    key.append(has_attributes(x))
+                key += (a.shape, a.dtype, x.requires_grad)
             elif isinstance(x, STATIC):
                 key += (type(x), repr(x))  # 0.0 and -0.0 are equal but not the same
             else:
