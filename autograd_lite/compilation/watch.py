@@ -127,7 +127,7 @@ def slot(name: str, reads: str, writes: str) -> Any:
     of: Any = vars(Tensor)[name]
 
     def get(t: Any) -> Any:
-        if here.recorder is not None and not trusted(sys._getframe(1)):
+        if reads and here.recorder is not None and not trusted(sys._getframe(1)):
             here.recorder.note(reads)
         return of.__get__(t)
 
@@ -164,6 +164,7 @@ class Watched(metaclass=Form):
         "array", "it reads the values of a tensor", "it replaces the data of a tensor"
     )
     grad: Any = slot("grad", "it reads a gradient", "it sets a gradient")
+    requires_grad: Any = slot("requires_grad", "", "it changes requires_grad")
     shape = property(lambda t: array_of(t).shape)
     ndim = property(lambda t: array_of(t).ndim)
     dtype = property(lambda t: array_of(t).dtype)
