@@ -30,10 +30,9 @@ from ..engine.tape import unbroadcast
 from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import UNWRITTEN, Symbol, leaf, ruled, total, values
+from ..program.expr import UNWRITTEN, Symbol, choosing, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, everywhere
 from .guards import Captured, Untraceable
-from .lower import choosing
 
 __all__ = ["Reader", "Recorder", "Source"]
 

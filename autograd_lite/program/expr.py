@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..engine import protocol as protocols
 from ..engine import rules, versions
 from ..engine.declare import forms
-from ..engine.op import Op
+from ..engine.op import Op, table
 from ..engine.rules import ops
 from ..engine.tape import unbroadcast
 from .notation import SIGNS, SILENT, text
@@ -34,6 +35,20 @@ class Choices(threading.local):
 
 
 choices = Choices()
+
+
+@contextmanager
+def choosing(op: Op) -> Iterator[None]:
+    """Only a row may choose by values meanwhile: it asks about them where that matters."""
+    outer = choices.allowed
+    try:
+        try:
+            choices.allowed = table.get(op.name) is op
+            yield
+        finally:
+            choices.allowed = outer
+    finally:
+        choices.allowed = outer  # again, as an interrupt may have come in between
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -117,7 +132,9 @@ class Symbol(NDArrayOperatorsMixin):
 
     def __bool__(self) -> bool:
         if not choices.allowed:
-            raise TypeError("it chooses by values, which differ between calls")
+            raise TypeError(
+                "it chooses by values, which differ between calls; write the choice with np.where"
+            )
         return bool(self.value)
 
     def __str__(self) -> str:
@@ -321,7 +338,8 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
     except TypeError as error:
         raise TypeError(f"formula: {op.name} needs sample inputs or metadata: {error}") from error
     try:
-        forward, back = formulas(op, y, arrays, kw, names)
+        with choosing(op):
+            forward, back = formulas(op, y, arrays, kw, names)
     except UNWRITTEN as error:
         what = f"formula: {op.name} is not made of operators, methods and NumPy functions"
         raise TypeError(f"{what}: {error}") from error

@@ -28,6 +28,7 @@ from .expr import (
     UNWRITTEN,
     Symbol,
     call,
+    choosing,
     full,
     is_leaf,
     is_number,
@@ -212,7 +213,7 @@ class Rewriter:
 
 def run(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     """The forward function of an operation on Symbols."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), choosing(op):
         return (op if op in KEPT else op.forward)(*inputs, **kw)
 
 
