@@ -298,7 +298,7 @@ def gradients(
     return results + [None] * (len(symbols) - len(results))
 
 
-def ruled(rule: Any, g: Symbol, y: Symbol, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
+def ruled(rule: Any, g: Any, y: Any, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
     """One rule run on Symbols, before it is fitted to its input."""
     with np.errstate(all="ignore"):
         return rule(g, y, *symbols, **kw)
@@ -322,21 +322,30 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
     """The forward text of a row and the backward text of each input, on one line.
 
     `samples` are example inputs and `kw` the metadata; for the rows of the table both may be left
-    out. TypeError if the operation needs metadata that were not given, or is not made of operators,
-    methods and NumPy functions.
+    out. TypeError if the operation needs metadata or samples that were not given, or is not made of
+    operators, methods and NumPy functions.
 
     >>> formula(ops.tanh)
     'tanh: y = tanh(x); dx = g * (1 - y * y)'
     """
-    if not samples:
+    given = bool(samples)
+    if not given:
         samples, defaults = example(op)
         kw = defaults | kw
     names = input_names(op, len(samples))
     arrays = [np.asarray(a) for a in samples]
+    unfit: Any = TypeError if given else UNWRITTEN  # what made-up samples cause
     try:
         y = op.forward(*arrays, **kw)
-    except TypeError as error:
-        raise TypeError(f"formula: {op.name} needs sample inputs or metadata: {error}") from error
+        for rule, _ in zip(() if given else op.rules, arrays):  # noqa: B905  (`each` has no end)
+            if rule is not None:
+                ruled(rule, np.ones_like(y), y, arrays, kw)
+    except unfit as error:
+        like = f"formula(op, {', '.join(names)})"
+        raise TypeError(
+            f"formula: {op.name} needs sample inputs or metadata; give sample inputs, as in {like}: "
+            f"{error}"
+        ) from error
     try:
         with choosing(op):
             forward, back = formulas(op, y, arrays, kw, names)
