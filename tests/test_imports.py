@@ -3,41 +3,81 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.structure import FILES, ROOT, imports, is_module, name_of, tree
+import pytest
 
-# the parts of autograd_lite, lowest first: each may import what is below it
-LAYERS = [
-    {"engine"},
-    {"creation", "origin"},
-    {"program"},
-    {"calculus", "anomaly", "derivation", "compilation"},
-    {"check"},
-    {"comparison"},
-    {"graph"},
-    {"doctor"},
-    {"__main__"},
-]
+from tests import structure
+from tests.structure import FILES, ROOT, imports, is_module, module_of, tree
+
+# the parts of a package, lowest first: each may import what is below it, and nothing beside it
+LAYERS = {
+    "autograd_lite": [
+        {"engine"},
+        {"creation", "origin"},
+        {"program"},
+        {"calculus", "anomaly", "derivation", "compilation"},
+        {"check"},
+        {"comparison"},
+        {"graph"},
+        {"doctor"},
+        {"__main__"},
+    ],
+    "autograd_lite.engine": [
+        {"op", "axes", "versions", "modes", "hooks", "methods", "errors"},
+        {"tape", "declare"},
+        {"arrays"},
+        {"tensor"},
+        {"rules"},
+        {"backward", "copying", "inplace", "operators", "protocol"},
+    ],
+    "autograd_lite.engine.rules": [
+        {"arithmetic", "shape", "questions", "pick"},
+        {"curves", "products", "reductions"},
+        {"along", "order"},
+    ],
+}
 HEAVY = {
     "pygraphviz", "graphviz", "graphviz_pure", "matplotlib", "threadpoolctl", "tqdm", "scipy",
     "sklearn", "safetensors", "torch",
 }  # fmt: skip
 ALLOWED = {*sys.stdlib_module_names, "numpy", "autograd_lite", "nn"}
-LEVEL = {part: i for i, parts in enumerate(LAYERS) for part in parts}
 
 
-def part_of(path: Path) -> str:
-    """The name directly inside autograd_lite or nn that a file belongs to."""
-    return path.relative_to(ROOT).with_suffix("").parts[1]
+def part_of(path: Path, package: str = "autograd_lite") -> str:
+    """The name directly inside a package that a file belongs to."""
+    return module_of(path).removeprefix(package).split(".")[1]
 
 
-def parts(path: Path) -> set[str]:
-    """Which parts of autograd_lite a file imports, wherever the imports stand."""
-    found = {n.split(".")[1] for n in imports(path) if n.startswith("autograd_lite.")}
-    return {name for name in found if is_module(f"autograd_lite.{name}")}
+def parts(path: Path, package: str = "autograd_lite") -> set[str]:
+    """Which parts of a package a file imports, wherever the imports stand."""
+    inside = [n for n in imports(path) if n.startswith(f"{package}.")]
+    found = {n.removeprefix(f"{package}.").split(".")[0] for n in inside}
+    return {name for name in found if is_module(f"{package}.{name}")}
+
+
+def upward(package: str) -> list[str]:
+    """What the parts of a package import from beside or above them, or through the package."""
+    level = {part: i for i, parts in enumerate(LAYERS[package]) for part in parts}
+    wrong = []
+    for path in members(package):
+        own = part_of(path, package)
+        wrong += [
+            f"{own} imports {part}"
+            for part in parts(path, package)
+            if part != own and level[part] >= level[own]
+        ]
+        if own != "doctor":  # it tells the version, which stands there
+            wrong += [f"{own} imports the package" for name in imports(path) if name == package]
+    return wrong
+
+
+def members(package: str) -> list[Path]:
+    """The files of a package and below it, but for its own `__init__`, which gathers them."""
+    return [path for path in structure.FILES if module_of(path).startswith(f"{package}.")]
 
 
 def of(package: str) -> list[Path]:
@@ -52,21 +92,54 @@ def test_the_reader_of_imports_sees_them() -> None:
     assert any(n.startswith("autograd_lite.graph") for n in imports(doctor))
 
 
-def test_every_part_has_its_place() -> None:
-    found = {part_of(path) for path in of("autograd_lite")} - {"__init__"}
-    assert found == set(LEVEL), "a new part is given its place in LAYERS"
+@pytest.mark.parametrize("package", LAYERS)
+def test_every_part_has_its_place(package: str) -> None:
+    found = {part_of(path, package) for path in members(package)}
+    assert found == set().union(*LAYERS[package]), "a new part is given its place in LAYERS"
 
 
-def test_parts_import_downward() -> None:
+@pytest.mark.parametrize("package", LAYERS)
+def test_parts_import_downward(package: str) -> None:
     """Also inside functions and for types: what is read knows nothing of its readers."""
-    wrong = [
-        f"{name_of(path)} imports {part}"
-        for path in of("autograd_lite")
-        if (own := part_of(path)) != "__init__"
-        for part in parts(path)
-        if part != own and LEVEL[part] >= LEVEL[own]
-    ]
-    assert not wrong, wrong
+    assert upward(package) == []
+
+
+PLANTED = {
+    "op": ("from .tape import Array", "op imports tape"),
+    "axes": ("def f():\n    from .op import Op", "axes imports op"),
+    "versions": ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from . import tape",
+                 "versions imports tape"),
+    "tape": ("from .arrays import unboxed", "tape imports arrays"),
+    "arrays": ("from .tensor import Tensor", "arrays imports tensor"),
+    "tensor": ("from .rules.shape import squeeze", "tensor imports rules"),
+    "rules/along": ("from ..operators import add", "rules imports operators"),
+    "rules/shape": ("from .reductions import max", "shape imports reductions"),
+    "backward": ("from .inplace import record", "backward imports inplace"),
+    "inplace": ("from ..creation import tensor", "engine imports creation"),
+    "copying": ("from . import Tensor", "copying imports the package"),
+    "protocol": ("from .. import Tensor", "engine imports the package"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_an_upward_import_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    package = tmp_path / "autograd_lite"
+    shutil.copytree(ROOT / "autograd_lite", package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(structure, "ROOT", tmp_path)
+    monkeypatch.setattr(structure, "FILES", sorted((package / "engine").rglob("*.py")))
+    text, told = PLANTED[name]
+    with (package / f"engine/{name}.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n{text}\n")
+    assert [wrong for one in LAYERS for wrong in upward(one)] == [told]
+
+
+def test_the_engine_needs_numpy_alone() -> None:
+    """Nothing else, also inside functions; erf is SciPy's."""
+    for path in of("autograd_lite/engine"):
+        scipy = {"scipy"} if path.name == "curves.py" else set()
+        assert {n.split(".")[0] for n in imports(path)} <= ALLOWED - {"nn"} | scipy, path
 
 
 def test_autograd_lite_never_imports_nn_tests_or_examples() -> None:

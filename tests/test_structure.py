@@ -32,6 +32,16 @@ LISTS = {
     "cases": 'match name:\n    case "exp":\n        pass\n    case "sin" | "tanh":\n        pass',
     "arguments": 'rows = chosen("exp", "sin", "tanh")',
     "a type": 'Name = Literal["exp", "sin", "tanh"]',
+    "rows in a set": "SMOOTH = {ops.exp, ops.sin, ops.tanh}",
+    "rows in a list": "SMOOTH = [ops.exp, ops.sin, ops.tanh]",
+    "rows after in": "if e.op in (ops.exp, ops.sin, ops.tanh):\n    pass",
+    "rows as keys": "TEXT: dict[Op, str] = {ops.exp: 1, ops.sin: 2, ops.tanh: 3}",
+    "rows as values": "TEXT = {1: ops.exp, 2: only(ops.sin, ops.tanh)}",
+    "rows as arguments": "if is_op(e, ops.exp, ops.sin, ops.tanh):\n    pass",
+    "rows as cases": (
+        "match op:\n    case ops.exp:\n        pass\n    case ops.sin | ops.tanh:\n        pass"
+    ),
+    "rows and names": 'SMOOTH = {ops.exp, "sin", ops.tanh}',
     "a comment for a tool": 'SMOOTH = {"exp", "sin", "tanh"}  # fmt: skip and leave it',
     "a comment that gives no reason": 'SMOOTH = {"exp", "sin", "tanh"}  # smooth',
     "a comment further up": '# these three are smooth\n\nSMOOTH = {"exp", "sin", "tanh"}',
@@ -49,6 +59,11 @@ REASONS = {
     "above": '# what the lecture draws first\nSMOOTH = {"exp", "sin", "tanh"}',
     "above, in two lines": '# they are drawn\n# first\nSMOOTH = {"exp", "sin", "tanh"}',
     "inside": 'SMOOTH = {\n    "exp", "sin",\n    # this one is drawn first\n    "tanh",\n}',
+    "above rows": "# what the lecture draws first\nSMOOTH = {ops.exp, ops.sin, ops.tanh}",
+    "two rows": "if e.op in (ops.exp, ops.sin):\n    pass",
+    "what is computed": "y = [ops.exp(x), ops.sin(x), ops.tanh(x)]",
+    "what rules compute with": "RULES = {1: lambda x: ops.exp(ops.sin(ops.tanh(x))), 2: ops.sin}",
+    "no rows": "NAMES = {ops.nothing, numpy.exp, other.sin, ops.tanh}",
     "two are no list": 'SMOOTH = {"exp", "sin"}',
     "words that are no rows": 'MODES = {"fan_in", "fan_out", "exp", "sin"}',
     "a sentence": 'raise ValueError("give exp, sin or tanh, not " + name)',
@@ -64,6 +79,11 @@ def test_a_list_with_a_reason_passes(text: str) -> None:
 def test_names_of_rows_outside_of_rows_are_few() -> None:
     number = {name_of(p): structure.mentions(structure.tree(p)) for p in READERS}
     assert sum(number.values()) < 150, sorted(number.items(), key=lambda one: -one[1])[:10]
+
+
+def test_rows_are_counted_as_attributes_beside_the_names() -> None:
+    text = structure.ast.parse('ops.exp; f(ops.sin, "tanh"); ops.exp(x); ops.nothing; np.exp')
+    assert structure.attributes(text) == 3 and structure.mentions(text) == 1
 
 
 def test_names_are_counted_as_strings_and_in_strings_of_words() -> None:
@@ -155,4 +175,9 @@ def test_the_figures_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("radon")
     structure.main()
     told = capsys.readouterr().out
-    assert "names of" in told and "lines (at most 20,500)" in told and "complexity" in told
+    assert (
+        "names of" in told
+        and "more as ops.<row>" in told
+        and "lines (at most 20,500)" in told
+        and "complexity" in told
+    )

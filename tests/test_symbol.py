@@ -6,7 +6,7 @@ import pytest
 from autograd_lite import ops
 from autograd_lite.engine.op import Op, table
 from autograd_lite.engine.tape import unbroadcast
-from autograd_lite.program.expr import Symbol, formula, formulas, gradients, reads
+from autograd_lite.program.expr import NUMPY, Symbol, formula, formulas, gradients, reads
 from autograd_lite.program.notation import namespace
 from tests.cases import CASES
 
@@ -136,6 +136,21 @@ def test_formula_of_an_own_operation():
     assert formula(cube) == "cube: y = x * x * x; dx = g * 3 * x * x"
 
 
+@pytest.mark.parametrize(
+    ("forward", "n", "text"),
+    [
+        (np.floor, 1, "y = floor(x)"),
+        (np.fmod, 2, "y = fmod(x1, x2)"),
+        (lambda p, q: p > q, 2, "y = p > q"),
+        (lambda *p: p[0] > p[1], 2, "y = a > b"),
+        (lambda p, /, by=1: p // by, 1, "y = p // 1"),
+    ],
+)
+def test_an_operation_without_rules_has_a_formula(forward, n, text):
+    op = Op("whole", forward)
+    assert formula(op, *[np.ones(2)] * n) == f"whole: {text}"
+
+
 def test_formula_says_what_is_missing():
     scaled = Op("scaled", lambda x, by: x * by, lambda g, y, x, by: g * by)
     with pytest.raises(TypeError, match="scaled needs sample inputs or metadata"):
@@ -243,6 +258,24 @@ def test_an_operation_of_a_symbol_is_the_row_itself():
     assert mine(x).op is mine and str(mine(x)) == "arcsinh(x)"
 
 
+def test_ufuncs_of_users_are_not_kept():
+    x = Symbol("x", np.ones(2))
+    before = len(NUMPY)
+    for _ in range(3):
+        made = np.frompyfunc(abs, 1, 1)
+        assert made(x).op is made(x).op  # while there is one
+    del made
+    assert len(NUMPY) == before
+
+
 def test_a_symbol_is_not_written_into_an_array():
     with pytest.raises(TypeError, match="cannot write a Symbol into an array"):
         np.exp(Symbol("x", np.ones(2)), out=np.ones(2))
+
+
+def test_indices_of_no_and_one_element_are_ranges():
+    for n in (0, 1, 2):
+        text = formula(ops.nll, np.ones((n, 3)), np.arange(n), n=9)
+        assert f"x[arange({n}), t]" in text
+    one = Symbol("x", np.ones(3))[np.array([[0]])]
+    assert str(one) == "x[zeros((1, 1), dtype='int64')]"

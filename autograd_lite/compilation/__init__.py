@@ -20,7 +20,7 @@ from ..engine.versions import changed, tick
 from ..program.expr import leaf
 from . import watch
 from .emit import Writer
-from .guards import Captured, Untraceable
+from .guards import Captured, Untraceable, has_attributes
 from .lower import Step, lowered
 from .step import Descent, Differs
 
@@ -206,6 +206,16 @@ class Variant:
         return run(*given, *rates)
 
 
+def stand_in(t: Tensor) -> Tensor:
+    """What the trace has for an argument: a plain one without gradient may be given twice. The name
+    is that of the argument, also if it is set."""
+    if t.requires_grad or t.__class__ is not Tensor:
+        return t
+    own = wrap(t.array)
+    own.extra = t._more()
+    return own
+
+
 def is_used(steps: list[Step], results: list[Any]) -> set[int]:
     """The identities of what the steps take, or what is handed out or changed."""
     used = {id(x) for s in steps for x in s.uses}
@@ -331,7 +341,9 @@ class Compiled:
             if isinstance(x, Tensor):
                 tensors.append(x)
                 a = x.array
-                key += (a.shape, a.dtype, x.requires_grad)
+                key += (x.__class__, a.shape, a.dtype, x.requires_grad)
+                if x.__class__ is not Tensor:
+                    key.append(has_attributes(x))
             elif isinstance(x, STATIC):
                 key += (type(x), repr(x))  # 0.0 and -0.0 are equal but not the same
             else:
@@ -360,10 +372,11 @@ class Compiled:
 
     def instead(self, v: Variant, given: list[Any], kw: dict[str, Any]) -> Tensor:
         """The function itself, and no code any more where only that failed."""
+        error, v.error = v.error, None  # gone where this raises too
         loss = self.eager(given, kw)
-        if v.error is not None:
+        if error is not None:
             self.variants.clear()
-            self.give_up(f"its code failed ({type(v.error).__name__}: {v.error})")
+            self.give_up(f"its code failed ({type(error).__name__}: {error})")
         return loss
 
     def finished(self, loss: Tensor) -> Tensor:
@@ -443,22 +456,30 @@ class Compiled:
         self, key: tuple[Any, ...], given: list[Any], kw: dict[str, Any], tensors: list[Tensor]
     ) -> Tensor:
         """Run the function and keep what it did as code."""
-        roots = [self.function, *(x for x in given if not isinstance(x, Tensor))]
+        roots = [self.function, *(type(x) if isinstance(x, Tensor) else x for x in given)]
         try:
             if self.traces >= LIMIT:
                 raise Untraceable(
                     f"{LIMIT} combinations of shapes, numbers and objects were traced; pass "
                     "numbers that change as arrays or Tensors"
                 )
+            for t in tensors:
+                if has_attributes(t):
+                    raise Untraceable(
+                        f"an argument is a {type(t).__name__} with attributes of its own, which "
+                        "may differ between calls; pass them as arguments"
+                    )
             captured = Captured(*roots)
             for x in (*tensors, *captured.seen.values()):
                 if why := watch.why_not(x):
                     raise Untraceable(why)
-            own = [t if t.requires_grad else wrap(t.array) for t in tensors]
+            own = list(map(stand_in, tensors))
             if len({id(t) for t in (*own, *captured.tensors.values())}) < len(own) + len(
                 captured.tensors
             ):
-                raise Untraceable("a tensor that requires grad is given twice, or captured too")
+                raise Untraceable(
+                    "a tensor that requires grad, or of a subclass, is given twice, or captured too"
+                )
         except Untraceable as error:
             self.give_up(str(error))
             return self.eager(given, kw)

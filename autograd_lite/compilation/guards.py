@@ -35,7 +35,7 @@ import numpy as np
 from ..engine.op import Each, Op, table
 from ..engine.tensor import Tensor
 
-__all__ = ["Captured", "Untraceable"]
+__all__ = ["Captured", "Untraceable", "has_attributes"]
 
 OURS = {"numpy", "autograd_lite", "nn"}
 STANDARD = os.path.dirname(os.__file__)
@@ -180,6 +180,13 @@ class Captured:
 
     def tensor(self, x: Tensor) -> None:
         self.tensors[id(x)] = x
+        cls = x.__class__
+        if has_slots(cls):
+            raise Untraceable(f"it captures a {cls.__name__}, whose changes cannot be watched")
+        if is_of_user(cls):
+            self.a_class(cls, set())
+        if hasattr(x, "__dict__"):
+            self.holders.append((vars(x), set()))
 
     def plain(self, x: Any) -> None:
         """What never changes."""
@@ -349,6 +356,16 @@ def is_random(x: Any) -> bool:
         return x.__name__ in ("random", "numpy.random")
     owner = x.__self__ if isinstance(x, BuiltinFunctionType | MethodType) else None
     return type(owner).__module__ in ("random", "numpy.random.mtrand")
+
+
+def has_slots(cls: type) -> bool:
+    """Whether a class of tensors has slots that Tensor has not."""
+    return any(vars(c).get("__slots__") for c in cls.__mro__[: cls.__mro__.index(Tensor)])
+
+
+def has_attributes(t: Tensor) -> bool:
+    """Whether a tensor has attributes that a plain one has not."""
+    return bool(getattr(t, "__dict__", None)) or has_slots(t.__class__)
 
 
 def has_dictionary_alone(cls: type) -> bool:

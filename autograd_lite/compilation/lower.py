@@ -284,6 +284,7 @@ def linear(r: Rewriter, e: Symbol, found: dict[int, Any], rate: Symbol) -> Any:
         inputs = [known[0], r.make(ops.mul, rate.value, (rate, inputs[1]))]
     elif is_op(e, ops.add, ops.sub):
         inputs = known
+    # those that the rules of nn's losses and layers are made of: others that are linear may follow
     elif is_op(e, ops.mT, ops.reshape, ops.permute, ops.expand, ops.sum, ops.neg, ops.scatter_add):
         inputs[0] = known[0]
     elif is_op(e, ops.matmul, ops.mul):

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import wraps
-from heapq import heappop, heappush
+from itertools import takewhile
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -26,9 +26,10 @@ from ..engine.op import Op
 from ..engine.operators import COMPARED
 from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
-from ..engine.tape import unbroadcast
+from ..engine.tape import unbroadcast, walk
 from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
+from ..origin import users_frame
 from ..program.chain import Edge, Tape, reverse
 from ..program.expr import UNWRITTEN, Symbol, choosing, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, everywhere
@@ -39,7 +40,7 @@ __all__ = ["Reader", "Recorder", "Source"]
 # functions that read arrays and let nothing of their values out, but what the row itself checks
 TRUSTED = {
     "autograd_lite.engine.tensor": {
-        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel", "__len__", "__iter__", "__matmul__", "t", "parents",
+        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel", "__len__", "__iter__", "parents",
         "detach", "requires_grad_",
     },
     "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
@@ -130,7 +131,7 @@ def slot(name: str, reads: str, writes: str) -> Any:
         return of.__get__(t)
 
     def put(t: Any, value: Any) -> None:
-        if writes and here.recorder is not None and not trusted(sys._getframe(1)):
+        if here.recorder is not None and not trusted(sys._getframe(1)):
             here.recorder.note(writes)
         of.__set__(t, value)
 
@@ -161,7 +162,7 @@ class Watched(metaclass=Form):
     array: Any = slot(
         "array", "it reads the values of a tensor", "it replaces the data of a tensor"
     )
-    grad: Any = slot("grad", "it reads a gradient", "")
+    grad: Any = slot("grad", "it reads a gradient", "it sets a gradient")
     shape = property(lambda t: array_of(t).shape)
     ndim = property(lambda t: array_of(t).ndim)
     dtype = property(lambda t: array_of(t).dtype)
@@ -191,6 +192,17 @@ class Watched(metaclass=Form):
         if here.recorder is not None:
             here.recorder.note("it replaces the data of a tensor")
         vars(Tensor)["data"].__set__(self, value)
+
+    @property
+    def name(self) -> str:
+        """As for every tensor, but one from outside may have another at every call."""
+        note_name(self, "reads")
+        return plainly(self).name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        note_name(self, "sets")
+        vars(Tensor)["name"].__set__(self, name)
 
     @traced
     def detach(self: Any, recorder: Recorder) -> Any:
@@ -247,6 +259,12 @@ class Watched(metaclass=Form):
                 here.recorder.made(Op(function.__name__, function), t, parents, values, kw)
                 return t
         return Tensor.__plain__(function, args, kw)
+
+
+def note_name(t: Any, does: str) -> None:
+    """Note what is done with the name of a tensor that was there before."""
+    if here.recorder is not None and id(t) in here.recorder.outside:
+        here.recorder.note(f"it {does} the name of a tensor")
 
 
 for word, ufunc in COMPARED.items():
@@ -402,8 +420,8 @@ class Recorder:
         """Give a tensor its watched class; where there is none it keeps its own."""
         try:
             set_class(t, form(type(t)))
-        except TypeError as error:
-            self.note(str(error))
+        except TypeError:
+            self.note(why_not(t) or f"it uses a {type(t).__name__}, which cannot be watched")
 
     def born(self, t: Tensor, data: Any) -> None:
         """Called for every Tensor that is made of something else than by an operation."""
@@ -451,8 +469,10 @@ class Recorder:
         """An array that is drawn anew at every call."""
         self.check_draws()
         self.drawing = True
-        a = draw()
-        self.drawing = False
+        try:
+            a = draw()
+        finally:
+            self.drawing = False
         self.draws[id(a)] = (a, draw)
         self.states = self.random_states()
         return a
@@ -537,13 +557,8 @@ class Recorder:
 
 def where() -> str:
     """The line outside of these packages that is running, as an addition to a sentence."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("autograd_lite", "nn", "contextlib"):
-            return f" (line {frame.f_lineno} of {frame.f_code.co_filename})"
-        frame = frame.f_back
-    return ""
+    frame = users_frame()
+    return f" (line {frame.f_lineno} of {frame.f_code.co_filename})" if frame is not None else ""
 
 
 class Question(NamedTuple):
@@ -572,6 +587,8 @@ class Reader:
 
     def __init__(self, loss: Tensor, recorder: Recorder, arguments: list[Tensor]) -> None:
         self.recorder = recorder
+        if not self.inside(loss):
+            raise Untraceable("it returns a tensor that it has not computed")
         self.places = {id(t): i for i, t in enumerate(arguments)}
         self.loss = loss
         self.symbols: dict[int, Any] = {}  # by the identity of a tensor or array
@@ -617,15 +634,8 @@ class Reader:
 
     def nodes(self) -> list[Any]:
         """The records of the call that the loss was computed from, oldest first."""
-        found, seen, heap = [], {self.loss.serial}, [(-self.loss.serial, self.loss)]
-        while heap:
-            node = heappop(heap)[1]
-            found.append(node)
-            for p in node.parents:
-                if p is not None and self.inside(p) and p.serial not in seen:
-                    seen.add(p.serial)
-                    heappush(heap, (-p.serial, p))
-        return found[::-1]
+        made = takewhile(lambda t: t.serial > self.recorder.start, walk(self.loss))
+        return [t for t in made if t.op is not None][::-1]
 
     # ---- forward
 

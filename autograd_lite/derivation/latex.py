@@ -269,6 +269,7 @@ def open_ended(x: Any) -> bool:
         return False
     if x.op in BIG:
         return True
+    # set without a sign or a bracket at their end, so that their last factor stands open
     return x.op in (ops.mul, ops.matmul, ops.neg) and open_ended(x.inputs[-1])
 
 

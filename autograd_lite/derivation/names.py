@@ -24,8 +24,9 @@ TAKEN = {
     *keyword.kwlist, *dir(builtins), "np", "math", "erf", "parameters", "gradients", "backprop",
     "l", "O", "I",  # which look like 1 and 0
 }  # fmt: skip
+# what people call these results by, rather than by the letter of their kind
 WORDS = {ops.log_softmax: "log_p", ops.std: "sd", ops.var: "var", ops.sqrt: "s", ops.exp: "e"}
-LOCAL = {
+LOCAL = {  # of a common subexpression: the initial of exp, centred, sum, max, square root, quotient
     ops.exp: "e", ops.sub: "c", ops.sum: "s", ops.max: "m", ops.sqrt: "s", ops.log: "q",
     ops.div: "q",
 }  # fmt: skip

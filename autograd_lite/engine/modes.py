@@ -13,7 +13,7 @@ class Mode(threading.local):
     """The state of one thread."""
 
     grad = True
-    watcher: Any = None  # an origin.record_lines
+    watcher: Any = None  # an origin.record_lines, or a compilation.watch.Recorder
     numpy = False  # whether methods of Tensors mean what NumPy's do where PyTorch's differ
 
     def __init__(self) -> None:

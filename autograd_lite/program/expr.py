@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import reduce
 from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -176,12 +177,20 @@ def values(x: Any) -> Any:
 # ---- operations that are no rows -------------------------------------------------------------
 
 
-NUMPY: dict[Any, Op] = {}  # by NumPy's function
+class NumpyOp(Op):
+    """A function of NumPy that is no row."""
+
+    __slots__ = ("__weakref__",)
+
+
+# by the function, while an expression has it: a user may make ufuncs without an end
+NUMPY: WeakValueDictionary[Any, Op] = WeakValueDictionary()
 
 
 def numpy_op(function: Any) -> Op:
-    """A NumPy function, or a method of a ufunc, as an operation of expressions; made once."""
-    if function not in NUMPY:
+    """A NumPy function, or a method of a ufunc, as an operation of expressions; one at a time."""
+    op = NUMPY.get(function)
+    if op is None:
         name, kind = function.__name__, ""
         if isinstance(function, np.ufunc):
             kind = "comparison" if all(t[-1] == "?" for t in function.types) else ""
@@ -189,8 +198,9 @@ def numpy_op(function: Any) -> Op:
             of = getattr(function, "__self__", None)
             path = of.__name__ if isinstance(of, np.ufunc) else function.__module__[6:]
             name = f"{path}.{name}" if path else name
-        NUMPY[function] = Op(name, function, kind=kind, sign=SIGNS.get(function, ""))
-    return NUMPY[function]
+        op = NumpyOp(name, function, kind=kind, sign=SIGNS.get(function, ""))
+        op = NUMPY.setdefault(function, op)
+    return op
 
 
 # gradients, added up in order
@@ -358,13 +368,19 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
 
 
 def input_names(op: Op, n: int) -> list[str]:
-    """The names that the rules give their inputs: x, or a and b."""
-    rule = next(r for r in op.rules if r is not None)
-    parameters = inspect.signature(rule).parameters.values()
-    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][2:]
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return [chr(ord("a") + i) for i in range(n)]
-    return names[:n]
+    """What the rules call the inputs: x, or a and b; without rules what the forward function does."""
+    rule: Any = next((r for r in op.rules if r is not None), None)
+    for function, before in ((rule, 2), (op.forward, 0)):
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # no rule, or what Python knows no parameters of
+            continue
+        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            return [chr(ord("a") + i) for i in range(n)]
+        names = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+        if len(names) >= before + n:
+            return names[before : before + n]
+    return ["x"] if n == 1 else [f"x{i}" for i in range(1, n + 1)]  # as NumPy's functions do
 
 
 def example(op: Op) -> tuple[tuple[Any, ...], dict[str, Any]]:

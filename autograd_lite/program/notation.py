@@ -185,7 +185,8 @@ class Writer:
 
 def is_range(a: Any) -> bool:
     """Whether an array counts 0, 1, 2, ... along one of its axes, as a grid does."""
-    return a.dtype.kind == "i" and a.size > 1 and bool((a.ravel() == np.arange(a.size)).all())
+    some = a.size > 1 or a.ndim == 1
+    return some and a.dtype.kind == "i" and bool((a.ravel() == np.arange(a.size)).all())
 
 
 def is_square(a: Any) -> bool:
@@ -217,6 +218,7 @@ def power(w: Writer, s: Any) -> Written:
     return w.joined(base, "**", p), POWER
 
 
+# NumPy writes these as operators, methods and indices, and no fact of a row tells its syntax
 FORMS: dict[Op, Form] = {
     ops.power: power,
     ops.mT: lambda w, s: (w.transposed(s.inputs[0]), ATOM),

@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.declare import forms
 from ..engine.op import Op
 from ..engine.rules import ops
 from .expr import (
-    NUMPY,
     UNWRITTEN,
+    NumpyOp,
     Symbol,
     call,
     choosing,
@@ -44,7 +45,7 @@ Law = Callable[[Any, Symbol], Any]
 # Of these the name stays, though a forward function could be written out or NumPy has no such
 # function: a mean reads better than a sum and a division, and the others have a form of their own.
 KEPT = {ops.mean, ops.erf, ops.expand, ops.scatter_add, ops.put, full, total, call, outer}
-# of these equal ones are written alike, and others not: of a float 0.0 and -0.0 differ, nan does not
+# of which two are one if they print alike, as nan and nan do, 0.0 and -0.0 do not
 PRINTED = {int, float, str, bytes, bool, type(None), type(...), *np.sctypeDict.values()} - {np.void}
 DEEPEST = 50  # operations that are written out by one another
 
@@ -133,7 +134,7 @@ class Rewriter:
 
     def written_out(self, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """What the forward function does, unless that is the operation itself."""
-        if op in self.primitive or NUMPY.get(op.forward) is op:
+        if op in self.primitive or isinstance(op, NumpyOp) or forms.get(op.ufunc) is op:
             return self.rewrite(op, value, inputs, kw)
         self.inside += 1
         try:
@@ -177,6 +178,7 @@ class Rewriter:
     def factors(self, x: Any) -> tuple[Any, float, float]:
         """y, n and by of x = n * y / by."""
         n, by = 1, 1
+        # a number is a factor by these alone
         while isinstance(x, Symbol) and x.op in (ops.neg, ops.mul, ops.div):
             left, right = x.inputs[0], x.inputs[-1]
             if x.op is ops.neg:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.backward import SEED
 from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
@@ -215,7 +216,7 @@ class Tracer:
         """What stands for a leaf: an argument, the transpose of one, or the ones that the backward
         pass of a recorded backward pass starts from."""
         if not t.requires_grad:
-            if (t.kw is ops.expand or t.name == "seed") and (t.array == 1).all():
+            if t.kw in (ops.expand, SEED) and (t.array == 1).all():
                 return everywhere(t.array)
             if not t.name and (turned := self.turned(t.array)) is not None:
                 return turned
@@ -270,7 +271,7 @@ class Tracer:
         counted: set[int] = set()
         found = []
         for a in entries:
-            if isinstance(a, np.ndarray) and is_range(a):
+            if isinstance(a, np.ndarray) and a.size > 1 and is_range(a):
                 axis = a.shape.index(a.size) - a.ndim
                 if a.ndim == sum(n == 1 for n in a.shape) + 1 and axis not in counted:
                     counted.add(axis)

@@ -21,7 +21,7 @@ pytest.importorskip("flask", reason="needs flask")
 
 from examples.playground.__main__ import main
 from tests.helpers import PATIENCE, until
-from tests.playground.shared import FIRST, LONG, SLEEP, ended
+from tests.playground.shared import FIRST, GONE, LONG, SLEEP, ended
 
 ROOT = Path(__file__).resolve().parents[2]
 START = [sys.executable, "-W", "error", "-m", "examples.playground"]
@@ -87,6 +87,7 @@ def test_it_ends_in_the_middle_of_things(signals):
         [*START, "--no-browser"], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+    left = []
     with program:
         try:
             program.stdout.readline()
@@ -101,17 +102,17 @@ def test_it_ends_in_the_middle_of_things(signals):
             for one in signals:
                 program.send_signal(one)
                 time.sleep(0.02)
-            told, wrong = program.communicate(timeout=PATIENCE)
+            told, wrong = program.communicate(timeout=GONE)
             asking.join()
         finally:
             program.kill()
+            ended(left)
     if signals[0] == signal.SIGINT:
         assert program.returncode == 0
         assert told.endswith("\nended\n")
     else:
         assert program.returncode == -signal.SIGTERM
     assert wrong == ""
-    ended(left)
 
 
 def answerless(browser, path, body):

@@ -334,18 +334,23 @@ def test_code_that_waits_does_not_outlive_the_server(how, start):
     server = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
+    family = []
     with server:
-        pid = int(server.stdout.readline())
-        many = start == sandbox.START and "namespaces" in sandbox.held()
-        until(lambda: len(children(pid)) >= many)
-        family = [pid, *children(pid)]
-        time.sleep(0.3)  # until it waits; it ends before that as well
-        if how == "ends":
-            server.stdin.close()
-        else:
-            os.kill(server.pid, signal.SIGKILL)
-        server.wait(PATIENCE)
-    ended(family)
+        try:
+            pid = int(server.stdout.readline())
+            family = [pid]
+            many = start == sandbox.START and "namespaces" in sandbox.held()
+            until(lambda: len(children(pid)) >= many)
+            family += children(pid)
+            time.sleep(0.3)  # until it waits; it ends before that as well
+            if how == "ends":
+                server.stdin.close()
+            else:
+                os.kill(server.pid, signal.SIGKILL)
+            server.wait(GONE)
+        finally:
+            server.kill()
+            ended(family)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
