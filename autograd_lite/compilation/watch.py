@@ -31,10 +31,9 @@ from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
 from ..origin import users_frame
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import UNWRITTEN, Symbol, leaf, ruled, total, values
+from ..program.expr import UNWRITTEN, Symbol, choosing, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, everywhere
 from .guards import Captured, Untraceable
-from .lower import choosing
 
 __all__ = ["Reader", "Recorder", "Source"]
 

@@ -29,6 +29,7 @@ from .expr import (
     NumpyOp,
     Symbol,
     call,
+    choosing,
     full,
     is_leaf,
     is_number,
@@ -214,7 +215,7 @@ class Rewriter:
 
 def run(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     """The forward function of an operation on Symbols."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), choosing(op):
         return (op if op in KEPT else op.forward)(*inputs, **kw)
 
 

@@ -18,7 +18,19 @@ from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
-from .expr import UNWRITTEN, Symbol, call, full, is_view, leaf, parts, replaced, ruled, total
+from .expr import (
+    UNWRITTEN,
+    Symbol,
+    call,
+    choosing,
+    full,
+    is_view,
+    leaf,
+    parts,
+    replaced,
+    ruled,
+    total,
+)
 from .notation import counts_up
 from .rewrite import run
 
@@ -353,7 +365,8 @@ class Tracer:
         _, given, kw = self.given
         y = self.symbols[node.serial]
         try:
-            raw = ruled(edge.rule, g, y, given, kw)
+            with choosing(node.op):
+                raw = ruled(edge.rule, g, y, given, kw)
             expr = self.cut(unbroadcast(raw, given[i].value), node)
             if isinstance(expr, np.ndarray):  # a slope that is the same for all values
                 uniform = expr.size > 0 and (expr == expr.flat[0]).all()

@@ -90,6 +90,15 @@ def smooth(node: Any) -> bool:
     return curve(node) and not node.op.mask
 
 
+def pair(node: Any) -> bool:
+    """Records of two inputs, element by element, that are written by name; and of a composition."""
+    op, args = node.op, node.args
+    made = op.kind == "arithmetic" and not op.sign and not op.mask
+    shapes = [np.shape(a) for a in args]
+    composed = not op.kind and len(args) == 2 and all(s == node.shape for s in shapes)
+    return composed or (made and len(args) == 2)
+
+
 ALONG, ACTIVATION, MASK = has(kind="along"), has(activation=True), has(mask=True)
 MAXIMUM, LOG = only(ops.maximum), only(ops.log)
 SOFTMAX, LOG_SOFTMAX = only(ops.softmax), only(ops.log_softmax)
@@ -148,7 +157,10 @@ ACTIVATIONS: Table = {
         (only(ops.relu, ops.maximum), lambda g, y, *x: g * (g > 0)),
         (MASK, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
     ],
-    "activation-missing: the derivative of {op} left out": [(smooth, lambda g, y, x, **kw: g)],
+    "activation-missing: the derivative of {op} left out": [
+        (smooth, lambda g, y, x, **kw: g),
+        (pair, lambda g, y, a, b, **kw: g),
+    ],
     "activation-missing: the Jacobian of {op} left out": [(ALONG, lambda g, y, x, **kw: g)],
     "activation-at-output: the derivative of {op} evaluated at its output": [
         (smooth, lambda g, y, x, op, rule, **kw: rule(g, op(y, **kw), y, **kw))
