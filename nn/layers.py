@@ -315,7 +315,7 @@ class Dropout(Module):
 
 
 class _Normalisation(Module):
-    """What scales with a weight and shifts by a bias afterwards, or has None for what is left out."""
+    """What scales with a weight and shifts by a bias then, or has None for what is left out."""
 
     weight: Parameter | None
     bias: Parameter | None
@@ -454,6 +454,6 @@ class LayerNorm(_Normalisation):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
-            f"bias={self.bias is not None}"
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         )

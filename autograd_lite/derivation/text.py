@@ -193,7 +193,7 @@ def aligned(statements: list[Statement]) -> str:
 
 
 def as_latex(program: Program) -> str:
-    """What is given, forward and backward as three blocks, to stand inside displayed mathematics."""
+    """What is given, forward and backward as three blocks, to stand in displayed mathematics."""
     table = [
         rf"{symbol} & {latex_code(code)} & {shape} & {in_text(facts)}"
         for symbol, code, shape, facts in given(program, latex_name)

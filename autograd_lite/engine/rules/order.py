@@ -79,7 +79,7 @@ def topk(
 
 @function(numpy=np.median)
 def median(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The middle element, or the mean of the two in the middle, of all or along an axis, as NumPy's.
+    """The middle element, or the mean of the middle two, of all or along an axis, as NumPy's.
 
     PyTorch's `median` gives the lower of the two instead.
 
