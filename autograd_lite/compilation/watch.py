@@ -40,8 +40,8 @@ __all__ = ["Reader", "Recorder", "Source"]
 # functions that read arrays and let nothing of their values out, but what the row itself checks
 TRUSTED = {
     "autograd_lite.engine.tensor": {
-        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel", "__len__", "__iter__", "parents",
-        "detach", "requires_grad_",
+        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel",
+        "__len__", "__iter__", "parents", "detach", "requires_grad_",
     },
     "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
     "autograd_lite.engine.operators": {"__matmul__", "t", "to"},

@@ -195,7 +195,7 @@ def aligned(statements: list[Statement]) -> str:
 
 
 def as_latex(program: Program) -> str:
-    """What is given, forward and backward as three blocks, to stand inside displayed mathematics."""
+    """What is given, forward and backward as three blocks, to stand in displayed mathematics."""
     table = [
         rf"{symbol} & {latex_code(code)} & {shape} & {in_text(facts)}"
         for symbol, code, shape, facts in argument_rows(program, latex_name)

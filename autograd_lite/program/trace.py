@@ -207,9 +207,9 @@ class Tracer:
             if changed and p.version[0] > node.serial:
                 name = f" ({p.name})" if p.name else ""
                 raise RuntimeError(
-                    f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed in "
-                    "place after it was recorded, by an optimizer's step() for example: its value "
-                    "is gone; derive before the change, or compute the loss again"
+                    f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed "
+                    "in place after it was recorded, by an optimizer's step() for example: its "
+                    "value is gone; derive before the change, or compute the loss again"
                 )
 
     def leaf(self, t: Any) -> Symbol:
