@@ -6,8 +6,9 @@ import pytest
 from autograd_lite import ops
 from autograd_lite.engine.op import Op, table
 from autograd_lite.engine.tape import unbroadcast
-from autograd_lite.program.expr import NUMPY, Symbol, formula, formulas, gradients, reads
+from autograd_lite.program.expr import NUMPY, Symbol, example, formula, formulas, gradients, reads
 from autograd_lite.program.notation import namespace
+from autograd_lite.program.rewrite import KEPT, PRIMITIVE
 from tests.cases import CASES
 
 NAMES = namespace()
@@ -279,3 +280,10 @@ def test_indices_of_no_and_one_element_are_ranges():
         assert f"x[arange({n}), t]" in text
     one = Symbol("x", np.ones(3))[np.array([[0]])]
     assert str(one) == "x[zeros((1, 1), dtype='int64')]"
+
+
+def test_what_is_not_written_out_is_what_its_forward_function_does():
+    for op in PRIMITIVE - KEPT - {ops.getitem}:
+        inputs, kw = example(op)
+        x = [Symbol("x", np.asarray(a)) for a in inputs[: op.ufunc.nin if op.ufunc else None]]
+        assert op.forward(*x, **kw).op is op

@@ -43,8 +43,8 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     Tensor that requires grad. It is run once for each combination of shapes, dtypes, numbers,
     `requires_grad`, captured objects and the attributes of them that it uses, at most 32 of them;
     later calls run straight-line code with buffers of its own. `loss.backward()` then adds the
-    gradients, once and without `create_graph`. Prints and other effects outside of tensors happen in
-    that run alone. What was traced, a model among it, is kept as long as the compiled function.
+    gradients, once and without `create_graph`. Prints and other effects outside of tensors happen
+    in that run alone. What was traced, a model among it, is kept as long as the compiled function.
 
     Buffers that the function changes in place are changed at every call. What cannot be followed
     runs as it is, with one warning that says why, and in which line where there is one: values of
@@ -52,11 +52,11 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     text run as code; captured objects that cannot be watched; types compared by `is`; changes in
     place of arguments, of shared memory and of what requires grad.
 
-    With an `optimizer` a call is forward, `zero_grad()`, `backward()` and `optimizer.step()` in one;
-    the loss has no record then, and `grad` is None; under `no_grad` a call only gives the loss. The
-    step is part of the code for the optimizers of `nn.optim` where every parameter gets a gradient;
-    else, and where a gradient has a hook or parameters of a group have made other numbers of steps,
-    `step()` itself runs.
+    With an `optimizer` a call is forward, `zero_grad()`, `backward()` and `optimizer.step()` in
+    one; the loss has no record then, and `grad` is None; under `no_grad` a call only gives the
+    loss. The step is part of the code for the optimizers of `nn.optim` where every parameter gets a
+    gradient; else, and where a gradient has a hook or parameters of a group have made other numbers
+    of steps, `step()` itself runs.
 
     TypeError if the function returns no Tensor, or for an `optimizer` that is none; RuntimeError if
     that is no scalar, needs no gradient, or depends on an operation without a derivative.
@@ -206,14 +206,18 @@ class Variant:
         return run(*given, *rates)
 
 
-def stand_in(t: Tensor) -> Tensor:
-    """What the trace has for an argument: a plain one without gradient may be given twice. The name
-    is that of the argument, also if it is set."""
-    if t.requires_grad or t.__class__ is not Tensor:
-        return t
-    own = wrap(t.array)
-    own.extra = t._more()
-    return own
+def stand_ins(tensors: list[Tensor], captured: dict[int, Tensor]) -> list[Tensor]:
+    """What the trace has for the arguments: themselves, but a plain one without gradient may be
+    given twice, or captured too, and then has another with its name."""
+    known, found = set(captured), []
+    for t in tensors:
+        own = t
+        if id(t) in known and t.__class__ is Tensor and not t.requires_grad:
+            own = wrap(t.array)
+            own.extra = t._more()
+        known.add(id(own))
+        found.append(own)
+    return found
 
 
 def is_used(steps: list[Step], results: list[Any]) -> set[int]:
@@ -335,15 +339,16 @@ class Compiled:
             key.append(tuple(kw))
         given = []
         for x in (*args, *kw.values()) if kw else args:
-            if x.__class__ is np.ndarray:
-                x = Tensor(x)
+            cls = x.__class__
+            if cls is np.ndarray:
+                x, cls = Tensor(x), Tensor
             given.append(x)
-            if isinstance(x, Tensor):
+            if cls is Tensor or isinstance(x, Tensor):
                 tensors.append(x)
+                if cls is not Tensor:
+                    key += (cls, has_attributes(x))
                 a = x.array
-                key += (x.__class__, a.shape, a.dtype, x.requires_grad)
-                if x.__class__ is not Tensor:
-                    key.append(has_attributes(x))
+                key += (a.shape, a.dtype, x.requires_grad)
             elif isinstance(x, STATIC):
                 key += (type(x), repr(x))  # 0.0 and -0.0 are equal but not the same
             else:
@@ -473,7 +478,7 @@ class Compiled:
             for x in (*tensors, *captured.seen.values()):
                 if why := watch.why_not(x):
                     raise Untraceable(why)
-            own = list(map(stand_in, tensors))
+            own = stand_ins(tensors, captured.tensors)
             if len({id(t) for t in (*own, *captured.tensors.values())}) < len(own) + len(
                 captured.tensors
             ):

@@ -41,8 +41,8 @@ __all__ = ["Reader", "Recorder", "Source"]
 # functions that read arrays and let nothing of their values out, but what the row itself checks
 TRUSTED = {
     "autograd_lite.engine.tensor": {
-        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel", "__len__", "__iter__", "parents",
-        "detach", "requires_grad_",
+        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel",
+        "__len__", "__iter__", "parents", "detach", "requires_grad_",
     },
     "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
     "autograd_lite.engine.operators": {"__matmul__", "t", "to"},
@@ -127,7 +127,7 @@ def slot(name: str, reads: str, writes: str) -> Any:
     of: Any = vars(Tensor)[name]
 
     def get(t: Any) -> Any:
-        if here.recorder is not None and not trusted(sys._getframe(1)):
+        if reads and here.recorder is not None and not trusted(sys._getframe(1)):
             here.recorder.note(reads)
         return of.__get__(t)
 
@@ -164,6 +164,7 @@ class Watched(metaclass=Form):
         "array", "it reads the values of a tensor", "it replaces the data of a tensor"
     )
     grad: Any = slot("grad", "it reads a gradient", "it sets a gradient")
+    requires_grad: Any = slot("requires_grad", "", "it changes requires_grad")
     shape = property(lambda t: array_of(t).shape)
     ndim = property(lambda t: array_of(t).ndim)
     dtype = property(lambda t: array_of(t).dtype)

@@ -127,8 +127,8 @@ class Symbol(NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TypeError(
-            "it makes an array of its inputs or goes through their elements, as np.asarray, np.array "
-            "and np.vectorize do; write it with functions of whole arrays"
+            "it makes an array of its inputs or goes through their elements, as np.asarray, "
+            "np.array and np.vectorize do; write it with functions of whole arrays"
         )
 
     def __bool__(self) -> bool:
@@ -366,8 +366,8 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
     except unfit as error:
         like = f"formula(op, {', '.join(names)})"
         raise TypeError(
-            f"formula: {op.name} needs sample inputs or metadata; give sample inputs, as in {like}: "
-            f"{error}"
+            f"formula: {op.name} needs sample inputs or metadata; give sample inputs, as in {like}"
+            f": {error}"
         ) from error
     try:
         with choosing(op):
@@ -381,7 +381,7 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
 
 
 def input_names(op: Op, n: int) -> list[str]:
-    """What the rules call the inputs: x, or a and b; without rules what the forward function does."""
+    """What the rules call the inputs: x, or a and b; without rules what the forward does."""
     rule: Any = next((r for r in op.rules if r is not None), None)
     for function, before in ((rule, 2), (op.forward, 0)):
         try:

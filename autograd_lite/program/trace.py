@@ -32,7 +32,7 @@ from .expr import (
     same_values,
     total,
 )
-from .notation import is_range
+from .notation import counts_up
 from .rewrite import run
 
 # an expression that nests or holds more operations is several statements: passes go through it anew
@@ -208,9 +208,9 @@ class Tracer:
             if changed and p.version[0] > node.serial:
                 name = f" ({p.name})" if p.name else ""
                 raise RuntimeError(
-                    f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed in "
-                    "place after it was recorded, by an optimizer's step() for example: its value "
-                    "is gone; derive before the change, or compute the loss again"
+                    f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed "
+                    "in place after it was recorded, by an optimizer's step() for example: its "
+                    "value is gone; derive before the change, or compute the loss again"
                 )
 
     def leaf(self, t: Any) -> Symbol:
@@ -272,7 +272,7 @@ class Tracer:
         counted: set[int] = set()
         found = []
         for a in entries:
-            if isinstance(a, np.ndarray) and a.size > 1 and is_range(a):
+            if isinstance(a, np.ndarray) and a.size > 1 and counts_up(a):
                 axis = a.shape.index(a.size) - a.ndim
                 if a.ndim == sum(n == 1 for n in a.shape) + 1 and axis not in counted:
                     counted.add(axis)

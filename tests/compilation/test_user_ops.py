@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import warnings
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -352,3 +354,27 @@ def test_functions_of_scipy_are_called(name: str) -> None:
     for _ in range(2):
         same(gradients(step(), w), gradients(op(w).sum(), w), 1e-12)
     assert (step.traces, step.why) == (1, "")
+
+
+def test_an_op_is_forgotten_with_its_code() -> None:
+    class Itself:
+        """A forward function that has no other form than its operation."""
+
+        op: Any
+
+        def __call__(self, x: Any) -> Any:
+            return x * 3 if isinstance(x, np.ndarray) else self.op(x)
+
+    def work() -> Any:
+        forward = Itself()
+        forward.op = Op("three", forward, lambda g, y, x: g * 3)
+        w = Tensor(np.ones(2), requires_grad=True)
+        step = compile(lambda: forward.op(w).sum())
+        for _ in range(2):
+            assert step().item() == 6.0
+        assert not step.why
+        return ref(forward)
+
+    known = work()
+    gc.collect()
+    assert known() is None

@@ -410,6 +410,7 @@ SEEN: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "class": (lambda t: setattr(t, "__class__", Tensor), "changes the class"),
     "no grad": (lambda t: setattr(t, "grad", None), "sets a gradient"),
     "zero_grad": (lambda t: nn.Module.zero_grad(holding(t)), "sets a gradient"),
+    "requires_grad": (lambda t: setattr(t, "requires_grad", True), "changes requires_grad"),
     "name": (lambda t: t.name, "reads the name"),
     "a name": (lambda t: setattr(t, "name", "x"), "sets the name"),
 }
@@ -703,6 +704,25 @@ def test_record_lines_is_known_before_it_is_asked() -> None:
         modes.mode.watcher = None
         modes.watchers.clear()
         assert known
+
+
+@pytest.mark.filterwarnings("ignore:compile")
+def test_what_the_first_call_does_to_an_argument_stays() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda x: (w * x.requires_grad_()).sum())
+    for _ in range(2):
+        x = tensor([1.0, 1.0])
+        step(x).backward()
+        assert x.requires_grad
+        assert x.grad.tolist() == [1.0, 2.0]  # type: ignore[union-attr]
+
+
+def test_an_argument_may_be_given_twice_and_be_captured() -> None:
+    w, x = Tensor([1.0, 2.0], requires_grad=True), tensor([1.0, 3.0])
+    step = compile(lambda a, b: (w * x + w * a * b).sum())
+    for a, b in ((x, x), (x, tensor([1.0, 1.0])), (tensor([0.0, 1.0]), x)):
+        assert step(a, b).item() == (w * x + w * a * b).sum().item()
+    assert (step.traces, step.why) == (1, "")
 
 
 @pytest.mark.parametrize("what", ["captured", "given", "computed before"])

@@ -1,10 +1,10 @@
 """The mistakes that people make in a manual backward: one table, one row per way to be wrong.
 
 A row has a slug, a sentence, which operations it is about, and how the mistake is made. Like the
-rules of operations, wrong rules are written in `g, y` and the inputs, so that they run on arrays (to
-see whether they give the gradient that was handed in) and on Symbols (to print it). Adding a mistake
-is one row here and one line in the tests. The order of the rows is the order in which equal
-explanations are listed.
+rules of operations, wrong rules are written in `g, y` and the inputs, so that they run on arrays
+(to see whether they give the gradient that was handed in) and on Symbols (to print it). Adding a
+mistake is one row here: the tests make every row on purpose and look for its name. The order of the
+rows is the order in which equal explanations are listed.
 """
 
 from __future__ import annotations
