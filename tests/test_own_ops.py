@@ -306,6 +306,11 @@ def test_a_choice_by_values_is_no_formula():
     for op in (choice, of_rule):
         with pytest.raises(TypeError, match=f"{op.name} is not made of .* chooses by values"):
             formula(op)
+    types = Op(
+        "types", lambda x: x * (2 if isinstance(x, np.ndarray) else 3), lambda g, y, x: 2 * g
+    )
+    with pytest.raises(RuntimeError, match=r"types cannot be written in NumPy: .* asks for types"):
+        derive(types(x).sum())
     shapes = Op("shapes", lambda x: x * 2 if x.ndim else x, lambda g, y, x: g * 2 if x.size else g)
     where = Op(
         "where_", lambda x: x * np.where(x.sum() > 0, 2, 3), lambda g, y, x: g * (3 - (x.sum() > 0))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.backward import SEED
-from ..engine.op import Op
+from ..engine.op import Op, table
 from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
@@ -29,6 +29,7 @@ from .expr import (
     parts,
     replaced,
     ruled,
+    same_values,
     total,
 )
 from .notation import counts_up
@@ -306,6 +307,10 @@ class Tracer:
         target = leaf(node.array)
         try:
             expr = run(node.op, tuple(given), kw)
+            if table.get(node.op.name) is not node.op and not same_values(expr, node.array):
+                raise TypeError(
+                    "it does with symbols what it does not with arrays: it asks for types"
+                )
         except UNWRITTEN as error:
             raise RuntimeError(
                 f"derive: {node.op.name} cannot be written in NumPy: {error}"
