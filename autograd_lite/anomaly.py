@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .engine.tape import Array, walk
 from .engine.tensor import Tensor
 from .origin import origin_of, place, record_lines
 from .program.chain import recorded_inputs
-from .program.expr import as_symbol, forward_text, gradients, input_names
+from .program.expr import UNWRITTEN, as_symbol, forward_text, gradients, input_names
 
 __all__ = ["AnomalyError", "detect_anomaly"]
 
@@ -59,11 +60,10 @@ class detect_anomaly(record_lines):
         bad = ~np.isfinite(y) if finite else np.isnan(y)
         if bad.any():
             where = first(bad)
-            with np.errstate(all="ignore"):  # the values are being explained
-                text = forward_text(op, symbols_of(names, args), kw)
+            text = written("y", lambda: forward_text(op, symbols_of(names, args), kw))
             raise AnomalyError(
                 f"{op.name}, forward: {y[where]:g} at index {where} of the result\n"
-                f"  y = {text}{at(names, args, y, where)}\n"
+                f"  {text}{at(names, args, y, where)}\n"
                 f"  called at {place()}{'' if finite else origin(parents)}"
             )
 
@@ -76,7 +76,8 @@ class detect_anomaly(record_lines):
         where = first(~np.isfinite(a))
         names = input_names(node.op, len(node.args))
         i = next(k for k, q in enumerate(recorded_inputs(node)) if q is p)
-        text = gradients(node.op, node.array, symbols_of(names, node.args), node.kw)[i]
+        symbols = symbols_of(names, node.args)
+        text = written(f"d{names[i]}", lambda: gradients(node.op, node.array, symbols, node.kw)[i])
         label = f" ({p.name})" if p.name else ""
         values = at(["g", "y", *names], [g, node.array, *node.args], a, where)
         made = origin_of(node) or "a line that is known if forward runs in detect_anomaly too"
@@ -84,7 +85,7 @@ class detect_anomaly(record_lines):
         raise AnomalyError(
             f"{node.op.name}, backward: {a[where]:g} at index {where} of the gradient of "
             f"{names[i]}{label}\n"
-            f"  d{names[i]} = {text}{values}\n"
+            f"  {text}{values}\n"
             f"  called at {made}{'' if finite else origin([node])}"
         )
 
@@ -97,6 +98,15 @@ def is_finite(a: Any) -> bool:
 
 def symbols_of(names: list[str], args: Any) -> list[Any]:
     return [as_symbol(name, np.asarray(a)) for name, a in zip(names, args, strict=True)]
+
+
+def written(name: str, formula: Callable[[], Any]) -> str:
+    """`name = formula`, without the formula if what it is of runs on arrays alone."""
+    try:
+        with np.errstate(all="ignore"):  # the values are being explained
+            return f"{name} = {formula()}"
+    except UNWRITTEN:
+        return name
 
 
 def first(bad: Array) -> tuple[int, ...]:

@@ -65,8 +65,8 @@ class record_lines:
 
     def __enter__(self) -> Self:
         self.outer.append(mode.watcher)
+        modes.watchers.append(self)  # before it may be asked
         mode.watcher = self
-        modes.watchers.append(self)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -101,19 +101,26 @@ def origin_of(t: Any) -> Place | None:
     return t.extra.origin if t.extra is not None else None
 
 
-def place() -> Place:
-    """The line outside of these packages that is running, and the module that it runs in."""
-    file, line, function = "", 0, ""
-    owners: list[Any] = []
+def users_frame() -> FrameType | None:
+    """What is running outside of these packages."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if not file and package not in ("autograd_lite", "nn", "contextlib"):
-            file, line, function = (
-                frame.f_code.co_filename,
-                frame.f_lineno,
-                frame.f_code.co_name,
-            )
+        if package not in ("autograd_lite", "nn", "contextlib"):
+            break
+        frame = frame.f_back
+    return frame
+
+
+def place() -> Place:
+    """The line outside of these packages that is running, and the module that it runs in."""
+    user = users_frame()
+    file, line, function = "", 0, ""
+    if user is not None:
+        file, line, function = user.f_code.co_filename, user.f_lineno, user.f_code.co_name
+    owners: list[Any] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
         owner: Any = frame.f_locals.get("self")
         if hasattr(owner, "named_modules") and frame.f_code.co_name == "__call__":
             owners.append(owner)

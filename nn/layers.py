@@ -12,7 +12,7 @@ from autograd_lite.engine import rules
 from autograd_lite.engine.rules import ops
 
 from . import functional, init
-from .module import Module, Parameter
+from .module import FunctionModule, Module, Parameter
 
 __all__ = [
     "BatchNorm1d", "Dropout", "ELU", "Flatten", "GELU", "Hardtanh", "Identity", "LayerNorm",
@@ -89,7 +89,18 @@ class Identity(Module):
         return input
 
 
-class Flatten(Module):
+class _Unary(FunctionModule):
+    """A function of one tensor; the repr shows its settings."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._of(input, *[getattr(self, name) for name in self._settings])
+
+    def extra_repr(self) -> str:
+        values = [(name, getattr(self, name)) for name in self._settings]
+        return ", ".join(f"{k}={v!r}" if isinstance(v, str) else f"{k}={v}" for k, v in values)
+
+
+class Flatten(_Unary, of=rules.flatten):
     """The axes from start_dim to end_dim made one; as it is, all but the first.
 
     >>> Flatten()(Tensor(np.zeros((2, 3, 4)))).shape
@@ -101,84 +112,48 @@ class Flatten(Module):
         self.start_dim = start_dim
         self.end_dim = end_dim
 
-    def forward(self, input: Tensor) -> Tensor:
-        return rules.flatten(input, self.start_dim, self.end_dim)
-
-    def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
 
 # ---- activations ----------------------------------------------------------------------------
 
 
-class ReLU(Module):
+class ReLU(_Unary, of=functional.relu):
     """max(x, 0); its slope at 0 is 0.
 
     >>> ReLU()(Tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.relu(input)
 
-
-class LeakyReLU(Module):
-    """x where x > 0, else negative_slope * x; the slope at 0 is negative_slope.
-
-    >>> LeakyReLU(0.5)(Tensor([-1.0, 2.0])).tolist()
-    [-0.5, 2.0]
-    """
+class LeakyReLU(_Unary, of=functional.leaky_relu):
+    """x where x > 0, else negative_slope * x; with slope negative_slope at 0; see `leaky_relu`."""
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
         self.negative_slope = negative_slope
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.leaky_relu(input, self.negative_slope)
 
-    def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}"
-
-
-class Tanh(Module):
+class Tanh(_Unary, of=functional.tanh):
     """The hyperbolic tangent.
 
     >>> Tanh()(Tensor([0.0])).tolist()
     [0.0]
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.tanh(input)
 
-
-class Sigmoid(Module):
+class Sigmoid(_Unary, of=functional.sigmoid):
     """1 / (1 + exp(-x)), without overflow.
 
     >>> Sigmoid()(Tensor([0.0])).tolist()
     [0.5]
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.sigmoid(input)
+
+class LogSigmoid(_Unary, of=functional.logsigmoid):
+    """log(sigmoid(x)), without overflow; see `logsigmoid`."""
 
 
-class LogSigmoid(Module):
-    """log(sigmoid(x)), without overflow.
-
-    >>> LogSigmoid()(Tensor([-800.0])).tolist()
-    [-800.0]
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.logsigmoid(input)
-
-
-class Hardtanh(Module):
-    """x held between two numbers; at the edges the slope is 0. ValueError unless they ascend.
-
-    >>> Hardtanh()(Tensor([-5.0, 0.5])).tolist()
-    [-1.0, 0.5]
-    """
+class Hardtanh(_Unary, of=functional.hardtanh):
+    """x held between two numbers; at the edges the slope is 0. ValueError unless they ascend."""
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
         super().__init__()
@@ -187,105 +162,45 @@ class Hardtanh(Module):
         self.min_val = min_val
         self.max_val = max_val
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.hardtanh(input, self.min_val, self.max_val)
 
-    def extra_repr(self) -> str:
-        return f"min_val={self.min_val}, max_val={self.max_val}"
-
-
-class GELU(Module):
-    """x times the normal distribution function of x; approximate="tanh" is the quicker formula.
-
-    >>> GELU()(Tensor([0.0])).tolist()
-    [0.0]
-    """
+class GELU(_Unary, of=functional.gelu):
+    """x times the normal distribution function of x; approximate="tanh" is the quicker formula."""
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
         self.approximate = approximate
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.gelu(input, self.approximate)
 
-    def extra_repr(self) -> str:
-        return f"approximate={self.approximate!r}"
-
-
-class ELU(Module):
-    """x where x > 0, else alpha * (exp(x) - 1).
-
-    >>> ELU()(Tensor([0.0, 2.0])).tolist()
-    [0.0, 2.0]
-    """
+class ELU(_Unary, of=functional.elu):
+    """x where x > 0, else alpha * (exp(x) - 1); see `elu`."""
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = alpha
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.elu(input, self.alpha)
 
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}"
+class SiLU(_Unary, of=functional.silu):
+    """x * sigmoid(x); see `silu`."""
 
 
-class SiLU(Module):
-    """x * sigmoid(x).
-
-    >>> SiLU()(Tensor([0.0])).tolist()
-    [0.0]
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.silu(input)
-
-
-class Softplus(Module):
-    """log(1 + exp(beta * x)) / beta, exact everywhere: PyTorch's `threshold` has no use.
-
-    >>> Softplus()(Tensor([100.0])).tolist()
-    [100.0]
-    """
+class Softplus(_Unary, of=functional.softplus):
+    """log(1 + exp(beta * x)) / beta, exact everywhere: PyTorch's `threshold` has no use."""
 
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
         self.beta = beta
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.softplus(input, self.beta)
 
-    def extra_repr(self) -> str:
-        return f"beta={self.beta}"
-
-
-class Softmax(Module):
-    """exp(x) divided by its sum along `dim`.
-
-    >>> Softmax(dim=1)(Tensor([[0.0, 0.0]])).tolist()
-    [[0.5, 0.5]]
-    """
+class Softmax(_Unary, of=functional.softmax):
+    """exp(x) divided by its sum along `dim`; see `softmax`."""
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
-
-
-class LogSoftmax(Softmax):
-    """The logarithm of softmax along `dim`, without overflow.
-
-    >>> LogSoftmax(dim=1)(Tensor([[1000.0, 0.0]])).tolist()
-    [[0.0, -1000.0]]
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.log_softmax(input, self.dim)
+class LogSoftmax(Softmax, of=functional.log_softmax):
+    """The logarithm of softmax along `dim`, without overflow; see `log_softmax`."""
 
 
 # ---- dropout and normalisation --------------------------------------------------------------
@@ -295,10 +210,7 @@ class Dropout(Module):
     """In training, elements set to 0 with probability p and the others divided by 1 - p.
 
     In eval() it is the identity. Masks come from `generator`, else from the generator that
-    manual_seed seeds. ValueError unless p is from 0 to 1.
-
-    >>> sorted(set(Dropout(0.5)(Tensor(np.ones(100))).tolist()))
-    [0.0, 2.0]
+    manual_seed seeds. ValueError unless p is from 0 to 1. See `dropout`.
     """
 
     def __init__(self, p: float = 0.5, generator: np.random.Generator | None = None) -> None:
@@ -379,12 +291,10 @@ class BatchNorm1d(_Normalisation):
 
     def reset_running_stats(self) -> None:
         """Forget the batches seen: mean 0, variance 1, count 0."""
-        if self.running_mean is not None:
-            init.zeros_(self.running_mean)
-        if self.running_var is not None:
-            init.ones_(self.running_var)
-        if self.num_batches_tracked is not None:
-            init.zeros_(self.num_batches_tracked)
+        values = ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0))
+        for buffer, value in values:
+            if buffer is not None:
+                init.constant_(buffer, value)
 
     def reset_parameters(self) -> None:
         """Forget the batches seen, and set weight to 1 and bias to 0."""
@@ -403,15 +313,11 @@ class BatchNorm1d(_Normalisation):
         momentum: Any = self.momentum
         if momentum is None:
             momentum = 1 / (count + 1) if follow and count is not None else 0.0
+        kept = follow or not self.training
+        mean, var = (self.running_mean, self.running_var) if kept else (None, None)
+        of_batch = self.training or self.running_mean is None
         y = functional.batch_norm(
-            input,
-            self.running_mean if follow or not self.training else None,
-            self.running_var if follow or not self.training else None,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None,
-            momentum,
-            self.eps,
+            input, mean, var, self.weight, self.bias, of_batch, momentum, self.eps
         )
         if follow and count is not None:
             count._move(ops.add, 1)
@@ -429,9 +335,6 @@ class LayerNorm(_Normalisation):
 
     Then weight and bias, both of that shape, unless `elementwise_affine` (both) or `bias` is
     false. ValueError if the input's last axes are others. See `layer_norm`.
-
-    >>> LayerNorm(2, eps=0)(Tensor([[1.0, 3.0]])).tolist()
-    [[-1.0, 1.0]]
     """
 
     def __init__(

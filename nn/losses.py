@@ -8,7 +8,7 @@ from autograd_lite import Tensor
 from autograd_lite.engine.tensor import as_tensor
 
 from . import functional
-from .module import Module
+from .module import FunctionModule
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss",
@@ -16,7 +16,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _Loss(Module):
+class _Loss(FunctionModule):
     """A loss with a `reduction`: "mean", "sum" or "none"; ValueError for another word."""
 
     def __init__(self, reduction: str = "mean") -> None:
@@ -24,70 +24,41 @@ class _Loss(Module):
         functional.check_reduction(type(self).__name__, reduction)
         self.reduction = reduction
 
+    def forward(self, input: Tensor, target: Any) -> Tensor:
+        return self._of(input, target, *[getattr(self, name) for name in self._settings])
+
     def _keep(self, name: str, weight: Any) -> None:
         self.register_buffer(name, None if weight is None else as_tensor(weight))
 
 
-class MSELoss(_Loss):
-    """The squared difference of input and target, which have one shape (ValueError).
-
-    >>> MSELoss()(Tensor([1.0, 2.0]), Tensor([1.0, 4.0])).item()
-    2.0
-    """
-
-    def forward(self, input: Tensor, target: Any) -> Tensor:
-        return functional.mse_loss(input, target, self.reduction)
+class MSELoss(_Loss, of=functional.mse_loss):
+    """The squared difference of input and target of one shape (ValueError); see `mse_loss`."""
 
 
-class L1Loss(_Loss):
-    """The absolute difference of input and target, which have one shape (ValueError).
-
-    >>> L1Loss()(Tensor([1.0, 2.0]), Tensor([1.0, 4.0])).item()
-    1.0
-    """
-
-    def forward(self, input: Tensor, target: Any) -> Tensor:
-        return functional.l1_loss(input, target, self.reduction)
+class L1Loss(_Loss, of=functional.l1_loss):
+    """The absolute difference of input and target of one shape (ValueError); see `l1_loss`."""
 
 
-class HuberLoss(_Loss):
-    """Half the square of a difference up to `delta`, linear beyond; see `huber_loss`.
-
-    >>> HuberLoss(reduction="none")(Tensor([1.0, 2.0]), Tensor([1.0, 4.0])).tolist()
-    [0.0, 1.5]
-    """
+class HuberLoss(_Loss, of=functional.huber_loss):
+    """Half the square of a difference up to `delta`, linear beyond; see `huber_loss`."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
         self.delta = delta
 
-    def forward(self, input: Tensor, target: Any) -> Tensor:
-        return functional.huber_loss(input, target, self.reduction, self.delta)
 
-
-class SmoothL1Loss(_Loss):
-    """The Huber loss divided by its delta, here called `beta`; see `smooth_l1_loss`.
-
-    >>> SmoothL1Loss(beta=2.0)(Tensor([1.0]), Tensor([4.0])).item()
-    2.0
-    """
+class SmoothL1Loss(_Loss, of=functional.smooth_l1_loss):
+    """The Huber loss divided by its delta, here called `beta`; see `smooth_l1_loss`."""
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
         self.beta = beta
 
-    def forward(self, input: Tensor, target: Any) -> Tensor:
-        return functional.smooth_l1_loss(input, target, self.reduction, self.beta)
 
-
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(_Loss, of=functional.cross_entropy):
     """-log_softmax(input) at the target's classes; see `cross_entropy` for shapes and settings.
 
     `weight` (C,) is a buffer.
-
-    >>> import numpy as np
-    >>> CrossEntropyLoss()(Tensor([[1000.0, 0.0]]), np.array([1])).item()
-    1000.0
     """
 
     def __init__(
@@ -102,20 +73,11 @@ class CrossEntropyLoss(_Loss):
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
-    def forward(self, input: Tensor, target: Any) -> Tensor:
-        return functional.cross_entropy(
-            input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
-        )
 
-
-class NLLLoss(_Loss):
+class NLLLoss(_Loss, of=functional.nll_loss):
     """-input at the target's classes, for log-probabilities; see `nll_loss`.
 
     `weight` (C,) is a buffer.
-
-    >>> import numpy as np
-    >>> NLLLoss()(Tensor([[-1.0, -2.0], [-3.0, -4.0]]), np.array([0, 1])).item()
-    2.5
     """
 
     def __init__(
@@ -125,40 +87,21 @@ class NLLLoss(_Loss):
         self._keep("weight", weight)
         self.ignore_index = ignore_index
 
-    def forward(self, input: Tensor, target: Any) -> Tensor:
-        return functional.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
 
-
-class BCELoss(_Loss):
+class BCELoss(_Loss, of=functional.binary_cross_entropy):
     """The cross-entropy of probabilities against targets from 0 to 1; see
-    `binary_cross_entropy`. `weight`, which broadcasts, is a buffer.
-
-    >>> round(BCELoss()(Tensor([0.5]), Tensor([1.0])).item(), 4)
-    0.6931
-    """
+    `binary_cross_entropy`. `weight`, which broadcasts, is a buffer."""
 
     def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self._keep("weight", weight)
 
-    def forward(self, input: Tensor, target: Any) -> Tensor:
-        return functional.binary_cross_entropy(input, target, self.weight, self.reduction)
 
-
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(_Loss, of=functional.binary_cross_entropy_with_logits):
     """The cross-entropy of sigmoid(input) against targets from 0 to 1, without overflow; see
-    `binary_cross_entropy_with_logits`. `weight` and `pos_weight`, which broadcast, are buffers.
-
-    >>> BCEWithLogitsLoss()(Tensor([1000.0, -1000.0]), Tensor([1.0, 1.0])).item()
-    500.0
-    """
+    `binary_cross_entropy_with_logits`. `weight` and `pos_weight`, which broadcast, are buffers."""
 
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
         super().__init__(reduction)
         self._keep("weight", weight)
         self._keep("pos_weight", pos_weight)
-
-    def forward(self, input: Tensor, target: Any) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(
-            input, target, self.weight, self.reduction, self.pos_weight
-        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Self, overload
+from types import FunctionType
+from typing import Any, ClassVar, NamedTuple, Self, overload
 from weakref import ref
 
 import numpy as np
@@ -357,7 +359,6 @@ class Module:
 
         The parameters stay the same objects. TypeError for anything but a floating dtype.
 
-        >>> import nn
         >>> nn.Linear(2, 1).to("float64").weight.dtype
         dtype('float64')
         """
@@ -471,6 +472,23 @@ class Module:
         return "\n".join([head + note, *lines, ")"])
 
 
+class FunctionModule(Module):
+    """A function as a module: after the inputs it is given what `__init__` keeps, in that order."""
+
+    _of: ClassVar[Callable[..., Tensor]]
+    _settings: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(cls, of: Callable[..., Tensor] | None = None, **kw: Any) -> None:
+        super().__init_subclass__(**kw)
+        if of is not None:  # a class derived from one of ours has its function, and own arguments
+            cls._of = staticmethod(of)
+            cls._settings = tuple(inspect.signature(cls).parameters)
+            forward = cls.forward  # its own, as Python's TypeErrors say whose arguments they are
+            cls.forward = FunctionType(forward.__code__, forward.__globals__)
+            cls.forward.__annotations__ = forward.__annotations__
+            cls.forward.__qualname__ = f"{cls.__qualname__}.forward"
+
+
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names)) or "none"
 
@@ -575,7 +593,6 @@ class Sequential(_Row):
     Given as arguments they are named 0, 1, 2, ...; one dict gives other names. It has length,
     indices and slices (which keep the names) as a list has.
 
-    >>> import nn
     >>> model = Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
     >>> model
     Sequential(  # 13 parameters
@@ -607,7 +624,6 @@ class Sequential(_Row):
 class ModuleList(_Row):
     """A list of modules that a module may hold; unlike a plain list it is registered.
 
-    >>> import nn
     >>> layers = ModuleList(nn.Linear(4, 4) for _ in range(3))
     >>> len(layers), len(layers[1:]), len(list(layers.parameters()))
     (3, 2, 6)
@@ -621,7 +637,6 @@ class ModuleList(_Row):
 class ModuleDict(Module):
     """A dict of modules that a module may hold, in the order in which they were put in.
 
-    >>> import nn
     >>> choices = ModuleDict({"relu": nn.ReLU(), "tanh": nn.Tanh()})
     >>> list(choices), choices["relu"]
     (['relu', 'tanh'], ReLU())

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -616,6 +615,6 @@ EXPECTED: dict[str, Callable[..., Any]] = {
     "stack": lambda *xs, axis: np.moveaxis(np.array(xs), 0, axis),
 }  # fmt: skip
 
-CASES_OF: dict[str, Sequence[Case]] = defaultdict(list)
+CASES_OF: dict[str, list[Case]] = {}
 for one in CASES:
-    CASES_OF[one.row].append(one)  # type: ignore[attr-defined]
+    CASES_OF.setdefault(one.row, []).append(one)

@@ -8,6 +8,7 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import AnomalyError, detect_anomaly, tensor
+from autograd_lite.engine.op import Op
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -108,3 +109,30 @@ def test_second_derivatives_are_watched():
     y = (x**1.5).sum()
     text = caught(lambda: ag.grad(ag.grad(y, x, create_graph=True)[0].sum(), x))
     assert "power, backward: inf at index (1,)" in text
+
+
+def test_statistics_that_are_nan_are_named():
+    norm = nn.BatchNorm1d(2).eval()
+    norm.running_var.array[0] = np.nan
+    text = caught(lambda: norm(tensor([[1.0, 2.0]])))
+    assert "its input running holds nan at index (0,) before anything" in text
+
+
+def test_an_operation_without_rules_is_named():
+    root = Op("root", np.sqrt)
+    text = caught(lambda: root(tensor([-1.0], requires_grad=True)))
+    assert "root, forward: nan at index (0,) of the result\n  y = sqrt(x), where x = -1\n" in text
+
+
+def test_what_runs_on_arrays_alone_is_named_without_a_formula():
+    def forward(x):
+        return np.array([float(v) ** 0.5 if v >= 0 else np.nan for v in x])
+
+    def rule(g, y, x):
+        return g * np.array([0.5 / float(v) if v else np.inf for v in y])
+
+    root = Op("root", forward, rule)
+    text = caught(lambda: root(tensor([4.0, -1.0])))
+    assert "root, forward: nan at index (1,) of the result\n  y, where x = -1\n" in text
+    text = caught(lambda: root(zero()).sum().backward())
+    assert "of the gradient of x (x)\n  dx, where g = 1, y = 0, x = 0\n" in text

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, ops, tensor
+from autograd_lite import Op, Tensor, ops, tensor
+from autograd_lite.engine import declare
 from autograd_lite.engine import rules as F
 from autograd_lite.engine.op import table
 
@@ -725,3 +726,35 @@ def test_error_types_are_those_of_pytorch(name: str, torch: Any) -> None:
 def test_wrong_kinds_are_type_errors(call: Any, text: str) -> None:
     with pytest.raises(TypeError, match=text):
         call()
+
+
+class Mine(ValueError):
+    """An error of a user that takes two arguments."""
+
+    def __init__(self, what: str, code: int) -> None:
+        super().__init__(f"{what} {code}")
+
+
+def test_an_error_of_somebody_else_is_raised_as_it_is() -> None:
+    def forward(x: Any) -> Any:
+        raise Mine("broken", 7)
+
+    op = Op("mine", forward, lambda g, y, x: g)
+    with pytest.raises(Mine, match="broken 7") as caught:
+        op(tensor([1.0, 2.0]))
+    assert caught.value.__cause__ is None
+    assert caught.value.__notes__ == ["mine: broken 7 (inputs of shape (2,))"]
+
+
+def test_an_operation_of_three_inputs_or_any_number_is_declared() -> None:
+    def joined(*arrays: Any) -> Any:
+        return np.stack(arrays)
+
+    try:
+        call = declare.differentiable(each=lambda g, y, *xs, i: g[i], kind="pick")(joined)
+        a, b, c = (tensor([float(i)], requires_grad=True) for i in range(3))
+        (call(a, b, c) * np.array([[1.0], [2.0], [3.0]], "float32")).sum().backward()
+        assert [t.grad.item() for t in (a, b, c) if t.grad is not None] == [1.0, 2.0, 3.0]
+    finally:
+        for names in (table, declare.public, declare.methods):
+            names.pop("joined", None)

@@ -533,6 +533,17 @@ NUMPYS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "kron": (np.kron, [[1.0, 2.0], M]),
     "tensordot": (np.tensordot, [M, M]),
     "diff": (lambda x: np.diff(x, n=2), [M]),
+    "sort by NumPy's words": (lambda x: np.sort(x, -1, "stable"), [[3.0, 1.0, 2.0]]),
+    "sort of all": (lambda x: np.sort(x, axis=None), [M]),
+    "nan_to_num by NumPy's words": (lambda x: np.nan_to_num(x, True, 5.0), [[1.0, NAN]]),
+    "average with a list": (lambda x: np.average(x, 1, [1.0, 2.0, 3.0]), [M]),
+    "median with an infinity": (np.median, [[1.0, 2.0, INF]]),
+    "median with NaN": (np.median, [[1.0, 2.0, 3.0, NAN]]),
+    "median of rows with NaN": (
+        lambda x: np.median(x, axis=1),
+        [[[1.0, NAN, 0.0], [3.0, 1.0, 2.0]]],
+    ),
+    "trace of a wide matrix": (np.trace, [M]),
     "running largest": (np.maximum.accumulate, [[1.0, 3.0, 2.0]]),
     "running logaddexp": (np.logaddexp.accumulate, [[1.0, 3.0, 2.0]]),
     "nan_to_num": (np.nan_to_num, [[1.0, NAN]]),
@@ -570,6 +581,64 @@ def test_what_is_composed_has_both_derivatives(function: Callable[..., Any]) -> 
     assert ag.gradcheck(function, x) and ag.gradgradcheck(function, x)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ag.sort(x).values,
+        lambda x: ag.sort(x, descending=True).values,
+        lambda x: ag.topk(x, 1).values,
+        lambda x: ag.cummax(x, 0).values,
+        lambda x: ag.quantile(x, 0.5),
+        ag.median,
+    ],
+)
+def test_a_number_is_its_own_order(function: Callable[..., Any]) -> None:
+    x = tensor(3.0, requires_grad=True)
+    y = function(x)
+    assert y.shape == () and y.item() == 3.0
+    y.backward()
+    assert x.grad is not None and x.grad.item() == 1.0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ag.sort(x, descending=True).values,
+        lambda x: ag.topk(x, 2).values,
+        lambda x: ag.cummax(x, 0).values,
+        lambda x: ag.quantile(x, 0.3),
+    ],
+)
+def test_what_orders_is_compiled_and_asks_the_data_of_each_call(
+    function: Callable[..., Any],
+) -> None:
+    w = tensor([3.0, 1.0, 2.0, 2.0], requires_grad=True)
+    step = ag.compile(lambda x: (function(w * x) ** 2).sum())
+    for values in ([1.0, 2.0, 3.0, 4.0], [4.0, -2.0, 1.0, 0.5]):
+        found = []
+        for run in (step, step.function):
+            w.grad = None
+            loss = run(tensor(values))
+            loss.backward()
+            assert w.grad is not None
+            found.append((loss.item(), w.grad.tolist()))
+        assert found[0] == found[1]
+    assert "traced 1 times" in repr(step)
+
+
+def test_a_quantile_that_is_an_element_is_that_element() -> None:
+    assert ag.quantile(tensor([1.0, INF, 3.0]), 1.0).item() == INF  # NumPy's own is NaN
+
+
+def test_arctan2_neither_over_nor_underflows() -> None:
+    for size in (1e-30, 1.0, 1e25, 0.0):
+        a, b = (tensor(size, requires_grad=True) for _ in range(2))
+        ag.arctan2(a, b).backward()
+        assert a.grad is not None and b.grad is not None
+        slope = 0.5 / size if size else 0.0
+        np.testing.assert_allclose([a.grad.item(), b.grad.item()], [slope, -slope], rtol=1e-6)
+
+
 def test_equal_elements_keep_their_order() -> None:
     x = tensor([1.0, 2.0, 1.0, 2.0])
     assert ag.argsort(x).tolist() == [0, 2, 1, 3]
@@ -581,7 +650,7 @@ def test_equal_elements_keep_their_order() -> None:
     ("call", "text"),
     [
         (lambda x: ag.topk(x, 9), "topk: k is 9, axis 0 of shape \\(3,\\) has 3 elements"),
-        (lambda x: ag.quantile(x, 1.5), "quantile: q is a share from 0 to 1, got 1.5"),
+        (lambda x: ag.quantile(x, 1.5), "quantile: q is one share from 0 to 1, got 1.5"),
         (lambda x: ag.median(x[:0]), "quantile: shape \\(0,\\) has no element"),
         (lambda x: ag.trace(x), "trace: a matrix is needed, got shape \\(3,\\)"),
         (lambda x: ag.tensordot(x, x, ([0], [])), "tensordot: axes .* are not pairs"),

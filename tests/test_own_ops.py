@@ -5,10 +5,11 @@ import operator
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, derive, formula
+from autograd_lite import Tensor, compile, derive, formula
 from autograd_lite.engine.op import Op
-from autograd_lite.program.expr import formulas
+from autograd_lite.program.expr import Symbol, formulas
 from autograd_lite.program.notation import namespace
+from autograd_lite.program.rewrite import Rewriter
 from tests.derivation.test_source import agrees, close
 
 NAMES = namespace()
@@ -148,6 +149,27 @@ def test_a_rule_may_give_an_array(rule):
     agrees((op(Tensor(np.linspace(0.5, 1.5, 3), True, "x") * 3) ** 2).sum())
 
 
+SCALE, KEEP = np.array([2.0, 3.0, 5.0]), np.array([True, False, True])
+CAPTURED = {
+    "product": Op("captured", lambda x: x * SCALE, lambda g, y, x: g * SCALE),
+    "product in front": Op("captured", lambda x: SCALE * x, lambda g, y, x: SCALE * g),
+    "quotient": Op("captured", lambda x: x / SCALE, lambda g, y, x: g / SCALE),
+    "divided": Op("captured", lambda x: SCALE / x, lambda g, y, x: -g * SCALE / x**2),
+    "mask": Op("captured", lambda x: x * KEEP, lambda g, y, x: g * KEEP),
+    "where": Op("captured", lambda x: np.where(KEEP, x, 0), lambda g, y, x: np.where(KEEP, g, 0)),
+    "number": Op("captured", lambda x: x * SCALE[1], lambda g, y, x: g * SCALE[1]),
+    "array of one": Op("captured", lambda x: x * SCALE[:1], lambda g, y, x: g * SCALE[:1]),
+}
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_a_captured_array_is_no_number(name):
+    op = CAPTURED[name]
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    assert agrees((op(x) * 2).mean() + op(x).sum()).check()
+    assert derive(op(x).sum()).to_latex()
+
+
 def test_a_row_of_any_number_of_inputs():
     op = Op(
         "all_of",
@@ -170,11 +192,125 @@ def test_what_cannot_run_on_symbols_is_named():
     vectorized = Op("vectorized", np.frompyfunc(abs, 1, 1), lambda g, y, x: g)
     with pytest.raises(RuntimeError, match=r"abs.* has no form in NumPy"):
         derive(vectorized(x).sum())
+    rule = lambda g, y, x: g * 2 * x
+    for forward in (
+        np.vectorize(lambda v: v * v),
+        np.vectorize(lambda v: v * v, otypes=[float]),
+        lambda x: np.asarray(x) ** 2,
+        lambda x: np.array([x[0] ** 2, x[1] ** 2, x[2] ** 2]),
+    ):
+        looped = Op("looped", forward, rule)
+        with pytest.raises(
+            RuntimeError, match=r"looped cannot be written in NumPy: .* np.vectorize"
+        ):
+            derive(looped(x).sum())
+        with pytest.raises(TypeError, match=r"looped is not made of .* np.vectorize"):
+            formula(looped)
+    of_rule = Op("of_rule", lambda x: x * x, lambda g, y, x: g * np.vectorize(lambda v: 2 * v)(x))
+    with pytest.raises(
+        RuntimeError, match="the rule of of_rule cannot be written in NumPy: it makes"
+    ):
+        derive(of_rule(x).sum())
     endless = Op("endless", lambda x: x + 1, lambda g, y, x: g)
     forward = endless.forward
     endless.forward = lambda x: 2 * endless(x) if hasattr(x, "op") else forward(x)
     with pytest.raises(RuntimeError, match="endless cannot be written in NumPy"):
         derive(endless(x).sum())
+
+
+def test_an_operation_is_derived_the_same_after_it_was_compiled():
+    def forward(x, n):
+        return op(x * x, n=n - 1) if n else x
+
+    op = Op("repeated", forward, lambda g, y, x, n: g * 2**n * y / x)
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    before = derive(op(x, n=1).sum()).source()
+    compile(lambda: op(x, n=3).sum())()
+    assert derive(op(x, n=1).sum()).source() == before
+
+
+class Factor:
+    def __init__(self, n):
+        self.n = n
+
+    def __repr__(self):
+        return "a factor"
+
+
+@pytest.mark.parametrize("wrap", [lambda n: n, lambda n: [n], lambda n: {"by": n}])
+def test_metadata_that_look_alike_stay_apart(wrap):
+    def factor(by):
+        return by[0].n if isinstance(by, list) else by["by"].n if isinstance(by, dict) else by.n
+
+    op = Op(
+        "times",
+        lambda x, by: np.array([float(v) * factor(by) for v in x]),
+        lambda g, y, x, by: g * factor(by),
+    )
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    two, five = wrap(Factor(2)), wrap(Factor(5))
+    step = compile(lambda: (op(x, by=two) + op(x, by=five)).sum())
+    assert [step().item(), step().item()] == [21.0, 21.0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (slice(1, 2), slice(1, 2), True),
+        (slice(Factor(2)), slice(Factor(2)), False),
+        (np.float32(0.1), np.float32(0.1), True),
+        (np.float32(0.5), 0.5, False),
+        (0.0, -0.0, False),
+        (float("nan"), float("nan"), True),
+        (np.dtype("f4"), np.dtype("float32"), True),
+        ([1, (2, None)], [1, (2, None)], True),
+        ([1], (1,), False),
+        ({"a": 1}, {"a": True}, False),
+        (operator.itemgetter(Factor(2)), operator.itemgetter(Factor(2)), False),
+    ],
+)
+def test_which_metadata_are_one_expression(one, other, same):
+    r, x = Rewriter(), Symbol("x", 1.0)
+    op = Op("own", lambda x, by: x)
+    first, second = (r.make(op, x.value, (x,), {"by": by}) for by in (one, other))
+    assert (first is second) is same
+
+
+def test_a_list_and_a_tuple_are_two_metadata():
+    def times(g, y, x, by):
+        return g * isinstance(by, list)
+
+    op = Op("counted", lambda x, by: np.array([float(v) * isinstance(by, list) for v in x]), times)
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    step = compile(lambda: (op(x, by=(1,)) + op(x, by=[1]) + x).sum())
+    assert [step().item(), step().item()] == [6.0, 6.0]
+
+
+def by_values(x):
+    return 2 if x.sum() > 0 else 3
+
+
+def test_a_choice_by_values_is_no_formula():
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    text = "cannot be written in NumPy: it chooses by values, .* write the choice with np.where"
+    choice = Op("choice", lambda x: x * by_values(x), lambda g, y, x: g * by_values(x))
+    for loss in (
+        choice(x).sum(),
+        Op("around", lambda x: choice(x) + 1, lambda g, y, x: g)(x).sum(),
+    ):
+        with pytest.raises(RuntimeError, match=f"choice {text}"):
+            derive(loss).source()
+    of_rule = Op("of_rule", lambda x: x * 2, lambda g, y, x: g * by_values(x))
+    with pytest.raises(RuntimeError, match=f"the rule of of_rule {text}"):
+        derive(of_rule(x).sum())
+    for op in (choice, of_rule):
+        with pytest.raises(TypeError, match=f"{op.name} is not made of .* chooses by values"):
+            formula(op)
+    shapes = Op("shapes", lambda x: x * 2 if x.ndim else x, lambda g, y, x: g * 2 if x.size else g)
+    where = Op(
+        "where_", lambda x: x * np.where(x.sum() > 0, 2, 3), lambda g, y, x: g * (3 - (x.sum() > 0))
+    )
+    agrees(shapes(where(x)).sum())
 
 
 def test_a_long_composition_is_written_out():

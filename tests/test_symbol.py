@@ -6,8 +6,9 @@ import pytest
 from autograd_lite import ops
 from autograd_lite.engine.op import Op, table
 from autograd_lite.engine.tape import unbroadcast
-from autograd_lite.program.expr import Symbol, formula, formulas, gradients, reads
+from autograd_lite.program.expr import NUMPY, Symbol, example, formula, formulas, gradients, reads
 from autograd_lite.program.notation import namespace
+from autograd_lite.program.rewrite import KEPT, PRIMITIVE
 from tests.cases import CASES
 
 NAMES = namespace()
@@ -136,11 +137,66 @@ def test_formula_of_an_own_operation():
     assert formula(cube) == "cube: y = x * x * x; dx = g * 3 * x * x"
 
 
+@pytest.mark.parametrize(
+    ("forward", "n", "text"),
+    [
+        (np.floor, 1, "y = floor(x)"),
+        (np.fmod, 2, "y = fmod(x1, x2)"),
+        (lambda p, q: p > q, 2, "y = p > q"),
+        (lambda *p: p[0] > p[1], 2, "y = a > b"),
+        (lambda p, /, by=1: p // by, 1, "y = p // 1"),
+    ],
+)
+def test_an_operation_without_rules_has_a_formula(forward, n, text):
+    op = Op("whole", forward)
+    assert formula(op, *[np.ones(2)] * n) == f"whole: {text}"
+
+
 def test_formula_says_what_is_missing():
     scaled = Op("scaled", lambda x, by: x * by, lambda g, y, x, by: g * by)
     with pytest.raises(TypeError, match="scaled needs sample inputs or metadata"):
         formula(scaled)
     assert formula(scaled, np.ones(2), by=3.0) == "scaled: y = x * 3.0; dx = g * 3.0"
+
+
+W = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("op", "like", "samples", "text"),
+    [
+        (
+            Op("three", lambda *xs: xs[0] * xs[2], each=lambda g, y, *xs, i: g * xs[2 - i]),
+            "a, b",
+            (W, W, W),
+            "three: y = a * c; da = g * c; db = g * b; dc = g * a",
+        ),
+        (
+            Op("proj", lambda x: x @ W, lambda g, y, x: g @ W.T),
+            "x",
+            (W.T,),
+            "proj: y = x @ ones((2, 3)",
+        ),
+        (
+            Op("rows", lambda a, b: a @ b.T, lambda g, y, a, b: g @ b, lambda g, y, a, b: g.T @ a),
+            "a, b",
+            (W, W),
+            "rows: y = a @ b.transpose((1, 0)); da = g @ b; db = g.transpose((1, 0)) @ a",
+        ),
+        (
+            Op("inverse", np.linalg.inv, lambda g, y, x: -(y.mT @ g @ y.mT)),
+            "x",
+            (np.eye(2),),
+            "inv",
+        ),
+    ],
+    ids=lambda x: getattr(x, "name", None),
+)
+def test_formula_asks_for_samples(op, like, samples, text):
+    asks = rf"{op.name} needs sample inputs .* give sample inputs, as in formula\(op, {like}\): "
+    with pytest.raises(TypeError, match=asks):
+        formula(op)
+    assert formula(op, *samples).startswith(text)
 
 
 def test_an_integer_input_has_no_formula():
@@ -203,6 +259,31 @@ def test_an_operation_of_a_symbol_is_the_row_itself():
     assert mine(x).op is mine and str(mine(x)) == "arcsinh(x)"
 
 
+def test_ufuncs_of_users_are_not_kept():
+    x = Symbol("x", np.ones(2))
+    before = len(NUMPY)
+    for _ in range(3):
+        made = np.frompyfunc(abs, 1, 1)
+        assert made(x).op is made(x).op  # while there is one
+    del made
+    assert len(NUMPY) == before
+
+
 def test_a_symbol_is_not_written_into_an_array():
     with pytest.raises(TypeError, match="cannot write a Symbol into an array"):
         np.exp(Symbol("x", np.ones(2)), out=np.ones(2))
+
+
+def test_indices_of_no_and_one_element_are_ranges():
+    for n in (0, 1, 2):
+        text = formula(ops.nll, np.ones((n, 3)), np.arange(n), n=9)
+        assert f"x[arange({n}), t]" in text
+    one = Symbol("x", np.ones(3))[np.array([[0]])]
+    assert str(one) == "x[zeros((1, 1), dtype='int64')]"
+
+
+def test_what_is_not_written_out_is_what_its_forward_function_does():
+    for op in PRIMITIVE - KEPT - {ops.getitem}:
+        inputs, kw = example(op)
+        x = [Symbol("x", np.asarray(a)) for a in inputs[: op.ufunc.nin if op.ufunc else None]]
+        assert op.forward(*x, **kw).op is op

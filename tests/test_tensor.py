@@ -509,6 +509,13 @@ def test_nested_lists_may_hold_tensors() -> None:
     assert tensor([[w[0], w[1]], [3.0, tensor(4.0)]]).tolist() == [[1.0, 2.0], [3.0, 4.0]]
 
 
+def test_numbers_reach_the_dtype_that_is_asked_for_unrounded() -> None:
+    assert tensor([0.1, 1e300], dtype="float64").tolist() == [0.1, 1e300]
+    assert tensor(0.1, dtype="float64").item() == 0.1
+    assert tensor([16777217.0], dtype="int64").item() == 16777217
+    assert tensor([0.1]).dtype == np.float32
+
+
 # ---- data: the elements without a record ------------------------------------------------------
 
 
@@ -536,7 +543,7 @@ def test_data_of_another_shape_or_dtype_changes_nothing() -> None:
     with pytest.raises(ValueError, match=r"data: values of shape \(3,\) for a tensor of shape"):
         x.data = np.zeros(3, "float32")
     with pytest.raises(
-        TypeError, match=r"data: values of float64 for a tensor of float32; convert"
+        TypeError, match=r"data: values of float64 for a tensor of float32; convert them"
     ):
         x.data = np.zeros(2)
     assert x.tolist() == [1.0, 2.0]

@@ -20,7 +20,7 @@ from ..engine.versions import changed, tick
 from ..program.expr import leaf
 from . import watch
 from .emit import Writer
-from .guards import Captured, Untraceable
+from .guards import Captured, Untraceable, has_attributes
 from .lower import Step, lowered
 from .step import Descent, Differs
 
@@ -206,6 +206,20 @@ class Variant:
         return run(*given, *rates)
 
 
+def stand_ins(tensors: list[Tensor], captured: dict[int, Tensor]) -> list[Tensor]:
+    """What the trace has for the arguments: themselves, but a plain one without gradient may be
+    given twice, or captured too, and then has another with its name."""
+    known, found = set(captured), []
+    for t in tensors:
+        own = t
+        if id(t) in known and t.__class__ is Tensor and not t.requires_grad:
+            own = wrap(t.array)
+            own.extra = t._more()
+        known.add(id(own))
+        found.append(own)
+    return found
+
+
 def is_used(steps: list[Step], results: list[Any]) -> set[int]:
     """The identities of what the steps take, or what is handed out or changed."""
     used = {id(x) for s in steps for x in s.uses}
@@ -325,11 +339,14 @@ class Compiled:
             key.append(tuple(kw))
         given = []
         for x in (*args, *kw.values()) if kw else args:
-            if x.__class__ is np.ndarray:
-                x = Tensor(x)
+            cls = x.__class__
+            if cls is np.ndarray:
+                x, cls = Tensor(x), Tensor
             given.append(x)
-            if isinstance(x, Tensor):
+            if cls is Tensor or isinstance(x, Tensor):
                 tensors.append(x)
+                if cls is not Tensor:
+                    key += (cls, has_attributes(x))
                 a = x.array
                 key += (a.shape, a.dtype, x.requires_grad)
             elif isinstance(x, STATIC):
@@ -360,10 +377,11 @@ class Compiled:
 
     def instead(self, v: Variant, given: list[Any], kw: dict[str, Any]) -> Tensor:
         """The function itself, and no code any more where only that failed."""
+        error, v.error = v.error, None  # gone where this raises too
         loss = self.eager(given, kw)
-        if v.error is not None:
+        if error is not None:
             self.variants.clear()
-            self.give_up(f"its code failed ({type(v.error).__name__}: {v.error})")
+            self.give_up(f"its code failed ({type(error).__name__}: {error})")
         return loss
 
     def finished(self, loss: Tensor) -> Tensor:
@@ -443,19 +461,30 @@ class Compiled:
         self, key: tuple[Any, ...], given: list[Any], kw: dict[str, Any], tensors: list[Tensor]
     ) -> Tensor:
         """Run the function and keep what it did as code."""
-        roots = [self.function, *(x for x in given if not isinstance(x, Tensor))]
+        roots = [self.function, *(type(x) if isinstance(x, Tensor) else x for x in given)]
         try:
             if self.traces >= LIMIT:
                 raise Untraceable(
                     f"{LIMIT} combinations of shapes, numbers and objects were traced; pass "
                     "numbers that change as arrays or Tensors"
                 )
+            for t in tensors:
+                if has_attributes(t):
+                    raise Untraceable(
+                        f"an argument is a {type(t).__name__} with attributes of its own, which "
+                        "may differ between calls; pass them as arguments"
+                    )
             captured = Captured(*roots)
-            own = [t if t.requires_grad else wrap(t.array) for t in tensors]
+            for x in (*tensors, *captured.seen.values()):
+                if why := watch.why_not(x):
+                    raise Untraceable(why)
+            own = stand_ins(tensors, captured.tensors)
             if len({id(t) for t in (*own, *captured.tensors.values())}) < len(own) + len(
                 captured.tensors
             ):
-                raise Untraceable("a tensor that requires grad is given twice, or captured too")
+                raise Untraceable(
+                    "a tensor that requires grad, or of a subclass, is given twice, or captured too"
+                )
         except Untraceable as error:
             self.give_up(str(error))
             return self.eager(given, kw)
@@ -467,12 +496,15 @@ class Compiled:
         reason = recorder.reason
         if not reason:
             try:
+                captured.follow(recorder.operations())
                 reader = watch.Reader(loss, recorder, own)
+                recorder.check_draws()  # of the rules
                 variant = Variant(reader, captured, self.optimizer)
             except Untraceable as error:
                 reason = str(error)
             except (AttributeError, TypeError, ValueError, RecursionError) as error:
                 reason = f"an operation has no form in NumPy ({error})"
+        reason = recorder.reason or reason
         if reason:
             self.give_up(reason)
         elif not recorder.disturbed:  # else the next call traces

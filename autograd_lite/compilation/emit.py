@@ -9,8 +9,9 @@ from __future__ import annotations
 import linecache
 from collections.abc import Callable
 from contextvars import Context
+from itertools import count
 from typing import Any
-from zlib import crc32
+from weakref import finalize
 
 import numpy as np
 
@@ -35,6 +36,7 @@ VIEWS: dict[Op, str] = {
 }
 # a scalar is taken by these operators in 0.1 us, and by their ufuncs in 0.4
 OPERATORS = (ops.add, ops.sub, ops.mul, ops.div)
+NUMBERS = count(1)  # of the sources
 # ufuncs that take `out` faster by its name, and one that is faster against an array than a number
 BY_NAME = (np.maximum, np.minimum)
 
@@ -187,9 +189,7 @@ class Writer:
             return repr(x)
         if type(x) is float and np.isfinite(x):
             return repr(x)
-        self.constants.setdefault(id(x), f"c{len(self.constants)}")
-        self.names[self.constants[id(x)]] = x
-        return self.constants[id(x)]
+        return self.constant(x)
 
     def frozen(self, x: Step) -> Any:
         """The array of a `full`, made once."""
@@ -522,11 +522,12 @@ class Writer:
     def compiled(self) -> tuple[str, Callable[[], Any]]:
         """The source, and a function that makes the buffers and returns `run`."""
         text = self.source()
-        file = f"<compiled {crc32(text.encode()):08x}>"
+        file = f"<compiled {next(NUMBERS)}>"
         linecache.cache[file] = len(text), None, text.splitlines(True), file
         space: dict[str, Any] = {}
         exec(compile(text, file, "exec"), space)  # noqa: S102  text that this module has written
-        make, names = space["make"], self.names
+        make, names = space.pop("make"), self.names
+        finalize(make, linecache.cache.pop, file, None).atexit = False
         return text, lambda: make(**names)
 
 

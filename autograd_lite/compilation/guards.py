@@ -2,7 +2,8 @@
 
 `Captured` walks it once and tells at every later call whether any of it is another object now, by
 identity. Arrays are compared by value. Of objects of the user's classes only those attributes count
-whose names are in the code of the functions. What it cannot watch is `Untraceable`, and so is code
+whose names are in the code of the functions; of operations that are no rows the forward function
+and the rules. What it cannot watch is `Untraceable`, and so is code
 that does more than tensors tell: generators that it makes, files, imports, globals that it assigns.
 """
 
@@ -31,10 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.op import Op
+from ..engine.op import Each, Op, table
 from ..engine.tensor import Tensor
 
-__all__ = ["Captured", "Untraceable"]
+__all__ = ["Captured", "Untraceable", "has_attributes"]
 
 OURS = {"numpy", "autograd_lite", "nn"}
 STANDARD = os.path.dirname(os.__file__)
@@ -45,7 +46,7 @@ CHANGING = {  # other values at every call
 PLAIN = (
     int, float, complex, str, bytes, range, slice, type(None), type(...), type(NotImplemented),
     np.generic, np.dtype, np.ufunc, BuiltinFunctionType, GetSetDescriptorType,
-    MemberDescriptorType, MethodDescriptorType, WrapperDescriptorType, Op,
+    MemberDescriptorType, MethodDescriptorType, WrapperDescriptorType,
 )  # fmt: skip
 NAMED = (FunctionType, BuiltinFunctionType, type)
 # what a function may not use: generators that it makes itself, files, code and names in strings
@@ -63,7 +64,7 @@ def trusted(name: str) -> bool:
     """Whether a module is one of these packages or of the standard library: its functions and
     classes do not change."""
     root = name.partition(".")[0]
-    if root in OURS:
+    if root in OURS or name.startswith("scipy.special"):
         return True
     if root not in sys.stdlib_module_names or root == "__main__":
         return False
@@ -84,10 +85,11 @@ class Captured:
         self.arrays: list[tuple[Any, Any]] = []
         self.views: list[Any] = []  # collections whose items are watched
         self.cells: list[CellType] = []
-        self.globals: list[tuple[Callable[[Any], Any], dict[str, Any]]] = []
+        self.globals: list[tuple[Callable[[Any], Any], Any]] = []
         self.seen: dict[int, Any] = {}
         self.names: set[str] = set()  # every name in the functions, attributes among them
         self.holders: list[tuple[Any, set[str]]] = []  # attributes, and the names that count anyway
+        self.more: list[Captured] = []  # what operations reach that the call has made
         self.todo: list[Any] = list(roots)
         while self.todo:
             x = self.todo.pop()
@@ -125,7 +127,27 @@ class Captured:
             )
         except (KeyError, ValueError, RuntimeError):  # a name or a cell is gone
             return False
-        return same and all(bits(a) == then for a, then in self.arrays)
+        same = same and all(bits(a) == then for a, then in self.arrays)
+        return same and all(c.unchanged() for c in self.more)
+
+    def follow(self, used: Iterable[Op]) -> None:
+        """Watch the operations that a call has used, too; raise for what cannot be watched."""
+        found = {id(op): op for op in used if is_own(op)}
+        if not found:
+            return
+        names = ", ".join(sorted({x.name for x in found.values()}))
+        reached = Captured(*found.values())
+        if reached.tensors or any(hasattr(x, "named_parameters") for x in reached.seen.values()):
+            raise Untraceable(
+                f"an operation ({names}) reads tensors that it captures; give them as inputs"
+            )
+        if not found.keys() <= self.seen.keys():
+            if reached.generators or reached.draws():
+                raise Untraceable(
+                    f"it makes an operation ({names}) that may draw random numbers; make it "
+                    "outside of the function"
+                )
+            self.more.append(reached)
 
     def draws(self) -> bool:
         """Whether it can reach the generators of the process, which other threads use too."""
@@ -158,9 +180,23 @@ class Captured:
 
     def tensor(self, x: Tensor) -> None:
         self.tensors[id(x)] = x
+        cls = x.__class__
+        if has_slots(cls):
+            raise Untraceable(f"it captures a {cls.__name__}, whose changes cannot be watched")
+        if is_of_user(cls):
+            self.a_class(cls, set())
+        if hasattr(x, "__dict__"):
+            self.holders.append((vars(x), set()))
 
     def plain(self, x: Any) -> None:
         """What never changes."""
+
+    def operation(self, x: Op) -> None:
+        """What an operation is made of: a row stays as it is, that of a user may read anything."""
+        if is_own(x):
+            self.globals.append((attrgetter("forward", "rules"), x))
+            rules = (x.rules.rule,) if isinstance(x.rules, Each) else x.rules
+            self.todo += (x.forward, *rules)
 
     def array(self, x: Any) -> None:
         if x.nbytes > ARRAY_LIMIT or x.dtype == object:
@@ -235,7 +271,9 @@ class Captured:
             for i, step in enumerate(steps):
                 if step.opname == "LOAD_GLOBAL":
                     names.add(step.argval)
-                self.allowed(step, steps[max(i - 8, 0) : i])
+                line = step.positions.lineno if step.positions else code.co_firstlineno
+                at = f" (line {line} of {code.co_filename})"
+                self.allowed(step, steps[max(i - 8, 0) : i], at)
         self.names |= attributes
         own = {name for name in names if is_of_user_module(f.__globals__.get(name))}
         used = attributes - own  # a user's class may be called Generator
@@ -252,17 +290,19 @@ class Captured:
             if isinstance(module, ModuleType) and not trusted(module.__name__):
                 self.named(vars(module), attributes)
 
-    def allowed(self, step: dis.Instruction, before: list[dis.Instruction]) -> None:
+    def allowed(self, step: dis.Instruction, before: list[dis.Instruction], at: str) -> None:
         """Raise for what would happen in the first call alone, or differ in it: there the type of a
         tensor is another object, though equal to its own."""
         if step.opname == "IS_OP" and before[-1].opname != "LOAD_CONST":
             words = [x.argval for x in before if x.opname.startswith("LOAD")]
             if any(pair[0] == "type" and pair[1] != "self" for pair in pairwise(words)):
-                raise Untraceable("it compares a type by `is`; use isinstance, or ==")
+                raise Untraceable("it compares a type by `is`; use isinstance, or ==" + at)
         if step.opname == "STORE_GLOBAL":
-            raise Untraceable(f"it assigns the global {step.argval}")
+            raise Untraceable(f"it assigns the global {step.argval}{at}")
         if step.opname == "IMPORT_NAME" and not trusted(step.argval):
-            raise Untraceable(f"it imports {step.argval} itself; import it outside of the function")
+            raise Untraceable(
+                f"it imports {step.argval} itself; import it outside of the function{at}"
+            )
 
     def named(self, values: Any, names: Iterable[str]) -> None:
         known = sorted(name for name in names if name in values)
@@ -283,6 +323,7 @@ PARTS: dict[Any, Callable[[Any], Iterable[Any]]] = {
 VISITS: list[tuple[Any, Callable[[Captured, Any], None]]] = [  # the first that fits
     (Tensor, Captured.tensor),
     (PLAIN, Captured.plain),
+    (Op, Captured.operation),
     (np.ndarray, Captured.array),
     (FunctionType, Captured.function),
     (tuple(PARTS), Captured.parts),
@@ -291,6 +332,11 @@ VISITS: list[tuple[Any, Callable[[Captured, Any], None]]] = [  # the first that 
     ((list, set), Captured.watch),
     (dict, Captured.dictionary),
 ]
+
+
+def is_own(op: Op) -> bool:
+    """Whether an operation is no row of the package."""
+    return table.get(op.name) is not op
 
 
 def is_of_user(cls: type) -> bool:
@@ -310,6 +356,16 @@ def is_random(x: Any) -> bool:
         return x.__name__ in ("random", "numpy.random")
     owner = x.__self__ if isinstance(x, BuiltinFunctionType | MethodType) else None
     return type(owner).__module__ in ("random", "numpy.random.mtrand")
+
+
+def has_slots(cls: type) -> bool:
+    """Whether a class of tensors has slots that Tensor has not."""
+    return any(vars(c).get("__slots__") for c in cls.__mro__[: cls.__mro__.index(Tensor)])
+
+
+def has_attributes(t: Tensor) -> bool:
+    """Whether a tensor has attributes that a plain one has not."""
+    return bool(getattr(t, "__dict__", None)) or has_slots(t.__class__)
 
 
 def has_dictionary_alone(cls: type) -> bool:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from functools import cache, wraps
-from heapq import heappop, heappush
+from functools import wraps
+from itertools import takewhile
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -25,14 +26,14 @@ from ..engine.op import Op
 from ..engine.operators import COMPARED
 from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
-from ..engine.tape import unbroadcast
+from ..engine.tape import unbroadcast, walk
 from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
+from ..origin import users_frame
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import UNWRITTEN, Symbol, leaf, ruled, total, values
+from ..program.expr import UNWRITTEN, Symbol, choosing, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, everywhere
 from .guards import Captured, Untraceable
-from .lower import choosing
 
 __all__ = ["Reader", "Recorder", "Source"]
 
@@ -40,7 +41,7 @@ __all__ = ["Reader", "Recorder", "Source"]
 TRUSTED = {
     "autograd_lite.engine.tensor": {
         "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel",
-        "__len__", "__iter__", "__matmul__", "t", "parents", "detach", "requires_grad_",
+        "__len__", "__iter__", "parents", "detach", "requires_grad_",
     },
     "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
     "autograd_lite.engine.operators": {"__matmul__", "t", "to"},
@@ -125,12 +126,12 @@ def slot(name: str, reads: str, writes: str) -> Any:
     of: Any = vars(Tensor)[name]
 
     def get(t: Any) -> Any:
-        if here.recorder is not None and not trusted(sys._getframe(1)):
+        if reads and here.recorder is not None and not trusted(sys._getframe(1)):
             here.recorder.note(reads)
         return of.__get__(t)
 
     def put(t: Any, value: Any) -> None:
-        if writes and here.recorder is not None and not trusted(sys._getframe(1)):
+        if here.recorder is not None and not trusted(sys._getframe(1)):
             here.recorder.note(writes)
         of.__set__(t, value)
 
@@ -155,10 +156,14 @@ class Watched(metaclass=Form):
 
     __slots__ = ()
 
+    def __init_subclass__(cls) -> None:
+        """What a class of a user does for its subclasses is not for these."""
+
     array: Any = slot(
         "array", "it reads the values of a tensor", "it replaces the data of a tensor"
     )
-    grad: Any = slot("grad", "it reads a gradient", "")
+    grad: Any = slot("grad", "it reads a gradient", "it sets a gradient")
+    requires_grad: Any = slot("requires_grad", "", "it changes requires_grad")
     shape = property(lambda t: array_of(t).shape)
     ndim = property(lambda t: array_of(t).ndim)
     dtype = property(lambda t: array_of(t).dtype)
@@ -188,6 +193,17 @@ class Watched(metaclass=Form):
         if here.recorder is not None:
             here.recorder.note("it replaces the data of a tensor")
         vars(Tensor)["data"].__set__(self, value)
+
+    @property
+    def name(self) -> str:
+        """As for every tensor, but one from outside may have another at every call."""
+        note_name(self, "reads")
+        return plainly(self).name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        note_name(self, "sets")
+        vars(Tensor)["name"].__set__(self, name)
 
     @traced
     def detach(self: Any, recorder: Recorder) -> Any:
@@ -246,6 +262,12 @@ class Watched(metaclass=Form):
         return Tensor.__plain__(function, args, kw)
 
 
+def note_name(t: Any, does: str) -> None:
+    """Note what is done with the name of a tensor that was there before."""
+    if here.recorder is not None and id(t) in here.recorder.outside:
+        here.recorder.note(f"it {does} the name of a tensor")
+
+
 for word, ufunc in COMPARED.items():
     for name in (f"__{word}__", f"__r{word}__"):
         if hasattr(Tensor, name):
@@ -257,13 +279,49 @@ def plain_class(cls: type) -> type:
     return cls.__bases__[-1] if isinstance(cls, Form) else cls
 
 
-@cache
+# what classes have without a meaning for their tensors
+SILENT = {
+    "__init_subclass__", "__slots__", "__module__", "__qualname__", "__doc__", "__annotations__",
+    "__firstlineno__", "__static_attributes__",
+}  # fmt: skip
+forms: WeakValueDictionary[int, Form] = WeakValueDictionary()  # by the identity of their class
+
+
+def hides(name: str) -> bool:
+    """Whether the watched form of a class with a method of this name would not call it: it has its
+    own, or, as it is no subclass of that of Tensor, Python asks another operand first."""
+    reflected = name.startswith("__r") and hasattr(Tensor, f"__{name[3:]}")
+    return reflected or (name in vars(Watched) and name not in SILENT)
+
+
 def form(cls: Any) -> Any:
-    """The watched form of a class, which has its name."""
+    """The watched form of a class, which has its name. TypeError, with the reason, where there can
+    be none."""
     if isinstance(cls, Form):
         return cls
-    names = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    return Form(cls.__name__, (Watched, cls), names)
+    found = forms.get(id(cls))
+    if found is None:
+        for base in cls.__mro__[: cls.__mro__.index(Tensor)]:
+            for name in filter(hides, vars(base)):
+                raise TypeError(f"it uses a {cls.__name__}, which has a {name} of its own")
+        names = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        try:
+            found = Form(cls.__name__, (Watched, cls), names)
+        except TypeError:
+            raise TypeError(f"it uses a {cls.__name__}, which cannot be watched") from None
+        forms[id(cls)] = found
+    return found
+
+
+def why_not(x: Any) -> str:
+    """Why tensors of a class, or of the class of `x`, cannot be watched; "" if they can."""
+    cls = x if isinstance(x, type) else type(x)
+    try:
+        if issubclass(cls, Tensor):
+            form(cls)
+    except TypeError as error:
+        return str(error)
+    return ""
 
 
 FORM = form(Tensor)
@@ -342,7 +400,7 @@ class Recorder:
                 set_class(t, plain_class(type(t)))
                 for other in self.others_of(key):  # it has met the tensor just now
                     other.disturbed = True
-                    set_class(t, form(type(t)))  # type: ignore[arg-type]
+                    other.dress(t)
 
     def others_of(self, key: int) -> list[Any]:
         """The traces of other threads that watch a tensor too."""
@@ -352,15 +410,19 @@ class Recorder:
         """Watch a tensor that was there before. It is known before its class is another, so that
         it gets its own again wherever an interrupt comes."""
         self.outside[id(t)] = t
-        try:
-            set_class(t, form(type(t)))  # type: ignore[arg-type]
-        except TypeError:
-            self.note(f"it uses a {type(t).__name__}, which cannot be watched")
+        self.dress(t)
 
     def keep(self, t: Tensor) -> None:
         """Watch a tensor that was just made."""
         self.inside[id(t)] = t
-        set_class(t, form(type(t)))  # type: ignore[arg-type]
+        self.dress(t)
+
+    def dress(self, t: Tensor) -> None:
+        """Give a tensor its watched class; where there is none it keeps its own."""
+        try:
+            set_class(t, form(type(t)))
+        except TypeError:
+            self.note(why_not(t) or f"it uses a {type(t).__name__}, which cannot be watched")
 
     def born(self, t: Tensor, data: Any) -> None:
         """Called for every Tensor that is made of something else than by an operation."""
@@ -380,6 +442,10 @@ class Recorder:
                 self.hold(p)
         self.made_by[id(t)] = (t, op, tuple(map(self.now, parents)), args, kw)
         self.last = t
+
+    def operations(self) -> list[Op]:
+        """The operations that made something."""
+        return [op for _, op, *_ in self.made_by.values()]
 
     def now(self, x: Any) -> Any:
         """What has the value that a tensor has at this time of the call."""
@@ -404,8 +470,10 @@ class Recorder:
         """An array that is drawn anew at every call."""
         self.check_draws()
         self.drawing = True
-        a = draw()
-        self.drawing = False
+        try:
+            a = draw()
+        finally:
+            self.drawing = False
         self.draws[id(a)] = (a, draw)
         self.states = self.random_states()
         return a
@@ -490,13 +558,8 @@ class Recorder:
 
 def where() -> str:
     """The line outside of these packages that is running, as an addition to a sentence."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("autograd_lite", "nn", "contextlib"):
-            return f" (line {frame.f_lineno} of {frame.f_code.co_filename})"
-        frame = frame.f_back
-    return ""
+    frame = users_frame()
+    return f" (line {frame.f_lineno} of {frame.f_code.co_filename})" if frame is not None else ""
 
 
 class Question(NamedTuple):
@@ -525,6 +588,8 @@ class Reader:
 
     def __init__(self, loss: Tensor, recorder: Recorder, arguments: list[Tensor]) -> None:
         self.recorder = recorder
+        if not self.inside(loss):
+            raise Untraceable("it returns a tensor that it has not computed")
         self.places = {id(t): i for i, t in enumerate(arguments)}
         self.loss = loss
         self.symbols: dict[int, Any] = {}  # by the identity of a tensor or array
@@ -570,15 +635,8 @@ class Reader:
 
     def nodes(self) -> list[Any]:
         """The records of the call that the loss was computed from, oldest first."""
-        found, seen, heap = [], {self.loss.serial}, [(-self.loss.serial, self.loss)]
-        while heap:
-            node = heappop(heap)[1]
-            found.append(node)
-            for p in node.parents:
-                if p is not None and self.inside(p) and p.serial not in seen:
-                    seen.add(p.serial)
-                    heappush(heap, (-p.serial, p))
-        return found[::-1]
+        made = takewhile(lambda t: t.serial > self.recorder.start, walk(self.loss))
+        return [t for t in made if t.op is not None][::-1]
 
     # ---- forward
 
@@ -674,11 +732,13 @@ class Reader:
         self.gradients = [found[t] for t in self.leaves]
 
     def ruled(self, edge: Edge, inputs: Any, kw: dict[str, Any]) -> Any:
-        """What a rule makes of Symbols; where it has no form in NumPy, or chooses by values, it is
-        called."""
+        """What a rule makes of Symbols; where it has no form in NumPy, chooses by values or
+        depends on none of them, it is called."""
         try:
             with choosing(edge.node.op):
-                return ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
+                found = ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
+            if isinstance(found, Symbol):
+                return found
         except UNWRITTEN:
             pass
         with np.errstate(all="ignore"):

@@ -8,8 +8,6 @@ import numpy as np
 
 from .tape import Array
 
-__all__ = ["as_array", "get_default_dtype", "set_default_dtype"]
-
 default_dtype = np.dtype("float32")
 
 
@@ -38,9 +36,9 @@ def get_default_dtype() -> np.dtype[Any]:
     return default_dtype
 
 
-def as_array(x: Any) -> Array:
+def as_array(x: Any, dtype: Any = None) -> Array:
     """An array of numbers: arrays and NumPy scalars as they are, Python floats (also in lists) in
-    the default dtype. TypeError for anything that is not numbers."""
+    `dtype`, else the default one. TypeError for anything that is not numbers."""
     if hasattr(x, "__op__"):
         return x.array
     try:
@@ -55,7 +53,7 @@ def as_array(x: Any) -> Array:
             "give floats, ints or bools"
         )
     if a.dtype.kind == "f" and not isinstance(x, np.ndarray | np.generic):
-        a = a.astype(default_dtype, copy=False)
+        a = a.astype(default_dtype if dtype is None else dtype, copy=False)
     return a
 
 

@@ -6,18 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = [
-    "axes_of",
-    "count",
-    "from_zero",
-    "is_basic",
-    "kept",
-    "one_axis",
-    "require_elements",
-    "sizes",
-    "some_axes",
-]
-
 Axis = int | Sequence[int] | None
 
 

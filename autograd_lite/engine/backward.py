@@ -12,11 +12,12 @@ from .arrays import as_array, unboxed
 from .hooks import Handle
 from .methods import on_tensors
 from .modes import mode
+from .op import Op
 from .tape import Array, pull
 from .tensor import Tensor, wrap
 from .versions import changed
 
-__all__ = ["deliver", "own", "pull_in_mode", "seed_of"]
+SEED = Op("seed", np.ones_like)  # what the first gradient is, told like results without a record
 
 
 def seed_of(t: Tensor, gradient: Any, create_graph: bool) -> Any:
@@ -44,7 +45,9 @@ def seed_of(t: Tensor, gradient: Any, create_graph: bool) -> Any:
         return g
     if isinstance(gradient, Tensor) and g is gradient.array:
         return gradient
-    return Tensor(np.asarray(g), name="seed")
+    seed = Tensor(np.asarray(g), name="seed")
+    seed.kw = SEED
+    return seed
 
 
 def pull_in_mode(

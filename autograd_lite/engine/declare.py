@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 from .axes import one_axis, some_axes
 from .op import Op, Rule, table
 
-__all__ = ["differentiable", "forms", "function", "methods", "public", "row"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 public: dict[str, Callable[..., Any]] = {}  # what users call, by name
 methods: dict[str, Callable[..., Any]] = {}  # what Tensors have, by name
@@ -58,9 +56,9 @@ def differentiable(
 ) -> Callable[[F], F]:
     """Declare an operation by the function that users call: its body is the forward on arrays.
 
-    Without a `kind` the body is one ufunc of the inputs, and the operation that ufunc. Of the kinds
-    "reduction" and "along" the axes are settled before the operation is called: it gets none that
-    is negative.
+    Without a `kind` the body is one ufunc of the inputs, and the operation that ufunc. Of the
+    kinds "reduction" and "along" the axes are settled before the operation is called: it gets none
+    that is negative.
     """
 
     def declare(f: F) -> F:
@@ -101,7 +99,10 @@ def ufunc_of(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def as_it_is(op: Op) -> Callable[..., Any]:
     """A call whose arguments are the inputs."""
-    return (lambda x: op(x)) if len(tuple(op.rules)) == 1 else lambda a, b: op(a, b)
+    n = len(op.rules) if isinstance(op.rules, tuple) else 0
+    return (
+        (lambda x: op(x)) if n == 1 else (lambda a, b: op(a, b)) if n == 2 else lambda *xs: op(*xs)
+    )
 
 
 def reduction(op: Op) -> Callable[..., Any]:

@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 
+EXPLAINED = ValueError, TypeError, IndexError, OverflowError
 
-def explain(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) -> Exception:
-    """An error of the same type that names the operation, the shapes, the cause and the remedy."""
-    if not isinstance(error, ValueError | TypeError | IndexError | OverflowError):
-        return error
+
+def explained(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) -> Exception:
+    """An error to raise that names the operation, the shapes, the cause and the remedy.
+
+    It is of the same type for NumPy's and Python's own; one of somebody else is raised here as it
+    is, with a note.
+    """
     shapes = [np.shape(a) for a in args]
     text = op.explain(args, kw, error) if op.explain is not None else None
     if text is None and len(shapes) > 1 and not _broadcasts(shapes):
@@ -18,7 +22,12 @@ def explain(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) -> E
             f"shapes {listed(shapes)} do not broadcast; axes are matched from the last "
             "and must agree or be 1 (reshape or unsqueeze one of them)"
         )
-    return type(error)(f"{op.name}: {text or f'{error} (inputs of shape {listed(shapes)})'}")
+    text = f"{op.name}: {text or f'{error} (inputs of shape {listed(shapes)})'}"
+    known = [c for c in type(error).__mro__ if c in EXPLAINED]
+    if known and type(error).__module__.split(".")[0] in ("builtins", "numpy"):
+        return known[0](text)
+    error.add_note(text)
+    raise error
 
 
 def listed(shapes: list[Any]) -> str:

@@ -1,4 +1,5 @@
-"""What few tensors have: a name, hooks, a wish to keep the gradient, an earlier record."""
+"""What few tensors have: a name, hooks, a wish to keep the gradient, an earlier record; and what
+`grad_fn` shows of a record."""
 
 from __future__ import annotations
 
@@ -7,8 +8,6 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-
-__all__ = ["Extra", "Handle"]
 
 box: Any = None  # Tensor, put here by `tensor`, which imports this file: hooks get Tensors
 next_key = count(1).__next__
@@ -61,3 +60,27 @@ class Handle:
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""
         self.hooks.pop(self.key, None)
+
+
+class GradFn:
+    """A view of the record of a tensor: its operation and where the gradients go next."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor
+
+    def name(self) -> str:
+        """The name of the operation."""
+        return self.tensor.op.name if self.tensor.op is not None else "leaf"
+
+    @property
+    def next_functions(self) -> tuple[tuple[GradFn | None, int], ...]:
+        """(function, 0) for each input, as PyTorch has it; (None, 0) for one without gradient."""
+        return tuple(
+            (None if p is None or not p.requires_grad else GradFn(p), 0)
+            for p in self.tensor.parents or ()
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["Methods", "on_tensors"]
-
 
 class Methods:
     """What rows, functions, operators and changes in place add to Tensor."""

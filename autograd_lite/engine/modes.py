@@ -8,14 +8,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-__all__ = ["asked", "enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
-
 
 class Mode(threading.local):
     """The state of one thread."""
 
     grad = True
-    watcher: Any = None  # an origin.record_lines
+    watcher: Any = None  # an origin.record_lines, or a compilation.watch.Recorder
     numpy = False  # whether methods of Tensors mean what NumPy's do where PyTorch's differ
 
     def __init__(self) -> None:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["KINDS", "Op", "ops", "table"]
-
 Rule = Callable[..., Any]
 
 
@@ -31,8 +29,8 @@ KINDS = {
     "curve": "one input, element by element",
     "arithmetic": "several inputs, element by element, which broadcast",
     "comparison": "element by element, without a derivative",
-    "reduction": "fewer elements: `axis`, `keepdims`",
-    "along": "as many elements, each made from those along `axis`",
+    "reduction": "fewer elements; most have an `axis` and `keepdims`",
+    "along": "as many elements, each made from those along an axis",
     "product": "sums of products of two or more inputs",
     "view": "the same elements in another shape, order, size or dtype",
     "pick": "some of the elements, or elements put somewhere",

@@ -10,7 +10,7 @@ import numpy as np
 from . import rules
 from .arrays import as_array, plain_index
 from .declare import methods
-from .errors import explain
+from .errors import explained
 from .methods import Methods, on_tensors
 from .modes import mode
 from .op import Op, ops, table
@@ -59,7 +59,7 @@ def comparison(ufunc: np.ufunc) -> Callable[[Tensor, Any], Tensor]:
         try:
             t = Tensor(np.asarray(ufunc(self.array, a)))
         except (TypeError, ValueError) as error:
-            raise explain(op, [self.array, a], NOTHING, error) from error
+            raise explained(op, [self.array, a], NOTHING, error) from error
         t.kw = op
         return t
 

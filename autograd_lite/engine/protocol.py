@@ -15,8 +15,6 @@ from .declare import forms
 from .methods import on_tensors
 from .tensor import Tensor
 
-__all__ = ["PLAIN", "apply_function", "apply_ufunc"]
-
 # their derivative is 0 wherever it exists: plain data, with no gradient
 PLAIN = {
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
@@ -73,6 +71,12 @@ def _values(function: Any) -> Any:
     return lambda *args, **kw: function(*args, **kw).values
 
 
+def _sort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> Any:
+    return rules.sort(a.reshape((-1,)) if axis is None else a, -1 if axis is None else axis).values
+
+
 forms.update(
     {
         np.var: lambda x, axis=None, ddof=0, keepdims=False: rules.var(x, axis, ddof, keepdims),
@@ -97,7 +101,14 @@ forms.update(
         np.triu: _renamed(rules.triu, k="diagonal"),
         np.trace: rules.trace,
         np.pad: _pad,
-        np.sort: _values(rules.sort),
+        np.sort: _sort,
+        np.median: lambda a, axis=None, *, keepdims=False: rules.median(a, axis, keepdims),
+        np.average: lambda a, axis=None, weights=None, *, keepdims=False: rules.average(
+            a, axis, weights, keepdims
+        ),
+        np.nan_to_num: lambda x, copy=True, nan=0.0, posinf=None, neginf=None: rules.nan_to_num(
+            x, nan, posinf, neginf
+        ),
         np.atleast_1d: _atleast_1d,
         np.atleast_2d: _atleast_2d,
         np.copy: lambda x: x.copy(),

@@ -11,15 +11,13 @@ import numpy as np
 from . import hooks, modes
 from .arrays import as_array, get_default_dtype, unboxed
 from .axes import one_axis
-from .errors import explain, picture, summary
-from .hooks import Extra
+from .errors import explained, picture, summary
+from .hooks import Extra, GradFn
 from .methods import Methods
 from .modes import mode
 from .op import Op
 from .tape import Array
 from .versions import changed, shared_version, tick
-
-__all__ = ["Tensor", "as_tensor", "tensor"]
 
 NOTHING: dict[str, Any] = {}
 NUMBERS = frozenset({float, int, bool})
@@ -51,7 +49,7 @@ def record(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any] = NOTHING) -> Ten
     try:
         y = op.forward(*args, **kw)
     except Exception as error:
-        raise explain(op, args, kw, error) from error
+        raise explained(op, args, kw, error) from error
     return result(op, y, tracked, sources, tuple(args), kw)
 
 
@@ -61,7 +59,7 @@ def record1(op: Op, a: Tensor) -> Tensor:
     try:
         y = op.forward(x)
     except Exception as error:
-        raise explain(op, [x], NOTHING, error) from error
+        raise explained(op, [x], NOTHING, error) from error
     return result(op, y, a.requires_grad, a, (x,), NOTHING)
 
 
@@ -79,7 +77,7 @@ def record2(op: Op, a: Tensor, b: Any) -> Tensor:
     try:
         y = op.forward(x, z)
     except Exception as error:
-        raise explain(op, [x, z], NOTHING, error) from error
+        raise explained(op, [x, z], NOTHING, error) from error
     return result(op, y, tracked, sources, (x, z), NOTHING)
 
 
@@ -161,7 +159,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str 
     >>> tensor([1, 2]).dtype, tensor([1.0, 2.0]).dtype
     (dtype('int64'), dtype('float32'))
     """
-    a = as_array(data)
+    a = as_array(data, dtype)
     return Tensor(a.astype(a.dtype if dtype is None else dtype), requires_grad, name)
 
 
@@ -171,30 +169,6 @@ def as_tensor(x: Any) -> Tensor:
 
 
 # ---- the class ------------------------------------------------------------------------------
-
-
-class GradFn:
-    """A view of the record of a tensor: its operation and where the gradients go next."""
-
-    __slots__ = ("tensor",)
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
-    def name(self) -> str:
-        """The name of the operation."""
-        return self.tensor.op.name if self.tensor.op is not None else "leaf"
-
-    @property
-    def next_functions(self) -> tuple[tuple[GradFn | None, int], ...]:
-        """(function, 0) for each input, as PyTorch has it; (None, 0) for one without gradient."""
-        return tuple(
-            (None if p is None or not p.requires_grad else GradFn(p), 0)
-            for p in self.tensor.parents or ()
-        )
-
-    def __repr__(self) -> str:
-        return f"<{self.name()}>"
 
 
 class Tensor(Methods):
@@ -283,8 +257,8 @@ class Tensor(Methods):
             )
         if a.dtype != self.array.dtype:
             raise TypeError(
-                f"data: values of {a.dtype} for a tensor of {self.dtype}; convert them with "
-                f"to({str(self.dtype)!r}) before"
+                f"data: values of {a.dtype} for a tensor of {self.dtype}; convert them "
+                f"to {self.dtype} before"
             )
         if a is not self.array:
             self.array = a

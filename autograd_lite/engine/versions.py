@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-__all__ = ["changed", "check_output", "check_version", "check_versions", "is_view", "tick"]
-
 tick = count(1).__next__  # serial numbers; next() on a count is atomic
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tensor import Tensor
-from ..program.expr import as_symbol, forward_text, gradients
+from ..program.expr import UNWRITTEN, as_symbol, forward_text, gradients
 from ..program.names import ShortNames, constant, counted, number, rounded, span, words
 from .collapse import COPIES, HIDDEN, Folded
 from .facts import no_numbers, size_of
@@ -196,8 +196,7 @@ class Cards:
                     adds = "+=" if self.arrivals[use.source.serial] > 1 else "="
                     card.backward.append(brief(f"d{name} {adds} {rule}".replace(".mT.mT", "")))
                     saved |= rule.leaves()
-        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
-            # a rule of the user's own that only runs on arrays
+        except UNWRITTEN as error:  # a rule of the user's own that only runs on arrays
             card.forward = card.forward or f"{out} = {t.op.name}({', '.join(names)})"
             card.backward = [f"no text: its rule raises {type(error).__name__} on Symbols"]
         card.saved = [name for name in dict.fromkeys([*names, out]) if name in saved]

@@ -9,9 +9,11 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -19,7 +21,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..engine import protocol as protocols
 from ..engine import rules, versions
 from ..engine.declare import forms
-from ..engine.op import Op
+from ..engine.op import Op, table
 from ..engine.rules import ops
 from ..engine.tape import unbroadcast
 from .notation import SIGNS, SILENT, text
@@ -34,6 +36,20 @@ class Choices(threading.local):
 
 
 choices = Choices()
+
+
+@contextmanager
+def choosing(op: Op) -> Iterator[None]:
+    """Only a row may choose by values meanwhile: it asks about them where that matters."""
+    outer = choices.allowed
+    try:
+        try:
+            choices.allowed = table.get(op.name) is op
+            yield
+        finally:
+            choices.allowed = outer
+    finally:
+        choices.allowed = outer  # again, as an interrupt may have come in between
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -109,9 +125,17 @@ class Symbol(NDArrayOperatorsMixin):
 
     __hash__ = object.__hash__
 
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise TypeError(
+            "it makes an array of its inputs or goes through their elements, as np.asarray, "
+            "np.array and np.vectorize do; write it with functions of whole arrays"
+        )
+
     def __bool__(self) -> bool:
         if not choices.allowed:
-            raise TypeError("it chooses by values, which differ between calls")
+            raise TypeError(
+                "it chooses by values, which differ between calls; write the choice with np.where"
+            )
         return bool(self.value)
 
     def __str__(self) -> str:
@@ -153,12 +177,20 @@ def values(x: Any) -> Any:
 # ---- operations that are no rows -------------------------------------------------------------
 
 
-NUMPY: dict[Any, Op] = {}  # by NumPy's function
+class NumpyOp(Op):
+    """A function of NumPy that is no row."""
+
+    __slots__ = ("__weakref__",)
+
+
+# by the function, while an expression has it: a user may make ufuncs without an end
+NUMPY: WeakValueDictionary[Any, Op] = WeakValueDictionary()
 
 
 def numpy_op(function: Any) -> Op:
-    """A NumPy function, or a method of a ufunc, as an operation of expressions; made once."""
-    if function not in NUMPY:
+    """A NumPy function, or a method of a ufunc, as an operation of expressions; one at a time."""
+    op = NUMPY.get(function)
+    if op is None:
         name, kind = function.__name__, ""
         if isinstance(function, np.ufunc):
             kind = "comparison" if all(t[-1] == "?" for t in function.types) else ""
@@ -166,8 +198,9 @@ def numpy_op(function: Any) -> Op:
             of = getattr(function, "__self__", None)
             path = of.__name__ if isinstance(of, np.ufunc) else function.__module__[6:]
             name = f"{path}.{name}" if path else name
-        NUMPY[function] = Op(name, function, kind=kind, sign=SIGNS.get(function, ""))
-    return NUMPY[function]
+        op = NumpyOp(name, function, kind=kind, sign=SIGNS.get(function, ""))
+        op = NUMPY.setdefault(function, op)
+    return op
 
 
 # gradients, added up in order
@@ -275,7 +308,7 @@ def gradients(
     return results + [None] * (len(symbols) - len(results))
 
 
-def ruled(rule: Any, g: Symbol, y: Symbol, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
+def ruled(rule: Any, g: Any, y: Any, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
     """One rule run on Symbols, before it is fitted to its input."""
     with np.errstate(all="ignore"):
         return rule(g, y, *symbols, **kw)
@@ -299,23 +332,33 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
     """The forward text of a row and the backward text of each input, on one line.
 
     `samples` are example inputs and `kw` the metadata; for the rows of the table both may be left
-    out. TypeError if the operation needs metadata that were not given, or is not made of operators,
-    methods and NumPy functions.
+    out. TypeError if the operation needs metadata or samples that were not given, or is not made of
+    operators, methods and NumPy functions.
 
     >>> formula(ops.tanh)
     'tanh: y = tanh(x); dx = g * (1 - y * y)'
     """
-    if not samples:
+    given = bool(samples)
+    if not given:
         samples, defaults = example(op)
         kw = defaults | kw
     names = input_names(op, len(samples))
     arrays = [np.asarray(a) for a in samples]
+    unfit: Any = TypeError if given else UNWRITTEN  # what made-up samples cause
     try:
         y = op.forward(*arrays, **kw)
-    except TypeError as error:
-        raise TypeError(f"formula: {op.name} needs sample inputs or metadata: {error}") from error
+        for rule, _ in zip(() if given else op.rules, arrays):  # noqa: B905  (`each` has no end)
+            if rule is not None:
+                ruled(rule, np.ones_like(y), y, arrays, kw)
+    except unfit as error:
+        like = f"formula(op, {', '.join(names)})"
+        raise TypeError(
+            f"formula: {op.name} needs sample inputs or metadata; give sample inputs, as in {like}"
+            f": {error}"
+        ) from error
     try:
-        forward, back = formulas(op, y, arrays, kw, names)
+        with choosing(op):
+            forward, back = formulas(op, y, arrays, kw, names)
     except UNWRITTEN as error:
         what = f"formula: {op.name} is not made of operators, methods and NumPy functions"
         raise TypeError(f"{what}: {error}") from error
@@ -325,13 +368,19 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
 
 
 def input_names(op: Op, n: int) -> list[str]:
-    """The names that the rules give their inputs: x, or a and b."""
-    rule = next(r for r in op.rules if r is not None)
-    parameters = inspect.signature(rule).parameters.values()
-    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][2:]
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return [chr(ord("a") + i) for i in range(n)]
-    return names[:n]
+    """What the rules call the inputs: x, or a and b; without rules what the forward does."""
+    rule: Any = next((r for r in op.rules if r is not None), None)
+    for function, before in ((rule, 2), (op.forward, 0)):
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # no rule, or what Python knows no parameters of
+            continue
+        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            return [chr(ord("a") + i) for i in range(n)]
+        names = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+        if len(names) >= before + n:
+            return names[before : before + n]
+    return ["x"] if n == 1 else [f"x{i}" for i in range(1, n + 1)]  # as NumPy's functions do
 
 
 def example(op: Op) -> tuple[tuple[Any, ...], dict[str, Any]]:

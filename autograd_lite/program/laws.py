@@ -259,6 +259,8 @@ def times_a_number(r: Rewriter, e: Symbol) -> Any:
         return None
     n, by, other = e.inputs[i].kw["n"], e.inputs[i].kw["by"], e.inputs[1 - i]
     if not isinstance(other, Symbol):
+        if not is_number(other):  # an array that an operation has captured
+            return None
         return r.full(e.value, *((n * other, by) if e.op is ops.mul else (n, by * other)))
     if other.shape != e.shape:
         wide = np.broadcast_to(other.value, e.shape)

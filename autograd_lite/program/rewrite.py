@@ -21,13 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.op import Op
+from ..engine.op import Op, table
 from ..engine.rules import ops
 from .expr import (
-    NUMPY,
     UNWRITTEN,
+    NumpyOp,
     Symbol,
     call,
+    choosing,
     full,
     is_leaf,
     is_number,
@@ -43,6 +44,10 @@ Law = Callable[[Any, Symbol], Any]
 # Of these the name stays, though a forward function could be written out or NumPy has no such
 # function: a mean reads better than a sum and a division, and the others have a form of their own.
 KEPT = {ops.mean, ops.erf, ops.expand, ops.scatter_add, ops.put, full, total, call, outer}
+# and these forward functions do nothing else, which need not be found out anew
+PRIMITIVE = {*KEPT, ops.getitem, *(op for op in table.values() if op.ufunc or op.kind == "view")}
+# of which two are one if they print alike, as nan and nan do, 0.0 and -0.0 do not
+PRINTED = {int, float, str, bytes, bool, type(None), type(...), *np.sctypeDict.values()} - {np.void}
 DEEPEST = 50  # operations that are written out by one another
 
 
@@ -62,11 +67,10 @@ class Laws(list[tuple[tuple[Op | str, ...], Law]]):
 class Rewriter:
     """Makes expressions, equal ones as one object, in the simplest form that its laws give."""
 
-    primitive = {*KEPT, ops.getitem}  # rows that are not written out, as far as that is known
-
     def __init__(self, *tables: Laws) -> None:
         self.laws = [row for table in tables for row in table]
         self.about: dict[Op, list[Law]] = {}  # by the operation, in order
+        self.primitive = set(PRIMITIVE)  # not written out, as far as that is known
         self.made: dict[Any, Symbol] = {}
         self.simplest: dict[int, Any] = {}  # by the identity of an expression that was made here
         self.memo: dict[int, Any] = {}  # by that of any
@@ -75,11 +79,19 @@ class Rewriter:
         self.inside = 0  # how many operations are written out just now
 
     def key(self, x: Any) -> Any:
-        if isinstance(x, Symbol | np.ndarray):
-            return id(x)
-        if isinstance(x, tuple | list):
+        """What only equal metadata share; others may hide differences in what they print."""
+        of = x.__class__
+        if of is tuple:
             return tuple(map(self.key, x))
-        return type(x).__name__, repr(x)
+        if of in PRINTED or isinstance(x, np.dtype):
+            return of, repr(x)
+        if of is list:
+            return of, self.key(tuple(x))
+        if of is dict:
+            return of, self.key(tuple(x.items()))
+        if of is slice:
+            return of, self.key((x.start, x.stop, x.step))
+        return id(x)
 
     def make(self, op: Op, value: Any, inputs: tuple[Any, ...] = (), kw: Any = None) -> Symbol:
         """The expression, which has this value; made once."""
@@ -123,7 +135,7 @@ class Rewriter:
 
     def written_out(self, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """What the forward function does, unless that is the operation itself."""
-        if op in self.primitive or NUMPY.get(op.forward) is op:
+        if op in self.primitive or isinstance(op, NumpyOp):
             return self.rewrite(op, value, inputs, kw)
         self.inside += 1
         try:
@@ -204,7 +216,7 @@ class Rewriter:
 
 def run(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     """The forward function of an operation on Symbols."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), choosing(op):
         return (op if op in KEPT else op.forward)(*inputs, **kw)
 
 

@@ -13,12 +13,25 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.backward import SEED
 from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
-from .expr import UNWRITTEN, Symbol, call, full, is_view, leaf, parts, replaced, ruled, total
-from .notation import is_range
+from .expr import (
+    UNWRITTEN,
+    Symbol,
+    call,
+    choosing,
+    full,
+    is_view,
+    leaf,
+    parts,
+    replaced,
+    ruled,
+    total,
+)
+from .notation import counts_up
 from .rewrite import run
 
 # an expression that nests or holds more operations is several statements: passes go through it anew
@@ -203,7 +216,7 @@ class Tracer:
         """What stands for a leaf: an argument, the transpose of one, or the ones that the backward
         pass of a recorded backward pass starts from."""
         if not t.requires_grad:
-            if (t.kw is ops.expand or t.name == "seed") and (t.array == 1).all():
+            if t.kw in (ops.expand, SEED) and (t.array == 1).all():
                 return everywhere(t.array)
             if not t.name and (turned := self.turned(t.array)) is not None:
                 return turned
@@ -258,7 +271,7 @@ class Tracer:
         counted: set[int] = set()
         found = []
         for a in entries:
-            if isinstance(a, np.ndarray) and is_range(a):
+            if isinstance(a, np.ndarray) and a.size > 1 and counts_up(a):
                 axis = a.shape.index(a.size) - a.ndim
                 if a.ndim == sum(n == 1 for n in a.shape) + 1 and axis not in counted:
                     counted.add(axis)
@@ -352,7 +365,8 @@ class Tracer:
         _, given, kw = self.given
         y = self.symbols[node.serial]
         try:
-            raw = ruled(edge.rule, g, y, given, kw)
+            with choosing(node.op):
+                raw = ruled(edge.rule, g, y, given, kw)
             expr = self.cut(unbroadcast(raw, given[i].value), node)
             if isinstance(expr, np.ndarray):  # a slope that is the same for all values
                 uniform = expr.size > 0 and (expr == expr.flat[0]).all()

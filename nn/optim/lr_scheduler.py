@@ -142,8 +142,7 @@ class LRScheduler(Schedule):
 def rates(schedule: LRScheduler, epochs: int) -> list[float]:
     """The rates of the first group in the epochs to come, which it steps through; to 6 places.
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> rates(ExponentialLR(SGD([tensor(1.0)], lr=1.0), gamma=0.5), 3)
+    >>> rates(ExponentialLR(nn.optim.SGD([tensor(1.0)], lr=1.0), gamma=0.5), 3)
     [1.0, 0.5, 0.25]
     """
     found = []
@@ -159,8 +158,7 @@ class LambdaLR(LRScheduler):
 
     Functions are not saved; objects that can be called are, by their attributes.
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> schedule = LambdaLR(SGD([tensor(1.0)], lr=0.5), lambda epoch: 0.5**epoch)
+    >>> schedule = LambdaLR(nn.optim.SGD([tensor(1.0)], lr=0.5), lambda epoch: 0.5**epoch)
     >>> schedule.get_last_lr()
     [0.5]
     """
@@ -202,8 +200,7 @@ class LambdaLR(LRScheduler):
 class StepLR(LRScheduler):
     """The rate times `gamma` every `step_size` epochs.
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> rates(StepLR(SGD([tensor(1.0)], lr=1.0), step_size=2, gamma=0.5), 5)
+    >>> rates(StepLR(nn.optim.SGD([tensor(1.0)], lr=1.0), step_size=2, gamma=0.5), 5)
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
@@ -223,8 +220,7 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """The rate times `gamma` at each of the epochs `milestones`; twice at one given twice.
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> rates(MultiStepLR(SGD([tensor(1.0)], lr=1.0), [1, 3], gamma=0.5), 5)
+    >>> rates(MultiStepLR(nn.optim.SGD([tensor(1.0)], lr=1.0), [1, 3], gamma=0.5), 5)
     [1.0, 0.5, 0.5, 0.25, 0.25]
     """
 
@@ -246,8 +242,7 @@ class MultiStepLR(LRScheduler):
 class ConstantLR(LRScheduler):
     """The rate times `factor` for the first `total_iters` epochs.
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> rates(ConstantLR(SGD([tensor(1.0)], lr=1.0), factor=0.5, total_iters=2), 4)
+    >>> rates(ConstantLR(nn.optim.SGD([tensor(1.0)], lr=1.0), factor=0.5, total_iters=2), 4)
     [0.5, 0.5, 1.0, 1.0]
     """
 
@@ -272,8 +267,7 @@ class ConstantLR(LRScheduler):
 class LinearLR(LRScheduler):
     """The rate times a factor, from `start_factor` to `end_factor` within `total_iters` epochs.
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> rates(LinearLR(SGD([tensor(1.0)], lr=1.0), start_factor=0.5, total_iters=2), 4)
+    >>> rates(LinearLR(nn.optim.SGD([tensor(1.0)], lr=1.0), start_factor=0.5, total_iters=2), 4)
     [0.5, 0.75, 1.0, 1.0]
     """
 
@@ -308,8 +302,7 @@ class LinearLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     """The rate times `gamma` in every epoch.
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> rates(ExponentialLR(SGD([tensor(1.0)], lr=1.0), gamma=0.5), 3)
+    >>> rates(ExponentialLR(nn.optim.SGD([tensor(1.0)], lr=1.0), gamma=0.5), 3)
     [1.0, 0.5, 0.25]
     """
 
@@ -328,8 +321,7 @@ class CosineAnnealingLR(LRScheduler):
     eta_min + (initial - eta_min) * (1 + cos(pi * epoch / T_max)) / 2; it goes up again after
     T_max. (Loshchilov and Hutter, "SGDR", arXiv:1608.03983, without restarts.)
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> rates(CosineAnnealingLR(SGD([tensor(1.0)], lr=1.0), T_max=2), 3)
+    >>> rates(CosineAnnealingLR(nn.optim.SGD([tensor(1.0)], lr=1.0), T_max=2), 3)
     [1.0, 0.5, 0.0]
     """
 
@@ -364,8 +356,7 @@ class OneCycleLR(LRScheduler):
 
     Give `total_steps`, or `epochs` and `steps_per_epoch`. ValueError for more steps than that.
 
-    >>> from autograd_lite import tensor; from nn.optim import Adam
-    >>> schedule = OneCycleLR(Adam([tensor(1.0)]), max_lr=0.5, total_steps=10)
+    >>> schedule = OneCycleLR(nn.optim.Adam([tensor(1.0)]), max_lr=0.5, total_steps=10)
     >>> round(schedule.get_last_lr()[0], 6)
     0.02
     """
@@ -473,8 +464,7 @@ class SequentialLR(LRScheduler):
 
     ValueError if the numbers do not match, or the schedules belong to different optimisers.
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> optimizer = SGD([tensor(1.0)], lr=1.0)
+    >>> optimizer = nn.optim.SGD([tensor(1.0)], lr=1.0)
     >>> warm, then = ConstantLR(optimizer, 0.5, total_iters=9), ExponentialLR(optimizer, 0.5)
     >>> rates(SequentialLR(optimizer, [warm, then], milestones=[2]), 4)
     [0.5, 0.5, 1.0, 0.5]
@@ -556,8 +546,7 @@ class ReduceLROnPlateau(Schedule):
     ("abs"). After a change, `cooldown` epochs do not count; rates stop at `min_lr`, and changes of
     at most `eps` are not made.
 
-    >>> from autograd_lite import tensor; from nn.optim import SGD
-    >>> optimizer = SGD([tensor(1.0)], lr=1.0)
+    >>> optimizer = nn.optim.SGD([tensor(1.0)], lr=1.0)
     >>> schedule = ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
     >>> for loss in (3.0, 2.0, 2.0, 2.0):
     ...     schedule.step(loss)

@@ -139,9 +139,8 @@ class Optimizer:
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters with options of their own: {"params": [...], "lr": 0.1}.
 
-        >>> from nn.optim import SGD
         >>> a, b = Tensor([1.0], requires_grad=True), Tensor([2.0], requires_grad=True)
-        >>> optimizer = SGD([a], lr=0.1)
+        >>> optimizer = nn.optim.SGD([a], lr=0.1)
         >>> optimizer.add_param_group({"params": b, "lr": 0.01})
         >>> [group["lr"] for group in optimizer.param_groups]
         [0.1, 0.01]

@@ -32,7 +32,6 @@ class SGD(Optimizer):
 
     ValueError for negative or NaN options, and for nesterov without momentum or with dampening.
 
-    >>> from autograd_lite import tensor
     >>> p = tensor([1.0], requires_grad=True)
     >>> (3 * p).backward()
     >>> SGD([p], lr=0.5).step()
@@ -108,7 +107,6 @@ class Adam(Optimizer):
 
     ValueError for negative or NaN options, and for betas not in [0, 1).
 
-    >>> from autograd_lite import tensor
     >>> p = tensor([1.0], requires_grad=True)
     >>> (3 * p).backward()
     >>> Adam([p], lr=0.5).step()
@@ -188,7 +186,6 @@ class AdamW(Adam):
 
     (Loshchilov and Hutter, arXiv:1711.05101.) Errors as `Adam`.
 
-    >>> from autograd_lite import tensor
     >>> p = tensor([2.0], requires_grad=True)
     >>> (3 * p).backward()
     >>> AdamW([p], lr=0.5, weight_decay=1.0).step()
@@ -220,7 +217,6 @@ class RMSprop(Optimizer):
 
     ValueError for negative or NaN options.
 
-    >>> from autograd_lite import tensor
     >>> p = tensor([1.0], requires_grad=True)
     >>> (3 * p).backward()
     >>> RMSprop([p], lr=0.5, alpha=0.75).step()
@@ -289,7 +285,6 @@ class Adagrad(Optimizer):
 
     ValueError for negative or NaN options.
 
-    >>> from autograd_lite import tensor
     >>> p = tensor([1.0], requires_grad=True)
     >>> (3 * p).backward()
     >>> Adagrad([p], lr=0.5).step()

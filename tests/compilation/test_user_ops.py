@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import warnings
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -100,10 +102,27 @@ def cases() -> dict[str, Op]:
             lambda g, y, x: scaled(g, by=2.0, axis=0),
         ),
         "a ufunc of two outputs": Op("fraction", lambda x: np.modf(x * 3)[0], lambda g, y, x: 3 * g),
+        "an array that it captures": Op(
+            "weighted", lambda x: x * WEIGHTS / WEIGHTS, lambda g, y, x: g * WEIGHTS / WEIGHTS
+        ),
+        "a rule that gives an array": Op(
+            "shifted", lambda x: x * 0 + WEIGHTS, lambda g, y, x: np.zeros((3, 3))
+        ),
         "a view": Op("turned", lambda x: x[::-1], lambda g, y, x: g[::-1]),
         "itself": Op("same", lambda x: x, lambda g, y, x: g),
         "a function of Python": Op(
             "python", lambda x: of_objects(x).astype(x.dtype), lambda g, y, x: 2 * g * x
+        ),
+        "np.vectorize": Op("vectorized", squares, lambda g, y, x: g * squares(x) / x * 2),
+        "np.vectorize inside": Op(
+            "vectorized", lambda x: squares(x * 2) / 4, lambda g, y, x: g * 2 * x
+        ),
+        "np.vectorize in the rule": Op(
+            "vectorized", lambda x: x * x, lambda g, y, x: 2 * g * squares(x) / x
+        ),
+        "np.asarray": Op("array", lambda x: np.asarray(x) ** 2, lambda g, y, x: g * 2 * np.asarray(x)),
+        "a ufunc of Python": Op(
+            "frompyfunc", lambda x: np.asarray(of_objects(x), x.dtype), lambda g, y, x: 2 * g * x
         ),
         "a loop over values": Op(
             "loop",
@@ -130,10 +149,14 @@ def cases() -> dict[str, Op]:
     }  # fmt: skip
 
 
+WEIGHTS = np.array([2.0, 3.0, 5.0])
+
+
 def chosen(x: Any) -> float:
     return 2.0 if x.max() > 0.9 and x.sum() > 0 else 3.0
 
 
+squares = np.vectorize(lambda v: v * v)
 of_objects = np.frompyfunc(lambda v: v * v, 1, 1)
 
 
@@ -198,6 +221,155 @@ def test_no_operation_is_kept_by_a_trace() -> None:
         op = Op("kept", lambda x: np.array([float(v) for v in x]), lambda g, y, x: g)
         compile(lambda: op(w).sum())()  # noqa: B023
     assert len(NUMPY) <= before + 1
-    for shared in (Careful.of_rows, Fast.of_rows, Careful.primitive):
+    for shared in (Careful.of_rows, Fast.of_rows):
         assert all(vars(ops).get(o.name, o) is o for o in shared)
         assert "kept" not in {o.name for o in shared}
+
+
+FACTOR = 2.0
+
+
+class Factor:
+    value = 2.0
+
+
+factor = Factor()
+
+
+def reading() -> dict[str, tuple[Op, Any]]:
+    """Operations that read a number outside of them, and how to change it."""
+    items, array, table, other = [2.0], np.full(3, 2.0), {"k": 2.0}, Factor()
+    number = 2.0
+
+    def put(k: float) -> None:
+        nonlocal number
+        number = k
+
+    def own(forward: Any, slope: Any) -> Op:
+        return Op("own", forward, lambda g, y, x: g * slope())
+
+    halves = Op("halves", np.positive, lambda g, y, x: g * (items[0] - 1))
+    replaced = own(lambda x: x * 2.0, lambda: 2.0)
+    each = Op("each", lambda *xs: xs[0] * items[0], each=lambda g, y, *xs, i: g * items[0])
+    return {
+        "a list": (own(lambda x: x * items[0], lambda: items[0]), lambda k: put_at(items, 0, k)),
+        "an array": (own(lambda x: x * array, lambda: array), lambda k: array.fill(k)),
+        "a closure": (own(lambda x: x * number, lambda: number), put),
+        "a dict": (own(lambda x: x * table["k"], lambda: table["k"]), lambda k: put_at(table, "k", k)),
+        "a global": (
+            own(lambda x: x * FACTOR, lambda: FACTOR), lambda k: put_at(globals(), "FACTOR", k)
+        ),
+        "an attribute": (
+            own(lambda x: x * other.value, lambda: other.value), lambda k: setattr(other, "value", k)
+        ),
+        "in the rule alone": (halves, lambda k: put_at(items, 0, k)),
+        "another function": (replaced, lambda k: setattr(replaced, "forward", lambda x: x * k)),
+        "each": (each, lambda k: put_at(items, 0, k)),
+    }  # fmt: skip
+
+
+def put_at(holder: Any, key: Any, value: float) -> None:
+    holder[key] = value
+
+
+@pytest.mark.parametrize("name", reading())
+def test_what_an_operation_reads_is_watched(name: str) -> None:
+    op, change = reading()[name]
+    w = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+
+    def loss(x: Tensor) -> Tensor:
+        return op(w * x).sum()
+
+    step = compile(loss)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for k in (2.0, 3.0, 3.0, 4.0):
+            change(k)
+            x = Tensor([1.0, 1.0, 2.0])
+            same(gradients(step(x), w), gradients(loss(x), w), 1e-12)
+        change(2.0)
+    assert step.traces == (4 if name == "another function" else 3)  # it is another at every call
+
+
+def test_what_an_operation_made_in_the_function_reads_is_watched() -> None:
+    w, k = Tensor([1.0, 2.0], requires_grad=True), [2.0]
+
+    def loss() -> Tensor:
+        op = Op("within", lambda x: x * k[0], lambda g, y, x: g * k[0])
+        return op(w).sum()
+
+    step = compile(loss)
+    for k[0] in (2.0, 3.0, 3.0):
+        same(gradients(step(), w), gradients(loss(), w), 1e-12)
+    assert (step.traces, step.why) == (2, "")
+
+
+def test_operations_that_cannot_be_watched_run_as_they_are(tmp_path: Any) -> None:
+    w, t = Tensor([1.0, 2.0], requires_grad=True), Tensor([1.0, 2.0])
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "k.npy", np.ones(2))
+    twice = lambda x: x * 2
+    for forward, rule, text in (
+        (lambda x: x * np.random.rand(), lambda g, y, x: g, "draws random numbers"),
+        (twice, lambda g, y, x: g * np.random.rand(), "draws random numbers"),
+        (twice, lambda g, y, x: g * rng.random(), "draws random numbers"),
+        (twice, lambda g, y, x: g * np.random.default_rng().random(), "makes random numbers"),
+        (lambda x: x * np.load(tmp_path / "k.npy"), lambda g, y, x: g, "reads a file with load"),
+        (twice, lambda g, y, x: g * t.array, r"an operation \(own\) reads tensors"),
+    ):
+        op = Op("own", forward, rule)
+        step = compile(lambda: op(w).sum())  # noqa: B023
+        with pytest.warns(UserWarning, match=text):
+            step()
+        assert step.traces == 0
+
+
+def test_a_rule_that_changes_what_it_reads_runs_as_it_is() -> None:
+    w, calls = Tensor([1.0, 2.0], requires_grad=True), [0]
+
+    def rule(g: Any, y: Any, x: Any) -> Any:
+        calls[0] += 1
+        return g * calls[0]
+
+    op = Op("counted", lambda x: x * 1, rule)
+    step = compile(lambda: op(w).sum())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        slopes = [gradients(step(), w)[1][0] for _ in range(3)]
+    assert slopes == sorted(set(slopes))
+
+
+@pytest.mark.parametrize("name", ["softmax", "logsumexp"])
+def test_functions_of_scipy_are_called(name: str) -> None:
+    special = pytest.importorskip("scipy.special")
+    function = getattr(special, name)
+    op = Op(name, lambda x: function(x) * 1.0, lambda g, y, x: g * special.expit(x))
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda: op(w).sum())
+    for _ in range(2):
+        same(gradients(step(), w), gradients(op(w).sum(), w), 1e-12)
+    assert (step.traces, step.why) == (1, "")
+
+
+def test_an_op_is_forgotten_with_its_code() -> None:
+    class Itself:
+        """A forward function that has no other form than its operation."""
+
+        op: Any
+
+        def __call__(self, x: Any) -> Any:
+            return x * 3 if isinstance(x, np.ndarray) else self.op(x)
+
+    def work() -> Any:
+        forward = Itself()
+        forward.op = Op("three", forward, lambda g, y, x: g * 3)
+        w = Tensor(np.ones(2), requires_grad=True)
+        step = compile(lambda: forward.op(w).sum())
+        for _ in range(2):
+            assert step().item() == 6.0
+        assert not step.why
+        return ref(forward)
+
+    known = work()
+    gc.collect()
+    assert known() is None

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+import gc
+import linecache
 import pickle
 import random
 import sys
 import threading
 import warnings
+from abc import ABCMeta
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -381,10 +387,16 @@ def test_types_look_as_before() -> None:
 def test_comparing_types_by_identity_makes_it_eager() -> None:
     w = Tensor([1.0], requires_grad=True)
     step = compile(lambda x: (w * 2).sum() if type(x) is Tensor else w.sum())
-    with pytest.warns(UserWarning, match="compares a type by `is`"):
+    with pytest.warns(
+        UserWarning, match=r"compares a type by `is`.* \(line \d+ of .*test_watch.py\)"
+    ):
         assert step(tensor([1.0])).item() == 2.0
     step = compile(lambda x: (w * 2).sum() if type(w).__name__ == "Tensor" else w.sum())
     assert (step(tensor([1.0])).item(), step.traces) == (2.0, 1)
+
+
+def holding(t: Tensor) -> Any:
+    return SimpleNamespace(parameters=lambda: [t])
 
 
 SEEN: dict[str, tuple[Callable[[Tensor], Any], str]] = {
@@ -396,6 +408,11 @@ SEEN: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "array": (lambda t: setattr(t, "array", np.zeros(2, np.float32)), "replaces the data"),
     "grad": (lambda t: t.grad, "reads a gradient"),
     "class": (lambda t: setattr(t, "__class__", Tensor), "changes the class"),
+    "no grad": (lambda t: setattr(t, "grad", None), "sets a gradient"),
+    "zero_grad": (lambda t: nn.Module.zero_grad(holding(t)), "sets a gradient"),
+    "requires_grad": (lambda t: setattr(t, "requires_grad", True), "changes requires_grad"),
+    "name": (lambda t: t.name, "reads the name"),
+    "a name": (lambda t: setattr(t, "name", "x"), "sets the name"),
 }
 
 
@@ -424,3 +441,301 @@ def test_data_is_followed_like_detach() -> None:
         assert step(x).item() == (w * x * w.data).sum().item()
         assert ag.grad(step(x), [w])[0].tolist() == (x * w).tolist()
     assert (step.traces, step.why) == (1, "")
+
+
+# ---- subclasses of users ---------------------------------------------------------------------
+
+
+class Doubled(Tensor):
+    """Its own meaning of what the watched class has too."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return super().__getitem__(index) * 2
+
+    def __eq__(self, other: object) -> Any:
+        return tensor([1.0, 1.0])
+
+    __hash__ = Tensor.__hash__
+    shape = property(lambda t: (7,))  # type: ignore[assignment]
+
+
+class Universal(Tensor):
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
+        return self * 5
+
+
+class Reflected(Tensor):
+    def __radd__(self, other: Any) -> Any:
+        return self * 100 - other
+
+
+class Abstract(Tensor, metaclass=ABCMeta):
+    pass
+
+
+OVERRIDING: dict[str, tuple[type[Tensor], Callable[[Tensor, Tensor], Any]]] = {
+    "__getitem__": (Doubled, lambda w, t: t[:]),
+    "__eq__": (Doubled, lambda w, t: t == w),
+    "__eq__ from the right": (Doubled, lambda w, t: w.detach() == t),
+    "shape": (Doubled, lambda w, t: t.shape[0]),
+    "__array_ufunc__": (Universal, lambda w, t: np.sin(t)),
+    "another metaclass": (Abstract, lambda w, t: t * 2),
+    "__radd__": (Reflected, lambda w, t: w.detach() + t),
+}
+
+
+@pytest.mark.parametrize("name", OVERRIDING)
+@pytest.mark.parametrize("how", ["captured", "given", "made inside", "made elsewhere"])
+@pytest.mark.filterwarnings("ignore:compile")
+def test_a_subclass_with_methods_of_its_own_means_what_it_means(name: str, how: str) -> None:
+    cls, use = OVERRIDING[name]
+    w, own = Tensor([1.0, 2.0], requires_grad=True), cls([3.0, 4.0])
+    make = partial(cls, [3.0, 4.0])
+    loss: Callable[..., Tensor] = {
+        "captured": lambda: (w * use(w, own)).sum(),
+        "given": lambda t: (w * use(w, t)).sum(),
+        "made inside": lambda: (w * use(w, cls([3.0, 4.0]))).sum(),
+        "made elsewhere": lambda: (w * use(w, make())).sum(),
+    }[how]
+    given = [own] if how == "given" else []
+    step = compile(loss)
+    for _ in range(2):
+        w.grad = None
+        found = step(*given)
+        found.backward()
+        assert found.item() == loss(*given).item()
+        assert w.grad.tolist() == ag.grad(loss(*given), [w])[0].tolist()  # type: ignore[union-attr]
+    assert type(own) is cls
+    said = "which cannot be watched" if cls is Abstract else "of its own"
+    assert f"it uses a {cls.__name__}" in step.why
+    assert said in step.why
+
+
+class Plain(Tensor):
+    def twice(self) -> Tensor:
+        return self * factors["twice"]
+
+
+class Slotted(Tensor):
+    __slots__ = ("scale",)
+
+
+factors = {"twice": 2.0}
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_the_class_of_an_argument_counts(requires_grad: bool) -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+
+    def loss(x: Tensor) -> Tensor:
+        return (w * x.twice() if isinstance(x, Plain) else w * x).sum()
+
+    step = compile(loss)
+    for _ in range(2):
+        for cls, value in ((Plain, 6.0), (Tensor, 3.0), (Plain, 6.0)):
+            x = cls([1.0, 1.0], requires_grad=requires_grad)
+            assert (step(x).item(), type(x)) == (value, cls)
+    assert (step.traces, step.why) == (2, "")
+    factors["twice"] = 3.0
+    try:
+        assert step(Plain([1.0, 1.0], requires_grad=requires_grad)).item() == 9.0
+    finally:
+        factors["twice"] = 2.0
+
+
+@pytest.mark.parametrize("cls", [Plain, Slotted])
+@pytest.mark.parametrize("how", ["given", "captured"])
+@pytest.mark.filterwarnings("ignore:compile")
+def test_attributes_of_a_tensor_count(cls: Any, how: str) -> None:
+    w, own = Tensor([1.0, 2.0], requires_grad=True), cls([1.0, 1.0])
+    loss: Any = {
+        "given": lambda x: (w * x * x.scale).sum(),
+        "captured": lambda x: (w * x * own.scale).sum(),
+    }[how]
+    step = compile(loss)
+    step_without = compile(lambda x: (w * x * getattr(x, "scale", 1.0)).sum())
+    assert step_without(cls([1.0, 1.0])).item() == 3.0
+    for scale in (1.0, 2.0, 3.0):
+        own.scale = scale
+        assert step(own if how == "given" else tensor([1.0, 1.0])).item() == 3.0 * scale
+        assert step_without(own).item() == 3.0 * scale
+    assert bool(step.why) == (how == "given" or cls is Slotted)
+
+
+def test_a_class_does_nothing_for_its_watched_form() -> None:
+    class Mine(Tensor):
+        made: list[str] = []
+
+        def __init_subclass__(cls) -> None:
+            cls.made.append(cls.__name__)
+
+    class More(Mine):
+        pass
+
+    assert watch.plain_class(watch.form(More)) is More
+    assert Mine.made == ["More"]
+
+
+def test_classes_of_users_are_freed() -> None:
+    def work() -> Any:
+        class Mine(Tensor):
+            pass
+
+        w = Mine([1.0], requires_grad=True)
+        compile(lambda: (w * 2).sum())().backward()
+        return ref(Mine)
+
+    known = work()
+    gc.collect()
+    assert known() is None
+
+
+# ---- what is written to tensors --------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:compile")
+def test_a_gradient_set_inside_is_set_at_every_call() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+
+    def loss() -> Tensor:
+        w.grad = None
+        return (w * 2).sum()
+
+    step = compile(loss)
+    for _ in range(3):
+        step().backward()
+    assert "it sets a gradient" in step.why
+    assert w.grad.tolist() == [2.0, 2.0]  # type: ignore[union-attr]
+
+
+@pytest.mark.filterwarnings("ignore:compile")
+def test_a_name_given_inside_is_given_at_every_call() -> None:
+    w, x = Tensor([1.0, 2.0], requires_grad=True), tensor([1.0, 1.0])
+
+    def loss(x: Tensor) -> Tensor:
+        w.name, x.name = "w", "x"
+        y = w * x
+        y.name = "y"
+        return y.sum()
+
+    step = compile(loss)
+    for _ in range(2):
+        w.name = x.name = ""
+        step(x)
+        assert (w.name, x.name) == ("w", "x")
+    assert "it sets the name of a tensor" in step.why
+
+    def named(x: Tensor) -> Tensor:
+        y = w * x
+        y.name = "y"
+        return y.sum() if y.name == "y" else y.mean()
+
+    step = compile(named)
+    assert (step(x).item(), step(x).item(), step.why) == (3.0, 3.0, "")
+
+
+@pytest.mark.parametrize("raising", [True, False])
+def test_code_that_fails_where_the_function_does_is_kept(raising: bool) -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda x: (w * x).log().sum(), optimizer=nn.optim.SGD([w], lr=0.0))
+    step(tensor([1.0, 1.0]))
+    if raising:
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+            step(tensor([0.0, 1.0]))
+    with ag.no_grad():  # which the code is not for
+        step(tensor([1.0, 1.0]))
+    assert (step.traces, step.why) == (1, "")
+
+
+# ---- what is left of a trace -----------------------------------------------------------------
+
+
+def sources_shown() -> set[str]:
+    return {file for file in linecache.cache if file.startswith("<compiled ")}
+
+
+def test_the_source_is_shown_as_long_as_the_code_is_there() -> None:
+    before = sources_shown()
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    steps = [compile(lambda: (w * 2).sum()) for _ in range(2)]
+    for step in steps:
+        step().backward()
+    shown = {"".join(linecache.getlines(file)) for file in sources_shown() - before}
+    assert len(sources_shown() - before) == 2  # also of the same text
+    assert shown == {steps[0].sources[0]}
+    del steps[0], step
+    gc.collect()
+    assert len(sources_shown() - before) == 1
+    del steps
+    gc.collect()
+    assert sources_shown() == before
+
+
+def test_draws_after_one_that_failed_are_seen() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    generator = np.random.default_rng(0)
+    recorder = watch.Recorder()
+
+    def fail() -> Any:
+        raise ValueError
+
+    def loss() -> Tensor:
+        with suppress(ValueError):
+            recorder.drawn(fail)
+        recorder.reached(generator)
+        return w.sum()
+
+    recorder.watch(loss, (), {}, watch.Captured(lambda: w))
+    assert not recorder.drawing
+    assert recorder.generators == [generator]
+
+
+def test_record_lines_is_known_before_it_is_asked() -> None:
+    def lines() -> None:
+        with ag.record_lines():
+            pass
+
+    whole = Sweep(-1, opcodes=True)
+    whole.run(lines)
+    for at in range(1, whole.count + 1):
+        Sweep(at, opcodes=True).run(lines)
+        left = modes.mode.watcher
+        known = left is None or left in modes.watchers
+        modes.mode.watcher = None
+        modes.watchers.clear()
+        assert known
+
+
+@pytest.mark.filterwarnings("ignore:compile")
+def test_what_the_first_call_does_to_an_argument_stays() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda x: (w * x.requires_grad_()).sum())
+    for _ in range(2):
+        x = tensor([1.0, 1.0])
+        step(x).backward()
+        assert x.requires_grad
+        assert x.grad.tolist() == [1.0, 2.0]  # type: ignore[union-attr]
+
+
+def test_an_argument_may_be_given_twice_and_be_captured() -> None:
+    w, x = Tensor([1.0, 2.0], requires_grad=True), tensor([1.0, 3.0])
+    step = compile(lambda a, b: (w * x + w * a * b).sum())
+    for a, b in ((x, x), (x, tensor([1.0, 1.0])), (tensor([0.0, 1.0]), x)):
+        assert step(a, b).item() == (w * x + w * a * b).sum().item()
+    assert (step.traces, step.why) == (1, "")
+
+
+@pytest.mark.parametrize("what", ["captured", "given", "computed before"])
+@pytest.mark.filterwarnings("ignore:compile")
+def test_a_loss_that_is_not_computed_in_the_call(what: str) -> None:
+    w = tensor(3.0, requires_grad=True)
+    before = w * 1
+    loss: Callable[..., Tensor] = {
+        "captured": lambda _: w, "given": lambda x: x, "computed before": lambda _: before,
+    }[what]  # fmt: skip
+    step = compile(loss)
+    for _ in range(2):
+        w.grad = None
+        step(w if what == "given" else tensor(1.0)).backward(retain_graph=True)
+        assert w.grad.item() == 1.0  # type: ignore[union-attr]
+    assert step.why == "it returns a tensor that it has not computed"

@@ -298,6 +298,15 @@ def test_an_operation_that_numpy_cannot_say():
         derive(odd(named("w", 3)).sum())
 
 
+def test_a_users_seed_is_an_input():
+    seed = Tensor(np.ones(3), name="seed")
+    w = Tensor(np.arange(3.0), True, "w")
+    text = derive((w * seed).sum()).source()
+    assert "backprop(seed, parameters)" in text and "d_w = seed" in text
+    (g,) = ag.grad((w**2).sum(), w, create_graph=True)  # starts from ones of that name
+    assert "seed" not in derive((g * g).sum()).source()
+
+
 def test_something_else_than_a_tensor():
     with pytest.raises(TypeError, match="derive: needs the Tensor that was computed, not a float"):
         derive(1.0)

@@ -442,3 +442,12 @@ def test_a_hook_is_named_once():
     w = named("w", 3)
     w.register_hook(lambda g: g * 2)
     assert "through hook, a hook of w" in str(derive((w * w).sum()))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_batch_of_any_size_is_that_of_the_textbook(n):
+    rng = np.random.default_rng(n)
+    z = Tensor(rng.standard_normal((n, 3)), True, "z")
+    text = str(agrees_twice(F.cross_entropy(z, Tensor(np.arange(n), name="t"))))
+    assert f"log_p[arange({n}), t]" in text
+    assert "eye(3)[t]" in text

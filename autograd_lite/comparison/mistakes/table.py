@@ -3,8 +3,8 @@
 A row has a slug, a sentence, which operations it is about, and how the mistake is made. Like the
 rules of operations, wrong rules are written in `g, y` and the inputs, so that they run on arrays
 (to see whether they give the gradient that was handed in) and on Symbols (to print it). Adding a
-mistake is one row here and one line in the tests. The order of the rows is the order in which equal
-explanations are listed.
+mistake is one row here: the tests make every row on purpose and look for its name. The order of the
+rows is the order in which equal explanations are listed.
 """
 
 from __future__ import annotations
@@ -90,19 +90,28 @@ def smooth(node: Any) -> bool:
     return curve(node) and not node.op.mask
 
 
+def pair(node: Any) -> bool:
+    """Records of two inputs, element by element, that are written by name; and of a composition."""
+    op, args = node.op, node.args
+    made = op.kind == "arithmetic" and not op.sign and not op.mask
+    shapes = [np.shape(a) for a in args]
+    composed = not op.kind and len(args) == 2 and all(s == node.shape for s in shapes)
+    return composed or (made and len(args) == 2)
+
+
 ALONG, ACTIVATION, MASK = has(kind="along"), has(activation=True), has(mask=True)
 MAXIMUM, LOG = only(ops.maximum), only(ops.log)
 SOFTMAX, LOG_SOFTMAX = only(ops.softmax), only(ops.log_softmax)
 
-Table = dict[str, dict[str, list[tuple[Callable[[Any], bool], Rule]]]]  # by slug, by sentence
+Table = dict[str, list[tuple[Callable[[Any], bool], Rule]]]  # by "slug: sentence"
 
 
 def mistakes_of(table: Table, which: int | None = None, free: bool = False) -> list[Mistake]:
     """The rows of a table: which records, and the wrong rule."""
     return [
         Mistake(slug, sentence, concerns, wrong, which, free)
-        for slug, sentences in table.items()
-        for sentence, ways in sentences.items()
+        for name, ways in table.items()
+        for slug, _, sentence in [name.partition(": ")]
         for concerns, wrong in ways
     ]
 
@@ -139,147 +148,133 @@ def other(x: Any, axis: Any) -> int:
 
 # mistakes are named by what is confused with what: the mask of relu, the slopes of tanh and sigmoid
 ACTIVATIONS: Table = {
-    "relu-mask-missing": {
-        "the mask of {op} left out": [
-            (MASK, lambda g, y, x, **kw: g),
-            (MAXIMUM, lambda g, y, a, b: g),
-        ]
-    },
-    "relu-mask-from-upstream": {
-        "the mask of {op} taken from the arriving gradient, not from its input": [
-            (only(ops.relu, ops.maximum), lambda g, y, *x: g * (g > 0)),
-            (MASK, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
-        ]
-    },
-    "activation-missing": {
-        "the derivative of {op} left out": [(smooth, lambda g, y, x, **kw: g)],
-        "the Jacobian of {op} left out": [(ALONG, lambda g, y, x, **kw: g)],
-    },
-    "activation-at-output": {
-        "the derivative of {op} evaluated at its output": [
-            (smooth, lambda g, y, x, op, rule, **kw: rule(g, op(y, **kw), y, **kw))
-        ]
-    },
-    "activation-not-derived": {
-        "{op} itself used for its derivative": [(curve, lambda g, y, x, **kw: g * y)],
-        "1 - y used for the derivative of {op}": [
-            (only(ops.tanh, ops.sigmoid), lambda g, y, x: g * (1 - y))
-        ],
-        "the derivative of sigmoid used for {op}": [
-            (ACTIVATION, lambda g, y, x, **kw: g * y * (1 - y))
-        ],
-        "the derivative of tanh used for {op}": [
-            (ACTIVATION, lambda g, y, x, **kw: g * (1 - y * y))
-        ],
-        "{op}' computed from the input as if it were {op}": [
-            (only(ops.tanh), lambda g, y, x: g * (1 - x * x)),
-            (only(ops.sigmoid), lambda g, y, x: g * x * (1 - x)),
-        ],
-        "the derivative of relu used for {op}": [(ACTIVATION, lambda g, y, x, **kw: g * (x > 0))],
-        "{op} itself used for its Jacobian": [(ALONG, lambda g, y, x, **kw: g * y)],
-    },
-    "activation-twice": {
-        "the derivative of {op} applied twice": [
-            (smooth, lambda g, y, x, rule, **kw: rule(rule(g, y, x, **kw), y, x, **kw))
-        ]
-    },
+    "relu-mask-missing: the mask of {op} left out": [
+        (MASK, lambda g, y, x, **kw: g),
+        (MAXIMUM, lambda g, y, a, b: g),
+    ],
+    "relu-mask-from-upstream: the mask of {op} taken from the arriving gradient, "
+    "not from its input": [
+        (only(ops.relu, ops.maximum), lambda g, y, *x: g * (g > 0)),
+        (MASK, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
+    ],
+    "activation-missing: the derivative of {op} left out": [
+        (smooth, lambda g, y, x, **kw: g),
+        (pair, lambda g, y, a, b, **kw: g),
+    ],
+    "activation-missing: the Jacobian of {op} left out": [(ALONG, lambda g, y, x, **kw: g)],
+    "activation-at-output: the derivative of {op} evaluated at its output": [
+        (smooth, lambda g, y, x, op, rule, **kw: rule(g, op(y, **kw), y, **kw))
+    ],
+    "activation-not-derived: {op} itself used for its derivative": [
+        (curve, lambda g, y, x, **kw: g * y)
+    ],
+    "activation-not-derived: 1 - y used for the derivative of {op}": [
+        (only(ops.tanh, ops.sigmoid), lambda g, y, x: g * (1 - y))
+    ],
+    "activation-not-derived: the derivative of sigmoid used for {op}": [
+        (ACTIVATION, lambda g, y, x, **kw: g * y * (1 - y))
+    ],
+    "activation-not-derived: the derivative of tanh used for {op}": [
+        (ACTIVATION, lambda g, y, x, **kw: g * (1 - y * y))
+    ],
+    "activation-not-derived: {op}' computed from the input as if it were {op}": [
+        (only(ops.tanh), lambda g, y, x: g * (1 - x * x)),
+        (only(ops.sigmoid), lambda g, y, x: g * x * (1 - x)),
+    ],
+    "activation-not-derived: the derivative of relu used for {op}": [
+        (ACTIVATION, lambda g, y, x, **kw: g * (x > 0))
+    ],
+    "activation-not-derived: {op} itself used for its Jacobian": [
+        (ALONG, lambda g, y, x, **kw: g * y)
+    ],
+    "activation-twice: the derivative of {op} applied twice": [
+        (smooth, lambda g, y, x, rule, **kw: rule(rule(g, y, x, **kw), y, x, **kw))
+    ],
 }
 CROSS_ENTROPIES: Table = {
-    "softmax-diagonal": {
-        "only the diagonal of the Jacobian of {op}": [
-            (SOFTMAX, lambda g, y, x, axis: g * y * (1 - y)),
-            (LOG_SOFTMAX, lambda g, y, x, axis: g * (1 - np.exp(y))),
-        ]
-    },
-    "softmax-from-logits": {
-        "softmax Jacobian built from the logits, not from the probabilities": [
-            (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g, axis)),
-            (LOG_SOFTMAX, lambda g, y, x, axis: g - x * sum_along(g, axis)),
-            (LOG_SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g / np.exp(y), axis)),
-        ]
-    },
-    "softmax-twice": {
-        "p - t taken for the gradient of p: softmax applied twice": [
-            (LOG, lambda g, y, x: g - x * sum_along(g, x.ndim - 1))
-        ],
-        "the Jacobian of softmax applied twice": [
-            (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(y, softmax_jacobian(y, g, axis), axis))
-        ],
-        "p - t sent through the Jacobian of softmax again": [
-            (
-                LOG_SOFTMAX,
-                lambda g, y, x, axis: softmax_jacobian(np.exp(y), from_log(g, y, axis), axis),
-            )
-        ],
-        "p - t multiplied by p (1 - p) again": [
-            (LOG_SOFTMAX, lambda g, y, x, axis: from_log(g, y, axis) * np.exp(y) * (1 - np.exp(y)))
-        ],
-    },
-    "targets-missing": {
-        "p used for p - t": [(LOG_SOFTMAX, lambda g, y, x, axis: -np.exp(y) * sum_along(g, axis))]
-    },
-    "wrong-axis": {
-        "softmax taken along another axis": [
-            (
-                LOG_SOFTMAX,
-                lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * sum_along(g, axis),
-            )
-        ],
-        "the derivative of {op} taken along another axis": [
-            (ALONG, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
-            (
-                has(kind="reduction"),
-                lambda g, y, x, rule, axis, **kw: rule(
-                    g.mT if g.ndim == 2 else g, y, x, axis=other(x, axis), **kw
-                ),
+    "softmax-diagonal: only the diagonal of the Jacobian of {op}": [
+        (SOFTMAX, lambda g, y, x, axis: g * y * (1 - y)),
+        (LOG_SOFTMAX, lambda g, y, x, axis: g * (1 - np.exp(y))),
+    ],
+    "softmax-from-logits: softmax Jacobian built from the logits, not from the probabilities": [
+        (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g, axis)),
+        (LOG_SOFTMAX, lambda g, y, x, axis: g - x * sum_along(g, axis)),
+        (LOG_SOFTMAX, lambda g, y, x, axis: softmax_jacobian(x, g / np.exp(y), axis)),
+    ],
+    "softmax-twice: p - t taken for the gradient of p: softmax applied twice": [
+        (LOG, lambda g, y, x: g - x * sum_along(g, x.ndim - 1))
+    ],
+    "softmax-twice: the Jacobian of softmax applied twice": [
+        (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(y, softmax_jacobian(y, g, axis), axis))
+    ],
+    "softmax-twice: p - t sent through the Jacobian of softmax again": [
+        (
+            LOG_SOFTMAX,
+            lambda g, y, x, axis: softmax_jacobian(np.exp(y), from_log(g, y, axis), axis),
+        )
+    ],
+    "softmax-twice: p - t multiplied by p (1 - p) again": [
+        (LOG_SOFTMAX, lambda g, y, x, axis: from_log(g, y, axis) * np.exp(y) * (1 - np.exp(y)))
+    ],
+    "targets-missing: p used for p - t": [
+        (LOG_SOFTMAX, lambda g, y, x, axis: -np.exp(y) * sum_along(g, axis))
+    ],
+    "wrong-axis: softmax taken along another axis": [
+        (
+            LOG_SOFTMAX,
+            lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * sum_along(g, axis),
+        )
+    ],
+    "wrong-axis: the derivative of {op} taken along another axis": [
+        (ALONG, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
+        (
+            has(kind="reduction"),
+            lambda g, y, x, rule, axis, **kw: rule(
+                g.mT if g.ndim == 2 else g, y, x, axis=other(x, axis), **kw
             ),
-        ],
-    },
-    "bce-term": {
-        "the term (1 - t) / (1 - p) of binary cross-entropy added": [
-            (LOG, lambda g, y, x: g / x + binary_term(g, x, x.ndim - 1)),
-            (
-                LOG_SOFTMAX,
-                lambda g, y, x, axis: (
-                    from_log(g, y, axis)
-                    + softmax_jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
-                ),
+        ),
+    ],
+    "bce-term: the term (1 - t) / (1 - p) of binary cross-entropy added": [
+        (LOG, lambda g, y, x: g / x + binary_term(g, x, x.ndim - 1)),
+        (
+            LOG_SOFTMAX,
+            lambda g, y, x, axis: (
+                from_log(g, y, axis)
+                + softmax_jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
             ),
-        ]
-    },
+        ),
+    ],
 }
 WITH_A_FREE_FACTOR: Table = {
-    "bce-term": {
-        "the term (1 - t) / (1 - p) of binary cross-entropy added": [
-            (
-                LOG_SOFTMAX,
-                lambda g, y, x, axis: (
-                    from_log(g, y, axis) + softmax_jacobian(np.exp(y), g / (1 - np.exp(y)), axis),
-                    softmax_jacobian(np.exp(y), 1 / (1 - np.exp(y)), axis),
-                ),
-            )
-        ]
-    },
-    "targets-not-one": {
-        "p - t used although the targets do not sum to 1": [
-            (LOG_SOFTMAX, lambda g, y, x, axis: (g, np.exp(y))),
-            (SOFTMAX, lambda g, y, x, axis: (g * y, y)),
-        ]
-    },
+    "bce-term: the term (1 - t) / (1 - p) of binary cross-entropy added": [
+        (
+            LOG_SOFTMAX,
+            lambda g, y, x, axis: (
+                from_log(g, y, axis) + softmax_jacobian(np.exp(y), g / (1 - np.exp(y)), axis),
+                softmax_jacobian(np.exp(y), 1 / (1 - np.exp(y)), axis),
+            ),
+        )
+    ],
+    "targets-not-one: p - t used although the targets do not sum to 1": [
+        (LOG_SOFTMAX, lambda g, y, x, axis: (g, np.exp(y))),
+        (SOFTMAX, lambda g, y, x, axis: (g * y, y)),
+    ],
 }
+
 # ---- products, masks, choices ---------------------------------------------------------------
 
 
-def matmul_rules(slug: str, sentence: str, which: int, *ways: Rule) -> list[Mistake]:
+def matmul_rules(name: str, which: int, *ways: Rule) -> list[Mistake]:
     """Wrong rules of `y = x @ w`: data `x` are input 0, the weight `w` is 1. Where the weight
     stands on the left, they run on transposes."""
-    return [Mistake(slug, sentence, only(ops.matmul), wrong, which) for wrong in ways]
+    return mistakes_of({name: [(only(ops.matmul), wrong) for wrong in ways]}, which)
 
 
-def mul_rules(slug: str, sentence: str, wrong: Rule) -> list[Mistake]:
+def mul_rules(name: str, wrong: Rule) -> list[Mistake]:
     """A wrong rule of `y = a * b`, in either input: `a` is that one, `b` the other."""
-    either = (wrong, lambda g, y, a, b: wrong(g, y, b, a))
-    return [Mistake(slug, sentence, only(ops.mul), way, which) for which, way in enumerate(either)]
+    in_a: Table = {name: [(only(ops.mul), wrong)]}
+    in_b: Table = {name: [(only(ops.mul), lambda g, y, a, b: wrong(g, y, b, a))]}
+    return mistakes_of(in_a, 0) + mistakes_of(in_b, 1)
 
 
 def mask(b: Any) -> Any:
@@ -302,12 +297,11 @@ RULES = [
     *mistakes_of(CROSS_ENTROPIES),
     *mistakes_of(WITH_A_FREE_FACTOR, free=True),
     *mul_rules(
-        "dropout-mask", "the 1 / keep of the mask missing", lambda g, y, a, b: g * (mask(b) != 0)
+        "dropout-mask: the 1 / keep of the mask missing", lambda g, y, a, b: g * (mask(b) != 0)
     ),
-    *mul_rules("dropout-mask", "the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
+    *mul_rules("dropout-mask: the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
     *mul_rules(
-        "weight-for-input",
-        "multiplied by the factor itself, not by the other one",
+        "weight-for-input: multiplied by the factor itself, not by the other one",
         lambda g, y, a, b: g * a,
     ),
     Mistake(
@@ -319,14 +313,12 @@ RULES = [
 ]
 MATMUL_RULES = [
     *matmul_rules(
-        "weight-not-transposed",
-        "the weight not transposed on the way back to the input",
+        "weight-not-transposed: the weight not transposed on the way back to the input",
         0,
         lambda g, y, x, w: g @ w,
     ),
     *matmul_rules(
-        "operand-order",
-        "the factors in the wrong order",
+        "operand-order: the factors in the wrong order",
         0,
         lambda g, y, x, w: w @ g,
         lambda g, y, x, w: w.mT @ g,
@@ -335,8 +327,7 @@ MATMUL_RULES = [
         lambda g, y, x, w: g.mT @ w.mT,
     ),
     *matmul_rules(
-        "operand-order",
-        "the factors in the wrong order",
+        "operand-order: the factors in the wrong order",
         1,
         lambda g, y, x, w: x.mT @ g.mT,
         lambda g, y, x, w: g @ x.mT,
@@ -345,39 +336,34 @@ MATMUL_RULES = [
         lambda g, y, x, w: g @ x,
     ),
     *matmul_rules(
-        "last-sample-only",
-        "only the last sample counts: = for +=",
+        "last-sample-only: only the last sample counts: = for +=",
         1,
         lambda g, y, x, w: x[-1:].mT @ g[-1:],
     ),
     *matmul_rules(
-        "product-of-means",
-        "mean of the inputs times mean of the gradients",
+        "product-of-means: mean of the inputs times mean of the gradients",
         1,
         lambda g, y, x, w: sum_along(x, 0).mT @ sum_along(g, 0),
     ),
     *matmul_rules(
-        "weight-for-input",
-        "multiplied by the weight, not by the input",
+        "weight-for-input: multiplied by the weight, not by the input",
         1,
         lambda g, y, x, w: w * sum_along(g, 0),
     ),
     *matmul_rules(
-        "summed-over-inputs",
-        "summed over the inputs too",
+        "summed-over-inputs: summed over the inputs too",
         1,
         lambda g, y, x, w: sum_along(x.mT @ g, 0) + 0 * w,
     ),
     *matmul_rules(
-        "summed-over-inputs",
-        "summed over the outputs too",
+        "summed-over-inputs: summed over the outputs too",
         1,
         lambda g, y, x, w: sum_along(x.mT @ g, 1) + 0 * w,
     ),
 ]
 CERTAIN = [row for row in [*RULES, *MATMUL_RULES] if not row.free]
 VAGUE = [  # rules that come last, as they often look like another one
-    *mul_rules("factor-missing", "the other factor left out", lambda g, y, a, b: left_out(b, g)),
+    *mul_rules("factor-missing: the other factor left out", lambda g, y, a, b: left_out(b, g)),
     Mistake(
         "factor-missing",
         "the divisor left out",
@@ -386,7 +372,7 @@ VAGUE = [  # rules that come last, as they often look like another one
         0,
     ),
     *mul_rules(
-        "weight-for-input", "multiplied by the output, not by the input", lambda g, y, a, b: g * y
+        "weight-for-input: multiplied by the output, not by the input", lambda g, y, a, b: g * y
     ),
 ]
 

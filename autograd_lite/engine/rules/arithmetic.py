@@ -51,12 +51,12 @@ def _power_slope(x: Any, p: float) -> Any:
     return p if p in (0, 1) else p * x ** (p - 1)
 
 
+# `x ** p` with a number `p`, which float32 arrays survive as float32.
 _power = row(
     "power",
     lambda x, p: x**p,
     lambda g, y, x, p: g * _power_slope(x, p),
     kind="curve",
-    # `x ** p` with a number `p`, which float32 arrays survive as float32.
     example=lambda: ((np.linspace(0.2, 0.9, 3),), {"p": 3}),
 )
 
@@ -101,10 +101,15 @@ def logaddexp(a: Any, b: Any) -> Tensor:
     return np.logaddexp(a, b)
 
 
+def _turned(g: Any, part: Any, a: Any, b: Any) -> Any:
+    """g * part / (a * a + b * b), which may not overflow; 0 at the origin."""
+    r = np.hypot(a, b)
+    r = np.where(r == 0, np.inf, r)
+    return g * (part / r) / r
+
+
 @differentiable(
-    lambda g, y, a, b: g * b / (a * a + b * b),
-    lambda g, y, a, b: -g * a / (a * a + b * b),
-    also="atan2",
+    lambda g, y, a, b: _turned(g, b, a, b), lambda g, y, a, b: _turned(-g, a, a, b), also="atan2"
 )
 def arctan2(a: Any, b: Any) -> Tensor:
     """The angle of the point (b, a) in radians, from -pi to pi: the arctangent of a / b.

@@ -351,7 +351,7 @@ _nan_to_num = row(
 )
 
 
-@function(numpy=np.nan_to_num)
+@function()
 def nan_to_num(
     x: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:

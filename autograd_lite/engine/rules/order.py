@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 from typing import Any
 
@@ -18,24 +17,18 @@ from .reductions import MaxResult, picked
 from .shape import squeeze
 
 
-def _ranks(x: Any, axis: int, descending: bool) -> Any:
-    """The indices that sort along an axis, equal elements in their order; NaN counts as largest."""
-    if not descending:
-        return plain(np.argsort, x, axis=axis, kind="stable")
-    # the reverse of a stable sort of the reverse keeps equal elements in their order
+def descending_ranks(x: Any, axis: int) -> Any:
+    """The indices that sort an array downward; the reverse of a stable sort of the reverse keeps
+    equal elements in their order."""
     back = (slice(None),) * axis + (slice(None, None, -1),)
-    places = np.argsort(values(x)[back], axis=axis, kind="stable")[back]
-    return like(x, values(x).shape[axis] - 1 - places)
+    return x.shape[axis] - 1 - np.argsort(x[back], axis=axis, kind="stable")[back]
 
 
-def values(x: Any) -> Any:
-    """The array of a Tensor or a Symbol; an array itself."""
-    return x if isinstance(x, np.ndarray) else getattr(x, "array", getattr(x, "value", x))
-
-
-def like(x: Any, indices: Any) -> Any:
-    """Indices in the form of `x`: an array, or a Tensor."""
-    return indices if isinstance(x, np.ndarray) else Tensor(indices)
+def places_so_far(x: Any, ufunc: Any, axis: int) -> Any:
+    """The index of the largest, or smallest, element so far; NaN is what it found."""
+    place = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - 1 - axis))
+    chosen = (x == ufunc.accumulate(x, axis=axis)) | (x != x)  # noqa: PLR0124
+    return np.maximum.accumulate(np.where(chosen, place, 0), axis=axis)
 
 
 @function()
@@ -45,7 +38,12 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, *, dim: int | None
     >>> argsort(tensor([3.0, 1.0, 2.0])).tolist()
     [1, 2, 0]
     """
-    return _ranks(x, one_axis("argsort", x, axis if dim is None else dim), descending)
+    axis = one_axis("argsort", x, axis if dim is None else dim)
+    if x.ndim == 0:
+        return plain(np.zeros_like, x, dtype=int)
+    if descending:
+        return plain(descending_ranks, x, axis=axis)
+    return plain(np.argsort, x, axis=axis, kind="stable")
 
 
 @function()
@@ -77,8 +75,15 @@ def topk(
     return picked(x, places[(slice(None),) * axis + (slice(0, k),)] if x.ndim else places, axis)
 
 
-@function(numpy=np.median)
-def median(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+@function()
+def median(
+    x: Tensor,
+    axis: int | None = None,
+    keepdims: bool = False,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
+) -> Tensor:
     """The middle element, or the mean of the middle two, of all or along an axis, as NumPy's.
 
     PyTorch's `median` gives the lower of the two instead.
@@ -86,7 +91,7 @@ def median(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor
     >>> median(tensor([3.0, 1.0, 2.0, 10.0])).item()
     2.5
     """
-    return quantile(x, 0.5, axis, keepdims)
+    return quantile(x, 0.5, axis, keepdims, dim=dim, keepdim=keepdim)
 
 
 @function(numpy=np.quantile)
@@ -105,25 +110,32 @@ def quantile(
     >>> quantile(tensor([0.0, 10.0, 20.0]), 0.75).item()
     15.0
     """
-    if not 0 <= q <= 1:
-        raise ValueError(f"quantile: q is a share from 0 to 1, got {q}")
+    if not isinstance(q, int | float) or not 0 <= q <= 1:
+        raise ValueError(f"quantile: q is one share from 0 to 1, got {q!r}")
     at, keepdims = some_axes("quantile", x, axis, dim), keepdims or keepdim
     require_elements("quantile", x, at)
     whole, shape = at is None, (1,) * x.ndim
     flat = ops.reshape(x, shape=(-1,)) if whole else x
     axis = 0 if at is None else one_axis("quantile", x, at)
-    places = argsort(flat, axis)
     position = q * (flat.shape[axis] - 1)
-    low = math.floor(position)
-    ends = [low, builtins.min(low + 1, flat.shape[axis] - 1)]
-    a, b = (
-        take_along_axis(flat, places[(slice(None),) * axis + (slice(i, i + 1),)], axis)
-        for i in ends
-    )
-    y = a + (b - a) * (position - low)
+    low, rest = math.floor(position), position - math.floor(position)
+    y = _ranked(flat, low, axis)
+    if rest:
+        y = y * (1 - rest) + _ranked(flat, low + 1, axis) * rest
     if whole:
         return ops.reshape(y, shape=shape if keepdims else ())
     return y if keepdims else squeeze(y, axis)
+
+
+def _ranked(x: Any, rank: int, axis: int) -> Any:
+    return take_along_axis(x, plain(place_of_rank, x, rank=rank, axis=axis), axis)
+
+
+def place_of_rank(x: Any, rank: int, axis: int) -> Any:
+    """The index of the element of this rank along an axis; of a NaN where there is one."""
+    order = np.argsort(x, axis=axis, kind="stable")
+    found, last = (np.take(order, [k], axis) for k in (rank, -1))
+    return np.where(np.isnan(np.take_along_axis(x, last, axis)), last, found)
 
 
 @function()
@@ -150,8 +162,4 @@ def _so_far(name: str, ufunc: Any, x: Any, axis: int) -> MaxResult:
     if x.ndim == 0:
         return MaxResult(ops.copy(x), plain(np.zeros_like, x, dtype=int))
     axis = one_axis(name, x, axis)
-    a = values(x)
-    best = ufunc.accumulate(a, axis=axis)
-    place = np.arange(a.shape[axis]).reshape((-1,) + (1,) * (a.ndim - 1 - axis))
-    new = np.where((a == best) | (a != a), place, 0)  # noqa: PLR0124  NaN is what it found
-    return picked(x, like(x, np.maximum.accumulate(new, axis=axis)), axis)
+    return picked(x, plain(places_so_far, x, ufunc=ufunc, axis=axis), axis)

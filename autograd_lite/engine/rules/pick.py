@@ -89,32 +89,32 @@ row(
     kind="pick",
     example=_vector(index=slice(0, 2)),
 )
+# Zeros of `shape` with `x` added at `index`.
 row(
     "scatter_add",
     _scatter_add,
     lambda g, y, x, shape, index: g[index],
     named=True,
-    # Zeros of `shape` with `x` added at `index`.
     kind="pick",
     example=_vector(shape=(4,), index=slice(0, 3)),
 )
+# `x` with `v` at `index`: what `x[index] = v` records. Where an index repeats, v's gradient is
+# undefined, as in PyTorch.
 row(
     "put",
     _put,
     lambda g, y, x, v, index: ops.put(g, 0, index=index),
     lambda g, y, x, v, index: _led(g[index], v),
     named=True,
-    # `x` with `v` at `index`: what `x[index] = v` records. Where an index repeats, v's gradient is
-    # undefined, as in PyTorch.
     kind="pick",
     example=lambda: ((np.ones(3), np.ones(2)), {"index": slice(0, 2)}),
 )
+# The sum of `x` at the class `t` of each row, by -n: one node where getitem, sum and div take
+# three: 9 us instead of 15 forward and backward on (16, 10).
 row(
     "nll",
     _nll,
     lambda g, y, x, t, n: ops.scatter_add(-g / n, shape=x.shape, index=(np.arange(t.shape[0]), t)),
-    # The sum of `x` at the class `t` of each row, by -n: one node where getitem, sum and div take
-    # three: 9 us instead of 15 forward and backward on (16, 10).
     explain=_why_no_class,
     kind="loss",
     example=lambda: ((np.full((2, 3), 0.5), np.array([0, 2])), {"n": 2}),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..axes import one_axis
 from ..declare import function, row
 from ..op import ops
 from ..tensor import Tensor
@@ -160,7 +161,7 @@ def inner(a: Any, b: Any) -> Tensor:
     >>> inner(tensor([[1.0, 2.0], [3.0, 4.0]]), tensor([1.0, 1.0])).tolist()
     [3.0, 7.0]
     """
-    if 0 in (np.ndim(a), np.ndim(b)):
+    if not getattr(a, "ndim", 0) or not getattr(b, "ndim", 0):
         return ops.mul(a, b)
     return tensordot(a, b, ((-1,), (-1,)))
 
@@ -176,7 +177,10 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, dims: Any = None) -> Tensor:
     axes = axes if dims is None else dims
     if isinstance(axes, int):
         axes = range(a.ndim - axes, a.ndim), range(axes)
-    left, right = ([k] if isinstance(k, int) else list(k) for k in axes)
+    left, right = (
+        [one_axis("tensordot", x, i) for i in ([k] if isinstance(k, int) else k)]
+        for x, k in zip((a, b), axes, strict=True)
+    )
     letters = iter(ascii_letters)
     of_a, of_b = ([next(letters) for _ in range(x.ndim)] for x in (a, b))
     if len(left) != len(right):
@@ -211,7 +215,7 @@ def trace(x: Tensor, offset: int = 0) -> Tensor:
     """
     if x.ndim != 2:
         raise ValueError(f"trace: a matrix is needed, got shape {x.shape}")
-    if not offset:
+    if not offset and x.shape[0] == x.shape[1]:
         return einsum("ii->", x)
     on = np.eye(x.shape[0], x.shape[1], offset, dtype=bool)
     return ops.sum(ops.getitem(x, index=on), axis=None, keepdims=False)

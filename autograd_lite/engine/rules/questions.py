@@ -67,61 +67,37 @@ def _place(function: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 @function()
 def sign(x: Tensor) -> Tensor:
-    """-1, 0 or 1 by the sign of each element; it has no gradient.
-
-    >>> sign(tensor([-2.0, 0.0])).tolist()
-    [-1.0, 0.0]
-    """
+    """-1, 0 or 1 by the sign of each element; it has no gradient."""
     return plain(np.sign, x)
 
 
 @function()
 def floor(x: Tensor) -> Tensor:
-    """The largest integer not above each element; it has no gradient.
-
-    >>> floor(tensor([1.5])).tolist()
-    [1.0]
-    """
+    """The largest integer not above each element; it has no gradient."""
     return plain(np.floor, x)
 
 
 @function()
 def ceil(x: Tensor) -> Tensor:
-    """The smallest integer not below each element; it has no gradient.
-
-    >>> ceil(tensor([1.5])).tolist()
-    [2.0]
-    """
+    """The smallest integer not below each element; it has no gradient."""
     return plain(np.ceil, x)
 
 
 @function()
 def isnan(x: Tensor) -> Tensor:
-    """Whether each element is NaN.
-
-    >>> isnan(tensor([1.0])).tolist()
-    [False]
-    """
+    """Whether each element is NaN."""
     return plain(np.isnan, x)
 
 
 @function()
 def isinf(x: Tensor) -> Tensor:
-    """Whether each element is infinite.
-
-    >>> isinf(tensor([1.0])).tolist()
-    [False]
-    """
+    """Whether each element is infinite."""
     return plain(np.isinf, x)
 
 
 @function()
 def isfinite(x: Tensor) -> Tensor:
-    """Whether each element is neither NaN nor infinite.
-
-    >>> isfinite(tensor([1.0])).tolist()
-    [True]
-    """
+    """Whether each element is neither NaN nor infinite."""
     return plain(np.isfinite, x)
 
 
@@ -136,23 +112,27 @@ def round(x: Tensor, decimals: int = 0) -> Tensor:
 
 
 @function()
-def any(x: Any, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None) -> Tensor:
+def any(
+    x: Any, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> Tensor:
     """Whether some element is not 0, over all axes or those named.
 
     >>> any(tensor([False, True])).item()
     True
     """
-    return plain(np.any, x, axis=some_axes("any", x, axis, dim), keepdims=keepdims)
+    return plain(np.any, x, axis=some_axes("any", x, axis, dim), keepdims=keepdims or keepdim)
 
 
 @function()
-def all(x: Any, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None) -> Tensor:
+def all(
+    x: Any, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> Tensor:
     """Whether no element is 0, over all axes or those named.
 
     >>> all(tensor([False, True])).item()
     False
     """
-    return plain(np.all, x, axis=some_axes("all", x, axis, dim), keepdims=keepdims)
+    return plain(np.all, x, axis=some_axes("all", x, axis, dim), keepdims=keepdims or keepdim)
 
 
 @function()

@@ -65,23 +65,32 @@ def mean(
     return _mean(x, axis=axis, keepdims=keepdims)
 
 
-@function(numpy=np.average)
-def average(x: Tensor, axis: Axis = None, weights: Any = None, keepdims: bool = False) -> Tensor:
+@function()
+def average(
+    x: Tensor,
+    axis: Axis = None,
+    weights: Any = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = None,
+    keepdim: bool = False,
+) -> Tensor:
     """The mean with weights, which broadcast to x, or have the length of the one axis.
 
     >>> average(tensor([1.0, 3.0]), weights=tensor([3.0, 1.0])).item()
     1.5
     """
+    at, keepdims = some_axes("average", x, axis, dim), keepdims or keepdim
     if weights is None:
-        return mean(x, axis, keepdims)
-    at = some_axes("average", x, axis)
-    if np.ndim(weights) == 1 < x.ndim and isinstance(at, int):
+        return mean(x, at, keepdims)
+    if not hasattr(weights, "ndim"):
+        weights = np.asarray(weights).astype(x.dtype)
+    if weights.ndim == 1 < x.ndim and isinstance(at, int):
         shape = tuple([n if i == at else 1 for i, n in enumerate(x.shape)])
         weights = ops.reshape(weights, shape=shape)
-    shares = ops.expand(weights, shape=x.shape) if np.shape(weights) != x.shape else weights
-    return ops.sum(x * shares, axis=at, keepdims=keepdims) / ops.sum(
-        shares, axis=at, keepdims=keepdims
-    )
+    shares = ops.expand(weights, shape=x.shape) if weights.shape != x.shape else weights
+    kw = {"axis": at, "keepdims": keepdims}
+    return ops.sum(x * shares, **kw) / ops.sum(shares, **kw)
 
 
 def _first(x: Any, axis: Any) -> Any:
