@@ -107,7 +107,8 @@ WHERE = [
     (name, i)
     for name, op in table.items()
     if op.kind in ("curve", "along", "reduction")
-    or op in (ops.mul, ops.div, ops.maximum, ops.matmul, ops.getitem)  # as the table has them
+    or (op.kind == "arithmetic" and not op.sign and op is not ops.where)
+    or op in (ops.mul, ops.div, ops.matmul, ops.getitem)  # as the table has them
     for i in range(len(inputs_of(name)[0]))
 ]
 ROWS = [(row, *where) for row in EVERY for where in WHERE if is_wrong(row, *where)]

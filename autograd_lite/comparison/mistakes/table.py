@@ -79,11 +79,12 @@ def has(**facts: Any) -> Callable[[Any], bool]:
 def curve(node: Any) -> bool:
     """Records of one input, element by element; and of a composition that keeps its shape.
 
-    Not of a sign: its slope left out is a sign flipped.
+    Not of a sign, as its slope left out is a sign flipped; not of a power, as a square in a loss or
+    a variance is mistaken in ways of its own.
     """
     kind, args = node.op.kind, node.args
     composed = not kind and len(args) == 1 and np.shape(args[0]) == node.shape
-    return composed or (kind == "curve" and node.op is not ops.neg)
+    return composed or (kind == "curve" and node.op not in (ops.neg, ops.power))
 
 
 def smooth(node: Any) -> bool:
@@ -91,9 +92,12 @@ def smooth(node: Any) -> bool:
 
 
 def pair(node: Any) -> bool:
-    """Records of two inputs, element by element, that are written by name; and of a composition."""
+    """Records of two inputs, element by element, that are written by name; and of a composition.
+
+    Not of a choice between the two, whose mask is left out.
+    """
     op, args = node.op, node.args
-    made = op.kind == "arithmetic" and not op.sign and not op.mask
+    made = op.kind == "arithmetic" and not op.sign and op not in (ops.maximum, ops.minimum)
     shapes = [np.shape(a) for a in args]
     composed = not op.kind and len(args) == 2 and all(s == node.shape for s in shapes)
     return composed or (made and len(args) == 2)
