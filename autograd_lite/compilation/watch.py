@@ -33,7 +33,7 @@ from ..origin import users_frame
 from ..program.chain import Edge, Tape, reverse
 from ..program.expr import UNWRITTEN, Symbol, leaf, ruled, total, values
 from ..program.trace import Argument, Program, Statement, everywhere
-from .guards import Captured, Untraceable
+from .guards import Captured, Untraceable, is_of_user
 from .lower import choosing
 
 __all__ = ["Reader", "Recorder", "Source"]
@@ -286,6 +286,7 @@ SILENT = {
     "__firstlineno__", "__static_attributes__",
 }  # fmt: skip
 forms: WeakValueDictionary[int, Form] = WeakValueDictionary()  # by the identity of their class
+lasting: list[Form] = []  # those of the packages' own classes, which are made once
 
 
 def hides(name: str) -> bool:
@@ -311,6 +312,8 @@ def form(cls: Any) -> Any:
         except TypeError:
             raise TypeError(f"it uses a {cls.__name__}, which cannot be watched") from None
         forms[id(cls)] = found
+        if not is_of_user(cls):
+            lasting.append(found)
     return found
 
 
