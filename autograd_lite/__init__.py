@@ -25,6 +25,7 @@ from .creation import (
     zeros_like,
 )
 from .engine import backward, copying, inplace, operators, protocol  # methods of Tensor
+from .engine import rules as functions
 from .engine.arrays import get_default_dtype, set_default_dtype
 from .engine.declare import public
 from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -36,8 +37,8 @@ from .engine.tensor import Tensor, as_tensor, tensor
 from .origin import Place, origin_of, record_lines
 from .program.expr import formula
 
-# where files that 0.1.0 pickled look for Tensors and rows
-for place, kept in (("tensor", {"Tensor": Tensor}), ("ops", {"_row": row_of})):
+# where files that 0.1.0 pickled look for Tensors and rows, and code that was written for it for Op
+for place, kept in (("tensor", {"Tensor": Tensor}), ("ops", {"_row": row_of, "Op": Op})):
     vars(sys.modules.setdefault(f"{__name__}.{place}", ModuleType(place))).update(kept)
 del place, kept
 

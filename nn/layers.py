@@ -125,7 +125,7 @@ class ReLU(_Unary, of=functional.relu):
 
 
 class LeakyReLU(_Unary, of=functional.leaky_relu):
-    """x where x > 0, else negative_slope * x; the slope at 0 is negative_slope; see `leaky_relu`."""
+    """x where x > 0, else negative_slope * x; with slope negative_slope at 0; see `leaky_relu`."""
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ class Dropout(Module):
 
 
 class _Normalisation(Module):
-    """What scales with a weight and shifts by a bias afterwards, or has None for what is left out."""
+    """What scales with a weight and shifts by a bias then, or has None for what is left out."""
 
     weight: Parameter | None
     bias: Parameter | None
@@ -357,6 +357,6 @@ class LayerNorm(_Normalisation):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
-            f"bias={self.bias is not None}"
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         )

@@ -32,11 +32,11 @@ class _Loss(FunctionModule):
 
 
 class MSELoss(_Loss, of=functional.mse_loss):
-    """The squared difference of input and target, which have one shape (ValueError); see `mse_loss`."""
+    """The squared difference of input and target of one shape (ValueError); see `mse_loss`."""
 
 
 class L1Loss(_Loss, of=functional.l1_loss):
-    """The absolute difference of input and target, which have one shape (ValueError); see `l1_loss`."""
+    """The absolute difference of input and target of one shape (ValueError); see `l1_loss`."""
 
 
 class HuberLoss(_Loss, of=functional.huber_loss):

@@ -162,13 +162,14 @@ def fit(
 
     Losses and metrics are means over the samples of an epoch, batches weighted by their size; those
     of the training batches are measured on the way, before each batch's update. A loss that is
-    infinite or NaN is a RuntimeWarning, once, which names the epoch and the batch; training goes on,
-    since an optimiser may recover from one, and callbacks can end it.
+    infinite or NaN is a RuntimeWarning, once, which names the epoch and the batch; training goes
+    on, since an optimiser may recover from one, and callbacks can end it.
 
     Ctrl-C ends the training after the batch at hand, and a second one at once: the history of the
     whole epochs so far is returned, with `interrupted` set, and a line on standard error says so.
 
-    >>> from autograd_lite import manual_seed; from nn import Linear, MSELoss; from nn.optim import SGD
+    >>> from autograd_lite import manual_seed
+    >>> from nn import Linear, MSELoss; from nn.optim import SGD
     >>> _ = manual_seed(0)
     >>> x = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
     >>> model = Linear(1, 1)

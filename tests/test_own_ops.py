@@ -286,6 +286,38 @@ def test_a_list_and_a_tuple_are_two_metadata():
     assert [step().item(), step().item()] == [6.0, 6.0]
 
 
+def by_values(x):
+    return 2 if x.sum() > 0 else 3
+
+
+def test_a_choice_by_values_is_no_formula():
+    x = Tensor(np.linspace(0.5, 1.5, 3), True, "x")
+    text = "cannot be written in NumPy: it chooses by values, .* write the choice with np.where"
+    choice = Op("choice", lambda x: x * by_values(x), lambda g, y, x: g * by_values(x))
+    for loss in (
+        choice(x).sum(),
+        Op("around", lambda x: choice(x) + 1, lambda g, y, x: g)(x).sum(),
+    ):
+        with pytest.raises(RuntimeError, match=f"choice {text}"):
+            derive(loss).source()
+    of_rule = Op("of_rule", lambda x: x * 2, lambda g, y, x: g * by_values(x))
+    with pytest.raises(RuntimeError, match=f"the rule of of_rule {text}"):
+        derive(of_rule(x).sum())
+    for op in (choice, of_rule):
+        with pytest.raises(TypeError, match=f"{op.name} is not made of .* chooses by values"):
+            formula(op)
+    types = Op(
+        "types", lambda x: x * (2 if isinstance(x, np.ndarray) else 3), lambda g, y, x: 2 * g
+    )
+    with pytest.raises(RuntimeError, match=r"types cannot be written in NumPy: .* asks for types"):
+        derive(types(x).sum())
+    shapes = Op("shapes", lambda x: x * 2 if x.ndim else x, lambda g, y, x: g * 2 if x.size else g)
+    where = Op(
+        "where_", lambda x: x * np.where(x.sum() > 0, 2, 3), lambda g, y, x: g * (3 - (x.sum() > 0))
+    )
+    agrees(shapes(where(x)).sum())
+
+
 def test_a_long_composition_is_written_out():
     def forward(x):
         for _ in range(400):

@@ -6,8 +6,9 @@ import pytest
 from autograd_lite import ops
 from autograd_lite.engine.op import Op, table
 from autograd_lite.engine.tape import unbroadcast
-from autograd_lite.program.expr import NUMPY, Symbol, formula, formulas, gradients, reads
+from autograd_lite.program.expr import NUMPY, Symbol, example, formula, formulas, gradients, reads
 from autograd_lite.program.notation import namespace
+from autograd_lite.program.rewrite import KEPT, PRIMITIVE
 from tests.cases import CASES
 
 NAMES = namespace()
@@ -158,6 +159,46 @@ def test_formula_says_what_is_missing():
     assert formula(scaled, np.ones(2), by=3.0) == "scaled: y = x * 3.0; dx = g * 3.0"
 
 
+W = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("op", "like", "samples", "text"),
+    [
+        (
+            Op("three", lambda *xs: xs[0] * xs[2], each=lambda g, y, *xs, i: g * xs[2 - i]),
+            "a, b",
+            (W, W, W),
+            "three: y = a * c; da = g * c; db = g * b; dc = g * a",
+        ),
+        (
+            Op("proj", lambda x: x @ W, lambda g, y, x: g @ W.T),
+            "x",
+            (W.T,),
+            "proj: y = x @ ones((2, 3)",
+        ),
+        (
+            Op("rows", lambda a, b: a @ b.T, lambda g, y, a, b: g @ b, lambda g, y, a, b: g.T @ a),
+            "a, b",
+            (W, W),
+            "rows: y = a @ b.transpose((1, 0)); da = g @ b; db = g.transpose((1, 0)) @ a",
+        ),
+        (
+            Op("inverse", np.linalg.inv, lambda g, y, x: -(y.mT @ g @ y.mT)),
+            "x",
+            (np.eye(2),),
+            "inv",
+        ),
+    ],
+    ids=lambda x: getattr(x, "name", None),
+)
+def test_formula_asks_for_samples(op, like, samples, text):
+    asks = rf"{op.name} needs sample inputs .* give sample inputs, as in formula\(op, {like}\): "
+    with pytest.raises(TypeError, match=asks):
+        formula(op)
+    assert formula(op, *samples).startswith(text)
+
+
 def test_an_integer_input_has_no_formula():
     x, t = np.zeros((2, 3)), np.array([0, 2])
     symbols = [Symbol("x", x), Symbol("t", t)]
@@ -239,3 +280,10 @@ def test_indices_of_no_and_one_element_are_ranges():
         assert f"x[arange({n}), t]" in text
     one = Symbol("x", np.ones(3))[np.array([[0]])]
     assert str(one) == "x[zeros((1, 1), dtype='int64')]"
+
+
+def test_what_is_not_written_out_is_what_its_forward_function_does():
+    for op in PRIMITIVE - KEPT - {ops.getitem}:
+        inputs, kw = example(op)
+        x = [Symbol("x", np.asarray(a)) for a in inputs[: op.ufunc.nin if op.ufunc else None]]
+        assert op.forward(*x, **kw).op is op

@@ -343,7 +343,7 @@ def test_s0_fits_and_saves_everything(tmp_path: Path) -> None:
 def test_s0_page_plays_pauses_and_slides(tmp_path: Path) -> None:
     browser = open_chromium()
     try:
-        run("s0_univariate", "--epochs=400", "--html=p.html", folder=tmp_path)
+        run("s0_univariate", "--epochs=400", "--frames=400", "--html=p.html", folder=tmp_path)
         browser.set_window_size(900, 800)
         browser.get((tmp_path / "p.html").as_uri())
 
@@ -353,6 +353,12 @@ def test_s0_page_plays_pauses_and_slides(tmp_path: Path) -> None:
         def epoch() -> int:
             return int(shown(".slider-label")[0].text.removeprefix("epoch "))
 
+        def stands() -> int:
+            """The epoch where the play stands, or 0 while it goes on."""
+            before = epoch()
+            time.sleep(0.5)
+            return before if before == epoch() else 0
+
         until(lambda: bool(shown(".slider-label")))
         play, pause = shown(".updatemenu-button")
         assert (play.text, pause.text, epoch()) == ("Play", "Pause", 0)
@@ -360,10 +366,8 @@ def test_s0_page_plays_pauses_and_slides(tmp_path: Path) -> None:
         chains(browser).move_to_element(play).click().perform()
         until(lambda: epoch() > 3)
         chains(browser).move_to_element(pause).click().perform()
-        time.sleep(0.3)
-        there = epoch()
-        time.sleep(0.5)
-        assert there == epoch() < 400
+        there = until(stands)
+        assert 3 < there < 400
         rail = shown(".slider-rail-touch-rect")[0]
         middle = rail.size["width"] // 2
         chains(browser).move_to_element_with_offset(rail, middle - 2, 0).click().perform()

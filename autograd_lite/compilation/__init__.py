@@ -43,8 +43,8 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     Tensor that requires grad. It is run once for each combination of shapes, dtypes, numbers,
     `requires_grad`, captured objects and the attributes of them that it uses, at most 32 of them;
     later calls run straight-line code with buffers of its own. `loss.backward()` then adds the
-    gradients, once and without `create_graph`. Prints and other effects outside of tensors happen in
-    that run alone. What was traced, a model among it, is kept as long as the compiled function.
+    gradients, once and without `create_graph`. Prints and other effects outside of tensors happen
+    in that run alone. What was traced, a model among it, is kept as long as the compiled function.
 
     Buffers that the function changes in place are changed at every call. What cannot be followed
     runs as it is, with one warning that says why, and in which line where there is one: values of
@@ -52,11 +52,11 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     text run as code; captured objects that cannot be watched; types compared by `is`; changes in
     place of arguments, of shared memory and of what requires grad.
 
-    With an `optimizer` a call is forward, `zero_grad()`, `backward()` and `optimizer.step()` in one;
-    the loss has no record then, and `grad` is None; under `no_grad` a call only gives the loss. The
-    step is part of the code for the optimizers of `nn.optim` where every parameter gets a gradient;
-    else, and where a gradient has a hook or parameters of a group have made other numbers of steps,
-    `step()` itself runs.
+    With an `optimizer` a call is forward, `zero_grad()`, `backward()` and `optimizer.step()` in
+    one; the loss has no record then, and `grad` is None; under `no_grad` a call only gives the
+    loss. The step is part of the code for the optimizers of `nn.optim` where every parameter gets a
+    gradient; else, and where a gradient has a hook or parameters of a group have made other numbers
+    of steps, `step()` itself runs.
 
     TypeError if the function returns no Tensor, or for an `optimizer` that is none; RuntimeError if
     that is no scalar, needs no gradient, or depends on an operation without a derivative.

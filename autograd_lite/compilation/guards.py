@@ -144,8 +144,8 @@ class Captured:
         if not found.keys() <= self.seen.keys():
             if reached.generators or reached.draws():
                 raise Untraceable(
-                    f"it makes an operation ({names}) that may draw random numbers; make it outside "
-                    "of the function"
+                    f"it makes an operation ({names}) that may draw random numbers; make it "
+                    "outside of the function"
                 )
             self.more.append(reached)
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..engine.op import Op, table
 from ..engine.rules import ops
-from ..program.expr import UNWRITTEN, Symbol, choices, is_leaf, is_number, is_op, parts
+from ..program.expr import UNWRITTEN, Symbol, is_leaf, is_number, is_op, parts
 from ..program.laws import LAWS
 from ..program.passes import fold
 from ..program.rewrite import Rewriter
 from ..program.trace import Argument, Program
 from .laws import FAST, plus_at
 
-__all__ = ["Step", "ask", "check", "choosing", "constant", "given", "is_draw", "lowered"]
+__all__ = ["Step", "ask", "check", "constant", "given", "is_draw", "lowered"]
 
 # what steps are that are no operations
 given = Op("given", lambda x: x)  # an argument
@@ -133,8 +132,7 @@ class Careful(Shared):
         if op in self.called or op in self.primitive:
             return self.rewrite(op, value, inputs, kw)
         try:
-            with choosing(op):
-                return super().written_out(op, value, inputs, kw)
+            return super().written_out(op, value, inputs, kw)
         except (*UNWRITTEN, RuntimeError):
             self.called.add(op)
             return self.rewrite(op, value, inputs, kw)
@@ -148,20 +146,6 @@ class Fast(Shared):
 
     def __init__(self) -> None:
         super().__init__(FAST)
-
-
-@contextmanager
-def choosing(op: Op) -> Iterator[None]:
-    """Only a row may choose by values meanwhile: it asks about them where that matters."""
-    outer = choices.allowed
-    try:
-        try:
-            choices.allowed = table.get(op.name) is op
-            yield
-        finally:
-            choices.allowed = outer
-    finally:
-        choices.allowed = outer  # again, as an interrupt may have come in between
 
 
 # ---- in what order, and once -----------------------------------------------------------------

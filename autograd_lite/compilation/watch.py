@@ -22,7 +22,7 @@ from ..engine import modes
 from ..engine.arrays import plain_index
 from ..engine.axes import from_zero
 from ..engine.modes import mode, no_grad
-from ..engine.op import Op
+from ..engine.op import Op, table
 from ..engine.operators import COMPARED
 from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
@@ -31,18 +31,18 @@ from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import check_versions, tick
 from ..origin import users_frame
 from ..program.chain import Edge, Tape, reverse
-from ..program.expr import UNWRITTEN, Symbol, leaf, ruled, total, values
+from ..program.expr import UNWRITTEN, Symbol, choosing, leaf, ruled, same_values, total, values
+from ..program.rewrite import run
 from ..program.trace import Argument, Program, Statement, everywhere
 from .guards import Captured, Untraceable, is_of_user
-from .lower import choosing
 
 __all__ = ["Reader", "Recorder", "Source"]
 
 # functions that read arrays and let nothing of their values out, but what the row itself checks
 TRUSTED = {
     "autograd_lite.engine.tensor": {
-        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel", "__len__", "__iter__", "parents",
-        "detach", "requires_grad_",
+        "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel",
+        "__len__", "__iter__", "parents", "detach", "requires_grad_",
     },
     "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
     "autograd_lite.engine.operators": {"__matmul__", "t", "to"},
@@ -584,6 +584,17 @@ class Source(NamedTuple):
     draw: Any = None
 
 
+def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward function or rule that is called, and never written out."""
+
+    def called(*args: Any, **kw: Any) -> Any:
+        if any(isinstance(x, Symbol) for x in args):
+            raise TypeError("it has no form in NumPy")
+        return function(*args, **kw)
+
+    return called
+
+
 class Reader:
     """The program of a watched call: statements, the source of every argument, the leaves that get
     gradients. `checks` are class targets, which count from 0 to below a number. `questions` have to
@@ -670,9 +681,20 @@ class Reader:
             self.quiet.add(op.quiet)
         if op is ops.nll:
             self.checks.append((given[1], given[0].shape[1]))
+        if not self.is_written(op, t.array, given, kw):
+            op = Op(op.name, on_arrays(op.forward))
         expr = Symbol(op, t.array, tuple(given), kw)
         target = self.symbols[id(t)] = leaf(t.array)
         self.statements.append(Statement(target, expr, "forward", []))
+
+    def is_written(self, op: Op, value: Any, given: list[Any], kw: dict[str, Any]) -> bool:
+        """Whether what an operation does on Symbols, if it has a form in NumPy, is what it did."""
+        if table.get(op.name) is op:
+            return True
+        try:
+            return same_values(run(op, tuple(given), kw), value)
+        except UNWRITTEN:
+            return True
 
     def inputs(self, t: Tensor, parents: Any, args: Any, kw: Any) -> tuple[list[Any], Any]:
         """The inputs and the metadata of an operation, as Symbols."""
@@ -741,13 +763,16 @@ class Reader:
         try:
             with choosing(edge.node.op):
                 found = ruled(edge.rule, inputs[0], inputs[1], inputs[2:], kw)
-            if isinstance(found, Symbol):
-                return found
         except UNWRITTEN:
-            pass
+            found = None
+        row = table.get(edge.node.op.name) is edge.node.op
+        if row and isinstance(found, Symbol):
+            return found
         with np.errstate(all="ignore"):
             value = edge.rule(*values(inputs), **values(kw))
-        return Symbol(Op(f"{edge.node.op.name}_{edge.i}", edge.rule), value, inputs, kw)
+        if isinstance(found, Symbol) and same_values(found, value):
+            return found
+        return Symbol(Op(f"{edge.node.op.name}_{edge.i}", on_arrays(edge.rule)), value, inputs, kw)
 
     def check_rules(self, t: Tensor, edges: list[Edge]) -> None:
         """Raise for an input that needs a gradient and gets none."""

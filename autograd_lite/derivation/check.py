@@ -17,7 +17,7 @@ from .text import operations
 
 @dataclass(frozen=True)
 class Row:
-    """The slope of the loss in one value, along a random direction: by the source, by differences."""
+    """The slope of the loss in a value, along a random direction: by the source, by differences."""
 
     name: str
     shape: tuple[int, ...]

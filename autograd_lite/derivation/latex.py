@@ -21,8 +21,8 @@ from ..program.notation import (
     Form,
     Writer,
     Written,
+    counts_up,
     is_identity,
-    is_range,
     triangle,
 )
 from ..program.trace import Statement
@@ -223,7 +223,7 @@ class Latex(Writer):
         if not hasattr(a, "ndim"):
             return super().index_text(a)
         letters = "".join("ijklm"[n - a.ndim + k] for k, size in enumerate(a.shape) if size > 1)
-        if isinstance(a, np.ndarray) and is_range(a) and len(letters) == 1:
+        if isinstance(a, np.ndarray) and counts_up(a) and len(letters) == 1:
             return letters
         return indexed(self.text(a), letters) if is_leaf(a) and letters else self.text(a)
 

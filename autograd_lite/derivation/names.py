@@ -117,7 +117,7 @@ def name_program(program: Program) -> Taken:
 
 
 def name_labelled(program: Program, taken: Taken) -> None:
-    """Arguments by their labels; of several with one label each has a key that is no other label."""
+    """Arguments by their labels; of several with one label each has a key of its own."""
     times = Counter(a.label for a in program.arguments)
     alone = [a for a in program.arguments if times[a.label] == 1]
     for a in alone:
@@ -131,7 +131,7 @@ def name_labelled(program: Program, taken: Taken) -> None:
 
 
 def letters_of_arguments(program: Program) -> Iterator[tuple[Any, str]]:
-    """The arguments without a name, and their letters; only the first data is x where they differ."""
+    """The arguments without a name, and their letters; only the first data is x, if they differ."""
     floats = (a for a in program.arguments if a.kind != "parameter" and a.value is not None)
     data = next((a for a in floats if guess(a) == "x"), None)
     for a in program.arguments:

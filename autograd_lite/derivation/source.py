@@ -31,11 +31,11 @@ from ..program.notation import (
     UNARY,
     Writer,
     Written,
+    counts_up,
     is_infix,
     is_prefix,
-    is_range,
 )
-from ..program.passes import BLOCKS, cost
+from ..program.passes import BLOCKS, operations_shown
 from ..program.rewrite import Rewriter
 from ..program.trace import Argument, Program, Statement
 from .names import Taken, local_letter
@@ -176,7 +176,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
 # ---- layout ---------------------------------------------------------------------------------
 
 
-def fits(line: str) -> bool:
+def fits_line(line: str) -> bool:
     return len(line) <= WIDTH
 
 
@@ -185,10 +185,10 @@ def assigned(target: str, e: Any, write: NumPy = numpy, end: str = "") -> list[s
     text = write.text(e) + end
     line = f"{INDENT}{target} = {text}"
     inside = INDENT * 2 + text
-    if fits(line):
+    if fits_line(line):
         return [line]
     if is_op(e, total) or (isinstance(e, Symbol) and e.op and is_infix(e)) or end:
-        if fits(inside):
+        if fits_line(inside):
             return [f"{INDENT}{target} = (", inside, f"{INDENT})"]
         if is_op(e, total) and not end:
             terms = [INDENT * 2 + term for term in write.terms(e)]
@@ -211,11 +211,11 @@ def call_lines(
 ) -> list[str]:
     """A call that is too long for one line."""
     inside = INDENT * 2 + ", ".join(words)
-    if fits(inside):
+    if fits_line(inside):
         return [f"{start}{function}(", inside, f"{INDENT})"]
     lines = [f"{start}{function}("]
     for word in words:
-        if fits(f"{INDENT * 2}{word},") or word[0] != "[":  # concatenate and stack take a list
+        if fits_line(f"{INDENT * 2}{word},") or word[0] != "[":  # concatenate and stack take a list
             lines.append(f"{INDENT * 2}{word},")
         else:
             items = [f"{INDENT * 3}{write.text(i)}," for i in e.inputs]
@@ -230,7 +230,7 @@ def shorten(program: Program, taken: Taken) -> None:
 
     def place(s: Statement) -> None:
         while not fit_lines(s):
-            inner = [x for x in parts(s.expr) if cost(x) and x.op is not full]
+            inner = [x for x in parts(s.expr) if operations_shown(x) and x.op is not full]
             if not inner:
                 break
             part = max(inner, key=lambda x: len(numpy.text(x)))
@@ -250,7 +250,7 @@ def fit_lines(s: Statement) -> bool:
     if not isinstance(s.expr, Symbol) or s.expr.op in BLOCKS:
         return True
     end = ".copy()" if returned_alias(s) else ""
-    return all(fits(line) for line in assigned(s.target.name, s.expr, end=end))
+    return all(fits_line(line) for line in assigned(s.target.name, s.expr, end=end))
 
 
 def returned_alias(s: Statement) -> bool:
@@ -309,9 +309,9 @@ class Source:
             self.add([f"@np.errstate({words})"])
         names = signature(program)
         line = f"def backprop({', '.join(names)}):"
-        if fits(line):
+        if fits_line(line):
             self.add([line])
-        elif fits(INDENT + ", ".join(names)):
+        elif fits_line(INDENT + ", ".join(names)):
             self.add(["def backprop(", INDENT + ", ".join(names), "):"])
         else:
             self.add(["def backprop(", *(f"{INDENT}{n}," for n in names), "):"])
@@ -384,7 +384,7 @@ def asserted(x: Symbol) -> str:
     line = f"{INDENT}assert {x.name}.shape == {shape}"
     for cause in (f", recorded for {shape}", f", not {shape}", ""):
         shown = f'{line}, f"{{{x.name}.shape=}}{cause}"'
-        if fits(shown):
+        if fits_line(shown):
             return shown
     return line
 
@@ -392,9 +392,9 @@ def asserted(x: Symbol) -> str:
 def with_comment(lines: list[str], comment: str) -> list[str]:
     """The comment behind the first line where it fits, else above it."""
     line = f"{lines[0]}  # {comment}"
-    if fits(line) and len(lines) == 1:
+    if fits_line(line) and len(lines) == 1:
         return [line]
-    if fits(line) and not lines[0].endswith("("):
+    if fits_line(line) and not lines[0].endswith("("):
         return [line, *lines[1:]]
     return [f"{INDENT}# {comment}", *lines]
 
@@ -442,7 +442,7 @@ def reads_each_once(index: Any, shape: tuple[int, ...]) -> bool:
     first = index[0]
     return (
         isinstance(first, np.ndarray)
-        and is_range(first)
+        and counts_up(first)
         and len(index) == 2
         and getattr(index[1], "shape", None) == first.shape
     )

@@ -103,7 +103,9 @@ def notes(
     return "; ".join(said)
 
 
-def given(program: Program, called: Callable[[str], str]) -> list[tuple[str, str, str, str]]:
+def argument_rows(
+    program: Program, called: Callable[[str], str]
+) -> list[tuple[str, str, str, str]]:
     """What the function is given: the name in formulas, the name in code, shape, and what it is."""
     found = []
     for a in program.of_kind("input", "constant", "parameter"):
@@ -137,7 +139,7 @@ def as_text(program: Program) -> str:
     out += table(
         [
             (symbol, shape, f"{facts} {code}" if code != symbol else facts)
-            for symbol, code, shape, facts in given(program, lambda name: name)
+            for symbol, code, shape, facts in argument_rows(program, lambda name: name)
         ]
     )
     visible = program.visible()
@@ -193,10 +195,10 @@ def aligned(statements: list[Statement]) -> str:
 
 
 def as_latex(program: Program) -> str:
-    """What is given, forward and backward as three blocks, to stand inside displayed mathematics."""
+    """What is given, forward and backward as three blocks, to stand in displayed mathematics."""
     table = [
         rf"{symbol} & {latex_code(code)} & {shape} & {in_text(facts)}"
-        for symbol, code, shape, facts in given(program, latex_name)
+        for symbol, code, shape, facts in argument_rows(program, latex_name)
     ]
     rows = " \\\\\n".join(table)
     name = latex_name(program.loss.name)
@@ -215,7 +217,7 @@ def as_markdown(program: Program) -> str:
     meaning = f"$\\mathrm{{d}}v$ stands for $\\partial {name} / \\partial v$"
     out = [f"**Derivation.** {meaning}, so $\\mathrm{{d}}{name} = 1$.", "**Given**"]
     table = ["| symbol | name | shape | |", "| --- | --- | --- | --- |"]
-    for symbol, code, shape, facts in given(program, latex_name):
+    for symbol, code, shape, facts in argument_rows(program, latex_name):
         code = code.replace("|", r"\|").replace("`", "'")
         table.append(f"| ${symbol}$ | `{code}` | {shape} | {facts} |")
     out.append("\n".join(table))

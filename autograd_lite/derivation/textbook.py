@@ -25,14 +25,14 @@ from ..program.expr import (
     total,
 )
 from ..program.laws import LAWS, is_led, mT, same_dtype
-from ..program.notation import is_range
+from ..program.notation import counts_up
 from ..program.passes import (
     Joiner,
-    cost,
     drop_unused,
     fixed,
     fold,
     merged,
+    operations_shown,
     regroup,
     separate_blocks,
     share,
@@ -388,7 +388,7 @@ def is_class(index: Any, shape: tuple[int, ...]) -> bool:
         and len(index) == len(shape) == 2
         and isinstance(index[0], np.ndarray)
         and index[0].shape == shape[:1]
-        and is_range(index[0])
+        and counts_up(index[0])
         and isinstance(index[1], Symbol)
         and index[1].shape == shape[:1]
         and index[1].dtype.kind in "iu"
@@ -442,7 +442,7 @@ def gather(program: Program, r: Textbook) -> None:
         if user.kind not in ("gradient", "sum"):
             continue
         joined = r.gathered(r.swapped({id(s.target): s.expr})(user.expr))
-        if cost(joined) < cost(s.expr) + cost(user.expr):
+        if operations_shown(joined) < operations_shown(s.expr) + operations_shown(user.expr):
             user.expr, user.nodes = joined, merged(s.nodes, user.nodes)
             user.through = s.through
             user.summed = user.summed or s.summed

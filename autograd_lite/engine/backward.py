@@ -94,8 +94,9 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
     else:
         if grad.array.shape != g.shape or grad.array.dtype != g.dtype:
             raise RuntimeError(
-                f"backward(): the grad of a leaf of shape {leaf.shape} was set to a tensor of shape "
-                f"{grad.shape} and {grad.dtype}; set it to None or to the leaf's shape and dtype"
+                f"backward(): the grad of a leaf of shape {leaf.shape} was set to a tensor of "
+                f"shape {grad.shape} and {grad.dtype}; set it to None or to the leaf's shape and "
+                "dtype"
             )
         grad.array += g
         changed(grad)

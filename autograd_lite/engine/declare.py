@@ -31,7 +31,7 @@ def function(
 ) -> Callable[[F], F]:
     """Declare what users call: exported under its name and those in `also`, a method of Tensors.
 
-    `numpy` is the function of NumPy whose place it takes, a pair like (np.add, "reduce"), or a list.
+    `numpy` is the function of NumPy whose place it takes, a pair like (np.add, "reduce"), a list.
     """
 
     def declare(f: F) -> F:
@@ -56,9 +56,9 @@ def differentiable(
 ) -> Callable[[F], F]:
     """Declare an operation by the function that users call: its body is the forward on arrays.
 
-    Without a `kind` the body is one ufunc of the inputs, and the operation that ufunc. Of the kinds
-    "reduction" and "along" the axes are settled before the operation is called: it gets none that is
-    negative.
+    Without a `kind` the body is one ufunc of the inputs, and the operation that ufunc. Of the
+    kinds "reduction" and "along" the axes are settled before the operation is called: it gets none
+    that is negative.
     """
 
     def declare(f: F) -> F:

@@ -12,8 +12,8 @@ EXPLAINED = ValueError, TypeError, IndexError, OverflowError
 def explained(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) -> Exception:
     """An error to raise that names the operation, the shapes, the cause and the remedy.
 
-    It is of the same type for NumPy's and Python's own; one of somebody else is raised here as it is,
-    with a note.
+    It is of the same type for NumPy's and Python's own; one of somebody else is raised here as it
+    is, with a note.
     """
     shapes = [np.shape(a) for a in args]
     text = op.explain(args, kw, error) if op.explain is not None else None

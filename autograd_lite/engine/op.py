@@ -1,4 +1,4 @@
-"""What an operation is: a forward function, a derivative rule per input, and what readers ask of it.
+"""What an operation is: a forward function, a derivative rule per input, and what readers ask.
 
 `declare.py` adds operations to the rows.
 """
@@ -49,10 +49,10 @@ class Op:
     What readers ask: `kind`, one of `KINDS` or "" (a ufunc has one of its own); `sign`, the infix
     operator that writes it; `activation`, whether it is a nonlinearity of layers; `mask`, whether
     its slope is one of two numbers; `view`, whether the output may share memory with the first
-    input; `named`, whether a formula shows its name and not what its forward function does; `quiet`,
-    which of NumPy's warnings it reaches an exact limit through ("over", "divide"); `explain`, which
-    says why a call with these arrays, metadata and error of NumPy's failed; `example`, which gives
-    inputs and metadata on which its formula is shown.
+    input; `named`, whether a formula shows its name and not what its forward function does;
+    `quiet`, which of NumPy's warnings it reaches an exact limit through ("over", "divide");
+    `explain`, which says why a call with these arrays, metadata and error of NumPy's failed;
+    `example`, which gives inputs and metadata on which its formula is shown.
 
     >>> square = Op("square", lambda x: x * x, lambda g, y, x: g * 2 * x)
     >>> float(square(3.0))
@@ -60,8 +60,8 @@ class Op:
     """
 
     __slots__ = (
-        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet", "explain",
-        "example",
+        "name", "forward", "rules", "kind", "sign", "activation", "mask", "view", "named", "quiet",
+        "explain", "example",
     )  # fmt: skip
 
     def __init__(

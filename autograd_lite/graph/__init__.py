@@ -72,7 +72,8 @@ def draw(
     above 400 cards, never with False, which also draws equal modules one by one.
     `compare` is a dictionary of gradients by hand, or a report of `compare`: cards get verdicts.
     `theme` is "light", "dark" or "auto", an SVG that follows the reader's system; `direction` is
-    "TB" (down) or "LR" (to the right). `backend` and `timeout` are for pictures: see `Graph.render`.
+    "TB" (down) or "LR" (to the right). `backend` and `timeout` are for pictures, as `Graph.render`
+    has them.
 
     The tape stays as it is and no `.grad` changes, so draw works before and after
     `backward(retain_graph=True)`. TypeError if `loss` is no Tensor and no module, ValueError for an

@@ -97,7 +97,7 @@ class Cards:
         return drawing
 
     def has_card(self, t: Tensor) -> bool:
-        """Whether a leaf is drawn, and not inside folded cards: as a parameter of theirs, or used in
+        """Whether a leaf is drawn, and not in folded cards: as a parameter of theirs, or used in
         the cut alone."""
         users = {self.group.get(c.serial) for c in self.users.get(t.serial, ())}
         if not users:
@@ -400,9 +400,9 @@ class Cards:
         released = sum(t.sources is None for t in nodes)
         if released:
             yield (
-                f"The record of {counted(released, 'operation')} {'were' if released > 1 else 'was'} "
-                "released by an earlier backward(); call that with retain_graph=True to see what "
-                "lies before."
+                f"The record of {counted(released, 'operation')} "
+                f"{'were' if released > 1 else 'was'} released by an earlier backward(); "
+                "call that with retain_graph=True to see what lies before."
             )
         if self.gradients.error:
             yield f"Gradients are missing: {self.gradients.error}."

@@ -106,7 +106,7 @@ class Folded:
     # ---- repeats
 
     def find_repeats(self) -> None:
-        """Find runs of equal modules, outermost first; the first of a run is the one that is drawn."""
+        """Find runs of equal modules, outermost first; the first of a run is drawn."""
         ops = self.read.ops
         spans: dict[str, tuple[int, int, int]] = {}  # of a frame: first and last operation, count
         for i, t in enumerate(ops):
@@ -151,7 +151,7 @@ class Folded:
 
     def alike(self, u: Use | None, v: Use | None, start: int, n: int, second: bool) -> bool:
         """Whether an input of an operation of one module is to it as the one of the module after is
-        to that; where the first module of a run, from number `start`, has its inputs from is free."""
+        to that; where the first module of a run, number `start`, has its inputs from is free."""
         if u is None or v is None:
             return u is v
         if (u.tracked, u.mark, u.source.shape) != (v.tracked, v.mark, v.source.shape):

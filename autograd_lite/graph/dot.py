@@ -83,7 +83,8 @@ class Page:
     def lines(self, titled: bool) -> list[str]:
         drawing = self.drawing
         graph: dict[str, object] = {
-            "bgcolor": self.colour["paper"], "fontname": SANS, "label": self.heading() if titled else "",
+            "bgcolor": self.colour["paper"], "fontname": SANS,
+            "label": self.heading() if titled else "",
             "labeljust": "l", "labelloc": "t", "nodesep": 0.6, "pad": 0.35,
             "rankdir": self.direction, "ranksep": 0.44, "splines": "spline",
         }  # fmt: skip

@@ -33,7 +33,7 @@ class Use(NamedTuple):
 
 
 class Reading:
-    """The tape of `root`: the operations that are drawn, what each of them used, and what used it."""
+    """The tape of `root`: the operations that are drawn, what each used, and what used it."""
 
     def __init__(self, root: Tensor) -> None:
         self.root = root

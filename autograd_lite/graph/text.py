@@ -1,4 +1,4 @@
-"""A drawing as plain text: one operation after the other, for terminals, logs and screen readers."""
+"""A drawing as plain text: one operation after another, for terminals, logs and screen readers."""
 
 from __future__ import annotations
 

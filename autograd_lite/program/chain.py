@@ -1,6 +1,6 @@
 """The chain rule, once for every reader: a tape read once, and gradients sent back along its edges.
 
-`engine.tape.pull` is its tuned twin, which `backward()` runs; a test holds the two equal bit for bit.
+`engine.tape.pull` is its tuned twin, which `backward()` runs; a test holds them equal bit for bit.
 """
 
 from __future__ import annotations

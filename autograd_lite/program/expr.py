@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..engine import protocol as protocols
 from ..engine import rules, versions
 from ..engine.declare import forms
-from ..engine.op import Op
+from ..engine.op import Op, table
 from ..engine.rules import ops
 from ..engine.tape import unbroadcast
 from .notation import SIGNS, SILENT, text
@@ -35,6 +36,20 @@ class Choices(threading.local):
 
 
 choices = Choices()
+
+
+@contextmanager
+def choosing(op: Op) -> Iterator[None]:
+    """Only a row may choose by values meanwhile: it asks about them where that matters."""
+    outer = choices.allowed
+    try:
+        try:
+            choices.allowed = table.get(op.name) is op
+            yield
+        finally:
+            choices.allowed = outer
+    finally:
+        choices.allowed = outer  # again, as an interrupt may have come in between
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -112,13 +127,15 @@ class Symbol(NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TypeError(
-            "it makes an array of its inputs or goes through their elements, as np.asarray, np.array "
-            "and np.vectorize do; write it with functions of whole arrays"
+            "it makes an array of its inputs or goes through their elements, as np.asarray, "
+            "np.array and np.vectorize do; write it with functions of whole arrays"
         )
 
     def __bool__(self) -> bool:
         if not choices.allowed:
-            raise TypeError("it chooses by values, which differ between calls")
+            raise TypeError(
+                "it chooses by values, which differ between calls; write the choice with np.where"
+            )
         return bool(self.value)
 
     def __str__(self) -> str:
@@ -291,10 +308,23 @@ def gradients(
     return results + [None] * (len(symbols) - len(results))
 
 
-def ruled(rule: Any, g: Symbol, y: Symbol, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
+def ruled(rule: Any, g: Any, y: Any, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
     """One rule run on Symbols, before it is fitted to its input."""
     with np.errstate(all="ignore"):
         return rule(g, y, *symbols, **kw)
+
+
+def same_values(found: Any, value: Any) -> bool:
+    """Whether code gives on Symbols what it gives on arrays, which it need not if it asks for types.
+
+    One in a thousand is more than the order of operations changes, and less than a choice does.
+    """
+    if not isinstance(found, Symbol) or found.dtype == object:
+        return True
+    a, b = found.value, np.asarray(value)
+    finite = b[np.isfinite(b)]
+    largest = float(np.abs(finite).max()) if finite.size and b.dtype.kind in "fiu" else 0.0
+    return a.shape == b.shape and np.allclose(a, b, 1e-3, 1e-3 * largest, equal_nan=True)
 
 
 def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool], i: int) -> bool:
@@ -315,23 +345,33 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
     """The forward text of a row and the backward text of each input, on one line.
 
     `samples` are example inputs and `kw` the metadata; for the rows of the table both may be left
-    out. TypeError if the operation needs metadata that were not given, or is not made of operators,
-    methods and NumPy functions.
+    out. TypeError if the operation needs metadata or samples that were not given, or is not made of
+    operators, methods and NumPy functions.
 
     >>> formula(ops.tanh)
     'tanh: y = tanh(x); dx = g * (1 - y * y)'
     """
-    if not samples:
+    given = bool(samples)
+    if not given:
         samples, defaults = example(op)
         kw = defaults | kw
     names = input_names(op, len(samples))
     arrays = [np.asarray(a) for a in samples]
+    unfit: Any = TypeError if given else UNWRITTEN  # what made-up samples cause
     try:
         y = op.forward(*arrays, **kw)
-    except TypeError as error:
-        raise TypeError(f"formula: {op.name} needs sample inputs or metadata: {error}") from error
+        for rule, _ in zip(() if given else op.rules, arrays):  # noqa: B905  (`each` has no end)
+            if rule is not None:
+                ruled(rule, np.ones_like(y), y, arrays, kw)
+    except unfit as error:
+        like = f"formula(op, {', '.join(names)})"
+        raise TypeError(
+            f"formula: {op.name} needs sample inputs or metadata; give sample inputs, as in {like}"
+            f": {error}"
+        ) from error
     try:
-        forward, back = formulas(op, y, arrays, kw, names)
+        with choosing(op):
+            forward, back = formulas(op, y, arrays, kw, names)
     except UNWRITTEN as error:
         what = f"formula: {op.name} is not made of operators, methods and NumPy functions"
         raise TypeError(f"{what}: {error}") from error
@@ -341,7 +381,7 @@ def formula(op: Op, *samples: Any, **kw: Any) -> str:
 
 
 def input_names(op: Op, n: int) -> list[str]:
-    """What the rules call the inputs: x, or a and b; without rules what the forward function does."""
+    """What the rules call the inputs: x, or a and b; without rules what the forward does."""
     rule: Any = next((r for r in op.rules if r is not None), None)
     for function, before in ((rule, 2), (op.forward, 0)):
         try:

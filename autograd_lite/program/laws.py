@@ -1,7 +1,7 @@
 """The laws that change no value, each as a row: the law is the docstring, and a test runs it.
 
-In a docstring x, a and b are matrices, A and B two each, X is one in float32, u and v are vectors, k
-is one of integers and n a number; `full(n)` is the matrix that has n everywhere, `total` a sum of
+In a docstring x, a and b are matrices, A and B two each, X is one in float32, u and v are vectors,
+k is one of integers and n a number; `full(n)` is the matrix that has n everywhere, `total` a sum of
 gradients.
 """
 

@@ -153,7 +153,7 @@ class Writer:
     def array_text(self, a: Any) -> str:
         """An array by the function that makes it, else element by element."""
         dtype = self.dtype_word(a)
-        if is_range(a):
+        if counts_up(a):
             text = f"{self.function('arange')}({a.size})"
             return text if a.ndim == 1 else f"{text}.reshape({self.text(a.shape)})"
         if is_identity(a):
@@ -183,7 +183,7 @@ class Writer:
         return ", ".join(words) + "," * (isinstance(index, tuple) and len(parts) == 1) or "()"
 
 
-def is_range(a: Any) -> bool:
+def counts_up(a: Any) -> bool:
     """Whether an array counts 0, 1, 2, ... along one of its axes, as a grid does."""
     some = a.size > 1 or a.ndim == 1
     return some and a.dtype.kind == "i" and bool((a.ravel() == np.arange(a.size)).all())

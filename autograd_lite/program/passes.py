@@ -35,13 +35,13 @@ def is_short(op: Op) -> bool:
     return op.kind in ("curve", "arithmetic") and not op.activation and not is_sign(op)
 
 
-def cost(s: Any) -> int:
+def operations_shown(s: Any) -> int:
     """How many operations an expression shows; views count nothing."""
     if not isinstance(s, Symbol) or s.op is None:
         return 0
     copies = s.op is ops.getitem and not is_basic(s.kw["index"])
     free = s.op is full or (is_view(s.op) and not copies)
-    return (not free) + sum(map(cost, parts(s)))
+    return (not free) + sum(map(operations_shown, parts(s)))
 
 
 # ---- passes ---------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class Folder:
         ):
             return True
         hidden = s.kind in ("gradient", "sum") and all(id(x) in self.r.names for x in s.of)
-        once = self.times[id(s.target)] == 1 or cost(s.expr) == 0
+        once = self.times[id(s.target)] == 1 or operations_shown(s.expr) == 0
         return hidden and once and not is_op(s.expr, *BLOCKS)
 
     def drop(self, s: Statement) -> None:
@@ -152,7 +152,7 @@ def merged(nodes: Iterable[Any], more: Iterable[Any]) -> list[Any]:
 def trivial(e: Any) -> bool:
     """Whether a second copy of an expression needs no name: views, plain constants and -x."""
     minus = is_op(e, ops.neg) and is_leaf(e.inputs[0])
-    return minus or cost(e) == 0 or next(leaves(e), None) is None
+    return minus or operations_shown(e) == 0 or next(leaves(e), None) is None
 
 
 def share(program: Program, r: Rewriter) -> None:
@@ -243,13 +243,13 @@ class Joiner:
 
     def join_term(self, s: Statement) -> None:
         partial = not any(map(self.visible, s.whole))
-        if partial and s.expr.op not in BLOCKS and cost(s.expr) <= 4:
+        if partial and s.expr.op not in BLOCKS and operations_shown(s.expr) <= 4:
             self.join(s)
 
     def join_forward(self, s: Statement) -> None:
         user = self.user[id(s.target)]
         self.settle(user)
-        if is_leaf(s.expr) or is_leaf(user.expr) or not fits(s.expr, user.expr, s.target):
+        if is_leaf(s.expr) or is_leaf(user.expr) or not belongs_inside(s.expr, user.expr, s.target):
             return
         passing = []
         for d in self.gradients.get(id(s.target), ()):
@@ -257,7 +257,7 @@ class Joiner:
                 continue
             self.settle(d)
             once = d.kind == "gradient" and self.times[id(d.target)] == 1
-            if not once or cost(d.expr) > 2 or d.expr.op in BLOCKS:
+            if not once or operations_shown(d.expr) > 2 or d.expr.op in BLOCKS:
                 return
             passing.append(d)
         self.join(s)
@@ -290,10 +290,10 @@ class Joiner:
             user.summed = next((s.summed for s in (user, *joined) if s.summed), ())
 
 
-def fits(inner: Any, outer: Symbol, target: Symbol) -> bool:
+def belongs_inside(inner: Any, outer: Symbol, target: Symbol) -> bool:
     """Whether an expression is written inside of the one that uses it, as a textbook would."""
     a, b = inner.op, outer.op
-    small, both = cost(inner), cost(inner) + cost(outer)
+    small, both = operations_shown(inner), operations_shown(inner) + operations_shown(outer)
     if a in BLOCKS:
         return False
     if is_view(a):

@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.declare import forms
-from ..engine.op import Op
+from ..engine.op import Op, table
 from ..engine.rules import ops
 from .expr import (
     UNWRITTEN,
     NumpyOp,
     Symbol,
     call,
+    choosing,
     full,
     is_leaf,
     is_number,
@@ -44,6 +44,8 @@ Law = Callable[[Any, Symbol], Any]
 # Of these the name stays, though a forward function could be written out or NumPy has no such
 # function: a mean reads better than a sum and a division, and the others have a form of their own.
 KEPT = {ops.mean, ops.erf, ops.expand, ops.scatter_add, ops.put, full, total, call, outer}
+# and these forward functions do nothing else, which need not be found out anew
+PRIMITIVE = {*KEPT, ops.getitem, *(op for op in table.values() if op.ufunc or op.kind == "view")}
 # of which two are one if they print alike, as nan and nan do, 0.0 and -0.0 do not
 PRINTED = {int, float, str, bytes, bool, type(None), type(...), *np.sctypeDict.values()} - {np.void}
 DEEPEST = 50  # operations that are written out by one another
@@ -68,7 +70,7 @@ class Rewriter:
     def __init__(self, *tables: Laws) -> None:
         self.laws = [row for table in tables for row in table]
         self.about: dict[Op, list[Law]] = {}  # by the operation, in order
-        self.primitive = {*KEPT, ops.getitem}  # not written out, as far as that is known
+        self.primitive = set(PRIMITIVE)  # not written out, as far as that is known
         self.made: dict[Any, Symbol] = {}
         self.simplest: dict[int, Any] = {}  # by the identity of an expression that was made here
         self.memo: dict[int, Any] = {}  # by that of any
@@ -133,7 +135,7 @@ class Rewriter:
 
     def written_out(self, op: Op, value: Any, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """What the forward function does, unless that is the operation itself."""
-        if op in self.primitive or isinstance(op, NumpyOp) or forms.get(op.ufunc) is op:
+        if op in self.primitive or isinstance(op, NumpyOp):
             return self.rewrite(op, value, inputs, kw)
         self.inside += 1
         try:
@@ -214,7 +216,7 @@ class Rewriter:
 
 def run(op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     """The forward function of an operation on Symbols."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), choosing(op):
         return (op if op in KEPT else op.forward)(*inputs, **kw)
 
 

@@ -14,12 +14,25 @@ from typing import Any
 import numpy as np
 
 from ..engine.backward import SEED
-from ..engine.op import Op
+from ..engine.op import Op, table
 from ..engine.rules import ops
 from ..engine.tape import before, unbroadcast
 from .chain import Edge, Tape, reverse, stretched
-from .expr import UNWRITTEN, Symbol, call, full, is_view, leaf, parts, replaced, ruled, total
-from .notation import is_range
+from .expr import (
+    UNWRITTEN,
+    Symbol,
+    call,
+    choosing,
+    full,
+    is_view,
+    leaf,
+    parts,
+    replaced,
+    ruled,
+    same_values,
+    total,
+)
+from .notation import counts_up
 from .rewrite import run
 
 # an expression that nests or holds more operations is several statements: passes go through it anew
@@ -195,9 +208,9 @@ class Tracer:
             if changed and p.version[0] > node.serial:
                 name = f" ({p.name})" if p.name else ""
                 raise RuntimeError(
-                    f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed in "
-                    "place after it was recorded, by an optimizer's step() for example: its value "
-                    "is gone; derive before the change, or compute the loss again"
+                    f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed "
+                    "in place after it was recorded, by an optimizer's step() for example: its "
+                    "value is gone; derive before the change, or compute the loss again"
                 )
 
     def leaf(self, t: Any) -> Symbol:
@@ -259,7 +272,7 @@ class Tracer:
         counted: set[int] = set()
         found = []
         for a in entries:
-            if isinstance(a, np.ndarray) and a.size > 1 and is_range(a):
+            if isinstance(a, np.ndarray) and a.size > 1 and counts_up(a):
                 axis = a.shape.index(a.size) - a.ndim
                 if a.ndim == sum(n == 1 for n in a.shape) + 1 and axis not in counted:
                     counted.add(axis)
@@ -294,6 +307,10 @@ class Tracer:
         target = leaf(node.array)
         try:
             expr = run(node.op, tuple(given), kw)
+            if table.get(node.op.name) is not node.op and not same_values(expr, node.array):
+                raise TypeError(
+                    "it does with symbols what it does not with arrays: it asks for types"
+                )
         except UNWRITTEN as error:
             raise RuntimeError(
                 f"derive: {node.op.name} cannot be written in NumPy: {error}"
@@ -353,7 +370,8 @@ class Tracer:
         _, given, kw = self.given
         y = self.symbols[node.serial]
         try:
-            raw = ruled(edge.rule, g, y, given, kw)
+            with choosing(node.op):
+                raw = ruled(edge.rule, g, y, given, kw)
             expr = self.cut(unbroadcast(raw, given[i].value), node)
             if isinstance(expr, np.ndarray):  # a slope that is the same for all values
                 uniform = expr.size > 0 and (expr == expr.flat[0]).all()

@@ -10,7 +10,7 @@ import pytest
 
 from autograd_lite import Tensor, compare
 from autograd_lite.comparison import Report
-from autograd_lite.engine.op import Op, table
+from autograd_lite.engine.op import Op, ops, table
 
 arcsinh = Op("arcsinh", np.arcsinh, lambda g, y, x: g / np.sqrt(1 + x * x))
 bump = Op("bump", lambda x: np.exp(-x * x), lambda g, y, x: -2 * g * x * y)  # of no kind
@@ -97,6 +97,32 @@ def test_the_slope_of_a_random_composition_left_out_is_named(seed: int) -> None:
     for alone in (False, True):
         said = sentences(report_on(op, WAYS[way], alone, seed))
         assert any(s.startswith(way.format(op=op.name)) for s in said), said
+
+
+mixed = Op(
+    "mixed",
+    lambda a, b: np.sin(a) * b,
+    lambda g, y, a, b: g * np.cos(a) * b,
+    lambda g, y, a, b: g * np.sin(a),
+)
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["everything", "parameters"])
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("op", [ops.hypot, ops.arctan2, mixed], ids=lambda op: op.name)
+def test_the_derivative_of_two_inputs_left_out_is_named(op: Op, place: int, alone: bool) -> None:
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((7, 3)), rng.standard_normal((7, 4))
+    w = Tensor(rng.standard_normal((3, 4)), requires_grad=True, name="w")
+    v = Tensor(rng.standard_normal((7, 4)), name="v")
+    z = Tensor(x) @ w
+    z.name = "z"
+    h = op(*((z, v) if place == 0 else (v, z)))
+    h.name = "h"
+    d = 2 * (h.array - t) / t.size
+    grads = {"w": x.T @ d} | ({} if alone else {"h": d, "z": d})
+    said = sentences(compare(((h - Tensor(t)) ** 2).mean(), grads))
+    assert said[0].startswith(f"the derivative of {op.name} left out"), said
 
 
 def test_a_composition_that_changes_the_shape_is_no_curve() -> None:

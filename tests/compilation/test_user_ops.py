@@ -143,6 +143,11 @@ def cases() -> dict[str, Op]:
         "writes into memory of its own": Op(
             "written", written, lambda g, y, x: np.multiply(g, 2, out=np.empty_like(g))
         ),
+        "a choice by types": Op(
+            "typed",
+            lambda x: x * 2 if isinstance(x, np.ndarray) else x * 3,
+            lambda g, y, x: g * 2 if isinstance(g, np.ndarray) else g * 3,
+        ),
         "linear algebra": Op(
             "inverse", np.linalg.inv, lambda g, y, x: -(y.mT @ g @ y.mT)
         ),

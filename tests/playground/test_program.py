@@ -41,7 +41,7 @@ def test_the_program_listens_to_this_machine_alone():
                 if host != "127.0.0.1":
                     with pytest.raises(OSError, match=r"refused|timed out|unreachable"):
                         socket.create_connection((host, port), 1).close()
-            with socket.create_connection(("127.0.0.1", port), 5) as wire:
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as wire:
                 wire.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
                 assert b" 403 " in wire.recv(100)
             program.send_signal(2)

@@ -323,7 +323,7 @@ def test_code_that_waits_does_not_outlive_the_server(how, start):
         "import threading, time, sys\n"
         "from examples.playground import sandbox\n"
         f"sandbox.START = {start!r}\n"
-        f"code = ('tanh', {OUT_OF_ITS_GROUP!r}, sandbox.Limits())\n"
+        f"code = ('tanh', {OUT_OF_ITS_GROUP!r}, sandbox.Limits(wall={PATIENCE}))\n"
         "ask = threading.Thread(target=sandbox.judge, args=code)\n"
         "ask.daemon = True; ask.start()\n"
         "while not sandbox.RUNNING: time.sleep(0.01)\n"

@@ -14,7 +14,7 @@ from examples.playground import sandbox, server
 from examples.playground.sandbox import Limits
 from examples.playground.server import MOST_SESSIONS, MOST_TRAININGS, Handler, Once, create, serve
 from examples.playground.training import Run
-from tests.playground.shared import CODE, FIRST, LIMITS, LONG, TOKEN
+from tests.playground.shared import CODE, FIRST, GONE, LIMITS, LONG, TOKEN
 
 
 class Client:
@@ -284,7 +284,7 @@ def test_a_connection_that_says_nothing_is_dropped(monkeypatch, capfd, sent):
         thread = threading.Thread(target=serving.serve_forever, daemon=True)
         thread.start()
         try:
-            with socket.create_connection(("127.0.0.1", port), 10) as wire:
+            with socket.create_connection(("127.0.0.1", port), GONE) as wire:
                 wire.sendall(sent.encode())
                 got = b""
                 while part := wire.recv(1000):

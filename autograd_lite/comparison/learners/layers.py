@@ -218,7 +218,8 @@ class Trial:
                 if t.name not in absent or did is None:
                     continue
                 like = [n for n, a in did.written.items() if a.shape == t.shape and n != p]
-                said = f"no gradient is kept as {GRADIENT_NAMES[0].format(p)}, {GRADIENT_NAMES[1].format(p)} or the like"
+                first, second = (name.format(p) for name in GRADIENT_NAMES[:2])
+                said = f"no gradient is kept as {first}, {second} or the like"
                 if like:
                     said += f"; if {like[0]} is it, say so with grads=({like[0]!r}, ...)"
                 report = with_note(report, t.name, said)

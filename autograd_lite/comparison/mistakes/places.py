@@ -101,7 +101,7 @@ def sums_of(p: Tensor) -> list[Tensor]:
 
 
 def of_product(e: Contribution, g: Array, other: Array) -> Array:
-    """What the rule of `a @ b` makes of `g` for the input of an edge, if the other input is that."""
+    """What the rule of `a @ b` makes of `g` for the input of an edge, if the other is that."""
     return other.mT @ g if e.i else g @ other.mT
 
 

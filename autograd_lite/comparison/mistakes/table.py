@@ -1,10 +1,10 @@
 """The mistakes that people make in a manual backward: one table, one row per way to be wrong.
 
 A row has a slug, a sentence, which operations it is about, and how the mistake is made. Like the
-rules of operations, wrong rules are written in `g, y` and the inputs, so that they run on arrays (to
-see whether they give the gradient that was handed in) and on Symbols (to print it). Adding a mistake
-is one row here and one line in the tests. The order of the rows is the order in which equal
-explanations are listed.
+rules of operations, wrong rules are written in `g, y` and the inputs, so that they run on arrays
+(to see whether they give the gradient that was handed in) and on Symbols (to print it). Adding a
+mistake is one row here: the tests make every row on purpose and look for its name. The order of the
+rows is the order in which equal explanations are listed.
 """
 
 from __future__ import annotations
@@ -90,6 +90,15 @@ def smooth(node: Any) -> bool:
     return curve(node) and not node.op.mask
 
 
+def pair(node: Any) -> bool:
+    """Records of two inputs, element by element, that are written by name; and of a composition."""
+    op, args = node.op, node.args
+    made = op.kind == "arithmetic" and not op.sign and not op.mask
+    shapes = [np.shape(a) for a in args]
+    composed = not op.kind and len(args) == 2 and all(s == node.shape for s in shapes)
+    return composed or (made and len(args) == 2)
+
+
 ALONG, ACTIVATION, MASK = has(kind="along"), has(activation=True), has(mask=True)
 MAXIMUM, LOG = only(ops.maximum), only(ops.log)
 SOFTMAX, LOG_SOFTMAX = only(ops.softmax), only(ops.log_softmax)
@@ -148,7 +157,10 @@ ACTIVATIONS: Table = {
         (only(ops.relu, ops.maximum), lambda g, y, *x: g * (g > 0)),
         (MASK, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
     ],
-    "activation-missing: the derivative of {op} left out": [(smooth, lambda g, y, x, **kw: g)],
+    "activation-missing: the derivative of {op} left out": [
+        (smooth, lambda g, y, x, **kw: g),
+        (pair, lambda g, y, a, b, **kw: g),
+    ],
     "activation-missing: the Jacobian of {op} left out": [(ALONG, lambda g, y, x, **kw: g)],
     "activation-at-output: the derivative of {op} evaluated at its output": [
         (smooth, lambda g, y, x, op, rule, **kw: rule(g, op(y, **kw), y, **kw))

@@ -84,7 +84,7 @@ def median(
     dim: int | None = None,
     keepdim: bool = False,
 ) -> Tensor:
-    """The middle element, or the mean of the two in the middle, of all or along an axis, as NumPy's.
+    """The middle element, or the mean of the middle two, of all or along an axis, as NumPy's.
 
     PyTorch's `median` gives the lower of the two instead.
 
