@@ -315,7 +315,7 @@ def ruled(rule: Any, g: Any, y: Any, symbols: Sequence[Any], kw: dict[str, Any])
 
 
 def same_values(found: Any, value: Any) -> bool:
-    """Whether code gives on Symbols what it gives on arrays, which it need not if it asks for types.
+    """Whether code gives on Symbols what it gives on arrays: not where it asks for types.
 
     One in a thousand is more than the order of operations changes, and less than a choice does.
     """
