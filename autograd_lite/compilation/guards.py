@@ -35,7 +35,7 @@ import numpy as np
 from ..engine.op import Each, Op, table
 from ..engine.tensor import Tensor
 
-__all__ = ["Captured", "Untraceable", "has_attributes"]
+__all__ = ["Captured", "Untraceable", "has_attributes", "is_of_user"]
 
 OURS = {"numpy", "autograd_lite", "nn"}
 STANDARD = os.path.dirname(os.__file__)

@@ -34,7 +34,7 @@ from ..program.chain import Edge, Tape, reverse
 from ..program.expr import UNWRITTEN, Symbol, choosing, leaf, ruled, same_values, total, values
 from ..program.rewrite import run
 from ..program.trace import Argument, Program, Statement, everywhere
-from .guards import Captured, Untraceable
+from .guards import Captured, Untraceable, is_of_user
 
 __all__ = ["Reader", "Recorder", "Source"]
 
@@ -286,6 +286,7 @@ SILENT = {
     "__firstlineno__", "__static_attributes__",
 }  # fmt: skip
 forms: WeakValueDictionary[int, Form] = WeakValueDictionary()  # by the identity of their class
+lasting: list[Form] = []  # those of the packages' own classes, which are made once
 
 
 def hides(name: str) -> bool:
@@ -311,6 +312,8 @@ def form(cls: Any) -> Any:
         except TypeError:
             raise TypeError(f"it uses a {cls.__name__}, which cannot be watched") from None
         forms[id(cls)] = found
+        if not is_of_user(cls):
+            lasting.append(found)
     return found
 
 
