@@ -64,7 +64,7 @@ def test_a_site_that_is_open_in_the_same_browser_gets_nothing(chromium, address)
     page = Page(chromium, address).open()
     page.train(epochs="10", seed="77")
     shown = "return fetch('/state').then((r) => r.json())"
-    before = page.js(shown)
+    before = page.until(lambda: (state := page.js(shown))["end"] and state)  # the run has ended
     Elsewhere.target = address
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as site:
         threading.Thread(target=site.serve_forever, daemon=True).start()
