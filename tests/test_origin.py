@@ -55,7 +55,7 @@ def test_watchers_nest():
 
 def test_only_draw_makes_modules_note_their_calls():
     code = """
-import autograd_lite.compare, autograd_lite.derivation, nn
+import autograd_lite.comparison, autograd_lite.derivation, nn
 from autograd_lite import derive, origin
 assert not origin.noting
 from autograd_lite import draw
