@@ -22,6 +22,7 @@ from . import watch
 from .emit import Writer
 from .guards import Captured, Untraceable, has_attributes
 from .lower import Step, lowered
+from .reader import Reader, Source
 from .step import Descent, Differs
 
 __all__ = ["Compiled", "compile"]
@@ -78,7 +79,7 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
 class Variant:
     """The code for one combination: its sources, the tensors that get gradients, its guards."""
 
-    def __init__(self, reader: watch.Reader, captured: Captured, optimizer: Any) -> None:
+    def __init__(self, reader: Reader, captured: Captured, optimizer: Any) -> None:
         self.captured = captured
         self.threads = local()
         self.error: Exception | None = None
@@ -87,7 +88,7 @@ class Variant:
         self.write(reader)
         self.keep_tensors(reader)
 
-    def place_step(self, reader: watch.Reader, optimizer: Any) -> None:
+    def place_step(self, reader: Reader, optimizer: Any) -> None:
         """Whether the step of the optimizer is part of the code, and how."""
         self.descent = None
         self.inside = is_inside(optimizer, reader)
@@ -97,7 +98,7 @@ class Variant:
             self.inside = self.descent is not None
         self.params = [list(g["params"]) for g in optimizer.param_groups] if self.inside else []
 
-    def write(self, reader: watch.Reader) -> None:
+    def write(self, reader: Reader) -> None:
         """The source, the function that makes the code, and where its arguments come from."""
         rates = [leaf(np.zeros(())) for _ in self.params if self.plain]
         rate_of = {id(p): rate for rate, ps in zip(rates, self.params) for p in ps}  # noqa: B905
@@ -127,7 +128,7 @@ class Variant:
             reader.program.quiet,
         ).compiled()
 
-    def keep_tensors(self, reader: watch.Reader) -> None:
+    def keep_tensors(self, reader: Reader) -> None:
         """The tensors that get gradients or are changed, and what all of them have to be still."""
         places = reader.places
         self.leaves = [
@@ -226,7 +227,7 @@ def is_used(steps: list[Step], results: list[Any]) -> set[int]:
     return used | {id(r.root) for r in results if isinstance(r, Step)}
 
 
-def getter(source: watch.Source) -> tuple[int, Any]:
+def getter(source: Source) -> tuple[int, Any]:
     """How an argument is found at a call."""
     if source.place >= 0:
         return 0, source.place
@@ -235,7 +236,7 @@ def getter(source: watch.Source) -> tuple[int, Any]:
     return 2, source.value if source.draw is None else source.draw
 
 
-def is_inside(optimizer: Any, reader: watch.Reader) -> bool:
+def is_inside(optimizer: Any, reader: Reader) -> bool:
     """Whether the optimizer is one of ours and has just the tensors that get gradients."""
     if type(optimizer).__module__ != "nn.optim.rules" or is_wrapped(optimizer):
         return False
@@ -497,7 +498,7 @@ class Compiled:
         if not reason:
             try:
                 captured.follow(recorder.operations())
-                reader = watch.Reader(loss, recorder, own)
+                reader = Reader(loss, recorder, own)
                 recorder.check_draws()  # of the rules
                 variant = Variant(reader, captured, self.optimizer)
             except Untraceable as error:
