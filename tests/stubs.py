@@ -33,6 +33,9 @@ def on_tensors(group: type) -> type: ...
 
 class Methods:
 '''
+NOT_METHODS = {  # what Python itself puts into a class
+    "__module__", "__slots__", "__hash__", "__firstlineno__", "__static_attributes__",
+}  # fmt: skip
 OVERRIDES = {"__eq__", "__ne__"}  # object has them with another type
 
 
@@ -52,7 +55,7 @@ def line(name: str, value: Any) -> str:
 def methods_text() -> str:
     """The stub of the methods."""
     own = {n: v for n, v in vars(Methods).items() if n not in vars(object) or n in OVERRIDES}
-    own = {n: v for n, v in own.items() if n not in ("__module__", "__slots__", "__hash__")}
+    own = {n: v for n, v in own.items() if n not in NOT_METHODS}
     return HEAD + "".join(line(name, own[name]) for name in sorted(own))
 
 
