@@ -109,11 +109,6 @@ def boxed_call(node: Any) -> tuple[Any, Any]:
     return node, args
 
 
-def alone(node: Any) -> tuple[Any]:
-    """The one Tensor among the inputs of a node whose record is there."""
-    return (released_is_error(node) if node.sources is None else node.sources,)
-
-
 def arrived(grads: dict[Any, Any], found: dict[Any, Any] | None) -> dict[Any, Any]:
     """The gradients of the leaves, after their hooks."""
     for p, g in grads.items():
@@ -159,7 +154,7 @@ def pull(
             found[node] = g
         sources = node.sources
         if sources.__class__ is not tuple:
-            sources = alone(node)
+            sources = (released_is_error(node) if sources is None else sources,)
         y, args, kw, serial = node.array, node.args, node.kw, node.serial
         if node.version is not None:
             check_output(node)
