@@ -23,7 +23,7 @@ from .answers.arguments import (
 from .answers.conventions import defer, excused, in_shape, judged_value, put_off, scale_hint
 from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
 from .answers.report import Report, Witness
-from .mistakes.search import Search
+from .mistakes.naming import Naming
 from .propagation import Backprop, slopes, sources
 
 
@@ -35,6 +35,7 @@ def compare(
     value: float | None = None,
     scale: float = 1.0,
     transposed: bool | None = None,
+    effort: float = 1.0,
 ) -> Report:
     """Gradients by hand against autodiff's, tensor by tensor, and which mistakes explain them.
 
@@ -43,8 +44,9 @@ def compare(
     path in `model`; any subset will do. Shapes are never broadcast. Two gradients are the same if
     the norm of their difference is up to 1e-9 of theirs, 1e-4 if either is float32. What follows
     from a wrong gradient above by the right rule is "inherited", not wrong. For the wrong ones the
-    mistakes in `mistakes/table.py` are made on purpose, until the gradients come out as handed in:
-    up to five in a chain, for at most 6 seconds.
+    mistakes in `mistakes/` are made on purpose, until the gradients come out as handed in: up to
+    five in a chain. How long that is tried is counted in work, not in seconds, so that the report
+    of the same gradients is the same on every machine; `effort=10` is ten times as much.
 
     Conventions: `scale` is the loss by hand over `loss`, such as n for a sum where `loss` is a
     mean; it is found out if `value`, the loss by hand, is handed in, which is then judged first.
@@ -71,12 +73,12 @@ def compare(
     1 gradient agrees, 1 is wrong on its own. Fix w first.
     w: element (1, 0): yours 22, autodiff 44, finite difference 44.
     """
-    check_options(model, scale, transposed)
+    check_options(model, scale, transposed, effort)
     if value is not None:
         value = float(as_gradient("the loss", value).reshape(()))
     check_loss(loss)
     parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
-    return report_on(loss, grads, parameters, value, scale, transposed)
+    return report_on(loss, grads, parameters, value, scale, transposed, effort=effort)
 
 
 def report_on(
@@ -86,8 +88,13 @@ def report_on(
     value: float | None = None,
     scale: float = 1.0,
     transposed: bool | None = None,
+    effort: float = 1.0,
+    top: Tensor | None = None,
 ) -> Report:
-    """`compare` for options that are checked and parameters by name, a row for each of them."""
+    """`compare` for options that are checked and parameters by name, a row for each of them.
+
+    `top` is what the learner's code ends with, where `loss` is more than that.
+    """
     tape = tape_of(loss)
     order = backward_order(tape)
     hands = read_gradients(grads, order, parameters)
@@ -110,12 +117,11 @@ def report_on(
                 rows[t] = put_off(row, n) if t in late else row
             elif t in absent:
                 rows[t] = Row(absent[t], t.shape, ABSENT)
-        labels = {t: row.name for t, row in rows.items()} | {t: t.name for t in order if t.name}
-        search = Search(back, {t: own.get(t, hand.given) for t, hand in hands.items()}, labels)
-        rows, formula = explained(search, rows)
+        named = Naming(tape, top, hands, rows, true, effort)
+        rows, formula = explained(named, rows)
         remarks = (
             f"Yours are divided by scale, {scale:g}." if scale != 1 else scale_hint(rows),
-            "The search for the mistake was cut off." if search.late else "",
+            "The search for the mistake was cut off: effort=10 tries more." if named.late else "",
         )
         return Report(
             float(loss.array.item()),
@@ -126,17 +132,19 @@ def report_on(
         )
 
 
-def explained(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], str]:
+def explained(naming: Naming, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row], str]:
     """The rows with the mistakes that explain the wrong ones, and the first one's formulas.
 
     What the mistake of a row above explains is inherited.
     """
     wrong = [t for t, row in rows.items() if row.verdict == WRONG]
-    found = search.explain(wrong) if wrong else {}
+    found = naming.explain(wrong) if wrong else {}
     first = found.get(wrong[0]) if wrong else None
     formula = f"{rows[wrong[0]].name}: {first.formula}." if first and first.formula else ""
     for t, finding in found.items():
         rows[t] = replace(rows[t], diagnoses=finding.diagnoses)
+        if finding.fact:
+            rows[t] = replace(rows[t], note=finding.fact, contrasted=False)
         for u in finding.also:
             name = rows[t].name
             rows[u] = replace(
@@ -153,6 +161,7 @@ def assert_same(
     value: float | None = None,
     scale: float = 1.0,
     transposed: bool | None = None,
+    effort: float = 1.0,
 ) -> None:
     """Raise AssertionError with the table of `compare`, unless its report is ok.
 
@@ -160,7 +169,9 @@ def assert_same(
     >>> assert_same(x * x, {"x": 6.0})
     """
     __tracebackhide__ = True  # pytest then shows the caller's line
-    report = compare(loss, grads, model, value=value, scale=scale, transposed=transposed)
+    report = compare(
+        loss, grads, model, value=value, scale=scale, transposed=transposed, effort=effort
+    )
     if not report.ok:
         raise AssertionError(f"gradients differ from autodiff\n{report}")
 

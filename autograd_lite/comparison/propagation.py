@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -77,12 +77,19 @@ class Contribution:
     """What one edge adds to the gradient of the tensor `p`, which is input `i` of `node`.
 
     `g` is the gradient of `node`, `raw` what the rule makes of it, and `part` that, summed over the
-    axes that broadcasting stretched. ValueError for a gradient of a shape that cannot be passed on.
+    axes that broadcasting stretched; `above` are the contributions to `g`. ValueError for a
+    gradient of a shape that cannot be passed on.
     """
 
-    __slots__ = ("edge", "node", "i", "p", "g", "raw", "part")
+    __slots__ = ("edge", "node", "i", "p", "g", "raw", "part", "above")
 
-    def __init__(self, edge: Edge, g: Array, raw: Array | None = None) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        g: Array,
+        raw: Array | None = None,
+        above: Sequence[Contribution] = (),
+    ) -> None:
         node, p = edge.node, edge.p
         if raw is None:
             try:
@@ -93,6 +100,7 @@ class Contribution:
                 raise ValueError(f"{node.op.name}: no gradient of shape {g.shape}") from error
         wide = g.shape != node.shape and p.shape == node.shape  # never summed: it stays so
         self.edge, self.node, self.i, self.p, self.g, self.raw = edge, node, edge.i, p, g, raw
+        self.above = above
         self.part = raw if wide or raw.shape == p.shape else unbroadcast(raw, p.array)
 
 
@@ -120,14 +128,19 @@ class Backprop:
     """
 
     def __init__(
-        self, tape: Tape, yours: Mapping[Tensor, Array], changes: Mapping[Any, Change]
+        self,
+        tape: Tape,
+        yours: Mapping[Tensor, Array],
+        changes: Mapping[Any, Change],
+        seed: Array | None = None,
     ) -> None:
         self.tape, self.yours, self.changes = tape, yours, changes
         self.into: dict[Tensor, list[Contribution]] = defaultdict(list)
         loss = tape.nodes[-1]
+        self.seed = np.ones(loss.shape, loss.dtype) if seed is None else seed
 
         def send(edge: Edge, g: Array) -> Array:
-            found = Contribution(edge, yours.get(edge.node, g))
+            found = Contribution(edge, yours.get(edge.node, g), above=self.into[edge.node])
             if changes and (edge.node, edge.i) in changes:
                 found.part = changes[edge.node, edge.i](found.part, found)
             self.into[edge.p].append(found)
@@ -137,12 +150,12 @@ class Backprop:
             g: Array = added(t, parts)
             return changes[t](g, None) if t in changes else g
 
-        made = dict(reverse(tape, np.ones(loss.shape, loss.dtype), send, total))
+        made = dict(reverse(tape, self.seed, send, total))
         self.made: dict[Tensor, Array] = {t: made[t] for t in (loss, *self.into)}  # as they arrive
 
     def with_changes(self, changes: Mapping[Any, Change]) -> Backprop:
         """The pass with more mistakes; ValueError if one gives what cannot be passed on."""
-        return Backprop(self.tape, self.yours, {**self.changes, **changes})
+        return Backprop(self.tape, self.yours, {**self.changes, **changes}, self.seed)
 
     def gradient(self, t: Tensor) -> Array:
         """The gradient that the pass gives a tensor: zeros if it does not reach it."""
@@ -179,6 +192,41 @@ class Backprop:
 
         found = reverse(self.onward, d, send, total, start=t)
         return {u: d for u, d in found if u in self.yours or u.op is None}
+
+
+def images(
+    tape: Tape, t: Tensor, fixed: Collection[Tensor], directions: Array
+) -> dict[Tensor, Array]:
+    """How every tensor of the tape moves when `t` moves along each of some directions: a row each.
+
+    Central differences in float64; the tensors that are `fixed` do not move.
+    """
+    step = 1e-7 * max(1.0, float(np.abs(t.array).max(initial=0)))
+    moved: dict[Tensor, tuple[Array, Array]] = {}
+    ways = directions.reshape(-1, *t.shape)
+    moved[t] = t.array + step * ways, t.array - step * ways
+    for node, inputs in tape.inputs.items():
+        if node.op is None or node is t or not any(p in moved for p in inputs):
+            continue
+        if node in fixed:
+            continue
+        sides = []
+        for side in (0, 1):
+            rows = []
+            for k in range(len(ways)):
+                args = [
+                    moved[p][side][k] if p in moved else wide(a)
+                    for p, a in zip(inputs, node.args, strict=True)
+                ]
+                rows.append(np.asarray(node.op.forward(*args, **node.kw)))
+            sides.append(np.stack(rows))
+        moved[node] = sides[0], sides[1]
+    return {u: (up - down).reshape(len(ways), -1) / (2 * step) for u, (up, down) in moved.items()}
+
+
+def wide(a: Any) -> Any:
+    """An array of floats in float64."""
+    return a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
 
 
 def sources(tape: Tape, wrong: Mapping[Tensor, str]) -> dict[Tensor, frozenset[str]]:

@@ -819,9 +819,9 @@ def test_three_mistakes_are_told_from_the_parameters_alone() -> None:
 def test_a_search_that_is_cut_off_says_so(monkeypatch: Any) -> None:
     w = tensor(np.linspace(1, 2, 5), requires_grad=True, name="w")
     matching = importlib.import_module("autograd_lite.comparison.mistakes.matching")
-    monkeypatch.setattr(matching, "SECONDS", -1.0)
+    monkeypatch.setattr(matching, "LIMIT", -1.0)
     report = compare((w * w).sum(), {"w": -2 * w.array})
-    assert "The search for the mistake was cut off." in str(report)
+    assert "The search for the mistake was cut off: effort=10 tries more." in str(report)
     assert report.rows[0].diagnoses == ()
 
 

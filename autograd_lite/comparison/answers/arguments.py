@@ -14,7 +14,7 @@ from ...program.chain import Tape
 from .judge import Hand
 
 
-def check_options(model: Any, scale: Any, transposed: Any) -> None:
+def check_options(model: Any, scale: Any, transposed: Any, effort: Any) -> None:
     """Raise unless these are options of `compare`."""
     if model is not None and (isinstance(model, type) or not hasattr(model, "named_parameters")):
         raise TypeError(
@@ -24,6 +24,8 @@ def check_options(model: Any, scale: Any, transposed: Any) -> None:
         raise ValueError(
             f"compare: scale is {scale!r:.60}; give the loss by hand over this loss, a number"
         )
+    if not isinstance(effort, int | float) or not effort >= 0:
+        raise ValueError(f"compare: effort is {effort!r:.60}; give a number, 1 for the usual")
     if transposed not in (None, True, False):
         raise ValueError(f"compare: transposed is {transposed!r:.60}; give True, False or None")
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,11 +12,19 @@ from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import distance, largest, tolerance, without_ones
-from ..propagation import Backprop
+from ..propagation import Backprop, images
 from .factors import named_factors
 from .places import reached
 
-SECONDS = 6.0  # of search, after which what is found so far is told
+# Work is counted in microseconds of a machine on which a call takes 40 and an element 0.004: the
+# same inputs have the same report on every machine, however busy.
+LIMIT = 2.0e6
+CALL, ELEMENT = 40.0, 0.004
+
+
+def stream() -> np.random.Generator:
+    """Random numbers that are the same for every tensor, and that nobody else draws."""
+    return np.random.default_rng([0x5EED, 0xA11CE])
 
 
 class Match(NamedTuple):
@@ -36,19 +43,27 @@ class Matcher:
     not in `back.yours`.
     """
 
-    def __init__(self, back: Backprop, raw: Mapping[Tensor, Array]) -> None:
+    def __init__(
+        self, back: Backprop, raw: Mapping[Tensor, Array], effort: float = 1.0, coarse: float = 0.0
+    ) -> None:
         self.back = back
         self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
-        self.coarse = {t: tolerance(g, t.array) for t, g in raw.items()}
+        self.coarse = {t: max(coarse, tolerance(g, t.array)) for t, g in raw.items()}
         self.floor = {t: 1e-9 * largest(back.gradient(t)) for t in raw}  # what cancelled is zero
         self.factors = named_factors(back.tape)
-        self.deadline = time.monotonic() + SECONDS
+        self.limit, self.work = effort * LIMIT, 0.0
         self.below = reached(back, self.target)
+        self.moves: dict[Tensor, tuple[Array, dict[Tensor, Array]]] = {}
+        self.gaps: dict[tuple[int, Tensor], tuple[Backprop, Array | None]] = {}
 
     @property
     def late(self) -> bool:
-        """Whether the time for the search is over."""
-        return time.monotonic() > self.deadline
+        """Whether as much work is done as is allowed."""
+        return self.work > self.limit
+
+    def spend(self, elements: float, calls: float = 1) -> None:
+        """Count some work."""
+        self.work += calls * CALL + elements * ELEMENT
 
     def above(self, back: Backprop, t: Tensor) -> list[Tensor]:
         """The tensors in whose gradients a mistake shows in that of `t`, the loss first."""
@@ -82,8 +97,9 @@ class Matcher:
     ) -> Match | None:
         """The factor c for which the gradient of `p` with `certain + c * free` added gives that of
         `t`; None if there is none."""
-        if self.late:
+        if self.late or not self.possible(back, t, p, certain, free, want):
             return None
+        self.spend(3 * np.size(free) + 3 * t.array.size, 2 * len(back.tape.nodes))
         try:
             moved = back.spread(p, free)
             fixed = back.spread(p, certain + 0 * free) if np.any(certain) else {}
@@ -101,6 +117,61 @@ class Matcher:
                 good = self.agrees(u, back.gradient(u) + fixed.get(u, 0) + c * d)
                 (explained if good else spoilt).add(u)
         return Match(c, frozenset(explained), frozenset(spoilt))
+
+    def possible(
+        self, back: Backprop, t: Tensor, p: Tensor, certain: Any, free: Array, want: str
+    ) -> bool:
+        """Whether a guess may give the gradient of `t`, by a few dot products.
+
+        What `certain + c * free` at `p` changes of the gradient of `t` has, along a direction v of
+        t, the product <J v, certain> + c <J v, free>, where J v is how p moves along v.
+        """
+        gap = self.gap(back, t)
+        if gap is None or p is t or np.shape(free) != p.shape:
+            self.spend(np.size(free))
+            return True
+        directions, moved = self.moved(t)
+        if p not in moved:
+            return False
+        self.spend(len(directions) * np.size(free))
+        if any(self.key_in(key, moved) for key in back.changes):
+            return True  # the way down is another one
+        tolerance = max(1e-5, 10 * self.coarse[t])
+        a, ways = directions @ gap.ravel(), moved[p]
+        w = ways @ np.asarray(free, np.float64).ravel()
+        q = ways @ np.asarray(certain, np.float64).ravel() if np.ndim(certain) else 0 * a
+        room = tolerance * (np.abs(a).max() + np.abs(q).max())
+        c = float((a - q) @ w / (w @ w)) if np.abs(w).max() > room else 1.0
+        if want == "names" and math.isnan(self.snapped(c, tolerance)):
+            return False
+        return bool((np.abs(a - q - c * w) <= room + tolerance * np.abs(c * w).max()).all())
+
+    def key_in(self, key: Any, moved: Mapping[Tensor, Array]) -> bool:
+        """Whether a change is made at one of these tensors."""
+        if isinstance(key, Tensor):
+            return key in moved
+        node, i = key
+        return self.back.tape.inputs[node][i] in moved
+
+    def moved(self, t: Tensor) -> tuple[Array, dict[Tensor, Array]]:
+        """Directions of `t`, and how the tensors above move along them."""
+        if t not in self.moves:
+            size = t.array.size
+            directions = np.eye(size) if size < 4 else stream().standard_normal((4, size))
+            fixed = {u for u in self.back.yours if u is not t}
+            with np.errstate(all="ignore"):
+                self.moves[t] = directions, images(self.back.tape, t, fixed, directions)
+            self.spend(8 * sum(u.array.size for u in self.moves[t][1]), 0.3 * len(self.moves[t][1]))
+        return self.moves[t]
+
+    def gap(self, back: Backprop, t: Tensor) -> Array | None:
+        """Yours less the gradient of a pass, or None if their shapes do not fit."""
+        key = id(back), t
+        if key not in self.gaps:
+            mine, right = self.target[t], back.gradient(t)
+            fits = without_ones(mine.shape) == without_ones(right.shape)
+            self.gaps[key] = back, mine.reshape(right.shape) - right if fits else None
+        return self.gaps[key][1]
 
     def factor(self, t: Tensor, still: Array, slope: Array, want: str) -> float | None:
         """The c for which `still + c * slope` explains the gradient of `t`, or None.

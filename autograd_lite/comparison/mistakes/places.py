@@ -55,7 +55,7 @@ def sites_of(back: Backprop, p: Tensor) -> list[Site]:
     uses = [
         e
         for e in arcs
-        if e.node.op.kind == "view" or any(q is not None and q is not p for q in e.node.parents)
+        if e.node.op.kind == "view" or any(q is not p for q in e.node.parents)
     ]
     if 1 < len(uses) < len(arcs) and len(kinds) > 2:  # all but a penalty on the weight itself
         several.append(Site(p, tuple(uses)))

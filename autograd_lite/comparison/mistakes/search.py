@@ -27,9 +27,10 @@ WIDEST = 6  # continuations of one chain that are tried
 class Finding:
     """The diagnoses of a wrong tensor, and the other tensors that the same mistake explains."""
 
-    diagnoses: tuple[Diagnosis, ...]
-    also: tuple[Tensor, ...]
-    formula: str
+    diagnoses: tuple[Diagnosis, ...] = ()
+    also: tuple[Tensor, ...] = ()
+    formula: str = ""
+    fact: str = ""  # what is known where nothing explains it
 
 
 class Link(NamedTuple):
@@ -44,9 +45,14 @@ class Search(Matcher):
     """The search for what explains the gradients of a comparison; `labels` are names of tensors."""
 
     def __init__(
-        self, back: Backprop, raw: Mapping[Tensor, Array], labels: Mapping[Tensor, str]
+        self,
+        back: Backprop,
+        raw: Mapping[Tensor, Array],
+        labels: Mapping[Tensor, str],
+        effort: float = 1.0,
+        coarse: float = 0.0,
     ) -> None:
-        super().__init__(back, raw)
+        super().__init__(back, raw, effort, coarse)
         self.labels = labels
 
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:

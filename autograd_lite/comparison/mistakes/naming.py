@@ -1,0 +1,110 @@
+"""Which mistakes explain the wrong gradients of a comparison: the tape read in standard form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...engine.tape import Array
+from ...engine.tensor import Tensor
+from ...program.chain import Tape, numbers, reverse
+from ..answers.judge import Hand, Row, distance, tolerance
+from ..propagation import Backprop
+from ..standard import Standard, standard_form
+from .search import Finding, Search
+
+EXACT, NEAR = 1e-9, 1e-4  # how far the gradients of a reading may be off: NEAR without its guards
+# What the tape is read as, in turn: people write a normalisation in small steps or at once.
+READINGS: tuple[dict[str, bool], ...] = (
+    {},
+    {"fused": True},
+    {"guards": True},
+    {"fused": True, "guards": True},
+)
+
+
+class Naming:
+    """The search for mistakes in one comparison, whose judgement stays what it is.
+
+    `top` is what the code of the learner ends with, and `true` are the right gradients.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        top: Tensor | None,
+        hands: Mapping[Tensor, Hand],
+        rows: Mapping[Tensor, Row],
+        true: Mapping[Tensor, Any],
+        effort: float,
+    ) -> None:
+        self.tape = tape if top is None else Tape(top)
+        self.hands, self.rows, self.true = hands, rows, true
+        self.top, self.effort, self.late = top or tape.nodes[-1], effort, False
+
+    def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
+        """What explains the wrong tensors, by the reading of the tape that explains most."""
+        best: dict[Tensor, Finding] = {}
+        most = 0
+        effort, seen = self.effort, set()
+        for standard in (*(standard_form(self.tape, self.hands, **k) for k in READINGS), None):
+            standard = standard or Standard(self.tape, {}, 0.0)
+            written = tuple(t.op.name for t in standard.tape.nodes if t.op is not None)
+            if written in seen or not self.agrees(standard):
+                continue
+            seen.add(written)
+            search = self.search(standard, effort)
+            found = search.explain([standard.of.get(t, t) for t in wrong])
+            known = sum(1 + len(f.also) for f in found.values() if f.diagnoses)
+            if known > most or not seen - {written}:
+                best, most = self.told(standard, found), known
+            effort -= search.work / search.limit * effort if search.limit else 0
+            self.late = search.late and most < len(wrong)
+            if most == len(wrong) or effort <= 0:
+                break
+        return best
+
+    def agrees(self, standard: Standard) -> bool:
+        """Whether the right gradients are those of the recorded tape."""
+        made = dict(reverse(standard.tape, self.seed, numbers))
+        near = NEAR if standard.guard else EXACT
+        for t, hand in self.hands.items():
+            new, zero = standard.of.get(t, t), np.zeros(t.shape, t.dtype)
+            right, found = (np.asarray(g.get(u, zero)) for g, u in ((self.true, t), (made, new)))
+            allowed = max(near, tolerance(right, found) if hand.given.dtype.itemsize < 8 else 0)
+            if distance(found, right)[1] > max(allowed, tolerance(right, right)):
+                return False
+        return True
+
+    @property
+    def seed(self) -> Array:
+        """The gradient that the backward pass of the learner begins with."""
+        return np.asarray(self.true[self.top])
+
+    def search(self, standard: Standard, effort: float) -> Search:
+        """A search on the tape in standard form."""
+        of = standard.of
+        yours = {
+            of.get(t, t): hand.own.astype(t.dtype)
+            for t, hand in self.hands.items()
+            if hand.own is not None
+        }
+        raw = {
+            of.get(t, t): hand.given if hand.own is None else hand.own
+            for t, hand in self.hands.items()
+        }
+        labels = {of.get(t, t): row.name for t, row in self.rows.items()}
+        labels |= {t: t.name for t in standard.tape.nodes if t.name}
+        back = Backprop(standard.tape, yours, {}, self.seed)
+        return Search(back, raw, labels, effort, NEAR if standard.guard else 0.0)
+
+    def told(self, standard: Standard, found: Mapping[Tensor, Finding]) -> dict[Tensor, Finding]:
+        """Findings about the tensors that were handed in."""
+        recorded = {new: t for t, new in standard.of.items()}
+        return {
+            recorded.get(t, t): replace(f, also=tuple(recorded.get(u, u) for u in f.also))
+            for t, f in found.items()
+        }
