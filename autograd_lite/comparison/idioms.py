@@ -17,7 +17,9 @@ from ..engine.rules import ops
 from ..program.expr import Symbol, is_op
 from ..program.rewrite import Laws, Rewriter
 
-__all__ = ["FUSED", "GUARD", "IDIOMS", "Idioms", "log_loss", "normalise"]
+__all__ = [
+    "FUSED", "GUARD", "IDIOMS", "Idioms", "deviation", "log_loss", "log_loss_of_p", "normalise",
+]  # fmt: skip
 
 IDIOMS = Laws()
 FUSED = Laws()  # of what people write in small steps or at once: for a second look

@@ -153,6 +153,11 @@ class Backprop:
         made = dict(reverse(tape, self.seed, send, total))
         self.made: dict[Tensor, Array] = {t: made[t] for t in (loss, *self.into)}  # as they arrive
 
+    @cached_property
+    def elements(self) -> int:
+        """How many elements a pass goes through."""
+        return sum(t.array.size for t in self.tape.nodes)
+
     def with_changes(self, changes: Mapping[Any, Change]) -> Backprop:
         """The pass with more mistakes; ValueError if one gives what cannot be passed on."""
         return Backprop(self.tape, self.yours, {**self.changes, **changes}, self.seed)

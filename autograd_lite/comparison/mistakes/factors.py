@@ -80,6 +80,21 @@ def made_from_data(tape: Tape) -> dict[Tensor, None]:
     return found
 
 
+def penalties_of(tape: Tape) -> set[Tensor]:
+    """What is added to a loss and made of parameters alone."""
+    fed = made_from_data(tape)
+    added = [t for t in fed if t.op is ops.add and t.array.size == 1]
+    stack = [p for t in added for p in tape.inputs[t] if p is not None and p not in fed]
+    found: set[Tensor] = set()
+    while stack:
+        p = stack.pop()
+        if p.op is not None and p not in found:
+            found.add(p)
+            stack += [q for q in tape.inputs[p] if q is not None]
+    plain = [t for t in tape.nodes if t not in found and not any(t is a for a in added)]
+    return found - {p for t in plain for p in tape.inputs[t] if p is not None}
+
+
 def shapes_of(tensors: list[Tensor], ndim: int) -> list[tuple[int, ...]]:
     return [t.shape for t in tensors if t.ndim == ndim]
 

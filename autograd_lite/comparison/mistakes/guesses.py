@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.op import Op
 from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import stretched
 from ..answers.judge import distance, largest, spreads
 from ..propagation import Backprop, Change, Contribution, always, times
+from . import edits
 from .matching import Match, Matcher, ratio
 from .places import (
     Site,
@@ -67,21 +67,47 @@ class Guesses:
         self.sites = [site for p in self.tensors for site in sites_of(back, p)]
         self.single = [(site, *site.edges) for site in self.sites if len(site.edges) == 1]
 
-    def __iter__(self) -> Iterator[Guess]:
-        """The most specific first."""
-        yield from self.rules([*RULES, *MATMUL_RULES])
-        yield from self.unsummed()
-        yield from self.products()
-        yield from self.statistics()
-        yield from self.without_upstream()
-        yield from self.penalties()
-        scaled = list(self.factor_of([Site(p) for p in self.tensors]))
-        yield from (guess for guess in scaled if guess.names[0][0] != "placeholder")
-        yield from self.reuse()
-        yield from (guess for guess in scaled if guess.names[0][0] == "placeholder")
-        yield from self.rules(VAGUE)
-        yield from self.factor_of([site for site in self.sites if site.edges])
-        yield from self.patterns()
+    def tiers(self) -> Iterator[Iterator[Guess]]:
+        """The most specific first; a later tier is for what no earlier one explains."""
+        yield itertools.chain(
+            self.rules([*RULES, *MATMUL_RULES]),
+            self.unsummed(),
+            self.products(),
+            self.statistics(),
+            self.without_upstream(),
+            self.penalties(),
+            self.factors_of_tensors(zero=False),
+            self.reuse(),
+        )
+        yield itertools.chain(
+            edits.skipped(self),
+            edits.unsummed_products(self),
+            self.other_penalties(),
+            edits.broadcast_differences(self),
+            edits.ingredients(self),
+            edits.other_formulas(self),
+        )
+        yield itertools.chain(
+            self.factors_of_tensors(zero=True),
+            self.rules(VAGUE),
+            self.factor_of([site for site in self.sites if site.edges]),
+        )
+        yield self.patterns()
+
+    def label(self, t: Tensor | None) -> str:
+        """What a tensor is called."""
+        return self.matcher.label(t)
+
+    def factors_of_tensors(self, zero: bool) -> Iterator[Guess]:
+        """A factor on the whole gradient of a tensor: 0, or another."""
+        for guess in self.factor_of([Site(p) for p in self.tensors]):
+            if (guess.names[0][0] == "placeholder") == zero:
+                yield guess
+
+    def group(self, arcs: list[Contribution], change: Change, names: Wording) -> Iterator[Guess]:
+        """One change of several edges."""
+        changes = {(e.node, e.i): change for e in arcs}
+        yield from self.whole(Site(arcs[0].p, (arcs[0],)), changes, names)
 
     def match(
         self, p: Tensor, certain: Array | float, free: Array, want: str = "names"
@@ -165,11 +191,7 @@ class Guesses:
             s for s in self.sites if s.edges and all(e.raw.shape != s.p.shape for e in s.edges)
         ]
         for slug, sentence, sum_wrongly in SUMS:
-
-            def change(part: Array, e: Any, sum_wrongly: Any = sum_wrongly) -> Array:
-                g = np.asarray(sum_wrongly(e.raw, stretched(e.raw.shape, e.p.shape)))
-                return g.reshape(e.p.shape) if g.size == e.p.array.size else g
-
+            change = summed_by(sum_wrongly)
             for site in sites:
                 names: Wording = ((slug, sentence),)
                 if slug == "bias-not-summed" and site.edges[0].node.op is not ops.add:
@@ -274,6 +296,7 @@ class Guesses:
         matcher, back = self.matcher, self.back
         if matcher.late:
             return
+        matcher.spend(2 * back.elements, len(back.tape.nodes) / 2)
         try:
             then = back.with_changes(changes)
             good = {u for u in matcher.target if matcher.agrees(u, then.gradient(u))}
@@ -285,20 +308,45 @@ class Guesses:
             yield Guess(names, site, changes, explained, spoilt, site.first)
 
     def everywhere(self) -> Iterator[Guess]:
-        """The same wrong rule in every use of an operation."""
+        """The same mistake in several places."""
+        yield from self.rules_everywhere()
+        yield from edits.through_time(self)
+        yield from edits.on_every_way_back(self)
+        yield from self.sums_everywhere()
+        yield from edits.formulas_everywhere(self)
+
+    def rules_everywhere(self) -> Iterator[Guess]:
+        """A wrong rule in every use of an operation, or in every product with one weight."""
         arcs = [e for parts in self.back.into.values() for e in parts]
         for row in CERTAIN:
-            uses: dict[Op, list[Contribution]] = {}
+            uses: dict[Any, list[Contribution]] = {}
             for e in arcs:
                 if applies(row, e):
-                    uses.setdefault(e.node.op, []).append(e)
-            for op in sorted(uses, key=lambda op: op.name):
-                e, *others = uses[op]
-                if others:
+                    uses.setdefault((e.node.op, None), []).append(e)
+                    if e.node.op is ops.matmul and row.which == 0:
+                        other = e.node.parents[1 - e.i]
+                        w = edits.root(e.p if other is None else other)
+                        uses.setdefault((e.node.op, w), []).append(e)
+            for (op, w), found in uses.items():
+                if len(found) > 1:
                     ((slug, words),) = row.said_of(op)
-                    names = ((slug, f"{words}, in all {len(uses[op])} places"),)
-                    changes = {(e.node, e.i): made_by(row) for e in uses[op]}
-                    yield from self.whole(Site(e.p, (e,)), changes, names)
+                    with_ = f" with {self.label(w)}" if w is not None else ""
+                    names = ((slug, f"{words}, in all {len(found)} places{with_}"),)
+                    yield from self.group(found, made_by(row), names)
+
+    def sums_everywhere(self) -> Iterator[Guess]:
+        """The same wrong sum wherever one undoes a broadcast."""
+        arcs = [e for parts in self.back.into.values() for e in parts if e.raw.shape != e.p.shape]
+        for slug, sentence, sum_wrongly in SUMS if len(arcs) > 1 else ():
+            names = ((slug, f"{sentence}, in all {len(arcs)} places"),)
+            change = summed_by(sum_wrongly)
+            yield from self.group(arcs, change, names)
+            rows = [row for row in MATMUL_RULES if row.slug == slug]
+            for row in rows:
+                more = [e for parts in self.back.into.values() for e in parts if applies(row, e)]
+                changes = {(e.node, e.i): change for e in arcs}
+                changes |= {(e.node, e.i): made_by(row) for e in more}
+                yield from self.whole(Site(arcs[0].p, (arcs[0],)), changes, names)
 
     def clipped(self) -> Iterator[Guess]:
         """A gradient that is zero where a value is larger than some bound: of small matrices, every
@@ -328,7 +376,9 @@ class Guesses:
                 continue
             changes = dict.fromkeys(site.keys, times(found.c))
             for names in self.matcher.factors[found.c]:
-                if site.edges and found.c == 0:
+                if site.p in self.matcher.penalties:
+                    names = penalty_words(names)
+                elif site.edges and found.c == 0:
                     slug = "overwritten" if count == 2 else "placeholder"
                     names = said(slug, "detached", count=count)
                 yield Guess(names, site, changes, *found[1:], site.first)
@@ -343,7 +393,7 @@ class Guesses:
                 yield from self.attempt(site, bare, said("upstream-missing"))
 
     def penalties(self) -> Iterator[Guess]:
-        """A multiple of the weight itself, or of its sign."""
+        """A multiple of the weight itself, of its sign, or of one of its columns or rows."""
         t, mine = self.t, self.matcher.target[self.t]
         if t.op is not None or t.array.size < 3 or mine.shape != t.shape:
             return
@@ -355,6 +405,41 @@ class Guesses:
                 if found:
                     names = said("penalty", words, alpha=found.c)
                     yield Guess(names, Site(t), {t: always(mine)}, *found[1:])
+        yield from self.penalties_of_lines()
+
+    def penalties_of_lines(self) -> Iterator[Guess]:
+        """A multiple of one column or one row of the weight: a bias that is penalised."""
+        t, gap = self.t, self.matcher.gap(self.back, self.t)
+        if gap is None or t.ndim != 2 or min(t.shape) < 2:
+            return
+        for kind, d, w in (("column", gap, t.array), ("row", gap.T, t.array.T)):
+            lines = np.flatnonzero(np.abs(d).max(axis=0) > 1e-9 * largest(gap))
+            if len(lines) != 1 or len(d) < 3:
+                continue
+            (i,) = lines
+            alpha = ratio(d[:, i], w[:, i])
+            if distance(d[:, i], alpha * w[:, i])[1] < max(1e-8, self.matcher.coarse[t]):
+                words = said("penalty", alpha=alpha)[0][1] + f", in {kind} {i}"
+                changes = {t: always(self.matcher.target[t])}
+                yield Guess((("penalty", words),), Site(t), changes, frozenset([t]))
+
+    def other_penalties(self) -> Iterator[Guess]:
+        """The penalty of another weight."""
+        for e in self.back.into[self.t]:
+            if e.node not in self.matcher.penalties or self.t.ndim != 2:
+                continue
+            k = ratio(e.part, self.t.array)
+            if distance(e.part, k * self.t.array)[1] > 1e-9:
+                continue
+            for w in self.matcher.back.tape.nodes:
+                if w.op is not None or w is self.t or w.ndim != 2:
+                    continue
+                for a in (w.array, w.array.T):
+                    cut = a[: self.t.shape[0], : self.t.shape[1]]
+                    if cut.shape == self.t.shape:
+                        words = f"the penalty is made with {self.label(w)}, another weight"
+                        site = Site(self.t, (e,))
+                        yield from self.attempt(site, k * cut, (("penalty", words),))
 
     def reuse(self) -> Iterator[Guess]:
         """Only one of several contributions is left; or the transpose."""
@@ -368,7 +453,7 @@ class Guesses:
                 if found and found.c:
                     for extra in self.matcher.factors[found.c]:
                         yield Guess((*names, *extra), site, kept, *found[1:], e)
-            if part.ndim == 2:
+            if part.ndim == 2 and 1 not in part.shape:
                 names = said("transposed")
                 yield from self.attempt(site, part.mT, names, lambda part, e: part.mT)
 
@@ -401,6 +486,12 @@ class Guesses:
             yield from self.cut_off(zero, right)
         elif mine.ndim == 2 and not same.all():
             yield from self.some_columns(mine, right)
+        bound = largest(mine)
+        at = np.abs(mine) >= bound * (1 - 1e-12)
+        if at.sum() > 1 and not same.all() and largest(right) > bound:
+            clipped = np.clip(right, -bound, bound)
+            if largest(mine - clipped) <= 1e-9 * bound + self.matcher.coarse[self.t] * bound:
+                yield said("clipped", bound=bound)
         yield from self.redrawn(mine)
 
     def cut_off(self, zero: Array, right: Array) -> Iterator[Wording]:
@@ -435,6 +526,26 @@ class Guesses:
                 live = np.unique(factors[np.isfinite(factors)])
                 if len(live) == 2 and live[0] == 0:
                     yield said("dropout-mask")
+
+
+def penalty_words(names: Wording) -> Wording:
+    """What is said of a factor on a penalty."""
+    return tuple(
+        ("penalty", "the weight penalty is left out")
+        if slug == "placeholder"
+        else (slug, f"{words}, in the weight penalty")
+        for slug, words in names
+    )
+
+
+def summed_by(sum_wrongly: Any) -> Change:
+    """A wrong sum as a change of any edge."""
+
+    def change(part: Array, e: Any) -> Array:
+        g = np.asarray(sum_wrongly(e.raw, stretched(e.raw.shape, e.p.shape)))
+        return g.reshape(e.p.shape) if g.size == e.p.array.size else g
+
+    return change
 
 
 def made_by(row: Mistake) -> Change:

@@ -13,7 +13,7 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import distance, largest, tolerance, without_ones
 from ..propagation import Backprop, images
-from .factors import named_factors
+from .factors import named_factors, penalties_of
 from .places import reached
 
 # Work is counted in microseconds of a machine on which a call takes 40 and an element 0.004: the
@@ -53,8 +53,13 @@ class Matcher:
         self.factors = named_factors(back.tape)
         self.limit, self.work = effort * LIMIT, 0.0
         self.below = reached(back, self.target)
+        self.penalties = penalties_of(back.tape)
         self.moves: dict[Tensor, tuple[Array, dict[Tensor, Array]]] = {}
         self.gaps: dict[tuple[int, Tensor], tuple[Backprop, Array | None]] = {}
+
+    def label(self, t: Tensor | None) -> str:
+        """What a tensor is called."""
+        raise NotImplementedError
 
     @property
     def late(self) -> bool:

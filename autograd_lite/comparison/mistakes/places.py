@@ -52,11 +52,7 @@ def sites_of(back: Backprop, p: Tensor) -> list[Site]:
     for e in arcs:
         kinds.setdefault(e.node.op, []).append(e)
     several = [Site(p, tuple(same)) for same in kinds.values() if len(same) > 1]
-    uses = [
-        e
-        for e in arcs
-        if e.node.op.kind == "view" or any(q is not p for q in e.node.parents)
-    ]
+    uses = [e for e in arcs if e.node.op.kind == "view" or any(q is not p for q in e.node.parents)]
     if 1 < len(uses) < len(arcs) and len(kinds) > 2:  # all but a penalty on the weight itself
         several.append(Site(p, tuple(uses)))
     return [*(Site(p, (e,)) for e in arcs[::-1]), *several, Site(p)]

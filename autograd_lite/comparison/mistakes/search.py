@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -93,9 +93,12 @@ class Search(Matcher):
         explain most first."""
         among = set(wrong)
         found: dict[Any, list[Guess]] = {}
-        for guess in Guesses(self, back, t):
-            if guess.spoilt <= among:
-                found.setdefault((guess.explained & among, guess.spoilt), []).append(guess)
+        for tier in Guesses(self, back, t).tiers():
+            for guess in tier:
+                if guess.spoilt <= among:
+                    found.setdefault((guess.explained & among, guess.spoilt), []).append(guess)
+            if any(good == among and not bad for good, bad in found):
+                break
         return [
             sorted(found[key], key=lambda guess: len(guess.names))
             for key in sorted(found, key=lambda key: (-len(key[0]), len(key[1])))
@@ -164,7 +167,7 @@ class Search(Matcher):
         left = list(wrong)
         while left and not self.late:
             t = left.pop(0)
-            good = [g for g in Guesses(self, self.back, t) if not g.spoilt]
+            good = [g for g in self.single(t) if not g.spoilt]
             if good:
                 most = max(len(g.explained) for g in good)
                 good = [g for g in good if len(g.explained) == most]
@@ -172,6 +175,14 @@ class Search(Matcher):
                 found.append(Link(t, good, also))
                 left = [u for u in left if u not in good[0].explained]
         return found
+
+    def single(self, t: Tensor) -> Iterator[Guess]:
+        """The guesses about one tensor, up to the first tier that has any."""
+        for tier in Guesses(self, self.back, t).tiers():
+            found = [g for g in tier if not g.spoilt]
+            if found:
+                yield from found
+                return
 
     def twice(self, wrong: list[Tensor]) -> list[Link] | None:
         """All leaves twice too large, and nothing else wrong."""
@@ -181,7 +192,7 @@ class Search(Matcher):
         if not all(self.agrees(t, 2 * self.back.gradient(t)) for t in wrong):
             return None
         guess = Guess(said("counted-twice"), Site(wrong[0]), {}, frozenset(wrong))
-        same = [g for g in Guesses(self, self.back, wrong[0]) if g.explained >= set(wrong)]
+        same = [g for g in self.single(wrong[0]) if g.explained >= set(wrong)]
         return [Link(wrong[0], [*same, guess], tuple(wrong[1:]))]
 
     # ---- telling
@@ -208,8 +219,10 @@ class Search(Matcher):
         inside = e is not None and guess.wrong is not None and guess.site.edges
         return f" (in {self.label(e.node)})" if e and inside else f" (at {self.label(p)})"
 
-    def label(self, t: Tensor) -> str:
+    def label(self, t: Tensor | None) -> str:
         """The name of a tensor; without one, its operation and the nearest inputs that have one."""
+        if t is None:
+            return "the data"
         if t in self.labels or t.op is None:
             return self.labels.get(t, f"a leaf of shape {t.shape}")
         names: list[str] = []

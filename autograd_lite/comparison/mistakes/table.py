@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.axes import axes_of, count
 from ...engine.op import Op, Rule
 from ...engine.rules import ops
+from ..idioms import deviation, log_loss, log_loss_of_p, normalise
 
 Wording = tuple[tuple[str, str], ...]  # slugs and sentences of mistakes that are made together
 
@@ -106,6 +108,8 @@ def pair(node: Any) -> bool:
 ALONG, ACTIVATION, MASK = has(kind="along"), has(activation=True), has(mask=True)
 MAXIMUM, LOG = only(ops.maximum), only(ops.log)
 SOFTMAX, LOG_SOFTMAX = only(ops.softmax), only(ops.log_softmax)
+LOG_LOSS, LOG_LOSS_OF_P, NORMALISE = only(log_loss), only(log_loss_of_p), only(normalise)
+EXTREME = only(ops.max, ops.min)
 
 Table = dict[str, list[tuple[Callable[[Any], bool], Rule]]]  # by "slug: sentence"
 
@@ -143,6 +147,58 @@ def binary_term(g: Any, p: Any, axis: int) -> Any:
     return (g - sum_along(g, axis)) / (1 - p)
 
 
+def labels(g: Any, axis: int) -> Any:
+    """The number of the class that each line of a gradient is about: where it is not zero."""
+    a = np.asarray(getattr(g, "value", g))
+    if (np.count_nonzero(a, axis=axis) != 1).any():
+        raise ValueError("targets-wrong: not one class a line")
+    return np.expand_dims((a != 0).argmax(axis), axis)
+
+
+def every(g: Any, axis: int) -> Any:
+    """1 for each class that any line is about, and 0 for the others."""
+    labels(g, axis)
+    a = np.asarray(getattr(g, "value", g))
+    return ((a != 0).any(axis=1 - axis if a.ndim == 2 else None, keepdims=True) + 0 * a) * 1.0
+
+
+def top(x: Any, axis: int) -> Any:
+    return np.max(x, axis=axis, keepdims=True)
+
+
+def through(g: Any, z: Any) -> Any:
+    """`g` times the derivative of sigmoid."""
+    return g * ops.sigmoid(z) * (1 - ops.sigmoid(z))
+
+
+def mean_along(x: Any, axis: Any) -> Any:
+    return sum_along(x, axis) / count(x, axis)
+
+
+def scale(x: Any, axis: Any, eps: float, correction: int) -> Any:
+    return deviation(x, axis, eps, correction)
+
+
+def own(g: Any, y: Any, x: Any, axis: Any, eps: float, correction: int) -> Any:
+    return sum_along(g * y, axis) / (count(x, axis) - correction)
+
+
+def widened(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """The gradient of a reduction in the shape of what was reduced."""
+    g = g if keepdims else np.expand_dims(g, axes_of(x, axis))
+    return g + 0 * x
+
+
+def over_more(g: Any, x: Any, axis: Any, keepdims: bool, op: Any, k: int) -> Any:
+    """Where an element is the largest along some more axes, the gradient."""
+    rest_ = [i for i in range(x.ndim) if i not in axes_of(x, axis)]
+    more = [rest_, rest_[1:], rest_[2:]][k]
+    if not more:
+        raise ValueError("max-mask: no more axes")
+    whole = op(x, axis=(*axes_of(x, axis), *more), keepdims=True)
+    return widened(g, x, axis, keepdims) * (x == whole)
+
+
 def other(x: Any, axis: Any) -> int:
     """The other axis of a matrix."""
     if x.ndim != 2 or axis not in (0, 1, (0,), (1,)):
@@ -160,6 +216,12 @@ ACTIVATIONS: Table = {
     "not from its input": [
         (only(ops.relu, ops.maximum), lambda g, y, *x: g * (g > 0)),
         (MASK, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
+    ],
+    "relu-mask-reversed: the mask of {op} reversed: kept where its input is negative": [
+        (
+            MASK,
+            lambda g, y, x, rule, **kw: g * rule(1 + 0 * g, y, x, **kw).max() - rule(g, y, x, **kw),
+        )
     ],
     "activation-missing: the derivative of {op} left out": [
         (smooth, lambda g, y, x, **kw: g),
@@ -220,8 +282,60 @@ CROSS_ENTROPIES: Table = {
     "softmax-twice: p - t multiplied by p (1 - p) again": [
         (LOG_SOFTMAX, lambda g, y, x, axis: from_log(g, y, axis) * np.exp(y) * (1 - np.exp(y)))
     ],
-    "targets-missing: p used for p - t": [
-        (LOG_SOFTMAX, lambda g, y, x, axis: -np.exp(y) * sum_along(g, axis))
+    "targets-missing: p used for p - t: the targets are not subtracted": [
+        (LOG_SOFTMAX, lambda g, y, x, axis: -np.exp(y) * sum_along(g, axis)),
+        (LOG_LOSS, lambda g, y, z, a, b: -g * (a + b) * ops.sigmoid(z)),
+    ],
+    "targets-wrong: p + t used for p - t: the targets are added": [
+        (LOG_SOFTMAX, lambda g, y, x, axis: -g - np.exp(y) * sum_along(g, axis)),
+        (LOG_LOSS, lambda g, y, z, a, b: -g * (a + (a + b) * ops.sigmoid(z))),
+    ],
+    "targets-wrong: the numbers of the classes subtracted, not the one-hot targets": [
+        (LOG_SOFTMAX, lambda g, y, x, axis: sum_along(g, axis) * (labels(g, axis) - np.exp(y))),
+        (LOG_SOFTMAX, lambda g, y, x, axis: sum_along(g, axis) * (labels(g, axis) + 1 - np.exp(y))),
+    ],
+    "targets-wrong: 1 subtracted in every row at the column of every label: index with "
+    "[range(n), y], not with [:, y]": [
+        (LOG_SOFTMAX, lambda g, y, x, axis: sum_along(g, axis) * (every(g, axis) - np.exp(y))),
+    ],
+    "targets-wrong: the one-hot targets reshaped, not transposed": [
+        (
+            LOG_SOFTMAX,
+            lambda g, y, x, axis: g.mT.reshape(g.shape) - np.exp(y) * sum_along(g, axis),
+        )
+    ],
+    "not-normalised: the exponentials of softmax not divided by their sum": [
+        (LOG_SOFTMAX, lambda g, y, x, axis: g - np.exp(x) * sum_along(g, axis)),
+        (LOG_SOFTMAX, lambda g, y, x, axis: g - np.exp(x - top(x, axis)) * sum_along(g, axis)),
+        (SOFTMAX, lambda g, y, x, axis: softmax_jacobian(np.exp(x), g, axis)),
+    ],
+    "softmax-twice: the derivative of sigmoid applied twice: p - t is that of the loss already": [
+        (LOG_LOSS, lambda g, y, z, a, b: through(g * (a - (a + b) * ops.sigmoid(z)), z)),
+    ],
+    "activation-missing: the derivative of sigmoid left out": [
+        (
+            LOG_LOSS,
+            lambda g, y, z, a, b: g * (a / ops.sigmoid(z) - b / (1 - ops.sigmoid(z))),
+        ),
+    ],
+    "bce-term: the term (1 - t) / (1 - p) of binary cross-entropy forgotten": [
+        (LOG_LOSS, lambda g, y, z, a, b: g * a * (1 - ops.sigmoid(z))),
+        (LOG_LOSS_OF_P, lambda g, y, p, a, b: g * a / p),
+    ],
+    "bce-term: the term t / p of binary cross-entropy forgotten": [
+        (LOG_LOSS, lambda g, y, z, a, b: -g * b * ops.sigmoid(z)),
+        (LOG_LOSS_OF_P, lambda g, y, p, a, b: -g * b / (1 - p)),
+    ],
+    "sign: a sign of the terms of binary cross-entropy": [
+        (LOG_LOSS, lambda g, y, z, a, b: g * (a * (1 - ops.sigmoid(z)) + b * ops.sigmoid(z))),
+        (LOG_LOSS_OF_P, lambda g, y, p, a, b: g * (a / p + b / (1 - p))),
+    ],
+    "softmax-twice: p - t taken for the gradient of p: sigmoid applied twice": [
+        (LOG_LOSS_OF_P, lambda g, y, p, a, b: g * (a - (a + b) * p)),
+    ],
+    "not-differentiated: the loss itself used for its derivative, which is p - t": [
+        (LOG_LOSS, lambda g, y, z, a, b: g * y),
+        (LOG_SOFTMAX, lambda g, y, x, axis: g * y),
     ],
     "wrong-axis: softmax taken along another axis": [
         (
@@ -247,6 +361,71 @@ CROSS_ENTROPIES: Table = {
                 + softmax_jacobian(np.exp(y), binary_term(g, np.exp(y), axis), axis)
             ),
         ),
+    ],
+}
+NORMALISATIONS: Table = {
+    "batchnorm-constant: the path through the mean left out, as if it were constant": [
+        (
+            NORMALISE,
+            lambda g, y, x, axis, **kw: scale(x, axis, **kw) * (g - y * own(g, y, x, axis, **kw)),
+        ),
+    ],
+    "batchnorm-constant: the path through the variance left out, as if it were constant": [
+        (NORMALISE, lambda g, y, x, axis, **kw: scale(x, axis, **kw) * (g - mean_along(g, axis))),
+    ],
+    "batchnorm-constant: mean and variance held constant: both paths left out": [
+        (NORMALISE, lambda g, y, x, axis, **kw: scale(x, axis, **kw) * g),
+    ],
+    "normalise-scale: not divided by the standard deviation": [
+        (
+            NORMALISE,
+            lambda g, y, x, axis, rule, **kw: rule(g, y, x, axis=axis, **kw) / scale(x, axis, **kw),
+        ),
+    ],
+    "normalise-scale: divided by the standard deviation twice": [
+        (
+            NORMALISE,
+            lambda g, y, x, axis, rule, **kw: rule(g, y, x, axis=axis, **kw) * scale(x, axis, **kw),
+        ),
+    ],
+    "normalise-x: x used for the normalised x, in the path through the variance": [
+        (
+            NORMALISE,
+            lambda g, y, x, axis, **kw: (
+                scale(x, axis, **kw) * (g - mean_along(g, axis) - y * own(g, x, x, axis, **kw))
+            ),
+        ),
+    ],
+    "not-averaged: sums over the batch for means: both paths lack their 1/n": [
+        (
+            NORMALISE,
+            lambda g, y, x, axis, **kw: (
+                scale(x, axis, **kw) * (g - sum_along(g, axis) - y * sum_along(g * y, axis))
+            ),
+        ),
+    ],
+    "sign: a sign of the path through the variance": [
+        (
+            NORMALISE,
+            lambda g, y, x, axis, **kw: (
+                scale(x, axis, **kw) * (g - mean_along(g, axis) + y * own(g, y, x, axis, **kw))
+            ),
+        ),
+    ],
+}
+CHOICES: Table = {
+    "max-mask: the gradient goes to every element, not only to the largest: the mask left out": [
+        (EXTREME, lambda g, y, x, axis, keepdims: widened(g, x, axis, keepdims)),
+    ],
+    "max-mask: the mean for the {op}: the gradient is spread evenly": [
+        (
+            EXTREME,
+            lambda g, y, x, axis, keepdims: widened(g, x, axis, keepdims) / count(x, axis),
+        ),
+    ],
+    "max-mask: the mask of {op} is taken over more axes, not within each window": [
+        (EXTREME, lambda g, y, x, axis, keepdims, op, k=k: over_more(g, x, axis, keepdims, op, k))
+        for k in range(3)
     ],
 }
 WITH_A_FREE_FACTOR: Table = {
@@ -299,9 +478,15 @@ def left_out(b: Any, g: Any) -> Any:
 RULES = [
     *mistakes_of(ACTIVATIONS),
     *mistakes_of(CROSS_ENTROPIES),
+    *mistakes_of(NORMALISATIONS),
+    *mistakes_of(CHOICES),
     *mistakes_of(WITH_A_FREE_FACTOR, free=True),
     *mul_rules(
         "dropout-mask: the 1 / keep of the mask missing", lambda g, y, a, b: g * (mask(b) != 0)
+    ),
+    *mul_rules(
+        "dropout-mask: multiplied by keep, where it must be divided by it",
+        lambda g, y, a, b: g * (mask(b) != 0) / np.max(b),
     ),
     *mul_rules("dropout-mask: the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
     *mul_rules(
@@ -421,13 +606,22 @@ CONSTANTS = [
     Constant("mean-missing", lambda n: n, "not divided by the batch size {n}"),
     Constant("mean-twice", lambda n: 1 / n, "divided by the batch size {n} once too often"),
     Constant(
-        "mean-count", lambda k: k, "{k} times too large: the mean over n for one over n * {k}"
+        "mean-count",
+        lambda k: k,
+        "{k} times too large: divided by the batch size {n}, not by all {nk} elements",
     ),
     Constant(
-        "mean-count", lambda k: 1 / k, "{k} times too small: the mean over n * {k} for one over n"
+        "mean-count",
+        lambda k: 1 / k,
+        "{k} times too small: divided by all {nk} elements, not by the batch size {n}",
     ),
     Constant("mean-missing", lambda n, k: n * k, "not divided by the {nk} elements of the mean"),
     Constant("mean-twice", lambda n, k: 1 / (n * k), "divided by the {nk} elements once too often"),
+    Constant(
+        "mean-count",
+        lambda n, k: n / k,
+        "divided by {k}, the number of outputs or classes, not by the batch size {n}",
+    ),
     Constant("placeholder", lambda: 0, "zero: never written, or detached"),
 ]
 
@@ -458,6 +652,7 @@ SENTENCES = {
     "dropout-mask": "the mask drawn anew for the backward pass",
     "value-clipped": "0 where the value is outside of {low:.4g} to {high:.4g}: the value clipped, "
     "not the gradient",
+    "clipped": "clipped to between -{bound:.4g} and {bound:.4g}: compare the gradients before that",
     "placeholder": "all elements are {value:.4g}: a placeholder",
     "transposed": "the transpose of the gradient (transposed=True if all are)",
     "mean-deferred": "the 1/n comes later: intermediates are {n} times autodiff's",

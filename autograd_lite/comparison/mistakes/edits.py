@@ -1,0 +1,333 @@
+"""The grammar of edits: other arrays in a rule, steps left out, other formulas, and their groups.
+
+Each function gives guesses about the gradient that a `Guesses` is about.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...engine.rules import ops
+from ...engine.tape import Array
+from ...engine.tensor import Tensor
+from ..propagation import Backprop, Contribution
+from .formulas import edits
+from .places import Site, activation_above, is_weight, of_product
+from .table import curve, said
+
+if TYPE_CHECKING:
+    from .guesses import Guess, Guesses
+
+PLACES, ARRAYS = 80, 30  # that are tried, the nearest ones
+
+
+# ---- steps of the backward pass left out -----------------------------------------------------
+
+
+def skipped(s: Guesses) -> Iterator[Guess]:
+    """The derivative of an activation left out on the way to one tensor, while others have it."""
+    for site, e in s.single[:PLACES]:
+        above = nearest_curve(e)
+        if above is not None:
+            yield from s.attempt(site, skipping(e, above), words_of_skip(s, e, above), skip_change)
+
+
+def words_of_skip(s: Guesses, e: Contribution, above: Contribution) -> Any:
+    where = "in this gradient alone" if is_weight(e.p) else f"on the way to {s.label(e.p)}"
+    return (("activation-missing", f"the derivative of {above.node.op.name} left out, {where}"),)
+
+
+def nearest_curve(e: Contribution) -> Contribution | None:
+    """The activation whose derivative comes just before an edge, sums and views aside."""
+    for _ in range(4):
+        if len(e.above) != 1:
+            return None
+        e = e.above[0]
+        if curve(e.node):
+            return e
+        if e.node.op is not ops.add and e.node.op.kind != "view":
+            return None
+    return None
+
+
+def skipping(e: Contribution, above: Contribution) -> Array:
+    """What the edge gives if the gradient arrives as it is above the activation."""
+    g = above.g if above.g.shape == e.g.shape else above.g.reshape(e.g.shape)
+    return Contribution(e.edge, g).part
+
+
+def skip_change(part: Array, e: Contribution) -> Array:
+    above = nearest_curve(e)
+    return part if above is None else skipping(e, above)
+
+
+# ---- another array in a rule -----------------------------------------------------------------
+
+
+class Arrays:
+    """The arrays of a program by shape, with what they are called."""
+
+    def __init__(self, back: Backprop) -> None:
+        self.by_shape: dict[tuple[int, ...], list[tuple[Tensor | None, Array]]] = defaultdict(list)
+        seen: set[int] = set()
+        for t in reversed(back.tape.nodes):
+            self.add(t, t.array, seen)
+            for p, a in zip(back.tape.inputs[t], t.args or (), strict=False):
+                if isinstance(a, np.ndarray):
+                    self.add(p, a, seen)
+
+    def add(self, t: Tensor | None, a: Array, seen: set[int]) -> None:
+        if id(a) not in seen and a.size > 1 and a.dtype.kind == "f":
+            seen.add(id(a))
+            self.by_shape[a.shape].append((t, a))
+
+    def like(self, a: Array) -> list[tuple[Tensor | None, Array, bool]]:
+        """Other arrays of that shape, and the transposes that have it: whether they are one."""
+        found = [(t, b, False) for t, b in self.by_shape[a.shape] if b is not a]
+        if a.ndim == 2 and 1 not in a.shape:
+            turned = self.by_shape[a.shape[::-1]]
+            found += [(t, b.T, True) for t, b in turned if b.base is not a]
+        return found[:ARRAYS]
+
+
+def ingredients(s: Guesses) -> Iterator[Guess]:
+    """The right rule with another array in the place of one."""
+    arrays = Arrays(s.back)
+    for site, e in s.single[:PLACES]:
+        if s.matcher.late:
+            return
+        for k, a in enumerate(e.node.args):
+            if k == e.i and e.node.op.kind == "product":
+                continue
+            if not isinstance(a, np.ndarray) or a.dtype.kind != "f" or a.size < 2:
+                continue
+            for t, b, turned in arrays.like(a):
+                yield from s.attempt(site, with_array(e, k, b), words_of_array(s, e, k, t, turned))
+            yield from s.attempt(site, with_array(e, k, np.ones_like(a)), ones_for(s, e, k))
+        yield from other_gradients(s, site, e)
+
+
+def with_array(e: Contribution, k: int, a: Array) -> Array:
+    """What an edge gives if its input `k` is another array."""
+    if e.node.op is ops.matmul and e.g.ndim == 2 and a.ndim == 2:
+        return of_product(e, e.g, a)
+    args = [a if i == k else b for i, b in enumerate(e.node.args)]
+    return Contribution(
+        e.edge, e.g, np.asarray(e.edge.rule(e.g, e.node.array, *args, **e.node.kw))
+    ).part
+
+
+def other_gradients(s: Guesses, site: Site, e: Contribution) -> Iterator[Guess]:
+    """The gradient of another tensor where that of the output belongs."""
+    for q in s.tensors[-ARRAYS:]:
+        g = s.back.made.get(q)
+        if g is None or q is e.node or q is e.p or g.shape != e.g.shape or g is e.g:
+            continue
+        words = f"the gradient of {s.label(q)} used for that of {s.label(e.node)}"
+        yield from s.attempt(site, Contribution(e.edge, g).part, (("wrong-array", words),))
+
+
+def words_of_array(s: Guesses, e: Contribution, k: int, t: Tensor | None, turned: bool) -> Any:
+    """What is said of an array in the place of input `k`."""
+    r = e.node.parents[k]
+    if not turned and t is not None and r is not None:
+        if r.op is not None and curve(r) and r.parents[0] is t:
+            return said("input-not-activated", op=r.op.name)
+        if t.op is not None and curve(t) and t.parents[0] is r:
+            words = f"made with the output of {t.op.name}, not with its input"
+            return (("wrong-array", words),)
+    name = f"the transpose of {s.label(t)}" if turned else s.label(t)
+    return (("wrong-array", f"{name} used where {s.label(r)} belongs"),)
+
+
+def ones_for(s: Guesses, e: Contribution, k: int) -> Any:
+    name = s.label(e.node.parents[k])
+    return (("factor-missing", f"{name} is not used: ones in place of this input"),)
+
+
+# ---- another formula -------------------------------------------------------------------------
+
+
+def other_formulas(s: Guesses) -> Iterator[Guess]:
+    """The rule of an edge, written wrong in one place."""
+    for site, e in s.single[:PLACES]:
+        if s.matcher.late:
+            return
+        if e.node.op.kind in ("view", "pick", "product") or not e.node.op.kind:
+            continue
+        s.matcher.spend(20 * e.g.size, 8)
+        for n, edit in enumerate(edits(e)):
+            value = np.asarray(edit.made.value)
+            wrong = Contribution(e.edge, e.g, value).part if value.shape == e.raw.shape else value
+            if wrong.shape == e.part.shape and np.isfinite(wrong).all():
+                words = f"{edit.words}, in the derivative of {e.node.op.name}"
+                names = ((edit.slug, words),)
+                yield from s.attempt(site, wrong, names, formula_change(n), edge=e)
+
+
+def formula_change(n: int) -> Any:
+    """The `n`th edit of the formula of any edge."""
+
+    def change(part: Array, e: Contribution) -> Array:
+        for i, edit in enumerate(edits(e)):
+            if i == n:
+                return Contribution(e.edge, e.g, np.asarray(edit.made.value)).part
+        return part
+
+    return change
+
+
+# ---- products of the shape of both factors ---------------------------------------------------
+
+
+def unsummed_products(s: Guesses) -> Iterator[Guess]:
+    """Factors multiplied element by element where the matrix product is due."""
+    target = s.matcher.target[s.t]
+    if target.ndim != 2:
+        return
+    for site, e in s.single[:PLACES]:
+        if e.node.op is not ops.matmul or e.g.ndim != 2:
+            continue
+        other = np.asarray(e.node.args[1 - e.i])
+        for a, b in ((e.g, other), (e.g.T, other), (e.g, other.T), (e.g.T, other.T)):
+            try:
+                wrong = a * b
+            except ValueError:
+                continue
+            if target.shape in (wrong.shape, wrong.shape[::-1]) and wrong.shape != e.p.shape:
+                words = (
+                    "multiplied element by element where the matrix product is due: use dot or @, "
+                    "which sums over the batch"
+                )
+                yield from s.attempt(site, wrong, (("not-summed", words),))
+
+
+def broadcast_differences(s: Guesses) -> Iterator[Guess]:
+    """(n, 1) - (n,) in the learner's code is an (n, n) matrix."""
+    for site, e in s.single[:PLACES]:
+        a, b = (np.asarray(x) for x in e.node.args) if e.node.op is ops.sub else (None, None)
+        if a is None or b is None or a.size != b.size or a.size != e.g.size or a.size < 3:
+            continue
+        d = (a.ravel() - b.ravel()).reshape(e.g.shape)
+        k = float((e.g * d).sum() / (d * d).sum()) if d.any() else 0.0
+        if not k or np.abs(e.g - k * d).max() > 1e-9 * np.abs(e.g).max():
+            continue
+        n, sign = a.size, 1 if e.i == 0 else -1
+        words = f"the difference was broadcast to ({n}, {n}): ({n}, 1) minus ({n},)"
+        for wrong in (a.sum() - n * b, n * a - b.sum()):
+            wrong = sign * k * np.reshape(wrong, e.p.shape)
+            yield from s.attempt(site, wrong, (("broadcast", words),))
+
+
+# ---- the same in several places --------------------------------------------------------------
+
+
+def products_of_weights(
+    back: Backprop,
+) -> Iterator[tuple[Tensor, list[Contribution], list[Contribution]]]:
+    """For every weight with several products: the edges into the data, and into the weight."""
+    data: dict[Tensor, list[Contribution]] = defaultdict(list)
+    weights: dict[Tensor, list[Contribution]] = defaultdict(list)
+    for parts in back.into.values():
+        for e in parts:
+            if e.node.op is not ops.matmul:
+                continue
+            other = e.node.parents[1 - e.i]
+            if is_weight(e.p):
+                weights[root(e.p)].append(e)
+            elif other is not None and is_weight(other):
+                data[root(other)].append(e)
+    for w in {**data, **weights}:
+        if len(data[w]) > 1 or len(weights[w]) > 1:
+            yield w, in_order(data[w]), in_order(weights[w])
+
+
+def root(p: Tensor) -> Tensor:
+    """The leaf that a tensor is a view of."""
+    while p.op is not None and p.parents[0] is not None:
+        p = p.parents[0]
+    return p
+
+
+def in_order(found: list[Contribution]) -> list[Contribution]:
+    return sorted(found, key=lambda e: e.node.serial)
+
+
+def through_time(s: Guesses) -> Iterator[Guess]:
+    """Mistakes in every step that uses the same weight."""
+    for w, data, weights in products_of_weights(s.back):
+        name = s.label(w)
+        many = f"in all {max(len(data), len(weights))} steps"
+        if data:
+            words = f"the gradient carried to the step before, through {name}, is left out, {many}"
+            yield from s.group(data, lambda part, e: 0 * part, (("carried-missing", words),))
+            words = f"{name} left out of the gradient carried to the step before, {many}"
+            yield from s.group(data, without_weight, (("weight-missing", words),))
+            words = f"the derivative of the activation left out of what goes through {name}, {many}"
+            yield from s.group(data, skip_change, (("activation-missing", words),))
+        yield from shifted_steps(s, w, weights)
+
+
+def without_weight(part: Array, e: Contribution) -> Array:
+    return e.g if e.g.shape == part.shape else part
+
+
+def shifted_steps(s: Guesses, w: Tensor, weights: list[Contribution]) -> Iterator[Guess]:
+    """The gradient of a weight made with the input of another step."""
+    if len(weights) < 2:
+        return
+    inputs = [np.asarray(e.node.args[1 - e.i]) for e in weights]
+    after = [activation_above(s.back, e.node) for e in weights]
+    results = [inputs[0] if a is None else a.node.array for a in after]
+    zero = np.zeros_like(inputs[0])
+    for words, other in (
+        ("the state after the step for the one before it", results),
+        ("the input of the step before: off by one", [zero, *inputs[:-1]]),
+        ("the input of the step after: off by one", [*inputs[1:], results[-1]]),
+        ("the inputs of the steps in reverse order", inputs[::-1]),
+        ("the input of the first step in all steps", [inputs[0]] * len(inputs)),
+        ("the input of the last step in all steps", [inputs[-1]] * len(inputs)),
+    ):
+        if any(a.shape != b.shape for a, b in zip(inputs, other, strict=True)):
+            continue
+        by = {(e.node, e.i): a for e, a in zip(weights, other, strict=True)}
+
+        def change(part: Array, e: Contribution, by: Any = by) -> Array:
+            return of_product(e, e.g, by[e.node, e.i]) if e.g.ndim == 2 else part
+
+        yield from s.group(weights, change, (("wrong-step", f"{s.label(w)} is made with {words}"),))
+
+
+def on_every_way_back(s: Guesses) -> Iterator[Guess]:
+    """The derivative of the activation left out of what goes to the layer below, in all layers."""
+    arcs = [
+        e
+        for parts in s.back.into.values()
+        for e in parts
+        if e.node.op is ops.matmul and not is_weight(e.p) and nearest_curve(e) is not None
+    ]
+    if arcs:
+        op = {a.node.op.name for a in map(nearest_curve, arcs) if a is not None}
+        where = "" if len(arcs) == 1 else f", in all {len(arcs)} places"
+        words = (
+            f"the derivative of {' and '.join(sorted(op))} left out on the way to the layer below"
+        )
+        yield from s.group(arcs, skip_change, (("activation-missing", words + where),))
+
+
+def formulas_everywhere(s: Guesses) -> Iterator[Guess]:
+    """One wrong formula in every use of an activation."""
+    uses: dict[Any, list[Contribution]] = defaultdict(list)
+    for parts in s.back.into.values():
+        for e in parts:
+            if e.node.op.activation:
+                uses[e.node.op].append(e)
+    for op, arcs in uses.items():
+        if 1 < len(arcs) <= 12:
+            for n, edit in enumerate(edits(arcs[0])):
+                words = f"{edit.words}, in the derivative of {op.name}, in all {len(arcs)} places"
+                yield from s.group(arcs, formula_change(n), ((edit.slug, words),))

@@ -1,0 +1,172 @@
+"""Single edits of a formula: each way to write the right rule wrong in one place.
+
+The rule of an edge is run on Symbols; an edit puts another input into one place of the expression,
+leaves an operand out, takes an operator for its opposite, or a number for another.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine.op import Op
+from ...engine.rules import ops
+from ...program.expr import UNWRITTEN, Symbol, as_symbol, input_names, is_leaf, is_op, ruled
+from ..propagation import Contribution
+
+MOST = 60  # edits of one formula
+
+
+class Edit(NamedTuple):
+    """A wrong formula, with what was done to the right one, in words."""
+
+    slug: str
+    words: str
+    made: Symbol
+
+
+def right_formula(e: Contribution, names: list[str], out: str) -> Symbol | None:
+    """The rule of an edge on Symbols, or None if it does not run on them."""
+    node = e.node
+    symbols = [as_symbol(name, a) for name, a in zip(names, node.args, strict=True)]
+    g = Symbol("g", np.asarray(e.g))
+    try:
+        made = ruled(e.edge.rule, g, Symbol(out, node.array), symbols, node.kw)
+    except UNWRITTEN:
+        return None
+    return made if isinstance(made, Symbol) else None
+
+
+def names_of(e: Contribution) -> tuple[list[str], str]:
+    """What the formula of an edge calls its inputs and its output."""
+    return input_names(e.node.op, len(e.node.args)), "y"
+
+
+def edits(e: Contribution) -> Iterator[Edit]:
+    """The wrong formulas of an edge, the same ones in the same order for every gradient."""
+    right = right_formula(e, *names_of(e))
+    if right is None:
+        return
+    named = list({id(s): s for s in inner(right) if is_leaf(s)}.values())
+    yield from itertools.islice(
+        itertools.chain(everywhere(right, named), edited(right, named)), MOST
+    )
+
+
+def inner(s: Symbol) -> Iterator[Symbol]:
+    yield s
+    for x in s.inputs:
+        if isinstance(x, Symbol):
+            yield from inner(x)
+
+
+def again(s: Symbol, op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Symbol:
+    """An operation on other inputs."""
+    values = [x.value if isinstance(x, Symbol) else x for x in inputs]
+    return Symbol(op, op.forward(*values, **kw), inputs, kw)
+
+
+def everywhere(right: Symbol, named: list[Symbol]) -> Iterator[Edit]:
+    """One input for another, wherever it stands."""
+    for old in named:
+        times = sum(s is old for s in inner(right))
+        for new in named if times > 1 else ():
+            if new is not old and new.shape == old.shape:
+                words = f"{new.name} used for {old.name}"
+                yield Edit("wrong-array", words, swapped(right, old, new))
+
+
+def swapped(s: Any, old: Symbol, new: Symbol) -> Any:
+    if s is old:
+        return new
+    if not isinstance(s, Symbol) or s.op is None:
+        return s
+    return again(s, s.op, tuple([swapped(x, old, new) for x in s.inputs]), s.kw)
+
+
+def edited(s: Symbol, named: list[Symbol]) -> Iterator[Edit]:
+    """Every edit at one place of an expression."""
+    yield from here(s, named)
+    for i, x in enumerate(s.inputs):
+        if isinstance(x, Symbol):
+            for slug, words, made in edited(x, named):
+                inputs = (*s.inputs[:i], made, *s.inputs[i + 1 :])
+                try:
+                    yield Edit(slug, words, again(s, s.op, inputs, s.kw))
+                except (ValueError, TypeError):  # shapes that do not fit
+                    continue
+
+
+def here(s: Symbol, named: list[Symbol]) -> Iterator[Edit]:
+    """The edits of the outermost place."""
+    if s.op is None:
+        for new in named:
+            if new is not s and new.shape == s.shape:
+                yield Edit("wrong-array", f"{new.name} used for {s.name}", new)
+        return
+    if is_op(s, ops.mul, ops.div):
+        yield from factors(s)
+    elif is_op(s, ops.add, ops.sub):
+        yield from terms(s)
+    elif is_op(s, ops.power):
+        yield from powers(s)
+    elif len(s.inputs) == 1 and isinstance(s.inputs[0], Symbol):
+        x = s.inputs[0]
+        if x.shape == s.shape and not is_op(s, ops.neg):
+            yield Edit("formula", f"{x} used for {s}", x)
+    elif s.op.kind == "comparison":
+        yield from masks(s, named)
+
+
+def factors(s: Symbol) -> Iterator[Edit]:
+    """A factor left out, or once too often; multiplied for divided."""
+    a, b = s.inputs
+    whole = np.shape(s.value)
+    product = is_op(s, ops.mul)
+    for left, kept in ((b, a), (a, b))[: 2 if product else 1]:
+        if isinstance(kept, Symbol) and kept.shape == whole:
+            what = "the factor" if product else "the divisor"
+            yield Edit("factor-missing", f"{what} {left} left out", kept)
+    if product:
+        for twice in (a, b):
+            if isinstance(twice, Symbol):
+                words = f"multiplied by {twice} twice"
+                yield Edit("factor-twice", words, again(s, s.op, (s, twice), {}))
+            else:
+                for other in (twice - 1, twice + 1, 1 / twice if twice else 0):
+                    if other not in (0, twice):
+                        made = again(s, s.op, (other, b if twice is a else a), {})
+                        yield Edit("wrong-number", f"{other:.4g} used for {twice:.4g}", made)
+    else:
+        words = f"multiplied by {b}, not divided by it"
+        yield Edit("operator", words, again(s, ops.mul, (a, b), {}))
+        yield Edit("factor-twice", f"divided by {b} twice", again(s, s.op, (s, b), {}))
+
+
+def terms(s: Symbol) -> Iterator[Edit]:
+    """A term left out, or with the other sign."""
+    a, b = s.inputs
+    other = ops.sub if is_op(s, ops.add) else ops.add
+    for left, kept in ((b, a), (a, b)):
+        if isinstance(kept, Symbol) and kept.shape == s.shape:
+            yield Edit("term-missing", f"the term {left} left out of {s}", kept)
+    yield Edit("sign", f"a sign: {a} {other.sign} {b} for {s}", again(s, other, (a, b), {}))
+
+
+def powers(s: Symbol) -> Iterator[Edit]:
+    """Another exponent."""
+    x, p = s.inputs[0], s.kw["p"]
+    if isinstance(x, Symbol):
+        for q in (p + 1, p - 1, 1):
+            if q != p:
+                words = f"the exponent is off: {x} ** {q:g} for {x} ** {p:g}"
+                made = again(s, s.op, (x,), {"p": q}) if q != 1 else x
+                yield Edit("exponent", words, made)
+
+
+def masks(s: Symbol, named: list[Symbol]) -> Iterator[Edit]:
+    """A comparison the other way round."""
+    yield Edit("mask-reversed", f"the mask {s} reversed", Symbol(s.op, ~s.value, s.inputs, s.kw))
