@@ -81,7 +81,7 @@ class Arrays:
                     self.add(p, a, seen)
 
     def add(self, t: Tensor | None, a: Array, seen: set[int]) -> None:
-        if id(a) not in seen and a.size > 1 and a.dtype.kind == "f":
+        if id(a) not in seen and a.size > 1 and a.dtype.kind == "f" and np.ptp(a):
             seen.add(id(a))
             self.by_shape[a.shape].append((t, a))
 
@@ -127,7 +127,9 @@ def other_gradients(s: Guesses, site: Site, e: Contribution) -> Iterator[Guess]:
         g = s.back.made.get(q)
         if g is None or q is e.node or q is e.p or g.shape != e.g.shape or g is e.g:
             continue
-        words = f"the gradient of {s.label(q)} used for that of {s.label(e.node)}"
+        if g.size < 2 or not np.ptp(g):
+            continue
+        words = f"the gradient of {s.label(q)} used instead of that of {s.label(e.node)}"
         yield from s.attempt(site, Contribution(e.edge, g).part, (("wrong-array", words),))
 
 
@@ -141,7 +143,7 @@ def words_of_array(s: Guesses, e: Contribution, k: int, t: Tensor | None, turned
             words = f"made with the output of {t.op.name}, not with its input"
             return (("wrong-array", words),)
     name = f"the transpose of {s.label(t)}" if turned else s.label(t)
-    return (("wrong-array", f"{name} used where {s.label(r)} belongs"),)
+    return (("wrong-array", f"{name} used instead of {s.label(r)}"),)
 
 
 def ones_for(s: Guesses, e: Contribution, k: int) -> Any:

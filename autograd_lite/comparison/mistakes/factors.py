@@ -24,11 +24,12 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
     for kind, value, name in constants(*batch_and_outputs(tape)):
         groups[kind].append((value, name))
     known = {value for value, _ in groups["n"]}
-    groups["n"] += [pair for pair in mean_counts(tape) if means and pair[0] not in known]
+    more = [*mean_counts(tape), *steps(tape)] if means else []
+    groups["n"] += [pair for pair in more if pair[0] not in known]
     singles = [(v, (name,)) for kind in groups.values() for v, name in kind]
     pairs = [
         (u * v, (one, two))
-        for a, b in (("", "2"), ("", "n"), ("2", "n"))
+        for a, b in (("", "2"), ("", "n"))  # a sign and a number, never two numbers
         for u, one in groups[a]
         for v, two in groups[b]
         if u
@@ -60,6 +61,19 @@ def mean_counts(tape: Tape) -> Iterator[NamedFactor]:
             yield count, ("mean-missing", f"not divided by the {count} elements of a mean")
             words = f"divided once too often by the {count} elements of a mean"
             yield 1 / count, ("mean-twice", words)
+
+
+def steps(tape: Tape) -> Iterator[NamedFactor]:
+    """The factors of a loss that is a sum of several terms, such as those of steps in time."""
+    t, n = tape.nodes[-1], 1
+    while t.op is ops.add and all(np.size(a) == 1 for a in t.args):
+        p = tape.inputs[t][0]
+        if p is None or p.op is None:
+            break
+        t, n = p, n + 1
+    if n > 2:
+        yield n, ("mean-missing", f"{n} times too large: the loss has {n} terms")
+        yield 1 / n, ("mean-twice", f"divided by {n}, the terms of the loss, which is their sum")
 
 
 def made_from_data(tape: Tape) -> dict[Tensor, None]:

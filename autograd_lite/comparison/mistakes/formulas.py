@@ -14,7 +14,7 @@ import numpy as np
 
 from ...engine.op import Op
 from ...engine.rules import ops
-from ...program.expr import UNWRITTEN, Symbol, as_symbol, input_names, is_leaf, is_op, ruled
+from ...program.expr import UNWRITTEN, Symbol, as_symbol, input_names, is_op, ruled
 from ..propagation import Contribution
 
 MOST = 60  # edits of one formula
@@ -28,16 +28,22 @@ class Edit(NamedTuple):
     made: Symbol
 
 
-def right_formula(e: Contribution, names: list[str], out: str) -> Symbol | None:
-    """The rule of an edge on Symbols, or None if it does not run on them."""
+def right_formula(
+    e: Contribution, names: list[str], out: str
+) -> tuple[Symbol, list[Symbol]] | None:
+    """The rule of an edge on Symbols, and those; None if it does not run on them."""
     node = e.node
     symbols = [as_symbol(name, a) for name, a in zip(names, node.args, strict=True)]
-    g = Symbol("g", np.asarray(e.g))
+    g, y = Symbol("g", np.asarray(e.g)), Symbol(out, node.array)
     try:
-        made = ruled(e.edge.rule, g, Symbol(out, node.array), symbols, node.kw)
+        made = ruled(e.edge.rule, g, y, symbols, node.kw)
     except UNWRITTEN:
         return None
-    return made if isinstance(made, Symbol) else None
+    return (
+        (made, [s for s in (g, y, *symbols) if isinstance(s, Symbol)])
+        if isinstance(made, Symbol)
+        else None
+    )
 
 
 def names_of(e: Contribution) -> tuple[list[str], str]:
@@ -47,13 +53,10 @@ def names_of(e: Contribution) -> tuple[list[str], str]:
 
 def edits(e: Contribution) -> Iterator[Edit]:
     """The wrong formulas of an edge, the same ones in the same order for every gradient."""
-    right = right_formula(e, *names_of(e))
-    if right is None:
-        return
-    named = list({id(s): s for s in inner(right) if is_leaf(s)}.values())
-    yield from itertools.islice(
-        itertools.chain(everywhere(right, named), edited(right, named)), MOST
-    )
+    found = right_formula(e, *names_of(e))
+    if found is not None:
+        all_ = itertools.chain(everywhere(*found), edited(*found))
+        yield from itertools.islice(all_, MOST)
 
 
 def inner(s: Symbol) -> Iterator[Symbol]:
@@ -71,7 +74,7 @@ def again(s: Symbol, op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Sym
 
 def everywhere(right: Symbol, named: list[Symbol]) -> Iterator[Edit]:
     """One input for another, wherever it stands."""
-    for old in named:
+    for old in [s for s in named if any(x is s for x in inner(right))]:
         times = sum(s is old for s in inner(right))
         for new in named if times > 1 else ():
             if new is not old and new.shape == old.shape:

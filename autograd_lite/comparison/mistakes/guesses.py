@@ -486,12 +486,6 @@ class Guesses:
             yield from self.cut_off(zero, right)
         elif mine.ndim == 2 and not same.all():
             yield from self.some_columns(mine, right)
-        bound = largest(mine)
-        at = np.abs(mine) >= bound * (1 - 1e-12)
-        if at.sum() > 1 and not same.all() and largest(right) > bound:
-            clipped = np.clip(right, -bound, bound)
-            if largest(mine - clipped) <= 1e-9 * bound + self.matcher.coarse[self.t] * bound:
-                yield said("clipped", bound=bound)
         yield from self.redrawn(mine)
 
     def cut_off(self, zero: Array, right: Array) -> Iterator[Wording]:

@@ -144,7 +144,7 @@ class Matcher:
         tolerance = max(1e-5, 10 * self.coarse[t])
         a, ways = directions @ gap.ravel(), moved[p]
         w = ways @ np.asarray(free, np.float64).ravel()
-        q = ways @ np.asarray(certain, np.float64).ravel() if np.ndim(certain) else 0 * a
+        q = ways @ np.broadcast_to(np.asarray(certain, np.float64), p.shape).ravel()
         room = tolerance * (np.abs(a).max() + np.abs(q).max())
         c = float((a - q) @ w / (w @ w)) if np.abs(w).max() > room else 1.0
         if want == "names" and math.isnan(self.snapped(c, tolerance)):

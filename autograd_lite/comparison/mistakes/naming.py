@@ -16,7 +16,9 @@ from ..propagation import Backprop
 from ..standard import Standard, standard_form
 from .search import Finding, Search
 
-EXACT, NEAR = 1e-9, 1e-4  # how far the gradients of a reading may be off: NEAR without its guards
+# How far the gradients of a reading may be off: without its guards more, as what is meant has none.
+EXACT, MEANT = 1e-9, 1e-2
+NEAR = 1e-4  # how near to a gradient by hand, which may have the guard
 # What the tape is read as, in turn: people write a normalisation in small steps or at once.
 READINGS: tuple[dict[str, bool], ...] = (
     {},
@@ -48,8 +50,7 @@ class Naming:
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
         """What explains the wrong tensors, by the reading of the tape that explains most."""
         best: dict[Tensor, Finding] = {}
-        most = 0
-        effort, seen = self.effort, set()
+        score, effort, seen = (0, 0), self.effort, set()
         for standard in (*(standard_form(self.tape, self.hands, **k) for k in READINGS), None):
             standard = standard or Standard(self.tape, {}, 0.0)
             written = tuple(t.op.name for t in standard.tape.nodes if t.op is not None)
@@ -59,18 +60,19 @@ class Naming:
             search = self.search(standard, effort)
             found = search.explain([standard.of.get(t, t) for t in wrong])
             known = sum(1 + len(f.also) for f in found.values() if f.diagnoses)
-            if known > most or not seen - {written}:
-                best, most = self.told(standard, found), known
+            names = sum(f.names for f in found.values())
+            if (known, -names) > score or not best:
+                best, score = self.told(standard, found), (known, -names)
             effort -= search.work / search.limit * effort if search.limit else 0
-            self.late = search.late and most < len(wrong)
-            if most == len(wrong) or effort <= 0:
+            self.late = search.late and known < len(wrong)
+            if (known == len(wrong) and names == len(found)) or effort <= 0:
                 break
         return best
 
     def agrees(self, standard: Standard) -> bool:
         """Whether the right gradients are those of the recorded tape."""
         made = dict(reverse(standard.tape, self.seed, numbers))
-        near = NEAR if standard.guard else EXACT
+        near = MEANT if standard.guard else EXACT
         for t, hand in self.hands.items():
             new, zero = standard.of.get(t, t), np.zeros(t.shape, t.dtype)
             right, found = (np.asarray(g.get(u, zero)) for g, u in ((self.true, t), (made, new)))

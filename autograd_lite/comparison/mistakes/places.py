@@ -79,7 +79,7 @@ def is_weight(p: Tensor) -> bool:
 
 def activation_above(back: Backprop, node: Tensor) -> Contribution | None:
     """The edge of the activation that takes the sum that a matmul is part of."""
-    for _ in range(2):
+    for _ in range(4):
         parts = back.into[node]
         if len(parts) != 1:
             return None

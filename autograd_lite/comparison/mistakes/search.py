@@ -12,12 +12,13 @@ import numpy as np
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.expr import Symbol, as_symbol, formulas, input_names
-from ..answers.judge import Diagnosis
+from ..answers.judge import Diagnosis, largest
 from ..propagation import Backprop
 from .guesses import Guess, Guesses, made_by
-from .matching import Matcher
+from .matching import Matcher, ratio
 from .places import Site, applies, run_on
 from .table import CERTAIN, CONSTANTS, said
+from .words import described
 
 MOST_MISTAKES = 5  # mistakes in one chain
 WIDEST = 6  # continuations of one chain that are tried
@@ -31,6 +32,11 @@ class Finding:
     also: tuple[Tensor, ...] = ()
     formula: str = ""
     fact: str = ""  # what is known where nothing explains it
+
+    @property
+    def names(self) -> int:
+        """How many mistakes it says there are."""
+        return sum(d.explanation == 0 for d in self.diagnoses)
 
 
 class Link(NamedTuple):
@@ -64,7 +70,7 @@ class Search(Matcher):
             groups = [wrong] if twice else self.together(wrong)
             for group in groups:
                 guesses = Guesses(self, self.back, group[0])
-                chain = twice or self.chain(self.back, group, 1)
+                chain = twice or self.clipped(group) or self.chain(self.back, group, 1)
                 chain = chain or self.alone(group, guesses.everywhere())
                 for depth in range(2, MOST_MISTAKES + 1):
                     chain = chain or self.chain(self.back, group, depth)
@@ -74,7 +80,7 @@ class Search(Matcher):
                     whole = len(group) == sum(1 + len(step.also) for step in parts)
                     chain = parts if whole else self.alone(group, guesses.clipped(), 1) or parts
                 found |= {step.t: self.finding(step) for step in chain}
-        return found
+            return found | facts(self, [t for t in wrong if t not in told_of(found)])
 
     def together(self, wrong: list[Tensor]) -> list[list[Tensor]]:
         """The wrong tensors in groups that one mistake could explain."""
@@ -97,7 +103,10 @@ class Search(Matcher):
             for guess in tier:
                 if guess.spoilt <= among:
                     found.setdefault((guess.explained & among, guess.spoilt), []).append(guess)
-            if any(good == among and not bad for good, bad in found):
+            whole = [
+                g for (good, bad), some in found.items() if good == among and not bad for g in some
+            ]
+            if any(len(guess.names) == 1 for guess in whole):
                 break
         return [
             sorted(found[key], key=lambda guess: len(guess.names))
@@ -176,12 +185,30 @@ class Search(Matcher):
                 left = [u for u in left if u not in good[0].explained]
         return found
 
+    def clipped(self, wrong: list[Tensor]) -> list[Link] | None:
+        """All gradients clipped to one range, element by element."""
+        bound = max(largest(self.target[t]) for t in wrong)
+        if not bound > max(self.floor[t] for t in wrong):
+            return None
+        at_bound = 0
+        for t in wrong:
+            mine, right = self.target[t], self.back.gradient(t)
+            if mine.shape != right.shape or not largest(right) > bound * (1 + 1e-6):
+                return None
+            if not self.agrees(t, np.clip(right, -bound, bound)):
+                return None
+            at_bound += int((np.abs(mine) >= bound * (1 - 1e-9)).sum())
+        if at_bound < 2 and bound != round(bound, 3):  # one element may be anything else
+            return None
+        guess = Guess(said("clipped", bound=bound), Site(wrong[0]), {}, frozenset(wrong))
+        return [Link(wrong[0], [guess], tuple(wrong[1:]))]
+
     def single(self, t: Tensor) -> Iterator[Guess]:
         """The guesses about one tensor, up to the first tier that has any."""
         for tier in Guesses(self, self.back, t).tiers():
             found = [g for g in tier if not g.spoilt]
-            if found:
-                yield from found
+            yield from found
+            if any(len(g.names) == 1 for g in found):
                 return
 
     def twice(self, wrong: list[Tensor]) -> list[Link] | None:
@@ -220,21 +247,8 @@ class Search(Matcher):
         return f" (in {self.label(e.node)})" if e and inside else f" (at {self.label(p)})"
 
     def label(self, t: Tensor | None) -> str:
-        """The name of a tensor; without one, its operation and the nearest inputs that have one."""
-        if t is None:
-            return "the data"
-        if t in self.labels or t.op is None:
-            return self.labels.get(t, f"a leaf of shape {t.shape}")
-        names: list[str] = []
-        near = {t: None}
-        seen: set[Tensor] = set()
-        while near and not names:
-            above = [p for q in near if q.op is not None for p in q.parents if p is not None]
-            names = list(dict.fromkeys(self.labels[p] for p in above if p in self.labels))
-            near = {p: None for p in above if p not in seen}
-            seen.update(near)
-        after = f", after {', '.join(names[:2])}" if names else ""
-        return f"{t.op.name} of shape {t.shape}{after}"
+        """What a tensor is called: its name, or what it is computed by, in a few words."""
+        return described(t, self.labels, self.back.tape)
 
     def formula(self, guess: Guess) -> str:
         """Yours and the right formula, read from both rules."""
@@ -257,6 +271,42 @@ class Search(Matcher):
             return ""
         text = f"yours {yours}, right {right}"
         return text if "array(" not in text else ""
+
+
+def told_of(found: Mapping[Tensor, Finding]) -> set[Tensor]:
+    """The tensors that findings are about."""
+    return {u for t, f in found.items() for u in (t, *f.also)}
+
+
+def facts(search: Search, wrong: list[Tensor]) -> dict[Tensor, Finding]:
+    """What is known of gradients that nothing explains: a constant factor, or whose they are."""
+    found: dict[Tensor, Finding] = {}
+    for t in wrong:
+        mine, right = search.target[t], search.back.gradient(t)
+        if mine.size > 2 and mine.shape == right.shape:
+            c = ratio(mine, right)
+            if c and not search.agrees(t, right) and search.agrees(t, c * right):
+                found[t] = Finding(fact=times_right(c))
+                continue
+        for u in search.target:
+            other = search.back.gradient(u)
+            if u is not t and other.size > 2 and search.agrees(t, other) and np.ptp(other):
+                found[t] = Finding(fact=f"this is the gradient of {search.label(u)}")
+                break
+    return found
+
+
+def times_right(c: float) -> str:
+    """A factor that has no name, in words.
+
+    >>> times_right(10.0)
+    'yours is 10 times the right gradient: look for a factor 10, such as a learning rate of 0.1'
+    """
+    size, rate = abs(c), 1 / abs(c)
+    sign = "-" if c < 0 else ""
+    text = f"yours is {sign}{size:.4g} times the right gradient: look for a factor {sign}{size:.4g}"
+    near = [x for x in (size, rate) if abs(x - round(x, 4)) < 1e-9 and x < 1]
+    return text + (f", such as a learning rate of {near[0]:.4g}" if near else "")
 
 
 def sure(guess: Guess) -> bool:

@@ -341,7 +341,13 @@ CROSS_ENTROPIES: Table = {
         (
             LOG_SOFTMAX,
             lambda g, y, x, axis: g - ops.softmax(x, axis=other(x, axis)) * sum_along(g, axis),
-        )
+        ),
+        (  # of what was shifted along the right one
+            LOG_SOFTMAX,
+            lambda g, y, x, axis: (
+                g - ops.softmax(x - top(x, axis), axis=other(x, axis)) * sum_along(g, axis)
+            ),
+        ),
     ],
     "wrong-axis: the derivative of {op} taken along another axis": [
         (ALONG, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
@@ -489,6 +495,10 @@ RULES = [
         lambda g, y, a, b: g * (mask(b) != 0) / np.max(b),
     ),
     *mul_rules("dropout-mask: the mask left out", lambda g, y, a, b: left_out(mask(b), g)),
+    *mul_rules(
+        "dropout-mask: the mask left out, its scaling kept",
+        lambda g, y, a, b: left_out(mask(b), g) * np.max(b),
+    ),
     *mul_rules(
         "weight-for-input: multiplied by the factor itself, not by the other one",
         lambda g, y, a, b: g * a,
