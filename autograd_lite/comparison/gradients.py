@@ -20,8 +20,16 @@ from .answers.arguments import (
     read_gradients,
     tape_of,
 )
-from .answers.conventions import defer, excused, in_shape, judged_value, put_off, scale_hint
-from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
+from .answers.conventions import (
+    defer,
+    excused,
+    in_shape,
+    judged_value,
+    meanings,
+    put_off,
+    scale_hint,
+)
+from .answers.judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row, judge, scale_of
 from .answers.report import Report, Witness
 from .mistakes.naming import Naming
 from .propagation import Backprop, slopes, sources
@@ -93,8 +101,46 @@ def report_on(
 ) -> Report:
     """`compare` for options that are checked and parameters by name, a row for each of them.
 
-    `top` is what the learner's code ends with, where `loss` is more than that.
+    `top` is what the learner's code ends with, where `loss` is more than that. Where gradients are
+    wrong, they are held against what the loss may be meant to be, too.
     """
+    given = grads, parameters, value, scale, transposed, effort
+    report = report_of(loss, *given, top)
+    for meant, note in () if report.ok else meanings(loss):
+        other = report_of(meant, *given, top)
+        if wrongs(other) < wrongs(report):
+            report = with_convention(other, report, note)
+    return report
+
+
+def wrongs(report: Report) -> int:
+    """How many gradients are wrong on their own."""
+    return sum(row.verdict == WRONG for row in report.rows)
+
+
+def with_convention(report: Report, recorded: Report, note: str) -> Report:
+    """The report on a loss that is meant, told of the one that was recorded."""
+    was = {row.name: row.verdict for row in recorded.rows}
+    rows = tuple(
+        replace(row.with_note(note), verdict=OTHER)
+        if row.verdict == OK and was[row.name] not in (OK, OTHER)
+        else row
+        for row in report.rows
+    )
+    return replace(report, rows=rows, loss=recorded.loss)
+
+
+def report_of(
+    loss: Tensor,
+    grads: Mapping[str, Any],
+    parameters: Mapping[str, Tensor],
+    value: float | None,
+    scale: float,
+    transposed: bool | None,
+    effort: float,
+    top: Tensor | None,
+) -> Report:
+    """The report on one loss."""
     tape = tape_of(loss)
     order = backward_order(tape)
     hands = read_gradients(grads, order, parameters)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..check import step_size
+from ..engine.modes import enable_grad
 from ..engine.tape import Array, unbroadcast
 from ..engine.tensor import Tensor
 from ..program.chain import Edge, Tape, added, reverse
@@ -43,6 +44,29 @@ def replayed(tape: Tape, changed: Mapping[Tensor, Array]) -> Array:
                 values[node] = np.asarray(node.op.forward(*args, **node.kw))
     loss = tape.nodes[-1]
     return values.get(loss, loss.array)
+
+
+def recorded_again(
+    loss: Tensor, change: Callable[[Tensor, list[Any]], tuple[list[Any], dict[str, Any]] | None]
+) -> Tensor | None:
+    """The loss recorded anew from the same leaves with other inputs or metadata of some operations:
+    `change` gives those, or None. None if it changes nothing. What is recorded has the names that
+    the old had."""
+    new: dict[Tensor, Tensor] = {}
+    changed = False
+    with enable_grad(), np.errstate(all="ignore"):
+        for node, inputs in Tape(loss).inputs.items():
+            if node.op is None:
+                continue
+            pairs = zip(inputs, node.args, strict=True)
+            args = [a if p is None else new.get(p, p) for p, a in pairs]
+            found = change(node, args)
+            changed = changed or found is not None
+            if found is not None or any(p in new for p in inputs):
+                args, kw = (args, node.kw) if found is None else found
+                new[node] = node.op(*args, **kw)
+                new[node].name = node.name
+    return new[loss] if changed and loss in new else None
 
 
 def slopes(tape: Tape, t: Tensor, element: tuple[int, ...]) -> tuple[float, float] | None:

@@ -194,11 +194,15 @@ class Outcome:
             return False
         sentence = first.diagnoses[0].sentence
         into = "|".join(map(re.escape, self.users))
-        unnamed = "|".join(re.escape(u) for u in self.users if " of shape " in u)
+        unnamed = "|".join(re.escape(u) for u in self.users if "(" in u or "@" in u)
         names = "|".join(map(re.escape, self.trial.places))
         return bool(
             re.search(rf"\bin ({into})(?![\w.])|\bat ({unnamed})", sentence)
             or re.search(rf"(?<!\bin )(?<![\w.])({names})(?![\w.])", sentence)
+            or re.search(
+                rf"\bin [^)]*(?<![\w.])({names})(?![\w.])[^)]* [@*+/-] |\bin .*[(@*+/-] ?({names})(?![\w.])",
+                sentence,
+            )
         )
 
     @property
@@ -240,7 +244,7 @@ def users(net: Net, places: Iterable[str]) -> frozenset[str]:
     for t in ag.tape(net.loss):
         takes = [p for p in t.parents if p is not None]
         if any(p in inside or p.name in places or names.get(p) in places for p in takes):
-            labels |= {f"{t.op.name} of shape {t.shape}", t.name or t.op.name}
+            labels |= {t.name or t.op.name}
             inside |= set() if t.name else {t}
     return frozenset(labels)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,11 @@ from ...engine.rules import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
+from ..idioms import GUARD
 from ..mistakes.factors import batch_and_outputs, named_factors
 from ..mistakes.places import of_product
 from ..mistakes.table import SENTENCES
-from ..propagation import Backprop, Contribution, slopes
+from ..propagation import Backprop, Contribution, recorded_again, slopes
 from .judge import (
     ABSENT,
     OK,
@@ -127,6 +128,34 @@ def defer(
     for t in late:
         hands[t].own = own[t] / n
     return n, late
+
+
+def meanings(loss: Tensor) -> Iterator[tuple[Tensor, str]]:
+    """What a loss may be meant to be, with what that is: the same with another convention."""
+
+    def by_n(node: Tensor, args: list[Any]) -> tuple[list[Any], dict[str, Any]] | None:
+        if node.op is None or node.kw.get("correction") != 1:
+            return None
+        return args, node.kw | {"correction": 0}
+
+    def without_guards(node: Tensor, args: list[Any]) -> tuple[list[Any], dict[str, Any]] | None:
+        if node.op is not ops.add or not any(is_guard(a) for a in args):
+            return None
+        guards.update(float(a) for a in args if is_guard(a))
+        return [0.0 if is_guard(a) else a for a in args], node.kw
+
+    guards: set[float] = set()
+    meant = recorded_again(loss, by_n)
+    if meant is not None:
+        yield meant, "the variance over n, as NumPy's; that of the loss is over n - 1"
+    meant = recorded_again(loss, without_guards)
+    if meant is not None:
+        yield meant, f"leaves out the {max(guards):g} that the loss adds"
+
+
+def is_guard(a: Any) -> bool:
+    """Whether it is a number that only keeps a logarithm or a quotient finite."""
+    return isinstance(a, float | np.floating) and 0 < a <= GUARD
 
 
 def put_off(row: Row, n: int) -> Row:

@@ -27,14 +27,15 @@ SMALLEST = 1e-12  # of the scale of the loss
 class Diagnosis:
     """A mistake that explains a gradient: exactly (to rel 1e-4), or merely consistent with it.
 
-    Those with one number of `explanation` are made together; another number is another way to
-    explain the same.
+    Those with one number of `explanation` are made together, or are one factor that has several
+    causes if they are an `alternative`; another number is another way to explain the same.
     """
 
     slug: str
     sentence: str
     exact: bool
     explanation: int = 0
+    alternative: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,13 @@ class Row:
     @property
     def explanations(self) -> list[str]:
         """Each way to explain this gradient, in words."""
-        ways: dict[int, list[str]] = {}
+        ways: dict[int, str] = {}
         for d in self.diagnoses:
             words = d.sentence if d.exact else f"perhaps {d.sentence}"
-            ways.setdefault(d.explanation, []).append(words)
-        return [" AND ".join(together) for together in ways.values()]
+            before = ways.get(d.explanation)
+            joint = ", or " if d.alternative else " AND "
+            ways[d.explanation] = words if before is None else before + joint + words
+        return list(ways.values())
 
 
 @dataclass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,9 @@ def skipped(s: Guesses) -> Iterator[Guess]:
     for site, e in s.single[:PLACES]:
         above = nearest_curve(e)
         if above is not None:
-            yield from s.attempt(site, skipping(e, above), words_of_skip(s, e, above), skip_change)
+            yield from s.attempt(
+                site, skipping(e, above), partial(words_of_skip, s, e, above), skip_change
+            )
 
 
 def words_of_skip(s: Guesses, e: Contribution, above: Contribution) -> Any:
@@ -106,8 +109,10 @@ def ingredients(s: Guesses) -> Iterator[Guess]:
             if not isinstance(a, np.ndarray) or a.dtype.kind != "f" or a.size < 2:
                 continue
             for t, b, turned in arrays.like(a):
-                yield from s.attempt(site, with_array(e, k, b), words_of_array(s, e, k, t, turned))
-            yield from s.attempt(site, with_array(e, k, np.ones_like(a)), ones_for(s, e, k))
+                names = partial(words_of_array, s, e, k, t, turned)
+                yield from s.attempt(site, with_array(e, k, b), names)
+            ones = with_array(e, k, np.ones_like(a))
+            yield from s.attempt(site, ones, partial(ones_for, s, e, k))
         yield from other_gradients(s, site, e)
 
 
@@ -129,8 +134,13 @@ def other_gradients(s: Guesses, site: Site, e: Contribution) -> Iterator[Guess]:
             continue
         if g.size < 2 or not np.ptp(g):
             continue
-        words = f"the gradient of {s.label(q)} used instead of that of {s.label(e.node)}"
-        yield from s.attempt(site, Contribution(e.edge, g).part, (("wrong-array", words),))
+        names = partial(words_of_gradient, s, e, q)
+        yield from s.attempt(site, Contribution(e.edge, g).part, names)
+
+
+def words_of_gradient(s: Guesses, e: Contribution, q: Tensor) -> Any:
+    words = f"the gradient of {s.label(q)} used instead of that of {s.label(e.node)}"
+    return (("wrong-array", words),)
 
 
 def words_of_array(s: Guesses, e: Contribution, k: int, t: Tensor | None, turned: bool) -> Any:

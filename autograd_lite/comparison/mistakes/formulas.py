@@ -144,9 +144,9 @@ def factors(s: Symbol) -> Iterator[Edit]:
                         made = again(s, s.op, (other, b if twice is a else a), {})
                         yield Edit("wrong-number", f"{other:.4g} used for {twice:.4g}", made)
     else:
-        words = f"multiplied by {b}, not divided by it"
+        words = f"multiplied by {b}, not divided by it: its exponent is off"
         yield Edit("operator", words, again(s, ops.mul, (a, b), {}))
-        yield Edit("factor-twice", f"divided by {b} twice", again(s, s.op, (s, b), {}))
+        yield Edit("factor-twice", f"divided by {b} once too often", again(s, s.op, (s, b), {}))
 
 
 def terms(s: Symbol) -> Iterator[Edit]:

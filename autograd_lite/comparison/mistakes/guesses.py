@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,18 +118,19 @@ class Guesses:
         self,
         site: Site,
         wrong: Array,
-        names: Wording,
+        names: Wording | Callable[[], Wording],
         change: Change | None = None,
         row: Mistake | None = None,
         edge: Contribution | None = None,
     ) -> Iterator[Guess]:
         """The guess that this site gave `wrong`, times a factor that may have a name.
 
-        `change` makes it again, part by part and also where other mistakes were made above.
+        `change` makes it again, part by part and also where other mistakes were made above. Names
+        that take some time to find are a function.
         """
         part = site.part(self.back)
         if wrong.shape == part.shape:
-            if distance(wrong, part)[1] < 1e-9:
+            if not largest(wrong - part) > 1e-9 * largest(part):
                 return
             found = self.match(site.p, -part, wrong)
         else:
@@ -139,12 +140,13 @@ class Guesses:
         if found is None or not found.c:
             return
         c = found.c
+        said_ = names() if callable(names) else names
         if change is None:
             changes = site.instead(c * wrong)
         else:
             changes = dict.fromkeys(site.keys, lambda part, e: c * np.asarray(change(part, e)))
         for extra in self.matcher.factors[c]:
-            yield Guess((*names, *extra), site, changes, *found[1:], edge or site.first, row)
+            yield Guess((*said_, *extra), site, changes, *found[1:], edge or site.first, row)
 
     # ---- wrong rules
 

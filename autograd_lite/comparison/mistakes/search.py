@@ -231,11 +231,19 @@ class Search(Matcher):
             shown.setdefault(tuple(slug for slug, _ in guess.names), guess)
         fewest = min(map(len, shown))
         simple = [guess for slugs, guess in shown.items() if len(slugs) == fewest]
-        diagnoses = [
-            Diagnosis(slug, words if i else words + self.where(step.t, guess), sure(guess), n)
-            for n, guess in enumerate(simple)
-            for i, (slug, words) in enumerate(guess.names)
-        ]
+        causes = [g for g in simple if len(g.names) == 1 and g.names[0][0] in NUMBERS]
+        order = [*causes, *(g for g in simple if not any(g is c for c in causes))]
+        if simple and not any(simple[0] is c for c in causes):
+            order, causes = simple, []
+        diagnoses = []
+        for n, guess in enumerate(order):
+            same = n < len(causes)  # one factor that has several causes
+            for i, (slug, words) in enumerate(guess.names):
+                first = not i and (n == 0 or n >= len(causes))
+                place = self.where(step.t, guess) if first else ""
+                number = 0 if same else n
+                joined = same and n > 0
+                diagnoses.append(Diagnosis(slug, words + place, sure(guess), number, joined))
         return Finding(tuple(diagnoses), step.also, self.formula(simple[0]))
 
     def where(self, t: Tensor, guess: Guess) -> str:
@@ -244,11 +252,15 @@ class Search(Matcher):
         if p is t or p in self.target:
             return ""
         inside = e is not None and guess.wrong is not None and guess.site.edges
-        return f" (in {self.label(e.node)})" if e and inside else f" (at {self.label(p)})"
+        return f" (in {self.formula_of(e.node)})" if e and inside else f" (at {self.label(p)})"
 
     def label(self, t: Tensor | None) -> str:
         """What a tensor is called: its name, or what it is computed by, in a few words."""
         return described(t, self.labels, self.back.tape)
+
+    def formula_of(self, t: Tensor) -> str:
+        """The operation that a tensor is the result of, in a few words."""
+        return described(t, self.labels, self.back.tape, 2)
 
     def formula(self, guess: Guess) -> str:
         """Yours and the right formula, read from both rules."""
@@ -309,11 +321,12 @@ def times_right(c: float) -> str:
     return text + (f", such as a learning rate of {near[0]:.4g}" if near else "")
 
 
+NUMBERS = {row.slug for row in CONSTANTS} - {"sign", "placeholder"}
+
+
 def sure(guess: Guess) -> bool:
     """Whether a guess is more than consistent: two factors that make a third may be another's."""
-    factors = {row.slug for row in CONSTANTS}
-    numbers = [slug for slug, _ in guess.names if slug in factors and slug != "sign"]
-    return guess.exact and len(numbers) < 2
+    return guess.exact and sum(slug in NUMBERS for slug, _ in guess.names) < 2
 
 
 def mistakes_in(chain: list[Link]) -> int:
