@@ -123,7 +123,9 @@ def network2(slip, dt):
         delta_nabla = backprop(x, y)
         last = slip == "nabla = delta_nabla: the last sample"
         nabla = {k: (0 if last else nabla[k]) + delta_nabla[k] for k in p}
-    m = {"not divided by len(mini_batch)": 1, "divided by n, not by len(mini_batch)": n}.get(slip, 5)
+    m = {"not divided by len(mini_batch)": 1, "divided by n, not by len(mini_batch)": n}.get(
+        slip, 5
+    )
     k = {"lmbda not divided by n": lmbda, "decay left out": 0}.get(slip, lmbda / n)
     decays = ("w0", "w1", "b0", "b1") if slip == "biases decay too" else ("w0", "w1")
     grads = {i: g / m + (k * p[i] if i in decays else 0) for i, g in nabla.items()}
@@ -175,7 +177,9 @@ def raschka(slip, dt):
     delta_out = d_a_out * a_out * (1.0 - a_out)
     if slip == "a_out's sigmoid not derived":
         delta_out = d_a_out
-    back = np.dot(delta_out, p["weight_out"].T if slip == "weight_out.T (square)" else p["weight_out"])
+    back = np.dot(
+        delta_out, p["weight_out"].T if slip == "weight_out.T (square)" else p["weight_out"]
+    )
     s = a_out if slip == "a_out for a_h in the derivative" else a_h
     d_z_h = back if slip == "a_h's sigmoid not derived" else back * s * (1.0 - s)
     grads = {
@@ -204,7 +208,10 @@ def raschka(slip, dt):
         "l1_error with the new syn1": (("syn0",), r"update"),
         "subtracted": (("syn1",), SIGN),
         "dropout not applied backwards": (("syn0",), r"mask|dropout"),
-        "dropout not scaled backwards": (("syn0",), r"keep|scal|factor|mask|dropout|too small|0\.8"),
+        "dropout not scaled backwards": (
+            ("syn0",),
+            r"keep|scal|factor|mask|dropout|too small|0\.8",
+        ),
         "l1 before dropout": (("syn1",), r"before|mask|dropout|input|instead"),
         "l2_delta.dot(syn1)": (("syn0",), r"transpose"),
     },
@@ -260,7 +267,10 @@ def trask(slip, dt):
         "hidden derivative left out": (("hidden",), r"sigmoid.*left out"),
         "target - output": (("output",), SIGN),
         "bias input 0": (("output",), r"column|bias|last|ones|element"),
-        "hidden deltas from one output only": (("hidden",), r"one|sum|output|column|last|first|all"),
+        "hidden deltas from one output only": (
+            ("hidden",),
+            r"one|sum|output|column|last|first|all",
+        ),
         "inputs for hidden outputs": (("output",), r"input|layer|activation|instead of|shape"),
         "weights of the bias sent back": (("hidden",), r"weight|shift|bias|column|slice|instead"),
         "hidden derivative of the input": (("hidden",), r"sigmoid|input|layer|instead"),

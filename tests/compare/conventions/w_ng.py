@@ -286,7 +286,9 @@ def cs229(slip, dt):
     d1 = d2 @ (p["W2"] if slip == "W2 for W2.T" else p["W2"].T)
     s = z1 if slip == "sigmoid derivative of z" else hidden
     d1 = d1 * (1 if slip == "sigmoid derivative left out" else s * (1 - s))
-    k = {"2 of the penalty left out": reg, "reg divided by the batch": 2 * reg / B}.get(slip, 2 * reg)
+    k = {"2 of the penalty left out": reg, "reg divided by the batch": 2 * reg / B}.get(
+        slip, 2 * reg
+    )
     n = 1 if slip == "gradient not divided by the batch" else B
     both = k if slip == "biases regularised too" else 0
     grads = {
@@ -312,7 +314,7 @@ def cs229(slip, dt):
         "y - h": ("theta", SIGN),
         "log for exp": ("theta", r"log|exp|derivative|instead of"),
         "times h once more": ("theta", r"exp|twice|once more|again"),
-        "y left out": ("theta", r"target|label|y|term|contribution|part|path"),
+        "y left out": ("theta", r"target|label|\by\b|term|contribution|part|path"),
         "mean over features": ("theta", r"divided|features|size|times|axis"),
     },
 )
