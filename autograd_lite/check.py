@@ -19,6 +19,10 @@ __all__ = ["GradcheckError", "gradcheck", "gradgradcheck", "numeric_gradient"]
 # real mistakes start at 1e-2.
 PASS, SUSPICIOUS = 1e-6, 1e-3
 FINEST = 1e-10  # rounding moves a difference by up to eps / h = 4e-11 of what is added up
+ROUNDING = 1e-12  # and the gradient itself by far less
+# What rounding makes is divided by the step, and what is cut off grows with its square: other
+# steps show how far a difference can be believed.
+OTHER_STEPS = (0.25, 0.5, 2.0, 4.0)
 
 
 class GradcheckError(RuntimeError):
@@ -30,9 +34,9 @@ def step_size(x: float) -> float:
     return 6e-6 * max(1.0, abs(x))
 
 
-def numeric_gradient(function: Callable[[], float], x: Array) -> Array:
+def numeric_gradient(function: Callable[[], Any], x: Array) -> Array:
     """The central differences of `function()` with respect to each element of the array `x`,
-    which is changed during the calls and put back.
+    which is changed during the calls and put back; of its sum, where it gives an array.
 
     >>> x = np.array([3.0])
     >>> abs(numeric_gradient(lambda: float(x[0] ** 2), x)[0] - 6) < 1e-8
@@ -40,28 +44,40 @@ def numeric_gradient(function: Callable[[], float], x: Array) -> Array:
     """
     gradient = np.zeros(x.shape)
     for i in np.ndindex(x.shape):
-        old = float(x[i])
-        h = step_size(old)
-        try:
-            x[i] = old + h
-            up = function()
-            x[i] = old - h
-            down = function()
-        finally:
-            x[i] = old
-        gradient[i] = (up - down) / ((old + h) - (old - h))
+        gradient[i] = slope(function, x, i)
     return gradient
+
+
+def slope(function: Callable[[], Any], x: Array, i: tuple[int, ...], factor: float = 1.0) -> float:
+    """The central difference with respect to one element, with its usual step times `factor`.
+
+    The elements of the function's value are subtracted before they are added: those that do not
+    depend on `x[i]` leave no rounding.
+    """
+    old = float(x[i])
+    h = step_size(old) * factor
+    try:
+        x[i] = old + h
+        up = function()
+        x[i] = old - h
+        down = function()
+    finally:
+        x[i] = old
+    with np.errstate(invalid="ignore"):  # infinite on both sides
+        return float(np.sum(up - down)) / ((old + h) - (old - h))
 
 
 def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: bool = True) -> bool:
     """Whether the gradients of a function of Tensors agree with central differences.
 
     The inputs are taken in float64, those of integers as constants; the upstream gradient is
-    random with a fixed seed, as ones would hide mistakes of scale. The error is norm-wise: up to
-    1e-6 passes; up to 1e-3 is suspicious: it passes with a warning, as does what is smaller than
-    the rounding of the differences. Above, GradcheckError says which input, how far off, and where
-    the function has a kink, such as relu at 0, with its slopes on both sides; with
-    `raise_exception=False`, False is returned. A function that is random is an error too.
+    random with a fixed seed, as ones would hide mistakes of scale. The error is that of the norm:
+    up to 1e-6 passes; up to 1e-3 is suspicious: it passes with a warning, as does a gradient that
+    is smaller than the rounding of the differences. Each element by itself must be right to 1e-3,
+    as far as differences with several steps agree on it. Otherwise GradcheckError says which
+    input, how far off, and where the function has a kink, such as relu at 0, with its slopes on
+    both sides; with `raise_exception=False`, False is returned. A function that is random is an
+    error too.
 
     >>> gradcheck(lambda x: (x * x).sum(), tensor([1.0, 2.0]))
     True
@@ -84,33 +100,28 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
     vs = tuple(generator.standard_normal(y.shape) for y in ys)
     found = grad_or_zeros(ys, checked, vs, False)
 
-    def total() -> float:
+    def products() -> Array:
         with no_grad():
-            return _inner(vs, as_tuple(function(*xs)))
+            return _weighted(vs, as_tuple(function(*xs)))
 
     def recorded() -> list[Any]:
         return tape(*as_tuple(called("gradcheck", function, xs)))
 
-    first, again = _inner(vs, ys), total()
-    scale = _inner([np.abs(v) for v in vs], [y.detach().abs() for y in ys])
-    problems = []
-    if abs(first - again) > FINEST * scale:
-        problems.append(
-            f"the function gave {first:.6g} and then {again:.6g} for the same inputs; make it "
-            "the same each time, as with a seed, or without dropout"
-        )
+    def added_up() -> float:
+        again = as_tuple(called("gradcheck", function, xs))
+        nodes = tuple(t for t in tape(*again) if t.requires_grad)
+        gs = grad_or_zeros(again, nodes, vs, False)
+        return float(sum(np.abs(g.array * t.array).sum() for g, t in zip(gs, nodes, strict=True)))
+
+    problems = _random(_weighted(vs, ys), products())
     for i, (x, g) in enumerate(zip(checked, found, strict=True)):
-        numeric = numeric_gradient(total, x.array)
-        error = relative_error(g.array, numeric)
-        if error <= PASS:
+        numeric = numeric_gradient(products, x.array)
+        judged = _judged(g.array, numeric, products, x.array, added_up)
+        if judged.error <= PASS:
             continue
-        suspects = np.abs(g.array - numeric) > PASS * np.linalg.norm(numeric)
-        where = kinks(total, recorded, x.array, suspects)
-        text = _describe(i, x, g.array, numeric, error, where)
-        if max(np.abs(g.array).max(), np.abs(numeric).max()) <= FINEST * scale:
-            text += "; too small to judge"
-            error = SUSPICIOUS
-        if error <= SUSPICIOUS:
+        where = kinks(lambda: float(products().sum()), recorded, x.array, judged.suspects)
+        text = _describe(i, x, g.array, numeric, judged, where)
+        if judged.error <= SUSPICIOUS or judged.too_small:
             warnings.warn("gradcheck: suspicious: " + text, stacklevel=2)
         else:
             problems.append(text)
@@ -119,8 +130,64 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
     return not problems
 
 
-def _inner(vs: Sequence[Array], ys: Sequence[Tensor]) -> float:
-    return float(sum((v * y.array).sum() for v, y in zip(vs, ys, strict=True)))
+def _weighted(vs: Sequence[Array], ys: Sequence[Tensor]) -> Array:
+    """The products whose sum is checked, of all outputs in one array."""
+    return np.concatenate([(v * y.array).ravel() for v, y in zip(vs, ys, strict=True)])
+
+
+def _random(products: Array, again: Array) -> list[str]:
+    if abs(products.sum() - again.sum()) <= FINEST * np.abs(products).sum():
+        return []
+    text = f"the function gave {products.sum():.6g} and then {again.sum():.6g} for the same inputs"
+    return [text + "; make it the same each time, as with a seed, or without dropout"]
+
+
+class _Judged(NamedTuple):
+    """How far a gradient is off, of the norm or in one element, and where."""
+
+    error: float
+    suspects: Array
+    elementwise: bool = False
+    too_small: bool = False
+
+
+def _judged(
+    g: Array, numeric: Array, products: Callable[[], Array], x: Array, added_up: Callable[[], float]
+) -> _Judged:
+    """The gradient `g` held against differences, and these against those with other steps."""
+    far = np.abs(g - numeric)
+    alone = far > SUSPICIOUS * np.maximum(np.abs(g), np.abs(numeric))
+    whole = relative_error(g, numeric)
+    suspects = ~(far <= PASS * np.linalg.norm(numeric)) if whole > PASS else alone
+    if not suspects.any():
+        return _Judged(whole if whole > PASS else 0.0, suspects)
+    doubt = _doubt(numeric, products, x, suspects | alone, added_up())
+    excused = far <= doubt
+    whole = relative_error(np.where(excused, numeric, g), numeric)
+    if whole > PASS:
+        return _Judged(whole, suspects & ~excused)
+    if np.any(alone & ~excused):
+        parts = far / np.maximum(np.abs(g), np.abs(numeric), where=alone, out=np.ones_like(far))
+        return _Judged(float(parts[alone & ~excused].max()), alone & ~excused, True)
+    known, rounding = np.linalg.norm(g), np.linalg.norm(doubt)
+    if 1e-4 * rounding < known < 1e3 * rounding:
+        return _Judged(relative_error(g, numeric), suspects & ~excused, too_small=True)
+    return _Judged(0.0, suspects & ~excused)
+
+
+def _doubt(
+    numeric: Array, products: Callable[[], Array], x: Array, suspects: Array, total: float
+) -> Array:
+    """How far a gradient may be from its difference for what the steps and rounding do to it."""
+    doubt = np.full(x.shape, ROUNDING * total)
+    for i in map(tuple, np.argwhere(suspects)):
+        slopes = [numeric[i], *(slope(products, x, i, factor) for factor in OTHER_STEPS)]
+        low, high = min(slopes), max(slopes)
+        if low < high:
+            doubt[i] += max(high - numeric[i], numeric[i] - low) + (high - low)
+        elif high == 0:
+            doubt[i] = FINEST * total  # nothing moves: a sigmoid that is 1 to the last digit
+    return doubt
 
 
 def gradgradcheck(
@@ -226,14 +293,19 @@ def _cause(near: tuple[Any, Any, Any], far: tuple[Any, Any, Any]) -> str:
     return "the function"
 
 
-def _describe(i: int, x: Tensor, g: Array, numeric: Array, error: float, where: list[Kink]) -> str:
-    worst = np.unravel_index(np.argmax(np.abs(g - numeric)), x.shape) if x.array.size else ()
+def _describe(
+    i: int, x: Tensor, g: Array, numeric: Array, judged: _Judged, where: list[Kink]
+) -> str:
+    far = np.abs(g - numeric)
+    if judged.elementwise:
+        far = np.where(judged.suspects, far / np.maximum(np.abs(g), np.abs(numeric)), 0)
+    worst = np.unravel_index(np.argmax(far), x.shape) if x.array.size else ()
     element = tuple(int(k) for k in worst)
     text = (
         f"input {i}{f' ({x.name})' if x.name else ''} of shape {x.shape}: relative error "
-        f"{error:.1e}; worst at element {element}: gradient {g[element]:.6g}, finite difference "
-        f"{numeric[element]:.6g}"
+        f"{judged.error:.1e}{' of an element' if judged.elementwise else ''}; worst at element "
+        f"{element}: gradient {g[element]:.6g}, finite difference {numeric[element]:.6g}"
     )
     if where:
         text += "; a kink: " + ", ".join(map(str, where[:5])) + (" and more" if where[5:] else "")
-    return text
+    return text + ("; too small to judge" if judged.too_small else "")

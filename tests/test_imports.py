@@ -17,7 +17,7 @@ from tests.structure import FILES, ROOT, imports, is_module, module_of, tree
 LAYERS = {
     "autograd_lite": [
         {"engine"},
-        {"creation", "origin"},
+        {"creation", "origin", "numpy_words"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},
         {"check"},

@@ -5,11 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
-from autograd_lite import Tensor, gradcheck, tensor
+from autograd_lite import Tensor, gradcheck, no_grad, tensor
 from autograd_lite.engine.modes import like_numpy, mode
 
 DATA = np.random.default_rng(0).standard_normal((3, 4))
+
+
+def holes(x: Any) -> Any:
+    """`x` with NaN in places, at least one number left in each row."""
+    return np.where(DATA > 0.6, np.nan, x)
+
 
 CALLS: dict[str, Any] = {
     "hstack": lambda x: np.hstack([x, 2 * x]),
@@ -40,6 +47,57 @@ CALLS: dict[str, Any] = {
     "min of two axes": lambda x: x.min(axis=(0, 1)),
     "std ddof": lambda x: x.std(axis=0, ddof=1),
     "var ddof": lambda x: x.var(ddof=0),
+    "size": lambda x: x.sum() / x.size + 1.0 * x.size,
+    "astype": lambda x: x.astype(np.float64, copy=False) * 2,
+    "dtype of a sum": lambda x: np.sum(x, axis=0, dtype=np.float64),
+    "dtype of a mean": lambda x: x.mean(axis=1, dtype=float),
+    "dtype of a ufunc": lambda x: np.exp(x, dtype=np.float64),
+    "nansum": lambda x: np.nansum(holes(x), axis=1),
+    "nanmean": lambda x: np.nanmean(holes(x), axis=0, keepdims=True),
+    "nanmax": lambda x: np.nanmax(holes(x), axis=1),
+    "nanmin": lambda x: np.nanmin(holes(x)),
+    "ptp": lambda x: np.ptp(x, axis=0),
+    "dot of an array first": lambda x: np.dot(DATA.T, x),
+    "dot of a tensor": lambda x: x.dot(DATA.T),
+    "multi_dot": lambda x: np.linalg.multi_dot([x, DATA.T, x]),
+    "outer of a ufunc": lambda x: np.subtract.outer(x[0], DATA[1]),
+    "outer of a ufunc, array first": lambda x: np.multiply.outer(DATA, x[1]),
+    "einsum optimised": lambda x: np.einsum("ij,kj->ik", x, DATA, optimize=True),
+    "where with places": lambda x: x[np.where(DATA > 0)],
+    "where with places of a tensor": lambda x: x[np.where(x > 0)],
+    "heaviside": lambda x: x * np.heaviside(x, 0.5),
+    "fabs": lambda x: np.fabs(x),
+    "reshape, Fortran's order": lambda x: x.reshape((4, 3), order="F") * DATA.T,
+    "np.reshape, Fortran's order": lambda x: np.reshape(x, (2, -1), order="F"),
+    "flatten, Fortran's order": lambda x: x.flatten("F") * np.arange(12),
+    "ravel": lambda x: x.ravel(order="C") * np.arange(12),
+    "append": lambda x: np.append(np.ones((3, 1)), x, axis=1),
+    "append, flat": lambda x: np.append(x, 1.0),
+    "concatenate, flat": lambda x: np.concatenate([x, DATA[0][None]], axis=None),
+    "column_stack": lambda x: np.column_stack((np.ones(3), x)),
+    "dstack": lambda x: np.dstack((x, DATA)),
+    "dstack of vectors": lambda x: np.dstack((x[0], x[1])),
+    "insert": lambda x: np.insert(x, 0, 1.0, axis=1),
+    "insert of tensors": lambda x: np.insert(x, [1, 3], x[:, :2], axis=1),
+    "insert, flat": lambda x: np.insert(x, 5, 2.0),
+    "delete": lambda x: np.delete(x, [0, 2], axis=1),
+    "delete, flat": lambda x: np.delete(x, 3),
+    "take": lambda x: np.take(x, [0, 2, 2], axis=0),
+    "take, flat": lambda x: np.take(x, [[0, 5], [5, 7]]),
+    "split": lambda x: np.split(x, 2, axis=1)[1],
+    "split at": lambda x: np.split(x, [1], axis=1)[1],
+    "array_split": lambda x: np.array_split(x, 3, axis=-1)[0],
+    "hsplit": lambda x: np.hsplit(x, 4)[2],
+    "vsplit": lambda x: np.vsplit(x, 3)[2],
+    "flipud": lambda x: np.flipud(x) * DATA,
+    "fliplr": lambda x: np.fliplr(x) * DATA,
+    "rot90": lambda x: np.rot90(x, 2) * DATA,
+    "diagonal": lambda x: np.diagonal(x, 1),
+    "rollaxis": lambda x: np.rollaxis(x, 1) * DATA.T,
+    "windows": lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 2)).sum(axis=(2, 3)),
+    "expit": lambda x: scipy.special.expit(x),
+    "log_expit": lambda x: scipy.special.log_expit(x),
+    "erf": lambda x: scipy.special.erf(x),
 }
 
 
@@ -57,7 +115,6 @@ MEANT: dict[str, Any] = {
     "std": lambda x: x.std(),
     "max, positional": lambda x: x.max(1),
     "min, positional": lambda x: x - x.min(1, keepdims=True),
-    "size": lambda x: x.sum() / x.size,
     "repeat": lambda x: x.repeat(2),
 }
 
@@ -89,6 +146,16 @@ PAIR = (
     "use its .values, or axis= in place of dim="
 )
 
+ARRAY = (
+    "numpy: as an array, this tensor of {} loses its gradient; write X @ t "
+    "for X.dot(t), np.stack for np.array([t, ...]) and np.c_; or use detach().numpy()"
+)
+
+WRITTEN = (
+    "np.add: cannot write a Tensor that requires grad into an array; "
+    "use x = x + t, or t.detach().numpy()"
+)
+
 BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "a pair": (
         lambda x: x - x.max(1),
@@ -100,10 +167,35 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
         TypeError,
         f"div: {PAIR}",
     ),
-    "size not called": (
-        lambda x: x / x.size,
+    "numel not called": (
+        lambda x: x / x.numel,
         TypeError,
-        "div: an input is a function, size; call it, as in size()",
+        "div: an input is a function, numel; call it, as in numel()",
+    ),
+    "dot of an array": (
+        lambda x: DATA.T.dot(x),
+        RuntimeError,
+        ARRAY.format("(3, 4)"),
+    ),
+    "array of tensors": (
+        lambda x: np.array([x[0], x[1]]),
+        RuntimeError,
+        ARRAY.format("(4,)"),
+    ),
+    "put into an array": (
+        lambda x: np.zeros((2, 4)).__setitem__(0, x[0]),
+        RuntimeError,
+        ARRAY.format("(4,)"),
+    ),
+    "added to an array in place": (
+        lambda x: DATA.copy().__iadd__(x),
+        TypeError,
+        WRITTEN,
+    ),
+    "added to places of an array": (
+        lambda x: np.add.at(DATA.copy(), [0, 1, 1], x),
+        TypeError,
+        WRITTEN,
     ),
     "ddof and correction": (
         lambda x: x.std(ddof=1, correction=0),
@@ -128,3 +220,35 @@ def test_errors_say_what_to_do(name: str) -> None:
     call, error, text = BAD[name]
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
         call(tensor(DATA, requires_grad=True))
+
+
+def test_size_is_a_number_and_a_method() -> None:
+    size = Tensor(DATA.copy(), requires_grad=True).size
+    assert size == 12 and isinstance(size, int) and (DATA / size).dtype == DATA.dtype
+    assert (size(), size(0), size(-1)) == ((3, 4), 3, 4)
+    assert (Tensor(np.ones(3, np.float32)) / size).dtype == np.float32
+    assert type((tensor(1.0, requires_grad=True) * size).args[1]) is int
+    with pytest.raises(IndexError, match=r"^size: axis 2 is out of range for shape \(3, 4\)"):
+        size(2)
+
+
+def test_plain_tensors_are_added_to_arrays_in_place() -> None:
+    """As `grads["W"] += np.outer(e, h)` does where h came out of a Tensor without gradient."""
+    t, same = Tensor(DATA.copy()), DATA.copy()
+    total = same
+    total += np.outer(t[0], DATA[0])[:3]
+    assert total is same and isinstance(total, np.ndarray)
+    np.testing.assert_array_equal(same, DATA + np.outer(DATA[0], DATA[0])[:3])
+    np.add.at(same, [0, 0], t[:2])
+    np.testing.assert_allclose(same[0], DATA[0] + DATA[0] * DATA[0][0] + DATA[0] + DATA[1])
+    weight = Tensor(DATA.copy(), requires_grad=True)
+    with no_grad():
+        same -= 0.1 * weight
+        same -= weight
+    assert np.multiply(t, 2, out=np.zeros((3, 4))).tolist() == (2 * DATA).tolist()
+
+
+def test_a_row_read_twice_gets_both_gradients() -> None:
+    x = Tensor(DATA.copy(), requires_grad=True)
+    np.take(x, [0, 2, 2], axis=0).sum().backward()
+    assert x.grad.array[:, 0].tolist() == [1, 0, 2]

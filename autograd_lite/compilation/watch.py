@@ -214,8 +214,6 @@ class Watched(metaclass=Form):
             recorder.made(op, t, (self,), (array_of(self),), {})
         return t
 
-    astype = to
-
     @traced
     def __invert__(self: Any, recorder: Recorder) -> Any:
         with no_grad():

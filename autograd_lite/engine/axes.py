@@ -9,6 +9,23 @@ from typing import Any
 Axis = int | Sequence[int] | None
 
 
+class Size(int):
+    """How many elements there are, as NumPy's `size`; called, as PyTorch's `size`, the shape or the
+    size of one axis."""
+
+    shape: tuple[int, ...]
+    ndim = property(lambda self: len(self.shape))
+
+    @classmethod
+    def of(cls, x: Any) -> Size:
+        size = cls(x.size)
+        size.shape = x.shape
+        return size
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[one_axis("size", self, dim)]
+
+
 def one_axis(name: str, x: Any, axis: int) -> int:
     """`axis` counted from the front; an IndexError if `x` has no such axis."""
     n = x.ndim or 1  # PyTorch lets a 0-d tensor have the axis 0

@@ -109,8 +109,16 @@ def reduction(op: Op) -> Callable[..., Any]:
     """A call that settles the axes: none, one or several, by NumPy's words or PyTorch's."""
 
     def call(
-        x: Any, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False
+        x: Any,
+        axis: Any = None,
+        keepdims: Any = False,
+        *,
+        dim: Any = None,
+        keepdim: Any = False,
+        dtype: Any = None,
     ) -> Any:
+        if dtype is not None:
+            x = x.to(dtype)
         return op(x, axis=some_axes(op.name, x, axis, dim), keepdims=keepdims or keepdim)
 
     return call

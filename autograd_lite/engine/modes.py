@@ -115,14 +115,14 @@ class set_grad_enabled(no_grad):
 class like_numpy:
     """Methods of Tensors mean in this thread what NumPy's do: for code that was made for arrays.
 
-    `var` and `std` divide by n, `max(1)` and `min(1)` give values alone, `size` is a number, and
-    `repeat` repeats elements.
+    `var` and `std` divide by n, `max(1)` and `min(1)` give values alone, and `repeat` repeats
+    elements.
 
     >>> from autograd_lite.engine.modes import like_numpy
     >>> x = tensor([[1.0, 3.0]])
     >>> with like_numpy():
-    ...     x.var().item(), x.max(1).tolist(), x.size
-    (1.0, [3.0], 2)
+    ...     x.var().item(), x.max(1).tolist()
+    (1.0, [3.0])
     """
 
     def __enter__(self) -> None:

@@ -137,7 +137,16 @@ class Operators:
             return Tensor(self.array.astype(dtype))
         return record(ops.cast, (self,), {"dtype": dtype})
 
-    astype = to
+    def astype(
+        self: Any,
+        dtype: Any,
+        order: str = "K",
+        casting: str = "unsafe",
+        subok: bool = True,
+        copy: bool = True,
+    ) -> Tensor:
+        """`to`, with NumPy's words, which change nothing here."""
+        return self.to(dtype)
 
     def float(self: Any) -> Tensor:
         """As float32."""

@@ -1,7 +1,8 @@
 """NumPy's own functions on our types: `np.exp(t)`, `array * t`, `np.sum(t)` call rows.
 
 Tensor and Symbol share this: what NumPy calls becomes the same call of a row for both. Rows and
-functions say themselves which function of NumPy they are; here stands what NumPy calls otherwise.
+functions say themselves which function of NumPy they are; what NumPy calls otherwise, or makes of
+others, stands in `numpy_words`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from . import rules
+from .arrays import unboxed
 from .declare import forms
 from .methods import on_tensors
+from .modes import mode
 from .tensor import Tensor
 
 # their derivative is 0 wherever it exists: plain data, with no gradient
@@ -26,117 +29,57 @@ PLAIN = {
     np.shape, np.ndim, np.size, np.round,
     np.may_share_memory, np.shares_memory, np.result_type, np.can_cast,
     np.floor_divide, np.nanargmax, np.nanargmin, np.searchsorted,
+    np.heaviside,
 }  # fmt: skip
 
 
-def _renamed(function: Any, **names: str) -> Any:
-    return lambda *args, **kw: function(*args, **{names.get(k, k): v for k, v in kw.items()})
-
-
-def _pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Any:
-    if mode != "constant":
-        raise TypeError(f"np.pad: mode {mode!r} has no derivative rule; 'constant' has")
-    return rules.pad(x, pad_width, constant_values)
-
-
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    of_matrices = x.ndim > 1 if axis is None else np.ndim(axis) == 1
-    if ord not in (None, "fro") and of_matrices:
-        raise TypeError(f"np.linalg.norm: the matrix norm {ord!r} has no derivative rule")
-    return rules.norm(x, 2 if ord is None else ord, axis, keepdims)
-
-
-def _atleast_2d(x: Any) -> Any:
-    return x if x.ndim > 1 else x.reshape((1,) * (2 - x.ndim) + x.shape)
-
-
-def _atleast_1d(x: Any) -> Any:
-    return x if x.ndim else x.reshape((1,))
-
-
-def _hstack(tup: Any) -> Any:
-    return rules.concatenate([_atleast_1d(x) for x in tup], int(tup[0].ndim > 1))
-
-
-def _dot(a: Any, b: Any) -> Any:
-    if 0 in (np.ndim(a), np.ndim(b)):
-        return a * b
-    if np.ndim(b) > 2:
-        raise TypeError("np.dot: an operand with more than 2 axes is ambiguous; use @ or einsum")
-    return rules.matmul(a, b)
-
-
-def _values(function: Any) -> Any:
-    """`function` without the indices that it gives beside the values."""
-    return lambda *args, **kw: function(*args, **kw).values
-
-
-def _sort(
-    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
-) -> Any:
-    return rules.sort(a.reshape((-1,)) if axis is None else a, -1 if axis is None else axis).values
-
-
-forms.update(
-    {
-        np.var: lambda x, axis=None, ddof=0, keepdims=False: rules.var(x, axis, ddof, keepdims),
-        np.std: lambda x, axis=None, ddof=0, keepdims=False: rules.std(x, axis, ddof, keepdims),
-        np.cumprod: lambda x, axis=None: (
-            rules.cumprod(x.reshape((-1,)), 0) if axis is None else rules.cumprod(x, axis)
-        ),
-        np.linalg.norm: _norm,
-        np.clip: _renamed(rules.clip, a_min="min", a_max="max"),
-        np.dot: _dot,
-        np.outer: lambda a, b: rules.outer(a.reshape((-1,)), b.reshape((-1,))),
-        np.transpose: lambda x, axes=None: rules.permute(x, axes) if axes else x.T,
-        np.matrix_transpose: lambda x: x.mT,
-        np.flip: lambda x, axis=None: rules.flip(x) if axis is None else rules.flip(x, axis),
-        np.hstack: _hstack,
-        np.vstack: lambda tup: rules.concatenate([_atleast_2d(x) for x in tup]),
-        np.tile: lambda A, reps: rules.tile(A, reps),
-        np.roll: _renamed(rules.roll, shift="shifts"),
-        np.inner: rules.inner,
-        np.diag: _renamed(rules.diag, k="diagonal"),
-        np.tril: _renamed(rules.tril, k="diagonal"),
-        np.triu: _renamed(rules.triu, k="diagonal"),
-        np.trace: rules.trace,
-        np.pad: _pad,
-        np.sort: _sort,
-        np.median: lambda a, axis=None, *, keepdims=False: rules.median(a, axis, keepdims),
-        np.average: lambda a, axis=None, weights=None, *, keepdims=False: rules.average(
-            a, axis, weights, keepdims
-        ),
-        np.nan_to_num: lambda x, copy=True, nan=0.0, posinf=None, neginf=None: rules.nan_to_num(
-            x, nan, posinf, neginf
-        ),
-        np.atleast_1d: _atleast_1d,
-        np.atleast_2d: _atleast_2d,
-        np.copy: lambda x: x.copy(),
-        (np.maximum, "accumulate"): _values(rules.cummax),
-        (np.minimum, "accumulate"): _values(rules.cummin),
-        (np.logaddexp, "accumulate"): rules.logcumsumexp,
-    }
-)
+# scipy.special is not imported here: what it calls its ufuncs is enough
+SCIPY = {"expit": rules.sigmoid, "log_expit": rules.logsigmoid, "erf": rules.erf}
 
 
 def apply_ufunc(cls: Any, ufunc: Any, way: str, inputs: Any, kw: dict[str, Any]) -> Any:
     """What a NumPy ufunc, or its reduce or accumulate, does on our types."""
-    if kw.pop("out", None) is not None:
-        raise TypeError(
-            f"np.{ufunc.__name__}: cannot write a {cls.__name__} into an array; "
-            "use x = x + t, or t.detach().numpy()"
-        )
+    out = kw.pop("out", None)
+    if out is not None or way == "at":
+        return _written(cls, ufunc, way, inputs, kw if out is None else {**kw, "out": out})
+    dtype = kw.pop("dtype", None)
+    if dtype is not None:
+        inputs = tuple(x.to(dtype) if hasattr(x, "__op__") else x for x in inputs)
     if way == "__call__":
-        form = forms.get(ufunc)
+        form = forms.get(ufunc) or SCIPY.get(ufunc.__name__)
         if form is not None and not kw:
             return form(*inputs)
         if form is None and ufunc in PLAIN:
             return cls.__plain__(ufunc, inputs, kw)
+    elif way == "outer" and ufunc in forms:
+        return _outer(forms[ufunc], *inputs)
     elif (ufunc, way) in forms:
         kw.setdefault("axis", 0)
         kw = {k: v for k, v in kw.items() if v is not None or k == "axis"}
         return forms[ufunc, way](*inputs, **kw)
     return _no_rule(cls, f"np.{ufunc.__name__}" + f".{way}" * (way != "__call__"))
+
+
+def _outer(form: Any, a: Any, b: Any) -> Any:
+    """Each element of `a` with each of `b`."""
+    a, b = (x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b))
+    return form(a.reshape(a.shape + (1,) * b.ndim), b)
+
+
+def _written(cls: Any, ufunc: Any, way: str, inputs: Any, kw: dict[str, Any]) -> Any:
+    """What is written into an array: values alone, as an array has no gradient."""
+    boxes = [x for x in inputs if hasattr(x, "__op__")]
+    into = inputs[:1] if way == "at" else kw["out"]
+    followed = cls is not Tensor or (mode.grad and any(t.requires_grad for t in boxes))
+    if way == "at" and hasattr(into[0], "__op__"):
+        return _no_rule(cls, f"np.{ufunc.__name__}.at")
+    if followed or any(hasattr(x, "__op__") for x in into):
+        needs = " that requires grad" * (cls is Tensor and followed)
+        raise TypeError(
+            f"np.{ufunc.__name__}: cannot write a {cls.__name__}{needs} into an array; "
+            "use x = x + t, or t.detach().numpy()"
+        )
+    return getattr(ufunc, way)(*unboxed(inputs), **kw)
 
 
 def apply_function(cls: Any, function: Any, args: Any, kw: dict[str, Any]) -> Any:

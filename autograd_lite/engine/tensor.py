@@ -10,7 +10,7 @@ import numpy as np
 
 from . import hooks, modes
 from .arrays import as_array, get_default_dtype, unboxed
-from .axes import one_axis
+from .axes import Size
 from .errors import explained, picture, summary
 from .hooks import Extra, GradFn
 from .methods import Methods
@@ -126,6 +126,8 @@ def wrap(a: Array) -> Tensor:
 
 def operand(op: Op, x: Any) -> Any:
     """An input that is neither a Tensor nor a number: an array, or a list that becomes one."""
+    if x.__class__ is Size:
+        return int(x)
     a = x if isinstance(x, np.ndarray | np.generic) else as_array(made_right(op, x))
     if a.dtype.kind not in "fiub":
         raise TypeError(
@@ -285,12 +287,15 @@ class Tensor(Methods):
     retains_grad = property(lambda self: self.extra is not None and self.extra.retain)
 
     @property
-    def size(self) -> Any:
-        """A method: `size()` is the shape, `size(dim)` the size of one axis; see `like_numpy`."""
-        return self.array.size if mode.numpy else self._size
+    def size(self) -> Size:
+        """The number of elements, as in NumPy; called as in PyTorch, `size()` is the shape and
+        `size(dim)` the size of one axis.
 
-    def _size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[one_axis("size", self, dim)]
+        >>> x = tensor([[1.0, 2.0, 3.0]])
+        >>> x.size, x.size(), x.size(1)
+        (3, (1, 3), 3)
+        """
+        return Size.of(self.array)
 
     def dim(self) -> int:
         """The number of axes."""
@@ -317,8 +322,12 @@ class Tensor(Methods):
         return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        a = self.numpy()
-        return np.array(a, dtype=dtype, copy=copy)
+        if self.requires_grad:
+            raise RuntimeError(
+                f"numpy: as an array, this tensor of {self.shape} loses its gradient; write X @ t "
+                "for X.dot(t), np.stack for np.array([t, ...]) and np.c_; or use detach().numpy()"
+            )
+        return np.array(self.array, dtype=dtype, copy=copy)
 
     def detach(self) -> Tensor:
         """A tensor with the same memory and no record."""

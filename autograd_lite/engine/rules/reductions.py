@@ -52,14 +52,22 @@ _mean = row(
 
 @function(numpy=np.mean)
 def mean(
-    x: Tensor, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+    x: Tensor,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = None,
+    keepdim: bool = False,
+    dtype: Any = None,
 ) -> Tensor:
-    """The mean over all axes, or over those named.
+    """The mean over all axes, or over those named; in `dtype`, where one is given.
 
     >>> mean(tensor([[1.0, 2.0], [3.0, 4.0]])).item()
     2.5
     """
     axis, keepdims = some_axes("mean", x, axis, dim), keepdims or keepdim
+    if dtype is not None:
+        x = x.to(dtype)
     if 0 in x.shape:
         return ops.sum(x, axis=axis, keepdims=keepdims) + math.nan
     return _mean(x, axis=axis, keepdims=keepdims)

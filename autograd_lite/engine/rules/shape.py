@@ -78,22 +78,31 @@ row(
 
 
 @function(numpy=np.reshape, methods_only="view")
-def reshape(x: Tensor, *shape: Any) -> Tensor:
+def reshape(x: Tensor, *shape: Any, order: str = "C") -> Tensor:
     """The same elements in another shape; one size may be -1. A view where NumPy can make one.
+
+    With order "F" the first axis runs fastest, as in Fortran and MATLAB.
 
     >>> reshape(tensor([[1.0, 2.0], [3.0, 4.0]]), 4).tolist()
     [1.0, 2.0, 3.0, 4.0]
     """
+    if order == "F":
+        return transpose(ops.reshape(transpose(x), shape=sizes(shape)[::-1]))
     return ops.reshape(x, shape=sizes(shape))
 
 
 @function(numpy=np.ravel, also="ravel")
-def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The axes from start_dim to end_dim made one.
+def flatten(x: Tensor, start_dim: int | str = 0, end_dim: int = -1, *, order: str = "C") -> Tensor:
+    """The axes from start_dim to end_dim made one; or all, with NumPy's order "F" the first axis
+    fastest.
 
     >>> flatten(tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [1.0, 2.0, 3.0, 4.0]
     """
+    if isinstance(start_dim, str):
+        return flatten(x, order=start_dim)
+    if order == "F":
+        x = transpose(x)
     if x.ndim == 0:
         return ops.reshape(x, shape=(1,))
     start, end = one_axis("flatten", x, start_dim), one_axis("flatten", x, end_dim)
