@@ -7,7 +7,7 @@ from typing import Any
 
 from .anomaly import AnomalyError, detect_anomaly
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .check import GradcheckError, gradcheck, gradgradcheck
+from .differences import GradcheckError, gradcheck, gradgradcheck
 from .creation import (
     arange,
     default_generator,

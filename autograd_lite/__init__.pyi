@@ -2,7 +2,7 @@
 
 from .anomaly import AnomalyError as AnomalyError
 from .derivation import Derivation as Derivation
-from .check import GradcheckError as GradcheckError
+from .differences import GradcheckError as GradcheckError
 from .graph import Graph as Graph
 from .graph.render import GraphRenderError as GraphRenderError
 from .engine.op import Op as Op
@@ -70,8 +70,8 @@ from .engine.rules.pick import gather as gather
 from .engine.rules.curves import gelu as gelu
 from .engine.arrays import get_default_dtype as get_default_dtype
 from .calculus import grad as grad
-from .check import gradcheck as gradcheck
-from .check import gradgradcheck as gradgradcheck
+from .differences import gradcheck as gradcheck
+from .differences import gradgradcheck as gradgradcheck
 from .engine.rules.curves import hardtanh as hardtanh
 from .calculus import hessian as hessian
 from .calculus import hvp as hvp

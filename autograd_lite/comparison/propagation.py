@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..check import step_size
+from ..differences import step_size
 from ..engine.tape import Array, unbroadcast
 from ..engine.tensor import Tensor
 from ..program.chain import Edge, Tape, added, reverse

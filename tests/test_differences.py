@@ -7,7 +7,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite import GradcheckError, Tensor, check, gradcheck, gradgradcheck, tensor
-from autograd_lite.check import relative_error
+from autograd_lite.differences import relative_error
 from autograd_lite.engine.op import Op, table
 from tests.cases import CASES_OF
 
