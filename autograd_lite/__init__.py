@@ -7,7 +7,6 @@ from typing import Any
 
 from .anomaly import AnomalyError, detect_anomaly
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .differences import GradcheckError, gradcheck, gradgradcheck
 from .creation import (
     arange,
     default_generator,
@@ -24,6 +23,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
+from .differences import GradcheckError, gradcheck, gradgradcheck
 from .engine import backward, copying, inplace, operators, protocol  # methods of Tensor
 from .engine import rules as functions
 from .engine.arrays import get_default_dtype, set_default_dtype
@@ -46,6 +46,7 @@ del place, kept
 # imported where they are first used, to keep `import autograd_lite` fast
 LATER = {
     "assert_same": "comparison",
+    "check": "comparison",
     "check_backward": "comparison",
     "compare": "comparison",
     "compare_layers": "comparison",

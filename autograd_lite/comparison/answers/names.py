@@ -147,7 +147,7 @@ def matched_by_name(grads: Mapping[Any, Any], shapes: Mapping[str, Any]) -> dict
     flat: dict[Any, Any] = {}
     for key, value in renamed(grads, shapes).items():
         inner = list(leaves(value)) if isinstance(value, Mapping | list | tuple) else []
-        if key in shapes or len(inner) < 2 and not isinstance(value, Mapping):
+        if key in shapes or (len(inner) < 2 and not isinstance(value, Mapping)):
             flat[key] = value
             continue
         for path, leaf in inner:

@@ -1,4 +1,4 @@
-"""The report on gradients of what has no tape: a verdict each, and facts about those that are wrong."""
+"""The report on gradients of what has no tape: a verdict each, and facts about the wrong ones."""
 
 from __future__ import annotations
 
@@ -28,8 +28,12 @@ def by_differences(
     wanted: Sequence[str],
     problems: Sequence[Row] = (),
     remark: str = REMARK,
+    seen: Mapping[str, Array] | None = None,
 ) -> Report:
-    """The report on gradients of `value(arrays)`, a number, with respect to the wanted arrays."""
+    """The report on gradients of `value(arrays)`, a number, with respect to the wanted arrays.
+
+    `seen` are other arrays that it uses: a factor may be the length of an axis of one.
+    """
     slopes = Slopes(value, arrays)
     rows, hands = list(problems), {}
     for name in wanted:
@@ -42,7 +46,7 @@ def by_differences(
     in_shape({Tensor(arrays[name]): hand for name, hand in hands.items()}, 1.0, None)
     own = {name: hand.own for name, hand in hands.items() if hand.own is not None}
     measured = {name: Measured(slopes, name, g.astype(float)).judge() for name, g in own.items()}
-    sizes = [n for a in arrays.values() for n in a.shape]
+    sizes = {n: x for x, a in {**arrays, **(seen or {})}.items() for n in a.shape[::-1]}
     told = {row.name for row in rows}
     for name in wanted:
         if name in hands:
@@ -52,11 +56,11 @@ def by_differences(
         elif name not in told:
             rows.append(Row(name, arrays[name].shape, ABSENT))
     first = next((r.name for r in rows if r.verdict == WRONG and r.name in measured), None)
-    seen = witness(measured[first]) if first is not None else None
-    return Report(slopes.here, tuple(rows), seen, "", (remark,) if remark else ())
+    worst = witness(measured[first]) if first is not None else None
+    return Report(slopes.here, tuple(rows), worst, "", (remark,) if remark else ())
 
 
-def row_of(m: Measured, hand: Hand, others: Mapping[str, Array], sizes: Sequence[int]) -> Row:
+def row_of(m: Measured, hand: Hand, others: Mapping[str, Array], sizes: Mapping[int, str]) -> Row:
     """The verdict on one gradient, and what is known about it if it is wrong."""
     shape = m.yours.shape
     notes = [f"yours has shape {hand.given.shape}"] if hand.given.shape != shape else []
@@ -116,4 +120,3 @@ def candidates(m: Measured) -> list[tuple[int, ...]]:
     order = np.argsort(-np.abs(m.yours) * mask - 1e-300 * mask, axis=None, kind="stable")
     places = [np.unravel_index(int(i), m.yours.shape) for i in order[:MOST_WITNESSES]]
     return [tuple(int(i) for i in place) for place in places]
-

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 import numpy as np
 
 from ...engine.tape import Array
-from ..answers.judge import largest
-from .slopes import Measured, shifts
+from ..answers.judge import largest, without_ones
+from .slopes import Measured, Slope, shifts
 
 NEAR = 1e-5  # relative to the gradient: far above the differences' rounding, far below mistakes
 AXES = {1: ("element",), 2: ("row", "column")}
 
 
-def known(m: Measured, given: Array, others: Mapping[str, Array], sizes: Sequence[int]) -> str:
+def known(m: Measured, given: Array, others: Mapping[str, Array], sizes: Mapping[int, str]) -> str:
     """What is known about a gradient that is wrong, in words; "" for nothing.
 
     `given` is it as it was handed in, `others` are those of the other parameters, `sizes` the
-    lengths of the axes that there are.
+    lengths of axes, with the name of an array that has one.
     """
     if not np.isfinite(given).all():
         bad = int(np.count_nonzero(~np.isfinite(given)))
@@ -54,14 +54,14 @@ def factor(m: Measured, a: Array) -> float | None:
     return nearest if abs(c - nearest) <= 1e-4 * abs(c) else c
 
 
-def multiple(r: float, sizes: Sequence[int]) -> str:
+def multiple(r: float, sizes: Mapping[int, str]) -> str:
     """The words for a gradient that is `r` times the right one."""
     if abs(r + 1) < 1e-4:
         return "yours is -1 times the right one: the sign is flipped"
-    for n in sorted(set(sizes)):
+    for n in sorted(sizes):
         if n > 1 and any(math.isclose(abs(r), c, rel_tol=1e-4) for c in (n, 1 / n)):
             much = f"{r:.4g}" if abs(r) > 1 else f"1/{n}" if r > 0 else f"-1/{n}"
-            return f"yours is {much} times the right one; {n} is the length of an axis"
+            return f"yours is {much} times the right one; {n} is a length of {sizes[n]}"
     return f"yours is {r:.4g} times the right one"
 
 
@@ -71,7 +71,7 @@ def in_other_shape(m: Measured, given: Array) -> Iterator[tuple[str, Array]]:
     for count in range(1, given.ndim + 1):
         for axes in combinations(range(given.ndim), count):
             summed = given.sum(axis=axes)
-            if summed.size == m.yours.size and summed.squeeze().shape == np.zeros(shape).squeeze().shape:  # fmt: skip
+            if without_ones(summed.shape) == without_ones(shape):
                 over = f"axis {axes[0]}" if count == 1 else f"axes {axes}"
                 yield f"summed over {over} it is right", summed.reshape(shape)
                 yield f"averaged over {over} it is right", given.mean(axis=axes).reshape(shape)
@@ -110,7 +110,8 @@ def moved(m: Measured) -> str:
             part.found, last = [], axis
             for v, whole in m.found:
                 left, right = m.slopes.sides(m.name, v * mask, whole.step)
-                part.found.append((v * mask, type(whole)((left + right) / 2, whole.unsure, whole.step, (left, right))))  # fmt: skip
+                inner = Slope((left + right) / 2, whole.unsure, whole.step, (left, right))
+                part.found.append((v * mask, inner))
         if np.any(a * mask) and factor(part, a) == 1:
             return f"yours is the right one shifted by {by:+d} along axis {axis}"
     return ""

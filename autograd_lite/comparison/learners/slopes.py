@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -73,9 +74,7 @@ class Slopes:
         both = {h: self.sides(name, v, h) for h in STEPS}
         central = {h: (left + right) / 2 for h, (left, right) in both.items()}
         steps = sorted(STEPS)
-        apart = {
-            (a, b): abs(central[a] - central[b]) for a, b in zip(steps, steps[1:], strict=False)
-        }
+        apart = {(a, b): abs(central[a] - central[b]) for a, b in pairwise(steps)}
         finite = {pair: d for pair, d in apart.items() if math.isfinite(d)}
         if not finite:
             return Slope(math.nan, math.inf, STEPS[0], both[STEPS[0]])
@@ -215,4 +214,3 @@ def shifts(a: Array) -> Iterator[tuple[int, int, Array, Array]]:
         for by in (1, -1):
             if n > 2:
                 yield axis, by, np.roll(a, -by, axis), mask
-

@@ -80,7 +80,7 @@ def impl(
         versions: list[Any] = [(s, None, dt, Expected(ok=True)) for s, dt in rights]
         versions += [(s, s, np.float64, expected(x)) for s, x in slips.items()]
         for title, slip, dt, what in versions:
-            run = lambda slip=slip, dt=dt: f(slip, dt)  # noqa: E731
+            run = lambda slip=slip, dt=dt: f(slip, dt)
             found.cases.append(Case(name, title, dt.__name__, run, what))
         CASES.extend(found.cases)
         return f
@@ -113,7 +113,7 @@ def state(case: Case, report: Any) -> str:
     if case.expected.at and row.name not in case.expected.at:
         return "elsewhere"
     ways = row.explanations or ([row.note] if not row.unexplained else [])
-    hits = [bool(words) and re.search(words, way, re.I) is not None for way in ways]
+    hits = [bool(words) and re.search(words, way, re.IGNORECASE) is not None for way in ways]
     if not ways or (not any(hits) and not row.explanations):
         return "unexplained"
     return "named" if hits[0] else "among" if any(hits) else "misnamed"
