@@ -291,7 +291,7 @@ class Trial:
         for features in (1, 0):
             for in_first in (True, False):
                 layers = self.params.copies(self.layers)
-                rng = np.random.default_rng(2)
+                rng = own_stream("resized")
                 enlarge(layers, self.params, features, in_first, rng)
                 x = rng.standard_normal((N, IN) if features else (IN, N))
                 try:
