@@ -38,7 +38,7 @@ from .slopes import own_stream
 from .torch_code import Torch, loaded
 
 MOST_OTHERS = 200  # errors that are not about shapes, until it is said that these are the cause
-MOST_TRIALS = 3_000  # x, w1, b1, w2, b2 can have 26,244 shapes: the 13th fits
+MOST_TRIALS = 1_000  # x, w1, b1, w2, b2 can have 26,244 shapes: the 13th fits
 MOST_INPUTS = 5  # whose shapes are looked for together
 PASSED_ON = (str, bool, int)  # options of a forward: no arrays
 
@@ -111,6 +111,10 @@ class Function:
             self.parameters = dict(forward.named_parameters())
         self.pair = pair_of(forward, backward)
         self.names = list(self.pair.names)
+        self.parameters = {
+            f"parameter {name}" if name in self.names else name: p
+            for name, p in self.parameters.items()
+        }
         self.options: dict[str, Any] = {}  # inputs that are passed on as they are
         self.groups: dict[str, dict[str, str]] = {}  # of dictionaries: the names of their arrays
         self.generators = generators(self.pair.owners)
@@ -148,7 +152,8 @@ class Function:
             raise TypeError("check_backward: inputs is one array; write inputs=(array,)")
         if not isinstance(inputs, Mapping):
             if not self.names:
-                self.names = [f"x{i}" for i in range(len(inputs))]
+                self.names = self.pair.names = [f"x{i}" for i in range(len(inputs))]
+            self.names += self.pair.optional[: max(len(inputs) - len(self.names), 0)]
             if len(inputs) > len(self.names):
                 raise ValueError(
                     f"check_backward: {len(inputs)} inputs, but the forward takes "
@@ -160,6 +165,8 @@ class Function:
                 "check_backward: the inputs of the forward are not known by name; write it as "
                 "lambda x, w: ..., or give inputs=(...) in order"
             )
+        self.names += [name for name in self.pair.optional if name in inputs]
+        self.names = list(dict.fromkeys(self.names))
         for name in inputs:
             if name not in self.names:
                 raise ValueError(

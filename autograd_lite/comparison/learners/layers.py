@@ -40,6 +40,7 @@ from .execution import (
     told_apart,
     with_note,
 )
+from .slopes import own_stream
 from .updates import LayerRecord, Pulled, Updates
 
 GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most

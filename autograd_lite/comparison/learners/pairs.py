@@ -30,6 +30,7 @@ class Pair:
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
         self.forward, self.backward = forward, backward
         self.names = input_names_of(forward)
+        self.optional = [p.name for p in positional(forward) if p.default is not p.empty]
         self.needs = [p.name for p in positional(backward) if p.default is p.empty]
         self.title = getattr(backward, "__name__", "<lambda>").replace("<lambda>", "backward")
 
