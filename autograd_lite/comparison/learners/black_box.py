@@ -96,17 +96,22 @@ def witness(m: Measured) -> Witness | None:
     if not np.isfinite(m.yours).all() or not m.found:
         return None
     step = m.found[0][1].step
-    best: Witness | None = None
-    off = -1.0
-    for element in candidates(m):
-        unit = np.zeros(m.yours.shape)
-        unit[element] = m.slopes.spread(m.name)[element]
-        left, right = (s / unit[element] for s in m.slopes.sides(m.name, unit, step))
-        yours = float(m.yours[element])
-        if abs(yours - (left + right) / 2) > off:
-            off = abs(yours - (left + right) / 2)
-            best = Witness(m.name, element, yours, math.nan, (left, right), m.slopes.here)
-    return best
+
+    def off(element: tuple[int, ...]) -> float:
+        left, right = m.slopes.sides(m.name, unit(m, element), step)
+        return abs(float(m.yours[element]) - (left + right) / 2)
+
+    element = max(candidates(m), key=off)
+    slope = m.slopes.slope(m.name, unit(m, element))
+    sides = slope.sides if slope.kinked else (slope.value, slope.value)
+    return Witness(m.name, element, float(m.yours[element]), math.nan, sides, m.slopes.here)
+
+
+def unit(m: Measured, element: tuple[int, ...]) -> Array:
+    """The direction of one element."""
+    direction = np.zeros(m.yours.shape)
+    direction[element] = 1
+    return direction
 
 
 def candidates(m: Measured) -> list[tuple[int, ...]]:

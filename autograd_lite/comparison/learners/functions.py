@@ -21,6 +21,7 @@ from ..answers.names import matched, renamed
 from ..answers.report import Report
 from .black_box import by_differences
 from .execution import (
+    N,
     Shape,
     fault,
     generators,
@@ -34,7 +35,7 @@ from .execution import (
 )
 from .pairs import Run, Together, pair_of
 from .shapes import Failure, choices_for, drawn, in_order, unfit
-from .slopes import own_stream
+from .slopes import Measured, Slopes, own_stream
 from .torch_code import Torch, loaded
 
 MOST_OTHERS = 200  # errors that are not about shapes, until it is said that these are the cause
@@ -185,7 +186,8 @@ class Function:
         for name, v in given.items():
             if isinstance(v, np.ndarray) and v.dtype.kind == "f":
                 own = name in self.parameters or name not in self.names
-                fresh[name] = v.shape if own or (all_given and not v.any()) else v
+                shape = tuple(n or N for n in v.shape)
+                fresh[name] = shape if own or (all_given and not v.any()) else v
                 if not all_given and not own:
                     fresh[name] = None
             else:
@@ -435,7 +437,8 @@ def without_tape(function: Function, arrays: Mapping[str, Array], plain: Run) ->
 
 
 def by_torch(function: Function, torch: Torch, arrays: Mapping[str, Array]) -> Report:
-    """The report by torch's gradients: those of a loss that is linear have no error."""
+    """The report by torch's gradients, as those of a loss that is linear; by finite differences
+    where torch has no record of the forward, or only of a part."""
     run = torch.run(function, arrays)
     outputs = [np.asarray(y.detach()) for y in run.outputs]
     gs = upstreams(function, outputs)
@@ -444,9 +447,18 @@ def by_torch(function: Function, torch: Torch, arrays: Mapping[str, Array]) -> R
     grads, problems = handed_in(function, gs, arrays, run, wanted)
 
     def value(moved: Mapping[str, Array]) -> float:
+        found = torch.run(function, moved).outputs
+        return sum(
+            float(np.sum(np.asarray(y.detach()) * g)) for y, g in zip(found, gs, strict=True)
+        )
+
+    def linear(moved: Mapping[str, Array]) -> float:
         return sum(float(np.sum(g * moved[name])) for name, g in true.items())
 
-    return by_differences(value, arrays, grads, wanted, problems, remark="Judged by torch.")
+    slopes = Slopes(value, arrays)
+    if any(Measured(slopes, name, g).judge().wrong for name, g in true.items()):
+        return by_differences(value, arrays, grads, wanted, problems)
+    return by_differences(linear, arrays, grads, wanted, problems, remark="Judged by torch.")
 
 
 def upstreams(function: Function, outputs: Sequence[Array]) -> list[Array]:

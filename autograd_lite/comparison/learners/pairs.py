@@ -30,8 +30,10 @@ class Pair:
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
         self.forward, self.backward = forward, backward
         self.names = input_names_of(forward)
-        self.optional = [p.name for p in positional(forward) if p.default is not p.empty]
         self.needs = [p.name for p in positional(backward) if p.default is p.empty]
+        if not self.names and not takes_any_number(forward):
+            self.names = self.needs[1:]  # a builtin of torch does not tell
+        self.optional = [p.name for p in positional(forward) if p.default is not p.empty]
         self.title = getattr(backward, "__name__", "<lambda>").replace("<lambda>", "backward")
 
     @property
@@ -59,7 +61,11 @@ class Pair:
         """What the backward returns for these gradients of the outputs."""
         kept = run.kept if len(self.arriving) == len(upstreams) + 1 else None
         if kept is None:
-            if len(self.needs) == len(upstreams) and not takes_any_number(self.backward):
+            if (
+                self.needs
+                and len(self.needs) == len(upstreams)
+                and not takes_any_number(self.backward)
+            ):
                 return self.backward(*upstreams)
             return self.backward(*upstreams, *values)
         by_name = dict(zip(self.names, values, strict=False))
@@ -194,9 +200,9 @@ def input_names_of(forward: Any) -> list[str]:
 
 
 def takes_any_number(f: Callable[..., Any]) -> bool:
-    """Whether a function takes as many arguments as are given; also where that is not known."""
+    """Whether a function takes as many arguments as are given."""
     try:
         kinds = {p.kind for p in inspect.signature(f).parameters.values()}
     except (TypeError, ValueError):
-        return True
+        return False
     return inspect.Parameter.VAR_POSITIONAL in kinds

@@ -52,7 +52,8 @@ class Torch:
             if leaf.is_floating_point():
                 leaf.requires_grad_()
         values = function.values(self.leaves)
-        with torch.enable_grad():
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # the same dropout each time
             if self.module is None:
                 run = function.pair.run(values)
             else:
