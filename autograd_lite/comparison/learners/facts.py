@@ -36,7 +36,7 @@ def known(m: Measured, given: Array, others: Mapping[str, Array], sizes: Mapping
         found = factor(m, a)
         if found in (1, -1):
             return words + " with the sign flipped" * (found == -1)
-    return moved(m) or parts(m) or alike(m.yours)
+    return penalised(m) or moved(m) or parts(m) or alike(m.yours)
 
 
 def factor(m: Measured, a: Array) -> float | None:
@@ -52,6 +52,29 @@ def factor(m: Measured, a: Array) -> float | None:
         return None
     nearest = float(f"{c:.4g}")
     return nearest if abs(c - nearest) <= 1e-4 * abs(c) else c
+
+
+def penalised(m: Measured) -> str:
+    """Whether the gradient is off by a multiple of the parameter itself, as by a penalty; also
+    where what is left has a factor."""
+    w = m.slopes.arrays[m.name]
+    if w.size < 3 or not w.any():
+        return ""
+    v = m.slopes.direction(m.name, 4)
+    found = [*m.found, (v, m.slopes.slope(m.name, v))]
+    claims, of_w = (np.array([m.claim(v, a) for v, _ in found]) for a in (m.yours, w))
+    slopes = np.array([s.value for _, s in found])
+    near = max(NEAR * float(np.abs(slopes).max()), 4 * max(s.unsure for _, s in found))
+    alpha = float(of_w @ (claims - slopes)) / float(of_w @ of_w)
+    if np.abs(claims - slopes - alpha * of_w).max() <= near:
+        much = "too many" if alpha > 0 else "too few"
+        return f"{abs(alpha):.4g} times {m.name} itself {much}, as from a penalty"
+    if w.size < 5:
+        return ""
+    (c, b), *_ = np.linalg.lstsq(np.stack([claims, of_w], 1), slopes, rcond=None)
+    if c > 0 and np.abs(slopes - c * claims - b * of_w).max() <= near:
+        return f"but for a multiple of {m.name} itself, yours is {1 / c:.4g} times the right one"
+    return ""
 
 
 def multiple(r: float, sizes: Mapping[int, str]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -111,6 +111,19 @@ class Program:
                     return self.each(self.f, None)
             return self.each(self.f, values)
 
+    def run_on(self, tensors: Mapping[str, Tensor]) -> list[Any]:
+        """What the function returns on Tensors: where it is not given its parameters, they take
+        the places of the arrays in the dictionaries and lists that it may look into."""
+        if not self.in_place:
+            return self.run(tensors)
+        with ExitStack() as stack:
+            for name, (path, a) in self.own.items():
+                stack.enter_context(
+                    replaced(holder(self.params, path), path[-1:], a, tensors[name])
+                )
+            with same_numbers(self.generators), np.errstate(all="ignore"):
+                return self.each(self.f, None)
+
     def each(self, function: Callable[..., Any], values: Mapping[str, Any] | None) -> list[Any]:
         """A function called once, or once a sample; with parameters unless it takes none."""
         found = []
@@ -186,14 +199,12 @@ class Program:
 
     def recorded(self) -> Report | None:
         """The report by the tape; None if there is none, or if it does not have all of f."""
-        if self.in_place:
-            return None
         tensors = {
             name: Tensor(a.copy(), requires_grad=True, name=name) for name, a in self.arrays.items()
         }
         try:
             with like_numpy(), enable_grad():
-                results = self.run(tensors)
+                results = self.run_on(tensors)
             losses = [r[0] if isinstance(r, tuple | list) else r for r in results]
             loss: Any = sum(losses[1:], losses[0])
             if not isinstance(loss, Tensor) or not loss.requires_grad or loss.array.size != 1:
@@ -309,6 +320,26 @@ def rebuilt(structure: Any, values: Mapping[Path, Any], path: Path = ()) -> Any:
     if isinstance(structure, list | tuple):
         return type(structure)(rebuilt(v, values, (*path, i)) for i, v in enumerate(structure))
     return structure
+
+
+def holder(structure: Any, path: Path) -> Any:
+    """What an array is in, directly."""
+    for key in path[:-1]:
+        structure = structure[key]
+    return structure
+
+
+@contextmanager
+def replaced(inside: Any, key: Path, old: Any, new: Any) -> Iterator[None]:
+    """A dictionary or list has something else in one place meanwhile; a tuple cannot have."""
+    changes = isinstance(inside, MutableMapping | MutableSequence) and bool(key)
+    try:
+        if changes:
+            inside[key[0]] = new
+        yield
+    finally:
+        if changes:
+            inside[key[0]] = old
 
 
 @contextmanager
