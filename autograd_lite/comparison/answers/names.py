@@ -14,7 +14,7 @@ OF = "(?:L|J|E|C|l|loss|Loss|cost|Cost|out)"  # what is differentiated
 SPELLINGS = [  # of the gradient of a tensor, whose name is the group
     rf"[d∂]_?{OF}?\s*/\s*[d∂]_?(.+)",  # dL/dW1
     rf"d{OF}_?d?_?(.+)",  # dL_dW1, dJdW
-    r"(?:d|∂|g|grads?|gradient|nabla|delta|∇)_?(?:of_)?(.+)",  # dW1, grad_W1, nabla_w
+    r"(?:gradient|grads?|nabla|delta|d|∂|g|∇)_?(?:of_)?(.+)",  # dW1, grad_W1, nabla_w
     r"(.+?)[_.]?(?:grads?|gradient|bar)",  # W1_grad, W1.grad
 ]
 SPELLED = [re.compile(pattern) for pattern in SPELLINGS]

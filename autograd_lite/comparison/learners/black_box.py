@@ -48,7 +48,7 @@ def by_differences(
     measured = {name: Measured(slopes, name, g.astype(float)).judge() for name, g in own.items()}
     sizes = {n: x for x, a in {**arrays, **(seen or {})}.items() for n in a.shape[::-1]}
     told = {row.name for row in rows}
-    for name in wanted:
+    for name in reversed(wanted):  # as a backward pass meets them: the last parameters first
         if name in hands:
             m = measured.get(name) or Measured(slopes, name, np.zeros(arrays[name].shape))
             others = {other: g for other, g in own.items() if other != name}

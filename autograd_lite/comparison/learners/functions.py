@@ -36,7 +36,7 @@ from .execution import (
 from .pairs import Run, Together, pair_of
 from .shapes import Failure, choices_for, drawn, in_order, unfit
 from .slopes import Measured, Slopes, own_stream
-from .torch_code import Torch, loaded
+from .torch_code import Torch, loaded, numbers
 
 MOST_OTHERS = 200  # errors that are not about shapes, until it is said that these are the cause
 MOST_TRIALS = 1_000  # x, w1, b1, w2, b2 can have 26,244 shapes: the 13th fits
@@ -316,9 +316,9 @@ def is_array(y: Any) -> bool:
 
 def array_of(y: Any) -> Array:
     """A Tensor's array, torch's too."""
-    return np.asarray(
-        y.detach() if hasattr(y, "detach") and not hasattr(y, "__op__") else unboxed(y)
-    )
+    if hasattr(y, "detach") and not isinstance(y, Tensor):
+        return numbers(y)
+    return np.asarray(unboxed(y))
 
 
 def has_square(outputs: Sequence[Any]) -> bool:
@@ -440,7 +440,7 @@ def by_torch(function: Function, torch: Torch, arrays: Mapping[str, Array]) -> R
     """The report by torch's gradients, as those of a loss that is linear; by finite differences
     where torch has no record of the forward, or only of a part."""
     run = torch.run(function, arrays)
-    outputs = [np.asarray(y.detach()) for y in run.outputs]
+    outputs = [numbers(y) for y in run.outputs]
     gs = upstreams(function, outputs)
     true = torch.gradients(run, gs)
     wanted = list(true)
@@ -448,9 +448,7 @@ def by_torch(function: Function, torch: Torch, arrays: Mapping[str, Array]) -> R
 
     def value(moved: Mapping[str, Array]) -> float:
         found = torch.run(function, moved).outputs
-        return sum(
-            float(np.sum(np.asarray(y.detach()) * g)) for y, g in zip(found, gs, strict=True)
-        )
+        return sum(float(np.sum(numbers(y) * g)) for y, g in zip(found, gs, strict=True))
 
     def linear(moved: Mapping[str, Array]) -> float:
         return sum(float(np.sum(g * moved[name])) for name, g in true.items())
@@ -491,8 +489,8 @@ def batch_divided(
     gs: Sequence[Array],
     grads: Mapping[str, Any],
 ) -> int:
-    """The batch size that all gradients of two parameters or more are divided by, where those of
-    the inputs are right: a backward with the 1/m of the loss inside. Else 1.
+    """The batch size that all gradients of two parameters or more are divided by, and those of
+    the inputs are not: a backward with the 1/m of the loss inside. Else 1.
     """
     y, g = outputs[0], gs[0]
     if len(outputs) > 1 or set(grads) != set(wanted):
@@ -506,10 +504,8 @@ def batch_divided(
     true = {name: pulled_back(y, t, g) for name, t in wanted.items()}
     for m in sorted({n for n in y.shape if n > 1}):
         rows = parameters_for(m, wanted)
-        if 2 <= len(rows) < len(wanted) and all(
-            true[n].any() and np.allclose(own[n] * (m if n in rows else 1), true[n], rtol=1e-6)
-            for n in wanted
-        ):
+        off = {n for n in wanted if true[n].any() and np.allclose(own[n] * m, true[n], rtol=1e-6)}
+        if len(rows) > 1 and off == rows != set(wanted):
             return m
     return 1
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .classes import positional
 
+KEPT = re.compile("cache|ctx|context|saved|memory|state")
 UPSTREAM = re.compile(r"d|g$|g_|grad|up")  # how the names of arriving gradients begin
 
 
@@ -51,7 +52,8 @@ class Pair:
         if not isinstance(result, tuple | list) or not result:
             return Run([result])
         n = len(self.arriving)
-        if n <= 1 or n > len(result) or len(self.needs) == 1 + len(self.names) != 2:
+        inputs = len(self.needs) == 1 + len(self.names) != 2 and not KEPT.search(self.needs[-1])
+        if n <= 1 or n > len(result) or inputs:
             return Run([result[0]], result[1:])
         if n == len(result) and UPSTREAM.match(self.arriving[-1]):
             return Run(list(result))

@@ -42,7 +42,7 @@ class Torch:
         """The arrays of a Module's parameters."""
         if self.module is None:
             return {}
-        return {n: np.array(p.detach()) for n, p in self.module.named_parameters()}
+        return {n: numbers(p) for n, p in self.module.named_parameters()}
 
     def run(self, function: Any, arrays: Mapping[str, Array]) -> Run:
         """The run on tensors of these arrays, recorded by torch."""
@@ -74,7 +74,7 @@ class Torch:
             allow_unused=True, retain_graph=True,
         )  # fmt: skip
         zeros = {n: np.zeros(tuple(t.shape)) for n, t in leaves.items()}
-        return zeros | {n: np.array(g) for n, g in zip(leaves, found, strict=True) if g is not None}
+        return zeros | {n: numbers(g) for n, g in zip(leaves, found, strict=True) if g is not None}
 
     def backward(
         self, function: Any, gs: Sequence[Array], arrays: Mapping[str, Array], run: Run
@@ -99,4 +99,9 @@ def plain(x: Any) -> Any:
         return {k: plain(v) for k, v in x.items()}
     if isinstance(x, tuple | list):
         return type(x)(plain(v) for v in x)
-    return np.asarray(x.detach()) if hasattr(x, "detach") else x
+    return numbers(x) if hasattr(x, "detach") else x
+
+
+def numbers(t: Any) -> Array:
+    """A tensor's numbers, in an array of their own."""
+    return np.array(t.detach().cpu().numpy())

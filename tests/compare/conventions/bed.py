@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite import tensor
+
 Array = Any
 Slips = dict[str, Any]
 
@@ -92,6 +94,11 @@ def rand(seed: int, dt: Any = np.float64) -> Callable[..., Array]:
     """Normal numbers of a shape: `rand(0)(3, 4)`, `rand(0)(3, 4, k=0.1)`."""
     rng = np.random.default_rng(seed)
     return lambda *shape, k=1.0: (rng.standard_normal(shape) * k).astype(dt)
+
+
+def named(arrays: dict[str, Array]) -> dict[str, Any]:
+    """Arrays by name as leaf tensors of these names."""
+    return {name: tensor(a, requires_grad=True, name=name) for name, a in arrays.items()}
 
 
 def onehot(y: Array, k: int, dt: Any = float) -> Array:

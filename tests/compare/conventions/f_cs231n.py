@@ -13,7 +13,7 @@ DIVIDED = r"not divided by the|times the right one|times too (large|small)|too m
 
 
 @impl("affine with a cache", "check_backward", {
-    "bias averaged": ("b", r"averaged|mean for sum|1/6|6 times"),
+    "bias averaged": ("b", r"averaged|mean over|mean for sum|1/6|6 times"),
     "dw without the transpose of the input": ("w", r"shape|sum|operand|matmul|factor|input"),
     "dx not reshaped": "ok",
 })  # fmt: skip
@@ -305,7 +305,7 @@ def two_layer(slip: Any, dt: Any) -> Any:
 
 
 @impl("rnn_step with a cache", "check_backward", {
-    "1 - h left of the square": ("prev_h", r"tanh|1 - y|relative|norm|exponent"),
+    "1 - h left of the square": ("b", r"tanh|1 - y|relative|norm|exponent"),
     "Wh for Wh.T": ("prev_h", r"transpose"),
     "dWx with the state": ("Wx", r"shape|input|state"),
 })  # fmt: skip
