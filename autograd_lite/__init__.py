@@ -8,7 +8,6 @@ from typing import Any
 from . import numpy_words  # what NumPy's functions do with Tensors
 from .anomaly import AnomalyError, detect_anomaly
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .check import GradcheckError, gradcheck, gradgradcheck
 from .creation import (
     arange,
     default_generator,
@@ -25,6 +24,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
+from .differences import GradcheckError, gradcheck, gradgradcheck
 from .engine import backward, copying, inplace, operators, protocol  # methods of Tensor
 from .engine import rules as functions
 from .engine.arrays import get_default_dtype, set_default_dtype
@@ -47,6 +47,7 @@ del place, kept
 # imported where they are first used, to keep `import autograd_lite` fast
 LATER = {
     "assert_same": "comparison",
+    "check": "comparison",
     "check_backward": "comparison",
     "compare": "comparison",
     "compare_layers": "comparison",

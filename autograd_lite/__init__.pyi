@@ -2,7 +2,7 @@
 
 from .anomaly import AnomalyError as AnomalyError
 from .derivation import Derivation as Derivation
-from .check import GradcheckError as GradcheckError
+from .differences import GradcheckError as GradcheckError
 from .graph import Graph as Graph
 from .graph.render import GraphRenderError as GraphRenderError
 from .engine.op import Op as Op
@@ -32,6 +32,7 @@ from .engine.rules.products import matmul as matmul
 from .engine.rules.pick import concatenate as concatenate
 from .engine.rules.curves import cbrt as cbrt
 from .engine.rules.questions import ceil as ceil
+from .comparison.learners.programs import check as check
 from .comparison.learners.functions import check_backward as check_backward
 from .engine.rules.pick import chunk as chunk
 from .engine.rules.curves import clip as clip
@@ -70,8 +71,8 @@ from .engine.rules.pick import gather as gather
 from .engine.rules.curves import gelu as gelu
 from .engine.arrays import get_default_dtype as get_default_dtype
 from .calculus import grad as grad
-from .check import gradcheck as gradcheck
-from .check import gradgradcheck as gradgradcheck
+from .differences import gradcheck as gradcheck
+from .differences import gradgradcheck as gradgradcheck
 from .engine.rules.curves import hardtanh as hardtanh
 from .calculus import hessian as hessian
 from .calculus import hvp as hvp

@@ -20,7 +20,7 @@ LAYERS = {
         {"creation", "origin", "numpy_words"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},
-        {"check"},
+        {"differences"},
         {"comparison"},
         {"graph"},
         {"doctor"},
@@ -85,7 +85,7 @@ def of(package: str) -> list[Path]:
 
 
 def test_the_reader_of_imports_sees_them() -> None:
-    assert parts(ROOT / "autograd_lite/check.py") >= {"calculus", "engine"}
+    assert parts(ROOT / "autograd_lite/differences.py") >= {"calculus", "engine"}
     assert "numpy" in imports(ROOT / "autograd_lite/engine/op.py", top=True)
     doctor = ROOT / "autograd_lite/doctor.py"
     assert not any("graph" in n for n in imports(doctor, top=True))

@@ -3,10 +3,12 @@
 The files, in the order in which a comparison goes through them:
 
 - `gradients` (`compare`, `assert_same`), `learners.functions` (`check_backward`), `learners.layers`
-  (`compare_layers`, with `classes` and `updates`): what a learner calls; `learners.execution` runs
-  the learner's own code;
-- `answers`: `arguments` are read, `judge` gives one gradient its verdict, `conventions` are what
-  differs without being wrong, `report` is the table, the dictionary and the witness;
+  (`compare_layers`, with `classes` and `updates`), `learners.programs` (`check`): what a learner
+  calls; `learners.execution` runs the learner's own code; `learners.black_box` judges what has no
+  tape by its `slopes`, and says the `facts`;
+- `answers`: `arguments` are read, `names` are understood, `judge` gives one gradient its verdict,
+  `conventions` are what differs without being wrong, `report` is the table, the dictionary and the
+  witness;
 - `propagation`: the tape run again, forward and backward;
 - `mistakes`: the `table`; `factors` that have a name; `places` where a mistake can be made;
   `guesses` makes each on purpose, `matching` holds it against what was handed in, and `search`
@@ -18,6 +20,7 @@ from .answers.report import Report, Witness
 from .gradients import assert_same, compare
 from .learners.functions import check_backward
 from .learners.layers import compare_layers
+from .learners.programs import check
 from .propagation import replay
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "Row",
     "Witness",
     "assert_same",
+    "check",
     "check_backward",
     "compare",
     "compare_layers",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..engine.modes import no_grad
+from ..engine.modes import enable_grad, like_numpy, no_grad
 from ..engine.tape import Array
 from ..engine.tensor import Tensor
 from ..program.chain import Tape, numbers, reverse
@@ -36,7 +36,7 @@ from .propagation import Backprop, slopes, sources
 
 
 def compare(
-    loss: Tensor,
+    loss: Tensor | Callable[[], Tensor],
     grads: Mapping[str, Any],
     model: Any = None,
     *,
@@ -49,8 +49,9 @@ def compare(
 
     `grads` maps names to gradients: arrays, Tensors, nested lists or numbers. A name is the
     `name` of a tensor that `loss` was computed from, intermediate or input, or a parameter's dotted
-    path in `model`; any subset will do. Shapes are never broadcast. Two gradients are the same if
-    the norm of their difference is up to 1e-9 of theirs, 1e-4 if either is float32. What follows
+    path in `model`, or what its gradient is called, such as `dW1`; any subset will do. Shapes are
+    never broadcast. Two gradients are the same if the norm of their difference is up to 1e-9 of
+    theirs, 1e-4 if either is float32. What follows
     from a wrong gradient above by the right rule is "inherited", not wrong. For the wrong ones the
     mistakes in `mistakes/` are made on purpose, until the gradients come out as handed in: up to
     five in a chain. How long that is tried is counted in work, not in seconds, so that the report
@@ -61,6 +62,9 @@ def compare(
     `transposed` says whether matrices are handed in as transposes. If it is None, it is found out
     from shapes, as are lost axes of size 1; so is a 1/n that parameters have and intermediates do
     not. The verdict is then "ok, other convention".
+
+    `loss` may also be a function without arguments that computes it: NumPy code then means what
+    NumPy means, as in `x.var()`.
 
     The tape stays, no `.grad` changes and no hook runs; it works before `backward()` and after
     `backward(retain_graph=True)`. RuntimeError for a tape that was released and a loss of several
@@ -84,6 +88,9 @@ def compare(
     check_options(model, scale, transposed, effort)
     if value is not None:
         value = float(as_gradient("the loss", value).reshape(()))
+    if callable(loss) and not isinstance(loss, Tensor):
+        with like_numpy(), enable_grad():
+            loss = loss()
     check_loss(loss)
     parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
     return report_on(loss, grads, parameters, value, scale, transposed, effort=effort)
@@ -97,17 +104,19 @@ def report_on(
     scale: float = 1.0,
     transposed: bool | None = None,
     effort: float = 1.0,
-    top: Tensor | None = None,
+    top: Sequence[Tensor] = (),
 ) -> Report:
     """`compare` for options that are checked and parameters by name, a row for each of them.
 
-    `top` is what the learner's code ends with, where `loss` is more than that. Where gradients are
-    wrong, they are held against what the loss may be meant to be, too.
+    What `top` was computed into is no place for a mistake: the product with an upstream gradient,
+    and its sum, are not the learner's. Where gradients are wrong, they are held against what the
+    loss may be meant to be, too.
     """
-    given = grads, parameters, value, scale, transposed, effort
-    report = report_of(loss, *given, top)
-    for meant, note in () if report.ok else meanings(loss):
-        other = report_of(meant, *given, top)
+    given = value, scale, transposed, effort
+    report = report_of(loss, grads, parameters, *given, top)
+    for new, note in () if report.ok else meanings(loss):
+        meant = {name: new.get(p, p) for name, p in parameters.items()}
+        other = report_of(new[loss], grads, meant, *given, [new.get(t, t) for t in top])
         if wrongs(other) < wrongs(report):
             report = with_convention(other, report, note)
     return report
@@ -138,7 +147,7 @@ def report_of(
     scale: float,
     transposed: bool | None,
     effort: float,
-    top: Tensor | None,
+    top: Sequence[Tensor],
 ) -> Report:
     """The report on one loss."""
     tape = tape_of(loss)
@@ -200,7 +209,7 @@ def explained(naming: Naming, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row
 
 
 def assert_same(
-    loss: Tensor,
+    loss: Tensor | Callable[[], Tensor],
     grads: Mapping[str, Any],
     model: Any = None,
     *,

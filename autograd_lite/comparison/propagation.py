@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..check import step_size
+from ..differences import step_size
 from ..engine.modes import enable_grad
 from ..engine.tape import Array, unbroadcast
 from ..engine.tensor import Tensor
@@ -48,10 +48,10 @@ def replayed(tape: Tape, changed: Mapping[Tensor, Array]) -> Array:
 
 def recorded_again(
     loss: Tensor, change: Callable[[Tensor, list[Any]], tuple[list[Any], dict[str, Any]] | None]
-) -> Tensor | None:
+) -> dict[Tensor, Tensor]:
     """The loss recorded anew from the same leaves with other inputs or metadata of some operations:
-    `change` gives those, or None. None if it changes nothing. What is recorded has the names that
-    the old had."""
+    `change` gives those, or None. What is recorded by what it was, with the same names; nothing if
+    nothing changes."""
     new: dict[Tensor, Tensor] = {}
     changed = False
     with enable_grad(), np.errstate(all="ignore"):
@@ -66,7 +66,7 @@ def recorded_again(
                 args, kw = (args, node.kw) if found is None else found
                 new[node] = node.op(*args, **kw)
                 new[node].name = node.name
-    return new[loss] if changed and loss in new else None
+    return new if changed and loss in new else {}
 
 
 def slopes(tape: Tape, t: Tensor, element: tuple[int, ...]) -> tuple[float, float] | None:

@@ -12,6 +12,7 @@ from ...engine.tape import Array, walk
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from .judge import Hand
+from .names import renamed
 
 
 def check_options(model: Any, scale: Any, transposed: Any, effort: Any) -> None:
@@ -88,6 +89,7 @@ def read_gradients(
         if t.name and t not in earlier:  # a change in place takes the name along
             known.setdefault(t.name, {})[t] = None
     hands: dict[Tensor, Hand] = {}
+    grads = renamed(grads, known)
     for name in grads:
         if name not in known:
             raise ValueError(unknown(name, list(known)))

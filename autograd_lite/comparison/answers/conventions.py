@@ -130,8 +130,8 @@ def defer(
     return n, late
 
 
-def meanings(loss: Tensor) -> Iterator[tuple[Tensor, str]]:
-    """What a loss may be meant to be, with what that is: the same with another convention."""
+def meanings(loss: Tensor) -> Iterator[tuple[dict[Tensor, Tensor], str]]:
+    """What a loss may be meant to be, recorded anew, with the convention in words."""
 
     def by_n(node: Tensor, args: list[Any]) -> tuple[list[Any], dict[str, Any]] | None:
         if node.op is None or node.kw.get("correction") != 1:
@@ -146,10 +146,10 @@ def meanings(loss: Tensor) -> Iterator[tuple[Tensor, str]]:
 
     guards: set[float] = set()
     meant = recorded_again(loss, by_n)
-    if meant is not None:
+    if meant:
         yield meant, "the variance over n, as NumPy's; that of the loss is over n - 1"
     meant = recorded_again(loss, without_guards)
-    if meant is not None:
+    if meant:
         yield meant, f"leaves out the {max(guards):g} that the loss adds"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...check import relative_error
+from ...differences import relative_error
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 

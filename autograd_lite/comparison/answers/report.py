@@ -26,7 +26,7 @@ COLOURS = {  # on a terminal (ANSI) and in a notebook
 class Witness:
     """One element of the first wrong gradient, and the slopes of the loss on either side of it.
 
-    `slopes` is None if the loss could not be computed again.
+    `slopes` is None if the loss could not be computed again, `autodiff` NaN if there is no tape.
     """
 
     name: str
@@ -42,6 +42,11 @@ class Witness:
         return None if self.slopes is None else (self.slopes[0] + self.slopes[1]) / 2
 
     @property
+    def judge(self) -> float:
+        """What the gradient handed in is held against."""
+        return (self.finite_difference or 0.0) if math.isnan(self.autodiff) else self.autodiff
+
+    @property
     def noise(self) -> float:
         """What rounding of the loss makes of a finite difference, with a margin."""
         return 1e-8 * max(1.0, abs(self.loss))
@@ -52,12 +57,14 @@ class Witness:
         if self.slopes is None:
             return False
         left, right = self.slopes
-        dispute = abs(self.yours - self.autodiff)
+        dispute = abs(self.yours - self.judge)
         return abs(left - right) > 1e-3 * max(abs(left), abs(right), dispute)
 
     def __str__(self) -> str:
         where = f"{shown(self.name)}: element {self.element}" if self.element else shown(self.name)
-        text = f"{where}: yours {self.yours + 0:.4g}, autodiff {self.autodiff:.4g}"
+        text = f"{where}: yours {self.yours + 0:.4g}"
+        if not math.isnan(self.autodiff):
+            text += f", autodiff {self.autodiff:.4g}"
         slope = self.finite_difference
         if slope is None:
             stale = math.isfinite(self.loss)
@@ -67,7 +74,7 @@ class Witness:
         if self.kink and self.slopes is not None:
             left, right = self.slopes
             return f"{text} A kink: the slopes are {left:.4g} and {right:.4g}."
-        dispute = abs(self.yours - self.autodiff)
+        dispute = abs(self.yours - self.judge)
         if abs(slope - self.yours) < 0.1 * dispute and dispute > self.noise:
             text += " It agrees with yours: a rule of autodiff is wrong."
         return text

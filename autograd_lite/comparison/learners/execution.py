@@ -104,7 +104,11 @@ def raised(error: Exception) -> str:
 
 
 def reported(
-    loss: Tensor, grads: Mapping[str, Any], wanted: Mapping[str, Tensor], problems: Sequence[Row]
+    loss: Tensor,
+    grads: Mapping[str, Any],
+    wanted: Mapping[str, Tensor],
+    problems: Sequence[Row],
+    top: Sequence[Tensor] = (),
 ) -> Report:
     """The report of `compare`, with rows for what is no gradient; `wanted` gets a row each."""
     problems, fine = list(problems), {}
@@ -115,7 +119,7 @@ def reported(
             text = str(error).removeprefix("compare: ")
             problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
     if fine:
-        report = report_on(loss, fine, wanted)
+        report = report_on(loss, fine, wanted, top=top)
     else:
         rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
         report = Report(loss=float(loss.array.item()), rows=tuple(rows), witness=None)

@@ -40,6 +40,7 @@ from .execution import (
     told_apart,
     with_note,
 )
+from .slopes import own_stream
 from .updates import LayerRecord, Pulled, Updates
 
 GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most
@@ -291,7 +292,7 @@ class Trial:
         for features in (1, 0):
             for in_first in (True, False):
                 layers = self.params.copies(self.layers)
-                rng = np.random.default_rng(2)
+                rng = own_stream("resized")
                 enlarge(layers, self.params, features, in_first, rng)
                 x = rng.standard_normal((N, IN) if features else (IN, N))
                 try:

@@ -45,7 +45,7 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
 def constants(n: int, ks: tuple[int, ...]) -> Iterator[tuple[str, float, tuple[str, str]]]:
     """The factors of the table, for a batch of `n` and each number of outputs that it may have."""
     for row in CONSTANTS:
-        for k in ks if "k" in row.of else (1,):
+        for k in filter(None, ks if "k" in row.of else (1,)):  # an axis may be empty
             known = {"n": n, "k": k}
             value = float(row.factor(*(known[x] for x in row.of)))
             kind = "n" if row.of else "2" if value in (2, 0.5) else ""

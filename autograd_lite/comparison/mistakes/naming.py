@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,15 +37,16 @@ class Naming:
     def __init__(
         self,
         tape: Tape,
-        top: Tensor | None,
+        top: Sequence[Tensor],
         hands: Mapping[Tensor, Hand],
         rows: Mapping[Tensor, Row],
         true: Mapping[Tensor, Any],
         effort: float,
     ) -> None:
-        self.tape = tape if top is None else Tape(top)
+        self.top = top[0] if len(top) == 1 else tape.nodes[-1]
+        self.tape = Tape(self.top) if len(top) == 1 else tape
         self.hands, self.rows, self.true = hands, rows, true
-        self.top, self.effort, self.late = top or tape.nodes[-1], effort, False
+        self.effort, self.late = effort, False
 
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
         """What explains the wrong tensors, by the reading of the tape that explains most."""

@@ -7,8 +7,8 @@ import pytest
 
 import autograd_lite as ag
 import nn.functional as F
-from autograd_lite import GradcheckError, Tensor, check, gradcheck, gradgradcheck, tensor
-from autograd_lite.check import relative_error
+from autograd_lite import GradcheckError, Tensor, differences, gradcheck, gradgradcheck, tensor
+from autograd_lite.differences import relative_error
 from autograd_lite.engine.op import Op, table
 from tests.cases import CASES_OF
 
@@ -111,8 +111,8 @@ def test_a_smooth_function_with_a_wrong_gradient_has_no_kink():
 def test_rounding_is_no_kink():
     """A sum may be small, and have the rounding of its terms."""
     near, far = (-1e-5, 1e-13, 1e-5), (-4e-5, 1e-13, 4e-5)
-    assert not check.kinked(near, far)
-    assert check.kinked((0.0, 1e-13, 1e-5), (0.0, 1e-13, 4e-5))
+    assert not differences.kinked(near, far)
+    assert differences.kinked((0.0, 1e-13, 1e-5), (0.0, 1e-13, 4e-5))
 
 
 def test_a_function_that_is_random_is_an_error():

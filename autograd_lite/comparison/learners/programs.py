@@ -1,0 +1,355 @@
+"""Gradients by hand of a NumPy function, whatever it is made of: recorded where that can be."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+
+from ...calculus import grad_or_zeros
+from ...engine.arrays import unboxed
+from ...engine.modes import enable_grad, like_numpy
+from ...engine.tape import Array
+from ...engine.tensor import Tensor
+from ..answers.names import label, leaves, matched
+from ..answers.report import Report
+from .black_box import by_differences
+from .classes import positional
+from .execution import generators, reported, same_numbers
+from .slopes import Measured, Slopes
+
+Path = tuple[Any, ...]
+
+
+def check(
+    f: Callable[..., Any],
+    params: Any,
+    grads: Any = None,
+    *,
+    samples: Any = None,
+) -> Report:
+    """Gradients by hand of a NumPy function of its parameters, also where nothing can be recorded.
+
+    `f(params)` returns the loss, or `(loss, grads)`, and may be made of anything: loops, `math`,
+    im2col, changes in place. `params` is an array (also an unrolled one), or a dictionary, list or
+    tuple of arrays, nested as you like; a tuple is given as `f(*params)`, a dictionary as
+    `f(**params)` where `f` has its names. Where `f` takes no argument, it sees the arrays that
+    `params` has, which are changed during the calls and put back. `grads` is a structure of the
+    same kind, in order or by names such as `dW1`, `grad_W1`, `W1_grad`, `nabla_w`; or a function,
+    of nothing or of the parameters, that returns one.
+
+    With `samples`, pairs `(x, y)` or a tuple of arrays `(X, Y)`, `f(params, x, y)` and
+    `grads(params, x, y)` are for one sample, and both are summed over all.
+
+    The function is recorded on Tensors if it can be: the report is then that of `compare`. Else
+    finite differences along two random directions per parameter judge, which see any single wrong
+    element, and notes say what is known: a factor, the rows that differ, a transpose. ValueError if
+    the function is random or not finite, TypeError for what is no number or no array.
+
+    >>> def mean_square(w):
+    ...     loss, dw = 0.0, np.zeros_like(w)
+    ...     for x, t in ((1.0, 2.0), (3.0, 1.0)):
+    ...         e = float(w[0] * x + w[1]) - t
+    ...         loss += e * e / 2
+    ...         dw += [e * x, 1]
+    ...     return loss, dw
+    >>> print(check(mean_square, np.array([1.0, 0.5])).first_wrong.note)
+    only element 1 differs
+    """
+    if not callable(f):
+        raise TypeError(f"check: f is a {type(f).__name__}; give the function that is derived")
+    program = Program(f, params, grads, samples)
+    report = program.recorded()
+    if report is not None:
+        return report
+    arrays, seen = program.arrays, arrays_of(f)
+    return by_differences(program.loss, arrays, program.grads, list(arrays), seen=seen)
+
+
+class Program:
+    """A function of named arrays, and the gradients by hand."""
+
+    def __init__(self, f: Callable[..., Any], params: Any, grads: Any, samples: Any) -> None:
+        self.f, self.samples = f, as_samples(samples)
+        self.params, self.given = params, grads
+        per = len(self.samples[0]) if self.samples else 0
+        outside = {id(x): name for name, x in {**seen_by(grads), **seen_by(f)}.items()}
+        self.own = places(params, argument_names(f, per), outside)
+        if not self.own:
+            raise TypeError("check: params has no array of floats; give what f is a function of")
+        self.arrays = {name: np.array(unboxed(a), float) for name, (_, a) in self.own.items()}
+        self.generators = generators([f, grads])
+        self.in_place = takes_nothing(f, per)
+        if self.in_place:
+            for name, (_, a) in self.own.items():
+                if not isinstance(a, np.ndarray) or not a.flags.writeable:
+                    raise TypeError(
+                        f"check: f takes no argument, and {name} is no array that it could see "
+                        "change; let f take the parameters"
+                    )
+        first = self.run(self.arrays)
+        loss = self.number(first)
+        if not np.isfinite(loss):
+            raise ValueError(f"check: the loss is {loss}; give parameters for which it is finite")
+        again = self.number(self.run(self.arrays))
+        if loss != again:
+            raise ValueError(
+                f"check: f gave {loss:.10g} and then {again:.10g} for the same parameters; make it "
+                "the same each time, as with a seed"
+            )
+        self.grads = self.read(first)
+
+    def run(self, values: Mapping[str, Any]) -> list[Any]:
+        """What the function returns where the parameters have these values, for each sample."""
+        with same_numbers(self.generators), np.errstate(all="ignore"):
+            if self.in_place:
+                with changed([(a, values[name]) for name, (_, a) in self.own.items()]):
+                    return self.each(self.f, None)
+            return self.each(self.f, values)
+
+    def run_on(self, tensors: Mapping[str, Tensor]) -> list[Any]:
+        """What the function returns on Tensors: where it is not given its parameters, they take
+        the places of the arrays in the dictionaries and lists that it may look into."""
+        if not self.in_place:
+            return self.run(tensors)
+        with ExitStack() as stack:
+            for name, (path, a) in self.own.items():
+                stack.enter_context(
+                    replaced(holder(self.params, path), path[-1:], a, tensors[name])
+                )
+            with same_numbers(self.generators), np.errstate(all="ignore"):
+                return self.each(self.f, None)
+
+    def each(self, function: Callable[..., Any], values: Mapping[str, Any] | None) -> list[Any]:
+        """A function called once, or once a sample; with parameters unless it takes none."""
+        found = []
+        for sample in self.samples or [()]:
+            args = () if values is None else self.call(function, values, len(sample))
+            found.append(function(*args, *deepcopy(sample)))
+        return found
+
+    def call(
+        self, function: Callable[..., Any], values: Mapping[str, Any], more: int
+    ) -> tuple[Any, ...]:
+        """The arguments with these values in place of the arrays."""
+        filled = rebuilt(self.params, {path: values[n] for n, (path, _) in self.own.items()})
+        names = argument_names(function, more)
+        if isinstance(filled, Mapping) and names and set(names) == set(filled):
+            return tuple(filled[name] for name in names)
+        if isinstance(filled, tuple) and len(names) != 1:
+            return filled
+        if isinstance(filled, list) and len(names) == len(filled) > 1:
+            return tuple(filled)
+        return (filled,)
+
+    def number(self, results: Sequence[Any]) -> float:
+        """The sum of the losses."""
+        return float(sum(self.value(result) for result in results))
+
+    def value(self, result: Any) -> float:
+        loss = unboxed(result[0] if isinstance(result, tuple | list) else result)
+        try:
+            a = np.asarray(loss, float)
+        except (TypeError, ValueError):
+            a = np.zeros(0)
+        if a.size != 1:
+            raise TypeError(
+                f"check: f returned a {type(loss).__name__} of shape {np.shape(loss)} for the loss;"
+                " return a number, or use check_backward for a function with an upstream gradient"
+            )
+        return float(a.reshape(()))
+
+    def loss(self, values: Mapping[str, Array]) -> float:
+        """The loss where the parameters have these values."""
+        return self.number(self.run({name: a.copy() for name, a in values.items()}))
+
+    def read(self, results: Sequence[Any]) -> dict[str, Any]:
+        """The gradients by hand, by the names of the parameters, summed over the samples."""
+        found: list[Any] = [self.given]
+        if self.given is None:
+            found = [rest(result) for result in results]
+        elif callable(self.given):
+            per = len(self.samples[0]) if self.samples else 0
+            values = None if takes_nothing(self.given, per) else self.arrays
+            with same_numbers(self.generators), np.errstate(all="ignore"):
+                copies = values and {name: a.copy() for name, a in values.items()}
+                found = self.each(self.given, copies)
+        shapes = {name: a.shape for name, a in self.arrays.items()}
+        total: dict[str, Any] = {}
+        for one in found:
+            for name, g in matched(one, shapes).items():
+                if name not in shapes:
+                    if not isinstance(name, str) or self.given is None:
+                        continue  # what else a function returns beside its gradients
+                    raise ValueError(
+                        f"check: no parameter is meant by {name!r}; known are {', '.join(shapes)}"
+                    )
+                g = unboxed(g)
+                total[name] = g if name not in total else np.add(total[name], g)
+        if not total:
+            raise TypeError(
+                "check: there are no gradients: f returned the loss alone; return (loss, grads), "
+                "or hand them in as the third argument"
+            )
+        return total
+
+    def recorded(self) -> Report | None:
+        """The report by the tape; None if there is none, or if it does not have all of f."""
+        tensors = {
+            name: Tensor(a.copy(), requires_grad=True, name=name) for name, a in self.arrays.items()
+        }
+        try:
+            with like_numpy(), enable_grad():
+                results = self.run_on(tensors)
+            losses = [r[0] if isinstance(r, tuple | list) else r for r in results]
+            loss: Any = sum(losses[1:], losses[0])
+            if not isinstance(loss, Tensor) or not loss.requires_grad or loss.array.size != 1:
+                return None
+            here = self.loss(self.arrays)
+            if abs(float(loss.array.item()) - here) > 1e-9 * max(1.0, abs(here)):
+                return None
+            report = reported(loss, self.grads, tensors, ())
+        except Exception:  # noqa: BLE001  (any code: what does not take Tensors fails in any way)
+            return None
+        return report if self.confirmed(loss, tensors) else None
+
+    def confirmed(self, loss: Tensor, tensors: Mapping[str, Tensor]) -> bool:
+        """Whether differences agree with the tape: a `float(x)` on the way cuts the record, and
+        leaves the value as it is."""
+        names = [name for name in tensors if name in self.grads]
+        true = grad_or_zeros((loss,), tuple(tensors[n] for n in names), (None,), False, True)
+        slopes = Slopes(self.loss, self.arrays)
+        return not any(
+            Measured(slopes, name, g.array).judge().wrong
+            for name, g in zip(names, true, strict=True)
+        )
+
+
+def seen_by(f: Callable[..., Any]) -> dict[str, Any]:
+    """What a function uses without being given it, by name."""
+    try:
+        closure = inspect.getclosurevars(f)
+    except (TypeError, ValueError):
+        return {}
+    return {**closure.globals, **closure.nonlocals}
+
+
+def arrays_of(f: Callable[..., Any]) -> dict[str, Array]:
+    """The arrays that a function, or one that it calls, uses without being given them."""
+    outside = seen_by(f)
+    for g in [x for x in outside.values() if inspect.isfunction(x)]:
+        outside = {**seen_by(g), **outside}
+    return {name: a for name, a in outside.items() if isinstance(a, np.ndarray)}
+
+
+def rest(result: Any) -> Any:
+    """The gradients of a function that returns (loss, gradients) or (loss, gradient, ...)."""
+    if not isinstance(result, tuple | list) or len(result) < 2:
+        return ()
+    return result[1] if len(result) == 2 else list(result[1:])
+
+
+def as_samples(samples: Any) -> list[tuple[Any, ...]]:
+    """A tuple of arguments for each sample; [] if all are taken together."""
+    if samples is None:
+        return []
+    if isinstance(samples, tuple) and not isinstance(samples[0], tuple):
+        samples = zip(*samples, strict=True)
+    found = [s if isinstance(s, tuple) else tuple(s) for s in list(samples)]
+    if not found:
+        raise ValueError("check: samples is empty; give the pairs (x, y) that are summed over")
+    return found
+
+
+def argument_names(f: Callable[..., Any], more: int) -> list[str]:
+    """The names of the arguments without a default, but for the last ones, a sample's."""
+    names = [p.name for p in positional(f) if p.default is p.empty]
+    return names[: len(names) - more] if more else names
+
+
+def takes_nothing(f: Callable[..., Any], more: int) -> bool:
+    """Whether a function sees its parameters some other way than as arguments."""
+    try:
+        kinds = [p.kind for p in inspect.signature(f).parameters.values()]
+    except (TypeError, ValueError):
+        return False
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return False
+    return len(argument_names(f, 0)) <= more if more else not positional(f)
+
+
+def places(
+    params: Any, names: Sequence[str], outside: Mapping[int, str]
+) -> dict[str, tuple[Path, Any]]:
+    """The arrays of floats in a structure, with their places, by name: a key, an argument's, or
+    that of a variable, by its identity."""
+    found = {}
+    for path, a in leaves(params):
+        array = np.asarray(unboxed(a)) if not isinstance(a, str | bytes) else np.zeros(0, int)
+        if array.dtype.kind != "f" and not isinstance(params, Mapping | list | tuple):
+            array = array.astype(float) if array.dtype.kind in "iu" else array
+        if array.dtype.kind == "f":
+            named: Path = path
+            if not path:
+                named = (names[0] if len(names) == 1 else "params",)
+            elif isinstance(path[0], int) and id(params[path[0]]) in outside:
+                named = (outside[id(params[path[0]])], *path[1:])
+            elif isinstance(path[0], int):
+                named = renumbered(path, params, names)
+            found[label(named)] = (path, a)
+    return found
+
+
+def renumbered(path: Path, params: Any, names: Sequence[str]) -> Path:
+    """A place in a tuple or list by the name of the argument that it is given as."""
+    if len(names) == len(params):
+        return (names[path[0]], *path[1:])
+    return (names[0] if len(names) == 1 else "params", *path)
+
+
+def rebuilt(structure: Any, values: Mapping[Path, Any], path: Path = ()) -> Any:
+    """The structure with other arrays in some places."""
+    if path in values:
+        return values[path]
+    if isinstance(structure, Mapping):
+        return {k: rebuilt(v, values, (*path, k)) for k, v in structure.items()}
+    if isinstance(structure, list | tuple):
+        return type(structure)(rebuilt(v, values, (*path, i)) for i, v in enumerate(structure))
+    return structure
+
+
+def holder(structure: Any, path: Path) -> Any:
+    """What an array is in, directly."""
+    for key in path[:-1]:
+        structure = structure[key]
+    return structure
+
+
+@contextmanager
+def replaced(inside: Any, key: Path, old: Any, new: Any) -> Iterator[None]:
+    """A dictionary or list has something else in one place meanwhile; a tuple cannot have."""
+    changes = isinstance(inside, MutableMapping | MutableSequence) and bool(key)
+    try:
+        if changes:
+            inside[key[0]] = new
+        yield
+    finally:
+        if changes:
+            inside[key[0]] = old
+
+
+@contextmanager
+def changed(arrays: Sequence[tuple[Array, Array]]) -> Iterator[None]:
+    """Arrays have other values meanwhile: pairs of an array and its values."""
+    old = [a.copy() for a, _ in arrays]
+    try:
+        for a, values in arrays:
+            a[...] = values
+        yield
+    finally:
+        for (a, _), values in zip(arrays, old, strict=True):
+            a[...] = values

@@ -1,0 +1,40 @@
+"""Backprop by hand in the conventions of public code: right is ok, a planted mistake is seen."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.compare.conventions.bed import CASES, IMPLS, Case, state
+
+FOLDER = Path(__file__).parent / "conventions"
+for path in sorted(FOLDER.glob("[a-z]_*.py")):
+    import_module(f"tests.compare.conventions.{path.stem}")
+
+NAMED_AT_LEAST = 0.5  # of the planted mistakes; raised whenever more are named
+STATES: dict[str, str] = {}
+
+
+def judged(case: Case) -> str:
+    """The state of a case; each runs once."""
+    if case.id not in STATES:
+        STATES[case.id] = state(case, case())
+    return STATES[case.id]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_right_is_ok_and_a_mistake_is_seen(case: Case) -> None:
+    assert (judged(case) == "ok") == case.expected.ok, str(case())
+
+
+def test_glue_is_two_lines_at_most_and_none_for_two_thirds() -> None:
+    glue = [found.glue for found in IMPLS.values()]
+    assert max(glue, default=0) <= 2
+    assert sum(n == 0 for n in glue) >= 2 / 3 * len(glue)
+
+
+def test_most_mistakes_are_named_first() -> None:
+    found = [judged(case) for case in CASES if not case.expected.ok]
+    assert found.count("named") >= NAMED_AT_LEAST * len(found), {s: found.count(s) for s in found}
