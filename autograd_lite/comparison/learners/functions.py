@@ -16,7 +16,7 @@ from ...engine.tape import Array, tape
 from ...engine.tensor import Tensor
 from ..answers.judge import Row
 from ..answers.report import Report
-from .classes import positional
+from .calls import positional
 from .execution import (
     HIDDEN,
     IN,

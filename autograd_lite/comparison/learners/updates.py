@@ -30,7 +30,7 @@ from ..answers.report import Report
 from ..gradients import witness
 from ..mistakes.matching import ratio
 from ..mistakes.table import said
-from .classes import Params, as_floats, shaped
+from .calls import Layer, as_floats, copies, shaped
 from .execution import fault, generators, pulled_back, same_numbers
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
@@ -82,9 +82,10 @@ class Updates:
     """
 
     def __init__(
-        self, params: Params, rate: float, pulled: Mapping[str, Pulled], grads: dict[str, Any]
+        self, rate: float, pulled: Mapping[str, Pulled], grads: dict[str, Any]
     ) -> None:
-        self.params, self.rate, self.pulled, self.grads = params, rate, pulled, grads
+        self.rate, self.pulled, self.grads = rate, pulled, grads
+        self.signs: list[int] = []  # of what layers hand in, beside what follows from above
         self.moving = any(  # whether the layers update themselves
             not np.array_equal(did.before[p], did.after[p], equal_nan=True)
             for did in pulled.values()
@@ -95,7 +96,7 @@ class Updates:
         self.said: dict[str, list[Diagnosis]] = {}
         self.taken: dict[str, Move] = {}
 
-    def read(self, step: LayerRecord, layer: Any) -> None:
+    def read(self, step: LayerRecord, layer: Layer) -> None:
         """Take in what a layer did, if its backward was called; layers come in backward order."""
         did = self.pulled.get(step.name)
         if did is None:
@@ -110,12 +111,15 @@ class Updates:
                 diagnosis = Diagnosis(*said("updated-weights", "updated-too-soon")[0], True)
                 self.said.setdefault(step.x.name, []).append(diagnosis)
         for (p, t), local in zip(step.params.items(), right[1:], strict=True):
+            if p not in did.before:
+                continue
             self.read_parameter(step.name, p, t, did, local.array)
 
     def read_parameter(self, layer: str, p: str, t: Tensor, did: Pulled, local: Array) -> None:
         """Take in the kept gradient of a parameter, or its step; `local` is what follows from the
         layer's upstream."""
         before, after, kept = did.before[p], did.after[p], did.kept.get(p)
+        self.signs.append(sign_of((before - after) if kept is None else kept, local))
         if kept is not None:
             self.grads[t.name] = kept  # of a layer that is used twice, what it has in the end
         if not self.moving and (kept is not None or local.any()):
@@ -141,20 +145,33 @@ class Updates:
             self.rows.append(Row(f"{t.name} update", t.shape, WRONG, note, most, error, found))
 
     def updated_too_soon(
-        self, layer: Any, step: LayerRecord, did: Pulled, upstream: Array, right: Array
+        self, layer: Layer, step: LayerRecord, did: Pulled, upstream: Array, right: Array
     ) -> bool:
         """Whether the gradient of the input is wrong, and right for the weights after the
         update."""
         given = shaped(did.given, step.x.shape)
         if given is None or agree(given, right):
             return False
-        (twin,) = self.params.copies((layer,))
+        (twin,) = copies((layer,))
         for p, a in did.after.items():
-            self.params.put(twin, p, Tensor(a))
+            twin.put(p, Tensor(a))
         x = Tensor(step.x.array.copy(), requires_grad=True)
-        with like_numpy(), enable_grad(), same_numbers(generators([twin])):
-            y = twin.forward(x)
-        return agree(given, pulled_back(y, x, upstream))
+        try:
+            with like_numpy(), enable_grad(), same_numbers(generators([twin.own])):
+                y = twin.forward(x)
+            return agree(given, pulled_back(y, x, upstream))
+        except Exception:  # noqa: BLE001  (the learner's own, that makes no tape)
+            return False
+
+    def sign(self) -> int:
+        """Whether most of what was handed in goes with what follows from above, or against it."""
+        return sum(self.signs)
+
+    def turn(self) -> None:
+        """Take all that layers passed on with the other sign."""
+        for move in self.moves:
+            move.basis = -move.basis
+            move.factor = None if move.factor is None else -move.factor
 
     def settle(self) -> None:
         """Hand in the steps as gradients.
@@ -210,6 +227,16 @@ def all_alike(factors: Sequence[float | None]) -> bool:
     """Whether these are one number, up to rounding."""
     numbers = [f for f in factors if f is not None]
     return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6
+
+
+def sign_of(given: Any, local: Array) -> int:
+    """1 if a gradient goes with another, -1 if it goes against it, 0 if neither."""
+    mine = shaped(given, local.shape)
+    if mine is None:
+        return 0
+    lengths = float(np.linalg.norm(mine) * np.linalg.norm(local))
+    dot = float((mine * local).sum())
+    return int(np.sign(dot)) if abs(dot) > 0.99 * lengths > 0 else 0
 
 
 def multiple(stepped: Array, basis: Array, noise: Array) -> float | None:
