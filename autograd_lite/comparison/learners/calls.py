@@ -141,7 +141,11 @@ class Layer:
 
     def narrowed(self, chosen: Sequence[str]) -> Layer:
         """The layer with these of its arrays alone."""
-        return Layer(self.own, replace(self.spec, chosen=tuple(chosen)))
+        return self.with_own(self.own, replace(self.spec, chosen=tuple(chosen)))
+
+    def with_own(self, own: Any, spec: Spec) -> Layer:
+        """The same for another object, or another way to look at it."""
+        return replace(self, own=own, spec=spec)
 
     # ---- arrays ----
 
@@ -332,7 +336,8 @@ def parted(owner: Any, memo: dict[int, Any]) -> Any:
 def copies(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Copies of the layers, one for one, with their parameters in float64."""
     twins = copied([layer.own for layer in layers])
-    found = tuple(Layer(own, layer.spec) for own, layer in zip(twins, layers, strict=True))
+    pairs = zip(twins, layers, strict=True)
+    found = tuple(layer.with_own(own, layer.spec) for own, layer in pairs)
     for layer in found:
         for p, a in layer.values().items():
             part = layer.parts[p]

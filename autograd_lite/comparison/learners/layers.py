@@ -31,10 +31,11 @@ from .execution import (
     told_apart,
     with_note,
 )
+from .nets import Net, net_of
 from .opaque import Opaque
 from .optimizers import ready
 from .parts import trained
-from .probes import enlarged, layouts, like_target, samples
+from .probes import enlarged, inputs, layouts, like_target, samples
 from .updates import LayerRecord, Pulled, Updates
 
 GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most
@@ -92,19 +93,24 @@ def compare_layers(
     >>> print(report.first_wrong.name, report.first_wrong.diagnoses[0].sentence, sep=": ")
     layers[0].b: the step goes up the gradient: b += lr * db
     """
-    named = with_names(layers)
-    if loss is None:
-        loss, own_slope = loss_of(layers)
-        loss_grad = loss_grad or own_slope
-    if x is None or loss is None:
-        what = "x and y" if x is None else "the loss"
-        raise TypeError(f"compare_layers: {what} is missing; call it with (layers, loss, ..., x, y)")
     wanted = NAMES if params is None else tuple(params)
     if grads is not None and len(grads) != len(wanted):
         raise ValueError(f"compare_layers: {len(wanted)} params, but {len(grads)} grads")
+    net = net_of(layers, loss, y, wanted)
+    if net is not None:
+        one, loss = net
+        named, loss_grad, found = {type(layers).__name__: one}, None, (one,)
+    else:
+        named = with_names(layers)
+        if loss is None:
+            loss, own_slope = loss_of(layers)
+            loss_grad = loss_grad or own_slope
+        keeps = dict(zip(wanted, grads, strict=True)) if grads is not None else {}
+        found = as_layers(named, wanted, keeps)
+    if x is None or loss is None:
+        what = "x and y" if x is None else "the loss"
+        raise TypeError(f"compare_layers: {what} is missing; call it with (layers, loss, ..., x, y)")
     criterion = Criterion(loss, loss_grad)
-    keeps = dict(zip(wanted, grads, strict=True)) if grads is not None else {}
-    found = as_layers(named, wanted, keeps)
     if params is not None:
         check_names(found, wanted)
     a, b = as_data(x), np.asarray(y)
@@ -244,12 +250,12 @@ class Trial:
     def resized(self, n: int) -> Iterator[Trial]:
         """The same layers with random parameters and data of all different sizes, in each layout
         (rows or columns, weights (in, out) or (out, in)) that fits the sizes here."""
-        if self.x.ndim != 2:
+        if self.x.ndim != 2 or any(isinstance(layer, Net) for layer in self.layers):
             return
         for features, in_first in layouts():
             rng = np.random.default_rng(2)
             layers = enlarged(self.layers, features, in_first, n, rng)
-            x = rng.standard_normal((n, 3) if features else (3, n))
+            x = rng.standard_normal((n, inputs(n)) if features else (inputs(n), n))
             if layers is None:
                 continue
             try:

@@ -28,14 +28,15 @@ def samples(arrays: Sequence[Array]) -> int:
 def enlarged(
     layers: Sequence[Layer], features: int, in_first: bool, n: int, rng: np.random.Generator
 ) -> tuple[Layer, ...] | None:
-    """The layers with random parameters for IN inputs and outputs of all different numbers, for
+    """The layers with random parameters for `inputs(n)` inputs and outputs of all different numbers, for
     batches of `n`; None if it cannot be said which sizes those have.
 
     `features` is the axis of the features of the data; `in_first` says that weights are (in, out).
     """
     found = copies(layers)
-    sizes = (size for size in count(IN + 1) if size not in (n, N))
-    now, seen = IN, set()
+    now, seen = inputs(n), set()
+    first = now
+    sizes = (size for size in count(IN + 1) if size not in (n, N, first))
     for layer in found:
         values, weight = layer.values(), layer.weight()
         if id(layer.own) in seen or not values:
@@ -62,6 +63,11 @@ def with_features(shape: tuple[int, ...], features: int, size: int) -> list[int]
     if other:
         other[-1 if features else 0] = size
     return other
+
+
+def inputs(n: int) -> int:
+    """The number of features of the data for `n` samples: another one."""
+    return IN if n != IN else 7
 
 
 def layouts() -> Iterator[tuple[int, bool]]:
