@@ -14,7 +14,7 @@ import numpy as np
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import fitted
-from .parts import VALUES, Held, Part, attributes, kept_gradient, looked_up, parts_of, plain
+from .parts import VALUES, Held, Part, attributes, kept_gradient, looked_up, parts_of, plain, walk
 
 # method names in letters and digits alone; the first that a class has
 FORWARDS = ("forward", "forwardpass", "forwardpropagation", "forwardprop", "forwardpropagate",
@@ -161,13 +161,26 @@ class Layer:
         """The gradient that the layer keeps of a parameter, or None."""
         if p in self.spec.keeps:
             return getattr(self.own, self.spec.keeps[p], None)
-        names = self.spec.names
-        position = names.index(p) if p in names else [*self.parts].index(p)
-        found = kept_gradient(self.own, self.parts[p], position)
+        found = self.gradient_box(p)
         try:
-            return None if found is None else as_floats(found)
+            numbers = None if found is None else as_floats(found)
         except (TypeError, ValueError):
             return None
+        # float32 stays float32: it is judged as coarsely
+        return numbers if getattr(found, "dtype", None) != np.float32 else np.asarray(found)
+
+    def zero_gradients(self) -> None:
+        """Zero what is kept of another backward, as those who add up do between two."""
+        for p, part in self.parts.items():
+            g = self.gradient_box(p)
+            if isinstance(g, np.ndarray) and g.shape == np.shape(part.get()) and g.flags.writeable:
+                g[...] = 0
+
+    def gradient_box(self, p: str) -> Any:
+        """The object that holds the gradient of a parameter, or None."""
+        names = self.spec.names
+        position = names.index(p) if p in names else [*self.parts].index(p)
+        return kept_gradient(self.own, self.parts[p], position)
 
     def weight(self) -> str:
         """The name of the one matrix that the layer has; "" if it has none or several."""
@@ -254,9 +267,18 @@ class Layer:
         if items and isinstance(items[0], Mapping | list | tuple) and len(items) == 1:
             inner = items[0]
             items = [*self.by_name(inner)[1:]] if isinstance(inner, Mapping) else [*inner]
-        if len(items) != len(self.parts):
-            return dx, {}
-        return dx, dict(zip(self.parts, items, strict=True))
+        return dx, self.in_order(items) if len(items) == len(self.parts) else {}
+
+    def in_order(self, items: Sequence[Any]) -> dict[str, Any]:
+        """As many gradients as parameters: those that fit one parameter alone, the rest by order."""
+        shapes = {p: np.shape(part.get()) for p, part in self.parts.items()}
+        rest, found = [*shapes], {}
+        for i, g in enumerate(items):
+            fits = [p for p in rest if shapes[p] == np.shape(g)] or rest
+            p = next((q for q in fits if [*shapes].index(q) == i), fits[0])
+            found[p] = g
+            rest.remove(p)
+        return found
 
     def from_attributes(self, g: Array) -> Any:
         """What `backward()` without arguments makes of the gradient at its output."""
@@ -338,14 +360,17 @@ def copies(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     twins = copied([layer.own for layer in layers])
     pairs = zip(twins, layers, strict=True)
     found = tuple(layer.with_own(own, layer.spec) for own, layer in pairs)
-    for layer in found:
-        for p, a in layer.values().items():
-            part = layer.parts[p]
-            if isinstance(part.get(), float):
-                part.put(float(a))
-            else:
-                part.put(a)
+    for own in {id(layer.own): layer.own for layer in found}.values():
+        in_float64(own)
     return found
+
+
+def in_float64(owner: Any) -> None:
+    """Give an object its arrays of floats, gradients too, in float64."""
+    new: dict[int, Array] = {}
+    for _, place, value in [*walk(owner, "", None, frozenset(), every=True)]:
+        if isinstance(value, np.ndarray) and value.dtype != np.float64:
+            place.put(new.setdefault(id(value), value.astype(np.float64)))
 
 
 def as_floats(x: Any) -> Array:

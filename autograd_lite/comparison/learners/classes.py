@@ -122,7 +122,7 @@ def rate_of(layers: Sequence[Layer]) -> float:
         float(value)
         for layer in layers
         for name, value in attributes(layer.own).items()
-        if name in RATES and isinstance(value, int | float) and layer.parts
+        if name in RATES and isinstance(value, int | float) and not isinstance(value, bool)
     )
     return rates.most_common(1)[0][0] if rates else 0.1
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...calculus import grad_or_zeros
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.rules import ops
 from ...engine.tape import Array
@@ -24,15 +25,17 @@ from .execution import (
     fault,
     generators,
     hides,
+    numbers,
     pulled_back,
     raised,
     reported,
     same_numbers,
+    set_numbers,
     told_apart,
     with_note,
 )
 from .nets import Net, net_of
-from .opaque import Opaque
+from .opaque import Opaque, recorded_right
 from .optimizers import ready
 from .parts import trained
 from .probes import enlarged, inputs, layouts, like_target, samples
@@ -115,11 +118,11 @@ def compare_layers(
         check_names(found, wanted)
     a, b = as_data(x), np.asarray(y)
     names = tuple(named)
-    with same_numbers(owners(found, criterion)):
-        found = ready(names, found, a)
     rate = rate_of(found) if lr is None else float(lr)
     if not rate:
         raise ValueError("compare_layers: lr is 0, so no update can be seen; give another rate")
+    with same_numbers(owners(found, criterion)):
+        found = ready(names, found, a, rate)
     return judged(Trial(names, found, a, b, criterion, rate))
 
 
@@ -225,6 +228,8 @@ class Trial:
         """The backward by hand: what each layer did, the gradients it gave, and what failed."""
         layers = copies(self.layers)
         prediction = forward(self.names, layers, self.x)[0][-1]
+        for layer in layers:
+            layer.zero_gradients()
         pulled: dict[str, Pulled] = {}
         g: Any = slope
         grads: dict[str, Any] = {}
@@ -312,6 +317,7 @@ class Recording:
         self.trial, self.changing = trial, changing
         self.outputs, self.value = outputs, value
         self.opaque: dict[str, str] = {}  # names, and why
+        self.states: dict[int, list[Any]] = {}  # of random numbers, before each layer
         self.steps: list[LayerRecord] = []
         self.loss: Tensor
 
@@ -357,6 +363,7 @@ class Recording:
         for i, (name, layer) in enumerate(zip(trial.names, layers, strict=True)):
             given, x = h, h.clone() if name in self.changing else h
             params = tensors[id(layer.own)]
+            self.states[i] = numbers(trial.random)
             h = self.on_tensors(i, layer, x, params)
             if h is given or h.name:
                 h = h.clone()
@@ -371,17 +378,35 @@ class Recording:
         if name not in self.opaque:
             put_all(layer, params)
             try:
-                return on_tensors(layer.forward, x)
+                y = on_tensors(layer.forward, x)
             except Exception as error:  # noqa: BLE001  (whatever a Tensor is not made for)
                 self.opaque[name] = str(error)
+            else:
+                if self.whole(i, x, params, y):
+                    return y
+                self.opaque[name] = "leaves a part out of the tape"
         used = {p: t for p, t in params.items() if self.matters(i, x.array, params, p)}
         for p in set(params) - set(used):
             params.pop(p)
         whole = Opaque(name, partial(self.run_layer, i, [*used]), partial(self.by_hand, i, [*used]))
         with enable_grad():
             y = whole.op(x, *used.values())
+        set_numbers(self.trial.random, self.states[i])
+        copies([self.trial.layers[i]])[0].forward(x.array.copy())  # what it draws is drawn
         assert isinstance(y, Tensor)
         return y
+
+    def whole(self, i: int, x: Tensor, params: Mapping[str, Tensor], y: Tensor) -> bool:
+        """Whether all that a layer computes from its input and arrays was recorded."""
+        g = np.random.default_rng(7919).standard_normal(y.shape)
+        inputs = [x, *params.values()]
+        grads = grad_or_zeros((y,), inputs, (g,), False, True)
+        run = partial(self.run_layer, i, [*params])
+        arrays = [t.array for t in inputs]
+        try:
+            return recorded_right(run, arrays, [t.array for t in grads], g)
+        except Exception:  # noqa: BLE001  (the learner's own, that runs as it is)
+            return True
 
     def run_layer(self, i: int, names: Sequence[str], x: Array, *values: Array) -> Array:
         """The output of one layer on arrays, for these values of its parameters."""
@@ -391,7 +416,9 @@ class Recording:
         (layer,) = copies([self.trial.layers[i]])
         for p, a in zip(names, values, strict=True):
             layer.put(p, float(a) if isinstance(layer.parts[p].get(), float) else a.copy())
-        with same_numbers(self.trial.random), np.errstate(all="ignore"):
+        random = self.trial.random
+        with same_numbers(random), np.errstate(all="ignore"):
+            set_numbers(random, self.states[i])
             layer.forward(np.array(x))
         return layer
 

@@ -106,32 +106,19 @@ class Net(Layer):
 
     def read(self, returned: Any) -> dict[str, Any]:
         """The gradients by the names of parameters, of what the method returned."""
-        if isinstance(returned, tuple | list) and len(returned) == 2 and np.ndim(returned[1]) == 0:
-            if isinstance(returned[1], Mapping):  # (loss, grads)
-                returned = returned[1]
+        if isinstance(returned, tuple | list) and isinstance([*returned, 0, 0][1], Mapping):
+            returned = returned[1]  # (loss, grads)
         if isinstance(returned, Mapping):
             found = {p: looked_up(returned, p, True) for p in self.parts}
             return {p: g for p, g in found.items() if g is not None} | self.listed(returned)
         if isinstance(returned, tuple | list):
             items = [*returned]
-            if items and np.isscalar(items[0]) and len(items) == len(self.parts) + 1:
+            if len(items) == len(self.parts) + 1 and np.size(items[0]) == 1:
                 items = items[1:]
             if len(items) == len(self.parts):
                 return self.in_order(items)
             return self.in_groups(items)
         return {}
-
-    def in_order(self, items: Sequence[Any]) -> dict[str, Any]:
-        """As many gradients as parameters: those that fit one parameter alone, the rest by order."""
-        shapes = {p: np.shape(part.get()) for p, part in self.parts.items()}
-        rest, found = [*shapes], {}
-        for i, g in enumerate(items):
-            fits = [p for p in rest if shapes[p] == np.shape(g)]
-            p = fits[0] if fits else rest[0]
-            p = next((q for q in fits if [*shapes].index(q) == i), p)
-            found[p] = g
-            rest.remove(p)
-        return found
 
     def in_groups(self, groups: Sequence[Any]) -> dict[str, Any]:
         """Lists of gradients, (nabla_b, nabla_w), for lists of parameters of these shapes."""

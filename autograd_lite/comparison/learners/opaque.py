@@ -6,7 +6,7 @@ else it is made of central differences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,24 +36,37 @@ def differences(
     rng = np.random.default_rng(7919)
     for _ in range(DIRECTIONS):
         d = rng.standard_normal(inputs[i].shape)
-        slope, noise = directional(forward, inputs, i, upstream, d)
+        slope, noise = directional(forward, inputs, {i: d}, upstream)
         size = np.linalg.norm(mine) * np.linalg.norm(d) + abs(slope)
         if not abs(float((mine * d).sum()) - slope) <= COARSEST * size + noise:
             return False
     return True
 
 
+def recorded_right(
+    forward: Forward, inputs: Sequence[Array], grads: Sequence[Array], upstream: Array
+) -> bool:
+    """Whether what a tape gives for all inputs is the slope along a random direction: a float() on
+    the way makes no error, but leaves a part out of the tape."""
+    rng = np.random.default_rng(7919)
+    moves = {i: rng.standard_normal(a.shape) for i, a in enumerate(inputs)}
+    slope, noise = directional(forward, inputs, moves, upstream)
+    parts = [float((grads[i] * d).sum()) for i, d in moves.items()]
+    size = abs(slope) + max(map(abs, parts), default=0.0)
+    return not np.isfinite(slope) or abs(sum(parts) - slope) <= 1e-3 * size + 1e3 * noise
+
+
 def directional(
-    forward: Forward, inputs: Sequence[Array], i: int, upstream: Array, d: Array
+    forward: Forward, inputs: Sequence[Array], moves: Mapping[int, Array], upstream: Array
 ) -> tuple[float, float]:
-    """The slope of (output * upstream).sum() along a direction of input `i`, and what rounding
+    """The slope of (output * upstream).sum() along directions of some inputs, and what rounding
     makes of it: of three steps, the two that agree best."""
     slopes = []
     size = 0.0
     for h in (1e-4, 1e-5, 3e-6):
         ends = []
         for s in (-h, h):
-            moved = [a + s * d if j == i else a for j, a in enumerate(inputs)]
+            moved = [a + s * moves[j] if j in moves else a for j, a in enumerate(inputs)]
             ends.append(forward(*moved))
         slopes.append(float(((ends[1] - ends[0]) * upstream).sum()) / (2 * h))
         size = float(np.abs(ends[0] * upstream).sum())
@@ -108,6 +121,6 @@ def estimated(
     rng = np.random.default_rng(7919)
     for _ in range(DIRECTIONS):
         d = rng.standard_normal(x.shape)
-        slope, _ = directional(forward, inputs, i, g, d)
+        slope, _ = directional(forward, inputs, {i: d}, g)
         found += (slope - float((found * d).sum())) / float((d * d).sum()) * d
     return found

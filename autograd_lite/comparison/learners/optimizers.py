@@ -14,18 +14,12 @@ from .calls import Layer, copies, needed
 from .execution import raised
 from .parts import attributes, changed, snapshot, trained
 
-RATE = 0.1
-
-
 class Plain:
     """An optimizer that steps by -lr times the gradient, in the place of a learner's own: momentum
     and the like would hide the gradient in the step."""
 
-    def __init__(self, own: Any = None) -> None:
-        rates = ("learning_rate", "lr", "eta", "alpha")
-        found = [getattr(own, name, None) for name in rates]
-        self.learning_rate = next((float(r) for r in found if isinstance(r, int | float)), RATE)
-        self.lr = self.learning_rate
+    def __init__(self, rate: float) -> None:
+        self.lr = self.learning_rate = rate
 
     def update(self, w: Any, g: Any, *rest: Any, **kw: Any) -> Any:
         if isinstance(w, dict | list):
@@ -45,22 +39,25 @@ def is_optimizer(value: Any) -> bool:
     return len(needed(update)) == 2
 
 
-def with_plain_steps(layer: Layer) -> None:
+def with_plain_steps(layer: Layer, rate: float) -> None:
+    """Put plain steps in the place of the optimizers that a layer has, after it made its arrays."""
+    initialize = getattr(layer.own, "initialize", None)
+    if not layer.parts and callable(initialize) and len(needed(initialize)) == 1:
+        initialize(Plain(rate))
+        layer.find()
     for name, value in attributes(layer.own).items():
         if is_optimizer(value):
-            setattr(layer.own, name, Plain(value))
+            setattr(layer.own, name, Plain(rate))
 
 
-def ready(names: Sequence[str], layers: Sequence[Layer], x: Array) -> tuple[Layer, ...]:
+def ready(
+    names: Sequence[str], layers: Sequence[Layer], x: Array, rate: float
+) -> tuple[Layer, ...]:
     """Copies of the layers that have their arrays, which some make in their first forward, each
     with those that it does not write there."""
     base = copies(layers)
     for layer in base:
-        with_plain_steps(layer)
-        initialize = getattr(layer.own, "initialize", None)
-        if not layer.parts and callable(initialize) and len(needed(initialize)) == 1:
-            initialize(Plain())
-            layer.find()
+        with_plain_steps(layer, rate)
     twins = copies(base)
     before = [snapshot(layer.parts) for layer in twins]
     run(names, twins, x)

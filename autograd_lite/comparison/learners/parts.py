@@ -113,9 +113,15 @@ def is_number(name: str, value: Any) -> bool:
 
 
 def walk(
-    value: Any, name: str, place: Place | None, skip: frozenset[int], depth: int = 0
+    value: Any,
+    name: str,
+    place: Place | None,
+    skip: frozenset[int],
+    depth: int = 0,
+    every: bool = False,
 ) -> Iterator[tuple[str, Place, Any]]:
-    """The arrays of floats in a value, by name; none of the objects in `skip`."""
+    """The arrays of floats in a value, by name; none of the objects in `skip`, nor gradients unless
+    `every`."""
     if is_floats(value) or is_number(name, value):
         if place is not None:
             yield name, place, value
@@ -124,21 +130,26 @@ def walk(
     elif isinstance(value, dict):
         for key, item in value.items():
             inner = str(key) if depth <= 1 else f"{name}.{key}"
-            yield from walk(item, inner, Place(value, key), skip, depth + 1)
+            yield from walk(item, inner, Place(value, key), skip, depth + 1, every)
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
             there = Place(value, i) if isinstance(value, list) else None
-            yield from walk(item, f"{name}[{i}]", there, skip, depth + 1)
+            yield from walk(item, f"{name}[{i}]", there, skip, depth + 1, every)
     elif not callable(getattr(value, "update", None)):  # an optimizer has no parameters
         skip |= {id(value)}
         for key, item in attributes(value).items():
             inner = name if key in VALUES else f"{name}.{key}" if name else key
-            if not (depth and key in SLOPES):
-                yield from walk(item, inner, Place(value, key), skip, depth + 1)
+            slope = (depth and key in SLOPES) or is_box_of_gradients(key, item)
+            if every or not slope:
+                yield from walk(item, inner, Place(value, key), skip, depth + 1, every)
+
+
+def is_box_of_gradients(name: str, value: Any) -> bool:
+    return name in GRADS and isinstance(value, dict | list)
 
 
 def parts_of(owner: Any, names: Sequence[str], skip: Iterable[int]) -> dict[str, Part]:
-    """All arrays of floats of an object by name, those called `names` first.
+    """All arrays of floats of an object by name, those called `names` first if it has the first.
 
     One array in several places is one part; an attribute gives it its name before a list does.
     """
@@ -158,7 +169,7 @@ def parts_of(owner: Any, names: Sequence[str], skip: Iterable[int]) -> dict[str,
             part = seen.get(id(value), Part(name, [Place(owner, name)]))
             parts.pop(part.name, None)
             part.name, parts[name] = name, part
-    first = [name for name in names if name in parts]
+    first = [name for name in names if name in parts] if {*names[:1]} & {*parts} else []
     return {name: parts[name] for name in [*first, *(p for p in parts if p not in first)]}
 
 
@@ -265,7 +276,8 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Part]) -> set[str]:
     for name, part in after.items():
         old, copy = before.get(name, (None, None))
         now = part.get()
-        if now is not old or not np.array_equal(np.asarray(now), copy, equal_nan=True):
+        same = now is old or (isinstance(now, Held) and now.base is old)
+        if not same or not np.array_equal(np.asarray(now), copy, equal_nan=True):
             found.add(name)
     return found
 

@@ -518,7 +518,7 @@ def at_the_arrays(slip: str | None, dt: Any) -> Any:
     "backward(input, grad_output) that updates",
     "compare_layers",
     {
-        "bias over the wrong axis": ("layers[2].biases", r"axis|shape|raised"),
+        "bias over the wrong axis": ("layers[2].backward()", r"raised"),
         "weights with the mean": ("layers[2].weights", r"mean|batch|5 times"),
         "relu of the gradient": ("layers[0] output", r"mask|upstream|arriving"),
         "grad_input of the new weights": ("layers[1] output", r"updated"),
@@ -575,7 +575,7 @@ def input_and_gradient(slip: str | None, dt: Any) -> Any:
     {
         "dB averaged": ("layers[1].b", r"mean|batch"),
         "dW of the output": ("layers[1].W", r""),
-        "tanh grad 1 - x": (("layers[0] output",), r""),
+        "tanh grad 1 - x": (("layers[0].W", "layers[0].b"), r""),
     },
 )
 def lazy(slip: str | None, dt: Any) -> Any:
@@ -673,7 +673,7 @@ def caches(slip: str | None, dt: Any) -> Any:
     "compare_layers",
     {
         "no derivative for the layer below": (("layers[1] output", "layers[0] output"), r""),
-        "minus in one layer": (("layers[1].W", "layers[0].W"), r"up the gradient|sign"),
+        "minus in one layer": ("layers[2].W", r"up the gradient|sign"),
     },
 )
 def target_minus_output(slip: str | None, dt: Any) -> Any:
