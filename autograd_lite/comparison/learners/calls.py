@@ -43,7 +43,7 @@ def method(owner: Any, names: Sequence[str]) -> str:
     """
     if isinstance(owner, str | bytes | np.ndarray | int | float | list | dict | tuple):
         return ""
-    own = [name for name in dir(owner) if not name.startswith("__")]
+    own = [name for name in dir(owner) if not name.startswith("_")]
     found: dict[str, str] = {}
     for name in own:
         found.setdefault(plain(name), name)
@@ -178,9 +178,10 @@ class Layer:
 
     def gradient_box(self, p: str) -> Any:
         """The object that holds the gradient of a parameter, or None."""
-        names = self.spec.names
-        position = names.index(p) if p in names else [*self.parts].index(p)
-        return kept_gradient(self.own, self.parts[p], position)
+        names, part = self.spec.names, self.parts[p]
+        listed = [place.key for place in part.places if isinstance(place.owner, list)]
+        position = listed or [i for i, name in enumerate([*names, *self.parts]) if name == p]
+        return kept_gradient(self.own, part, position[0])
 
     def weight(self) -> str:
         """The name of the one matrix that the layer has; "" if it has none or several."""
@@ -196,7 +197,9 @@ class Layer:
     def attached(self) -> bool:
         """Whether its backward takes nothing: gradients are attributes of arrays."""
         function = getattr(self.own, self.spec.backward)
-        return not needed(function) and (not positional(function) or self.spec.forward == "__call__")
+        return not needed(function) and (
+            not positional(function) or self.spec.forward == "__call__"
+        )
 
     def forward(self, x: Any) -> Any:
         """The output, which may be what is returned or an attribute; the rest is for backward."""
@@ -252,7 +255,9 @@ class Layer:
         of_parts = [looked_up(returned, p, True) for p in self.parts]
         known = {id(g) for g in of_parts}
         named = {plain(n): v for n, v in returned.items()}
-        first = next((named[n] for n in (*INPUT_GRADIENTS, *map(plain, INPUTS)) if n in named), None)
+        first = next(
+            (named[n] for n in (*INPUT_GRADIENTS, *map(plain, INPUTS)) if n in named), None
+        )
         if first is None:
             first = next((v for v in returned.values() if id(v) not in known), None)
         return (first, *of_parts)

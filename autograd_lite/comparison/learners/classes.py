@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ...engine.tape import Array
+from ...engine.tensor import Tensor
 from .calls import (
     BACKWARDS,
     FORWARDS,
@@ -150,3 +153,9 @@ def as_data(x: Any) -> Array:
     if not np.isfinite(a).all():
         raise ValueError("compare_layers: x has NaN or infinities; give finite numbers")
     return a
+
+
+def indices_of(x: Any) -> Array | None:
+    """The data as integers, if that is what they are: the numbers of words, perhaps."""
+    a = np.asarray(x.array if isinstance(x, Tensor) else x)
+    return a if a.dtype.kind in "iu" else None

@@ -95,7 +95,8 @@ class Criterion:
             mine = self.first_argument(own, prediction, before)
             returned = self.slope(*ordered(self.slope, mine, y)[: max(len(free), 1)])
         if returned is not None:
-            return returned[0] if isinstance(returned, tuple | list) else returned
+            several = isinstance(returned, tuple | list) and len(returned) and np.ndim(returned[0])
+            return returned[0] if several else returned
         new = {plain(n): v for n, v in attributes(own).items() if before.get(n) != id(v)}
         left = next((new[n] for n in INPUT_GRADIENTS if n in new), None)
         return left if left is not None else getattr(held, "g", getattr(held, "grad", None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,11 +16,13 @@ from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
-from ..answers.judge import ABSENT, OK, OTHER, Row, agree, fitted, spreads
+from ..answers.judge import ABSENT, OK, OTHER, WRONG, Diagnosis, Row, agree, spreads
 from ..answers.report import Report
+from ..mistakes.matching import ratio
 from .calls import Layer, as_floats, copies, shaped
-from .classes import as_data, as_layers, check_names, loss_of, rate_of, with_names
+from .classes import as_data, as_layers, check_names, indices_of, loss_of, rate_of, with_names
 from .criterion import Criterion
+from .engines import EngineNet, engine_net
 from .execution import (
     N,
     fault,
@@ -42,6 +45,7 @@ from .probes import enlarged, inputs, layouts, like_target, samples
 from .updates import LayerRecord, Pulled, Updates
 
 GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most
+NETS = Net, EngineNet  # whose backward knows the target
 NAMES = ("W", "b")  # what parameters are called, if nothing else is said
 
 
@@ -99,7 +103,7 @@ def compare_layers(
     wanted = NAMES if params is None else tuple(params)
     if grads is not None and len(grads) != len(wanted):
         raise ValueError(f"compare_layers: {len(wanted)} params, but {len(grads)} grads")
-    net = net_of(layers, loss, y, wanted)
+    net = engine_net(layers, loss, y, wanted) or net_of(layers, loss, y, wanted)
     if net is not None:
         one, loss = net
         named, loss_grad, found = {type(layers).__name__: one}, None, (one,)
@@ -112,7 +116,9 @@ def compare_layers(
         found = as_layers(named, wanted, keeps)
     if x is None or loss is None:
         what = "x and y" if x is None else "the loss"
-        raise TypeError(f"compare_layers: {what} is missing; call it with (layers, loss, ..., x, y)")
+        raise TypeError(
+            f"compare_layers: {what} is missing; call it with (layers, loss, ..., x, y)"
+        )
     criterion = Criterion(loss, loss_grad)
     if params is not None:
         check_names(found, wanted)
@@ -122,8 +128,21 @@ def compare_layers(
     if not rate:
         raise ValueError("compare_layers: lr is 0, so no update can be seen; give another rate")
     with same_numbers(owners(found, criterion)):
-        found = ready(names, found, a, rate)
+        a, found = ready_on(names, found, a, indices_of(x), rate)
     return judged(Trial(names, found, a, b, criterion, rate))
+
+
+def ready_on(
+    names: Sequence[str], layers: Sequence[Layer], x: Array, indices: Array | None, rate: float
+) -> tuple[Array, tuple[Layer, ...]]:
+    """The data and the layers made ready for them: integers are floats, unless an error says that
+    they are indices."""
+    try:
+        return x, ready(names, layers, x, rate)
+    except ValueError as error:
+        if indices is None or not isinstance(error.__cause__, IndexError | TypeError):
+            raise
+        return indices, ready(names, layers, indices, rate)
 
 
 def judged(trial: Trial) -> Report:
@@ -208,8 +227,12 @@ class Trial:
         random = self.random
         with same_numbers(random):
             outputs, changing = forward(self.names, copies(self.layers), self.x)
-        self.criterion.settle(outputs[-1], self.y)
-        value = self.criterion.number(outputs[-1], self.y)
+        try:
+            self.criterion.settle(outputs[-1], self.y)
+            value = self.criterion.number(outputs[-1], self.y)
+        except Exception as error:
+            shapes = f"prediction {outputs[-1].shape} and target {self.y.shape}"
+            raise ValueError(f"compare_layers: the loss of {shapes} {raised(error)}") from error
         recorded = Recording(self, changing, outputs, value)
         apart = recorded.run()
         if apart is not None:
@@ -255,7 +278,7 @@ class Trial:
     def resized(self, n: int) -> Iterator[Trial]:
         """The same layers with random parameters and data of all different sizes, in each layout
         (rows or columns, weights (in, out) or (out, in)) that fits the sizes here."""
-        if self.x.ndim != 2 or any(isinstance(layer, Net) for layer in self.layers):
+        if self.x.ndim != 2 or any(isinstance(layer, NETS) for layer in self.layers):
             return
         for features, in_first in layouts():
             rng = np.random.default_rng(2)
@@ -358,7 +381,7 @@ class Recording:
         trial = self.trial
         layers = copies(trial.layers)
         tensors = tensors_of(trial.names, layers)
-        h = Tensor(trial.x.copy(), requires_grad=True, name="x")
+        h = Tensor(trial.x.copy(), requires_grad=trial.x.dtype.kind == "f", name="x")
         self.steps = []
         for i, (name, layer) in enumerate(zip(trial.names, layers, strict=True)):
             given, x = h, h.clone() if name in self.changing else h
@@ -378,7 +401,7 @@ class Recording:
         if name not in self.opaque:
             put_all(layer, params)
             try:
-                y = on_tensors(layer.forward, x)
+                y = on_tensors(layer.forward, x if x.requires_grad else x.array)
             except Exception as error:  # noqa: BLE001  (whatever a Tensor is not made for)
                 self.opaque[name] = str(error)
             else:
@@ -399,9 +422,11 @@ class Recording:
     def whole(self, i: int, x: Tensor, params: Mapping[str, Tensor], y: Tensor) -> bool:
         """Whether all that a layer computes from its input and arrays was recorded."""
         g = np.random.default_rng(7919).standard_normal(y.shape)
-        inputs = [x, *params.values()]
+        inputs = tuple(t for t in (x, *params.values()) if t.requires_grad)
         grads = grad_or_zeros((y,), inputs, (g,), False, True)
         run = partial(self.run_layer, i, [*params])
+        if not x.requires_grad:
+            run = partial(run, x.array)
         arrays = [t.array for t in inputs]
         try:
             return recorded_right(run, arrays, [t.array for t in grads], g)
@@ -422,9 +447,7 @@ class Recording:
             layer.forward(np.array(x))
         return layer
 
-    def by_hand(
-        self, i: int, names: Sequence[str], g: Array, inputs: Sequence[Array]
-    ) -> list[Any]:
+    def by_hand(self, i: int, names: Sequence[str], g: Array, inputs: Sequence[Array]) -> list[Any]:
         """The gradients of the input and of parameters that a layer gives by hand."""
         layer = self.ran(i, names, inputs[0], inputs[1:])
         with same_numbers(self.trial.random):
@@ -447,14 +470,21 @@ class Recording:
     def loss_of(self, h: Tensor) -> Tensor:
         """The loss of the prediction, recorded: by its own operations, or as one."""
         trial = self.trial
-        if "loss" not in self.opaque:
-            try:
-                return on_tensors(trial.criterion.loss, h, trial.y)
-            except Exception as error:  # noqa: BLE001  (whatever a Tensor is not made for)
-                self.opaque["loss"] = str(error)
 
         def value(p: Array) -> Array:
             return np.array(trial.criterion.number(np.array(p), trial.y))
+
+        if "loss" not in self.opaque:
+            try:
+                loss = on_tensors(trial.criterion.loss, h, trial.y)
+                loss = loss.reshape(()) if loss.ndim else loss
+                slope = pulled_back(loss, h, np.ones(()))
+            except Exception as error:  # noqa: BLE001  (whatever a Tensor is not made for)
+                self.opaque["loss"] = str(error)
+            else:
+                if recorded_right(value, [h.array], [slope], np.ones(())):
+                    return loss
+                self.opaque["loss"] = "leaves a part out of the tape"
 
         def by_hand(g: Array, inputs: Sequence[Array]) -> list[Any]:
             if not trial.criterion.given:
@@ -557,11 +587,54 @@ class Comparison:
         report = self.hinted(reported(self.loss, self.grads, wanted, self.rows))
         report = self.convention(report, guard, together, turned)
         report = updates.judged(report, self.loss, wanted)
-        return replace(self.broadcast(report), remarks=(*report.remarks, *constants))
+        report = self.broadcast(self.softmax_along_batch(report, together))
+        return replace(report, remarks=(*report.remarks, *constants, *self.said()))
+
+    def said(self) -> list[str]:
+        """Remarks on what the loss leaves open."""
+        criterion = self.trial.criterion
+        remarks = []
+        if criterion.reduced:
+            remarks.append(f"The loss gives several numbers: {criterion.reduced} of them is taken.")
+        if not criterion.given and not isinstance(self.trial.layers[0], NETS):
+            remarks.append("No gradient of the loss was handed in: layers were given autodiff's.")
+        return remarks
+
+    def softmax_along_batch(self, report: Report, together: bool) -> Report:
+        """The report with a word on a softmax whose output, less the target, is the right gradient
+        but for its axis: its columns sum to 1 where the rows of the target do."""
+        last = self.steps[-1]
+        y, t = last.y.array, self.trial.y
+        given = shaped(self.grads.get(last.x.name), last.x.shape)
+        if not together or given is None or y.ndim != 2 or y.shape[0] == y.shape[1]:
+            return report
+        if t.ndim == 1:
+            t = np.eye(y.shape[1])[t.astype(int)]
+        sums = [np.allclose(y.sum(axis), 1) for axis in (0, 1)]
+        due = [np.allclose(t.sum(axis), 1) for axis in (0, 1)] if t.shape == y.shape else sums
+        if sums == due or True not in sums or True not in due or math.isnan(ratio(given, y - t)):
+            return report
+        if not agree(given, ratio(given, y - t) * (y - t)):
+            return report
+        axis, right = sums.index(True), due.index(True)
+        words = (
+            f"the forward takes the softmax along another axis: it sums over axis {axis}, not "
+            f"{right}, so {'columns' if axis == 0 else 'rows'} and not samples sum to 1"
+        )
+        found = Diagnosis("wrong-axis", words, True)
+        rows = (
+            replace(row, diagnoses=(found,)) if row.name == last.x.name and row.verdict == WRONG
+            else row
+            for row in report.rows
+        )  # fmt: skip
+        return replace(report, rows=tuple(rows))
 
     def wanted(self) -> dict[str, Tensor]:
         """The tensors that get a row, by name."""
         found = {"x": self.steps[0].x} | {step.y.name: step.y for step in self.steps}
+        if not found["x"].requires_grad or isinstance(self.trial.layers[0], NETS):
+            del found["x"]
+            self.grads.pop("x", None)
         if not self.trial.criterion.given:
             del found[self.steps[-1].y.name]
         for step in self.steps:

@@ -143,7 +143,11 @@ class Net(Layer):
         for p in self.parts:
             base, _, rest = p.partition("[")
             group = looked_up(returned, base, True) if rest else None
-            if isinstance(group, list | tuple) and rest[:-1].isdigit() and int(rest[:-1]) < len(group):
+            if (
+                isinstance(group, list | tuple)
+                and rest[:-1].isdigit()
+                and int(rest[:-1]) < len(group)
+            ):
                 found[p] = group[int(rest[:-1])]
         return found
 

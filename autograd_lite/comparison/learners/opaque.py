@@ -79,7 +79,10 @@ class Opaque:
     """One call of a learner's code, and its gradient by hand, as an operation."""
 
     def __init__(
-        self, name: str, forward: Forward, by_hand: Callable[[Array, Sequence[Array]], Sequence[Any]]
+        self,
+        name: str,
+        forward: Forward,
+        by_hand: Callable[[Array, Sequence[Array]], Sequence[Any]],
     ) -> None:
         self.forward, self.by_hand = forward, by_hand
         self.made: dict[bytes, list[Array | None]] = {}
@@ -87,7 +90,7 @@ class Opaque:
 
     def rule(self, g: Any, y: Any, *inputs: Any, i: int) -> Array:
         """The gradient of input `i` for an upstream."""
-        g, arrays = np.asarray(g, np.float64), [np.asarray(a, np.float64) for a in inputs]
+        g, arrays = np.asarray(g, np.float64), [np.asarray(a) for a in inputs]
         key = g.tobytes() + b"".join(a.tobytes() for a in arrays)
         if key not in self.made:
             self.made = {key: [None] * len(arrays), **dict([*self.made.items()][:8])}

@@ -14,6 +14,7 @@ from .calls import Layer, copies, needed
 from .execution import raised
 from .parts import attributes, changed, snapshot, trained
 
+
 class Plain:
     """An optimizer that steps by -lr times the gradient, in the place of a learner's own: momentum
     and the like would hide the gradient in the step."""

@@ -285,5 +285,3 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Part]) -> set[str]:
 def snapshot(parts: Mapping[str, Part]) -> dict[str, tuple[Any, Array]]:
     """What `changed` compares with later."""
     return {name: (part.get(), np.array(part.get())) for name, part in parts.items()}
-
-

@@ -81,9 +81,7 @@ class Updates:
     sure where the gradient is right, by name.
     """
 
-    def __init__(
-        self, rate: float, pulled: Mapping[str, Pulled], grads: dict[str, Any]
-    ) -> None:
+    def __init__(self, rate: float, pulled: Mapping[str, Pulled], grads: dict[str, Any]) -> None:
         self.rate, self.pulled, self.grads = rate, pulled, grads
         self.signs: list[int] = []  # of what layers hand in, beside what follows from above
         self.moving = any(  # whether the layers update themselves
@@ -103,6 +101,8 @@ class Updates:
             return
         upstream = fitted(did.upstream, step.y.shape)
         inputs = (step.x, *step.params.values())
+        if not step.x.requires_grad:  # indices: what stands in their place has no gradient
+            inputs = (Tensor(np.zeros(step.x.shape), requires_grad=True), *inputs[1:])
         if upstream is None:  # as the row of the output says: nothing follows from it
             right = tuple(Tensor(np.zeros(t.shape)) for t in inputs)
         else:

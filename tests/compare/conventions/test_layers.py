@@ -2,11 +2,11 @@
 
 import pytest
 
-from . import c_layers, c_nets
+from . import c_engines, c_layers, c_nets
 from .bed import CASES, IMPLS, Case, state
 
 OURS = [c for c in CASES if c.impl in IMPLS and IMPLS[c.impl].door == "compare_layers"]
-assert c_layers and c_nets
+assert c_engines and c_layers and c_nets
 
 
 @pytest.mark.parametrize("case", OURS, ids=lambda case: case.id)
