@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -166,7 +166,7 @@ def remarked_in_batches(report: Report, trial: Trial) -> Report:
     for other in trial.resized(N):
         row = other.report().first_wrong
         if row is not None:
-            why = f" ({row.explanations[0]})" if row.explanations else ""
+            why = f" ({row.diagnoses[0].sentence})" if row.diagnoses else ""
             said = f"For one sample at a time: with a batch of {N}, {row.name} is wrong{why}."
             return replace(report, remarks=(*report.remarks, said))
         break
@@ -218,7 +218,7 @@ class Trial:
         with same_numbers(self.random):
             return samples([self.x, *forward(self.names, copies(self.layers), self.x)[0]])
 
-    @property
+    @cached_property
     def random(self) -> list[Any]:
         return owners(self.layers, self.criterion)
 
@@ -457,7 +457,8 @@ class Recording:
 
     def matters(self, i: int, x: Array, params: Mapping[str, Tensor], p: str) -> bool:
         """Whether the output of a layer depends on one of its arrays."""
-        if p in self.trial.layers[i].spec.names:
+        layer = self.trial.layers[i]
+        if p in layer.spec.names or trained(p) or isinstance(layer, NETS):
             return True
         values = [t.array for t in params.values()]
         moved = [t.array * 1.5 + 0.5 if q == p else t.array for q, t in params.items()]
@@ -472,7 +473,8 @@ class Recording:
         trial = self.trial
 
         def value(p: Array) -> Array:
-            return np.array(trial.criterion.number(np.array(p), trial.y))
+            with np.errstate(all="ignore"):
+                return np.array(trial.criterion.number(np.array(p), trial.y))
 
         if "loss" not in self.opaque:
             try:
