@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -127,6 +128,7 @@ class Layer:
     x: Any = None
     y: Any = None
     cache: tuple[Any, ...] = ()
+    context: Any = None
     parts: dict[str, Part] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -209,9 +211,11 @@ class Layer:
                 if isinstance(part.get(), np.ndarray):
                     part.put(part.get().view(Held))
         function = getattr(self.own, self.spec.forward)
-        extra = [filled(p) for p in needed(function)[1:]]
+        wanted = needed(function)
+        extra = [filled(p) for p in wanted[1:]]
         before = {name: id(value) for name, value in attributes(self.own).items()}
-        y = function(x, *extra)
+        self.context = Context() if wanted and wanted[0].name == "ctx" else None
+        y = function(x, *extra) if self.context is None else function(self.context, x)
         self.cache = ()
         if isinstance(y, tuple | list) and y and not np.isscalar(y[0]):
             y, self.cache = y[0], tuple(y[1:])
@@ -241,6 +245,10 @@ class Layer:
             returned = self.from_attributes(g)
         else:
             returned = getattr(self.own, self.spec.backward)(*self.arguments(g, rate))
+        if plain(self.spec.backward) == "updategradinput":
+            accumulate = method(self.own, ["accgradparameters"])
+            if accumulate:
+                getattr(self.own, accumulate)(self.x, g)
         if returned is None:
             mine = {plain(n) for p in self.parts for n in (p, f"d{p}")}
             returned = self.left([n for n in INPUT_GRADIENTS if n not in mine], before)
@@ -275,7 +283,7 @@ class Layer:
         return dx, self.in_order(items) if len(items) == len(self.parts) else {}
 
     def in_order(self, items: Sequence[Any]) -> dict[str, Any]:
-        """As many gradients as parameters: those that fit one parameter alone, the rest by order."""
+        """As many gradients as parameters: by the shape that they fit, or by order."""
         shapes = {p: np.shape(part.get()) for p, part in self.parts.items()}
         rest, found = [*shapes], {}
         for i, g in enumerate(items):
@@ -292,7 +300,8 @@ class Layer:
             for name, value in attributes(self.own).items():
                 if value is old:
                     setattr(self.own, name, self.y)
-        self.y.g = self.y.grad = g
+        for name in ("g", "grad"):
+            setattr(self.y, name, g)
         returned = getattr(self.own, self.spec.backward)()
         if returned is not None:
             return returned
@@ -302,6 +311,8 @@ class Layer:
         """What its backward asks for: the upstream, and by their names a rate, the input, what the
         forward returned beside the output."""
         function = getattr(self.own, self.spec.backward)
+        if self.context is not None:
+            return [self.context, g]
         wanted = needed(function)
         optional = [p for p in positional(function)[len(wanted) :] if is_rate(p)]
         if len(wanted) < 2:
@@ -326,6 +337,21 @@ class Layer:
             mode = plain(names[i]) in MODES
             values[i] = True if mode else self.y if names[i] in OUTPUTS else rate
         return values
+
+
+class Context:
+    """What functions of the kind forward(ctx, x) and backward(ctx, g) keep things in."""
+
+    saved: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *values: Any) -> None:
+        self.saved = values
+
+    @property
+    def saved_values(self) -> tuple[Any, ...]:
+        return self.saved
+
+    saved_tensors = saved_values
 
 
 def filled(p: inspect.Parameter) -> Any:
@@ -353,10 +379,8 @@ def parted(owner: Any, memo: dict[int, Any]) -> Any:
     except Exception:  # noqa: BLE001
         return owner
     for name, value in attributes(owner).items():
-        try:
+        with suppress(Exception):  # else it is shared
             setattr(twin, name, deepcopy(value, memo))
-        except Exception:  # noqa: BLE001
-            continue
     return twin
 
 

@@ -25,8 +25,9 @@ from .calls import (
 from .parts import attributes
 
 # attributes of a net that are no layers of it: its loss, by the names that this may have
-LOSSES = ("loss", "loss_layer", "losslayer", "last_layer", "lastlayer", "criterion", "loss_function",
-          "loss_fn", "loss_func", "cost", "cost_function", "loss_obj", "head")  # fmt: skip
+LOSSES = ("loss", "loss_layer", "losslayer", "last_layer", "lastlayer", "criterion",
+          "loss_function", "loss_fn", "loss_func", "cost", "cost_function",
+          "loss_obj", "head")  # fmt: skip
 LOSS_SLOPES = ("loss_prime", "loss_grad", "loss_derivative", "loss_gradient", "dloss", "d_loss",
                "cost_prime", "cost_derivative", "loss_backward", "grad_loss")  # fmt: skip
 
@@ -105,7 +106,7 @@ def as_layers(
         others = [
             name
             for name, value in attributes(owner).items()
-            if id(value) in known or holds_layers(value) and known & set(map(id, listed(value)))
+            if id(value) in known or (holds_layers(value) and known & set(map(id, listed(value))))
         ]
         spec = Spec(
             method(owner, FORWARDS), method(owner, BACKWARDS), tuple(names), keeps, None,

@@ -32,20 +32,15 @@ class Criterion:
 
     def __init__(self, loss: Any, loss_grad: Any) -> None:
         loss = instance(loss)
-        self.value, self.slope = copied((loss, loss_grad))  # together: they may share an object
+        value, slope = copied((loss, loss_grad))  # together: they may share an object
+        value = TorchLoss(loss) if is_torch(loss) else value
+        if loss_grad is None and not inspect.isroutine(value):
+            value, slope = first_method(value, VALUES), first_method(value, SLOPES)
+        value = getattr(value, "loss", value) if isinstance(value, TorchLoss) else value
+        if not callable(value) or not (slope is None or callable(slope)):
+            raise TypeError("compare_layers: loss and loss_grad must be functions")
+        self.value, self.slope = as_function(value), slope and as_function(slope)
         self.reduced = ""
-        if is_torch(loss):
-            self.value, self.slope = TorchLoss(loss), self.slope
-        if loss_grad is None:
-            owner = self.value
-            if inspect.isroutine(owner):
-                self.slope = None
-            else:
-                self.value, self.slope = first_method(owner, VALUES), first_method(owner, SLOPES)
-        if self.value is None or not callable(self.value):
-            raise TypeError("compare_layers: loss and loss_grad must be functions")
-        if self.slope is not None and not callable(self.slope):
-            raise TypeError("compare_layers: loss and loss_grad must be functions")
 
     @property
     def given(self) -> bool:
@@ -73,16 +68,19 @@ class Criterion:
         for reduced in REDUCED:
             self.reduced = reduced
             try:
-                mine = fitted(as_floats(self.gradient(prediction.copy(), y)), prediction.shape)
+                given = as_floats(self.gradient(prediction.copy(), y))
+                mine = np.asarray(fitted(given, prediction.shape), np.float64)
                 low, high = (self.number(prediction + s * step, y) for s in (-1, 1))
                 slope = (high - low) / 2
-                errors[reduced] = abs(abs(float((mine * step).sum())) - abs(slope)) / abs(slope)
+                errors[reduced] = abs(abs(float(np.vdot(mine, step))) - abs(slope)) / abs(slope)
             except Exception:  # noqa: BLE001  (the learner's own: a row says so later)
                 errors[reduced] = np.inf
         self.reduced = min(errors, key=lambda reduced: errors[reduced])
 
     def gradient(self, prediction: Array, y: Array) -> Any:
         """What the gradient by hand gives, or leaves in an attribute."""
+        if self.slope is None:
+            raise TypeError("no gradient of the loss was handed in")
         own = getattr(self.slope, "__self__", None)
         held = prediction.view(Held)
         free = needed(self.slope)
@@ -129,19 +127,23 @@ class TorchLoss:
         (g,) = sys.modules["torch"].autograd.grad(value, x)
         return np.array(g.numpy())
 
-    __call__ = loss
-
     def run(self, prediction: Any, y: Array) -> tuple[Any, Any]:
         torch = sys.modules["torch"]
         x = torch.tensor(np.array(prediction, np.float64), requires_grad=True)
         return self.module(x, torch.tensor(np.asarray(y))), x
 
 
+def as_function(value: Any) -> Callable[..., Any]:
+    """A value that was seen to be callable."""
+    function: Callable[..., Any] = value
+    return function
+
+
 def instance(loss: Any) -> Any:
     """An object of a class that was given for the loss, if its methods need one."""
     if not isinstance(loss, type):
         return loss
-    name = method(loss(), VALUES) if not needed(loss.__init__)[1:] else ""
+    name = next((n for n in dir(loss) if plain(n) in VALUES and n[0] != "_"), "")
     static = isinstance(inspect.getattr_static(loss, name, None), staticmethod | classmethod)
     return loss if static or not name else loss()
 

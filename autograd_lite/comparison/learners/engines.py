@@ -110,10 +110,11 @@ def parameters_of(owner: Any) -> dict[str, Any]:
         return {}
     try:
         listed = getattr(owner, name)()
-        pairs = listed.items() if isinstance(listed, Mapping) else enumerate(listed)
+        pairs: Any = listed.items() if isinstance(listed, Mapping) else enumerate(listed)
         own = {id(value): key for key, value in attributes(owner).items()}
-        pairs = [(own.get(id(p), f"{name}[{k}]" if isinstance(k, int) else str(k)), p)
-                 for k, p in pairs]
+        pairs = [
+            (own.get(id(p), f"{name}[{k}]" if isinstance(k, int) else str(k)), p) for k, p in pairs
+        ]
     except Exception:  # noqa: BLE001  (a method of another meaning)
         return {}
     return {k: p for k, p in pairs if data_name(p) and any(hasattr(p, s) for s in SLOPES)}

@@ -104,9 +104,10 @@ def compare_layers(
     if grads is not None and len(grads) != len(wanted):
         raise ValueError(f"compare_layers: {len(wanted)} params, but {len(grads)} grads")
     net = engine_net(layers, loss, y, wanted) or net_of(layers, loss, y, wanted)
+    found: tuple[Layer, ...]
     if net is not None:
-        one, loss = net
-        named, loss_grad, found = {type(layers).__name__: one}, None, (one,)
+        found, loss, loss_grad = (net[0],), net[1], None
+        named = {type(layers).__name__: layers}
     else:
         named = with_names(layers)
         if loss is None:
@@ -152,22 +153,24 @@ def judged(trial: Trial) -> Report:
     flat = first is not None and first.name == f"{trial.names[-1]} output"
     if not (hides(trial.arrays()) if report.ok else flat):
         return report
-    n = trial.samples()
-    for other in trial.resized(1 if n == 1 else n if n > 2 else N):
+    n, one = trial.samples()
+    for other in trial.resized(1 if n == 1 else n if n > 2 else N, one):
         report = report_of_both(report, other.report(), f"x {other.x.shape}, all random")
         break
-    if n == 1 and report.ok:
-        report = remarked_in_batches(report, trial)
+    if (n == 1 or one) and report.ok:
+        report = remarked(report, trial, n == 1)
     return report
 
 
-def remarked_in_batches(report: Report, trial: Trial) -> Report:
-    """The report on one sample with what is wrong with several, which a class for one may be."""
-    for other in trial.resized(N):
+def remarked(report: Report, trial: Trial, single: bool) -> Report:
+    """The report on one sample, or one output, with what is wrong with several: classes may be
+    made for one."""
+    for other in trial.resized(N, False):
         row = other.report().first_wrong
         if row is not None:
             why = f" ({row.diagnoses[0].sentence})" if row.diagnoses else ""
-            said = f"For one sample at a time: with a batch of {N}, {row.name} is wrong{why}."
+            made = "one sample at a time: with a batch of 5" if single else "one output: with more"
+            said = f"Made for {made}, {row.name} is wrong{why}."
             return replace(report, remarks=(*report.remarks, said))
         break
     return report
@@ -213,10 +216,13 @@ class Trial:
                 found[f"{name}.{p}"] = a if p == layer.weight() else a.ravel()
         return found
 
-    def samples(self) -> int:
-        """How many samples the data are of; 0 if that cannot be said."""
+    def samples(self) -> tuple[int, bool]:
+        """How many samples the data are of, 0 if that cannot be said, and whether the prediction is
+        one number for each."""
         with same_numbers(self.random):
-            return samples([self.x, *forward(self.names, copies(self.layers), self.x)[0]])
+            outputs, _ = forward(self.names, copies(self.layers), self.x)
+        n = samples([self.x, *outputs])
+        return n, outputs[-1].size == n or (n == 0 and 1 in outputs[-1].shape)
 
     @cached_property
     def random(self) -> list[Any]:
@@ -275,14 +281,15 @@ class Trial:
                 return pulled, grads, [fault(title, "returned None; return the input's gradient")]
         return pulled, grads, []
 
-    def resized(self, n: int) -> Iterator[Trial]:
+    def resized(self, n: int, one: bool) -> Iterator[Trial]:
         """The same layers with random parameters and data of all different sizes, in each layout
-        (rows or columns, weights (in, out) or (out, in)) that fits the sizes here."""
+        (rows or columns, weights (in, out) or (out, in)) that fits the sizes here; with one
+        output if `one`."""
         if self.x.ndim != 2 or any(isinstance(layer, NETS) for layer in self.layers):
             return
         for features, in_first in layouts():
             rng = np.random.default_rng(2)
-            layers = enlarged(self.layers, features, in_first, n, rng)
+            layers = enlarged(self.layers, features, in_first, (n, one), rng)
             x = rng.standard_normal((n, inputs(n)) if features else (inputs(n), n))
             if layers is None:
                 continue
@@ -579,7 +586,7 @@ class Comparison:
         updates = Updates(self.trial.rate, self.pulled, self.grads)
         for step, layer in reversed([*zip(steps, self.trial.layers, strict=True)]):
             updates.read(step, layer)
-        turned = self.turned(updates)
+        times = self.scaled(updates)
         self.loss, guard = unguarded(self.loss, last, self.grads)
         together = self.fused(last)
         if together:
@@ -587,7 +594,7 @@ class Comparison:
         updates.settle()
         wanted = self.wanted()
         report = self.hinted(reported(self.loss, self.grads, wanted, self.rows))
-        report = self.convention(report, guard, together, turned)
+        report = self.convention(report, guard, together, times)
         report = updates.judged(report, self.loss, wanted)
         report = self.broadcast(self.softmax_along_batch(report, together))
         return replace(report, remarks=(*report.remarks, *constants, *self.said()))
@@ -660,31 +667,35 @@ class Comparison:
         if not aside:
             return []
         example = plain_name(aside[0])
-        return [
+        said = (
             f"Not looked at, as no gradient is kept and no update made: {', '.join(aside)} "
             f"(name it in params= if it is trained; its gradient may be called d{example})."
-        ]
+        )
+        return [said]
 
-    def turned(self, updates: Updates) -> bool:
-        """Whether the gradients that layers pass on have the other sign, as target - output has,
-        and the updates take it back; they get autodiff's here."""
+    def scaled(self, updates: Updates) -> float:
+        """What the gradients that layers pass on are a multiple of autodiff's by, where those of
+        parameters are not: the other sign of target - output, a 1/n that comes later. They are
+        divided by it here. Else 1."""
         last = self.steps[-1]
-        if updates.sign() >= 0 or not any(self.opposite(t) for t in (last.y, last.x)):
-            return False
+        c = next((c for t in (last.y, last.x) if (c := self.times(t)) != 1), 1.0)
+        if c == 1 or not updates.takes_back(c):
+            return 1.0
         for t in {last.y, *(step.x for step in self.steps)}:
             if t.name in self.grads:
-                self.grads[t.name] = -as_floats(self.grads[t.name])
-        updates.turn()
-        return True
+                self.grads[t.name] = as_floats(self.grads[t.name]) / c
+        updates.divide(c)
+        return c
 
-    def opposite(self, t: Tensor) -> bool:
-        """Whether a gradient handed in is autodiff's with the other sign."""
+    def times(self, t: Tensor) -> float:
+        """The number of autodiff's gradients that one handed in is; 1 if it is no multiple."""
         mine = shaped(self.grads[t.name], t.shape) if t.name in self.grads else None
         if mine is None:
-            return False
+            return 1.0
         right = pulled_back(self.loss, t, np.ones(self.loss.shape))
-        lengths = float(np.linalg.norm(mine) * np.linalg.norm(right))
-        return float((mine * right).sum()) < -0.99 * lengths < 0
+        c = ratio(mine, right)
+        close = np.linalg.norm(mine - c * right) <= 1e-5 * np.linalg.norm(mine)  # or a guard's part
+        return whole_number(c) if close and c and abs(c - 1) > 1e-4 else 1.0
 
     def fused(self, last: LayerRecord) -> bool:
         """Whether the last layer passes on its upstream, which is not its derivative, and the loss
@@ -700,17 +711,19 @@ class Comparison:
         slope = pulled_back(self.loss, last.y, np.ones(self.loss.shape))
         return agree(given, upstream) and not agree(given, right) and not agree(upstream, slope)
 
-    def convention(self, report: Report, guard: float, together: bool, turned: bool) -> Report:
+    def convention(self, report: Report, guard: float, together: bool, times: float) -> Report:
         """The report with what was done by another convention."""
         last = self.steps[-1]
         said = [f"{last.name} and the loss are differentiated together"] * together
         said += [f"leaves out the {guard:g} that the loss adds"] * bool(guard)
-        sign = "target - output: the other sign, which W += ... takes back"
+        other = "target - output: the other sign, which W += ... takes back"
+        if times != -1:
+            other = f"yours is {times:g} times it, which the gradients of parameters take back"
         passed = {step.y.name for step in self.steps} | {"x"}
         rows = []
         for row in report.rows:
             mine = said if row.name == last.y.name else []
-            mine = [*mine, sign] if turned and row.name in passed else mine
+            mine = [*mine, other] if times != 1 and row.name in passed else mine
             if mine and row.verdict in (OK, *([ABSENT] if row.name == last.y.name else [])):
                 row = replace(row, verdict=OTHER, note="; ".join(mine))
             rows.append(row)
@@ -740,6 +753,18 @@ class Comparison:
                     said += f"; if {like[0]} is it, say so with grads=({like[0]!r}, ...)"
                 report = with_note(report, t.name, said)
         return report
+
+
+def whole_number(c: float) -> float:
+    """A number, or the integer or the one over an integer that it is nearly.
+
+    >>> whole_number(-0.9999999), whole_number(0.2000001), whole_number(0.7)
+    (-1.0, 0.2, 0.7)
+    """
+    for near in (float(round(c)), 1 / round(1 / c) if round(1 / c) else 0.0):
+        if near and abs(c - near) <= 1e-4 * abs(near):
+            return near
+    return c
 
 
 def plain_name(name: str) -> str:

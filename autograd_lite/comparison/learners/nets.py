@@ -1,4 +1,4 @@
-"""A net in one object, without layers: `loss(X, y)` with gradients, `backprop(x, y)`, `gradient(x, t)`.
+"""A net in one object, without layers: with `loss(X, y)`, `backprop(x, y)` or `gradient(x, t)`.
 
 It is one layer whose backward knows the target: what it hands in are the gradients of parameters.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from .calls import (
     positional,
 )
 from .classes import loss_of, members
-from .criterion import SLOPES, VALUES, first_method
+from .criterion import SLOPES, VALUES, first_method, instance
 from .parts import attributes, looked_up, plain
 
 TARGETS = ("y", "t", "target", "targets", "label", "labels", "ytrue", "ytrain", "truey", "expected",
@@ -51,6 +51,8 @@ class Net(Layer):
     valued: bool = False  # whether its forward gives the loss
 
     def forward(self, x: Any) -> Any:
+        if np.ndim(self.target) == np.ndim(x) == 3 and not self.valued and np.shape(x)[2] == 1:
+            return self.samples(x)
         function = getattr(self.own, self.spec.forward)
         if self.valued:
             y = function(*self.by_names(function, x))
@@ -66,12 +68,29 @@ class Net(Layer):
         self.x, self.y = x, y
         return y
 
+    def samples(self, xs: Any) -> Any:
+        """The outputs for columns that stand one after the other."""
+        function = getattr(self.own, self.spec.forward)
+        self.x, self.y = xs, np.stack([function(x) for x in xs])
+        return self.y
+
+    def sum_of_samples(self) -> dict[str, Any]:
+        """The sum of the gradients for each of the columns."""
+        function = getattr(self.own, self.spec.backward)
+        total: dict[str, Any] = {}
+        for x, y in zip(self.x, self.target, strict=True):
+            one = replace(self, own=self.own, target=y)
+            one.x = x
+            for p, g in one.read(function(*one.by_names(function, x))).items():
+                total[p] = total[p] + g if p in total else g
+        return total
+
     def keep_data(self, x: Any) -> None:
         """Put the data where the object was given them."""
         for name in attributes(self.own):
             if plain(name) in (*map(plain, INPUTS), "xtrain"):
                 setattr(self.own, name, x)
-            elif plain(name) in TARGETS and plain(name) not in OUTPUTS or name == "y":
+            elif (plain(name) in TARGETS and plain(name) not in OUTPUTS) or name == "y":
                 setattr(self.own, name, self.target)
 
     def by_names(self, function: Callable[..., Any], x: Any) -> list[Any]:
@@ -81,7 +100,7 @@ class Net(Layer):
         wanted = len(needed(function))
         for i, p in enumerate(parameters):
             name = plain(p.name)
-            if name in TARGETS and (i or len(parameters) == 1):
+            if name in TARGETS and (i or not any(plain(q.name) in TARGETS for q in parameters[1:])):
                 values.append(self.target)
             elif i >= wanted:
                 break
@@ -100,6 +119,8 @@ class Net(Layer):
 
     def backward(self, g: Array, rate: float) -> tuple[Any, dict[str, Any]]:
         self.rate = rate
+        if np.ndim(self.target) == np.ndim(self.x) == 3 and not self.valued:
+            return None, self.sum_of_samples()
         function = getattr(self.own, self.spec.backward)
         returned = function(*self.by_names(function, self.x))
         return None, self.read(returned)
@@ -158,7 +179,8 @@ def targeted(owner: Any, name: str) -> bool:
         return False
     parameters = [plain(p.name) for p in positional(getattr(owner, name))]
     if parameters:
-        return any(p in TARGETS for p in parameters[1:])
+        alone = parameters[0] in TARGETS and (not parameters[1:] or parameters[1] in INPUTS)
+        return alone or any(p in TARGETS for p in parameters[1:])
     own = {plain(n) for n in attributes(owner)}
     return bool(own & {*TARGETS}) and bool(own & {*map(plain, INPUTS), "xtrain"})
 
@@ -208,7 +230,8 @@ def own_loss(owner: Any) -> Any:
     derivative its `cost_derivative` is."""
     found = methods(owner, LOSSES)
     if found:
-        return getattr(owner, found[0])
+        loss = getattr(owner, found[0])
+        return loss if inspect.isroutine(loss) else first_method(instance(loss), VALUES)
     loss, slope = loss_of(owner)
     if loss is not None:
         return first_method(loss, VALUES)

@@ -81,7 +81,8 @@ def direction(rng: np.random.Generator, a: Array) -> Array:
     """A random direction from an array that small elements are moved less along, so that what is
     positive stays so."""
     size = np.minimum(np.abs(a), 1.0)
-    return np.asarray(rng.standard_normal(a.shape) * np.where(size > 0, size, 1.0))
+    moved: Array = np.asarray(rng.standard_normal(a.shape) * np.where(size > 0, size, 1.0))
+    return moved
 
 
 def directional(

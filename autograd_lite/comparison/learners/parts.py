@@ -4,7 +4,7 @@ gradient of each."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -234,9 +234,10 @@ def gradient_in(owner: Any, name: str, key: Any) -> Any:
         else:
             boxes_of = [box for box in (looked_up(own, base, False),) if box is not None]
         return next((box[i] for box in boxes_of if i < len(box)), None)
-    for box in (own, *boxes):
+    others = [] if isinstance(owner, dict) else [v for v in own.values() if isinstance(v, dict)]
+    for box in (own, *boxes, *others):
         if isinstance(box, dict):
-            found = looked_up(box, name, box is not own)
+            found = looked_up(box, name, any(box is b for b in boxes))
             if found is not None:
                 return found
         elif isinstance(box, list) and isinstance(key, int) and key < len(box):

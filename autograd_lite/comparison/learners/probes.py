@@ -26,14 +26,20 @@ def samples(arrays: Sequence[Array]) -> int:
 
 
 def enlarged(
-    layers: Sequence[Layer], features: int, in_first: bool, n: int, rng: np.random.Generator
+    layers: Sequence[Layer],
+    features: int,
+    in_first: bool,
+    batch: tuple[int, bool],
+    rng: np.random.Generator,
 ) -> tuple[Layer, ...] | None:
-    """The layers with random parameters for `inputs(n)` inputs and outputs of all different numbers, for
-    batches of `n`; None if it cannot be said which sizes those have.
+    """The layers with random parameters for `inputs(n)` inputs and outputs of other numbers, for a
+    `batch` of n, and whether it has one output; None if it cannot be said which sizes those have.
 
     `features` is the axis of the features of the data; `in_first` says that weights are (in, out).
     """
+    n, one = batch
     found = copies(layers)
+    last = [layer.own for layer in found if layer.weight()][-1:]
     now, seen = inputs(n), set()
     first = now
     sizes = (size for size in count(IN + 1) if size not in (n, N, first))
@@ -46,7 +52,7 @@ def enlarged(
         if weight:
             if values[weight].ndim != 2:
                 return None
-            now = next(sizes)
+            now = 1 if one and layer.own is last[0] else next(sizes)
             shape = (before, now) if in_first else (now, before)
             layer.put(weight, rng.standard_normal(shape) / np.sqrt(before))
         for p, a in values.items():

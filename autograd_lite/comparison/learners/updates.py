@@ -83,7 +83,7 @@ class Updates:
 
     def __init__(self, rate: float, pulled: Mapping[str, Pulled], grads: dict[str, Any]) -> None:
         self.rate, self.pulled, self.grads = rate, pulled, grads
-        self.signs: list[int] = []  # of what layers hand in, beside what follows from above
+        self.factors: list[float] = []  # of what layers hand in, by what follows from above
         self.moving = any(  # whether the layers update themselves
             not np.array_equal(did.before[p], did.after[p], equal_nan=True)
             for did in pulled.values()
@@ -119,7 +119,7 @@ class Updates:
         """Take in the kept gradient of a parameter, or its step; `local` is what follows from the
         layer's upstream."""
         before, after, kept = did.before[p], did.after[p], did.kept.get(p)
-        self.signs.append(sign_of((before - after) if kept is None else kept, local))
+        self.factors.append(factor_of(self.steps(before, after) if kept is None else kept, local))
         if kept is not None:
             self.grads[t.name] = kept  # of a layer that is used twice, what it has in the end
         if not self.moving and (kept is not None or local.any()):
@@ -144,6 +144,10 @@ class Updates:
             found = self.diagnoses(move, sure=True)
             self.rows.append(Row(f"{t.name} update", t.shape, WRONG, note, most, error, found))
 
+    def steps(self, before: Array, after: Array) -> Any:
+        """The gradient that a step was made along; None if it has another shape."""
+        return (before - after) / self.rate if before.shape == after.shape else None
+
     def updated_too_soon(
         self, layer: Layer, step: LayerRecord, did: Pulled, upstream: Array, right: Array
     ) -> bool:
@@ -163,15 +167,19 @@ class Updates:
         except Exception:  # noqa: BLE001  (the learner's own, that makes no tape)
             return False
 
-    def sign(self) -> int:
-        """Whether most of what was handed in goes with what follows from above, or against it."""
-        return sum(self.signs)
+    def takes_back(self, c: float) -> bool:
+        """Whether more of what was handed in is 1/c of what follows from above than is that."""
+        return self.against(1 / c) > self.against(1.0)
 
-    def turn(self) -> None:
-        """Take all that layers passed on with the other sign."""
+    def against(self, factor: float) -> int:
+        """How many of the gradients are this multiple of what follows from above."""
+        return sum(abs(f - factor) <= 1e-5 * abs(factor) for f in self.factors)
+
+    def divide(self, c: float) -> None:
+        """Take all that layers passed on divided by a number."""
         for move in self.moves:
-            move.basis = -move.basis
-            move.factor = None if move.factor is None else -move.factor
+            move.basis = move.basis / c
+            move.factor = None if move.factor is None else float(f"{move.factor * c:.9g}")
 
     def settle(self) -> None:
         """Hand in the steps as gradients.
@@ -229,14 +237,13 @@ def all_alike(factors: Sequence[float | None]) -> bool:
     return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6
 
 
-def sign_of(given: Any, local: Array) -> int:
-    """1 if a gradient goes with another, -1 if it goes against it, 0 if neither."""
+def factor_of(given: Any, local: Array) -> float:
+    """The number that a gradient is of another; NaN if it is no multiple."""
     mine = shaped(given, local.shape)
     if mine is None:
-        return 0
-    lengths = float(np.linalg.norm(mine) * np.linalg.norm(local))
-    dot = float((mine * local).sum())
-    return int(np.sign(dot)) if abs(dot) > 0.99 * lengths > 0 else 0
+        return math.nan
+    c = ratio(mine, local)
+    return c if np.linalg.norm(mine - c * local) <= 1e-5 * np.linalg.norm(mine) else math.nan
 
 
 def multiple(stepped: Array, basis: Array, noise: Array) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def scalars(slip: str | None, dt: Any) -> Any:
 
     class MLP:
         def __init__(self, sizes: list[int]) -> None:
-            pairs = zip(sizes, sizes[1:], strict=False)
+            pairs = pairwise(sizes)
             self.layers = [[Neuron(n) for _ in range(m)] for n, m in pairs]
 
         def __call__(self, x: Any) -> Any:
@@ -147,7 +148,9 @@ def tensors(slip: str | None, dt: Any) -> Any:
             a, b = self.data, other.data
             wrong = slip and "second" in slip
             return Tensor(
-                a @ b, (self, other), lambda g: (g @ b.T, (g.T @ a).T * (1 + wrong) if wrong else a.T @ g)
+                a @ b,
+                (self, other),
+                lambda g: (g @ b.T, (g.T @ a).T * (1 + wrong) if wrong else a.T @ g),
             )
 
         def __add__(self, other: Any) -> Any:
@@ -256,7 +259,9 @@ def lists(slip: str | None, dt: Any) -> Any:
             self.d_weights = [[d * x for x in xs] for d in deltas]
             self.d_bias = [0.0 if slip and "bias" in slip and self.last else d for d in deltas]
             pairs = range(len(self.inputs))
-            return [sum(d * ws[i] for d, ws in zip(deltas, self.weights, strict=True)) for i in pairs]
+            return [
+                sum(d * ws[i] for d, ws in zip(deltas, self.weights, strict=True)) for i in pairs
+            ]
 
     def loss(p: Any, t: Any) -> Any:
         return sum((a - b) ** 2 for a, b in zip(p, t, strict=True)) / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def nablas(slip: str | None, dt: Any) -> Any:
         def __init__(self, sizes: list[int]) -> None:
             self.num_layers, self.sizes = len(sizes), sizes
             self.biases = [r(m, 1) for m in sizes[1:]]
-            self.weights = [r(m, n) for n, m in zip(sizes[:-1], sizes[1:], strict=True)]
+            self.weights = [r(m, n) for n, m in pairwise(sizes)]
 
         def feedforward(self, a: Any) -> Any:
             for b, w in zip(self.biases, self.weights, strict=True):
