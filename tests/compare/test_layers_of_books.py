@@ -306,6 +306,66 @@ def test_a_loss_object_with_a_default_upstream() -> None:
     assert compare_layers([Affine(3, 4)], LossWithDefault(), None, ROWS, VALUES).ok
 
 
+@pytest.mark.parametrize(("scale", "taken"), [(1, "the sum"), (1 / 7, "the mean")])
+def test_a_loss_for_each_row_is_reduced_as_its_gradient_is(scale: float, taken: str) -> None:
+    loss = lambda p, t: ((p - t) ** 2).sum(1)
+    slope = lambda p, t: 2 * scale * (p - t)
+    report = compare_layers([Affine(3, 4)], loss, slope, ROWS, VALUES)
+    assert report.ok
+    assert report.remarks == (f"The loss gives several numbers: {taken} of them is taken.",)
+    assert not compare_layers([Affine(3, 4)], loss, lambda p, t: p - t, ROWS, VALUES).ok
+
+
+def test_without_a_gradient_of_the_loss_the_layers_are_judged() -> None:
+    report = compare_layers([Affine(3, 4)], squares, None, ROWS, VALUES)
+    assert report.ok and report.remarks[0].startswith("No gradient of the loss was handed in")
+    assert [r.name for r in report.rows] == ["layers[0].b", "x", "layers[0].W"]
+
+
+def test_layers_without_arrays_are_judged() -> None:
+    targets = np.ones((7, 3))
+    assert compare_layers([BookReLU()], squares, squares_slope, ROWS, targets).ok
+    wrong = compare_layers([PassingSoftmax()], squares, squares_slope, ROWS, targets)
+    assert wrong.first_wrong.name == "x"
+
+
+def test_every_array_of_a_layer_is_looked_at() -> None:
+    class Named(Affine):
+        """Its weight has a name that is not given."""
+
+        def __init__(self, sign: int) -> None:
+            super().__init__(3, 4)
+            self.w, self.scale, self.sign = self.W, np.arange(1.0, 5.0), sign
+            del self.W
+
+        def forward(self, x: Array) -> Array:
+            self.x = x
+            return (x @ self.w + self.b) * self.scale
+
+        def backward(self, dout: Array) -> Array:
+            d = dout * self.scale
+            self.dw, self.db = self.sign * self.x.T @ d, d.sum(axis=0)
+            return d @ self.w.T
+
+    report = checked(Named(1))
+    assert report.ok and row(report, "layers[0].w").verdict == "ok"
+    (said,) = report.remarks
+    assert said.startswith("Not looked at") and "layers[0].scale" in said
+    assert checked(Named(-1)).first_wrong.name == "layers[0].w"
+
+
+def test_a_softmax_along_the_batch_is_said() -> None:
+    class OverBatch(PassingSoftmax):
+        def forward(self, x: Array) -> Array:
+            return np.exp(x) / sum(np.exp(x))
+
+    report = compare_layers([Affine(3, 4), OverBatch()], entropy, entropy_by_logits, ROWS, CLASSES)
+    first = report.first_wrong
+    assert first.name == "layers[0] output"
+    assert [d.slug for d in first.diagnoses] == ["wrong-axis"]
+    assert "along another axis: it sums over axis 0, not 1" in first.explanations[0]
+
+
 # ---- what cannot be read -------------------------------------------------------------------
 
 SAID: dict[str, tuple[Any, type[Exception], str]] = {
@@ -327,18 +387,19 @@ SAID: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "x has NaN or infinities; give finite numbers",
     ),
-    "a loss for each row": (
-        lambda: compare_layers(
-            [Affine(3, 4)], lambda p, t: ((p - t) ** 2).sum(1), squares_slope, ROWS, VALUES
-        ),
-        ValueError,
-        "the loss gives shape (7,), not one number; take its sum or mean, as its gradient does",
-    ),
-    "no arrays": (
+    "shapes of the loss": (
         lambda: checked(BookReLU()),
         ValueError,
         (
-            "no layer has an attribute W or b; say what the parameters are called, as in "
+            "the loss of prediction (7, 3) and target (7, 4) raised ValueError: operands could not "
+            "be broadcast together with shapes (7,3) (7,4)"
+        ),
+    ),
+    "no arrays": (
+        lambda: checked(BookReLU(), params=("W",)),
+        ValueError,
+        (
+            "no layer has an attribute W; say what the parameters are called, as in "
             "params=('weights', 'bias'); none has an array of floats"
         ),
     ),
@@ -368,7 +429,6 @@ def test_errors_tell_what_to_do(name: str) -> None:
         ({"layers": ["relu"]}, TypeError, r"layers\[0\] is a str without forward\(\)"),
         ({"params": ("w",)}, ValueError, "no layer has an attribute w; .* arrays are W, b"),
         ({"grads": ("dW",)}, ValueError, "2 params, but 1 grads"),
-        ({"loss_grad": None}, TypeError, "the gradient of the loss is missing"),
         ({"loss_grad": 3.0}, TypeError, "loss and loss_grad must be functions"),
         ({"lr": 0.0}, ValueError, "lr is 0"),
         ({"x": np.ones((5, 9))}, ValueError, r"layers\[0\]\.forward raised ValueError: matmul"),

@@ -44,19 +44,31 @@ def generators(owners: Sequence[Any]) -> list[Any]:
 def same_numbers(generators: Sequence[Any]) -> Iterator[None]:
     """What is drawn meanwhile from these generators, from np.random and from random is drawn again
     the next time."""
-    old = [g for g in generators if isinstance(g, np.random.RandomState)]
-    new = [g.bit_generator for g in generators if isinstance(g, np.random.Generator)]
-    kept = random.getstate(), np.random.get_state(legacy=False), [g.get_state() for g in old]
-    states: list[Any] = [g.state for g in new]
+    kept = numbers(generators)
     try:
         yield
     finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])
-        for g, state in zip(old, kept[2], strict=True):
+        set_numbers(generators, kept)
+
+
+def numbers(generators: Sequence[Any]) -> list[Any]:
+    """The states of these generators, of np.random and of random."""
+    states = [
+        g.get_state() if isinstance(g, np.random.RandomState) else g.bit_generator.state
+        for g in generators
+    ]
+    return [random.getstate(), np.random.get_state(legacy=False), *states]
+
+
+def set_numbers(generators: Sequence[Any], states: Sequence[Any]) -> None:
+    """Put these states back."""
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    for g, state in zip(generators, states[2:], strict=True):
+        if isinstance(g, np.random.RandomState):
             g.set_state(state)
-        for bits, state in zip(new, states, strict=True):
-            bits.state = state
+        else:
+            g.bit_generator.state = state
 
 
 def told_apart(plain: Array, y: Array) -> str:

@@ -30,7 +30,7 @@ from ..answers.report import Report
 from ..gradients import witness
 from ..mistakes.matching import ratio
 from ..mistakes.table import said
-from .classes import Params, as_floats, shaped
+from .calls import Layer, as_floats, copies, shaped
 from .execution import fault, generators, pulled_back, same_numbers
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
@@ -81,10 +81,9 @@ class Updates:
     sure where the gradient is right, by name.
     """
 
-    def __init__(
-        self, params: Params, rate: float, pulled: Mapping[str, Pulled], grads: dict[str, Any]
-    ) -> None:
-        self.params, self.rate, self.pulled, self.grads = params, rate, pulled, grads
+    def __init__(self, rate: float, pulled: Mapping[str, Pulled], grads: dict[str, Any]) -> None:
+        self.rate, self.pulled, self.grads = rate, pulled, grads
+        self.factors: list[float] = []  # of what layers hand in, by what follows from above
         self.moving = any(  # whether the layers update themselves
             not np.array_equal(did.before[p], did.after[p], equal_nan=True)
             for did in pulled.values()
@@ -95,13 +94,15 @@ class Updates:
         self.said: dict[str, list[Diagnosis]] = {}
         self.taken: dict[str, Move] = {}
 
-    def read(self, step: LayerRecord, layer: Any) -> None:
+    def read(self, step: LayerRecord, layer: Layer) -> None:
         """Take in what a layer did, if its backward was called; layers come in backward order."""
         did = self.pulled.get(step.name)
         if did is None:
             return
         upstream = fitted(did.upstream, step.y.shape)
         inputs = (step.x, *step.params.values())
+        if not step.x.requires_grad:  # indices: what stands in their place has no gradient
+            inputs = (Tensor(np.zeros(step.x.shape), requires_grad=True), *inputs[1:])
         if upstream is None:  # as the row of the output says: nothing follows from it
             right = tuple(Tensor(np.zeros(t.shape)) for t in inputs)
         else:
@@ -110,12 +111,15 @@ class Updates:
                 diagnosis = Diagnosis(*said("updated-weights", "updated-too-soon")[0], True)
                 self.said.setdefault(step.x.name, []).append(diagnosis)
         for (p, t), local in zip(step.params.items(), right[1:], strict=True):
+            if p not in did.before:
+                continue
             self.read_parameter(step.name, p, t, did, local.array)
 
     def read_parameter(self, layer: str, p: str, t: Tensor, did: Pulled, local: Array) -> None:
         """Take in the kept gradient of a parameter, or its step; `local` is what follows from the
         layer's upstream."""
         before, after, kept = did.before[p], did.after[p], did.kept.get(p)
+        self.factors.append(factor_of(self.steps(before, after) if kept is None else kept, local))
         if kept is not None:
             self.grads[t.name] = kept  # of a layer that is used twice, what it has in the end
         if not self.moving and (kept is not None or local.any()):
@@ -140,21 +144,42 @@ class Updates:
             found = self.diagnoses(move, sure=True)
             self.rows.append(Row(f"{t.name} update", t.shape, WRONG, note, most, error, found))
 
+    def steps(self, before: Array, after: Array) -> Any:
+        """The gradient that a step was made along; None if it has another shape."""
+        return (before - after) / self.rate if before.shape == after.shape else None
+
     def updated_too_soon(
-        self, layer: Any, step: LayerRecord, did: Pulled, upstream: Array, right: Array
+        self, layer: Layer, step: LayerRecord, did: Pulled, upstream: Array, right: Array
     ) -> bool:
         """Whether the gradient of the input is wrong, and right for the weights after the
         update."""
         given = shaped(did.given, step.x.shape)
         if given is None or agree(given, right):
             return False
-        (twin,) = self.params.copies((layer,))
+        (twin,) = copies((layer,))
         for p, a in did.after.items():
-            self.params.put(twin, p, Tensor(a))
+            twin.put(p, Tensor(a))
         x = Tensor(step.x.array.copy(), requires_grad=True)
-        with like_numpy(), enable_grad(), same_numbers(generators([twin])):
-            y = twin.forward(x)
-        return agree(given, pulled_back(y, x, upstream))
+        try:
+            with like_numpy(), enable_grad(), same_numbers(generators([twin.own])):
+                y = twin.forward(x)
+            return agree(given, pulled_back(y, x, upstream))
+        except Exception:  # noqa: BLE001  (the learner's own, that makes no tape)
+            return False
+
+    def takes_back(self, c: float) -> bool:
+        """Whether more of what was handed in is 1/c of what follows from above than is that."""
+        return self.against(1 / c) > self.against(1.0)
+
+    def against(self, factor: float) -> int:
+        """How many of the gradients are this multiple of what follows from above."""
+        return sum(abs(f - factor) <= 1e-5 * abs(factor) for f in self.factors)
+
+    def divide(self, c: float) -> None:
+        """Take all that layers passed on divided by a number."""
+        for move in self.moves:
+            move.basis = move.basis / c
+            move.factor = None if move.factor is None else float(f"{move.factor * c:.9g}")
 
     def settle(self) -> None:
         """Hand in the steps as gradients.
@@ -210,6 +235,15 @@ def all_alike(factors: Sequence[float | None]) -> bool:
     """Whether these are one number, up to rounding."""
     numbers = [f for f in factors if f is not None]
     return len(numbers) == len(factors) and max(numbers, default=0) - min(numbers, default=0) < 1e-6
+
+
+def factor_of(given: Any, local: Array) -> float:
+    """The number that a gradient is of another; NaN if it is no multiple."""
+    mine = shaped(given, local.shape)
+    if mine is None:
+        return math.nan
+    c = ratio(mine, local)
+    return c if np.linalg.norm(mine - c * local) <= 1e-5 * np.linalg.norm(mine) else math.nan
 
 
 def multiple(stepped: Array, basis: Array, noise: Array) -> float | None:

@@ -1,0 +1,177 @@
+"""Code that makes no tape (loops, `out[i, j] = ...`, float()) as one operation of a tape.
+
+Its derivative is the one by hand where central differences agree with that along random directions;
+else it is made of central differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from ...check import numeric_gradient
+from ...engine.op import Op
+from ...engine.tape import Array
+from .calls import shaped
+
+DIRECTIONS = 3
+STEPS = (1e-4, 1e-5, 3e-6)
+COARSEST = 1e-6  # of a central difference that is no mistake
+MOST = 4000  # elements that are moved one by one; each takes two runs of the learner's code
+
+Forward = Callable[..., Array]
+
+
+def differences(
+    forward: Forward, inputs: Sequence[Array], i: int, upstream: Array, mine: Array
+) -> bool:
+    """Whether central differences along random directions agree that `mine` is the gradient of
+    input `i` for that upstream.
+
+    >>> x = np.array([1.0, 2.0])
+    >>> [differences(np.square, [x], 0, np.ones(2), c * x) for c in (2, 3)]
+    [True, False]
+    """
+    rng = np.random.default_rng(7919)
+    for _ in range(DIRECTIONS):
+        d = direction(rng, inputs[i])
+        slope, noise = directional(forward, inputs, {i: d}, upstream)
+        size = np.linalg.norm(mine) * np.linalg.norm(d) + abs(slope)
+        if not abs(float((mine * d).sum()) - slope) <= COARSEST * size + noise:
+            return False
+    return True
+
+
+def recorded_right(
+    forward: Forward, inputs: Sequence[Array], grads: Sequence[Array], upstream: Array
+) -> bool:
+    """Whether what a tape gives for all inputs is the slope along a random direction: a float() on
+    the way makes no error, but leaves a part out of the tape."""
+    rng = np.random.default_rng(7919)
+    moves = {i: direction(rng, a) for i, a in enumerate(inputs)}
+    parts = [float((grads[i] * d).sum()) for i, d in moves.items()]
+    for steps in ((1e-5,), STEPS):  # kinks are rare: mostly one step says it
+        slope, noise = directional(forward, inputs, moves, upstream, steps)
+        size = abs(slope) + max(map(abs, parts), default=0.0)
+        if not np.isfinite(slope) or abs(sum(parts) - slope) <= 1e-3 * size + 1e3 * noise:
+            return True
+    return False
+
+
+def all_right(
+    forward: Forward, inputs: Sequence[Array], grads: Sequence[Array], upstream: Array
+) -> bool:
+    """Whether central differences along directions of all inputs at once agree with gradients."""
+    rng = np.random.default_rng(7919)
+    for _ in range(DIRECTIONS):
+        moves = {i: direction(rng, a) for i, a in enumerate(inputs)}
+        slope, noise = directional(forward, inputs, moves, upstream)
+        sizes = [np.linalg.norm(grads[i]) * np.linalg.norm(d) for i, d in moves.items()]
+        mine = sum(float((grads[i] * d).sum()) for i, d in moves.items())
+        # the smallest of them must not hide beside the others
+        if not abs(mine - slope) <= COARSEST * min(sizes, default=0.0) + noise:
+            return False
+    return True
+
+
+def direction(rng: np.random.Generator, a: Array) -> Array:
+    """A random direction from an array that small elements are moved less along, so that what is
+    positive stays so."""
+    size = np.minimum(np.abs(a), 1.0)
+    moved: Array = np.asarray(rng.standard_normal(a.shape) * np.where(size > 0, size, 1.0))
+    return moved
+
+
+def directional(
+    forward: Forward,
+    inputs: Sequence[Array],
+    moves: Mapping[int, Array],
+    upstream: Array,
+    steps: Sequence[float] = STEPS,
+) -> tuple[float, float]:
+    """The slope of (output * upstream).sum() along directions of some inputs, and what rounding
+    makes of it: of three steps, the two that agree best."""
+    slopes = []
+    size = 0.0
+    for h in steps:
+        ends = []
+        for s in (-h, h):
+            moved = [a + s * moves[j] if j in moves else a for j, a in enumerate(inputs)]
+            ends.append(forward(*moved))
+        slopes.append(float(((ends[1] - ends[0]) * upstream).sum()) / (2 * h))
+        size = float(np.abs(ends[0] * upstream).sum())
+    if len(slopes) == 1:
+        return slopes[0], 1e-10 * size
+    first, second, third = slopes
+    best = second if abs(first - second) < abs(second - third) else (second + third) / 2
+    return best, 1e-10 * size
+
+
+class Opaque:
+    """One call of a learner's code, and its gradient by hand, as an operation."""
+
+    def __init__(
+        self,
+        name: str,
+        forward: Forward,
+        by_hand: Callable[[Array, Sequence[Array]], Sequence[Any]],
+    ) -> None:
+        self.forward, self.by_hand = forward, by_hand
+        self.made: dict[bytes, Callable[[int], Array]] = {}
+        self.op = Op(name, lambda *inputs: self.forward(*inputs), each=self.rule)
+
+    def rule(self, g: Any, y: Any, *inputs: Any, i: int) -> Array:
+        """The gradient of input `i` for an upstream."""
+        g, arrays = np.asarray(g, np.float64), [np.asarray(a) for a in inputs]
+        key = g.tobytes() + b"".join(a.tobytes() for a in arrays)
+        if key not in self.made:
+            self.made = {key: self.settled(g, arrays), **dict([*self.made.items()][:8])}
+        return self.made[key](i)
+
+    def settled(self, g: Array, inputs: Sequence[Array]) -> Callable[[int], Array]:
+        """The gradient of each input for an upstream, found when it is asked for."""
+        try:
+            pairs = zip(self.by_hand(g, inputs), inputs, strict=True)
+            mine = [None if m is None else shaped(m, a.shape) for m, a in pairs]
+        except Exception:  # noqa: BLE001  (the learner's own: a row says so)
+            mine = [None] * len(inputs)
+        moved = [i for i, a in enumerate(inputs) if a.dtype.kind == "f" and mine[i] is not None]
+        right = {i: m for i in moved if (m := mine[i]) is not None}
+        fixed = partial(with_fixed, self.forward, inputs, moved)
+        if all_right(fixed, [inputs[i] for i in moved], [*right.values()], g):
+            return cache(lambda i: right[i] if i in right else self.gradient(g, inputs, i, None))
+        return cache(lambda i: self.gradient(g, inputs, i, mine[i]))
+
+    def gradient(self, g: Array, inputs: Sequence[Array], i: int, mine: Array | None) -> Array:
+        if mine is not None and differences(self.forward, inputs, i, g, mine):
+            return mine
+        return estimated(self.forward, inputs, i, g, mine)
+
+
+def with_fixed(
+    forward: Forward, inputs: Sequence[Array], moved: Sequence[int], *arrays: Array
+) -> Array:
+    """The output for other arrays at some places, and the old ones at the rest."""
+    new = dict(zip(moved, arrays, strict=True))
+    return forward(*(new.get(i, a) for i, a in enumerate(inputs)))
+
+
+def estimated(
+    forward: Forward, inputs: Sequence[Array], i: int, g: Array, mine: Array | None
+) -> Array:
+    """The gradient by central differences: element by element, or where there are too many, what
+    is known of it along random directions."""
+    x = inputs[i].copy()
+    arrays = [x if j == i else a for j, a in enumerate(inputs)]
+    if x.size <= MOST:
+        return numeric_gradient(lambda: float((forward(*arrays) * g).sum()), x)
+    found = np.zeros(x.shape) if mine is None else mine.copy()
+    rng = np.random.default_rng(7919)
+    for _ in range(DIRECTIONS):
+        d = direction(rng, x)
+        slope, _ = directional(forward, inputs, {i: d}, g)
+        found += (slope - float((found * d).sum())) / float((d * d).sum()) * d
+    return found
