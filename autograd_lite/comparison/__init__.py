@@ -6,14 +6,15 @@ The files, in the order in which a comparison goes through them:
   (`compare_layers`, with `classes` and `updates`): what a learner calls; `learners.execution` runs
   the learner's own code;
 - `answers`: `arguments` are read, `judge` gives one gradient its verdict, `conventions` are what
-  differs without being wrong, `report` is the table, the dictionary and the witness;
+  differs without being wrong, `report` is the table, the dictionary and the witness, `telling`
+  its sentences, `page` its HTML, and `naming` finds the learner's own words for tensors;
 - `propagation`: the tape run again, forward and backward;
 - `mistakes`: the `table`; `factors` that have a name; `places` where a mistake can be made;
   `guesses` makes each on purpose, `matching` holds it against what was handed in, and `search`
   finds the fewest that explain all of it.
 """
 
-from .answers.judge import Diagnosis, Row
+from .answers.judge import Diagnosis, Fix, Row
 from .answers.report import Report, Witness
 from .gradients import assert_same, compare
 from .learners.functions import check_backward
@@ -22,6 +23,7 @@ from .propagation import replay
 
 __all__ = [
     "Diagnosis",
+    "Fix",
     "Report",
     "Row",
     "Witness",

@@ -22,7 +22,7 @@ from .answers.arguments import (
 )
 from .answers.conventions import defer, excused, in_shape, judged_value, put_off, scale_hint
 from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
-from .answers.report import Report, Witness
+from .answers.report import Comparison, Report, Witness
 from .mistakes.search import Search
 from .propagation import Backprop, slopes, sources
 
@@ -65,6 +65,7 @@ def compare(
     >>> report.ok, report.first_wrong.name, report.first_wrong.diagnoses[0].slug
     (False, 'w', 'factor-half')
     >>> print(report)
+    w is wrong: the 2 of a square forgotten, or a 1/2 too many. Fix w first.
     tensor  shape   max abs err  rel err  verdict     diagnosis
     z       (1, 1)  0.0e+00      0.0e+00  ok
     w       (2, 1)  2.2e+01      5.0e-01  wrong here  the 2 of a square forgotten, or a 1/2 too many
@@ -123,6 +124,7 @@ def report_on(
             witness(tape, rows, own, true),
             formula,
             tuple(filter(None, remarks)),
+            recorded=Comparison(loss, parameters),
         )
 
 
@@ -154,15 +156,13 @@ def assert_same(
     scale: float = 1.0,
     transposed: bool | None = None,
 ) -> None:
-    """Raise AssertionError with the table of `compare`, unless its report is ok.
+    """Raise AssertionError with the report of `compare`, unless it is ok.
 
     >>> x = tensor(3.0, requires_grad=True, name="x")
     >>> assert_same(x * x, {"x": 6.0})
     """
     __tracebackhide__ = True  # pytest then shows the caller's line
-    report = compare(loss, grads, model, value=value, scale=scale, transposed=transposed)
-    if not report.ok:
-        raise AssertionError(f"gradients differ from autodiff\n{report}")
+    compare(loss, grads, model, value=value, scale=scale, transposed=transposed).check()
 
 
 def blamed(tape: Tape, rows: dict[Tensor, Row]) -> tuple[Row, ...]:
