@@ -58,7 +58,7 @@ SIGN, HALF = Diagnosis("sign", "the sign is flipped", True), Diagnosis("half", "
         ([said("ok")] * 6, "All 6 gradients agree with autodiff."),
         (
             [said("ok"), said("ok, other convention"), said("not handed in")],
-            "All 2 gradients agree with autodiff, 1 in another convention; 1 was not handed in.",
+            "Both gradients agree with autodiff, 1 in another convention; 1 was not handed in.",
         ),
         ([said("not handed in")] * 2, "Nothing was judged: 2 were not handed in."),
         ([], "Nothing was judged: there are no gradients."),

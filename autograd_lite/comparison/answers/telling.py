@@ -63,7 +63,9 @@ def all_fine(rows: Sequence[Row]) -> str:
     """What is said where nothing is wrong."""
     count = counted(rows)
     n = count[OK] + count[OTHER]
-    text = f"All {n} gradients agree" if n > 1 else "The gradient agrees"
+    text = (
+        "The gradient agrees" if n == 1 else f"{'Both' if n == 2 else f'All {n}'} gradients agree"
+    )
     text += " with autodiff"
     text += f", {count[OTHER]} in another convention" * bool(count[OTHER])
     return "; ".join([text, *said_of(count, SMALL, ABSENT)]) + "."
