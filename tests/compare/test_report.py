@@ -322,6 +322,9 @@ def test_the_page_is_whole_and_needs_nothing(tmp_path: Path) -> None:
     assert "<del>- a &lt; b</del>" in text
     assert page.addresses == [] and "script" not in page.seen and "url(" not in text
     assert page.seen.count("tr") == 3
+    long = replace(report, rows=report.rows + (said("ok"),) * 50)
+    page = Tags(long.to_html())
+    assert page.seen.count("details") == 1 and page.seen.count("tr") == (1 + 2) + (1 + 52)
     fragment = Tags(report._repr_html_())
     assert "html" not in fragment.seen and "table" in fragment.seen
 
@@ -351,6 +354,18 @@ def test_the_table_stands_alone_without_a_tape_or_graphviz(monkeypatch: pytest.M
     monkeypatch.setattr(render, "picture", nothing)
     page = squares(-1).to_html()
     assert "<svg" not in page and "Without the graph: no Graphviz" in page
+
+
+@NEEDS_GRAPHVIZ
+def test_a_notebook_does_not_keep_large_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = squares(-1)
+    assert "<svg" in report._repr_html_()
+    monkeypatch.setattr(module, "NOTEBOOK", 100)
+    assert (
+        "<svg" not in report._repr_html_()
+        and "save(&quot;report.html&quot;)" in report._repr_html_()
+    )
+    assert "<svg" in report.to_html()
 
 
 def test_a_copy_holds_no_tape() -> None:

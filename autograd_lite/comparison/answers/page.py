@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from .judge import VERDICTS, Fix, Row
-from .telling import error, told
+from .telling import error, shortened, told
 
 COLUMNS = ("tensor", "verdict", "what is known", "shape", "max abs err", "rel err")
 WIDE = 1100  # pixels of a graph, from which on it stands below the table at its full size
@@ -37,8 +37,10 @@ padding:.7rem;margin:0 0 1rem;overflow-x:auto;font:13px/1.6 ui-monospace,monospa
 .gradients del,.gradients ins{text-decoration:none;display:block}
 .gradients del{background:#ffe3e3;color:#8f1d1d}.gradients ins{background:#dff5e4;color:#14532d}
 .gradients p{margin:.6rem 0 0;max-width:60rem;overflow-wrap:anywhere}
+.gradients summary{cursor:pointer;padding:.6rem 0}
 .gradients figure{margin:0;overflow-x:auto;border:1px solid var(--line);border-radius:.4rem}
 .gradients figure svg{display:block;margin:0 auto}
+.gradients .both:not(.beside) figure svg{max-width:none!important}
 @media(prefers-color-scheme:dark){.gradients{--ink:#e6eaf2;--quiet:#9aa5b8;--line:#3d4759;
 --ground:#12161f;--card:#1a202c}.gradients del{background:#4a1d22;color:#ffc9c9}
 .gradients ins{background:#173d22;color:#b2f2bb}}
@@ -84,7 +86,19 @@ def content(rows: Sequence[Row], ends: Sequence[str], fixes: Sequence[Fix], svg:
     beside = " beside" if found and float(found[1]) * 4 / 3 < WIDE else ""
     return (
         f'{edits(fixes)}<div class="both{beside}">\n'
-        f'<div class="rows">\n{table(rows)}{below}</div>\n{figure(svg)}</div>\n'
+        f'<div class="rows">\n{tables(rows)}{below}</div>\n{figure(svg)}</div>\n'
+    )
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """The table; a long one without the runs that ask for nothing, and all of it to unfold."""
+    short = [(row, more) for row, more in shortened(rows)]
+    if len(short) == len(rows):
+        return table(rows)
+    left = len(rows) - len(short)
+    return (
+        f"{table([row for row, _ in short])}<details><summary>{left} more, which are like the "
+        f"one above them: all {len(rows)} rows</summary>\n{table(rows)}</details>\n"
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 SHORT = 200  # characters of a repr: pytest cuts the middle out of longer ones than 240
-RUN = 6  # rows one after the other with one verdict, from which on the table counts them
+NOTEBOOK = 300_000  # characters of a graph that a notebook keeps for each cell
 HEAD = ("tensor", "shape", "max abs err", "rel err", "verdict", "diagnosis")
 COLOURS = {  # on a terminal (ANSI)
     OK: 32,
@@ -68,13 +68,13 @@ class Witness:
 
     def __str__(self) -> str:
         where = f"{shown(self.name)}: element {self.element}" if self.element else shown(self.name)
-        text = f"{where}: yours {self.yours + 0:.4g}, autodiff {self.autodiff:.4g}"
+        text = f"{where}: yours {self.yours + 0:.4g}, autodiff {self.autodiff + 0:.4g}"
         slope = self.finite_difference
         if slope is None:
             stale = math.isfinite(self.loss)
             why = "The tape was overwritten in place" if stale else "The loss is no number"
             return f"{text}. {why}: no finite difference."
-        text += f", finite difference {slope:.4g}."
+        text += f", finite difference {slope + 0:.4g}."
         if self.kink and self.slopes is not None:
             left, right = self.slopes
             return f"{text} A kink: the slopes are {left:.4g} and {right:.4g}."
@@ -244,13 +244,15 @@ class Report:
         """The sentence, the table and the graph, for a notebook."""
         from .page import fragment
 
-        return fragment(self.headline, self._content())
+        return fragment(self.headline, self._content(NOTEBOOK))
 
-    def _content(self) -> str:
+    def _content(self, longest: float = math.inf) -> str:
         """All that the page has below the first sentence."""
         from .page import content
 
         svg, missing = self._picture()
+        if len(svg) > longest:
+            svg, missing = "", ['The graph is large: save("report.html") has it.']
         return content(self.rows, [*self.ends, *missing], self.fixes, svg)
 
     def _picture(self) -> tuple[str, list[str]]:
@@ -279,7 +281,7 @@ def table(rows: Sequence[Row], width: int, colour: bool) -> list[str]:
     """The lines of the table; where it is too narrow, the numbers and the shapes are left out."""
     import textwrap
 
-    lines = [(None, HEAD), *counted_runs(rows)]
+    lines = [(None, HEAD), *lines_of(rows)]
     columns = [*range(len(HEAD) - 1)]
     widths = [max(len(cells[i]) for _, cells in lines) for i in columns]
     for least in (2, 3, 1):  # the absolute error, the relative one, the shape
@@ -303,18 +305,12 @@ def table(rows: Sequence[Row], width: int, colour: bool) -> list[str]:
     return made
 
 
-def counted_runs(rows: Sequence[Row]) -> Iterator[tuple[str, Cells]]:
-    """The verdict and the columns of each row; a long run that asks for nothing is its first row
-    and a number."""
-    from itertools import groupby
-
-    for verdict, run in groupby(rows, key=lambda row: row.verdict):
-        group = [*run]
-        dull = verdict in (OK, INHERITED, ABSENT) and len(group) > RUN and len(rows) > 4 * RUN
-        for row in group[:1] if dull else group:
-            yield verdict, cells_of(row)
-        if dull:
-            yield verdict, (f"... {len(group) - 1} more", "", "", "", verdict, "")
+def lines_of(rows: Sequence[Row]) -> Iterator[tuple[str, Cells]]:
+    """The verdict and the columns of each row, and of how many are left out after it."""
+    for row, more in telling.shortened(rows):
+        yield row.verdict, cells_of(row)
+        if more:
+            yield row.verdict, (f"... {more} more", "", "", "", row.verdict, "")
 
 
 def cells_of(row: Row) -> Cells:

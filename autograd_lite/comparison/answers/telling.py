@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Fix, Row
 
 LONGEST = 400  # characters of what one row says
+LONG, RUN = 24, 6  # rows of a table, and of a run in it, from which on they are counted
 WAYS = 3  # to explain one gradient: more are counted
 
 
@@ -137,6 +139,21 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     if len(names) > most:
         names = [*names[: most - 1], f"{len(names) - most + 1} more"]
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def shortened(rows: Sequence[Row]) -> Iterator[tuple[Row, int]]:
+    """The rows to show, and how many are left out after each: of a long table those in long runs
+    that ask for nothing.
+
+    >>> [(row.name, n) for row, n in shortened([Row(f"w{i}", (), OK) for i in range(40)])]
+    [('w0', 39)]
+    """
+    for verdict, run in groupby(rows, key=lambda row: row.verdict):
+        group = [*run]
+        if verdict in (OK, INHERITED, ABSENT) and len(group) > RUN and len(rows) > LONG:
+            yield group[0], len(group) - 1
+        else:
+            yield from ((row, 0) for row in group)
 
 
 def verb(rows: Sequence[Row], one: str, many: str) -> str:
