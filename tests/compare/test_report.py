@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tomllib
@@ -130,6 +131,8 @@ def test_nothing_judged_is_not_ok() -> None:
 
 
 IN_PYTEST = """
+import unittest
+
 import numpy as np, pytest
 from autograd_lite import compare, tensor
 
@@ -175,6 +178,11 @@ def test_something_else():
 
 def test_right():
     assert made(2.0)
+
+class TestCase(unittest.TestCase):
+    def test_unittest(self):
+        report = made()
+        self.assertTrue(report.ok)
 """
 
 
@@ -186,11 +194,11 @@ def test_pytest_shows_the_whole_report(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
     )  # fmt: skip
-    assert "8 failed, 1 passed" in done.stdout, done.stdout + done.stderr
-    parts = done.stdout.split("____ test_")[1:]
+    assert "9 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    parts = re.split(r"____ (?:TestCase\.)?test_", done.stdout)[1:]
     shown = {part.split()[0]: part for part in parts}
     first = "layer4 is wrong: the sign is flipped. Fix layer4 first."
-    for name in ("report", "ok", "call", "fixture", "attribute", "check"):
+    for name in ("report", "ok", "call", "fixture", "attribute", "check", "unittest"):
         for line in (
             first,
             "layer8  (2,)   0.0e+00",
@@ -198,6 +206,7 @@ def test_pytest_shows_the_whole_report(tmp_path: Path) -> None:
             "layer4: element (0,): yours -1",
         ):
             assert line in shown[name], name
+        assert shown[name].count("\nlayer8 ") + shown[name].count("   layer8 ") == 1, name
     assert "All 9 gradients agree with autodiff.\ntensor" in shown["negated"]
     assert "tensor  shape" not in shown["something_else"]
 
