@@ -1,6 +1,7 @@
 """The gallery of mistakes: each is found where it was made and called by its name, and its
-corrected form is right."""
+corrected form is right; its page is made of that."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,84 +9,133 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.mistakes import iris
+from examples.mistakes import gallery, iris
 from examples.mistakes.__main__ import main
-from examples.mistakes.gallery import CASES
+from examples.mistakes.gallery import MISTAKES, mended
 
 ROOT = Path(__file__).resolve().parents[1]
-EVERY = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+EVERY = pytest.mark.parametrize("entry", MISTAKES.values(), ids=MISTAKES)
 
 
 @EVERY
-def test_the_mistake_is_found_where_it_was_made_and_nowhere_else(case):
-    finding = case.check(False)
-    assert not finding.ok
-    assert finding.at == case.at, finding.text
+def test_the_mistake_is_found_where_it_was_made(entry):
+    assert not entry.report.ok
+    assert entry.report.first_wrong.name == entry.at, entry.report
 
 
 @EVERY
-def test_the_mistake_gets_its_name(case):
-    finding = case.check(False)
-    assert finding.name == case.name, finding.text
-    assert case.found(finding)
+def test_the_mistake_gets_its_name(entry):
+    """An entry is `pending` until its name comes; then the mark has to go."""
+    assert entry.is_named != entry.pending, entry.report
 
 
 @EVERY
-def test_the_corrected_form_is_right(case):
-    finding = case.check(True)
-    assert finding.ok, finding.text
-    assert finding.at is None and not case.found(finding)
+def test_the_corrected_form_is_right(entry):
+    entry.corrected().check()
 
 
 @EVERY
-def test_a_case_says_what_was_written_what_is_right_and_why(case):
-    title, blank, *told = case.story.splitlines()
-    assert title.endswith(".") and blank == ""
-    words = [line.split(":")[0] for line in told if not line.startswith(" ")]
-    assert words[-3:] == ["Written", "Right", "Why"]
-    assert max(map(len, told)) <= 96
+def test_a_mistake_is_told_in_full(entry):
+    title, what, why = entry.story
+    assert title.endswith(".") and len(title) <= 100 and len(what) > 40 and len(why) > 80
+    code, call = entry.statements
+    assert "# right: " in code and call.startswith(
+        "return compare" if "compare(" in call else "return"
+    )
+    assert max(map(len, f"{code}\n{call}".splitlines())) <= 96
+    assert mended(code) != code and "# right" not in mended(code)
 
 
-def test_no_source_is_missing():
-    assert {title.split(".")[0] for title in CASES} == {"s0", "s1", "s2", "s3", "s4", "wild"}
+def test_there_are_the_most_frequent_ones_in_every_way_of_writing():
+    assert len(MISTAKES) >= 40
+    files = {entry.function.__module__.rpartition(".")[2] for entry in MISTAKES.values()}
+    assert files == {"classes", "coursera", "cs231n", "lists", "scripts", "sequences"}
+    assert len({entry.title for entry in MISTAKES.values()}) == len(MISTAKES)
+
+
+def test_a_right_line_takes_the_place_of_the_wrong_one_and_of_no_other():
+    code = (
+        "a = 1\nif a:\n    b = 2\n    # right: b = 3\n    c = 4\n    # right: leave it out\n# a = 1"
+    )
+    assert mended(code) == "a = 1\nif a:\n    b = 3\n    pass\n# a = 1"
+
+
+def test_a_wrong_right_line_would_be_seen(monkeypatch):
+    entry = MISTAKES["relu-without-mask"]
+    monkeypatch.setattr(gallery, "RIGHT", re.compile("(?!)"))  # nothing is mended
+    with pytest.raises(AssertionError, match="x is wrong"):
+        entry.corrected().check()
 
 
 def test_it_runs_as_a_program():
-    command = [sys.executable, "-W", "error", "-m", "examples.mistakes", "--list"]
+    command = [sys.executable, "-W", "error", "-m", "examples.mistakes"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert [line.split()[0] for line in done.stdout.splitlines()] == list(CASES)
-    assert done.stderr == ""
+    lines = [line for line in done.stdout.splitlines() if re.match("  [a-z]", line)]
+    assert [line.split()[0] for line in lines] == list(MISTAKES)
+    assert max(map(len, done.stdout.splitlines())) <= 100 and done.stderr == ""
 
 
-def test_one_case_is_shown_with_its_table(capsys):
-    main(["--only", "s2.jacobian_from_logits"])
+def test_one_mistake_is_shown_with_its_report(capsys):
+    assert main(["relu-without-mask"]) == 0
     output = capsys.readouterr().out
-    assert output.startswith("--- s2.jacobian_from_logits\nThe Jacobian of softmax is built")
-    assert "tensor  shape" in output and "finite difference" in output
-    assert "expected softmax-from-logits at z2; found" in output
+    assert output.startswith("The mask of relu is left out of the backward pass\n\nThe layer hands")
+    assert (
+        "# right: dx = dout * (cache > 0)" in output
+        and str(MISTAKES["relu-without-mask"].report) in output
+    )
 
 
-def test_the_whole_gallery_fits_a_terminal(capsys):
-    main([])
-    output = capsys.readouterr().out
-    assert output.count("\n--- ") == len(CASES) - 1
-    assert max(map(len, output.splitlines())) <= 100
+@EVERY
+def test_all_of_it_fits_a_terminal(entry, capsys):
+    main([entry.slug])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
 
 
-def test_the_program_fails_if_a_mistake_has_no_name(capsys, monkeypatch):
-    from dataclasses import replace
-
-    one = CASES["s0.target_without_its_axis"]
-    assert main(["--only", one.title]) == 0
-    monkeypatch.setitem(CASES, one.title, replace(one, name="sign"))
-    assert main(["--only", one.title]) == 1
-    assert "0 of 1 mistakes got their name." in capsys.readouterr().out
-
-
-def test_an_unknown_case_is_refused_with_the_names_that_there_are(capsys):
+def test_an_unknown_name_is_refused_with_those_that_there_are(capsys):
     with pytest.raises(SystemExit, match="2"):
-        main(["--only", "s9"])
-    assert "--only is 's9'; there are s0.mean_over_the_rows, " in capsys.readouterr().err
+        main(["s9"])
+    assert "no mistake called 's9'; there are softmax-with-its" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gallery") / "new" / "pages"
+    assert main(["--pages", str(folder)]) == 0
+    return {path.name: path.read_text("utf-8") for path in folder.iterdir()}
+
+
+def test_there_is_a_page_for_each_and_every_link_leads_to_one(pages):
+    assert set(pages) == {"index.md", *(f"{slug}.md" for slug in MISTAKES)}
+    links = {name: re.findall(r"\]\(([^)]*)\)", text) for name, text in pages.items()}
+    assert sorted(links.pop("index.md")) == sorted(set(pages) - {"index.md"})
+    assert all(found == ["index.md"] for found in links.values())
+
+
+def test_pages_are_markdown_that_says_what_it_seems_to(pages):
+    markdown_it = pytest.importorskip("markdown_it")
+    for name, text in pages.items():
+        tokens = markdown_it.MarkdownIt("commonmark").parse(text)
+        inline = [child.type for token in tokens for child in token.children or []]
+        assert not {"em_open", "strong_open", "html_inline", "image"} & set(inline), name
+        assert [t.tag for t in tokens if t.type == "heading_open"].count("h1") == 1
+        if name != "index.md":
+            fences = [t.info for t in tokens if t.type == "fence"]
+            assert fences == ["python", "python", "text"], name
+            assert "{" not in re.sub("```.*?```", "", text, flags=re.DOTALL), name  # a role of MyST
+
+
+def test_a_page_has_the_report_of_today(pages):
+    entry = MISTAKES["relu-without-mask"]
+    text = pages["relu-without-mask.md"]
+    assert str(entry.report) in text and entry.title in pages["index.md"]
+    assert "With the line of the comment it says: The gradient agrees with autodiff." in text
+
+
+def test_pages_that_cannot_be_written_are_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="2"):
+        main(["--pages", str(tmp_path / "file")])
+    assert "file: File exists" in capsys.readouterr().err
 
 
 # the tensors whose gradients each fault breaks, if it is alone

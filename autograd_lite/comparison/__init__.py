@@ -8,14 +8,14 @@ The files, in the order in which a comparison goes through them:
   tape by its `slopes`, and says the `facts`;
 - `answers`: `arguments` are read, `names` are understood, `judge` gives one gradient its verdict,
   `conventions` are what differs without being wrong, `report` is the table, the dictionary and the
-  witness;
+  witness, `telling` its sentences, `page` its HTML, and `naming` finds the learner's own words;
 - `propagation`: the tape run again, forward and backward;
 - `mistakes`: the `table`; `factors` that have a name; `places` where a mistake can be made;
   `guesses` makes each on purpose, `matching` holds it against what was handed in, and `search`
   finds the fewest that explain all of it.
 """
 
-from .answers.judge import Diagnosis, Row
+from .answers.judge import Diagnosis, Fix, Row
 from .answers.report import Report, Witness
 from .gradients import assert_same, compare
 from .learners.functions import check_backward
@@ -25,6 +25,7 @@ from .propagation import replay
 
 __all__ = [
     "Diagnosis",
+    "Fix",
     "Report",
     "Row",
     "Witness",

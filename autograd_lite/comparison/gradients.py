@@ -30,7 +30,7 @@ from .answers.conventions import (
     scale_hint,
 )
 from .answers.judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row, judge, scale_of
-from .answers.report import Report, Witness
+from .answers.report import Comparison, Report, Witness
 from .mistakes.naming import Naming
 from .propagation import Backprop, slopes, sources
 
@@ -79,6 +79,7 @@ def compare(
     >>> report.ok, report.first_wrong.name, report.first_wrong.diagnoses[0].slug
     (False, 'w', 'factor-half')
     >>> print(report)
+    w is wrong: the 2 of a square forgotten, or a 1/2 too many. Fix w first.
     tensor  shape   max abs err  rel err  verdict     diagnosis
     z       (1, 1)  0.0e+00      0.0e+00  ok
     w       (2, 1)  2.2e+01      5.0e-01  wrong here  the 2 of a square forgotten, or a 1/2 too many
@@ -184,6 +185,7 @@ def report_of(
             witness(tape, rows, own, true),
             formula,
             tuple(filter(None, remarks)),
+            recorded=Comparison(loss, parameters),
         )
 
 
@@ -218,17 +220,15 @@ def assert_same(
     transposed: bool | None = None,
     effort: float = 1.0,
 ) -> None:
-    """Raise AssertionError with the table of `compare`, unless its report is ok.
+    """Raise AssertionError with the report of `compare`, unless it is ok.
 
     >>> x = tensor(3.0, requires_grad=True, name="x")
     >>> assert_same(x * x, {"x": 6.0})
     """
     __tracebackhide__ = True  # pytest then shows the caller's line
-    report = compare(
+    compare(
         loss, grads, model, value=value, scale=scale, transposed=transposed, effort=effort
-    )
-    if not report.ok:
-        raise AssertionError(f"gradients differ from autodiff\n{report}")
+    ).check()
 
 
 def blamed(tape: Tape, rows: dict[Tensor, Row]) -> tuple[Row, ...]:

@@ -22,7 +22,6 @@ from .layout import in_reading_order, lay_out
 from .model import Arrow, Box, Card, Drawing, order
 from .modules import Modules, common_path, spoken_path
 from .read import Gradients, Reading
-from .theme import VERDICTS
 
 __all__ = ["FAMILIES", "Cards"]
 
@@ -301,6 +300,8 @@ class Cards:
         rows = [self.rows[name] for name in dict.fromkeys(labels) if name and name in self.rows]
         if not rows:
             return
+        from ..comparison.answers.judge import VERDICTS
+
         worst = min(rows, key=lambda row: list(VERDICTS).index(row.verdict))
         card.verdict = worst.verdict
         card.sign, card.tone = VERDICTS[worst.verdict]

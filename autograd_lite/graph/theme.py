@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COLOURS", "DARK", "LIGHT", "THEMES", "VERDICTS", "follow_system"]
+__all__ = ["COLOURS", "DARK", "LIGHT", "THEMES", "follow_system"]
 
 # For every family, kind and verdict, the colour of its frame and title, of its ground, of its ink:
 # in the light and in the dark. Those that differ in the dark differ in the light too, if only by
@@ -33,11 +33,6 @@ COLOURS = {
     "wrong ink": ("#C92A2A", "#FF9C9C"),
     "doubt": ("#E8A318", "#B98A2B"), "doubt ground": ("#FFF7E0", "#2E2614"),
     "doubt ink": ("#8A5A01", "#F0C063"),
-}  # fmt: skip
-# a sign besides the colour, and the colour, of every verdict of `compare`, worst first
-VERDICTS = {
-    "wrong here": ("■", "wrong"), "inherited": ("▲", "doubt"), "too small to judge": ("○", "doubt"),
-    "ok, other convention": ("●", "right"), "ok": ("●", "right"), "not handed in": ("○", "quiet"),
 }  # fmt: skip
 LIGHT = {name: light for name, (light, _) in COLOURS.items()}
 DARK = {name: dark for name, (_, dark) in COLOURS.items()}

@@ -1,11 +1,11 @@
-"""Mistakes that people make in backprop by hand, each as a small case that the comparison names.
+"""The most frequent mistakes in backprop by hand, in code as people write it, each with its report.
 
-Five write-ups of hand-derived networks and some published code made them; here they are rebuilt
-in our own words, on the smallest problem that shows them. One file per source, one function per
-mistake; its docstring says what was written, what is right, and why it is easy to get wrong.
+One file per way of writing, one function per mistake: its docstring says what it is and why the net
+trains all the same, its code has the wrong line and the right one, and it ends with the call that
+shows the mistake. Reports are made by running it, never stored.
 
-    python -m examples.mistakes                      run every case
-    python -m examples.mistakes --list               their names
-    python -m examples.mistakes --only s2            one source, or one case: --only s2.binary_term
-    python -m examples.mistakes.iris                 four of them in one network, mended one by one
+    python -m examples.mistakes                      their names
+    python -m examples.mistakes NAME                 one of them, with its report
+    python -m examples.mistakes --pages DIR          a page for each, in Markdown
+    python -m examples.mistakes.iris                 four mistakes in one network, mended one by one
 """

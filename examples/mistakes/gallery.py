@@ -1,120 +1,127 @@
-"""The frame of the gallery: what a case is, and how each kind of case is checked."""
+"""The frame of the gallery: what a mistake is, its code, its report, and its page."""
 
 from __future__ import annotations
 
+import ast
 import inspect
-import math
+import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, compare
-from autograd_lite.comparison import Report, compare_layers
+from autograd_lite import Tensor
+from autograd_lite.comparison import Report
 
 Array = np.ndarray[Any, Any]
-Handed = tuple[Tensor, Mapping[str, Any], nn.Module | None]  # the loss, gradients by hand, a model
+
+RIGHT = re.compile(r"^(?P<space> *)# right: (?P<code>.*)$")
+NOTHING = "leave it out"  # what stands for a line that should not be there
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What the check said: whether all was right, else what was wrong, where, and the full text."""
+class Mistake:
+    """A mistake as people write it, in a function that ends by asking for the report.
 
-    ok: bool
-    name: str | None
-    at: str | None
-    text: str
+    Its docstring says what it is and why the net trains all the same. Below each wrong line stands
+    a comment `# right: ...` with the line that is due.
+    """
+
+    function: Callable[[], Report]
+    at: str  # the row where it is
+    says: str  # a pattern that the report's name for it matches
+    pending: bool  # whether its name is still to come
+
+    @property
+    def slug(self) -> str:
+        return self.function.__name__.replace("_", "-")
+
+    @property
+    def convention(self) -> str:
+        """Whose way of writing it is: the first line of its file."""
+        module = inspect.getmodule(self.function)
+        return (inspect.getdoc(module) or "").splitlines()[0].rstrip(".")
+
+    @cached_property
+    def story(self) -> list[str]:
+        """The title, what it is, and why it trains all the same."""
+        parts = (inspect.getdoc(self.function) or "").split("\n\n")
+        return [" ".join(part.split()) for part in parts]
+
+    @property
+    def title(self) -> str:
+        return self.story[0].rstrip(".")
+
+    @cached_property
+    def statements(self) -> tuple[str, str]:
+        """The code, and the call that shows the mistake."""
+        source = textwrap.dedent(inspect.getsource(self.function))
+        (tree,) = ast.parse(source).body
+        assert isinstance(tree, ast.FunctionDef)
+        lines = source.splitlines()
+        first, last = tree.body[1].lineno - 1, tree.body[-1].lineno - 1
+        code, call = ("\n".join(part) for part in (lines[first:last], lines[last:]))
+        return textwrap.dedent(code).strip(), textwrap.dedent(call)
+
+    @cached_property
+    def report(self) -> Report:
+        """What the comparison says of it."""
+        return self.function()
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the report calls the mistake by its name, where it is, before all else."""
+        first = self.report.first_wrong
+        if first is None or first.name != self.at or first.unexplained:
+            return False
+        said = first.explanations[0] if first.diagnoses else first.note
+        return re.search(self.says, said) is not None
+
+    def corrected(self) -> Report:
+        """What it says of the code with the right lines."""
+        body = mended("\n".join(self.statements))
+        source = f"def corrected():\n{textwrap.indent(body, '    ')}\n"
+        names = dict(vars(inspect.getmodule(self.function)))
+        exec(compile(source, f"<{self.slug}, corrected>", "exec"), names)  # noqa: S102
+        report: Report = names["corrected"]()
+        return report
 
 
-@dataclass(frozen=True)
-class Case:
-    """A mistake, the name that it should get, and where; `check(True)` runs its corrected form."""
-
-    title: str
-    name: str
-    at: str
-    story: str
-    check: Callable[[bool], Finding]
-
-    def found(self, finding: Finding) -> bool:
-        """Whether the check called the mistake by its name, at the right place."""
-        return (finding.ok, finding.name, finding.at) == (False, self.name, self.at)
-
-
-CASES: dict[str, Case] = {}
-
-Register = Callable[[Callable[[bool], Any]], Callable[[bool], Any]]
+def mended(code: str) -> str:
+    """The code in which each line above a `# right:` is what that says."""
+    lines: list[str] = []
+    for line in code.splitlines():
+        found = RIGHT.match(line)
+        if found is None:
+            lines.append(line)
+        elif found["code"] == NOTHING:
+            lines[-1] = found["space"] + "pass"
+        else:
+            lines[-1] = found["space"] + found["code"]
+    return "\n".join(lines)
 
 
-def register(name: str, at: str, check: Callable[[Callable[[], Any]], Finding]) -> Register:
-    """A decorator that enters a function of `right` in the gallery."""
+MISTAKES: dict[str, Mistake] = {}
 
-    def enter(function: Callable[[bool], Any]) -> Callable[[bool], Any]:
-        title = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-        story = inspect.getdoc(function) or ""
-        CASES[title] = Case(title, name, at, story, lambda right: check(lambda: function(right)))
+
+def mistake(at: str, says: str, pending: bool = False) -> Callable[[Any], Any]:
+    """A decorator that enters a function in the gallery."""
+
+    def enter(function: Callable[[], Report]) -> Callable[[], Report]:
+        found = Mistake(function, at, says, pending)
+        MISTAKES[found.slug] = found
         return function
 
     return enter
 
 
-def judged(report: Report) -> Finding:
-    """The finding of a report: all that is wrong on its own, and the first name of the first."""
-    wrong = [row for row in report.rows if row.verdict == "wrong here"]
-    name = wrong[0].diagnoses[0].slug if wrong and wrong[0].diagnoses else None
-    return Finding(report.ok, name, ", ".join(row.name for row in wrong) or None, str(report))
+# ---- what the mistakes share -----------------------------------------------------------------
 
 
-def mistake(slug: str, at: str) -> Register:
-    """A wrong gradient: the function returns what `compare` takes."""
-    return register(slug, at, lambda run: judged(compare(*run())))
-
-
-def wrong_update(slug: str, at: str) -> Register:
-    """A wrong step of the parameters: the function returns what `compare_layers` takes, by name."""
-    return register(slug, at, lambda run: judged(compare_layers(**run())))
-
-
-def wrong_value(at: str) -> Register:
-    """A wrong formula of a value: the function returns the value by hand and the library's."""
-
-    def check(run: Callable[[], tuple[float, Tensor]]) -> Finding:
-        by_hand, library = run()
-        ok = math.isclose(by_hand, library.item(), rel_tol=1e-9)
-        text = f"{at}: by hand {by_hand:.6g}, autograd_lite {library.item():.6g}"
-        return Finding(ok, None if ok else "value", None if ok else at, text)
-
-    return register("value", at, check)
-
-
-def error(kind: type[Exception], at: str) -> Register:
-    """A mistake that stops the program: the function raises an error whose text has `at` in it."""
-
-    def check(run: Callable[[], Any]) -> Finding:
-        try:
-            run()
-        except kind as raised:
-            text = str(raised)
-            shown = textwrap.fill(f"{kind.__name__}: {text}", 100)
-            return Finding(False, kind.__name__, at if at in text else None, shown)
-        return Finding(True, None, None, "no error")
-
-    return register(kind.__name__, at, check)
-
-
-def mse(prediction: Array, target: Array) -> Any:
-    """The mean of all squares, as a loss by hand."""
-    return ((prediction - target) ** 2).mean()
-
-
-def mse_grad(prediction: Array, target: Array) -> Array:
-    return 2 * (prediction - target) / prediction.size
-
-
-def draws(*shapes: tuple[int, ...], seed: int = 0) -> Iterator[Array]:
+def normal(*shapes: tuple[int, ...], seed: int = 0) -> Iterator[Array]:
     """Normal numbers, an array for each shape."""
     rng = np.random.default_rng(seed)
     return (rng.standard_normal(shape) for shape in shapes)
@@ -131,6 +138,93 @@ def named(name: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def arrays(**tensors: Tensor) -> dict[str, Array]:
-    """The values of intermediates, which a backward pass by hand has kept too."""
-    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+def tensors(**arrays: Array) -> dict[str, Tensor]:
+    """Arrays as tensors of these names, which gradients are wanted for."""
+    return {name: leaf(name, a) for name, a in arrays.items()}
+
+
+def sigmoid(z: Any) -> Any:
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax(z: Any, axis: int = 1) -> Any:
+    e = np.exp(z - z.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+# ---- pages -----------------------------------------------------------------------------------
+
+INDEX = """\
+# Mistakes in backprop by hand
+
+Each page has the code as people write it, why the net trains all the same, and the report that
+names the mistake. `python -m examples.mistakes NAME` runs one of them.
+
+{groups}"""
+
+PAGE = """\
+# {title}
+
+{what}
+
+## How it looks in NumPy
+
+{convention}. The comment has the line that is due; what the
+code calls is in `{file}`.
+
+```python
+{code}
+```
+
+## Why it trains all the same
+
+{why}
+
+## How to see it
+
+```python
+{call}
+```
+
+```text
+{report}
+```
+
+With the line of the comment it says: {corrected}
+
+[All mistakes](index.md)
+"""
+
+
+def page(entry: Mistake) -> str:
+    """The page of one mistake; the reports are made by running it."""
+    code, call = entry.statements
+    _, what, why = entry.story
+    return PAGE.format(
+        title=entry.title,
+        what=what,
+        convention=entry.convention,
+        code=code,
+        why=why,
+        call=call.removeprefix("return "),
+        report=entry.report,
+        file=f"examples/mistakes/{entry.function.__module__.rpartition('.')[2]}.py",
+        corrected=entry.corrected().headline,
+    )
+
+
+def by_convention() -> dict[str, list[Mistake]]:
+    """All of them, under the first lines of their files."""
+    groups: dict[str, list[Mistake]] = {}
+    for entry in MISTAKES.values():
+        groups.setdefault(entry.convention, []).append(entry)
+    return groups
+
+
+def index() -> str:
+    """The page with links to all others."""
+    groups = "\n".join(
+        f"## {convention}\n\n" + "".join(f"- [{e.title}]({e.slug}.md)\n" for e in entries)
+        for convention, entries in by_convention().items()
+    )
+    return INDEX.format(groups=groups)

@@ -431,6 +431,7 @@ async function compare() {
     parts.push(make("h2", "No verdict", "no"), make(answer.error.includes("\n") ? "pre" : "p", answer.error));
   } else {
     parts.push(make("h2", answer.ok ? "Every gradient is right." : "Not right yet", answer.ok ? "ok" : "no"));
+    if (answer.headline) parts.push(make("p", answer.headline));
     const list = make("ul");
     for (const row of answer.rows) {
       const item = make("li");

@@ -250,8 +250,8 @@ def end_all() -> None:
 
 
 def judge(layer: str, code: str, limits: Limits) -> dict[str, Any]:
-    """The verdict on a backward, {"ok", "rows", "ends"}, or {"error"}; with what it printed
-    in "printed"."""
+    """The verdict on a backward, {"ok", "headline", "rows", "ends"}, or {"error"}; with what it
+    printed in "printed"."""
     if layer not in LAYERS:
         return {"error": f"There is no layer {layer!r}; there are {', '.join(LAYERS)}."}
     if len(code) > LONGEST:
@@ -275,6 +275,7 @@ def compared(layer: str, process: Pasted) -> dict[str, Any]:
         return {"error": str(why)}
     return {
         "ok": report.ok,
+        "headline": report.headline,
         "rows": [
             {
                 "name": row.name,

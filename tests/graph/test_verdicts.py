@@ -8,9 +8,10 @@ import pytest
 import nn
 from autograd_lite import manual_seed, rand, tensor
 from autograd_lite.comparison import Diagnosis, compare
+from autograd_lite.comparison.answers.judge import VERDICTS
 from autograd_lite.comparison.answers.report import COLOURS
 from autograd_lite.graph import draw
-from autograd_lite.graph.theme import DARK, LIGHT, VERDICTS
+from autograd_lite.graph.theme import DARK, LIGHT
 
 EXACT = Diagnosis("mean-for-sum", "yours × 4 is autodiff's: mean for sum", True)
 GUESS = Diagnosis("sign", "the sign & <b>more</b>", False, 1)

@@ -17,6 +17,11 @@ INHERITED = "inherited"
 WRONG = "wrong here"
 SMALL = "too small to judge"
 ABSENT = "not handed in"
+# a sign besides the colour, and what the colour is called, of every verdict, worst first
+VERDICTS = {
+    WRONG: ("■", "wrong"), INHERITED: ("▲", "doubt"), SMALL: ("○", "doubt"),
+    OTHER: ("●", "right"), OK: ("●", "right"), ABSENT: ("○", "quiet"),
+}  # fmt: skip
 
 FINE = 1e-9  # both sides are analytic, so float64 differs by rounding only
 COARSE = {2: 1e-2, 4: 1e-4}  # where one side has a float type of so many bytes
@@ -67,14 +72,29 @@ class Row:
 
     @property
     def explanations(self) -> list[str]:
-        """Each way to explain this gradient, in words."""
-        ways: dict[int, str] = {}
+        """Each way to explain this gradient, in words; mistakes made together are one of them."""
+        ways: dict[int, list[Diagnosis]] = {}
         for d in self.diagnoses:
-            words = d.sentence if d.exact else f"perhaps {d.sentence}"
-            before = ways.get(d.explanation)
-            joint = ", or " if d.alternative else " AND "
-            ways[d.explanation] = words if before is None else before + joint + words
-        return list(ways.values())
+            ways.setdefault(d.explanation, []).append(d)
+        return [words(way) for way in ways.values()]
+
+
+def words(way: list[Diagnosis]) -> str:
+    """The sentences of mistakes that are made together, or of the causes of one factor."""
+    joint = ", or " if any(d.alternative for d in way) else "; together with "
+    perhaps = "" if all(d.exact for d in way) else "perhaps "
+    return perhaps + joint.join(dict.fromkeys(d.sentence for d in way))
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One edit of the learner's code that makes the gradient right: a line, counted from 1, as it
+    is and as it would be."""
+
+    file: str
+    line: int
+    old: str
+    new: str
 
 
 @dataclass

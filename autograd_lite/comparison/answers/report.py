@@ -5,20 +5,31 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import asdict, dataclass
-from typing import Any, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
-from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Diagnosis, Row
+from . import telling
+from .arguments import tape_of
+from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Diagnosis, Fix, Row
+from .telling import LONGEST, error, shown, told
+
+if TYPE_CHECKING:
+    from ...engine.tensor import Tensor
 
 WIDTH = 100
+SHORT = 200  # characters of a repr: pytest cuts the middle out of longer ones than 240
+NOTEBOOK = 300_000  # characters of a graph that a notebook keeps for each cell
 HEAD = ("tensor", "shape", "max abs err", "rel err", "verdict", "diagnosis")
-COLOURS = {  # on a terminal (ANSI) and in a notebook
-    OK: (32, "#1a7f37"),
-    OTHER: (32, "#1a7f37"),
-    WRONG: (31, "#cf222e"),
-    INHERITED: (33, "#9a6700"),
-    SMALL: (33, "#9a6700"),
-    ABSENT: (2, "#6e7781"),
+COLOURS = {  # on a terminal (ANSI)
+    OK: 32,
+    OTHER: 32,
+    WRONG: 31,
+    INHERITED: 33,
+    SMALL: 33,
+    ABSENT: 2,
 }
 
 
@@ -64,13 +75,13 @@ class Witness:
         where = f"{shown(self.name)}: element {self.element}" if self.element else shown(self.name)
         text = f"{where}: yours {self.yours + 0:.4g}"
         if not math.isnan(self.autodiff):
-            text += f", autodiff {self.autodiff:.4g}"
+            text += f", autodiff {self.autodiff + 0:.4g}"
         slope = self.finite_difference
         if slope is None:
             stale = math.isfinite(self.loss)
             why = "The tape was overwritten in place" if stale else "The loss is no number"
             return f"{text}. {why}: no finite difference."
-        text += f", finite difference {slope:.4g}."
+        text += f", finite difference {slope + 0:.4g}."
         if self.kink and self.slopes is not None:
             left, right = self.slopes
             return f"{text} A kink: the slopes are {left:.4g} and {right:.4g}."
@@ -80,12 +91,32 @@ class Witness:
         return text
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a report is about, kept to draw it: a loss, and tensors by the names of rows.
+
+    It stands in for a model, which all that `draw` asks for is the names of its parameters.
+    """
+
+    loss: Tensor
+    parameters: Mapping[str, Tensor]
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        return iter(self.parameters.items())
+
+
 @dataclass(frozen=True, repr=False)
 class Report:
-    """What `compare` found: rows in backward order; printed, a table of at most 100 columns.
+    """What `compare` found: rows in backward order; printed, what to do and a table.
 
-    `formula` is the wrong formula and the right one of a row whose name it begins with, where the
-    mistake has one; `remarks` are about the comparison as a whole.
+    The text is of at most 100 columns, in ASCII; its first sentence is `headline`. `formula` is the
+    wrong formula and the right one of a row whose name it begins with, where the mistake has one;
+    `remarks` are about the comparison as a whole; `fixes` are edits of the learner's code, each of
+    which makes the first wrong gradient right.
+
+    In a test, call `report.check()`: it raises AssertionError with the whole text. A report is true
+    if it is `ok`, so that `assert report` tests it too; it is never a question whether there is
+    one, as every door returns one, and `if report:` means "if all is right".
     """
 
     loss: float
@@ -93,113 +124,203 @@ class Report:
     witness: Witness | None
     formula: str = ""
     remarks: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    recorded: Comparison | None = field(default=None, compare=False)
 
     @property
     def ok(self) -> bool:
         """Whether no gradient is wrong or inherits a mistake, and at least one agrees."""
-        verdicts = {row.verdict for row in self.rows}
-        return not verdicts & {WRONG, INHERITED} and bool(verdicts & {OK, OTHER})
+        return telling.all_agree(self.rows)
 
     @property
     def first_wrong(self) -> Row | None:
         """The first row that is wrong here: the one to mend first. None if there is none."""
-        return next((row for row in self.rows if row.verdict == WRONG), None)
+        return telling.first_wrong(self.rows)
+
+    @property
+    def headline(self) -> str:
+        """What to do next, in one or two sentences."""
+        return telling.headline(self.rows)
+
+    @property
+    def summary(self) -> str:
+        """How many gradients agree and how many do not, in one sentence, and what to mend first."""
+        return telling.summary(self.rows)
+
+    @property
+    def ends(self) -> list[str]:
+        """The lines below the table."""
+        said = shown(" ".join([*self.remarks, self.formula]), LONGEST)
+        lines = (self.summary, said.strip(), str(self.witness or ""))
+        return [line for line in lines if line]
+
+    def check(self) -> Report:
+        """The report itself if it is ok, else AssertionError with its whole text.
+
+        >>> from autograd_lite import compare
+        >>> x = tensor(3.0, requires_grad=True, name="x")
+        >>> compare(x * x, {"x": 6.0}).check().rows[0].verdict
+        'ok'
+        """
+        __tracebackhide__ = True  # pytest then shows the caller's line
+        if not self.ok:
+            raise AssertionError(str(self))
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """The report for `json.dumps`: infinite and missing numbers are None."""
         first, w = self.first_wrong, self.witness
-        columns = ("name", "shape", "max_abs_err", "rel_err", "verdict", "note", "diagnoses")
+        columns = (
+            "name", "shape", "max_abs_err", "rel_err", "verdict", "note", "mistake_of",
+            "explanations", "diagnoses",
+        )  # fmt: skip
         seen = ("name", "element", "yours", "autodiff", "finite_difference", "kink")
         found: dict[str, Any] = for_json(
             {
                 "ok": self.ok,
+                "headline": self.headline,
                 "loss": self.loss,
                 "first_wrong": first.name if first else None,
                 "rows": [{name: getattr(row, name) for name in columns} for row in self.rows],
                 "formula": self.formula,
                 "remarks": self.remarks,
+                "fixes": self.fixes,
                 "witness": w and {name: getattr(w, name) for name in seen},
             }
         )
         return found
 
+    def to_html(self) -> str:
+        """The report as a page: what to do, the table, and beside it the graph with the verdicts.
+
+        It needs no network, fits a phone, and is as light or dark as the reader's system. Where
+        there is no Graphviz, or `backward()` has released the tape, that is said for the graph.
+        """
+        from .page import page
+
+        return page(self.headline, self._content())
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page of `to_html` (.html), the dictionary (.json) or the text (.txt); returns
+        the path. ValueError for another suffix."""
+        import json
+
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix == ".html":
+            text = self.to_html()
+        elif suffix == ".json":
+            text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+        elif suffix == ".txt":
+            text = f"{self}\n"
+        else:
+            raise ValueError(
+                f"save: {path.name!r} has no known suffix; there are .html, .json and .txt"
+            )
+        path.write_text(text, encoding="utf-8")
+        return path
+
     def __bool__(self) -> bool:
         return self.ok
 
     def __str__(self) -> str:
-        return self._text(colour=False)
+        return "\n".join(self._lines(WIDTH))
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        text = f"<Report: {self.headline}>"
+        return text if len(text) <= SHORT else f"{text[: SHORT - 4]}...>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"recorded": None}  # a tape is neither copied nor pickled
 
     def show(self, file: TextIO | None = None) -> None:
-        """Print the table, in colour on a terminal unless the variable NO_COLOR is set."""
+        """Print the table as wide as the terminal, in colour unless NO_COLOR is set."""
         out = sys.stdout if file is None else file
-        print(self._text(out.isatty() and not os.environ.get("NO_COLOR")), file=out)
+        terminal = out.isatty()
+        width = width_of(out) if terminal else WIDTH
+        print(*self._lines(width, terminal and not os.environ.get("NO_COLOR")), sep="\n", file=out)
 
-    def _text(self, colour: bool) -> str:
+    def _lines(self, width: int, colour: bool = False) -> list[str]:
         import textwrap
 
-        cells = [HEAD, *(_cells(row) for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
-        used = sum(widths) + 2 * len(widths)
-        beside = WIDTH - used >= 24  # else the notes go below their rows
-        if not beside or not any(row.note for row in self.rows):
-            cells[0] = (*HEAD[:-1], "")
-        lines = []
-        for row, (*line, note) in zip([None, *self.rows], cells, strict=True):
-            text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            notes = textwrap.wrap(note, WIDTH - used if beside else WIDTH - 4)
-            if notes and beside:
-                text += "  " + notes.pop(0)
-            block = [text.rstrip(), *(" " * (used if beside else 4) + part for part in notes)]
-            if colour and row is not None:
-                block = [f"\033[{COLOURS[row.verdict][0]}m{part}\033[0m" for part in block]
-            lines += block
-        return "\n".join(lines + [part for end in self.ends for part in textwrap.wrap(end, WIDTH)])
+        above = [*textwrap.wrap(self.headline, width), *telling.fix_lines(self.fixes)]
+        below = [part for end in self.ends for part in textwrap.wrap(end, width)]
+        return [*above, *table(self.rows, width, colour), *below]
 
     def _repr_html_(self) -> str:
-        """The table of a notebook."""
-        from html import escape
+        """The sentence, the table and the graph, for a notebook."""
+        from .page import fragment
 
-        cells = [[escape(cell) for cell in _cells(row)] for row in self.rows]
-        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in HEAD)
-        body = "".join(
-            f"<tr style='color:{COLOURS[row.verdict][1]}'>"
-            + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in line)
-            + "</tr>"
-            for row, line in zip(self.rows, cells, strict=True)
-        )
-        ends = "<br>".join(escape(end) for end in self.ends)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{ends}</p>"
+        return fragment(self.headline, self._content(NOTEBOOK))
 
-    @property
-    def ends(self) -> list[str]:
-        """The lines below the table."""
-        said = shown(" ".join([*self.remarks, self.formula]), 400)
-        lines = (self.summary, said.strip(), str(self.witness or ""))
-        return [line for line in lines if line]
+    def _content(self, longest: float = math.inf) -> str:
+        """All that the page has below the first sentence."""
+        from .page import content
 
-    @property
-    def summary(self) -> str:
-        """How many gradients agree and how many do not, in one sentence, and what to mend first."""
-        count = {v: sum(row.verdict == v for row in self.rows) for v in COLOURS}
-        parts: list[str] = []
-        agree = count[OK] + count[OTHER]
-        for n, one, many in (
-            (agree, "agrees", "agree"),
-            (count[WRONG], "is wrong on its own", "are wrong on their own"),
-            (count[INHERITED], "inherits", "inherit"),
-            (count[SMALL], "is too small to judge", "are too small to judge"),
-            (count[ABSENT], "was not handed in", "were not handed in"),
-        ):
-            if n:
-                noun = "" if parts else " gradient" + "s" * (n > 1)
-                parts.append(f"{n}{noun} {one if n == 1 else many}")
-        first = self.first_wrong
-        return ", ".join(parts) + "." + (f" Fix {shown(first.name)} first." if first else "")
+        svg, missing = self._picture()
+        if len(svg) > longest:
+            svg, missing = "", ['The graph is large: save("report.html") has it.']
+        return content(self.rows, [*self.ends, *missing], self.fixes, svg)
+
+    def _picture(self) -> tuple[str, list[str]]:
+        """The graph with the verdicts as an SVG, or why there is none."""
+        if self.recorded is None:
+            return "", []
+        # asked for by name, as the package does it: drawings know reports, not the other way round
+        graph = import_module(f"{__name__.partition('.')[0]}.graph")
+        loss = self.recorded.loss
+        try:
+            tape_of(loss)
+            drawn = graph.draw(loss, self.recorded, compare=self, formulas=False, theme="auto")
+            return drawn.render("svg").decode(), []
+        except RuntimeError as error:  # the tape was released, or there is no Graphviz
+            return "", [f"Without the graph: {error}"]
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """The text, for IPython."""
+        printer.text(str(self))
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+Cells = tuple[str, ...]
+
+
+def table(rows: Sequence[Row], width: int, colour: bool) -> list[str]:
+    """The lines of the table; where it is too narrow, the numbers and the shapes are left out."""
+    import textwrap
+
+    lines = [(None, HEAD), *lines_of(rows)]
+    columns = [*range(len(HEAD) - 1)]
+    widths = [max(len(cells[i]) for _, cells in lines) for i in columns]
+    for least in (2, 3, 1):  # the absolute error, the relative one, the shape
+        if sum(widths[i] + 2 for i in columns) - 2 > width:
+            columns.remove(least)
+    used = sum(widths[i] + 2 for i in columns)
+    beside = width - used >= 24  # else the notes go below their rows
+    made = []
+    for verdict, cells in lines:
+        note = cells[-1]
+        if verdict is None and (not beside or not any(row.note for row in rows)):
+            note = ""
+        text = "  ".join(cells[i].ljust(widths[i]) for i in columns)
+        notes = textwrap.wrap(note, width - used if beside else width - 4)
+        if notes and beside:
+            text += "  " + notes.pop(0)
+        block = [text.rstrip(), *(" " * (used if beside else 4) + part for part in notes)]
+        if colour and verdict is not None:
+            block = [f"\033[{COLOURS[verdict]}m{part}\033[0m" for part in block]
+        made += block
+    return made
+
+
+def lines_of(rows: Sequence[Row]) -> Iterator[tuple[str, Cells]]:
+    """The verdict and the columns of each row, and of how many are left out after it."""
+    for row, more in telling.shortened(rows):
+        yield row.verdict, cells_of(row)
+        if more:
+            yield row.verdict, (f"... {more} more", "", "", "", row.verdict, "")
+
+
+def cells_of(row: Row) -> Cells:
     """The columns of a row."""
     shape = str(row.shape)
     return (
@@ -208,42 +329,21 @@ def _cells(row: Row) -> tuple[str, ...]:
         error(row.max_abs_err),
         error(row.rel_err),
         row.verdict,
-        shown(told(row), 400),
+        shown(told(row), LONGEST),
     )
 
 
-def told(row: Row) -> str:
-    """The last column of a row: what explains it, all that does, or what is known without."""
-    if row.diagnoses:
-        return "; or ".join(row.explanations)
-    return f"unexplained: {row.note}" if row.unexplained else row.note
-
-
-def error(x: float) -> str:
-    """A number of the table.
-
-    >>> error(0.44), error(math.nan)
-    ('4.4e-01', '-')
-    """
-    return "-" if math.isnan(x) else f"{x:.1e}"
-
-
-def shown(text: str, longest: int = 28) -> str:
-    """A text in ASCII and on one line, its middle left out if it is longer than that.
-
-    >>> shown("layers.0.attention.projection.weight")
-    'layers.0.att...ection.weight'
-    """
-    text = ascii(text)[1:-1]
-    if len(text) <= longest:
-        return text
-    half = (longest - 3) // 2
-    return f"{text[:half]}...{text[-(longest - 3 - half) :]}"
+def width_of(out: TextIO) -> int:
+    """The columns of a terminal, between 60 and 100."""
+    try:
+        return min(WIDTH, max(60, os.get_terminal_size(out.fileno()).columns))
+    except (OSError, ValueError, AttributeError):
+        return WIDTH
 
 
 def for_json(x: Any) -> Any:
     """What json has for a value: no tuples, no dataclasses and no numbers that are not finite."""
-    if isinstance(x, Diagnosis):
+    if isinstance(x, Diagnosis | Fix):
         x = asdict(x)
     if isinstance(x, dict):
         return {name: for_json(value) for name, value in x.items()}

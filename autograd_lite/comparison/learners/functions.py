@@ -20,7 +20,6 @@ from ..answers.judge import OTHER, Row
 from ..answers.names import matched, renamed
 from ..answers.report import Report
 from .black_box import by_differences
-from .calls import positional
 from .execution import (
     N,
     Shape,

@@ -1,0 +1,221 @@
+"""The learner's own words for tensors: names of variables, else words for a place in a net.
+
+    names = frame_names(sys._getframe(1))  # {identity of an array: "dz2"}, while the frame runs
+    names.get(identity(tensor_or_array))  # "dz2", or None
+    place_name(t, labels, tape)  # "z1", "the output of layer 2", "the hidden layer's tanh"
+    Layers(tape, labels).of(t)  # the same for many tensors of one tape
+
+`frame_names` looks at the local variables of a frame, and one level into lists, tuples,
+dictionaries and objects: `W[0]`, `grads["W1"]`, `self.W`. An array and its views have one identity,
+and the name is that of the variable that owns the numbers. Identities are only good while the frame
+and its variables live; nothing is kept.
+
+`place_name` takes the labels that tensors have (`{tensor: "z1"}`, keys that were handed in before
+names of variables) and the Tape. It never gives the name of a row with a shape: a layer is a
+product with weights, and what lies after it up to the next one belongs to it.
+
+Both are pure: they change nothing and draw no random numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from ...engine.tensor import Tensor
+from ...program.chain import Tape
+
+MOST = 200  # items of one container that are looked at
+FAR = 2  # operations back to something that has a name
+
+
+# ---- names of variables ----------------------------------------------------------------------
+
+
+def frame_names(frame: FrameType) -> dict[int, str]:
+    """The names that a frame has for arrays and Tensors, by `identity`.
+
+    >>> import sys
+    >>> d2 = np.ones((2, 3)); grads = {"W1": np.zeros(4)}
+    >>> names = frame_names(sys._getframe())
+    >>> names[identity(d2.T)], names[identity(grads["W1"])]
+    ('d2', 'grads["W1"]')
+    """
+    found: dict[int, tuple[int, int, str]] = {}
+    plain = [(n, v) for n, v in frame.f_locals.items() if not n.startswith(("_", "@", "."))]
+    for place, (name, value) in enumerate(every(plain)):
+        array = numbers_of(value)
+        if array is not None:
+            rank = (array.base is not None) + 2 * (not name.isidentifier())
+            here = (rank, place, name)
+            found[identity(array)] = min(here, found.get(identity(array), here))
+    return {key: name for key, (_, _, name) in found.items()}
+
+
+def every(variables: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Variables, then what is directly inside them."""
+    yield from variables
+    for name, value in variables:
+        yield from inside(name, value)
+
+
+def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The items of a list, a tuple, a dictionary, or the attributes of an object, by the
+    expressions that a learner has for them."""
+    if isinstance(value, Mapping):
+        for key in list(value)[:MOST]:
+            if isinstance(key, str | int):
+                quoted = f'"{key}"' if isinstance(key, str) else key
+                yield f"{name}[{quoted}]", value[key]
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value[:MOST]):
+            yield f"{name}[{i}]", item
+    elif not isinstance(value, type | Tensor) and isinstance(
+        getattr(value, "__dict__", None), dict
+    ):
+        for key, item in list(vars(value).items())[:MOST]:
+            if isinstance(key, str) and not key.startswith("_"):
+                yield f"{name}.{key}", item
+
+
+def numbers_of(value: Any) -> np.ndarray[Any, Any] | None:
+    """The array of an array or a Tensor."""
+    if isinstance(value, Tensor):
+        value = value.array
+    return value if isinstance(value, np.ndarray) else None
+
+
+def identity(value: Any) -> int:
+    """What an array has in common with its views; 0 for what is no array."""
+    array = numbers_of(value)
+    if array is None:
+        return 0
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return id(array)
+
+
+# ---- places in a net -------------------------------------------------------------------------
+
+
+def place_name(t: Tensor, labels: Mapping[Tensor, str], tape: Tape) -> str:
+    """Plain words for a tensor of a tape.
+
+    >>> x = tensor(np.ones((2, 3))); w1 = tensor(np.ones((3, 4)), requires_grad=True, name="W1")
+    >>> w2 = tensor(np.ones((4, 1)), requires_grad=True, name="W2")
+    >>> h = (x @ w1).tanh()
+    >>> loss = ((h @ w2) ** 2).mean()
+    >>> tape = Tape(loss)
+    >>> place_name(h, {}, tape), place_name(h, {h: "a1"}, tape), place_name(w1, {}, tape)
+    ("the hidden layer's tanh", 'a1', 'W1')
+    >>> [place_name(t, {}, tape) for t in tape.nodes[-3:]]
+    ['the output of the last layer', "the last layer's square", 'the loss']
+    """
+    return Layers(tape, labels).of(t)
+
+
+def leaf_name(t: Tensor) -> str:
+    """Words for an input that has no name."""
+    if t.array.size == 1:
+        return f"the number {t.array.item():g}"
+    sizes = " x ".join(map(str, t.shape))
+    return f"the {'parameter' if t.requires_grad else 'input'} of {sizes} numbers"
+
+
+class Layers:
+    """The layers of a tape: products with weights, and what is made of them before the next one.
+
+    Products that are added up are one layer, as of an RNN's input and state; a weight that is used
+    again makes the next step of its layer.
+    """
+
+    def __init__(self, tape: Tape, labels: Mapping[Tensor, str]) -> None:
+        self.tape, self.labels = tape, labels
+        self.weight: dict[Tensor, Tensor] = {}  # of the layer that a tensor belongs to
+        self.step: dict[Tensor, int] = {}
+        self.outputs: set[Tensor] = set()  # products, and sums of them with biases
+        self.uses: dict[Tensor, int] = {}
+        self.layers: dict[Tensor, int] = {}  # of weights
+        for t in tape.nodes:
+            if t.op is not None:
+                self.place(t, [p for p in tape.inputs[t] if p is not None])
+
+    def place(self, t: Tensor, inputs: list[Tensor]) -> None:
+        """Find the layer of an operation whose inputs have theirs."""
+        weights = [w for w in map(self.viewed, inputs) if w.op is None and w.requires_grad]
+        below = [p for p in inputs if p in self.weight]
+        if t.op.kind == "product" and weights:
+            w = weights[-1]
+            self.uses[w] = self.uses.get(w, 0) + 1
+            self.layers.setdefault(w, len(self.layers))
+            self.weight[t], self.step[t] = w, self.uses[w]
+            self.outputs.add(t)
+        elif below:
+            last = below[-1]
+            self.weight[t], self.step[t] = self.weight[last], self.step[last]
+            rest = [p for p in inputs if p not in self.outputs]
+            if t.op.sign in ("+", "-") and all(map(is_bias, rest)) and len(rest) < len(inputs):
+                self.outputs.add(t)
+                for p in below:
+                    self.layers[self.weight[p]] = self.layers[self.weight[below[0]]]
+
+    def viewed(self, p: Tensor) -> Tensor:
+        """What a view looks at."""
+        while p.op is not None and p.op.kind == "view":
+            p = self.tape.inputs[p][0]
+        return p
+
+    def name(self, t: Tensor, far: int) -> str:
+        """Words for an operation: its layer and what it does there, else what it is made from."""
+        inputs = [p for p in self.tape.inputs[t] if p is not None]
+        if t.op.kind == "view" and inputs and far:
+            return self.of(inputs[0], far)
+        if t in self.outputs:
+            return f"the output of {self.owner(t)}"
+        if t in self.weight:
+            whose, own = self.owner(t), t.op.kind in ("curve", "along") or t.op.activation
+            if not own:
+                return f"the {spoken(t)} after {whose}"
+            return f"the {spoken(t)} of {whose}" if " in " in whose else f"{whose}'s {spoken(t)}"
+        known = [p for p in inputs if self.labels.get(p) or p.name]
+        made = [p for p in inputs if p.op is not None]
+        parts = known if len(known) == len(inputs) else made[:1]
+        if not parts or not far:
+            return f"the {spoken(t)}"
+        return f"the {spoken(t)} of {' and '.join(self.of(p, far) for p in parts[:2])}"
+
+    def of(self, p: Tensor, far: int = FAR + 1) -> str:
+        """Words for a tensor; `far` is how many operations back they may go."""
+        name = self.labels.get(p) or p.name
+        if name:
+            return str(name)
+        if p is self.tape.nodes[-1]:
+            return "the loss"
+        return leaf_name(p) if p.op is None else self.name(p, far - 1)
+
+    def owner(self, t: Tensor) -> str:
+        """Whose it is: layer 2, and in which step of several."""
+        weight = self.weight[t]
+        order = sorted(set(self.layers.values()))
+        layer = order.index(self.layers[weight])
+        whose = f"layer {layer + 1}"
+        if len(order) < 3:
+            whose = ("the hidden layer", "the last layer")[layer - len(order)]
+        return f"{whose} in step {self.step[t]}" if self.uses[weight] > 1 else whose
+
+
+def is_bias(p: Tensor) -> bool:
+    return p.op is None and p.requires_grad
+
+
+def spoken(t: Tensor) -> str:
+    """What an operation is called in a sentence: the word of its row, which is a function's."""
+    if t.op.name == "power" and t.kw.get("p") == 2:
+        return "square"
+    return SIGNS.get(t.op.sign, str(t.op.name).replace("_", " "))
+
+
+SIGNS = {"+": "sum", "-": "difference", "*": "product", "/": "quotient", "@": "product"}
