@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,11 +25,12 @@ from .answers.judge import ABSENT, INHERITED, SMALL, WRONG, Row, judge, scale_of
 from .answers.report import Report, Witness
 from .mistakes.search import Search
 from .propagation import Backprop, slopes, sources
+from .source.doors import with_fixes
 
 
 def compare(
     loss: Tensor,
-    grads: Mapping[str, Any],
+    grads: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     model: Any = None,
     *,
     value: float | None = None,
@@ -40,7 +41,10 @@ def compare(
 
     `grads` maps names to gradients: arrays, Tensors, nested lists or numbers. A name is the
     `name` of a tensor that `loss` was computed from, intermediate or input, or a parameter's dotted
-    path in `model`; any subset will do. Shapes are never broadcast. Two gradients are the same if
+    path in `model`; any subset will do. A function of no arguments that gives the dictionary is
+    looked at too: `fixes` of the report are edits of its lines that make them right.
+
+    Shapes are never broadcast. Two gradients are the same if
     the norm of their difference is up to 1e-9 of theirs, 1e-4 if either is float32. What follows
     from a wrong gradient above by the right rule is "inherited", not wrong. For the wrong ones the
     mistakes in `mistakes/table.py` are made on purpose, until the gradients come out as handed in:
@@ -76,7 +80,13 @@ def compare(
         value = float(as_gradient("the loss", value).reshape(()))
     check_loss(loss)
     parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
-    return report_on(loss, grads, parameters, value, scale, transposed)
+    given = grads() if callable(grads) else grads
+    report = report_on(loss, given, parameters, value, scale, transposed)
+    if not callable(grads):
+        return report
+    hands = read_gradients(given, backward_order(tape_of(loss)), parameters)
+    wanted = {hand.name: t for t, hand in hands.items()}
+    return with_fixes(report, [grads], grads, loss, wanted, scale)
 
 
 def report_on(
@@ -147,7 +157,7 @@ def explained(search: Search, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row
 
 def assert_same(
     loss: Tensor,
-    grads: Mapping[str, Any],
+    grads: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     model: Any = None,
     *,
     value: float | None = None,

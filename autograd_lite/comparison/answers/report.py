@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
+from .fix import Fix
 from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Diagnosis, Row
 
 WIDTH = 100
@@ -78,7 +79,8 @@ class Report:
     """What `compare` found: rows in backward order; printed, a table of at most 100 columns.
 
     `formula` is the wrong formula and the right one of a row whose name it begins with, where the
-    mistake has one; `remarks` are about the comparison as a whole.
+    mistake has one; `remarks` are about the comparison as a whole; `fixes` are the edits of the
+    learner's own code that make the gradients right, each of them alone.
     """
 
     loss: float
@@ -86,6 +88,7 @@ class Report:
     witness: Witness | None
     formula: str = ""
     remarks: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -111,6 +114,7 @@ class Report:
                 "rows": [{name: getattr(row, name) for name in columns} for row in self.rows],
                 "formula": self.formula,
                 "remarks": self.remarks,
+                "fixes": [asdict(fix) for fix in self.fixes],
                 "witness": w and {name: getattr(w, name) for name in seen},
             }
         )
@@ -148,7 +152,9 @@ class Report:
             if colour and row is not None:
                 block = [f"\033[{COLOURS[row.verdict][0]}m{part}\033[0m" for part in block]
             lines += block
-        return "\n".join(lines + [part for end in self.ends for part in textwrap.wrap(end, WIDTH)])
+        summary, *ends = [textwrap.wrap(end, WIDTH) for end in self.ends]
+        fixes = [["    " + line for line in str(f).split("\n")] for f in self.fixes]
+        return "\n".join(lines + [line for block in (summary, *fixes, *ends) for line in block])
 
     def _repr_html_(self) -> str:
         """The table of a notebook."""
@@ -163,7 +169,9 @@ class Report:
             for row, line in zip(self.rows, cells, strict=True)
         )
         ends = "<br>".join(escape(end) for end in self.ends)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{ends}</p>"
+        fixes = "".join(f"<pre>{marked(fix)}</pre>" for fix in self.fixes)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"{table}<p>{ends}</p>{fixes}"
 
     @property
     def ends(self) -> list[str]:
@@ -190,6 +198,15 @@ class Report:
                 parts.append(f"{n}{noun} {one if n == 1 else many}")
         first = self.first_wrong
         return ", ".join(parts) + "." + (f" Fix {shown(first.name)} first." if first else "")
+
+
+def marked(fix: Fix) -> str:
+    """A fix in HTML: the line that is wrong struck out, the new one marked."""
+    from html import escape
+
+    start = escape(f"line {fix.line}:  ")
+    new = f"<mark>{escape(fix.new)}</mark>" if fix.new else "(without it)"
+    return f"{start}<del>{escape(fix.old)}</del>\n{'-&gt;  ':>{len(start) + 3}}{new}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from ..answers.judge import ABSENT, OK, OTHER, Row, agree, fitted, spreads
 from ..answers.report import Report
+from ..source.doors import of_layers, with_fixes
 from .classes import (
     GRADIENT_NAMES,
     Criterion,
@@ -193,7 +194,15 @@ class Trial:
         if given != last.shape and all(spreads(shape, given) for shape in shapes):
             note = f"prediction {shapes[0]} and target {shapes[1]} were broadcast"
             report = with_note(report, last.name, note)
-        return report
+
+        def again() -> dict[str, Any] | None:
+            with same_numbers(random):
+                pulled, grads, rows = self.pull()
+            names = {step.name: [*step.params] for step in steps}
+            return None if rows else of_layers(pulled, grads, names, self.rate)
+
+        owners = [*self.layers, self.criterion.slope]
+        return with_fixes(report, owners, again, loss, wanted, len(steps))
 
     def fused(self, last: LayerRecord, did: Pulled | None, loss: Tensor) -> bool:
         """Whether the last layer passes on its upstream, which is not its derivative, and the loss
