@@ -44,11 +44,11 @@ def compare(
     path in `model`; any subset will do. A function of no arguments that gives the dictionary is
     looked at too: `fixes` of the report are edits of its lines that make them right.
 
-    Shapes are never broadcast. Two gradients are the same if
-    the norm of their difference is up to 1e-9 of theirs, 1e-4 if either is float32. What follows
-    from a wrong gradient above by the right rule is "inherited", not wrong. For the wrong ones the
-    mistakes in `mistakes/table.py` are made on purpose, until the gradients come out as handed in:
-    up to five in a chain, for at most 6 seconds.
+    Shapes are never broadcast. Two gradients are the same if the norm of their difference is up to
+    1e-9 of theirs, 1e-4 if either is float32. What follows from a wrong gradient above by the right
+    rule is "inherited", not wrong. For the wrong ones the mistakes in `mistakes/table.py` are made
+    on purpose, until the gradients come out as handed in: up to five in a chain, for at most 6
+    seconds.
 
     Conventions: `scale` is the loss by hand over `loss`, such as n for a sum where `loss` is a
     mean; it is found out if `value`, the loss by hand, is handed in, which is then judged first.

@@ -128,12 +128,15 @@ class Grammar:
         node = self.unit.node
         for part in self.parts(node):
             yield from self.expression(part, node)
+            yield from self.everywhere(part)
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 yield from self.target(target)
         if isinstance(node, ast.AugAssign):
             yield from self.target(node.target)
         yield from self.statement(node)
+        if isinstance(node, ast.For):
+            yield self.put(node.iter, f"reversed({self.of(node.iter)})")
 
     def parts(self, node: Node) -> Iterator[Node]:
         """The expressions of a statement that are computed; of a compound one, of its head."""
@@ -189,12 +192,46 @@ class Grammar:
             ):
                 yield from self.expression(child, node)
 
+    def everywhere(self, node: Node) -> Iterator[Edit]:
+        """A name for another wherever a statement has it, and an index wherever it is used."""
+        uses: dict[str, list[Node]] = {}
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name | ast.Attribute | ast.Subscript):
+                uses.setdefault(self.of(inner), []).append(inner)
+        for written, nodes in uses.items():
+            if len(nodes) < 2:
+                continue
+            news: list[str] = []
+            if written in self.words.atoms:
+                kind = kind_of(self.words.atoms[written])
+                news = [o for o, held in self.words.atoms.items() if kind_of(held) == kind]
+            elif isinstance(nodes[0], ast.Subscript):
+                index = nodes[0].slice
+                base = self.of(nodes[0].value)
+                news = [f"{base}[{self.of(part)}]" for part in ast.walk(index)
+                        if isinstance(part, ast.Name)]  # fmt: skip
+                if isinstance(index, ast.Name):
+                    news += [f"{base}[{index.id} - 1]", f"{base}[{index.id} + 1]"]
+            places = sorted((self.text.start(n), self.text.end(n)) for n in nodes)
+            for new in news:
+                if new != written:
+                    yield self.replaced(places, new)
+
+    def replaced(self, places: list[tuple[int, int]], new: str) -> Edit:
+        """The edit that writes the same at several places."""
+        text = ""
+        for (_, end), (start, _) in itertools.pairwise(places):
+            text += new + self.text.text[end:start]
+        return Edit(places[0][0], places[-1][1], text + new, 2)
+
     def swaps(self, node: Node, written: str) -> Iterator[Edit]:
         """A name for another, and what is done to one name."""
         value = self.words.atoms[written]
         kind = kind_of(value)
+        passed = isinstance(self.parents[id(node)], ast.Attribute | ast.Call)
         for other, held in self.words.atoms.items():
-            if other != written and kind_of(held) == kind:
+            alike = kind_of(held) == kind or (passed and is_array(value) and is_array(held))
+            if other != written and alike:
                 yield self.put(node, other)
         if kind == "int":
             yield self.put(node, f"{written} + 1", 3)
@@ -265,19 +302,30 @@ class Grammar:
         if isinstance(value, bool):
             yield self.put(node, str(not value))
         elif isinstance(value, int | float):
-            news = [0, 1, 2, -1, 0.5, value + 1, value - 1, -value]
-            if value not in (0, 1, -1):
-                news += [value / 2, value * 2, 1 / value]
-            for new in dict.fromkeys(map(str, news)):
-                if new != self.of(node):
-                    yield self.put(node, new, 5 if new[0] == "-" else TIGHT)
-            for name, held in self.words.atoms.items():
-                if kind_of(held) in ("int", "float"):
-                    yield self.put(node, name)
+            yield from self.number(node, value)
         elif isinstance(value, str) and re.fullmatch(
             r"[A-Za-z.]+(,[A-Za-z.]+)*->[A-Za-z.]*", value
         ):
             yield from self.letters(node, value)
+
+    def number(self, node: ast.Constant, value: Any) -> Iterator[Edit]:
+        """Another number, but for one that does nothing there."""
+        parent = self.parents[id(node)]
+        news: list[Any] = [0, 1, 2, -1, 0.5, value + 1, value - 1, -value]
+        if value not in (0, 1, -1):
+            news += [value / 2, value * 2, 1 / value]
+        if isinstance(parent, ast.UnaryOp):
+            news = [new for new in news if new >= 0]
+        if isinstance(parent, ast.BinOp):
+            idle = 0 if isinstance(parent.op, ast.Add | ast.Sub) else 1
+            left = isinstance(parent.op, ast.Div | ast.Pow) and node is parent.left
+            news = [new for new in news if new != idle or left]
+        for new in dict.fromkeys(news):  # 1 and 1.0 are one key
+            if new != value:
+                yield self.put(node, str(new), 5 if new < 0 else TIGHT)
+        for name, held in self.words.atoms.items():
+            if kind_of(held) in ("int", "float"):
+                yield self.put(node, name, TIGHT, 2)
 
     def letters(self, node: ast.Constant, value: str) -> Iterator[Edit]:
         """The indices of an einsum."""
@@ -320,6 +368,10 @@ class Grammar:
             for arg in node.args[:2]:
                 yield self.put(node, self.of(arg), level(arg))
         yield self.put(node, f"{self.of(node)}.T", TIGHT, 2)
+        yield self.put(node, f"{self.of(node)} ** 2", 6, 2)
+        if name == "len":
+            base = self.of(node.args[0], TIGHT)
+            yield from (self.put(node, base + end) for end in (".size", ".shape[1]"))
         yield from self.exchanged(node.args)
         yield from self.keywords(node, name)
         if name == "dot":
@@ -363,12 +415,21 @@ class Grammar:
 
     def items(self, node: Node) -> Iterator[Edit]:
         yield from self.exchanged(node.elts)
+        for item in node.elts if isinstance(node, ast.List) else ():
+            self.parents[id(item)] = node
+            yield from self.times(item, None, 3)
 
     def subscript(self, node: ast.Subscript) -> Iterator[Edit]:
         yield self.put(node, self.of(node.value), level(node.value))
         yield self.put(node, f"{self.of(node)}.T", TIGHT, 2)
         if isinstance(node.slice, ast.Slice):
             return
+        base = self.of(node.value)
+        if base.endswith(".shape"):
+            yield self.put(node, base.removesuffix("shape") + "size")
+        elif self.of(node) not in self.words.atoms:
+            yield self.put(node, f"{self.of(node)} ** 2", 6, 2)
+            yield self.put(node, f"{self.of(node)} * {self.of(node)}", 4, 2)
         held = self.words.atoms.get(self.of(node.value))
         if isinstance(held, np.ndarray) and held.ndim == 1:
             yield (
@@ -437,6 +498,8 @@ class Grammar:
         if isinstance(node, ast.For | ast.While | ast.If) or not isinstance(value, ast.expr):
             return
         self.parents.setdefault(id(value), node)
+        if isinstance(node, ast.AugAssign) or isinstance(value, ast.Subscript):
+            self.value = None  # what it is added to may be larger
         inner = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
         if isinstance(value, ast.Dict):
             inner = value.values
@@ -464,6 +527,7 @@ class Grammar:
         """A value with another sign, a factor, one more term, or summed."""
         yield self.put(node, f"-{self.of(node, 4)}", 5)
         yield from self.times(node, shape, 2)
+        yield from self.over(node, shape)
         for name, held in self.words.atoms.items():
             fits = is_array(held) and (shape is None or held.shape == shape)
             if fits and name != self.of(node):
@@ -474,6 +538,12 @@ class Grammar:
                 yield self.put(node, f"{self.of(node, TIGHT)}.sum({axis})", TIGHT, 2)
         if shape is None or len(shape) == 2:
             yield self.put(node, f"{self.of(node, TIGHT)}.T", TIGHT, 1)
+
+    def over(self, node: Node, shape: Any) -> Iterator[Edit]:
+        """A value divided by an array."""
+        for name, held in self.words.atoms.items():
+            if is_array(held) and spreads(held.shape, shape):
+                yield self.put(node, f"{self.of(node, 4)} / {name}", 4, 3)
 
     def times(self, node: Node, shape: Any, tier: int) -> Iterator[Edit]:
         """A value times or divided by something."""
@@ -493,7 +563,7 @@ class Grammar:
         for name, held in self.words.atoms.items():
             if not isinstance(held, np.ndarray) or not held.ndim or not spreads(held.shape, shape):
                 continue
-            yield name, False
+            yield name, tier == 3
             if held.dtype.kind == "f":
                 yield f"(1 - {name})", False
                 yield f"{name} * (1 - {name})", False

@@ -56,8 +56,8 @@ def bent(value: Any) -> Any:
     """Another value of the same kind; what is no number stays."""
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fb":
         a: Any = value
-        noise = np.random.default_rng(99).uniform(0.5, 1.5, a.shape)
-        return a ^ (noise > 1) if a.dtype.kind == "b" else a * noise
+        noise = np.random.default_rng(99).normal(size=a.shape)
+        return a ^ (noise > 0) if a.dtype.kind == "b" else a * noise
     return value * 1.37 if isinstance(value, float) else value
 
 

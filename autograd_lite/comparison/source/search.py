@@ -18,10 +18,10 @@ from .goal import Goal, Grads
 from .outside import MOST_ELEMENTS, Kept, only_computes, silent
 from .places import Place, counted, parsed, places, reachable
 from .probe import Exhausted, Probe, bends
-from .text import Node, Unit
+from .text import COMPOUND, Node, Unit
 
-MOST_EDITS = 5_000
-MOST_WORK = 1_500_000  # lines of Python, about
+MOST_EDITS = 10_000
+MOST_WORK = 3_000_000  # lines of Python, about
 BATCH = 32  # edits of a statement that are compiled together
 
 Run = Callable[[], Grads | None]
@@ -98,7 +98,8 @@ class Search:
         """The gradients of the code as it is now; None if it fails."""
         self.probe.ticks = 0
         try:
-            return self.run()
+            grads = self.run()
+            return grads if isinstance(grads, Mapping) else None
         except Exhausted:
             return None
         except Exception:  # noqa: BLE001  (an edit may do anything)
@@ -154,16 +155,23 @@ class Search:
     # ---- the edits
 
     def tiers(self, lines: Sequence[Line]) -> None:
-        """Try the edits, the likely ones first; a tier in which there is a fix is the last."""
+        """Try the edits, the likely ones first; for the lines of a fix its tier is the last."""
         edits = {line: [*distinct(self.edits_of(line))] for line in lines}
         last = max((e.tier for some in edits.values() for e in some), default=0)
         for tier in range(1, last + 1):
-            for line in lines:
+            for line in self.open(lines):
                 self.try_all(line, [e for e in edits[line] if e.tier == tier])
                 if self.edits <= 0 or self.work <= 0:
                     return
-            if any(not found.still for found in self.found):
-                return
+
+    def open(self, lines: Sequence[Line]) -> list[Line]:
+        """The lines to go on with: after a fix, those on which the same gradients depend, as it may
+        mend on one line what is wrong on another."""
+        fixed = [one.line for one in self.found if not one.still]
+        if not fixed:
+            return [*lines]
+        touched = {line.touched for line in fixed}
+        return [x for x in lines if x not in fixed and x.touched in (None, *touched)]
 
     def edits_of(self, line: Line) -> Iterator[Edit]:
         words = self.words(line.place)
@@ -299,8 +307,8 @@ def edited(place: Place, unit: Unit, edit: Edit) -> list[Node] | None:
         return None
     for made in body:
         counted(made)
-        if unit.after:  # the head of a statement, whose body stays as it is
-            _, node = place.homes[id(unit)]
+        _, node = place.homes[id(unit)]
+        if isinstance(unit.node, COMPOUND):  # its head was edited, and its body stays as it is
             made.body, made.orelse = node.body, getattr(node, "orelse", [])
     return body
 
