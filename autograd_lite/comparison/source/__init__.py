@@ -7,6 +7,8 @@ runs inside of them, `outside` what must stay as it is, `goal` what is wanted, `
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,16 +48,22 @@ def fixes(
 def chosen(found: Sequence[Found]) -> list[Found]:
     """The smallest edit of each line, then the others."""
 
-    def size(one: Found) -> tuple[bool, int, int]:
-        edit = one.edit
-        return not one.line.alone, len(edit.new) + edit.end - edit.start, len(edit.new)
-
     ordered = sorted(found, key=size)
     best: dict[int, Found] = {}
     for one in ordered:
         best.setdefault(one.line.number, one)
     firsts = [*best.values()]
     return [*firsts, *(one for one in ordered if one not in firsts)]
+
+
+def size(one: Found) -> tuple[Any, ...]:
+    """What makes an edit likely: its place, its tier, how few words are new and how few are gone."""
+    edit, text = one.edit, one.line.place.text.text
+    old, new = (
+        Counter(re.findall(r"\w+|\S", part)) for part in (text[edit.start : edit.end], edit.new)
+    )
+    changed = edit.tier, (new - old).total(), (old - new).total(), len(edit.new)
+    return not one.line.alone, one.line.touched is None, changed
 
 
 def shown(found: Found) -> Fix:

@@ -68,8 +68,11 @@ class Place:
             del tree.body[: len(kept)]
         for _ in range(3 if self.owner else 2):
             code = next(c for c in code.co_consts if isinstance(c, CodeType))
-        if code.co_freevars != free:
-            raise ValueError("other free variables")
+        # an edit that assigns to a name from outside would make it local to the whole function
+        local = {*code.co_varnames, *code.co_cellvars}
+        known = {*self.original.co_varnames, *self.original.co_cellvars}
+        if code.co_freevars != free or not local <= known:
+            raise ValueError("other variables")
         return with_probe(code, probe)
 
     def watched(self, probe: Probe, number: int, first: int) -> CodeType:
