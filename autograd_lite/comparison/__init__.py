@@ -15,7 +15,8 @@ The files, in the order in which a comparison goes through them:
   finds the fewest that explain all of it.
 """
 
-from .answers.judge import Diagnosis, Fix, Row
+from .answers.fix import Fix
+from .answers.judge import Diagnosis, Row
 from .answers.report import Report, Witness
 from .gradients import assert_same, compare
 from .learners.functions import check_backward

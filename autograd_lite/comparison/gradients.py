@@ -33,11 +33,12 @@ from .answers.judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row, judg
 from .answers.report import Comparison, Report, Witness
 from .mistakes.naming import Naming
 from .propagation import Backprop, slopes, sources
+from .source.doors import with_fixes
 
 
 def compare(
     loss: Tensor | Callable[[], Tensor],
-    grads: Mapping[str, Any],
+    grads: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     model: Any = None,
     *,
     value: float | None = None,
@@ -49,13 +50,16 @@ def compare(
 
     `grads` maps names to gradients: arrays, Tensors, nested lists or numbers. A name is the
     `name` of a tensor that `loss` was computed from, intermediate or input, or a parameter's dotted
-    path in `model`, or what its gradient is called, such as `dW1`; any subset will do. Shapes are
-    never broadcast. Two gradients are the same if the norm of their difference is up to 1e-9 of
-    theirs, 1e-4 if either is float32. What follows
-    from a wrong gradient above by the right rule is "inherited", not wrong. For the wrong ones the
-    mistakes in `mistakes/` are made on purpose, until the gradients come out as handed in: up to
-    five in a chain. How long that is tried is counted in work, not in seconds, so that the report
-    of the same gradients is the same on every machine; `effort=10` is ten times as much.
+    path in `model`, or what its gradient is called, such as `dW1`; any subset will do. A function
+    of no arguments that gives the dictionary is looked at too: `fixes` of the report are edits of
+    its lines that make them right.
+
+    Shapes are never broadcast. Two gradients are the same if the norm of their difference is up to
+    1e-9 of theirs, 1e-4 if either is float32. What follows from a wrong gradient above by the right
+    rule is "inherited", not wrong. For the wrong ones the mistakes in `mistakes/` are made on
+    purpose, until the gradients come out as handed in: up to five in a chain. How long that is
+    tried is counted in work, not in seconds, so that the report of the same gradients is the same
+    on every machine; `effort=10` is ten times as much.
 
     Conventions: `scale` is the loss by hand over `loss`, such as n for a sum where `loss` is a
     mean; it is found out if `value`, the loss by hand, is handed in, which is then judged first.
@@ -94,7 +98,13 @@ def compare(
             loss = loss()
     check_loss(loss)
     parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
-    return report_on(loss, grads, parameters, value, scale, transposed, effort=effort)
+    given = grads() if callable(grads) else grads
+    report = report_on(loss, given, parameters, value, scale, transposed, effort=effort)
+    if not callable(grads):
+        return report
+    hands = read_gradients(given, backward_order(tape_of(loss)), parameters)
+    wanted = {hand.name: t for t, hand in hands.items()}
+    return with_fixes(report, [grads], grads, loss, wanted, scale)
 
 
 def report_on(
@@ -212,7 +222,7 @@ def explained(naming: Naming, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row
 
 def assert_same(
     loss: Tensor | Callable[[], Tensor],
-    grads: Mapping[str, Any],
+    grads: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     model: Any = None,
     *,
     value: float | None = None,

@@ -86,17 +86,6 @@ def words(way: list[Diagnosis]) -> str:
     return perhaps + joint.join(dict.fromkeys(d.sentence for d in way))
 
 
-@dataclass(frozen=True)
-class Fix:
-    """One edit of the learner's code that makes the gradient right: a line, counted from 1, as it
-    is and as it would be."""
-
-    file: str
-    line: int
-    old: str
-    new: str
-
-
 @dataclass
 class Hand:
     """A gradient that was handed in; `own` is it in the shape of its tensor, None if it does not

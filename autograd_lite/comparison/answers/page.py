@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from .judge import VERDICTS, Fix, Row
+from .fix import Fix
+from .judge import VERDICTS, Row
 from .telling import error, shortened, told
 
 COLUMNS = ("tensor", "verdict", "what is known", "shape", "max abs err", "rel err")

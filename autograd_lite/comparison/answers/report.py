@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from . import telling
 from .arguments import tape_of
-from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Diagnosis, Fix, Row
+from .fix import Fix
+from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Diagnosis, Row
 from .telling import LONGEST, error, shown, told
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Report:
                 "rows": [{name: getattr(row, name) for name in columns} for row in self.rows],
                 "formula": self.formula,
                 "remarks": self.remarks,
-                "fixes": self.fixes,
+                "fixes": [asdict(fix) for fix in self.fixes],
                 "witness": w and {name: getattr(w, name) for name in seen},
             }
         )

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Fix, Row
+from .fix import Fix
+from .judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row
 
 LONGEST = 400  # characters of what one row says
 LONG, RUN = 24, 6  # rows of a table, and of a run in it, from which on they are counted
@@ -168,13 +169,7 @@ def fix_lines(fixes: Sequence[Fix]) -> list[str]:
     line 12:  d = W.T @ d
           ->  d = W.T @ d * a * (1 - a)
     """
-    lines = []
-    for fix in fixes:
-        starts = f"line {fix.line}:", "->"
-        for start, code in zip(starts, (fix.old, fix.new), strict=True):
-            for i, line in enumerate(code.encode("ascii", "backslashreplace").decode().split("\n")):
-                lines.append(f"{'' if i else start:>{len(starts[0])}}  {line}".rstrip())
-    return lines
+    return [line for fix in fixes for line in str(fix).split("\n")]
 
 
 def shown(text: str, longest: int = 28) -> str:

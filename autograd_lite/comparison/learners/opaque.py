@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...check import numeric_gradient
+from ...differences import numeric_gradient
 from ...engine.op import Op
 from ...engine.tape import Array
 from .calls import shaped

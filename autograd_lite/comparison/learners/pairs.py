@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .classes import positional
+from .calls import positional
 
 KEPT = re.compile("cache|ctx|context|saved|memory|state")
 UPSTREAM = re.compile(r"d|g$|g_|grad|up")  # how the names of arriving gradients begin

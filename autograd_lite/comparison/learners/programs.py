@@ -18,7 +18,7 @@ from ...engine.tensor import Tensor
 from ..answers.names import label, leaves, matched
 from ..answers.report import Report
 from .black_box import by_differences
-from .classes import positional
+from .calls import positional
 from .execution import generators, reported, same_numbers
 from .slopes import Measured, Slopes
 

@@ -1,0 +1,32 @@
+"""A line of a learner's code, and what would make its gradients right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One edit that makes the gradients right: `line` counts from the top of the file or cell.
+
+    `old` is what stands there, `new` the same with the edit, "" where it is to be left out.
+
+    >>> print(Fix("net.py", 12, "d = W.T @ d", "d = W.T @ d * a * (1 - a)"))
+    line 12:  d = W.T @ d
+          ->  d = W.T @ d * a * (1 - a)
+    """
+
+    file: str
+    line: int
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        head = f"line {self.line}:  "
+        new = self.new or "(without it)"
+        rows = [*zip([head], self.old.split("\n")[:1], strict=True)]
+        rows += [("", row) for row in self.old.split("\n")[1:]]
+        rows += [("->  ", row) for row in new.split("\n")[:1]]
+        rows += [("", row) for row in new.split("\n")[1:]]
+        text = "\n".join(start.rjust(len(head)) + row for start, row in rows)
+        return text.encode("ascii", "backslashreplace").decode()

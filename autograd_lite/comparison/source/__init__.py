@@ -1,0 +1,84 @@
+"""The line of the learner's code, and the fix: his functions with one edit each are run, until the
+gradients come out right.
+
+`text` has the file and the statements, `places` the functions, `edits` the grammar, `probe` what
+runs inside of them, `outside` what must stay as it is, `goal` what is wanted, `search` the search.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..answers.fix import Fix
+from .goal import Goal, Grads
+from .search import Found, Run, Search
+
+MOST_FIXES = 4
+RUN = 100  # lines of Python that a run takes beside the learner's own, about
+
+
+def fixes(
+    owners: Sequence[Any],
+    run: Run,
+    goal: Goal | Callable[[Grads | None], Goal],
+    cost: int = RUN,
+) -> tuple[Fix, ...]:
+    """The single edits of learners' functions that make their gradients right.
+
+    `owners` are functions, methods or objects: the functions that they lead to are edited where
+    their text can be had, but no library's. `run()` gives the gradients by name, or None where the
+    code does what it must not; it is called some thousand times, at `cost` lines of Python beside
+    the learner's. `goal` may be a function of what `run()` gives at first. Nothing outside changes.
+
+    Where an edit makes all gradients of the goal right, only such are given; else those that mend
+    the first, if no other place can be the cause of what is still wrong.
+    """
+    search = Search(owners, run, goal, cost)
+    found = search.fixes()
+    whole = [one for one in found if not one.still]
+    if not whole:
+        some = [one for one in found if not search.elsewhere(one)]
+        whole = [one for one in some if one.edit.tier == min(o.edit.tier for o in some)]
+    return tuple(dict.fromkeys(map(shown, chosen(whole))))[:MOST_FIXES]
+
+
+def chosen(found: Sequence[Found]) -> list[Found]:
+    """The smallest edit of each line, then the others."""
+
+    ordered = sorted(found, key=size)
+    best: dict[int, Found] = {}
+    for one in ordered:
+        best.setdefault(one.line.number, one)
+    firsts = [*best.values()]
+    return [*firsts, *(one for one in ordered if one not in firsts)]
+
+
+def size(one: Found) -> tuple[Any, ...]:
+    """What makes an edit likely: its place, its tier, how few words are new or gone."""
+    edit, text = one.edit, one.line.place.text.text
+    old, new = (
+        Counter(re.findall(r"\w+|\S", part)) for part in (text[edit.start : edit.end], edit.new)
+    )
+    changed = edit.tier, (new - old).total(), (old - new).total(), len(edit.new)
+    return not one.line.alone, one.line.touched is None, changed
+
+
+def shown(found: Found) -> Fix:
+    """The lines of the statement that an edit touches, as they are and as they should be."""
+    edit, text, unit = found.edit, found.line.place.text, found.line.unit
+    low, high = unit.shown
+    line = text.line(edit.start)
+    start = max(low, text.starts[line - 1])
+    end = min(max(high, edit.end), text.starts[text.line(edit.end)] - 1)
+    old = text.text[start:end]
+    new = text.text[start : edit.start] + edit.new + text.text[edit.end : end]
+    left_out = edit.new == "pass" and (edit.start, edit.end) == unit.span
+    return Fix(text.file, line, tidy(old), "" if left_out else tidy(new))
+
+
+def tidy(written: str) -> str:
+    """Lines without what is left of their indent."""
+    return "\n".join(line.strip() for line in written.strip().split("\n") if line.strip())

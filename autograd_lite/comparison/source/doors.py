@@ -1,0 +1,113 @@
+"""The fixes of a report: what was wanted there, and what is run again to see whether it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...engine.modes import no_grad
+from ...engine.tensor import Tensor
+from ...program.chain import Tape, numbers, reverse
+from ..answers.judge import ABSENT, OK, OTHER, agree
+from ..answers.report import Report
+from . import RUN, fixes
+from .goal import Array, Goal, Grads
+
+
+def with_fixes(
+    report: Report,
+    owners: Sequence[Any],
+    run: Callable[[], Grads | None],
+    loss: Tensor,
+    wanted: Mapping[str, Tensor],
+    scale: float = 1.0,
+    runs: int = 1,
+) -> Report:
+    """The report with the edits of the learner's functions that make its wrong gradients right.
+
+    `run()` computes the gradients anew, by name, None where something else is wrong; `wanted` are
+    the tensors that they are of, and `runs` how many functions it calls. Without a mistake, or a
+    text of the functions, the report stays as it is.
+    """
+    if report.first_wrong is None:
+        return report
+    found: Any = ()
+    # what a learner hands in may fail in any way, and no report must fail with it
+    with suppress(ZeroDivisionError), no_grad():
+        true = dict(reverse(Tape(loss), np.ones(loss.shape, loss.dtype), numbers))
+        right = {name: np.asarray(true.get(t, np.zeros(t.shape))) for name, t in wanted.items()}
+        found = fixes(owners, run, goal_of(report, scaled(right, scale)), runs * RUN)
+    return replace(report, fixes=found)
+
+
+def scaled(right: Mapping[str, Array], scale: float) -> dict[str, Array]:
+    return {name: a * scale for name, a in right.items()}
+
+
+def goal_of(report: Report, right: Mapping[str, Array]) -> Callable[[Grads | None], Goal]:
+    """The goal of a report, as soon as it is known what was handed in: what is right by another
+    convention stays so, and the rest may be so."""
+
+    def goal(given: Grads | None) -> Goal:
+        verdicts = {row.name: row.verdict for row in report.rows if row.verdict != ABSENT}
+        right_of = {n: right[base(n)] for n in verdicts if base(n) in right}
+        first = report.first_wrong
+        if given is None or first is None or first.name not in right_of:
+            return Goal({n: [a] for n, a in right.items()}, "", frozenset())
+        fine = frozenset(n for n in right_of if verdicts[n] in (OK, OTHER))
+        ways = [way for n in fine for way in conventions(given.get(n), right_of[n])]
+        accepted = {}
+        for name, a in right_of.items():
+            own = [as_array(given[name])] if name in fine and name in given else []
+            accepted[name] = [a, *own, *(way(a) for way in ways)]
+        return Goal(accepted, first.name, fine)
+
+    def base(name: str) -> str:
+        return name.removesuffix(" update")
+
+    return goal
+
+
+def as_array(value: Any) -> Array:
+    a = np.asarray(getattr(value, "array", value))
+    return a if a.dtype.kind == "f" else a.astype(np.float64)
+
+
+def conventions(given: Any, right: Array) -> list[Callable[[Array], Array]]:
+    """How a gradient that counts as right differs from autodiff's: by a factor, as a transpose."""
+    if given is None:
+        return []
+    mine = as_array(given)
+    if mine.shape == right.shape and not agree(mine, right) and right.any():
+        c = float((mine * right).sum() / (right * right).sum())
+        return [lambda a: c * a] if agree(mine, c * right) else []
+    if mine.ndim == 2 and mine.shape == right.shape[::-1] and agree(mine.T, right):
+        return [lambda a: a.T]
+    return []
+
+
+def of_layers(
+    pulled: Mapping[str, Any], grads: Grads, layers: Mapping[str, Sequence[str]], rate: float
+) -> dict[str, Any]:
+    """The gradients that layers hand in: those kept, else the steps over -lr; where a layer does
+    both, the step is a gradient of its own. `layers` names the parameters of each."""
+    found = dict(grads)
+    moving = any(
+        not np.array_equal(did.before[p], did.after[p], equal_nan=True)
+        for did in pulled.values()
+        for p in did.before
+    )
+    for layer, names in layers.items():
+        did: Any = pulled.get(layer)
+        for p in names if did else ():
+            name, kept = f"{layer}.{p}", did.kept.get(p)
+            if kept is not None:
+                found[name] = kept
+            if moving:
+                step = (did.before[p] - did.after[p]) / rate
+                found[name if kept is None else f"{name} update"] = step
+    return found

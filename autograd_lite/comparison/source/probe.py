@@ -1,0 +1,68 @@
+"""What runs inside of learners' code while a fix is looked for: it counts, looks on, and bends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+ELEMENTS = 200  # of an array are computed while a line of Python runs, about
+MOST_KEPT = 100_000  # elements of a value that is looked at for its shape
+
+
+class Exhausted(BaseException):
+    """A run that went round its loops far more often than the code as it was written.
+
+    It is no Exception, as a learner's own code may catch those.
+    """
+
+
+class Probe:
+    """It stands in the compiled code as a constant.
+
+    `pick` is the edit that runs; `tick` is called at the head of every loop; `seen` at every
+    statement of a run that is looked at, whose value it changes where `bend` says so; `leave` at
+    the end of every function.
+    """
+
+    def __init__(self) -> None:
+        self.pick = -1
+        self.ticks, self.limit = 0, 1_000_000
+        self.bend = -1
+        self.work = 0
+        self.values: dict[int, Any] = {}
+        self.counts: Counter[int] = Counter()
+        self.names: dict[int, dict[str, Any]] = {}
+
+    def tick(self) -> bool:
+        self.ticks += 1
+        if self.ticks > self.limit:
+            raise Exhausted
+        return True
+
+    def seen(self, unit: int, value: Any) -> Any:
+        self.tick()
+        self.counts[unit] += 1
+        self.work += 1 + getattr(value, "size", 0) // ELEMENTS
+        self.values[unit] = value
+        return bent(value) if unit == self.bend else value
+
+    def leave(self, place: int, names: dict[str, Any]) -> None:
+        self.names.setdefault(place, {}).update(names)
+
+
+def bent(value: Any) -> Any:
+    """Another value of the same kind; what is no number stays."""
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fb":
+        a: Any = value
+        noise = np.random.default_rng(99).normal(size=a.shape)
+        return a ^ (noise > 0) if a.dtype.kind == "b" else a * noise
+    return value * 1.37 if isinstance(value, float) else value
+
+
+def bends(value: Any) -> bool:
+    """Whether `bent` gives another value."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind in "fb"
+    return isinstance(value, float)

@@ -1,0 +1,326 @@
+"""The search for a fix: every single edit of the learner's functions is run, and judged."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from .edits import Edit, Grammar, Words
+from .goal import Goal, Grads
+from .outside import MOST_ELEMENTS, Kept, only_computes, silent
+from .places import Place, counted, parsed, places, reachable
+from .probe import Exhausted, Probe, bends
+from .text import COMPOUND, Node, Unit
+
+MOST_EDITS = 10_000
+MOST_WORK = 3_000_000  # lines of Python, about
+BATCH = 32  # edits of a statement that are compiled together
+
+Run = Callable[[], Grads | None]
+
+
+@dataclass(eq=False)
+class Line:
+    """A statement that may have the mistake: `alone` where no right gradient depends on it."""
+
+    number: int
+    place: Place
+    unit: Unit
+    alone: bool
+    value: Any
+    touched: frozenset[str] | None = None  # the gradients that depend on it, as far as it is known
+
+
+@dataclass(frozen=True)
+class Found:
+    """An edit that makes the gradients right."""
+
+    line: Line
+    edit: Edit
+    still: frozenset[str]  # the gradients that it leaves wrong
+
+
+class Search:
+    """Edits of the learner's functions that `owners` lead to.
+
+    `run` gives the gradients by name, None where the code did something that it must not;
+    `goal` says which of them are right.
+    """
+
+    def __init__(self, owners: Sequence[Any], run: Run, goal: Any, cost: int) -> None:
+        self.run, self.goal, self.cost = run, goal, cost
+        self.values = [*reachable(owners)]
+        self.places = places(self.values)
+        self.probe = Probe()
+        self.kept = Kept(self.values)
+        self.edits, self.work = MOST_EDITS, MOST_WORK
+        self.found: list[Found] = []
+        self.lines: list[Line] = []
+        self.names: dict[int, dict[str, Any]] = {}
+
+    def fixes(self) -> list[Found]:
+        if not self.places or self.kept.elements > MOST_ELEMENTS:
+            return []
+        with silent(), ExitStack() as stack:
+            stack.callback(self.kept.restore)
+            for place in self.places:
+                stack.callback(setattr, place.function, "__code__", place.original)
+            lines = self.looked_at()
+            for place in self.places:
+                place.function.__code__ = place.code(self.probe)
+            if lines:
+                self.lines = lines
+                self.tiers(lines)
+        return self.found
+
+    def elsewhere(self, found: Found) -> bool:
+        """Whether some other line may be the cause of what an edit mends and of what it leaves."""
+        return bool(found.still) and any(
+            line is not found.line
+            and line.touched is not None
+            and self.goal.first in line.touched
+            and line.touched & found.still
+            and not line.touched & self.goal.fine
+            for line in self.lines
+        )
+
+    # ---- one run
+
+    def once(self) -> Grads | None:
+        """The gradients of the code as it is now; None if it fails."""
+        self.probe.ticks = 0
+        try:
+            grads = self.run()
+            return grads if isinstance(grads, Mapping) else None
+        except Exhausted:
+            return None
+        except Exception:  # noqa: BLE001  (an edit may do anything)
+            return None
+        finally:
+            self.kept.restore()
+
+    # ---- which lines
+
+    def looked_at(self) -> list[Line]:
+        """The statements that run, those first on which wrong gradients alone depend."""
+        numbers = itertools.count()
+        lines = []
+        for i, place in enumerate(self.places):
+            first = next(numbers)
+            for j, unit in enumerate(place.units):
+                lines.append(Line(first + j, place, unit, True, None))
+            for _ in place.units[1:]:
+                next(numbers)
+            place.function.__code__ = place.watched(self.probe, i, first)
+        plain = self.once()
+        if not isinstance(self.goal, Goal):
+            self.goal = self.goal(plain)
+        if plain is not None and self.goal.right(plain):
+            return []  # what is wrong is nothing that a run shows
+        seen = self.probe
+        counts, values = dict(seen.counts), dict(seen.values)
+        self.names = {i: dict(names) for i, names in seen.names.items()}
+        seen.names.clear()
+        self.cost += seen.work
+        seen.limit = 10 * seen.ticks + 1_000
+        active = {line.place for line in lines if line.number in counts}
+        if not all(only_computes(place.function) for place in active):
+            return []
+        if plain is None:
+            return [line for line in lines if line.number in counts]
+        kept = []
+        for line in lines:
+            if line.number not in counts:
+                continue
+            line.value = values[line.number]
+            if bends(line.value):
+                seen.bend = line.number
+                line.touched = self.goal.changed(plain, self.once())
+                self.work -= self.cost
+                if self.goal.first not in line.touched:
+                    continue
+                line.alone = not line.touched & self.goal.fine
+            kept.append(line)
+        seen.bend = -1
+        return sorted(kept, key=lambda line: not line.alone)
+
+    # ---- the edits
+
+    def tiers(self, lines: Sequence[Line]) -> None:
+        """Try the edits, the likely ones first; for the lines of a fix its tier is the last."""
+        edits = {line: [*distinct(self.edits_of(line))] for line in lines}
+        last = max((e.tier for some in edits.values() for e in some), default=0)
+        for tier in range(1, last + 1):
+            for line in self.open(lines):
+                self.try_all(line, [e for e in edits[line] if e.tier == tier])
+                if self.edits <= 0 or self.work <= 0:
+                    return
+
+    def open(self, lines: Sequence[Line]) -> list[Line]:
+        """The lines to go on with: after a fix, those on which the same gradients depend, as it may
+        mend on one line what is wrong on another."""
+        fixed = [one.line for one in self.found if not one.still]
+        if not fixed:
+            return [*lines]
+        touched = {line.touched for line in fixed}
+        return [x for x in lines if x not in fixed and x.touched in (None, *touched)]
+
+    def edits_of(self, line: Line) -> Iterator[Edit]:
+        words = self.words(line.place)
+        yield from Grammar(line.place.text, line.unit, words, line.value)
+        yield from exchanged(line.place, line.unit)
+
+    def words(self, place: Place) -> Words:
+        """What a function has to write with, as it was when it ended."""
+        names = dict(self.names.get(self.places.index(place), {}))
+        outer = place.function.__globals__
+        used = {n.id for n in ast.walk(place.node) if isinstance(n, ast.Name)}
+        held = {n: v for n, v in names.items() if is_data(v)}
+        held |= {n: outer[n] for n in used if n in outer and n not in held and is_data(outer[n])}
+        names = {**{n: outer[n] for n in used if n in outer}, **names}
+        atoms = dict(held)
+        for name, value in held.items():
+            atoms |= parts_of(name, value)
+        functions = []
+        for node in ast.walk(place.node):
+            if isinstance(node, ast.Call):
+                text = place.text.of(node.func)
+                if text not in functions and is_function(node.func, names):
+                    functions.append(text)
+        own = [p.function for p in self.places if p.function.__name__ in outer]
+        mine = [f for f in own if outer[f.__name__] is f and f is not place.function]
+        functions += [f.__name__ for f in mine if f.__name__ not in functions]
+        single = [f.__name__ for f in mine if f.__code__.co_argcount == 1]
+        return Words(atoms, tuple(functions), tuple(single))
+
+    def try_all(self, line: Line, edits: Sequence[Edit]) -> None:
+        """Run the edits of a statement."""
+        place, unit = line.place, line.unit
+        single = [(e, new) for e in edits if (new := edited(place, unit, e)) is not None]
+        batches = [[one] for one in single if one[0].statements > 1]
+        single = [one for one in single if one[0].statements == 1]
+        batches += [single[i : i + BATCH] for i in range(0, len(single), BATCH)]
+        while batches and self.edits > 0 and self.work > 0:
+            batch = batches.pop(0)
+            code = self.compiled(place, unit, batch)
+            if code is not None:
+                self.edits -= len(batch)
+                self.work -= len(batch) * self.cost
+                self.try_each(line, code, [edit for edit, _ in batch])
+            elif len(batch) > 1:  # one of them does not compile
+                batches[0:0] = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+
+    def try_each(self, line: Line, code: CodeType, edits: Sequence[Edit]) -> None:
+        """Run each of the edits that are compiled into one code."""
+        function = line.place.function
+        plain = function.__code__
+        function.__code__ = code
+        try:
+            for self.probe.pick, edit in enumerate(edits):
+                grads = self.once()
+                if grads is not None and self.goal.first_right(grads):
+                    whole = self.goal.right(grads)
+                    still = () if whole else self.goal.still_wrong(grads)
+                    self.found.append(Found(line, edit, frozenset(still)))
+        finally:
+            self.probe.pick = -1
+            function.__code__ = plain
+
+    def compiled(
+        self, place: Place, unit: Unit, news: Sequence[tuple[Edit, list[Node]]]
+    ) -> CodeType | None:
+        """The function that has, at this statement, all of these to choose from; None if one of
+        them does not compile."""
+        body, node = place.homes[id(unit)]
+        at = next(i for i, other in enumerate(body) if other is node)
+        old = body[at : at + news[0][0].statements]
+        chain = old
+        for i, (_, new) in reversed([*enumerate(news)]):
+            test = parsed(f"if '\\0state'.pick == {i}: pass")
+            test.body, test.orelse = new, chain
+            chain = [test]
+        body[at : at + len(old)] = chain
+        try:
+            return place.code(self.probe)
+        except (SyntaxError, ValueError, RecursionError):
+            return None
+        finally:
+            body[at : at + 1] = old
+
+
+def is_data(value: Any) -> bool:
+    return not callable(value) and not isinstance(value, type | str) and value is not None
+
+
+def is_function(node: Node, names: Mapping[str, Any]) -> bool:
+    """Whether what is called is a function by its name, or one of a module."""
+    if isinstance(node, ast.Name):
+        return isinstance(names.get(node.id), FunctionType | np.ufunc)
+    module = names.get(getattr(getattr(node, "value", None), "id", ""))
+    return isinstance(node, ast.Attribute) and type(module).__name__ == "module"
+
+
+def parts_of(name: str, value: Any) -> dict[str, Any]:
+    """The items of a dictionary, and the attributes of an object, with how they are written."""
+    if isinstance(value, dict):
+        found = {f"{name}[{key!r}]".replace("'", '"'): v for key, v in value.items()
+                 if isinstance(key, str) and "'" not in key and '"' not in key}  # fmt: skip
+    elif isinstance(value, tuple | list) and len(value) <= 8:
+        found = {f"{name}[{i}]": v for i, v in enumerate(value)}
+    elif isinstance(value, np.ndarray | np.generic | int | float):
+        return {}
+    else:
+        found = {f"{name}.{key}": v for key, v in (getattr(value, "__dict__", None) or {}).items()}
+        for key, inner in [*found.items()]:
+            if isinstance(inner, dict):
+                found |= parts_of(key, inner)
+    return {key: v for key, v in found.items() if is_data(v)}
+
+
+def distinct(edits: Iterator[Edit]) -> Iterator[Edit]:
+    known = set()
+    for edit in edits:
+        key = edit.start, edit.end, edit.new
+        if key not in known:
+            known.add(key)
+            yield edit
+
+
+def edited(place: Place, unit: Unit, edit: Edit) -> list[Node] | None:
+    """The statements that an edit makes; None if they are none."""
+    start, end = unit.span
+    text = place.text.text
+    new = text[start : edit.start] + edit.new + text[edit.end : max(end, edit.end)]
+    if edit.statements > 1:
+        new = textwrap.dedent(place.text.indent(start) + new)
+    try:
+        body: list[Node] = ast.parse(unit.before + new + unit.after).body
+    except (SyntaxError, ValueError):
+        return None
+    for made in body:
+        counted(made)
+        _, node = place.homes[id(unit)]
+        if isinstance(unit.node, COMPOUND):  # its head was edited, and its body stays as it is
+            made.body, made.orelse = node.body, getattr(node, "orelse", [])
+    return body
+
+
+def exchanged(place: Place, unit: Unit) -> Iterator[Edit]:
+    """The statement and the next one in each other's place."""
+    simple = (ast.Assign, ast.AugAssign, ast.Expr)
+    at = next((i for i, node in enumerate(unit.body) if node is unit.node), -1)
+    after = unit.body[at + 1 : at + 2] if at >= 0 else []
+    if after and isinstance(unit.node, simple) and isinstance(after[0], simple):
+        text = place.text
+        start, end = text.start(after[0]), text.end(after[0])
+        first, second = unit.span
+        new = text.text[start:end] + text.text[second:start] + text.text[first:second]
+        yield Edit(first, end, new, 2, statements=2)
