@@ -30,7 +30,7 @@ def test_right_is_ok_and_a_mistake_is_seen(case: Case) -> None:
 
 
 def test_glue_is_two_lines_at_most_and_none_for_two_thirds() -> None:
-    glue = [found.glue for found in IMPLS.values()]
+    glue = [found.glue for found in IMPLS.values() if found.door != "compare"]
     assert max(glue, default=0) <= 2
     assert sum(n == 0 for n in glue) >= 2 / 3 * len(glue)
 

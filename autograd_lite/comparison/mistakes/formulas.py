@@ -59,6 +59,13 @@ def edits(e: Contribution) -> Iterator[Edit]:
         yield from itertools.islice(all_, MOST)
 
 
+def instead(new: Symbol, old: Symbol) -> str:
+    """One name in the place of another, in words."""
+    if old.name == "g":
+        return f"the arriving gradient is not used: {new.name} in its place"
+    return f"{'the arriving gradient' if new.name == 'g' else new.name} used for {old.name}"
+
+
 def inner(s: Symbol) -> Iterator[Symbol]:
     yield s
     for x in s.inputs:
@@ -78,8 +85,7 @@ def everywhere(right: Symbol, named: list[Symbol]) -> Iterator[Edit]:
         times = sum(s is old for s in inner(right))
         for new in named if times > 1 else ():
             if new is not old and new.shape == old.shape:
-                words = f"{new.name} used for {old.name}"
-                yield Edit("wrong-array", words, swapped(right, old, new))
+                yield Edit("wrong-array", instead(new, old), swapped(right, old, new))
 
 
 def swapped(s: Any, old: Symbol, new: Symbol) -> Any:
@@ -108,7 +114,7 @@ def here(s: Symbol, named: list[Symbol]) -> Iterator[Edit]:
     if s.op is None:
         for new in named:
             if new is not s and new.shape == s.shape:
-                yield Edit("wrong-array", f"{new.name} used for {s.name}", new)
+                yield Edit("wrong-array", instead(new, s), new)
         return
     if is_op(s, ops.mul, ops.div):
         yield from factors(s)

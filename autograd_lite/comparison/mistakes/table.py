@@ -231,6 +231,9 @@ ACTIVATIONS: Table = {
     "activation-at-output: the derivative of {op} evaluated at its output": [
         (smooth, lambda g, y, x, op, rule, **kw: rule(g, op(y, **kw), y, **kw))
     ],
+    "activation-at-gradient: the derivative of {op} evaluated at the arriving gradient": [
+        (smooth, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw))
+    ],
     "activation-not-derived: {op} itself used for its derivative": [
         (curve, lambda g, y, x, **kw: g * y)
     ],

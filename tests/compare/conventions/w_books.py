@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograd_lite import compare, tensor
-from tests.compare.conventions.bed import impl, named, onehot, rand, sig
+from tests.compare.conventions.bed import impl, named, onehot, rand, sigmoid
 
 DIV = r"not divided by|1/n|1/m|times too large|mean"
 SIGN = r"sign|negat"
@@ -17,10 +17,7 @@ def lists(g, nabla_w, nabla_b):
 
 @impl(
     "Nielsen network.py",
-    "Neural Networks and Deep Learning ch. 2: backprop(x, y), columns, one sample, quadratic cost",
     "compare",
-    False,
-    4,
     {
         "sp of the layer below": (("b1",), r"layer|instead of|below|another"),
         "sigmoid_prime(activation)": (("b1",), r"twice|output|activation|already|sigmoid"),
@@ -33,6 +30,7 @@ def lists(g, nabla_w, nabla_b):
         "dot(activation, delta.T)": (("w2", "w1", "w0"), r"transpose|order"),
         "s * (1 + s)": (("b1",), r"sign|sigmoid"),
     },
+    glue=4,
 )
 def nielsen(slip, dt):
     r, n = rand(41, dt), 4
@@ -47,7 +45,7 @@ def nielsen(slip, dt):
         return activations, zs
 
     def sigmoid_prime(z):
-        return sig(z) * (1 - sig(z))
+        return sigmoid(z) * (1 - sigmoid(z))
 
     activations, zs = feedforward(x, weights, biases)
     nabla_b, nabla_w = [np.zeros_like(b) for b in biases], [np.zeros_like(w) for w in weights]
@@ -70,7 +68,7 @@ def nielsen(slip, dt):
         if slip == "sigmoid_prime left out of hidden layers":
             sp = 1
         if slip == "s * (1 + s)":
-            sp = sig(zs[-i]) * (1 + sig(zs[-i]))
+            sp = sigmoid(zs[-i]) * (1 + sigmoid(zs[-i]))
         w = weights[-i] if slip == "weights[-l] for weights[-l+1]" else weights[-i + 1]
         delta = np.dot(w if slip == "weights not transposed" else w.T, delta) * sp
         a = activations[-i if slip == "activations[-l] for [-l-1]" else -i - 1]
@@ -82,10 +80,7 @@ def nielsen(slip, dt):
 
 @impl(
     "Nielsen network2.py",
-    "ch. 3: update_mini_batch sums backprop over samples; cross-entropy, lmbda / n weight decay",
     "compare",
-    False,
-    6,
     {
         "nabla = delta_nabla: the last sample": (("b1",), r"last|overwrit|one sample|sample"),
         "not divided by len(mini_batch)": (("b1",), DIV),
@@ -97,6 +92,7 @@ def nielsen(slip, dt):
         "delta with z for a": (("b1",), r"sigmoid|z for|input|logit|before"),
         "sum over the output units": (("b1",), r"axis|summed|features|shape"),
     },
+    glue=6,
 )
 def network2(slip, dt):
     r, n = rand(42, dt), 50
@@ -140,10 +136,7 @@ def network2(slip, dt):
 
 @impl(
     "Raschka NeuralNetMLP",
-    "Machine Learning with PyTorch ch. 11: backward(x, a_h, a_out, y), weights (out, in), one-hot MSE",
     "compare",
-    False,
-    5,
     {
         "2 of the square left out": (("bias_out",), r"2|half"),
         "mean over the classes as well": (("bias_out",), r"too small|mean|divided|classes"),
@@ -155,6 +148,7 @@ def network2(slip, dt):
         "labels, not one-hot": (("bias_out",), r"label|one-hot|target|index"),
         "weight_h as (in, out)": (("weight_h",), r"transpose"),
     },
+    glue=5,
 )
 def raschka(slip, dt):
     r, n = rand(43, dt), 6
@@ -196,10 +190,7 @@ def raschka(slip, dt):
 
 @impl(
     "Trask eleven lines",
-    "iamtrask: nonlin(x, deriv), syn0 and syn1, no bias; y - l2, added to the weights; dropout on l1",
     "compare",
-    False,
-    4,
     {
         "nonlin(l1, True) left out": (("syn0",), r"sigmoid.*left out"),
         "l2_error for l2_delta": (("syn0",), r"sigmoid.*left out"),
@@ -215,6 +206,7 @@ def raschka(slip, dt):
         "l1 before dropout": (("syn1",), r"before|mask|dropout|input|instead"),
         "l2_delta.dot(syn1)": (("syn0",), r"transpose"),
     },
+    glue=4,
 )
 def trask(slip, dt):
     r = rand(44, dt)
@@ -258,10 +250,7 @@ def trask(slip, dt):
 
 @impl(
     "Grus neural_networks",
-    "Data Science from Scratch: the last weight of a neuron is its bias, one sample, lists of neurons",
     "compare",
-    False,
-    5,
     {
         "output derivative left out": (("output",), r"sigmoid.*left out"),
         "hidden derivative left out": (("hidden",), r"sigmoid.*left out"),
@@ -275,6 +264,7 @@ def trask(slip, dt):
         "weights of the bias sent back": (("hidden",), r"weight|shift|bias|column|slice|instead"),
         "hidden derivative of the input": (("hidden",), r"sigmoid|input|layer|instead"),
     },
+    glue=5,
 )
 def grus(slip, dt):
     r, n = rand(45, dt), 3

@@ -12,10 +12,7 @@ PENALTY = r"penalty|regulari|decay"
 
 @impl(
     "micrograd moons demo",
-    "demo.ipynb in NumPy: relu MLP, relu(1 - yi * score).mean() + alpha * sum(p * p) of all p",
     "compare",
-    False,
-    5,
     {
         "alpha p, not 2 alpha p": (("b2", "W2"), PENALTY + r"|half|2"),
         "penalty left out of the biases": (("b2",), PENALTY),
@@ -28,6 +25,7 @@ PENALTY = r"penalty|regulari|decay"
         "hidden mask of its gradient": (("b1",), r"mask.*arriving|mask"),
         "hidden mask of the input": (("b1",), r"mask"),
     },
+    glue=5,
 )
 def moons(slip, dt):
     r, n = rand(61, dt), 8
@@ -66,10 +64,7 @@ def moons(slip, dt):
 
 @impl(
     "Karpathy pg-pong",
-    "policy_backward(eph, epdlogp) with model['W1'], model['W2']; the gradient climbs",
     "compare",
-    False,
-    6,
     {
         "y - p for p - y (descends)": (("W2",), SIGN),
         "advantage left out": (("W2",), r"advantage|factor.*left out|mask"),
@@ -81,6 +76,7 @@ def moons(slip, dt):
         "eph before relu": (("W2",), r"before|input|pre|activation"),
         "mean over the episode": (("W2",), r"small|divided|mean|once too often"),
     },
+    glue=6,
 )
 def pong(slip, dt):
     r, n = rand(62, dt), 7
@@ -144,14 +140,7 @@ NINJA = {
 }
 
 
-@impl(
-    "makemore backprop ninja",
-    "part 4: every intermediate by name, from logprobs down to C, through batch norm in small steps",
-    "compare",
-    False,
-    4,
-    NINJA,
-)
+@impl("makemore backprop ninja", "compare", NINJA, glue=4)
 def ninja(slip, dt):
     r, n, block, dim, h, vocab = rand(63, dt), 6, 2, 3, 5, 7
     h = block * dim if slip == "dW1 transposed (square)" else h
@@ -247,10 +236,7 @@ def ninja(slip, dt):
 
 @impl(
     "REINFORCE with a baseline",
-    "policy gradient posts: linear softmax policy, log pi(a|s) * (return - baseline), entropy bonus",
     "compare",
-    False,
-    4,
     {
         "ascends": (("b", "theta"), SIGN),
         "baseline not subtracted": (("b",), r"baseline|return|advantage|factor|mask|instead"),
@@ -265,6 +251,7 @@ def ninja(slip, dt):
         "only the last step": (("b",), r"last|overwrit|one sample|sample"),
         "mean over the steps": (("b",), r"small|divided|mean|once too often"),
     },
+    glue=4,
 )
 def reinforce(slip, dt):
     r, n = rand(64, dt), 5
@@ -304,10 +291,7 @@ def reinforce(slip, dt):
 
 @impl(
     "nanoGPT-like bigram model",
-    "zero to hero, lecture 2 and 3: xenc @ W by index, smoothing (W**2).mean(), nll over the pairs",
     "compare",
-    False,
-    3,
     {
         "W[ix] = for +=": ("W", r"=|overwrit|last|index|repeat|gather"),
         "no minus 1": ("W", r"target|label|one-hot|p used for p - t"),
@@ -317,6 +301,7 @@ def reinforce(slip, dt):
         "smoothing left out": ("W", PENALTY + r"|contribution|term|overwrit|path|part"),
         "rows and columns exchanged": ("W", r"transpose|exchang|order"),
     },
+    glue=3,
 )
 def bigram(slip, dt):
     r, n, vocab = rand(65, dt), 8, 5

@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograd_lite import compare
-from tests.compare.conventions.bed import impl, named, onehot, rand, sig
+from tests.compare.conventions.bed import impl, named, onehot, rand, sigmoid
 
 DIV = r"not divided by|1/n|1/m|times too large|mean"
 SIGN = r"sign|negat"
@@ -13,10 +13,7 @@ AGAIN = r"twice|once more|again|too often"
 
 @impl(
     "fast.ai foundations",
-    "02_fully_connected: forward_and_backward with .g, mse of output.squeeze(-1), relu_grad, lin_grad",
     "compare",
-    False,
-    5,
     {
         "inp.g = out.g, mask left out": (
             ("b1",),
@@ -33,6 +30,7 @@ AGAIN = r"twice|once more|again|too often"
             r"broadcast|shape|squeez|\(n, 1\)|targets?",
         ),
     },
+    glue=5,
 )
 def fastai(slip, dt):
     r, n = rand(91, dt), 6
@@ -64,10 +62,7 @@ def fastai(slip, dt):
 
 @impl(
     "Weighted binary cross-entropy",
-    "multi-label heads: pos_weight per class, label smoothing, clipping of p, mean over everything",
     "compare",
-    False,
-    4,
     {
         "weight left out": (("b",), r"weight|factor.*left out|mask"),
         "weight on both terms": (("b",), r"weight|factor|term|mask|instead"),
@@ -78,6 +73,7 @@ def fastai(slip, dt):
         "sign of the second term": (("b",), SIGN),
         "second term left out": (("b",), PATH + r"|term"),
     },
+    glue=4,
 )
 def weighted(slip, dt):
     r, n = rand(92, dt), 5
@@ -85,7 +81,7 @@ def weighted(slip, dt):
     w = np.array([2.0, 0.5, 3.0], dtype=dt)
     smooth = (0.9 * y + 0.05).astype(dt)
     p = {"W": r(4, 3), "b": r(3)}
-    q = sig(X @ p["W"] + p["b"])
+    q = sigmoid(X @ p["W"] + p["b"])
     t = y if slip == "hard labels for smoothed" else smooth
     pos, neg = t / q, (1 - t) / (1 - q)
     weight = 1 if slip == "weight left out" else w
@@ -107,10 +103,7 @@ def weighted(slip, dt):
 
 @impl(
     "Focal loss",
-    "posts on RetinaNet's loss by hand: -(1 - p_t)**gamma log p_t with p_t by np.where",
     "compare",
-    False,
-    4,
     {
         "modulating factor held constant": (("b",), PATH + r"|factor"),
         "gamma of the power left out": (("b",), r"gamma|2|exponent|power"),
@@ -121,12 +114,13 @@ def weighted(slip, dt):
         "modulating factor left out": (("b",), r"factor.*left out|mask|factor"),
         "sum": (("b",), DIV),
     },
+    glue=4,
 )
 def focal(slip, dt):
     r, n, gamma = rand(93, dt), 7, 2
     X, y = r(n, 3), np.array([1, 0, 0, 1, 0, 1, 0])
     p = {"w": r(3), "b": np.array([0.2], dtype=dt)}
-    q = sig(X @ p["w"] + p["b"])
+    q = sigmoid(X @ p["w"] + p["b"])
     pt = np.where(y == 1, q, 1 - q)
     power = gamma if slip == "exponent gamma, not gamma - 1" else gamma - 1
     k = 1 if slip == "gamma of the power left out" else gamma
@@ -149,10 +143,7 @@ def focal(slip, dt):
 
 @impl(
     "InfoNCE by hand",
-    "SimCLR / CLIP in NumPy: normalised rows, similarity over a temperature, labels on the diagonal",
     "compare",
-    False,
-    5,
     {
         "normalisation held constant": (("u", "v", "A", "B"), PATH + r"|norm"),
         "temperature left out": (
@@ -167,6 +158,7 @@ def focal(slip, dt):
         "softmax over the other axis": (("u", "v", "A", "B"), r"axis"),
         "1/n left out": (("u", "v", "A", "B"), DIV),
     },
+    glue=5,
 )
 def info_nce(slip, dt):
     r, n, tau = rand(94, dt), 5, 0.25
@@ -210,10 +202,7 @@ def info_nce(slip, dt):
 
 @impl(
     "Q-learning with a network",
-    "DQN posts: TD target from the frozen net, squared error of the action taken, semi-gradient",
     "compare",
-    False,
-    5,
     {
         "target not held constant": (
             ("b2",),
@@ -226,6 +215,7 @@ def info_nce(slip, dt):
         "1/n left out": (("b2",), DIV),
         "W2 of the target net": (("b1",), r"W2|weight|instead|target"),
     },
+    glue=5,
 )
 def dqn(slip, dt):
     r, n, gamma = rand(95, dt), 6, 0.9
@@ -258,10 +248,7 @@ def dqn(slip, dt):
 
 @impl(
     "Gaussian with its own variance",
-    "heteroscedastic regression: mean and log sigma from two heads, negative log likelihood",
     "compare",
-    False,
-    4,
     {
         "log sigma's 1 left out": ("W_s", PATH + r"|term"),
         "2 of sigma**-2 left out": ("W_s", r"2|half"),
@@ -272,6 +259,7 @@ def dqn(slip, dt):
         "heads exchanged": (("W_m", "W_s"), r"exchang|swap|other"),
         "not averaged": (("W_m", "W_s"), DIV),
     },
+    glue=4,
 )
 def gaussian(slip, dt):
     r, n = rand(96, dt), 6
@@ -296,10 +284,7 @@ def gaussian(slip, dt):
 
 @impl(
     "Distillation",
-    "teacher's softmax at temperature T, T**2 in front, cross-entropy with labels beside it",
     "compare",
-    False,
-    4,
     {
         "T**2 left out": (("b",), r"temperature|16|square"),
         "T, not T**2": (("b",), r"temperature|4 times|0\.25"),
@@ -309,6 +294,7 @@ def gaussian(slip, dt):
         "alpha on both": (("b",), r"alpha|factor|times too|0\.3|weight"),
         "softmax derived once more": (("b",), r"softmax|diagonal|" + AGAIN),
     },
+    glue=4,
 )
 def distillation(slip, dt):
     r, n, T, alpha = rand(97, dt), 5, 4.0, 0.3
@@ -337,10 +323,7 @@ def distillation(slip, dt):
 
 @impl(
     "RBF network",
-    "exp(-|x - c|^2 / 2 s^2) by broadcasting, widths and centres learned, linear output, MSE",
     "compare",
-    False,
-    4,
     {
         "exp not derived": (("s", "c"), r"exp.*left out|derivative of exp|factor"),
         "sign of the centres": (("c",), SIGN),
@@ -351,6 +334,7 @@ def distillation(slip, dt):
         "w left out": (("s", "c"), r"\bw\b|weight|factor.*left out|matmul|skip"),
         "2 of the MSE": (("w",), r"2|half"),
     },
+    glue=4,
 )
 def rbf(slip, dt):
     r, n = rand(98, dt), 7

@@ -12,10 +12,7 @@ PENALTY = r"penalty|regulari|decay"
 
 @impl(
     "Géron batch gradient descent",
-    "Hands-On ML ch. 4: 2/m X.T (X theta - y), a column of ones; ridge without the bias, lasso",
     "compare",
-    False,
-    3,
     {
         "2 left out": ("theta", r"2|half"),
         "1/m left out": ("theta", DIV),
@@ -27,6 +24,7 @@ PENALTY = r"penalty|regulari|decay"
         "lasso term subtracted": ("theta", PENALTY + r"|" + SIGN),
         "ridge term left out": ("theta", PENALTY + r"|term|part|contribution|overwrit"),
     },
+    glue=3,
 )
 def geron(slip, dt):
     r, m = rand(51, dt), 7
@@ -58,10 +56,7 @@ def geron(slip, dt):
 
 @impl(
     "Softmax regression",
-    "d2l 'from scratch' and Géron: X W + b, softmax by its partition, y_hat[range(len), y], mean",
     "compare",
-    False,
-    4,
     {
         "minus 1 in every row of a column": (
             ("b", "W"),
@@ -75,6 +70,7 @@ def geron(slip, dt):
         "b summed over classes": (("b",), r"axis|shape|features|summed"),
         "only the true class": (("b",), r"label|target|one-hot|mask|class|only"),
     },
+    glue=4,
 )
 def softmax_regression(slip, dt):
     r, n = rand(52, dt), 6
@@ -109,10 +105,7 @@ def softmax_regression(slip, dt):
 
 @impl(
     "cs231n svm_loss_vectorized",
-    "linear_svm.py: margins of all classes against the right one, mean + reg * sum(W * W)",
     "compare",
-    False,
-    3,
     {
         "row count not subtracted": (
             "W",
@@ -127,6 +120,7 @@ def softmax_regression(slip, dt):
         "margins for their indicator": ("W", r"mask|margin|indicator|maximum|input"),
         "indicator reversed": ("W", r"mask|revers|other side"),
     },
+    glue=3,
 )
 def svm(slip, dt):
     r, n = rand(53, dt), 6
@@ -162,10 +156,7 @@ def svm(slip, dt):
 
 @impl(
     "Binary SVM by hinge (Pegasos)",
-    "posts on SVM from scratch: y in -1, 1; lambda / 2 |w|^2 + mean of max(0, 1 - y f(x))",
     "compare",
-    False,
-    3,
     {
         "condition reversed": (("b", "w"), r"mask|revers|other side|condition"),
         "y left out": (("b", "w"), r"target|label|factor|\by\b"),
@@ -177,6 +168,7 @@ def svm(slip, dt):
         "sum, not mean": (("b", "w"), DIV),
         "mean over the violators alone": (("b", "w"), r"divided|times too|count|size"),
     },
+    glue=3,
 )
 def pegasos(slip, dt):
     r, n = rand(54, dt), 8
@@ -204,10 +196,7 @@ def pegasos(slip, dt):
 
 @impl(
     "Huber regression",
-    "robust regression from scratch: np.where(|e| <= delta, e^2 / 2, delta (|e| - delta / 2))",
     "compare",
-    False,
-    3,
     {
         "quadratic everywhere": (
             ("b",),
@@ -221,6 +210,7 @@ def pegasos(slip, dt):
         "linear part 0": (("b",), r"branch|where|linear|zero|part|path|mask|contribution"),
         "not averaged": (("b",), DIV),
     },
+    glue=3,
 )
 def huber(slip, dt):
     r, n = rand(55, dt), 9
@@ -250,10 +240,7 @@ def huber(slip, dt):
 
 @impl(
     "Matrix factorisation",
-    "Netflix-style ratings: mask * (R - P Q.T), squared, lambda on both factors, biases of users",
     "compare",
-    False,
-    3,
     {
         "mask left out": (("bu",), r"mask"),
         "2 left out": (("bu",), r"2|half"),
@@ -265,6 +252,7 @@ def huber(slip, dt):
         "bias averaged over its ratings": (("bu",), r"mean|averag|divided|small"),
         "P's gradient by P": ("P", r"itself|instead|other factor"),
     },
+    glue=3,
 )
 def factorisation(slip, dt):
     r = rand(56, dt)
@@ -294,10 +282,7 @@ def factorisation(slip, dt):
 
 @impl(
     "Siamese triplet loss",
-    "FaceNet-like: one linear embedding of anchor, positive, negative; squared distances, margin",
     "compare",
-    False,
-    3,
     {
         "negative pulled, not pushed": ("W", SIGN + r"|term|path|part|contribution"),
         "anchor's second path left out": ("W", r"path|contribution|use|term|part|left out"),
@@ -306,6 +291,7 @@ def factorisation(slip, dt):
         "2 of the distances": ("W", r"2|half"),
         "mean over all, not the batch": ("W", r"small|divided|mean|times"),
     },
+    glue=3,
 )
 def triplet(slip, dt):
     r, n = rand(57, dt), 6

@@ -12,10 +12,7 @@ TIME = r"time|carried|step|recur|later|through|path|contribution|use|detached|ov
 
 @impl(
     "LSTM by hand",
-    "deeplearning.ai C5W1 and posts: one matrix on [h, x], gates f i g o stacked, rows, mean of squares",
     "compare",
-    False,
-    9,
     {
         "dc_next left out": (("b",), TIME),
         "dh_next left out": (("b",), TIME),
@@ -32,6 +29,7 @@ TIME = r"time|carried|step|recur|later|through|path|contribution|use|detached|ov
         ),
         "summed over time once: db =": ("b", r"last|overwrit|step|time|first"),
     },
+    glue=9,
 )
 def lstm(slip, dt):
     r, steps, n, d, k = rand(71, dt), 4, 5, 3, 3
@@ -84,10 +82,7 @@ def lstm(slip, dt):
 
 @impl(
     "GRU by hand",
-    "posts and d2l: update gate z, reset gate r, candidate on r * h; last state, cross-entropy",
     "compare",
-    False,
-    9,
     {
         "path through the reset gate left out": (
             ("br", "bh"),
@@ -108,6 +103,7 @@ def lstm(slip, dt):
             r"target|label|one-hot|p used for",
         ),
     },
+    glue=9,
 )
 def gru(slip, dt):
     r, steps, n, d, k = rand(72, dt), 3, 4, 3, 5
@@ -155,10 +151,7 @@ def gru(slip, dt):
 
 @impl(
     "Causal attention by hand",
-    "posts on attention backward in NumPy: q, k, v, scores / sqrt(d), causal mask, softmax, W_o",
     "compare",
-    False,
-    6,
     {
         "scale left out backwards": (("q", "Wq", "k", "Wk"), r"scale|sqrt|factor|times too"),
         "softmax derivative p (1 - p)": (("q", "Wq", "k", "Wk"), r"diagonal|Jacobian|sigmoid"),
@@ -172,6 +165,7 @@ def gru(slip, dt):
         "W_o for W_o.T": (("q", "Wq", "k", "Wk", "v", "Wv"), r"transpose"),
         "dk and dq exchanged": (("q", "Wq", "k", "Wk"), r"exchang|swap"),
     },
+    glue=6,
 )
 def attention(slip, dt):
     r, t, d = rand(73, dt), 5, 3
@@ -215,10 +209,7 @@ def attention(slip, dt):
 
 @impl(
     "Transformer MLP block",
-    "GPT in NumPy posts: x + proj(gelu(fc(ln(x)))), layer norm with gain and bias, tanh GELU",
     "compare",
-    False,
-    6,
     {
         "residual left out of dx": ("x", r"path|contribution|use|overwrit|residual|skip"),
         "block's path left out of dx": ("x", r"path|contribution|use|overwrit"),
@@ -232,6 +223,7 @@ def attention(slip, dt):
         "gelu: 3 of the cube": ("b_fc", r"3|exponent|cube|power|factor"),
         "relu's derivative for gelu": ("b_fc", r"relu|gelu|mask"),
     },
+    glue=6,
 )
 def block(slip, dt):
     r, t, d = rand(74, dt), 5, 4
@@ -281,10 +273,7 @@ def block(slip, dt):
 
 @impl(
     "Elman network over a sentence",
-    "vzhou-like many to one RNN: last hidden state, softmax, dWhh by powers of Whh, cross-entropy",
     "compare",
-    False,
-    6,
     {
         "d_h not carried back": (("bh", "Whh"), TIME),
         "tanh derivative left out on the way back": (("bh",), r"tanh|derivative"),
@@ -295,6 +284,7 @@ def block(slip, dt):
         "divided by the length": (("bh",), r"small|divided|mean|once too often"),
         "clipped to 0.1": (("bh", "by", "Why", "Whh", "Wxh"), r"clip"),
     },
+    glue=6,
 )
 def elman(slip, dt):
     r, steps, k = rand(75, dt), 5, 4
