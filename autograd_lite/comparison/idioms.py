@@ -101,6 +101,11 @@ class Idioms(Rewriter):
         return self.memo[id(e)]
 
 
+def as_floats(t: Any) -> Any:
+    """Targets as numbers, which booleans are not."""
+    return np.asarray(t, np.float64) if np.asarray(t).dtype.kind in "biu" else np.asarray(t)
+
+
 def symbol(x: Any) -> bool:
     return isinstance(x, Symbol)
 
@@ -647,7 +652,7 @@ class Term:
             elif is_op(e, ops.div) and number(e.inputs[1]) is not None:
                 self.c, e = self.c / number(e.inputs[1]), e.inputs[0]
             elif x is not None and x.shape == e.shape:
-                self.c, e = self.c * np.asarray(c), x
+                self.c, e = self.c * as_floats(c), x
             elif (is_op(e, ops.sum, ops.mean) or is_op(e, ops.reshape)) and np.ndim(self.c) == 0:
                 self.around.append((e.op, e.kw))
                 e = e.inputs[0]
@@ -703,7 +708,8 @@ def binary_by_name(r: Any, e: Symbol) -> Any:
         return None
     z = inside(x, ops.sigmoid) if e.op.name == "binary_cross_entropy" else x
     of = (x, z) if e.op.name == "binary_cross_entropy" else (None, z)
-    made = joined(r, of, -np.asarray(t), np.asarray(t) - 1, [])
+    t = as_floats(t)
+    made = joined(r, of, -t, t - 1, [])
     return made if np.allclose(made.value, e.value, 1e-6) else None
 
 

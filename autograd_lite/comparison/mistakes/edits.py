@@ -15,7 +15,7 @@ import numpy as np
 from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
-from ..propagation import Backprop, Contribution
+from ..propagation import Backprop, Contribution, times
 from .formulas import edits
 from .places import Site, activation_above, is_weight, of_product
 from .table import curve, said
@@ -152,12 +152,24 @@ def words_of_array(s: Guesses, e: Contribution, k: int, t: Tensor | None, turned
         if t.op is not None and curve(t) and t.parents[0] is r:
             words = f"made with the output of {t.op.name}, not with its input"
             return (("wrong-array", words),)
+        if t.op in (ops.power, ops.mul) and t.parents[0] is r:
+            words = f"the exponent of {s.label(r)} is off: {s.label(t)} in its place"
+            return (("exponent", words),)
+    if t is e.p and k != e.i:
+        return (
+            ("weight-for-input", f"{s.label(t)} itself used, not the other factor {s.label(r)}"),
+        )
+    if t is e.node:
+        return (("wrong-array", f"its output {s.label(t)} used instead of {s.label(r)}"),)
     name = f"the transpose of {s.label(t)}" if turned else s.label(t)
     return (("wrong-array", f"{name} used instead of {s.label(r)}"),)
 
 
 def ones_for(s: Guesses, e: Contribution, k: int) -> Any:
     name = s.label(e.node.parents[k])
+    if e.node.op in (ops.mul, ops.div):
+        what = "factor" if e.node.op is ops.mul or k != e.i else "divisor"
+        return (("factor-missing", f"the {what} {name} left out"),)
     return (("factor-missing", f"{name} is not used: ones in place of this input"),)
 
 
@@ -312,6 +324,30 @@ def shifted_steps(s: Guesses, w: Tensor, weights: list[Contribution]) -> Iterato
             return of_product(e, e.g, by[e.node, e.i]) if e.g.ndim == 2 else part
 
         yield from s.group(weights, change, (("wrong-step", f"{s.label(w)} is made with {words}"),))
+
+
+def scaled_groups(s: Guesses) -> Iterator[Guess]:
+    """One factor in every layer: of what goes to the layer below, of weights, or of biases."""
+    below: list[Contribution] = []
+    weights: list[Contribution] = []
+    biases: list[Contribution] = []
+    for parts in s.back.into.values():
+        for e in parts:
+            if e.node.op is ops.matmul:
+                (weights if is_weight(e.p) else below).append(e)
+            elif is_weight(e.p) and e.raw.shape != e.p.shape:
+                biases.append(e)
+    for arcs, where in (
+        (below, "in what goes to the layer below"),
+        (weights, "in the weights"),
+        (biases, "in the biases"),
+        ([*weights, *biases], "in weights and biases"),
+    ):
+        for c, names in s.matcher.factors.items() if len(arcs) > 1 else ():
+            if c not in (0, 1) and len(names[0]) == 1:
+                ((slug, words),) = names[0]
+                change = times(c)
+                yield from s.group(arcs, change, ((slug, f"{words}, {where}, in all layers"),))
 
 
 def on_every_way_back(s: Guesses) -> Iterator[Guess]:

@@ -138,6 +138,8 @@ def factors(s: Symbol) -> Iterator[Edit]:
     for left, kept in ((b, a), (a, b))[: 2 if product else 1]:
         if isinstance(kept, Symbol) and kept.shape == whole:
             what = "the factor" if product else "the divisor"
+            if not isinstance(left, Symbol):
+                what, left = "the scale", f"{left:.4g}" if product else f"1 / {left:.4g}"
             yield Edit("factor-missing", f"{what} {left} left out", kept)
     if product:
         for twice in (a, b):
@@ -150,9 +152,12 @@ def factors(s: Symbol) -> Iterator[Edit]:
                         made = again(s, s.op, (other, b if twice is a else a), {})
                         yield Edit("wrong-number", f"{other:.4g} used for {twice:.4g}", made)
     else:
+        b = b if isinstance(b, Symbol) else float(f"{b:.4g}")
         words = f"multiplied by {b}, not divided by it: its exponent is off"
-        yield Edit("operator", words, again(s, ops.mul, (a, b), {}))
-        yield Edit("factor-twice", f"divided by {b} once too often", again(s, s.op, (s, b), {}))
+        yield Edit("operator", words, again(s, ops.mul, (a, s.inputs[1]), {}))
+        yield Edit(
+            "factor-twice", f"divided by {b} once too often", again(s, s.op, (s, s.inputs[1]), {})
+        )
 
 
 def terms(s: Symbol) -> Iterator[Edit]:

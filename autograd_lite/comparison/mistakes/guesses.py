@@ -21,7 +21,7 @@ from ...engine.tensor import Tensor
 from ...program.chain import stretched
 from ..answers.judge import distance, largest, spreads
 from ..propagation import Backprop, Change, Contribution, always, times
-from . import edits
+from . import edits, roles
 from .matching import Match, Matcher, ratio
 from .places import (
     Site,
@@ -74,9 +74,9 @@ class Guesses:
             self.unsummed(),
             self.products(),
             self.statistics(),
+            self.factors_of_tensors(zero=False),
             self.without_upstream(),
             self.penalties(),
-            self.factors_of_tensors(zero=False),
             self.reuse(),
         )
         yield itertools.chain(
@@ -315,7 +315,9 @@ class Guesses:
         yield from edits.through_time(self)
         yield from edits.on_every_way_back(self)
         yield from self.sums_everywhere()
+        yield from edits.scaled_groups(self)
         yield from edits.formulas_everywhere(self)
+        yield from roles.in_every_turn(self)
 
     def rules_everywhere(self) -> Iterator[Guess]:
         """A wrong rule in every use of an operation, or in every product with one weight."""
@@ -382,8 +384,17 @@ class Guesses:
                     names = penalty_words(names)
                 elif site.edges and found.c == 0:
                     slug = "overwritten" if count == 2 else "placeholder"
-                    names = said(slug, "detached", count=count)
+                    names = self.path_missing(slug, site)
+                elif found.c == 0 and site.p is not self.t:
+                    words = f"the path through {self.label(site.p)} is left out: zero, or detached"
+                    names = (("placeholder", words),)
                 yield Guess(names, site, changes, *found[1:], site.first)
+
+    def path_missing(self, slug: str, site: Site) -> Wording:
+        """What is said of a contribution that is forgotten."""
+        count = len(self.back.into[site.p])
+        words = said(slug, "detached", count=count)[0][1]
+        return ((slug, f"{words}, the one through {self.label(site.edges[-1].node)}"),)
 
     def without_upstream(self) -> Iterator[Guess]:
         """The arriving gradient is not used: as if it were ones."""
@@ -529,7 +540,7 @@ def penalty_words(names: Wording) -> Wording:
     return tuple(
         ("penalty", "the weight penalty is left out")
         if slug == "placeholder"
-        else (slug, f"{words}, in the weight penalty")
+        else ("penalty", f"{words}, in the weight penalty")
         for slug, words in names
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import Tape, numbers, reverse
-from ..answers.judge import Hand, Row, distance, tolerance
+from ..answers.judge import SMALL, Hand, Row, distance, tolerance
 from ..propagation import Backprop
 from ..standard import Standard, standard_form
 from .search import Finding, Search
@@ -98,6 +98,7 @@ class Naming:
         raw = {
             of.get(t, t): hand.given if hand.own is None else hand.own
             for t, hand in self.hands.items()
+            if self.rows[t].verdict != SMALL  # rounding is nothing to hold a guess against
         }
         labels = {of.get(t, t): row.name for t, row in self.rows.items()}
         labels |= {t: t.name for t in standard.tape.nodes if t.name}

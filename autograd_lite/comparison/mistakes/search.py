@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,8 @@ from .places import Site, applies, run_on
 from .table import CERTAIN, CONSTANTS, said
 from .words import described
 
-MOST_MISTAKES = 5  # mistakes in one chain
+MOST_MISTAKES = 3  # mistakes in one chain
+FEW = 6  # guesses about several places that are listed
 WIDEST = 6  # continuations of one chain that are tried
 
 
@@ -71,7 +72,9 @@ class Search(Matcher):
             for group in groups:
                 guesses = Guesses(self, self.back, group[0])
                 chain = twice or self.clipped(group) or self.chain(self.back, group, 1)
-                chain = chain or self.alone(group, guesses.everywhere())
+                chain = chain or self.exchanged(group)
+                chain = chain or self.alone(group, guesses.everywhere(), FEW)
+                chain = chain or self.apart(group)
                 for depth in range(2, MOST_MISTAKES + 1):
                     chain = chain or self.chain(self.back, group, depth)
                 chain = chain or self.in_series(group)
@@ -184,6 +187,39 @@ class Search(Matcher):
                 found.append(Link(t, good, also))
                 left = [u for u in left if u not in good[0].explained]
         return found
+
+    def exchanged(self, wrong: list[Tensor]) -> list[Link] | None:
+        """Two gradients of one shape, each handed in as the other."""
+        if len(wrong) != 2:
+            return None
+        t, u = wrong
+        if not (self.agrees(t, self.back.gradient(u)) and self.agrees(u, self.back.gradient(t))):
+            return None
+        words = f"the gradients of {self.label(t)} and {self.label(u)} are exchanged"
+        guess = Guess((("exchanged", words),), Site(t), {}, frozenset(wrong))
+        return [Link(t, [guess], (u,))]
+
+    def apart(self, wrong: list[Tensor]) -> list[Link] | None:
+        """Each tensor explained by itself, by one mistake; the same one in several is one."""
+        if len(wrong) < 2:
+            return None
+        found = self.partly(wrong)
+        whole = len(wrong) == sum(1 + len(step.also) for step in found)
+        if not whole or any(len(step.guesses[0].names) > 1 for step in found):
+            return None
+        first, *others = found
+        same = {slug for slug, _ in first.guesses[0].names}
+        if not all(same == {slug for slug, _ in step.guesses[0].names} for step in others):
+            return found
+        also = [u for step in others for u in (step.t, *step.also)]
+        names = ", ".join(self.label(step.t) for step in others)
+        guesses = [
+            replace(
+                g, names=tuple((slug, f"{words}; so too in {names}") for slug, words in g.names)
+            )
+            for g in first.guesses
+        ]
+        return [Link(first.t, guesses, (*first.also, *also))]
 
     def clipped(self, wrong: list[Tensor]) -> list[Link] | None:
         """All gradients clipped to one range, element by element."""

@@ -1,0 +1,177 @@
+"""Mistakes in every step: the edges that have the same part in each step, layer or sample.
+
+What a loop computes lies on the tape once for each turn. Operations that are made in the same way,
+as far as a few operations back, have one role; a mistake in the code of the loop is made in all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...engine.tape import Array
+from ...engine.tensor import Tensor
+from ..propagation import Backprop, Contribution
+from .edits import formula_change, skip_change, with_array
+from .formulas import edits
+from .places import applies
+from .table import CERTAIN, VAGUE
+
+if TYPE_CHECKING:
+    from .guesses import Guess, Guesses
+
+DEEP = 3  # operations back that make a role
+MANY = 64  # turns of a loop, at most
+ARRAYS = 8  # that are tried in the place of one
+
+
+class Roles:
+    """The operations and edges of a tape by their role, the oldest first."""
+
+    def __init__(self, back: Backprop) -> None:
+        self.back = back
+        self.known: dict[tuple[Tensor, int], Any] = {}
+        self.tensors: dict[Any, list[Tensor]] = defaultdict(list)
+        for t in back.tape.nodes:
+            if t.op is not None:
+                self.tensors[self.role(t)].append(t)
+        self.edges: dict[Any, list[Contribution]] = defaultdict(list)
+        for parts in back.into.values():
+            for e in parts:
+                self.edges[self.role(e.node), e.i].append(e)
+        for found in self.edges.values():
+            found.sort(key=lambda e: e.node.serial)
+
+    def role(self, t: Tensor, depth: int = DEEP) -> Any:
+        """What an operation does, and what its inputs come from."""
+        key = t, depth
+        if key not in self.known:
+            if t.op is None:
+                self.known[key] = id(t)
+            elif depth == 0:
+                self.known[key] = t.op.name, t.shape
+            else:
+                inputs = [
+                    np.shape(a) if p is None else self.role(p, depth - 1)
+                    for p, a in zip(self.back.tape.inputs[t], t.args, strict=True)
+                ]
+                kw = tuple((k, repr(v)) for k, v in t.kw.items() if not has_array(v))
+                self.known[key] = t.op.name, t.shape, kw, *inputs
+        return self.known[key]
+
+    def __iter__(self) -> Iterator[list[Contribution]]:
+        """The edges of each role that there are several of, the nearest to the loss first."""
+        several = [found for found in self.edges.values() if 1 < len(found) <= MANY]
+        return iter(sorted(several, key=lambda found: -found[-1].node.serial))
+
+    def others(self, found: list[Contribution], k: int) -> Iterator[tuple[Tensor, list[Array]]]:
+        """Arrays that could be in the place of input `k` in every turn, one for each turn."""
+        own = [np.asarray(e.node.args[k]) for e in found]
+        for tensors in self.tensors.values():
+            arrays = [t.array for t in tensors]
+            if arrays[0].shape != own[0].shape:
+                continue
+            n = len(own)
+            if len(arrays) == n:
+                yield tensors[0], arrays
+                yield tensors[0], [np.zeros_like(own[0]), *arrays[:-1]]
+            if len(arrays) == n + 1:
+                yield tensors[0], arrays[:-1]
+                yield tensors[0], arrays[1:]
+            if len(arrays) == n - 1:
+                yield tensors[0], [*arrays, np.zeros_like(own[0])]
+
+
+def has_array(v: Any) -> bool:
+    return isinstance(v, np.ndarray) or (isinstance(v, tuple) and any(map(has_array, v)))
+
+
+def in_every_turn(s: Guesses) -> Iterator[Guess]:
+    """One mistake in each turn of a loop."""
+    roles = list(Roles(s.back))
+    for tier in (paths, rules, steps_skipped, numbers, formulas, partial(arrays, Roles(s.back))):
+        for found in roles:
+            if s.matcher.late:
+                return
+            yield from tier(s, found)
+
+
+def turns(found: list[Contribution]) -> str:
+    return f"in all {len(found)} steps"
+
+
+def paths(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+    """What goes back along an edge is left out."""
+    e = found[-1]
+    if len(s.back.into[e.p]) > 1 or all(len(s.back.into[x.p]) == 1 for x in found):
+        words = f"the path through {s.label(e.node)} to {s.label(e.p)} is left out, {turns(found)}"
+        yield from s.group(found, lambda part, e: 0 * part, (("path-missing", words),))
+
+
+def rules(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+    """A wrong rule of the table."""
+    from .guesses import made_by
+
+    for row in (*CERTAIN, *VAGUE):
+        if all(applies(row, e) for e in found):
+            ((slug, words),) = row.said_of(found[0].node.op)
+            where = f"{words}, {turns(found)} (in {s.label(found[-1].node)})"
+            yield from s.group(found, made_by(row), ((slug, where),))
+
+
+def steps_skipped(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+    """The derivative of an activation left out on the way."""
+    words = f"the derivative of the activation left out on the way to {s.label(found[-1].p)}"
+    yield from s.group(found, skip_change, (("activation-missing", f"{words}, {turns(found)}"),))
+
+
+def numbers(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+    """A factor that has a name."""
+    for c, names in s.matcher.factors.items():
+        if c not in (0, 1) and len(names[0]) == 1:
+            ((slug, words),) = names[0]
+            where = f"{words}, {turns(found)} (at {s.label(found[-1].p)})"
+            yield from s.group(found, lambda part, e, c=c: c * part, ((slug, where),))
+
+
+def formulas(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+    """A formula written wrong in one place."""
+    if not found[0].node.op.elementwise:
+        return
+    for n, edit in enumerate(edits(found[-1])):
+        op = found[0].node.op.name
+        words = f"{edit.words}, in the derivative of {op}, {turns(found)}"
+        yield from s.group(found, formula_change(n), ((edit.slug, words),))
+
+
+def arrays(roles: Roles, s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+    """Another array of the same turn, of the one before or of the one after."""
+    e = found[-1]
+    for k, a in enumerate(e.node.args):
+        if not isinstance(a, np.ndarray) or a.dtype.kind != "f" or a.size < 2:
+            continue
+        if k == e.i and e.node.op.kind == "product":
+            continue
+        tried = 0
+        for t, others in roles.others(found, k):
+            by = {(x.node, x.i): b for x, b in zip(found, others, strict=True)}
+            if all(
+                np.array_equal(b, np.asarray(x.node.args[k]))
+                for x, b in zip(found, others, strict=True)
+            ):
+                continue
+            tried += 1
+            if tried > ARRAYS:
+                break
+
+            def change(part: Array, x: Contribution, by: Any = by, k: int = k) -> Array:
+                return with_array(x, k, by[x.node, x.i])
+
+            words = (
+                f"{s.label(t)} used instead of {s.label(e.node.parents[k])}, or another step of it"
+            )
+            yield from s.group(found, change, (("wrong-array", f"{words}, {turns(found)}"),))
