@@ -33,24 +33,25 @@ def headline(rows: Sequence[Row]) -> str:
     first = first_wrong(rows)
     if first is None:
         return all_fine(rows) if all_agree(rows) else nothing_judged(rows)
-    by_one = [row for row in rows if row.mistake_of == first.name]
+    together = [first, *(row for row in rows if row.mistake_of == first.name)]
     others = [row for row in rows if row.verdict == WRONG and row is not first]
     alike = [row for row in others if first.diagnoses and told(row) == told(first)]
-    subject = listed([shown(row.name) for row in (first, *by_one)])
-    wrong = "are wrong by one mistake" if by_one else "is wrong"
-    text = f"{subject} {wrong}{because(first)}"
+    one = len(together) == 1
+    text = f"{named(together)} {'is wrong' if one else 'are wrong by one mistake'}{because(first)}"
     if alike:
-        text += f"; so {verb(alike, 'is', 'are')} {listed([shown(row.name) for row in alike])}"
-    below = [r for r in rows if r.verdict == INHERITED and r.mistake_of != first.name]
-    unlike = len(others) - len(alike)
-    text += f". Fix {'it' if by_one else shown(first.name)} first"
+        text += f"; so {verb(alike, 'is', 'are')} {named(alike)}"
+    text += f". Fix {shown(first.name) if one else 'it'} first"
+    return f"{text}{consequences(rows, together, len(others) - len(alike), len(alike))}."
+
+
+def consequences(rows: Sequence[Row], together: list[Row], unlike: int, alike: int) -> str:
+    """What else there is to know before mending: other mistakes, or what follows from this one."""
     if unlike:
-        text += f"; {unlike} more {'is' if unlike == 1 else 'are'} wrong too"
-    elif below and not alike:
-        text += (
-            f"; {listed([shown(r.name) for r in below])} {verb(below, 'inherits', 'inherit')} it"
-        )
-    return text + "."
+        return f"; {unlike} more {'is' if unlike == 1 else 'are'} wrong too"
+    below = [row for row in rows if row.verdict == INHERITED and row not in together]
+    if not below or alike:
+        return ""
+    return f"; {named(below)} {verb(below, 'inherits', 'inherit')} it"
 
 
 def because(row: Row) -> str:
@@ -65,10 +66,8 @@ def all_fine(rows: Sequence[Row]) -> str:
     """What is said where nothing is wrong."""
     count = counted(rows)
     n = count[OK] + count[OTHER]
-    text = (
-        "The gradient agrees" if n == 1 else f"{'Both' if n == 2 else f'All {n}'} gradients agree"
-    )
-    text += " with autodiff"
+    every = {1: "The gradient agrees", 2: "Both gradients agree"}.get(n, f"All {n} gradients agree")
+    text = f"{every} with autodiff"
     text += f", {count[OTHER]} in another convention" * bool(count[OTHER])
     return "; ".join([text, *said_of(count, SMALL, ABSENT)]) + "."
 
@@ -128,6 +127,11 @@ def either(ways: Sequence[str]) -> str:
     more = len(ways) - WAYS
     said = [*ways[:WAYS], f"one of {more} more ways"] if more > 1 else ways
     return "either " + ", or ".join(said)
+
+
+def named(rows: Sequence[Row]) -> str:
+    """The names of some rows in a sentence."""
+    return listed([shown(row.name) for row in rows])
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
