@@ -88,7 +88,9 @@ SIGN, HALF = Diagnosis("sign", "the sign is flipped", True), Diagnosis("half", "
             "w is wrong, and no known mistake explains it: norm ratio 4. Fix w first.",
         ),
         ([said("wrong here", note="yours has shape (3,)")],
-         "w is wrong: yours has shape (3,). Fix w first."),
+         "w is wrong: yours has shape (3,), where autodiff's is (2,). Fix w first."),
+        ([said("wrong here", "relu.backward()", note="raised KeyError: 'x'.")],
+         "relu.backward() raised KeyError: 'x'. Fix relu.backward() first."),
     ],
 )  # fmt: skip
 def test_the_first_line_says_what_to_do(rows: list[Row], sentence: str) -> None:

@@ -28,7 +28,7 @@ def headline(rows: Sequence[Row]) -> str:
     """What a learner does next, in one or two sentences.
 
     >>> headline([Row("z", (3,), WRONG, "yours has shape (4,)"), Row("w", (3,), INHERITED)])
-    'z is wrong: yours has shape (4,). Fix z first; w inherits it.'
+    "z is wrong: yours has shape (4,), where autodiff's is (3,). Fix z first; w inherits it."
     """
     first = first_wrong(rows)
     if first is None:
@@ -37,7 +37,7 @@ def headline(rows: Sequence[Row]) -> str:
     others = [row for row in rows if row.verdict == WRONG and row is not first]
     alike = [row for row in others if first.diagnoses and told(row) == told(first)]
     one = len(together) == 1
-    text = f"{named(together)} {'is wrong' if one else 'are wrong by one mistake'}{because(first)}"
+    text = f"{named(together)} {is_wrong(first) if one else are_wrong(first)}"
     if alike:
         text += f"; so {verb(alike, 'is', 'are')} {named(alike)}"
     text += f". Fix {shown(first.name) if one else 'it'} first"
@@ -54,12 +54,21 @@ def consequences(rows: Sequence[Row], together: list[Row], unlike: int, alike: i
     return f"; {named(below)} {verb(below, 'inherits', 'inherit')} it"
 
 
-def because(row: Row) -> str:
-    """What is wrong with a row, as the end of a sentence."""
+def is_wrong(row: Row) -> str:
+    """What is wrong with a row, after its name."""
     if row.unexplained:
-        return f", and no known mistake explains it: {shown(row.note, LONGEST)}"
-    said = told(row).rstrip(".")
-    return f": {shown(said, LONGEST)}" if said else ""
+        return f"is wrong, and no known mistake explains it: {shown(row.note, LONGEST)}"
+    said = shown(told(row).rstrip("."), LONGEST)
+    if said.startswith("raised "):
+        return said
+    if said.startswith("yours has shape") and not row.diagnoses:
+        said = f"{said}, where autodiff's is {row.shape}"
+    return f"is wrong: {said}" if said else "is wrong"
+
+
+def are_wrong(row: Row) -> str:
+    """What is wrong with the rows that one mistake explains, the first of which is this."""
+    return f"are wrong by one mistake: {shown(told(row).rstrip('.'), LONGEST)}"
 
 
 def all_fine(rows: Sequence[Row]) -> str:
