@@ -334,7 +334,7 @@ def test_the_page_is_whole_and_needs_nothing(tmp_path: Path) -> None:
     assert page.addresses == [] and "script" not in page.seen and "url(" not in text
     assert page.seen.count("tr") == 3
     long = replace(report, rows=report.rows + (said("ok"),) * 50)
-    assert "+ (leave it out)" in replace(long, fixes=(replace(EDIT, new=""),)).to_html()
+    assert "+ (without it)" in replace(long, fixes=(replace(EDIT, new=""),)).to_html()
     page = Tags(long.to_html())
     assert page.seen.count("details") == 1 and page.seen.count("tr") == (1 + 2) + (1 + 52)
     fragment = Tags(report._repr_html_())
