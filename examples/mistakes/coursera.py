@@ -156,7 +156,7 @@ def penalty_left_out_of_one_layer() -> Report:
     return compare(loss, grads)
 
 
-@mistake(at="b2", says=r"twice|again|sigmoid", pending=True)
+@mistake(at="b2", says=r"twice|again|sigmoid")
 def sigmoid_derivative_once_more() -> Report:
     """The derivative of the sigmoid is multiplied to A - Y, which contains it already.
 

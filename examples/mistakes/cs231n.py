@@ -239,7 +239,7 @@ def batchnorm_with_n_minus_one() -> Report:
     )
 
 
-@mistake(at="x", says=r"keep|scale|1\.25|0\.8", pending=True)
+@mistake(at="x", says=r"keep|scale|1\.25|0\.8")
 def dropout_not_scaled_back() -> Report:
     """Inverted dropout divides by the keep probability forward, and forgets it backward.
 

@@ -42,7 +42,7 @@ def judged(batch, weights, biases, nabla_w, nabla_b):
     return compare(cost, {"w1": nabla_w[0], "w2": nabla_w[1], "b1": nabla_b[0], "b2": nabla_b[1]})
 
 
-@mistake(at="b1", says=r"at its output|twice|of the output", pending=True)
+@mistake(at="b1", says=r"at its output|twice|of the output")
 def sigmoid_prime_of_the_activation() -> Report:
     """sigmoid_prime gets the activation, and takes the sigmoid of it once more.
 
@@ -90,7 +90,7 @@ def last_sample_of_the_batch() -> Report:
     return judged(batch, weights, biases, nabla_w, nabla_b)
 
 
-@mistake(at="b2", says=r"left out|derivative of sigmoid", pending=True)
+@mistake(at="b2", says=r"left out|derivative of sigmoid")
 def last_derivative_left_out() -> Report:
     """The error of the last layer is output minus target, without the derivative.
 

@@ -66,7 +66,7 @@ def mean_over_the_rows() -> Report:
     return compare(loss, {"y": dy, "W": dW, "b": db})
 
 
-@mistake(at="w", says=r"broadcast|\(7, 7\)|outer|shape", pending=True)
+@mistake(at="w", says=r"broadcast|\(7, 7\)|outer|shape")
 def column_minus_row() -> Report:
     """Predictions of shape (n, 1) meet targets of shape (n,).
 

@@ -31,7 +31,7 @@ def forward(inputs, targets, Wxh, Whh, Why, bh, by):
     return loss, xs, hs, ps
 
 
-@mistake(at="bh", says=r"next|later|time|step|one use|contribution|state", pending=True)
+@mistake(at="bh", says=r"next|later|time|step|one use|contribution|state")
 def nothing_from_the_next_step() -> Report:
     """The gradient that comes from the next step of time is left out.
 
@@ -61,7 +61,7 @@ def nothing_from_the_next_step() -> Report:
     return compare(forward(inputs, targets, **tensors(**model))[0], grads)
 
 
-@mistake(at="Whh", says=r"state|step|h|previous|before", pending=True)
+@mistake(at="Whh", says=r"state|step|h|previous|before")
 def state_of_the_wrong_step() -> Report:
     """The recurrent weights get the state of the step itself, not of the one before.
 
@@ -90,7 +90,7 @@ def state_of_the_wrong_step() -> Report:
     return compare(forward(inputs, targets, **tensors(**model))[0], grads)
 
 
-@mistake(at="by", says=r"first|last|one step|only|overwrit", pending=True)
+@mistake(at="by", says=r"first|last|one step|only|overwrit")
 def first_step_only() -> Report:
     """In the loop over time `=` stands for `+=`.
 
@@ -119,7 +119,7 @@ def first_step_only() -> Report:
     return compare(forward(inputs, targets, **tensors(**model))[0], grads)
 
 
-@mistake(at="by", says=r"clip", pending=True)
+@mistake(at="by", says=r"clip")
 def clipped_for_good() -> Report:
     """The gradients are clipped, and the clipped ones are taken for the gradient.
 
@@ -149,7 +149,7 @@ def clipped_for_good() -> Report:
     return compare(forward(inputs, targets, **tensors(**model))[0], grads)
 
 
-@mistake(at="logits", says=r"label|target|one-hot|p - t|minus|correct", pending=True)
+@mistake(at="logits", says=r"label|target|one-hot|p - t|minus|correct")
 def nothing_taken_from_the_right_class() -> Report:
     """The gradient of the logits is the softmax, without the 1 taken from the right class.
 
@@ -201,7 +201,7 @@ def broadcast_without_its_sum() -> Report:
     return compare(loss, {"counts_sum": dcounts_sum, "counts": dcounts})
 
 
-@mistake(at="q", says=r"root|square root|sqrt|times|factor|scal|2", pending=True)
+@mistake(at="q", says=r"root|square root|sqrt|times|factor|scal|2")
 def scores_not_scaled_back() -> Report:
     """Attention divides the scores by the root of their size, and forgets it backward.
 

@@ -88,7 +88,9 @@ SIGN, HALF = Diagnosis("sign", "the sign is flipped", True), Diagnosis("half", "
             "w is wrong, and no known mistake explains it: norm ratio 4. Fix w first.",
         ),
         ([said("wrong here", note="yours has shape (3,)")],
-         "w is wrong: yours has shape (3,). Fix w first."),
+         "w is wrong: yours has shape (3,), where autodiff's is (2,). Fix w first."),
+        ([said("wrong here", "relu.backward()", note="raised KeyError: 'x'.")],
+         "relu.backward() raised KeyError: 'x'. Fix relu.backward() first."),
     ],
 )  # fmt: skip
 def test_the_first_line_says_what_to_do(rows: list[Row], sentence: str) -> None:
@@ -332,6 +334,7 @@ def test_the_page_is_whole_and_needs_nothing(tmp_path: Path) -> None:
     assert page.addresses == [] and "script" not in page.seen and "url(" not in text
     assert page.seen.count("tr") == 3
     long = replace(report, rows=report.rows + (said("ok"),) * 50)
+    assert "+ (without it)" in replace(long, fixes=(replace(EDIT, new=""),)).to_html()
     page = Tags(long.to_html())
     assert page.seen.count("details") == 1 and page.seen.count("tr") == (1 + 2) + (1 + 52)
     fragment = Tags(report._repr_html_())

@@ -145,7 +145,7 @@ class Layers:
 
     def place(self, t: Tensor, inputs: list[Tensor]) -> None:
         """Find the layer of an operation whose inputs have theirs."""
-        weights = [w for w in map(self.viewed, inputs) if w.op is None and w.requires_grad]
+        weights = [w for w in map(self.viewed, inputs) if is_parameter(w)]
         below = [p for p in inputs if p in self.weight]
         if t.op.kind == "product" and weights:
             w = weights[-1]
@@ -154,13 +154,17 @@ class Layers:
             self.weight[t], self.step[t] = w, self.uses[w]
             self.outputs.add(t)
         elif below:
-            last = below[-1]
-            self.weight[t], self.step[t] = self.weight[last], self.step[last]
-            rest = [p for p in inputs if p not in self.outputs]
-            if t.op.sign in ("+", "-") and all(map(is_bias, rest)) and len(rest) < len(inputs):
-                self.outputs.add(t)
-                for p in below:
-                    self.layers[self.weight[p]] = self.layers[self.weight[below[0]]]
+            self.weight[t], self.step[t] = self.weight[below[-1]], self.step[below[-1]]
+            if t.op.sign in ("+", "-"):
+                self.add_up(t, inputs)
+
+    def add_up(self, t: Tensor, inputs: list[Tensor]) -> None:
+        """Products that are added, to biases or to each other, are the output of one layer."""
+        products = [p for p in inputs if p in self.outputs]
+        if products and all(p in self.outputs or is_parameter(p) for p in inputs):
+            self.outputs.add(t)
+            for p in products:
+                self.layers[self.weight[p]] = self.layers[self.weight[products[0]]]
 
     def viewed(self, p: Tensor) -> Tensor:
         """What a view looks at."""
@@ -173,19 +177,22 @@ class Layers:
         inputs = [p for p in self.tape.inputs[t] if p is not None]
         if t.op.kind == "view" and inputs and far:
             return self.of(inputs[0], far)
-        if t in self.outputs:
-            return f"the output of {self.owner(t)}"
         if t in self.weight:
-            whose, own = self.owner(t), t.op.kind in ("curve", "along") or t.op.activation
-            if not own:
-                return f"the {spoken(t)} after {whose}"
-            return f"the {spoken(t)} of {whose}" if " in " in whose else f"{whose}'s {spoken(t)}"
+            return self.in_layer(t)
         known = [p for p in inputs if self.labels.get(p) or p.name]
-        made = [p for p in inputs if p.op is not None]
-        parts = known if len(known) == len(inputs) else made[:1]
+        parts = known if len(known) == len(inputs) else [p for p in inputs if p.op is not None][:1]
         if not parts or not far:
             return f"the {spoken(t)}"
         return f"the {spoken(t)} of {' and '.join(self.of(p, far) for p in parts[:2])}"
+
+    def in_layer(self, t: Tensor) -> str:
+        """Words for an operation of a layer."""
+        whose = self.owner(t)
+        if t in self.outputs:
+            return f"the output of {whose}"
+        if t.op.kind not in ("curve", "along") and not t.op.activation:
+            return f"the {spoken(t)} after {whose}"
+        return f"the {spoken(t)} of {whose}" if " in " in whose else f"{whose}'s {spoken(t)}"
 
     def of(self, p: Tensor, far: int = FAR + 1) -> str:
         """Words for a tensor; `far` is how many operations back they may go."""
@@ -207,7 +214,7 @@ class Layers:
         return f"{whose} in step {self.step[t]}" if self.uses[weight] > 1 else whose
 
 
-def is_bias(p: Tensor) -> bool:
+def is_parameter(p: Tensor) -> bool:
     return p.op is None and p.requires_grad
 
 

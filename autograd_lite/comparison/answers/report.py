@@ -289,28 +289,33 @@ def table(rows: Sequence[Row], width: int, colour: bool) -> list[str]:
     """The lines of the table; where it is too narrow, the numbers and the shapes are left out."""
     import textwrap
 
-    lines = [(None, HEAD), *lines_of(rows)]
-    columns = [*range(len(HEAD) - 1)]
-    widths = [max(len(cells[i]) for _, cells in lines) for i in columns]
-    for least in (2, 3, 1):  # the absolute error, the relative one, the shape
-        if sum(widths[i] + 2 for i in columns) - 2 > width:
-            columns.remove(least)
+    lines = [*lines_of(rows)]
+    widths = [max(map(len, column)) for column in zip(HEAD, *(c for _, c in lines), strict=True)]
+    columns = fitting(widths[:-1], width)
     used = sum(widths[i] + 2 for i in columns)
     beside = width - used >= 24  # else the notes go below their rows
+    indent = used if beside else 4
+    head = HEAD if beside and any(row.note for row in rows) else (*HEAD[:-1], "")
     made = []
-    for verdict, cells in lines:
-        note = cells[-1]
-        if verdict is None and (not beside or not any(row.note for row in rows)):
-            note = ""
+    for verdict, cells in [("", head), *lines]:
         text = "  ".join(cells[i].ljust(widths[i]) for i in columns)
-        notes = textwrap.wrap(note, width - used if beside else width - 4)
+        notes = textwrap.wrap(cells[-1], width - indent)
         if notes and beside:
             text += "  " + notes.pop(0)
-        block = [text.rstrip(), *(" " * (used if beside else 4) + part for part in notes)]
-        if colour and verdict is not None:
-            block = [f"\033[{COLOURS[verdict]}m{part}\033[0m" for part in block]
-        made += block
+        block = [text.rstrip(), *(" " * indent + part for part in notes)]
+        code = COLOURS.get(verdict) if colour else None
+        made += block if code is None else [f"\033[{code}m{part}\033[0m" for part in block]
     return made
+
+
+def fitting(widths: list[int], width: int) -> list[int]:
+    """The columns that there is room for: without the absolute error, the relative one, the shape,
+    in this order, where it is needed."""
+    columns = [*range(len(widths))]
+    for least in (2, 3, 1):
+        if sum(widths[i] + 2 for i in columns) - 2 > width:
+            columns.remove(least)
+    return columns
 
 
 def lines_of(rows: Sequence[Row]) -> Iterator[tuple[str, Cells]]:

@@ -29,47 +29,55 @@ def headline(rows: Sequence[Row]) -> str:
     """What a learner does next, in one or two sentences.
 
     >>> headline([Row("z", (3,), WRONG, "yours has shape (4,)"), Row("w", (3,), INHERITED)])
-    'z is wrong: yours has shape (4,). Fix z first; w inherits it.'
+    "z is wrong: yours has shape (4,), where autodiff's is (3,). Fix z first; w inherits it."
     """
     first = first_wrong(rows)
     if first is None:
         return all_fine(rows) if all_agree(rows) else nothing_judged(rows)
-    by_one = [row for row in rows if row.mistake_of == first.name]
+    together = [first, *(row for row in rows if row.mistake_of == first.name)]
     others = [row for row in rows if row.verdict == WRONG and row is not first]
     alike = [row for row in others if first.diagnoses and told(row) == told(first)]
-    subject = listed([shown(row.name) for row in (first, *by_one)])
-    wrong = "are wrong by one mistake" if by_one else "is wrong"
-    text = f"{subject} {wrong}{because(first)}"
+    one = len(together) == 1
+    text = f"{named(together)} {is_wrong(first) if one else are_wrong(first)}"
     if alike:
-        text += f"; so {verb(alike, 'is', 'are')} {listed([shown(row.name) for row in alike])}"
-    below = [r for r in rows if r.verdict == INHERITED and r.mistake_of != first.name]
-    unlike = len(others) - len(alike)
-    text += f". Fix {'it' if by_one else shown(first.name)} first"
+        text += f"; so {verb(alike, 'is', 'are')} {named(alike)}"
+    text += f". Fix {shown(first.name) if one else 'it'} first"
+    return f"{text}{consequences(rows, together, len(others) - len(alike), len(alike))}."
+
+
+def consequences(rows: Sequence[Row], together: list[Row], unlike: int, alike: int) -> str:
+    """What else there is to know before mending: other mistakes, or what follows from this one."""
     if unlike:
-        text += f"; {unlike} more {'is' if unlike == 1 else 'are'} wrong too"
-    elif below and not alike:
-        text += (
-            f"; {listed([shown(r.name) for r in below])} {verb(below, 'inherits', 'inherit')} it"
-        )
-    return text + "."
+        return f"; {unlike} more {'is' if unlike == 1 else 'are'} wrong too"
+    below = [row for row in rows if row.verdict == INHERITED and row not in together]
+    if not below or alike:
+        return ""
+    return f"; {named(below)} {verb(below, 'inherits', 'inherit')} it"
 
 
-def because(row: Row) -> str:
-    """What is wrong with a row, as the end of a sentence."""
+def is_wrong(row: Row) -> str:
+    """What is wrong with a row, after its name."""
     if row.unexplained:
-        return f", and no known mistake explains it: {shown(row.note, LONGEST)}"
-    said = told(row).rstrip(".")
-    return f": {shown(said, LONGEST)}" if said else ""
+        return f"is wrong, and no known mistake explains it: {shown(row.note, LONGEST)}"
+    said = shown(told(row).rstrip("."), LONGEST)
+    if said.startswith("raised "):
+        return said
+    if said.startswith("yours has shape") and not row.diagnoses:
+        said = f"{said}, where autodiff's is {row.shape}"
+    return f"is wrong: {said}" if said else "is wrong"
+
+
+def are_wrong(row: Row) -> str:
+    """What is wrong with the rows that one mistake explains, the first of which is this."""
+    return f"are wrong by one mistake: {shown(told(row).rstrip('.'), LONGEST)}"
 
 
 def all_fine(rows: Sequence[Row]) -> str:
     """What is said where nothing is wrong."""
     count = counted(rows)
     n = count[OK] + count[OTHER]
-    text = (
-        "The gradient agrees" if n == 1 else f"{'Both' if n == 2 else f'All {n}'} gradients agree"
-    )
-    text += " with autodiff"
+    every = {1: "The gradient agrees", 2: "Both gradients agree"}.get(n, f"All {n} gradients agree")
+    text = f"{every} with autodiff"
     text += f", {count[OTHER]} in another convention" * bool(count[OTHER])
     return "; ".join([text, *said_of(count, SMALL, ABSENT)]) + "."
 
@@ -129,6 +137,11 @@ def either(ways: Sequence[str]) -> str:
     more = len(ways) - WAYS
     said = [*ways[:WAYS], f"one of {more} more ways"] if more > 1 else ways
     return "either " + ", or ".join(said)
+
+
+def named(rows: Sequence[Row]) -> str:
+    """The names of some rows in a sentence."""
+    return listed([shown(row.name) for row in rows])
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
