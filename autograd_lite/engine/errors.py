@@ -79,6 +79,6 @@ def lost(word: str, x: Any) -> RuntimeError:
     what = "a number" if word == "item" else "an array"
     return RuntimeError(
         f"{word}: as {what}, this tensor of {x.shape} loses its gradient; "
-        "write np.exp for math.exp, X @ t for X.dot(t), np.stack for out[i] = t, np.array([t, ...]) and np.c_; "
-        "or use detach().numpy()"
+        "write np.exp for math.exp, X @ t for X.dot(t), np.stack for out[i] = t, "
+        "np.array([t, ...]) and np.c_; or use detach().numpy()"
     )
