@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograd_lite import compare, tensor
-from tests.compare.conventions.bed import impl, named, onehot, rand, sig
+from tests.compare.conventions.bed import impl, named, onehot, rand, sigmoid
 
 DIV = r"not divided by|1/n|1/m|times too large|mean"
 SIGN = r"sign|negat"
@@ -17,10 +17,7 @@ def lists(g, nabla_w, nabla_b):
 
 @impl(
     "Nielsen network.py",
-    "Neural Networks and Deep Learning ch. 2: backprop(x, y), columns, one sample, quadratic cost",
     "compare",
-    False,
-    4,
     {
         "sp of the layer below": (("b1",), r"layer|instead of|below|another"),
         "sigmoid_prime(activation)": (("b1",), r"twice|output|activation|already|sigmoid"),
@@ -35,6 +32,7 @@ def lists(g, nabla_w, nabla_b):
     },
 )
 def nielsen(slip, dt):
+    """Neural Networks and Deep Learning ch. 2: backprop(x, y), columns, one sample, quadratic cost."""
     r, n = rand(41, dt), 4
     x, y = r(n, 1), np.array([[0], [1], [0], [0]], dtype=dt)
     weights, biases = [r(n, n) for _ in range(3)], [r(n, 1, k=0.5) for _ in range(3)]
@@ -47,7 +45,7 @@ def nielsen(slip, dt):
         return activations, zs
 
     def sigmoid_prime(z):
-        return sig(z) * (1 - sig(z))
+        return sigmoid(z) * (1 - sigmoid(z))
 
     activations, zs = feedforward(x, weights, biases)
     nabla_b, nabla_w = [np.zeros_like(b) for b in biases], [np.zeros_like(w) for w in weights]
@@ -70,7 +68,7 @@ def nielsen(slip, dt):
         if slip == "sigmoid_prime left out of hidden layers":
             sp = 1
         if slip == "s * (1 + s)":
-            sp = sig(zs[-i]) * (1 + sig(zs[-i]))
+            sp = sigmoid(zs[-i]) * (1 + sigmoid(zs[-i]))
         w = weights[-i] if slip == "weights[-l] for weights[-l+1]" else weights[-i + 1]
         delta = np.dot(w if slip == "weights not transposed" else w.T, delta) * sp
         a = activations[-i if slip == "activations[-l] for [-l-1]" else -i - 1]
@@ -82,10 +80,7 @@ def nielsen(slip, dt):
 
 @impl(
     "Nielsen network2.py",
-    "ch. 3: update_mini_batch sums backprop over samples; cross-entropy, lmbda / n weight decay",
     "compare",
-    False,
-    6,
     {
         "nabla = delta_nabla: the last sample": (("b1",), r"last|overwrit|one sample|sample"),
         "not divided by len(mini_batch)": (("b1",), DIV),
@@ -99,6 +94,7 @@ def nielsen(slip, dt):
     },
 )
 def network2(slip, dt):
+    """ch. 3: update_mini_batch sums backprop over samples; cross-entropy, lmbda / n weight decay."""
     r, n = rand(42, dt), 50
     batch = [(r(3, 1), onehot(k, 2, dt)[:, None]) for k in (0, 1, 1, 0, 1)]
     p = {"w0": r(4, 3), "w1": r(2, 4), "b0": r(4, 1), "b1": r(2, 1)}
@@ -140,10 +136,7 @@ def network2(slip, dt):
 
 @impl(
     "Raschka NeuralNetMLP",
-    "Machine Learning with PyTorch ch. 11: backward(x, a_h, a_out, y), weights (out, in), one-hot MSE",
     "compare",
-    False,
-    5,
     {
         "2 of the square left out": (("bias_out",), r"2|half"),
         "mean over the classes as well": (("bias_out",), r"too small|mean|divided|classes"),
@@ -157,6 +150,7 @@ def network2(slip, dt):
     },
 )
 def raschka(slip, dt):
+    """Machine Learning with PyTorch ch. 11: backward(x, a_h, a_out, y), weights (out, in), one-hot MSE."""
     r, n = rand(43, dt), 6
     x, y = r(n, 4), np.array([0, 2, 1, 1, 2, 0])
     h = 3 if slip in ("weight_out.T (square)", "a_out for a_h in the derivative") else 5
@@ -196,10 +190,7 @@ def raschka(slip, dt):
 
 @impl(
     "Trask eleven lines",
-    "iamtrask: nonlin(x, deriv), syn0 and syn1, no bias; y - l2, added to the weights; dropout on l1",
     "compare",
-    False,
-    4,
     {
         "nonlin(l1, True) left out": (("syn0",), r"sigmoid.*left out"),
         "l2_error for l2_delta": (("syn0",), r"sigmoid.*left out"),
@@ -217,6 +208,7 @@ def raschka(slip, dt):
     },
 )
 def trask(slip, dt):
+    """iamtrask: nonlin(x, deriv), syn0 and syn1, no bias; y - l2, added to the weights; dropout on l1."""
     r = rand(44, dt)
     X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 0]], dtype=dt)
     h = 2 if slip == "l2_delta.dot(syn1)" else 4
@@ -258,10 +250,7 @@ def trask(slip, dt):
 
 @impl(
     "Grus neural_networks",
-    "Data Science from Scratch: the last weight of a neuron is its bias, one sample, lists of neurons",
     "compare",
-    False,
-    5,
     {
         "output derivative left out": (("output",), r"sigmoid.*left out"),
         "hidden derivative left out": (("hidden",), r"sigmoid.*left out"),
@@ -277,6 +266,7 @@ def trask(slip, dt):
     },
 )
 def grus(slip, dt):
+    """Data Science from Scratch: the last weight of a neuron is its bias, one sample, lists of neurons."""
     r, n = rand(45, dt), 3
     x, target = r(n), np.array([1, 0], dtype=dt)
     p = {"hidden": r(n, n + 1), "output": r(2, n + 1)}

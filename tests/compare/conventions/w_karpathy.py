@@ -12,17 +12,14 @@ PENALTY = r"penalty|regulari|decay"
 
 @impl(
     "micrograd moons demo",
-    "demo.ipynb in NumPy: relu MLP, relu(1 - yi * score).mean() + alpha * sum(p * p) of all p",
     "compare",
-    False,
-    5,
     {
         "alpha p, not 2 alpha p": (("b2", "W2"), PENALTY + r"|half|2"),
         "penalty left out of the biases": (("b2",), PENALTY),
         "penalty divided by their number": (("b2", "W2"), PENALTY),
-        "yi left out": (("b2",), r"target|label|factor|\by\b"),
+        "yi left out": (("b2",), r"target|label|factor|\by\b|not used"),
         "plus yi": (("b2",), SIGN),
-        "margin mask reversed": (("b2",), r"mask|revers|other side"),
+        "margin mask reversed": (("b2", "W2"), r"mask|revers|other side"),
         "mean missing": (("b2",), DIV),
         "hidden mask left out": (("b1",), r"mask.*left out|relu.*left out|maximum.*left out"),
         "hidden mask of its gradient": (("b1",), r"mask.*arriving|mask"),
@@ -30,6 +27,7 @@ PENALTY = r"penalty|regulari|decay"
     },
 )
 def moons(slip, dt):
+    """demo.ipynb in NumPy: relu MLP, relu(1 - yi * score).mean() + alpha * sum(p * p) of all p."""
     r, n = rand(61, dt), 8
     h = 2 if slip == "hidden mask of the input" else 5
     X, yb = r(n, 2, k=2.0), np.array([1, -1, -1, 1, 1, -1, 1, 1], dtype=dt)[:, None]
@@ -66,13 +64,10 @@ def moons(slip, dt):
 
 @impl(
     "Karpathy pg-pong",
-    "policy_backward(eph, epdlogp) with model['W1'], model['W2']; the gradient climbs",
     "compare",
-    False,
-    6,
     {
         "y - p for p - y (descends)": (("W2",), SIGN),
-        "advantage left out": (("W2",), r"advantage|factor.*left out|mask"),
+        "advantage left out": (("W2",), r"advantage|factor.*left out|mask|not used"),
         "advantage applied twice": (("W2",), r"twice|once more|square|advantage|factor|again"),
         "relu not back-propagated": (("W1",), r"mask.*left out|relu.*left out|maximum.*left out"),
         "dh[dh <= 0] = 0": (("W1",), r"mask.*arriving|mask"),
@@ -83,6 +78,7 @@ def moons(slip, dt):
     },
 )
 def pong(slip, dt):
+    """Policy_backward(eph, epdlogp) with model['W1'], model['W2']; the gradient climbs."""
     r, n = rand(62, dt), 7
     epx, action = r(n, 5), np.array([1, 0, 1, 1, 0, 0, 1], dtype=dt)
     advantage = r(n)
@@ -146,13 +142,11 @@ NINJA = {
 
 @impl(
     "makemore backprop ninja",
-    "part 4: every intermediate by name, from logprobs down to C, through batch norm in small steps",
     "compare",
-    False,
-    4,
     NINJA,
 )
 def ninja(slip, dt):
+    """part 4: every intermediate by name, from logprobs down to C, through batch norm in small steps."""
     r, n, block, dim, h, vocab = rand(63, dt), 6, 2, 3, 5, 7
     h = block * dim if slip == "dW1 transposed (square)" else h
     Xb = np.array([[0, 1], [1, 2], [0, 0], [3, 5], [6, 1], [4, 2]])
@@ -247,14 +241,11 @@ def ninja(slip, dt):
 
 @impl(
     "REINFORCE with a baseline",
-    "policy gradient posts: linear softmax policy, log pi(a|s) * (return - baseline), entropy bonus",
     "compare",
-    False,
-    4,
     {
         "ascends": (("b", "theta"), SIGN),
         "baseline not subtracted": (("b",), r"baseline|return|advantage|factor|mask|instead"),
-        "return left out": (("b",), r"return|advantage|factor.*left out|mask"),
+        "return left out": (("b",), r"return|advantage|factor.*left out|mask|not used"),
         "one-hot minus p without the one-hot": (
             ("b",),
             r"target|label|one-hot|action|p used for p",
@@ -267,6 +258,7 @@ def ninja(slip, dt):
     },
 )
 def reinforce(slip, dt):
+    """policy gradient posts: linear softmax policy, log pi(a|s) * (return - baseline), entropy bonus."""
     r, n = rand(64, dt), 5
     states, actions = r(n, 4), np.array([0, 2, 1, 2, 2])
     returns = np.array([2.3, 1.7, 1.1, 0.6, 1.0], dtype=dt)
@@ -304,10 +296,7 @@ def reinforce(slip, dt):
 
 @impl(
     "nanoGPT-like bigram model",
-    "zero to hero, lecture 2 and 3: xenc @ W by index, smoothing (W**2).mean(), nll over the pairs",
     "compare",
-    False,
-    3,
     {
         "W[ix] = for +=": ("W", r"=|overwrit|last|index|repeat|gather"),
         "no minus 1": ("W", r"target|label|one-hot|p used for p - t"),
@@ -319,6 +308,7 @@ def reinforce(slip, dt):
     },
 )
 def bigram(slip, dt):
+    """zero to hero, lecture 2 and 3: xenc @ W by index, smoothing (W**2).mean(), nll over the pairs."""
     r, n, vocab = rand(65, dt), 8, 5
     xs, ys = np.array([0, 1, 1, 3, 0, 4, 1, 2]), np.array([1, 1, 3, 0, 4, 1, 2, 0])
     W = r(vocab, vocab)

@@ -12,10 +12,7 @@ PENALTY = r"penalty|regulari|decay"
 
 @impl(
     "Géron batch gradient descent",
-    "Hands-On ML ch. 4: 2/m X.T (X theta - y), a column of ones; ridge without the bias, lasso",
     "compare",
-    False,
-    3,
     {
         "2 left out": ("theta", r"2|half"),
         "1/m left out": ("theta", DIV),
@@ -29,6 +26,7 @@ PENALTY = r"penalty|regulari|decay"
     },
 )
 def geron(slip, dt):
+    """Hands-On ML ch. 4: 2/m X.T (X theta - y), a column of ones; ridge without the bias, lasso."""
     r, m = rand(51, dt), 7
     X = np.concatenate([np.ones((m, 1), dt), r(m, 3)], axis=1)
     y, theta = r(m, 1), r(4, 1)
@@ -58,10 +56,7 @@ def geron(slip, dt):
 
 @impl(
     "Softmax regression",
-    "d2l 'from scratch' and Géron: X W + b, softmax by its partition, y_hat[range(len), y], mean",
     "compare",
-    False,
-    4,
     {
         "minus 1 in every row of a column": (
             ("b", "W"),
@@ -77,6 +72,7 @@ def geron(slip, dt):
     },
 )
 def softmax_regression(slip, dt):
+    """d2l 'from scratch' and Géron: X W + b, softmax by its partition, y_hat[range(len), y], mean."""
     r, n = rand(52, dt), 6
     X, y = r(n, 4), np.array([1, 0, 2, 2, 1, 2])
     p = {"W": r(4, 3), "b": r(3)}
@@ -109,10 +105,7 @@ def softmax_regression(slip, dt):
 
 @impl(
     "cs231n svm_loss_vectorized",
-    "linear_svm.py: margins of all classes against the right one, mean + reg * sum(W * W)",
     "compare",
-    False,
-    3,
     {
         "row count not subtracted": (
             "W",
@@ -124,11 +117,12 @@ def softmax_regression(slip, dt):
         "reg * W, not 2 reg W": ("W", PENALTY + r"|half|2"),
         "reg left out": ("W", PENALTY + r"|reg|factor|term|part|contribution"),
         "scores > 0 for margins > 0": ("W", r"mask"),
-        "margins for their indicator": ("W", r"mask|margin|indicator|maximum|input"),
+        "margins for their indicator": ("W", r"mask|indicator|maximum|relu itself|itself used"),
         "indicator reversed": ("W", r"mask|revers|other side"),
     },
 )
 def svm(slip, dt):
+    """Linear_svm.py: margins of all classes against the right one, mean + reg * sum(W * W)."""
     r, n = rand(53, dt), 6
     X, y, W = r(n, 4), np.array([1, 0, 2, 2, 1, 0]), r(4, 3)
     reg = 0.1
@@ -162,13 +156,10 @@ def svm(slip, dt):
 
 @impl(
     "Binary SVM by hinge (Pegasos)",
-    "posts on SVM from scratch: y in -1, 1; lambda / 2 |w|^2 + mean of max(0, 1 - y f(x))",
     "compare",
-    False,
-    3,
     {
         "condition reversed": (("b", "w"), r"mask|revers|other side|condition"),
-        "y left out": (("b", "w"), r"target|label|factor|\by\b"),
+        "y left out": (("b", "w"), r"target|label|factor|\by\b|not used"),
         "condition on f alone": (("b", "w"), r"mask|condition"),
         "sign of the hinge": (("b", "w"), SIGN),
         "lambda left out": ("w", PENALTY),
@@ -179,6 +170,7 @@ def svm(slip, dt):
     },
 )
 def pegasos(slip, dt):
+    """Posts on SVM from scratch: y in -1, 1; lambda / 2 |w|^2 + mean of max(0, 1 - y f(x))."""
     r, n = rand(54, dt), 8
     X, y = r(n, 3), np.array([1, -1, 1, 1, -1, -1, 1, -1], dtype=dt)
     p = {"w": r(3), "b": np.array([0.3], dtype=dt)}
@@ -204,10 +196,7 @@ def pegasos(slip, dt):
 
 @impl(
     "Huber regression",
-    "robust regression from scratch: np.where(|e| <= delta, e^2 / 2, delta (|e| - delta / 2))",
     "compare",
-    False,
-    3,
     {
         "quadratic everywhere": (
             ("b",),
@@ -223,6 +212,7 @@ def pegasos(slip, dt):
     },
 )
 def huber(slip, dt):
+    """robust regression from scratch: np.where(|e| <= delta, e^2 / 2, delta (|e| - delta / 2))."""
     r, n = rand(55, dt), 9
     X, y = r(n, 3), r(n, k=2.0)
     p = {"w": r(3), "b": np.array([0.1], dtype=dt)}
@@ -250,10 +240,7 @@ def huber(slip, dt):
 
 @impl(
     "Matrix factorisation",
-    "Netflix-style ratings: mask * (R - P Q.T), squared, lambda on both factors, biases of users",
     "compare",
-    False,
-    3,
     {
         "mask left out": (("bu",), r"mask"),
         "2 left out": (("bu",), r"2|half"),
@@ -267,6 +254,7 @@ def huber(slip, dt):
     },
 )
 def factorisation(slip, dt):
+    """Netflix-style ratings: mask * (R - P Q.T), squared, lambda on both factors, biases of users."""
     r = rand(56, dt)
     n = 4 if slip in ("Q's gradient without E.T", "P's gradient by P") else 5
     R = np.round(r(4, n) + 3)
@@ -294,10 +282,7 @@ def factorisation(slip, dt):
 
 @impl(
     "Siamese triplet loss",
-    "FaceNet-like: one linear embedding of anchor, positive, negative; squared distances, margin",
     "compare",
-    False,
-    3,
     {
         "negative pulled, not pushed": ("W", SIGN + r"|term|path|part|contribution"),
         "anchor's second path left out": ("W", r"path|contribution|use|term|part|left out"),
@@ -308,6 +293,7 @@ def factorisation(slip, dt):
     },
 )
 def triplet(slip, dt):
+    """FaceNet-like: one linear embedding of anchor, positive, negative; squared distances, margin."""
     r, n = rand(57, dt), 6
     a, p, g = r(n, 4), r(n, 4), r(n, 4)
     W = r(4, 3)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograd_lite import compare, tensor
-from tests.compare.conventions.bed import impl, named, onehot, rand, sig
+from tests.compare.conventions.bed import impl, named, onehot, rand, sigmoid
 
 DIV = r"not divided by|1/n|1/m|times too large|mean"
 SIGN = r"sign|negat"
@@ -13,10 +13,7 @@ TANH = r"derivative of tanh|tanh"
 
 @impl(
     "Coursera logistic regression",
-    "deeplearning.ai C1W2: propagate(w, b, X, Y) returns grads = {dw, db} and the cost",
     "compare",
-    False,
-    4,
     {
         "1/m left out of dw": ("w", DIV),
         "1/m left out of both": (("b", "w"), DIV),
@@ -30,13 +27,14 @@ TANH = r"derivative of tanh|tanh"
     },
 )
 def logistic(slip, dt):
+    """Deeplearning.ai C1W2: propagate(w, b, X, Y) returns grads = {dw, db} and the cost."""
     r, m = rand(31, dt), 7
     X, Y = r(4, m), (np.arange(m) % 2)[None].astype(dt)
     p = {"w": r(4, 1), "b": r(1)}
 
     def propagate(w, b, X, Y):
         z = w.T @ X + b
-        A = sig(z)
+        A = sigmoid(z)
         dZ = A - Y
         if slip == "Y - A":
             dZ = Y - A
@@ -62,10 +60,7 @@ def logistic(slip, dt):
 
 @impl(
     "Coursera planar data",
-    "deeplearning.ai C1W3: backward_propagation(parameters, cache, X, Y), tanh then sigmoid",
     "compare",
-    False,
-    4,
     {
         "1 - A1": (("b1",), r"1 - y|square|tanh"),
         "1 - Z1**2": (("b1",), r"input|before|pre|Z1|x for y|tanh"),
@@ -80,6 +75,7 @@ def logistic(slip, dt):
     },
 )
 def planar(slip, dt):
+    """Deeplearning.ai C1W3: backward_propagation(parameters, cache, X, Y), tanh then sigmoid."""
     r, m = rand(32, dt), 6
     n = 4 if slip == "dW1 with A1 for X" else 3
     X, Y = r(n, m), np.array([[0, 1, 1, 0, 1, 0]], dtype=dt)
@@ -119,10 +115,7 @@ def planar(slip, dt):
 
 @impl(
     "Coursera L-layer net",
-    "deeplearning.ai C1W4: L_model_backward(AL, Y, caches), grads['dW' + str(l)], 1/m in each layer",
     "compare",
-    False,
-    6,
     {
         "dAL: plus between its terms": (("b4",), SIGN + r"|term|cross"),
         "dZ = dAL, sigmoid not derived": (("b4",), r"sigmoid"),
@@ -137,6 +130,7 @@ def planar(slip, dt):
     },
 )
 def l_layers(slip, dt):
+    """deeplearning.ai C1W4: L_model_backward(AL, Y, caches), grads['dW' + str(l)], 1/m in each layer."""
     r, m = rand(33, dt), 7
     sizes = (4, 4, 4, 4, 1)
     X, Y = r(4, m), np.array([[1, 0, 0, 1, 0, 1, 1]], dtype=dt)
@@ -171,7 +165,7 @@ def l_layers(slip, dt):
         if slip == "relu mask left out of the first layer" and i == 1:
             dZ = dA
         if slip == "sigmoid_backward for a relu layer" and i == 3:
-            dZ = dA * sig(Z) * (1 - sig(Z))
+            dZ = dA * sigmoid(Z) * (1 - sigmoid(Z))
         x = A if slip == "A for A_prev" and i == 3 else A_prev
         grads["W" + str(i)] = np.dot(dZ, x.T) / (1 if slip == "1/m left out of dW" else m)
         grads["b" + str(i)] = np.sum(dZ, axis=1, keepdims=True) / m
@@ -186,10 +180,7 @@ def l_layers(slip, dt):
 
 @impl(
     "UFLDL sparse autoencoder",
-    "sparseAutoencoderCost: squared error / 2m + lambda/2 weights + beta KL(rho || rhoHat), columns",
     "compare",
-    False,
-    7,
     {
         "sparsity term left out": (("b1",), r"term|mean|part|contribution|sparsity|KL|left out"),
         "sparsity term after the derivative": (("b1",), r"sigmoid|derivative|after|term|mean"),
@@ -204,8 +195,9 @@ def l_layers(slip, dt):
     },
 )
 def ufldl(slip, dt):
+    """sparseAutoencoderCost: squared error / 2m + lambda/2 weights + beta KL(rho || rhoHat), columns."""
     r, m = rand(34, dt), 6
-    x = sig(r(5, m)).astype(dt)
+    x = sigmoid(r(5, m)).astype(dt)
     p = {"W1": r(4, 5), "b1": r(4, 1), "W2": r(5, 4), "b2": r(5, 1)}
     lam, beta, rho = 0.05, 3.0, 0.1
 
@@ -249,10 +241,7 @@ def ufldl(slip, dt):
 
 @impl(
     "CS229 problem set: digits",
-    "backward_prop_regularized(data, labels, params, forward, reg): rows, sigmoid, softmax, reg * W**2",
     "compare",
-    False,
-    5,
     {
         "2 of the penalty left out": (("W2", "W1"), PENALTY + r"|half|2"),
         "biases regularised too": (("b2", "b1"), PENALTY),
@@ -266,6 +255,7 @@ def ufldl(slip, dt):
     },
 )
 def cs229(slip, dt):
+    """backward_prop_regularized(data, labels, params, forward, reg): rows, sigmoid, softmax, reg * W**2."""
     r, B = rand(35, dt), 6
     X, labels = r(B, 4), onehot(np.array([0, 2, 1, 1, 2, 0]), 3, dt)
     h = 3 if slip == "W2 for W2.T" else 5
@@ -305,10 +295,7 @@ def cs229(slip, dt):
 
 @impl(
     "CS229 Poisson regression",
-    "problem set 1: generalised linear model with the canonical response exp(theta x)",
     "compare",
-    False,
-    3,
     {
         "exp left out": ("theta", r"exp"),
         "y - h": ("theta", SIGN),
@@ -319,6 +306,7 @@ def cs229(slip, dt):
     },
 )
 def poisson(slip, dt):
+    """Problem set 1: generalised linear model with the canonical response exp(theta x)."""
     r = rand(36, dt)
     x, y = r(7, 3), np.array([0, 2, 1, 0, 3, 1, 2], dtype=dt)
     theta = np.array([0.3, -0.2, 0.4], dtype=dt)

@@ -12,10 +12,7 @@ TIME = r"time|carried|step|recur|later|through|path|contribution|use|detached|ov
 
 @impl(
     "LSTM by hand",
-    "deeplearning.ai C5W1 and posts: one matrix on [h, x], gates f i g o stacked, rows, mean of squares",
     "compare",
-    False,
-    9,
     {
         "dc_next left out": (("b",), TIME),
         "dh_next left out": (("b",), TIME),
@@ -34,6 +31,7 @@ TIME = r"time|carried|step|recur|later|through|path|contribution|use|detached|ov
     },
 )
 def lstm(slip, dt):
+    """deeplearning.ai C5W1 and posts: one matrix on [h, x], gates f i g o stacked, rows, mean of squares."""
     r, steps, n, d, k = rand(71, dt), 4, 5, 3, 3
     X, Y = r(steps, n, d), r(steps, n, k)
     p = {"W": r(k + d, 4 * k, k=0.5), "b": r(4 * k, k=0.2)}
@@ -84,10 +82,7 @@ def lstm(slip, dt):
 
 @impl(
     "GRU by hand",
-    "posts and d2l: update gate z, reset gate r, candidate on r * h; last state, cross-entropy",
     "compare",
-    False,
-    9,
     {
         "path through the reset gate left out": (
             ("br", "bh"),
@@ -110,6 +105,7 @@ def lstm(slip, dt):
     },
 )
 def gru(slip, dt):
+    """posts and d2l: update gate z, reset gate r, candidate on r * h; last state, cross-entropy."""
     r, steps, n, d, k = rand(72, dt), 3, 4, 3, 5
     X, y = r(steps, n, d), np.array([0, 2, 1, 2])
     p = {f"W{g}": r(d, k, k=0.6) for g in "zrh"} | {f"U{g}": r(k, k, k=0.6) for g in "zrh"}
@@ -155,12 +151,12 @@ def gru(slip, dt):
 
 @impl(
     "Causal attention by hand",
-    "posts on attention backward in NumPy: q, k, v, scores / sqrt(d), causal mask, softmax, W_o",
     "compare",
-    False,
-    6,
     {
-        "scale left out backwards": (("q", "Wq", "k", "Wk"), r"scale|sqrt|factor|times too"),
+        "scale left out backwards": (
+            ("q", "Wq", "k", "Wk"),
+            r"scale|sqrt|factor|times too|divisor",
+        ),
         "softmax derivative p (1 - p)": (("q", "Wq", "k", "Wk"), r"diagonal|Jacobian|sigmoid"),
         "softmax not derived": (("q", "Wq", "k", "Wk"), r"softmax|derivative"),
         "softmax sum over the queries": (("q", "Wq", "k", "Wk"), r"axis"),
@@ -174,6 +170,7 @@ def gru(slip, dt):
     },
 )
 def attention(slip, dt):
+    """posts on attention backward in NumPy: q, k, v, scores / sqrt(d), causal mask, softmax, W_o."""
     r, t, d = rand(73, dt), 5, 3
     x, y = r(t, d), r(t, d)
     p = {f"W{i}": r(d, d, k=0.7) for i in "qkvo"}
@@ -215,10 +212,7 @@ def attention(slip, dt):
 
 @impl(
     "Transformer MLP block",
-    "GPT in NumPy posts: x + proj(gelu(fc(ln(x)))), layer norm with gain and bias, tanh GELU",
     "compare",
-    False,
-    6,
     {
         "residual left out of dx": ("x", r"path|contribution|use|overwrit|residual|skip"),
         "block's path left out of dx": ("x", r"path|contribution|use|overwrit"),
@@ -227,13 +221,14 @@ def attention(slip, dt):
         "layer norm over the batch backwards": ("x", r"axis"),
         "gain left out": ("x", r"gain|factor.*left out|factor"),
         "dgain with x": ("gain", r"normal|before|instead|\bx\b|input"),
-        "gelu not derived": ("b_fc", r"gelu|derivative|left out"),
+        "gelu not derived": ("b_fc", r"gelu|derivative|left out|used instead of that"),
         "gelu: the tanh's part left out": ("b_fc", r"tanh|path|contribution|overwrit|part"),
         "gelu: 3 of the cube": ("b_fc", r"3|exponent|cube|power|factor"),
         "relu's derivative for gelu": ("b_fc", r"relu|gelu|mask"),
     },
 )
 def block(slip, dt):
+    """GPT in NumPy posts: x + proj(gelu(fc(ln(x)))), layer norm with gain and bias, tanh GELU."""
     r, t, d = rand(74, dt), 5, 4
     x, y = r(t, d), r(t, d)
     p = {"gain": 1 + r(d, k=0.2), "bias": r(d, k=0.2), "W_fc": r(d, 7, k=0.6), "b_fc": r(7, k=0.2)}
@@ -281,10 +276,7 @@ def block(slip, dt):
 
 @impl(
     "Elman network over a sentence",
-    "vzhou-like many to one RNN: last hidden state, softmax, dWhh by powers of Whh, cross-entropy",
     "compare",
-    False,
-    6,
     {
         "d_h not carried back": (("bh", "Whh"), TIME),
         "tanh derivative left out on the way back": (("bh",), r"tanh|derivative"),
@@ -297,6 +289,7 @@ def block(slip, dt):
     },
 )
 def elman(slip, dt):
+    """vzhou-like many to one RNN: last hidden state, softmax, dWhh by powers of Whh, cross-entropy."""
     r, steps, k = rand(75, dt), 5, 4
     X, label = r(steps, 3, 1), 1
     p = {"Wxh": r(k, 3, k=0.6), "Whh": r(k, k, k=0.6), "Why": r(2, k), "bh": r(k, 1, k=0.2)}
