@@ -30,9 +30,9 @@ def lists(g, nabla_w, nabla_b):
         "dot(activation, delta.T)": (("w2", "w1", "w0"), r"transpose|order"),
         "s * (1 + s)": (("b1",), r"sign|sigmoid"),
     },
+    glue=4,
 )
 def nielsen(slip, dt):
-    """Neural Networks and Deep Learning ch. 2: backprop(x, y), columns, one sample, quadratic cost."""
     r, n = rand(41, dt), 4
     x, y = r(n, 1), np.array([[0], [1], [0], [0]], dtype=dt)
     weights, biases = [r(n, n) for _ in range(3)], [r(n, 1, k=0.5) for _ in range(3)]
@@ -92,9 +92,9 @@ def nielsen(slip, dt):
         "delta with z for a": (("b1",), r"sigmoid|z for|input|logit|before"),
         "sum over the output units": (("b1",), r"axis|summed|features|shape"),
     },
+    glue=6,
 )
 def network2(slip, dt):
-    """ch. 3: update_mini_batch sums backprop over samples; cross-entropy, lmbda / n weight decay."""
     r, n = rand(42, dt), 50
     batch = [(r(3, 1), onehot(k, 2, dt)[:, None]) for k in (0, 1, 1, 0, 1)]
     p = {"w0": r(4, 3), "w1": r(2, 4), "b0": r(4, 1), "b1": r(2, 1)}
@@ -148,9 +148,9 @@ def network2(slip, dt):
         "labels, not one-hot": (("bias_out",), r"label|one-hot|target|index"),
         "weight_h as (in, out)": (("weight_h",), r"transpose"),
     },
+    glue=5,
 )
 def raschka(slip, dt):
-    """Machine Learning with PyTorch ch. 11: backward(x, a_h, a_out, y), weights (out, in), one-hot MSE."""
     r, n = rand(43, dt), 6
     x, y = r(n, 4), np.array([0, 2, 1, 1, 2, 0])
     h = 3 if slip in ("weight_out.T (square)", "a_out for a_h in the derivative") else 5
@@ -206,9 +206,9 @@ def raschka(slip, dt):
         "l1 before dropout": (("syn1",), r"before|mask|dropout|input|instead"),
         "l2_delta.dot(syn1)": (("syn0",), r"transpose"),
     },
+    glue=4,
 )
 def trask(slip, dt):
-    """iamtrask: nonlin(x, deriv), syn0 and syn1, no bias; y - l2, added to the weights; dropout on l1."""
     r = rand(44, dt)
     X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 0]], dtype=dt)
     h = 2 if slip == "l2_delta.dot(syn1)" else 4
@@ -264,9 +264,9 @@ def trask(slip, dt):
         "weights of the bias sent back": (("hidden",), r"weight|shift|bias|column|slice|instead"),
         "hidden derivative of the input": (("hidden",), r"sigmoid|input|layer|instead"),
     },
+    glue=5,
 )
 def grus(slip, dt):
-    """Data Science from Scratch: the last weight of a neuron is its bias, one sample, lists of neurons."""
     r, n = rand(45, dt), 3
     x, target = r(n), np.array([1, 0], dtype=dt)
     p = {"hidden": r(n, n + 1), "output": r(2, n + 1)}

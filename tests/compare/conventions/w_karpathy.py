@@ -25,9 +25,9 @@ PENALTY = r"penalty|regulari|decay"
         "hidden mask of its gradient": (("b1",), r"mask.*arriving|mask"),
         "hidden mask of the input": (("b1",), r"mask"),
     },
+    glue=5,
 )
 def moons(slip, dt):
-    """demo.ipynb in NumPy: relu MLP, relu(1 - yi * score).mean() + alpha * sum(p * p) of all p."""
     r, n = rand(61, dt), 8
     h = 2 if slip == "hidden mask of the input" else 5
     X, yb = r(n, 2, k=2.0), np.array([1, -1, -1, 1, 1, -1, 1, 1], dtype=dt)[:, None]
@@ -76,9 +76,9 @@ def moons(slip, dt):
         "eph before relu": (("W2",), r"before|input|pre|activation"),
         "mean over the episode": (("W2",), r"small|divided|mean|once too often"),
     },
+    glue=6,
 )
 def pong(slip, dt):
-    """Policy_backward(eph, epdlogp) with model['W1'], model['W2']; the gradient climbs."""
     r, n = rand(62, dt), 7
     epx, action = r(n, 5), np.array([1, 0, 1, 1, 0, 0, 1], dtype=dt)
     advantage = r(n)
@@ -140,13 +140,8 @@ NINJA = {
 }
 
 
-@impl(
-    "makemore backprop ninja",
-    "compare",
-    NINJA,
-)
+@impl("makemore backprop ninja", "compare", NINJA, glue=4)
 def ninja(slip, dt):
-    """part 4: every intermediate by name, from logprobs down to C, through batch norm in small steps."""
     r, n, block, dim, h, vocab = rand(63, dt), 6, 2, 3, 5, 7
     h = block * dim if slip == "dW1 transposed (square)" else h
     Xb = np.array([[0, 1], [1, 2], [0, 0], [3, 5], [6, 1], [4, 2]])
@@ -256,9 +251,9 @@ def ninja(slip, dt):
         "only the last step": (("b",), r"last|overwrit|one sample|sample"),
         "mean over the steps": (("b",), r"small|divided|mean|once too often"),
     },
+    glue=4,
 )
 def reinforce(slip, dt):
-    """policy gradient posts: linear softmax policy, log pi(a|s) * (return - baseline), entropy bonus."""
     r, n = rand(64, dt), 5
     states, actions = r(n, 4), np.array([0, 2, 1, 2, 2])
     returns = np.array([2.3, 1.7, 1.1, 0.6, 1.0], dtype=dt)
@@ -306,9 +301,9 @@ def reinforce(slip, dt):
         "smoothing left out": ("W", PENALTY + r"|contribution|term|overwrit|path|part"),
         "rows and columns exchanged": ("W", r"transpose|exchang|order"),
     },
+    glue=3,
 )
 def bigram(slip, dt):
-    """zero to hero, lecture 2 and 3: xenc @ W by index, smoothing (W**2).mean(), nll over the pairs."""
     r, n, vocab = rand(65, dt), 8, 5
     xs, ys = np.array([0, 1, 1, 3, 0, 4, 1, 2]), np.array([1, 1, 3, 0, 4, 1, 2, 0])
     W = r(vocab, vocab)

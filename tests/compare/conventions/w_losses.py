@@ -30,9 +30,9 @@ AGAIN = r"twice|once more|again|too often"
             r"broadcast|shape|squeez|\(n, 1\)|targets?",
         ),
     },
+    glue=5,
 )
 def fastai(slip, dt):
-    """02_fully_connected: forward_and_backward with .g, mse of output.squeeze(-1), relu_grad, lin_grad."""
     r, n = rand(91, dt), 6
     h = 3 if slip == "inp.t() @ out.g of the layer above" else 4
     x, targ = r(n, 3), r(n)
@@ -73,9 +73,9 @@ def fastai(slip, dt):
         "sign of the second term": (("b",), SIGN),
         "second term left out": (("b",), PATH + r"|term"),
     },
+    glue=4,
 )
 def weighted(slip, dt):
-    """multi-label heads: pos_weight per class, label smoothing, clipping of p, mean over everything."""
     r, n = rand(92, dt), 5
     X, y = r(n, 4), (r(n, 3) > 0).astype(dt)
     w = np.array([2.0, 0.5, 3.0], dtype=dt)
@@ -114,9 +114,9 @@ def weighted(slip, dt):
         "modulating factor left out": (("b",), r"factor.*left out|mask|not used"),
         "sum": (("b",), DIV),
     },
+    glue=4,
 )
 def focal(slip, dt):
-    """Posts on RetinaNet's loss by hand: -(1 - p_t)**gamma log p_t with p_t by np.where."""
     r, n, gamma = rand(93, dt), 7, 2
     X, y = r(n, 3), np.array([1, 0, 0, 1, 0, 1, 0])
     p = {"w": r(3), "b": np.array([0.2], dtype=dt)}
@@ -158,9 +158,9 @@ def focal(slip, dt):
         "softmax over the other axis": (("u", "v", "A", "B"), r"axis"),
         "1/n left out": (("u", "v", "A", "B"), DIV),
     },
+    glue=5,
 )
 def info_nce(slip, dt):
-    """SimCLR / CLIP in NumPy: normalised rows, similarity over a temperature, labels on the diagonal."""
     r, n, tau = rand(94, dt), 5, 0.25
     x, y = r(n, 3), r(n, 4)
     p = {"A": r(3, 3), "B": r(4, 3)}
@@ -215,9 +215,9 @@ def info_nce(slip, dt):
         "1/n left out": (("b2",), DIV),
         "W2 of the target net": (("b1",), r"W2|weight|instead|target"),
     },
+    glue=5,
 )
 def dqn(slip, dt):
-    """DQN posts: TD target from the frozen net, squared error of the action taken, semi-gradient."""
     r, n, gamma = rand(95, dt), 6, 0.9
     s, after, reward = r(n, 4), r(n, 4), r(n)
     a = np.array([0, 2, 1, 1, 0, 2])
@@ -259,9 +259,9 @@ def dqn(slip, dt):
         "heads exchanged": (("W_m", "W_s"), r"exchang|swap|other"),
         "not averaged": (("W_m", "W_s"), DIV),
     },
+    glue=4,
 )
 def gaussian(slip, dt):
-    """Heteroscedastic regression: mean and log sigma from two heads, negative log likelihood."""
     r, n = rand(96, dt), 6
     X, y = r(n, 3), r(n, 1)
     p = {"W_m": r(3, 1), "W_s": r(3, 1, k=0.4)}
@@ -294,9 +294,9 @@ def gaussian(slip, dt):
         "alpha on both": (("b",), r"alpha|factor|times too|0\.3|weight"),
         "softmax derived once more": (("b",), r"softmax|diagonal|" + AGAIN),
     },
+    glue=4,
 )
 def distillation(slip, dt):
-    """Teacher's softmax at temperature T, T**2 in front, cross-entropy with labels beside it."""
     r, n, T, alpha = rand(97, dt), 5, 4.0, 0.3
     X, y = r(n, 4), onehot(np.array([0, 2, 1, 1, 2]), 3, dt)
     p = {"W": r(4, 3), "b": r(3)}
@@ -334,9 +334,9 @@ def distillation(slip, dt):
         "w left out": (("s", "c"), r"\bw\b|weight|factor.*left out|matmul|skip"),
         "2 of the MSE": (("w",), r"2|half"),
     },
+    glue=4,
 )
 def rbf(slip, dt):
-    """Exp(-|x - c|^2 / 2 s^2) by broadcasting, widths and centres learned, linear output, MSE."""
     r, n = rand(98, dt), 7
     X, y = r(n, 2), r(n)
     p = {"c": r(4, 2), "s": (1 + r(4, k=0.1)), "w": r(4)}

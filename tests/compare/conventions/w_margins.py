@@ -24,9 +24,9 @@ PENALTY = r"penalty|regulari|decay"
         "lasso term subtracted": ("theta", PENALTY + r"|" + SIGN),
         "ridge term left out": ("theta", PENALTY + r"|term|part|contribution|overwrit"),
     },
+    glue=3,
 )
 def geron(slip, dt):
-    """Hands-On ML ch. 4: 2/m X.T (X theta - y), a column of ones; ridge without the bias, lasso."""
     r, m = rand(51, dt), 7
     X = np.concatenate([np.ones((m, 1), dt), r(m, 3)], axis=1)
     y, theta = r(m, 1), r(4, 1)
@@ -70,9 +70,9 @@ def geron(slip, dt):
         "b summed over classes": (("b",), r"axis|shape|features|summed"),
         "only the true class": (("b",), r"label|target|one-hot|mask|class|only"),
     },
+    glue=4,
 )
 def softmax_regression(slip, dt):
-    """d2l 'from scratch' and Géron: X W + b, softmax by its partition, y_hat[range(len), y], mean."""
     r, n = rand(52, dt), 6
     X, y = r(n, 4), np.array([1, 0, 2, 2, 1, 2])
     p = {"W": r(4, 3), "b": r(3)}
@@ -120,9 +120,9 @@ def softmax_regression(slip, dt):
         "margins for their indicator": ("W", r"mask|indicator|maximum|relu itself|itself used"),
         "indicator reversed": ("W", r"mask|revers|other side"),
     },
+    glue=3,
 )
 def svm(slip, dt):
-    """Linear_svm.py: margins of all classes against the right one, mean + reg * sum(W * W)."""
     r, n = rand(53, dt), 6
     X, y, W = r(n, 4), np.array([1, 0, 2, 2, 1, 0]), r(4, 3)
     reg = 0.1
@@ -168,9 +168,9 @@ def svm(slip, dt):
         "sum, not mean": (("b", "w"), DIV),
         "mean over the violators alone": (("b", "w"), r"divided|times too|count|size"),
     },
+    glue=3,
 )
 def pegasos(slip, dt):
-    """Posts on SVM from scratch: y in -1, 1; lambda / 2 |w|^2 + mean of max(0, 1 - y f(x))."""
     r, n = rand(54, dt), 8
     X, y = r(n, 3), np.array([1, -1, 1, 1, -1, -1, 1, -1], dtype=dt)
     p = {"w": r(3), "b": np.array([0.3], dtype=dt)}
@@ -210,9 +210,9 @@ def pegasos(slip, dt):
         "linear part 0": (("b",), r"branch|where|linear|zero|part|path|mask|contribution"),
         "not averaged": (("b",), DIV),
     },
+    glue=3,
 )
 def huber(slip, dt):
-    """robust regression from scratch: np.where(|e| <= delta, e^2 / 2, delta (|e| - delta / 2))."""
     r, n = rand(55, dt), 9
     X, y = r(n, 3), r(n, k=2.0)
     p = {"w": r(3), "b": np.array([0.1], dtype=dt)}
@@ -252,9 +252,9 @@ def huber(slip, dt):
         "bias averaged over its ratings": (("bu",), r"mean|averag|divided|small"),
         "P's gradient by P": ("P", r"itself|instead|other factor"),
     },
+    glue=3,
 )
 def factorisation(slip, dt):
-    """Netflix-style ratings: mask * (R - P Q.T), squared, lambda on both factors, biases of users."""
     r = rand(56, dt)
     n = 4 if slip in ("Q's gradient without E.T", "P's gradient by P") else 5
     R = np.round(r(4, n) + 3)
@@ -291,9 +291,9 @@ def factorisation(slip, dt):
         "2 of the distances": ("W", r"2|half"),
         "mean over all, not the batch": ("W", r"small|divided|mean|times"),
     },
+    glue=3,
 )
 def triplet(slip, dt):
-    """FaceNet-like: one linear embedding of anchor, positive, negative; squared distances, margin."""
     r, n = rand(57, dt), 6
     a, p, g = r(n, 4), r(n, 4), r(n, 4)
     W = r(4, 3)

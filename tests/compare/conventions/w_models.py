@@ -24,9 +24,9 @@ PATH = r"path|contribution|use|overwrit|left out|detached|constant"
         "averaged over the window": (("U", "v"), r"small|divided|mean|averag"),
         "softmax derived once more": (("U", "v"), r"softmax|diagonal|twice|once more|again"),
     },
+    glue=4,
 )
 def naive_softmax(slip, dt):
-    """a2: naiveSoftmaxLossAndGradient(centerWordVec, outsideWordIdx, outsideVectors), window summed."""
     r, d = rand(81, dt), 3
     vocab = 3 if slip in ("outsideVectors for its transpose", "outer(centre, error)") else 6
     window = [1, 2, 0, 1]
@@ -73,9 +73,9 @@ def naive_softmax(slip, dt):
         "negatives left out of the centre": (("v",), PATH),
         "averaged over the negatives": (("U", "v"), r"small|divided|mean|averag"),
     },
+    glue=4,
 )
 def negative_sampling(slip, dt):
-    """a2: negSamplingLossAndGradient, log sigmoid of u_o v and of -u_k v, a negative drawn twice."""
     r, d, vocab = rand(82, dt), 4, 7
     o, negatives = 2, [5, 1, 5, 0, 3]
     p = {"U": r(vocab, d), "v": r(d)}
@@ -123,9 +123,9 @@ def negative_sampling(slip, dt):
         "decoder's sigmoid derived once more": (("W_d",), r"sigmoid|twice|once more|again"),
         "W_mu for W_logvar in dh": (("b",), r"W_mu|W_lv|weight|instead|exchang"),
     },
+    glue=6,
 )
 def vae(slip, dt):
-    """posts on a NumPy variational autoencoder: mu, logvar, z = mu + exp(logvar / 2) eps, BCE + KL."""
     r, n = rand(83, dt), 5
     x, eps = sigmoid(r(n, 4)).astype(dt), r(n, 2)
     p = {"W": r(4, 3), "b": r(3, k=0.2), "W_mu": r(3, 2), "W_lv": r(3, 2, k=0.5), "W_d": r(2, 4)}
@@ -174,9 +174,9 @@ def vae(slip, dt):
         "x - y": (("b_v",), SIGN),
         "batch mean": (("b_v",), r"small|divided|mean|averag"),
     },
+    glue=4,
 )
 def tied(slip, dt):
-    """denoising autoencoders from scratch: decoder is W.T, corrupted input, cross-entropy summed."""
     r, n = rand(84, dt), 6
     h = 4 if slip and "square" in slip else 3
     x = (sigmoid(r(n, 4)) > 0.5).astype(dt)
@@ -216,9 +216,9 @@ def tied(slip, dt):
         "W1 for W1.T": (("W0",), r"transpose"),
         "label not subtracted": (("W1",), r"target|label|one-hot|p used for p - t"),
     },
+    glue=5,
 )
 def gcn(slip, dt):
-    """GCN in NumPy: A_hat H W with D^-1/2 A D^-1/2, tanh, softmax on labelled nodes alone."""
     r, n = rand(85, dt), 6
     h = 3 if slip == "W1 for W1.T" else 4
     A = np.eye(n)
@@ -266,9 +266,9 @@ def gcn(slip, dt):
         "Lambda / N": (("W2", "W1"), PENALTY + r"|divided by the batch"),
         "Lambda W2 in dJdW1 (square)": (("W1",), PENALTY),
     },
+    glue=4,
 )
 def welch(slip, dt):
-    """costFunctionPrime(X, y): delta3 = -(y - yHat) sigmoidPrime(z3), dJdW1, dJdW2; Lambda in part 7."""
     r, n = rand(86, dt), 7
     h = 3 if slip and "square" in slip else 4
     k = h if slip and "square" in slip else 2
@@ -318,9 +318,9 @@ def welch(slip, dt):
         "1/n left out": (("bo",), DIV),
         "rows of K in another order": ("K", r"order|transpose|permut|exchang|window|shift"),
     },
+    glue=7,
 )
 def cnn(slip, dt):
-    """posts: windows as rows, kernel as a matrix, relu, 2x2 max pooling by reshape, a dense layer."""
     r, n = rand(87, dt), 4
     x, y = r(n, 5, 5), np.array([0, 2, 1, 2])
     p = {"K": r(4, 2, k=0.6), "bk": r(2, k=0.2), "W": r(8, 3, k=0.6), "bo": r(3, k=0.2)}
@@ -381,9 +381,9 @@ def cnn(slip, dt):
         "b1 in front of batch norm: not 0": ("b1", PATH + r"|mean|statistic"),
         "MSE's 2": (("b2",), r"2|half"),
     },
+    glue=6,
 )
 def bn_net(slip, dt):
-    """posts on batch norm in NumPy: sqrtvar, ivar, nine steps back; two layers, leaky relu, MSE."""
     r, n = rand(88, dt), 6
     X, Y = r(n, 3), r(n, 2)
     p = {

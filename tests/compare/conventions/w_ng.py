@@ -25,9 +25,9 @@ TANH = r"derivative of tanh|tanh"
         "db not summed": ("b", r"sum|shape|per sample|broadcast"),
         "db right, dw with Y - A": ("w", SIGN),
     },
+    glue=4,
 )
 def logistic(slip, dt):
-    """Deeplearning.ai C1W2: propagate(w, b, X, Y) returns grads = {dw, db} and the cost."""
     r, m = rand(31, dt), 7
     X, Y = r(4, m), (np.arange(m) % 2)[None].astype(dt)
     p = {"w": r(4, 1), "b": r(1)}
@@ -73,9 +73,9 @@ def logistic(slip, dt):
         "dZ2 times A2 * (1 - A2)": (("b2",), r"sigmoid|twice|once more|again"),
         "dW2 with Z1 for A1": ("W2", r"activation|before|pre|input|Z1"),
     },
+    glue=4,
 )
 def planar(slip, dt):
-    """Deeplearning.ai C1W3: backward_propagation(parameters, cache, X, Y), tanh then sigmoid."""
     r, m = rand(32, dt), 6
     n = 4 if slip == "dW1 with A1 for X" else 3
     X, Y = r(n, m), np.array([[0, 1, 1, 0, 1, 0]], dtype=dt)
@@ -128,9 +128,9 @@ def planar(slip, dt):
         "1/m left out of dW": (("W4",), DIV),
         "A for A_prev": (("W3",), r"input|output|activation|layer|A\d"),
     },
+    glue=6,
 )
 def l_layers(slip, dt):
-    """deeplearning.ai C1W4: L_model_backward(AL, Y, caches), grads['dW' + str(l)], 1/m in each layer."""
     r, m = rand(33, dt), 7
     sizes = (4, 4, 4, 4, 1)
     X, Y = r(4, m), np.array([[1, 0, 0, 1, 0, 1, 1]], dtype=dt)
@@ -193,9 +193,9 @@ def l_layers(slip, dt):
         "1/m left out of the error": (("b2",), DIV),
         "sparsity not averaged": (("b1",), r"term|times|divided|mean|part|contribution"),
     },
+    glue=7,
 )
 def ufldl(slip, dt):
-    """sparseAutoencoderCost: squared error / 2m + lambda/2 weights + beta KL(rho || rhoHat), columns."""
     r, m = rand(34, dt), 6
     x = sigmoid(r(5, m)).astype(dt)
     p = {"W1": r(4, 5), "b1": r(4, 1), "W2": r(5, 4), "b2": r(5, 1)}
@@ -253,9 +253,9 @@ def ufldl(slip, dt):
         "sigmoid derivative left out": (("b1",), r"sigmoid.*left out"),
         "W2 for W2.T": (("b1",), r"transpose"),
     },
+    glue=5,
 )
 def cs229(slip, dt):
-    """backward_prop_regularized(data, labels, params, forward, reg): rows, sigmoid, softmax, reg * W**2."""
     r, B = rand(35, dt), 6
     X, labels = r(B, 4), onehot(np.array([0, 2, 1, 1, 2, 0]), 3, dt)
     h = 3 if slip == "W2 for W2.T" else 5
@@ -304,9 +304,9 @@ def cs229(slip, dt):
         "y left out": ("theta", r"target|label|\by\b|term|contribution|part|path"),
         "mean over features": ("theta", r"divided|features|size|times|axis"),
     },
+    glue=3,
 )
 def poisson(slip, dt):
-    """Problem set 1: generalised linear model with the canonical response exp(theta x)."""
     r = rand(36, dt)
     x, y = r(7, 3), np.array([0, 2, 1, 0, 3, 1, 2], dtype=dt)
     theta = np.array([0.3, -0.2, 0.4], dtype=dt)

@@ -29,9 +29,9 @@ TIME = r"time|carried|step|recur|later|through|path|contribution|use|detached|ov
         ),
         "summed over time once: db =": ("b", r"last|overwrit|step|time|first"),
     },
+    glue=9,
 )
 def lstm(slip, dt):
-    """deeplearning.ai C5W1 and posts: one matrix on [h, x], gates f i g o stacked, rows, mean of squares."""
     r, steps, n, d, k = rand(71, dt), 4, 5, 3, 3
     X, Y = r(steps, n, d), r(steps, n, k)
     p = {"W": r(k + d, 4 * k, k=0.5), "b": r(4 * k, k=0.2)}
@@ -103,9 +103,9 @@ def lstm(slip, dt):
             r"target|label|one-hot|p used for",
         ),
     },
+    glue=9,
 )
 def gru(slip, dt):
-    """posts and d2l: update gate z, reset gate r, candidate on r * h; last state, cross-entropy."""
     r, steps, n, d, k = rand(72, dt), 3, 4, 3, 5
     X, y = r(steps, n, d), np.array([0, 2, 1, 2])
     p = {f"W{g}": r(d, k, k=0.6) for g in "zrh"} | {f"U{g}": r(k, k, k=0.6) for g in "zrh"}
@@ -168,9 +168,9 @@ def gru(slip, dt):
         "W_o for W_o.T": (("q", "Wq", "k", "Wk", "v", "Wv"), r"transpose"),
         "dk and dq exchanged": (("q", "Wq", "k", "Wk"), r"exchang|swap"),
     },
+    glue=6,
 )
 def attention(slip, dt):
-    """posts on attention backward in NumPy: q, k, v, scores / sqrt(d), causal mask, softmax, W_o."""
     r, t, d = rand(73, dt), 5, 3
     x, y = r(t, d), r(t, d)
     p = {f"W{i}": r(d, d, k=0.7) for i in "qkvo"}
@@ -226,9 +226,9 @@ def attention(slip, dt):
         "gelu: 3 of the cube": ("b_fc", r"3|exponent|cube|power|factor"),
         "relu's derivative for gelu": ("b_fc", r"relu|gelu|mask"),
     },
+    glue=6,
 )
 def block(slip, dt):
-    """GPT in NumPy posts: x + proj(gelu(fc(ln(x)))), layer norm with gain and bias, tanh GELU."""
     r, t, d = rand(74, dt), 5, 4
     x, y = r(t, d), r(t, d)
     p = {"gain": 1 + r(d, k=0.2), "bias": r(d, k=0.2), "W_fc": r(d, 7, k=0.6), "b_fc": r(7, k=0.2)}
@@ -287,9 +287,9 @@ def block(slip, dt):
         "divided by the length": (("bh",), r"small|divided|mean|once too often"),
         "clipped to 0.1": (("bh", "by", "Why", "Whh", "Wxh"), r"clip"),
     },
+    glue=6,
 )
 def elman(slip, dt):
-    """vzhou-like many to one RNN: last hidden state, softmax, dWhh by powers of Whh, cross-entropy."""
     r, steps, k = rand(75, dt), 5, 4
     X, label = r(steps, 3, 1), 1
     p = {"Wxh": r(k, 3, k=0.6), "Whh": r(k, k, k=0.6), "Why": r(2, k), "bh": r(k, 1, k=0.2)}
