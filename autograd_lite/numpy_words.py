@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .engine import rules
+from .engine.arrays import unboxed
 from .engine.axes import one_axis
 from .engine.declare import forms
 
@@ -89,6 +90,76 @@ def _without_nan(instead: float, name: str) -> Callable[..., Any]:
         return getattr(rules, name)(filled, axis=axis, keepdims=keepdims, **words)
 
     return reduce
+
+
+def _total(name: str) -> Callable[..., Any]:
+    """NumPy's order of the arguments of a sum and of a mean, and its `where` and `initial`."""
+
+    def reduce(
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Any:
+        if out is not None:
+            raise TypeError(f"np.{name}: cannot write a Tensor into an array; leave out= out")
+        words: dict[str, Any] = {"axis": axis, "keepdims": keepdims}
+        if dtype is not None:
+            a = a.to(dtype)
+        if where is True:
+            found = getattr(rules, name)(a, **words)
+        else:
+            found = rules.sum(rules.where(where, a, 0), **words)
+            if name == "mean":
+                found = found / np.sum(np.broadcast_to(unboxed(where), a.shape), **words)
+        return found if initial is None else found + initial
+
+    return reduce
+
+
+def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    """The longer of two vectors in windows, times the shorter turned around."""
+    if a.shape[0] < v.shape[0]:
+        a, v = v, a
+    return _correlated(a, v[::-1], mode)
+
+
+def _correlated(a: Any, v: Any, mode: str) -> Any:
+    n = v.shape[0]
+    around = {"full": (n - 1, n - 1), "same": (n // 2, (n - 1) // 2), "valid": (0, 0)}[mode]
+    places = np.lib.stride_tricks.sliding_window_view(np.arange(a.shape[0] + sum(around)), n)
+    padded = rules.concatenate([np.zeros(around[0]), a, np.zeros(around[1])])
+    return rules.matmul(padded[places], v)
+
+
+def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    if a.shape[0] < v.shape[0]:
+        return _correlated(v, a, mode)[::-1]
+    return _correlated(a, v, mode)
+
+
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    for condition, choice in list(zip(condlist, choicelist, strict=True))[::-1]:
+        default = rules.where(condition, choice, default)
+    return default
+
+
+def _block(arrays: Any) -> Any:
+    """Lists of lists joined, the innermost along the last axis."""
+    if not isinstance(arrays, list):
+        return arrays
+    depth, inner = 0, arrays[0]
+    while isinstance(inner, list):
+        depth, inner = depth + 1, inner[0]
+    return rules.concatenate([_block(x) for x in arrays], -1 - depth)
+
+
+def _but_nan(extreme: Any) -> Callable[..., Any]:
+    """The larger or smaller of two, the other one where one is NaN."""
+    return lambda a, b: extreme(rules.where(np.isnan(a), b, a), rules.where(np.isnan(b), a, b))
 
 
 def _nanmean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
@@ -216,5 +287,13 @@ forms.update(
         np.nanmean: _nanmean,
         np.linalg.multi_dot: lambda arrays: functools.reduce(rules.matmul, arrays),
         np.fabs: rules.abs,
+        np.sum: _total("sum"),
+        np.mean: _total("mean"),
+        np.fmax: _but_nan(rules.maximum),
+        np.fmin: _but_nan(rules.minimum),
+        np.select: _select,
+        np.block: _block,
+        np.convolve: _convolve,
+        np.correlate: _correlate,
     }
 )

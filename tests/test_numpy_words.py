@@ -1,5 +1,6 @@
 """Code that was made for arrays, run on Tensors: NumPy's words, methods and functions."""
 
+import math
 import re
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from autograd_lite import Tensor, gradcheck, no_grad, tensor
+from autograd_lite import Tensor, check_backward, gradcheck, no_grad, tensor
 from autograd_lite.engine.modes import like_numpy, mode
 
 DATA = np.random.default_rng(0).standard_normal((3, 4))
@@ -95,6 +96,23 @@ CALLS: dict[str, Any] = {
     "diagonal": lambda x: np.diagonal(x, 1),
     "rollaxis": lambda x: np.rollaxis(x, 1) * DATA.T,
     "windows": lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 2)).sum(axis=(2, 3)),
+    "sum, NumPy's order": lambda x: np.sum(x, 1, None, None, True) * x,
+    "sum where": lambda x: np.sum(x, where=DATA > 0),
+    "sum where, along": lambda x: np.sum(x * x, axis=0, where=DATA > 0, keepdims=True),
+    "sum from": lambda x: np.sum(x, axis=1, initial=2.0),
+    "mean where": lambda x: np.mean(x * x, axis=1, where=DATA[0] > -0.6),
+    "fmax": lambda x: np.fmax(holes(x), 0.0),
+    "fmin": lambda x: np.fmin(0.1, holes(x)),
+    "select": lambda x: np.select([DATA > 0.5, DATA > 0], [x, x * x], -x),
+    "block": lambda x: np.block([[x, DATA], [DATA, 2 * x]]),
+    "block of vectors": lambda x: np.block([x[0], DATA[0]]),
+    "convolve": lambda x: np.convolve(x[0], DATA[1, :3]),
+    "convolve, valid": lambda x: np.convolve(DATA.ravel(), x[0], "valid"),
+    "convolve, same": lambda x: np.convolve(x[0], x[1, :3], mode="same"),
+    "convolve, longer second": lambda x: np.convolve(x[0, :2], x[1]),
+    "correlate": lambda x: np.correlate(x[0], DATA[1, :2]),
+    "correlate, full": lambda x: np.correlate(x[0], x[1, :3], "full"),
+    "correlate, longer second": lambda x: np.correlate(x[0, :2], x[1], "full"),
     "expit": lambda x: scipy.special.expit(x),
     "log_expit": lambda x: scipy.special.log_expit(x),
     "erf": lambda x: scipy.special.erf(x),
@@ -147,8 +165,8 @@ PAIR = (
 )
 
 ARRAY = (
-    "numpy: as an array, this tensor of {} loses its gradient; write X @ t "
-    "for X.dot(t), np.stack for np.array([t, ...]) and np.c_; or use detach().numpy()"
+    "numpy: as an array, this tensor of {} loses its gradient; write np.exp for math.exp, "
+    "X @ t for X.dot(t), np.stack for out[i] = t, np.array([t, ...]) and np.c_; or use detach().numpy()"
 )
 
 WRITTEN = (
@@ -252,3 +270,47 @@ def test_a_row_read_twice_gets_both_gradients() -> None:
     x = Tensor(DATA.copy(), requires_grad=True)
     np.take(x, [0, 2, 2], axis=0).sum().backward()
     assert x.grad.array[:, 0].tolist() == [1, 0, 2]
+
+
+LEAVING = {
+    "put": lambda x: np.zeros((3, 4)).__setitem__((0, 1), x[0, 0]),
+    "math": lambda x: math.exp(x[0, 0]),
+    "float": lambda x: float(x.sum()),
+    "round": lambda x: round(x.sum()),
+    "item": lambda x: x.max().item(),
+}
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_like_numpy_no_gradient_is_lost_without_a_word(name: str) -> None:
+    x = Tensor(DATA.copy(), requires_grad=True)
+    with like_numpy(), pytest.raises((RuntimeError, ValueError)) as caught:
+        LEAVING[name](x)
+    told = caught.value.__cause__ or caught.value  # NumPy raises an error of its own
+    assert str(told).startswith("item: as a number, this tensor of () loses its gradient; write")
+    LEAVING[name](x)  # as PyTorch's do
+    with like_numpy(), no_grad():
+        LEAVING[name](x)
+    with like_numpy():
+        LEAVING[name](x.detach())
+        assert f"{x.sum():.3f}" == f"{DATA.sum():.3f}"
+
+
+def filled(x: Any) -> Any:
+    out = np.zeros(3)
+    for i in range(3):
+        out[i] = np.sum(x[i] ** 2)
+    return out * np.sum(x)
+
+
+def filled_back(g: Any, x: Any) -> Any:
+    out = (x**2).sum(1)
+    return (g * out).sum() * np.ones_like(x) + 2 * x * (g * x.sum())[:, None]
+
+
+def test_a_forward_that_leaves_the_tape_is_never_judged_by_what_is_left_of_it() -> None:
+    try:
+        report = check_backward(filled, filled_back, (DATA,))
+    except (RuntimeError, TypeError, ValueError):
+        return
+    assert report.ok

@@ -72,3 +72,13 @@ def _described(t: Any, text: str, shown: bool) -> str:
     elif t.requires_grad:
         parts.append("requires_grad=True")
     return f"{type(t).__name__.replace('Tensor', 'tensor')}({', '.join(parts)})"
+
+
+def lost(word: str, x: Any) -> RuntimeError:
+    """The error where a tensor that needs a gradient is made a plain array or a number."""
+    what = "a number" if word == "item" else "an array"
+    return RuntimeError(
+        f"{word}: as {what}, this tensor of {x.shape} loses its gradient; "
+        "write np.exp for math.exp, X @ t for X.dot(t), np.stack for out[i] = t, "
+        "np.array([t, ...]) and np.c_; or use detach().numpy()"
+    )

@@ -116,7 +116,8 @@ class like_numpy:
     """Methods of Tensors mean in this thread what NumPy's do: for code that was made for arrays.
 
     `var` and `std` divide by n, `max(1)` and `min(1)` give values alone, and `repeat` repeats
-    elements.
+    elements. To make a number of a tensor that needs a gradient is an error, as in `out[i] = t`,
+    `math.exp(t)` and `float(t)`: the gradient would be lost without a word.
 
     >>> from autograd_lite.engine.modes import like_numpy
     >>> x = tensor([[1.0, 3.0]])

@@ -11,7 +11,7 @@ import numpy as np
 from . import hooks, modes
 from .arrays import as_array, get_default_dtype, unboxed
 from .axes import Size
-from .errors import explained, picture, summary
+from .errors import explained, lost, picture, summary
 from .hooks import Extra, GradFn
 from .methods import Methods
 from .modes import mode
@@ -309,6 +309,8 @@ class Tensor(Methods):
         """The one element as a Python number; ValueError if there is not exactly one."""
         if self.array.size != 1:
             raise ValueError(f"item: this tensor has {self.array.size} elements, not 1")
+        if mode.numpy and mode.grad and self.requires_grad:
+            raise lost("item", self)
         return self.array.item()
 
     def tolist(self) -> Any:
@@ -323,10 +325,7 @@ class Tensor(Methods):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
-            raise RuntimeError(
-                f"numpy: as an array, this tensor of {self.shape} loses its gradient; write X @ t "
-                "for X.dot(t), np.stack for np.array([t, ...]) and np.c_; or use detach().numpy()"
-            )
+            raise lost("numpy", self)
         return np.array(self.array, dtype=dtype, copy=copy)
 
     def detach(self) -> Tensor:
@@ -391,7 +390,7 @@ class Tensor(Methods):
         return picture(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
+        return format(self.detach().item(), spec) if spec else str(self)
 
     def __round__(self, digits: int | None = None) -> Any:
         return round(self.item(), digits)

@@ -17,9 +17,9 @@ PENALTY = r"penalty|regulari|decay"
         "alpha p, not 2 alpha p": (("b2", "W2"), PENALTY + r"|half|2"),
         "penalty left out of the biases": (("b2",), PENALTY),
         "penalty divided by their number": (("b2", "W2"), PENALTY),
-        "yi left out": (("b2",), r"target|label|factor|\by\b"),
+        "yi left out": (("b2",), r"target|label|factor|\by\b|not used"),
         "plus yi": (("b2",), SIGN),
-        "margin mask reversed": (("b2",), r"mask|revers|other side"),
+        "margin mask reversed": (("b2", "W2"), r"mask|revers|other side"),
         "mean missing": (("b2",), DIV),
         "hidden mask left out": (("b1",), r"mask.*left out|relu.*left out|maximum.*left out"),
         "hidden mask of its gradient": (("b1",), r"mask.*arriving|mask"),
@@ -67,7 +67,7 @@ def moons(slip, dt):
     "compare",
     {
         "y - p for p - y (descends)": (("W2",), SIGN),
-        "advantage left out": (("W2",), r"advantage|factor.*left out|mask"),
+        "advantage left out": (("W2",), r"advantage|factor.*left out|mask|not used"),
         "advantage applied twice": (("W2",), r"twice|once more|square|advantage|factor|again"),
         "relu not back-propagated": (("W1",), r"mask.*left out|relu.*left out|maximum.*left out"),
         "dh[dh <= 0] = 0": (("W1",), r"mask.*arriving|mask"),
@@ -240,7 +240,7 @@ def ninja(slip, dt):
     {
         "ascends": (("b", "theta"), SIGN),
         "baseline not subtracted": (("b",), r"baseline|return|advantage|factor|mask|instead"),
-        "return left out": (("b",), r"return|advantage|factor.*left out|mask"),
+        "return left out": (("b",), r"return|advantage|factor.*left out|mask|not used"),
         "one-hot minus p without the one-hot": (
             ("b",),
             r"target|label|one-hot|action|p used for p",

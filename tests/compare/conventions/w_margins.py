@@ -117,7 +117,7 @@ def softmax_regression(slip, dt):
         "reg * W, not 2 reg W": ("W", PENALTY + r"|half|2"),
         "reg left out": ("W", PENALTY + r"|reg|factor|term|part|contribution"),
         "scores > 0 for margins > 0": ("W", r"mask"),
-        "margins for their indicator": ("W", r"mask|margin|indicator|maximum|input"),
+        "margins for their indicator": ("W", r"mask|indicator|maximum|relu itself|itself used"),
         "indicator reversed": ("W", r"mask|revers|other side"),
     },
     glue=3,
@@ -159,7 +159,7 @@ def svm(slip, dt):
     "compare",
     {
         "condition reversed": (("b", "w"), r"mask|revers|other side|condition"),
-        "y left out": (("b", "w"), r"target|label|factor|\by\b"),
+        "y left out": (("b", "w"), r"target|label|factor|\by\b|not used"),
         "condition on f alone": (("b", "w"), r"mask|condition"),
         "sign of the hinge": (("b", "w"), SIGN),
         "lambda left out": ("w", PENALTY),

@@ -113,7 +113,10 @@ def negative_sampling(slip, dt):
         "KL: 1/2 left out": (("logvar", "mu"), r"2|half"),
         "KL: minus 1 left out": ("logvar", PATH + r"|term|part"),
         "logvar: 1/2 of the exponent left out": ("logvar", r"2|half"),
-        "logvar: eps left out": ("logvar", r"eps|factor.*left out|mask"),
+        "logvar: eps left out": (
+            "logvar",
+            r"eps|factor.*left out|mask|used instead of that|not used",
+        ),
         "logvar: exp(logvar) for exp(logvar / 2)": ("logvar", r"exp|var|std|instead|half|2|square"),
         "logvar: sampling held constant": ("logvar", PATH),
         "mu: sampling held constant": ("mu", PATH),

@@ -153,7 +153,10 @@ def gru(slip, dt):
     "Causal attention by hand",
     "compare",
     {
-        "scale left out backwards": (("q", "Wq", "k", "Wk"), r"scale|sqrt|factor|times too"),
+        "scale left out backwards": (
+            ("q", "Wq", "k", "Wk"),
+            r"scale|sqrt|factor|times too|divisor",
+        ),
         "softmax derivative p (1 - p)": (("q", "Wq", "k", "Wk"), r"diagonal|Jacobian|sigmoid"),
         "softmax not derived": (("q", "Wq", "k", "Wk"), r"softmax|derivative"),
         "softmax sum over the queries": (("q", "Wq", "k", "Wk"), r"axis"),
@@ -218,7 +221,7 @@ def attention(slip, dt):
         "layer norm over the batch backwards": ("x", r"axis"),
         "gain left out": ("x", r"gain|factor.*left out|factor"),
         "dgain with x": ("gain", r"normal|before|instead|\bx\b|input"),
-        "gelu not derived": ("b_fc", r"gelu|derivative|left out"),
+        "gelu not derived": ("b_fc", r"gelu|derivative|left out|used instead of that"),
         "gelu: the tanh's part left out": ("b_fc", r"tanh|path|contribution|overwrit|part"),
         "gelu: 3 of the cube": ("b_fc", r"3|exponent|cube|power|factor"),
         "relu's derivative for gelu": ("b_fc", r"relu|gelu|mask"),
