@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -16,9 +15,10 @@ from ...engine.arrays import unboxed
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array, tape
 from ...engine.tensor import Tensor
-from ..answers.judge import OTHER, Row
+from ..answers.judge import Row
 from ..answers.names import matched, renamed
 from ..answers.report import Report
+from .averaged import by_convention
 from .black_box import by_differences
 from .execution import (
     N,
@@ -26,7 +26,6 @@ from .execution import (
     fault,
     generators,
     hides,
-    pulled_back,
     raised,
     reported,
     same_numbers,
@@ -36,7 +35,7 @@ from .execution import (
 from .pairs import Run, Together, pair_of
 from .shapes import Failure, choices_for, drawn, in_order, unfit
 from .slopes import Measured, Slopes, own_stream
-from .torch_code import Torch, loaded, numbers
+from .torch_code import Torch, numbers, uses_torch
 
 MOST_OTHERS = 200  # errors that are not about shapes, until it is said that these are the cause
 MOST_TRIALS = 1_000  # x, w1, b1, w2, b2 can have 26,244 shapes: the 13th fits
@@ -293,7 +292,7 @@ class Function:
         except Exception:
             if plain is not None:
                 return plain.outputs
-            if loaded() is not None:
+            if uses_torch(self.pair.forward):
                 try:
                     self.torch = Torch(None)
                     return self.torch.run(self, arrays).outputs
@@ -405,13 +404,13 @@ def by_tape(
         y.name = y.name or name + f"{i}" * (len(run.outputs) > 1)
     parts = [(y * g).sum() for y, g in zip(run.outputs, gs, strict=True)]
     loss = sum(parts[1:], parts[0])
-    m = batch_divided(run.outputs, wanted, gs, grads)
-    mine = {
-        n: m * np.asarray(unboxed(g)) if n in parameters_for(m, wanted) else g
-        for n, g in grads.items()
-    }
-    report = reported(loss, mine, wanted, problems, top=run.outputs)
-    return divided(report, m, wanted)
+
+    def judge(mine: Mapping[str, Any]) -> Report:
+        return reported(loss, mine, wanted, problems, top=run.outputs)
+
+    if len(gs) > 1:
+        return judge(grads)
+    return by_convention(judge, grads, run.outputs[0], gs[0], wanted)
 
 
 def without_tape(function: Function, arrays: Mapping[str, Array], plain: Run) -> Report:
@@ -476,48 +475,6 @@ def apart(plain: Run, run: Run) -> str:
     """How the outputs on arrays and on Tensors differ, in words."""
     pairs = zip(plain.outputs, run.outputs, strict=True)
     return next(filter(None, (told_apart(np.asarray(p), y.array) for p, y in pairs)), "")
-
-
-def parameters_for(m: int, wanted: Mapping[str, Tensor]) -> set[str]:
-    """The inputs without an axis of `m`: parameters, if that is the batch size."""
-    return {name for name, t in wanted.items() if m not in t.shape} if m > 1 else set()
-
-
-def batch_divided(
-    outputs: Sequence[Tensor],
-    wanted: Mapping[str, Tensor],
-    gs: Sequence[Array],
-    grads: Mapping[str, Any],
-) -> int:
-    """The batch size that all gradients of two parameters or more are divided by, and those of
-    the inputs are not: a backward with the 1/m of the loss inside. Else 1.
-    """
-    y, g = outputs[0], gs[0]
-    if len(outputs) > 1 or set(grads) != set(wanted):
-        return 1
-    try:
-        own = {name: np.asarray(unboxed(v), float) for name, v in grads.items()}
-    except (TypeError, ValueError):
-        return 1
-    if any(own[name].shape != t.shape for name, t in wanted.items()):
-        return 1
-    true = {name: pulled_back(y, t, g) for name, t in wanted.items()}
-    for m in sorted({n for n in y.shape if n > 1}):
-        rows = parameters_for(m, wanted)
-        off = {n for n in wanted if true[n].any() and np.allclose(own[n] * m, true[n], rtol=1e-6)}
-        if len(rows) > 1 and off == rows != set(wanted):
-            return m
-    return 1
-
-
-def divided(report: Report, m: int, wanted: Mapping[str, Tensor]) -> Report:
-    """The report where parameters' gradients are divided by the batch size, as is said."""
-    rows = parameters_for(m, wanted)
-    note = f"divided by the batch size {m}: right where the loss is a mean and g is not divided"
-    found = (
-        replace(r, verdict=OTHER).with_note(note) if r.name in rows else r for r in report.rows
-    )
-    return replace(report, rows=tuple(found))
 
 
 def handed_in(

@@ -19,7 +19,7 @@ from ..answers.names import label, leaves, matched
 from ..answers.report import Report
 from .black_box import by_differences
 from .classes import positional
-from .execution import generators, reported, same_numbers
+from .execution import generators, reported, same_numbers, seen_by
 from .slopes import Measured, Slopes
 
 Path = tuple[Any, ...]
@@ -57,7 +57,7 @@ def check(
     ...         loss += e * e / 2
     ...         dw += [e * x, 1]
     ...     return loss, dw
-    >>> print(check(mean_square, np.array([1.0, 0.5])).first_wrong.note)
+    >>> print(check(mean_square, np.array([1.0, 1.0])).first_wrong.note)
     only element 1 differs
     """
     if not callable(f):
@@ -77,7 +77,7 @@ class Program:
         self.f, self.samples = f, as_samples(samples)
         self.params, self.given = params, grads
         per = len(self.samples[0]) if self.samples else 0
-        outside = {id(x): name for name, x in {**seen_by(grads), **seen_by(f)}.items()}
+        outside = {id(x): name for g in (grads, f) for name, x in seen_by(g).items()}
         self.own = places(params, argument_names(f, per), outside)
         if not self.own:
             raise TypeError("check: params has no array of floats; give what f is a function of")
@@ -227,15 +227,6 @@ class Program:
             Measured(slopes, name, g.array).judge().wrong
             for name, g in zip(names, true, strict=True)
         )
-
-
-def seen_by(f: Callable[..., Any]) -> dict[str, Any]:
-    """What a function uses without being given it, by name."""
-    try:
-        closure = inspect.getclosurevars(f)
-    except (TypeError, ValueError):
-        return {}
-    return {**closure.globals, **closure.nonlocals}
 
 
 def arrays_of(f: Callable[..., Any]) -> dict[str, Array]:
