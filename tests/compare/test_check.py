@@ -279,6 +279,14 @@ def test_what_is_not_handed_in_is_a_row() -> None:
     assert {row.name: row.verdict for row in report.rows} == {"a": "ok", "b": "not handed in"}
 
 
+def test_gradients_of_intermediates_are_named_in_a_remark() -> None:
+    report = check(
+        lambda w: opaque(w @ w), {"w": np.ones(3)}, {"dA0": np.ones(2), "dw": 2 * np.ones(3)}
+    )
+    assert report.ok
+    assert "Not judged, as they are of no parameter: dA0." in str(report)
+
+
 def test_a_kink_is_no_mistake() -> None:
     """At 0 any slope between those on both sides will do."""
     x = np.array([0.0, 1.0, -2.0])

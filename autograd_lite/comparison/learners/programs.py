@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,10 +65,13 @@ def check(
         raise TypeError(f"check: f is a {type(f).__name__}; give the function that is derived")
     program = Program(f, params, grads, samples)
     report = program.recorded()
-    if report is not None:
-        return report
-    arrays, seen = program.arrays, arrays_of(f)
-    return by_differences(program.loss, arrays, program.grads, list(arrays), seen=seen)
+    if report is None:
+        arrays, seen = program.arrays, arrays_of(f)
+        report = by_differences(program.loss, arrays, program.grads, list(arrays), seen=seen)
+    if program.others:
+        text = f"Not judged, as they are of no parameter: {', '.join(program.others)}."
+        report = replace(report, remarks=(*report.remarks, text))
+    return report
 
 
 class Program:
@@ -76,6 +80,7 @@ class Program:
     def __init__(self, f: Callable[..., Any], params: Any, grads: Any, samples: Any) -> None:
         self.f, self.samples = f, as_samples(samples)
         self.params, self.given = params, grads
+        self.others: dict[str, None] = {}  # gradients that are of no parameter, such as dZ1
         per = len(self.samples[0]) if self.samples else 0
         outside = {id(x): name for g in (grads, f) for name, x in seen_by(g).items()}
         self.own = places(params, argument_names(f, per), outside)
@@ -183,13 +188,15 @@ class Program:
         for one in found:
             for name, g in matched(one, shapes).items():
                 if name not in shapes:
-                    if not isinstance(name, str) or self.given is None:
-                        continue  # what else a function returns beside its gradients
-                    raise ValueError(
-                        f"check: no parameter is meant by {name!r}; known are {', '.join(shapes)}"
-                    )
+                    self.others |= {str(name): None} if self.given is not None else {}
+                    continue
                 g = unboxed(g)
                 total[name] = g if name not in total else np.add(total[name], g)
+        if not total and self.others:
+            others = ", ".join(map(repr, self.others))
+            raise ValueError(
+                f"check: no parameter is meant by {others}; known are {', '.join(shapes)}"
+            )
         if not total:
             raise TypeError(
                 "check: there are no gradients: f returned the loss alone; return (loss, grads), "
