@@ -253,6 +253,19 @@ def biases_and_weights_in_the_other_order(c: float) -> Any:
 
 
 @way
+def numbers(c: float) -> Any:
+    return check(lambda a, b: a * math.sin(b), (2.0, 3.0), (math.sin(3.0), c * 2 * math.cos(3.0)))
+
+
+@way
+def a_tuple_of_data_and_parameters(c: float) -> Any:
+    return check(
+        lambda x, parameters: opaque(((x @ parameters["W1"]) ** 2).sum()),
+        (X, {"W1": np.ones((4, 2))}), {"dW1": 2 * c * X.T @ X @ np.ones((4, 2))},
+    )  # fmt: skip
+
+
+@way
 def float32_parameters(c: float) -> Any:
     w = np.arange(1, 4, dtype=np.float32)
     return check(lambda w: opaque((w**2).sum()), w, np.float32(2 * c) * w)

@@ -11,7 +11,7 @@ import numpy as np
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import Row
-from ..answers.names import matched, renamed
+from ..answers.names import matched, renamed, stems
 from ..answers.report import Report
 from .averaged import by_convention
 from .black_box import by_differences
@@ -120,7 +120,7 @@ def by_tape(
 ) -> Report:
     """The report of what was recorded."""
     wanted = {name: t for name, t in tensors.items() if t.requires_grad}
-    if isinstance(function.pair, Together):
+    if function.pair.is_loss:
         (loss,) = run.outputs
         return reported(loss, grads, wanted, problems)
     name = "output" if "y" in tensors else "y"
@@ -185,11 +185,12 @@ def by_torch(function: Function, torch: Torch, arrays: Mapping[str, Array]) -> R
 
 def upstreams(function: Function, outputs: Sequence[Array]) -> list[Array]:
     """The gradients of the outputs: random, but 1 for a loss that comes with its gradients."""
-    if isinstance(function.pair, Together):
+    if function.pair.is_loss:
         if outputs[0].size != 1:
             raise TypeError(
-                "check_backward: without a backward the forward is a function that returns (loss, "
-                f"gradients), and the loss is a number; it has shape {outputs[0].shape}"
+                "check_backward: without an upstream gradient the forward is a function that "
+                "returns a loss, (loss, gradients) or (loss, cache); this one has shape "
+                f"{outputs[0].shape}"
             )
         return [np.ones(outputs[0].shape)]
     rng = own_stream("upstream")
@@ -234,7 +235,8 @@ def handed_in(
         faults.append(f"returns {count} for {inputs} ({', '.join(wanted)})")
         grads = {}
     for name, value in grads.items():
-        if name not in wanted and value is not None:
+        intermediate = stems(str(name)) and any(n in wanted for n in grads)  # dZ1 of a dictionary
+        if name not in wanted and value is not None and not intermediate:
             what = "holds integers" if name in arrays else "is no input"
             faults.append(f"returns a gradient of {name!r}, which {what}")
     rows = [fault(title, "; ".join(faults))] if faults else []

@@ -201,6 +201,8 @@ class Function:
             except Exception as error:  # noqa: BLE001  (shapes that do not fit fail in any way)
                 if isinstance(error, NoTensor):
                     raise error.told from None
+                if "math domain" in str(error):
+                    continue
                 return arrays, error
             if all(np.isfinite(array_of(y)).all() for y in outputs):
                 return arrays, outputs

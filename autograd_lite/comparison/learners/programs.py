@@ -79,6 +79,8 @@ class Program:
 
     def __init__(self, f: Callable[..., Any], params: Any, grads: Any, samples: Any) -> None:
         self.f, self.samples = f, as_samples(samples)
+        if isinstance(params, tuple) and len(argument_names(f, 0)) == len(params) > 1:
+            params = tuple(np.asarray(x) if isinstance(x, float) else x for x in params)
         self.params, self.given = params, grads
         self.others: dict[str, None] = {}  # gradients that are of no parameter, such as dZ1
         per = len(self.samples[0]) if self.samples else 0
