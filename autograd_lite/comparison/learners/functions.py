@@ -143,11 +143,12 @@ def without_tape(function: Function, arrays: Mapping[str, Array], plain: Run) ->
     wanted = [name for name, a in arrays.items() if a.dtype.kind == "f"]
     grads, problems = handed_in(function, gs, arrays, plain, wanted)
 
-    def value(moved: Mapping[str, Array]) -> float:
+    def outputs(moved: Mapping[str, Array]) -> list[Array]:
         run = function.on_arrays(moved)
-        if run is None:
-            return math.nan
-        return sum(float(np.sum(y * g)) for y, g in zip(run.outputs, gs, strict=True))
+        return [np.full(g.shape, np.nan) for g in gs] if run is None else run.outputs
+
+    def value(moved: Mapping[str, Array]) -> float:
+        return sum(float(np.sum(y * g)) for y, g in zip(outputs(moved), gs, strict=True))
 
     rng = own_stream("elsewhere")
     elsewhere = {n: arrays[n] + rng.uniform(0.5, 1.5, arrays[n].shape) for n in wanted}
@@ -157,7 +158,7 @@ def without_tape(function: Function, arrays: Mapping[str, Array], plain: Run) ->
             "check_backward: the output of the forward does not depend on its inputs: it is the "
             "same for others, so that there is no gradient to check"
         )
-    return by_differences(value, arrays, grads, wanted, problems)
+    return by_differences(value, arrays, grads, wanted, problems, outputs=outputs, upstream=gs)
 
 
 def by_torch(function: Function, torch: Torch, arrays: Mapping[str, Array]) -> Report:

@@ -67,7 +67,10 @@ def check(
     report = program.recorded()
     if report is None:
         arrays, seen = program.arrays, arrays_of(f)
-        report = by_differences(program.loss, arrays, program.grads, list(arrays), seen=seen)
+        report = by_differences(
+            program.loss, arrays, program.grads, list(arrays), seen=seen,
+            outputs=program.losses, upstream=[np.ones(len(program.samples) or 1)],
+        )  # fmt: skip
     if program.others:
         text = f"Not judged, as they are of no parameter: {', '.join(program.others)}."
         report = replace(report, remarks=(*report.remarks, text))
@@ -173,6 +176,11 @@ class Program:
     def loss(self, values: Mapping[str, Array]) -> float:
         """The loss where the parameters have these values."""
         return self.number(self.run({name: a.copy() for name, a in values.items()}))
+
+    def losses(self, values: Mapping[str, Array]) -> list[Array]:
+        """The loss of each sample."""
+        results = self.run({name: a.copy() for name, a in values.items()})
+        return [np.array([self.value(result) for result in results])]
 
     def read(self, results: Sequence[Any]) -> dict[str, Any]:
         """The gradients by hand, by the names of the parameters, summed over the samples."""

@@ -7,7 +7,7 @@ element of a direction is near 0; a gradient element by element would take two v
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from ...engine.tape import Array
 from ..answers.judge import tolerance
 
 Value = Callable[[Mapping[str, Array]], float]
+Outputs = Callable[[Mapping[str, Array]], Sequence[Array]]
 # From the one that serves best in float64, down to pass between kinks, and up for float32.
 STEPS = (6e-6, 6e-7, 6e-5, 6e-8, 6e-9, 6e-4, 6e-3)
 MOST_TESTS = 48  # of blocks of one axis, to say which of its rows differ
@@ -43,10 +44,16 @@ class Slope:
 
 @dataclass
 class Slopes:
-    """A loss as a function of named arrays; `calls` counts how often it was computed."""
+    """A loss as a function of named arrays; `calls` counts how often it was computed.
+
+    Where the loss is the sum of outputs times upstream gradients, `outputs` gives these and
+    `upstream` has those.
+    """
 
     value: Value
     arrays: Mapping[str, Array]
+    outputs: Outputs | None = None
+    upstream: Sequence[Array] = ()
     calls: int = 0
     here: float = field(init=False)
 
@@ -64,6 +71,13 @@ class Slopes:
         a = self.arrays[name]
         low, high = self.at({name: a - h * v}), self.at({name: a + h * v})
         return (self.here - low) / h, (high - self.here) / h
+
+    def parts(self, name: str, v: Array, h: float) -> list[Array]:
+        """The slope of each element of the outputs."""
+        assert self.outputs is not None
+        a = self.arrays[name]
+        low, high = (self.outputs({**self.arrays, name: a + s * h * v}) for s in (-1, 1))
+        return [(p - q) / (2 * h) for p, q in zip(high, low, strict=True)]
 
     def slope(self, name: str, v: Array) -> Slope:
         """The best of the central differences: where two steps agree most."""
