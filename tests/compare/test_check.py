@@ -253,6 +253,19 @@ def biases_and_weights_in_the_other_order(c: float) -> Any:
 
 
 @way
+def numbers(c: float) -> Any:
+    return check(lambda a, b: a * math.sin(b), (2.0, 3.0), (math.sin(3.0), c * 2 * math.cos(3.0)))
+
+
+@way
+def a_tuple_of_data_and_parameters(c: float) -> Any:
+    return check(
+        lambda x, parameters: opaque(((x @ parameters["W1"]) ** 2).sum()),
+        (X, {"W1": np.ones((4, 2))}), {"dW1": 2 * c * X.T @ X @ np.ones((4, 2))},
+    )  # fmt: skip
+
+
+@way
 def float32_parameters(c: float) -> Any:
     w = np.arange(1, 4, dtype=np.float32)
     return check(lambda w: opaque((w**2).sum()), w, np.float32(2 * c) * w)
@@ -277,6 +290,14 @@ def test_what_is_not_handed_in_is_a_row() -> None:
         lambda a, b: opaque(a @ a + b @ b), (np.ones(3), np.ones(3)), {"a": 2 * np.ones(3)}
     )
     assert {row.name: row.verdict for row in report.rows} == {"a": "ok", "b": "not handed in"}
+
+
+def test_gradients_of_intermediates_are_named_in_a_remark() -> None:
+    report = check(
+        lambda w: opaque(w @ w), {"w": np.ones(3)}, {"dA0": np.ones(2), "dw": 2 * np.ones(3)}
+    )
+    assert report.ok
+    assert "Not judged, as they are of no parameter: dA0." in str(report)
 
 
 def test_a_kink_is_no_mistake() -> None:

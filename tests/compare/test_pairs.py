@@ -219,6 +219,89 @@ def operation(c: float) -> Any:
     return check_backward(Pow())
 
 
+@form
+def derivative(c: float) -> Any:
+    def sigmoid(z: Any) -> Any:
+        return 1 / (1 + np.exp(-z))
+
+    def sigmoid_prime(z: Array) -> Array:
+        return c * sigmoid(z) * (1 - sigmoid(z))
+
+    return check_backward(sigmoid, sigmoid_prime)
+
+
+@form
+def jacobian(c: float) -> Any:
+    def softmax(z: Any) -> Any:
+        e = np.exp(z - z.max())
+        return e / e.sum()
+
+    def softmax_prime(z: Array) -> Array:
+        p = softmax(z)
+        return c * (np.diag(p) - np.outer(p, p))
+
+    return check_backward(softmax, softmax_prime, [(5,)])
+
+
+@form
+def loss_and_its_prime(c: float) -> Any:
+    def mse(y_true: Any, y_pred: Any) -> Any:
+        return np.mean(np.power(y_true - y_pred, 2))
+
+    def mse_prime(y_true: Array, y_pred: Array) -> Array:
+        return c * 2 * (y_pred - y_true) / y_true.size
+
+    report = check_backward(mse, mse_prime)
+    assert {r.name: r.verdict for r in report.rows}["y_true"] == "not handed in"
+    return report
+
+
+@form
+def an_upstream_with_a_default(c: float) -> Any:
+    class SquaredLoss:
+        def forward(self, x: Any, t: Any) -> Any:
+            self.d = x - t
+            return (self.d * self.d).sum()
+
+        def backward(self, dout: float = 1) -> Any:
+            return 2 * c * dout * self.d, -2 * dout * self.d
+
+    return check_backward(SquaredLoss())
+
+
+@form
+def loss_with_a_cache_and_a_dictionary(c: float) -> Any:
+    def forward_propagation(X: Any, Y: Any, parameters: Any) -> Any:
+        Z = parameters["W1"] @ X
+        return np.sum((Z - Y) ** 2) / 2, (Z, parameters["W1"])
+
+    def backward_propagation(X: Array, Y: Array, cache: Any) -> Any:
+        dZ1 = cache[0] - Y
+        return {"dZ1": dZ1, "dW1": c * dZ1 @ X.T}
+
+    inputs = (rand(3, 6), rand(2, 6), {"W1": rand(2, 3)})
+    return check_backward(forward_propagation, backward_propagation, inputs)
+
+
+@form
+def numbers_and_math(c: float) -> Any:
+    import math
+
+    class InverseRoot:
+        @staticmethod
+        def forward(ctx: Any, a: float) -> float:
+            ctx.save_for_backward(a)
+            return 1 / math.sqrt(a)
+
+        @staticmethod
+        def backward(ctx: Any, d: float) -> float:
+            (a,) = ctx.saved_values
+            return -0.5 * c * d * a**-1.5
+
+    assert check_backward(InverseRoot, inputs=(2.0,)).ok == (c == 1)
+    return check_backward(InverseRoot)
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_each_form_right_and_wrong(name: str) -> None:
     assert FORMS[name](1.0).ok, FORMS[name](1.0)

@@ -10,7 +10,7 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import check_backward, tensor
-from autograd_lite.comparison.learners.functions import Function
+from autograd_lite.comparison.learners.probing import Function
 
 Array = Any
 

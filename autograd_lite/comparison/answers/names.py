@@ -44,12 +44,17 @@ def meant(key: Any, known: Collection[str]) -> str | None:
     """
     if key in known:
         return str(key)
-    for form in (str, compact, lambda name: compact(name).lower()):
+    for form in (str, compact, lambda name: compact(name).lower(), last):
         for stem in stems(str(key)):
             hits = [name for name in known if form(name) == form(stem)]
             if len(hits) == 1:
                 return hits[0]
     return None
+
+
+def last(name: str) -> str:
+    """The last part of a name: W1 of `parameters.W1`."""
+    return name.rpartition(".")[2]
 
 
 def series(key: Any, known: Collection[str]) -> list[str]:
@@ -133,7 +138,11 @@ def matched(grads: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[Any, Any]
     """
     if isinstance(grads, Mapping):
         return matched_by_name(grads, shapes)
-    found = [value for _, value in leaves(grads) if value is not None]
+    if isinstance(grads, list | tuple) and len(grads) == len(shapes) > 1:
+        parts = list(grads)  # each by itself: two numbers are no array of two
+    else:
+        parts = [grads]
+    found = [g for part in parts for _, g in leaves(part) if g is not None]
     if len(found) == len(shapes):
         pairs = dict(zip(shapes, found, strict=True))
         fits = [np.shape(unboxed(g)) == shapes[name] for name, g in pairs.items()]

@@ -15,7 +15,7 @@ from ..answers.conventions import in_shape
 from ..answers.judge import ABSENT, OK, OTHER, SMALL, WRONG, Hand, Row
 from ..answers.report import Report, Witness
 from .facts import known
-from .slopes import Measured, Slopes, Value
+from .slopes import Measured, Outputs, Slopes, Value
 
 MOST_WITNESSES = 8
 REMARK = "No tape: judged by finite differences of the function."
@@ -29,12 +29,15 @@ def by_differences(
     problems: Sequence[Row] = (),
     remark: str = REMARK,
     seen: Mapping[str, Array] | None = None,
+    outputs: Outputs | None = None,
+    upstream: Sequence[Array] = (),
 ) -> Report:
     """The report on gradients of `value(arrays)`, a number, with respect to the wanted arrays.
 
-    `seen` are other arrays that it uses: a factor may be the length of an axis of one.
+    `seen` are other arrays that it uses: a factor may be the length of an axis of one. `outputs`
+    and `upstream` are what the number is the sum of the products of, where it is one.
     """
-    slopes = Slopes(value, arrays)
+    slopes = Slopes(value, arrays, outputs, upstream)
     rows, hands = list(problems), {}
     for name in wanted:
         if name in grads:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,16 @@ def generators(owners: Sequence[Any]) -> list[Any]:
                     seen.append(cell.cell_contents)
             found += [g for g in seen if isinstance(g, np.random.Generator | np.random.RandomState)]
     return list({id(g): g for g in found}.values())
+
+
+def seen_by(f: Callable[..., Any]) -> dict[str, Any]:
+    """What a function uses without being given it, by name."""
+    try:
+        closure = inspect.getclosurevars(f)
+    except (TypeError, ValueError):
+        return {}
+    own = getattr(getattr(f, "__self__", None), "__dict__", {})  # of a method: the object's
+    return {**closure.globals, **closure.nonlocals, **own}
 
 
 @contextmanager

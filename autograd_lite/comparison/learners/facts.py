@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -36,7 +36,7 @@ def known(m: Measured, given: Array, others: Mapping[str, Array], sizes: Mapping
         found = factor(m, a)
         if found in (1, -1):
             return words + " with the sign flipped" * (found == -1)
-    return penalised(m) or moved(m) or parts(m) or alike(m.yours)
+    return penalised(m) or of_a_part(m) or moved(m) or parts(m) or alike(m.yours)
 
 
 def factor(m: Measured, a: Array) -> float | None:
@@ -122,6 +122,38 @@ def of_others(m: Measured, others: Mapping[str, Array]) -> Iterator[tuple[str, A
     for name, a in others.items():
         if a.shape == m.yours.shape and not np.array_equal(a, m.yours):
             yield f"what was handed in for {name} is the gradient of {m.name}", a
+
+
+def of_a_part(m: Measured) -> str:
+    """Whether the gradient is right for another upstream: ones, or a part of the one there was."""
+    if m.slopes.outputs is None:
+        return ""
+    seen = [(m.claim(v), s, m.slopes.parts(m.name, v, s.step)) for v, s in m.found]
+    for words, gs in other_upstreams(m.slopes.upstream):
+        found = [
+            sum(float(np.sum(g * d)) for g, d in zip(gs, ds, strict=True)) for _, _, ds in seen
+        ]
+        if all(abs(c - x) <= m.allowed(s) for (c, s, _), x in zip(seen, found, strict=True)):
+            return words
+    return ""
+
+
+def other_upstreams(gs: Sequence[Array]) -> Iterator[tuple[str, list[Array]]]:
+    """Upstream gradients that mistakes use in the place of these."""
+    if any(np.any(g != 1) for g in gs):
+        yield "the arriving gradient is not used, as if it were ones", [np.ones_like(g) for g in gs]
+        yield "only what arrives above 0 is passed on", [g * (g > 0) for g in gs]
+    first, *rest = gs
+    long = [axis for axis, n in enumerate(first.shape) if n > 1]
+    for count in range(1, len(long) + 1):
+        for axes in combinations(long, count):
+            which = f"axis {axes[0]}" if count == 1 else f"axes {axes}"
+            for word, index in (("last", -1), ("first", 0)):
+                at = tuple(index if a in axes else slice(None) for a in range(first.ndim))
+                part = np.zeros_like(first)
+                part[at] = first[at]
+                text = f"only the {word} index along {which} of the output counts, as from = for +="
+                yield text, [part, *rest]
 
 
 def moved(m: Measured) -> str:

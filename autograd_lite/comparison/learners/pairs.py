@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from .calls import positional
 
 KEPT = re.compile("cache|ctx|context|saved|memory|state")
+PREDICTED = re.compile("pred|hat|out|logit|score|prob")
 UPSTREAM = re.compile(r"d|g$|g_|grad|up")  # how the names of arriving gradients begin
 
 
@@ -32,10 +34,17 @@ class Pair:
         self.forward, self.backward = forward, backward
         self.names = input_names_of(forward)
         self.needs = [p.name for p in positional(backward) if p.default is p.empty]
+        unbound = takes_any_number(backward) or not positional(backward)
+        self.takes = math.inf if unbound else len(positional(backward))
         if not self.names and not takes_any_number(forward):
             self.names = self.needs[1:]  # a builtin of torch does not tell
         self.optional = [p.name for p in positional(forward) if p.default is not p.empty]
         self.title = getattr(backward, "__name__", "<lambda>").replace("<lambda>", "backward")
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the forward gives a loss, whose own gradient is 1: the backward takes none."""
+        return len(self.arriving) == 1 and KEPT.search(self.arriving[0]) is not None
 
     @property
     def owners(self) -> list[Any]:
@@ -52,6 +61,8 @@ class Pair:
         if not isinstance(result, tuple | list) or not result:
             return Run([result])
         n = len(self.arriving)
+        if self.is_loss:
+            return Run([result[0]], result[-1:])
         inputs = len(self.needs) == 1 + len(self.names) != 2 and not KEPT.search(self.needs[-1])
         if n <= 1 or n > len(result) or inputs:
             return Run([result[0]], result[1:])
@@ -61,22 +72,41 @@ class Pair:
 
     def gradients(self, upstreams: Sequence[Any], values: Sequence[Any], run: Run) -> Any:
         """What the backward returns for these gradients of the outputs."""
-        kept = run.kept if len(self.arriving) == len(upstreams) + 1 else None
-        if kept is None:
-            if (
-                self.needs
-                and len(self.needs) == len(upstreams)
-                and not takes_any_number(self.backward)
-            ):
-                return self.backward(*upstreams)
-            return self.backward(*upstreams, *values)
+        if self.is_loss:
+            upstreams = ()
+        if len(self.arriving) != len(upstreams) + 1 or not run.kept:
+            alone = self.takes < len(upstreams) + len(values)
+            return self.backward(*upstreams, *(() if alone else values))
         by_name = dict(zip(self.names, values, strict=False))
-        rest = iter([*upstreams, kept[-1]])
+        rest = iter([*upstreams, run.kept[-1]])
         return self.backward(*(by_name[n] if n in by_name else next(rest) for n in self.needs))
+
+
+class Derivative(Pair):
+    """A function and its derivative, both of the same arguments: `sigmoid(z)`, `sigmoid_prime(z)`;
+    `mse(y_true, y_pred)`, whose derivative is that by the prediction."""
+
+    def gradients(self, upstreams: Sequence[Any], values: Sequence[Any], run: Run) -> Any:
+        (g,), y = upstreams, np.asarray(run.outputs[0])
+        found = self.backward(*values[: len(self.needs)])
+        if isinstance(found, tuple | list) and len(found) == len(self.names):
+            return tuple(chained(g, d, y, np.shape(x)) for d, x in zip(found, values, strict=False))
+        by = next((n for n in self.names if PREDICTED.search(n)), self.names[0])
+        shape = np.shape(values[self.names.index(by)])
+        return {by: chained(g, found, y, shape)}
+
+
+def chained(g: Any, d: Any, y: Any, shape: tuple[int, ...]) -> Any:
+    """An upstream gradient times a derivative: elementwise, or by all of a Jacobian."""
+    if np.ndim(y) and np.shape(d) == np.shape(y) + shape:
+        return np.tensordot(g, d, np.ndim(y))
+    return g * np.asarray(d)
 
 
 class Together(Pair):
     """One function that returns its value and its gradients: `(loss, grads)`, `(loss, dx, dw)`."""
+
+    is_loss = True
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         super().__init__(forward, forward)
@@ -114,6 +144,8 @@ class Context:
 
 class Contextual(Pair):
     """`forward(ctx, ...)` and `backward(ctx, g)`, or with `setup_context(ctx, inputs, output)`."""
+
+    is_loss = False
 
     def __init__(self, forward: Any, backward: Any, setup: Any = None) -> None:
         super().__init__(forward, backward)
@@ -167,7 +199,9 @@ def pair_of(forward: Any, backward: Any) -> Pair:
     first = [p.name for p in positional(forward)[:1]]
     if first in (["ctx"], ["context"]):
         return Contextual(forward, backward)
-    return Pair(forward, backward)
+    pair = Pair(forward, backward)
+    plain = all(map(inspect.isfunction, (forward, backward)))
+    return Derivative(forward, backward) if plain and pair.needs == pair.names else pair
 
 
 def of_one(owner: Any) -> Pair:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..answers.names import label, leaves, matched
 from ..answers.report import Report
 from .black_box import by_differences
 from .calls import positional
-from .execution import generators, reported, same_numbers
+from .execution import generators, reported, same_numbers, seen_by
 from .slopes import Measured, Slopes
 
 Path = tuple[Any, ...]
@@ -57,17 +58,23 @@ def check(
     ...         loss += e * e / 2
     ...         dw += [e * x, 1]
     ...     return loss, dw
-    >>> print(check(mean_square, np.array([1.0, 0.5])).first_wrong.note)
+    >>> print(check(mean_square, np.array([1.0, 1.0])).first_wrong.note)
     only element 1 differs
     """
     if not callable(f):
         raise TypeError(f"check: f is a {type(f).__name__}; give the function that is derived")
     program = Program(f, params, grads, samples)
     report = program.recorded()
-    if report is not None:
-        return report
-    arrays, seen = program.arrays, arrays_of(f)
-    return by_differences(program.loss, arrays, program.grads, list(arrays), seen=seen)
+    if report is None:
+        arrays, seen = program.arrays, arrays_of(f)
+        report = by_differences(
+            program.loss, arrays, program.grads, list(arrays), seen=seen,
+            outputs=program.losses, upstream=[np.ones(len(program.samples) or 1)],
+        )  # fmt: skip
+    if program.others:
+        text = f"Not judged, as they are of no parameter: {', '.join(program.others)}."
+        report = replace(report, remarks=(*report.remarks, text))
+    return report
 
 
 class Program:
@@ -75,9 +82,12 @@ class Program:
 
     def __init__(self, f: Callable[..., Any], params: Any, grads: Any, samples: Any) -> None:
         self.f, self.samples = f, as_samples(samples)
+        if isinstance(params, tuple) and len(argument_names(f, 0)) == len(params) > 1:
+            params = tuple(np.asarray(x) if isinstance(x, float) else x for x in params)
         self.params, self.given = params, grads
+        self.others: dict[str, None] = {}  # gradients that are of no parameter, such as dZ1
         per = len(self.samples[0]) if self.samples else 0
-        outside = {id(x): name for name, x in {**seen_by(grads), **seen_by(f)}.items()}
+        outside = {id(x): name for g in (grads, f) for name, x in seen_by(g).items()}
         self.own = places(params, argument_names(f, per), outside)
         if not self.own:
             raise TypeError("check: params has no array of floats; give what f is a function of")
@@ -167,6 +177,11 @@ class Program:
         """The loss where the parameters have these values."""
         return self.number(self.run({name: a.copy() for name, a in values.items()}))
 
+    def losses(self, values: Mapping[str, Array]) -> list[Array]:
+        """The loss of each sample."""
+        results = self.run({name: a.copy() for name, a in values.items()})
+        return [np.array([self.value(result) for result in results])]
+
     def read(self, results: Sequence[Any]) -> dict[str, Any]:
         """The gradients by hand, by the names of the parameters, summed over the samples."""
         found: list[Any] = [self.given]
@@ -183,13 +198,15 @@ class Program:
         for one in found:
             for name, g in matched(one, shapes).items():
                 if name not in shapes:
-                    if not isinstance(name, str) or self.given is None:
-                        continue  # what else a function returns beside its gradients
-                    raise ValueError(
-                        f"check: no parameter is meant by {name!r}; known are {', '.join(shapes)}"
-                    )
+                    self.others |= {str(name): None} if self.given is not None else {}
+                    continue
                 g = unboxed(g)
                 total[name] = g if name not in total else np.add(total[name], g)
+        if not total and self.others:
+            others = ", ".join(map(repr, self.others))
+            raise ValueError(
+                f"check: no parameter is meant by {others}; known are {', '.join(shapes)}"
+            )
         if not total:
             raise TypeError(
                 "check: there are no gradients: f returned the loss alone; return (loss, grads), "
@@ -227,15 +244,6 @@ class Program:
             Measured(slopes, name, g.array).judge().wrong
             for name, g in zip(names, true, strict=True)
         )
-
-
-def seen_by(f: Callable[..., Any]) -> dict[str, Any]:
-    """What a function uses without being given it, by name."""
-    try:
-        closure = inspect.getclosurevars(f)
-    except (TypeError, ValueError):
-        return {}
-    return {**closure.globals, **closure.nonlocals}
 
 
 def arrays_of(f: Callable[..., Any]) -> dict[str, Array]:

@@ -7,7 +7,7 @@ element of a direction is near 0; a gradient element by element would take two v
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -18,8 +18,9 @@ from ...engine.tape import Array
 from ..answers.judge import tolerance
 
 Value = Callable[[Mapping[str, Array]], float]
+Outputs = Callable[[Mapping[str, Array]], Sequence[Array]]
 # From the one that serves best in float64, down to pass between kinks, and up for float32.
-STEPS = (6e-6, 6e-7, 6e-5, 6e-8, 6e-4, 6e-3)
+STEPS = (6e-6, 6e-7, 6e-5, 6e-8, 6e-9, 6e-4, 6e-3)
 MOST_TESTS = 48  # of blocks of one axis, to say which of its rows differ
 
 
@@ -31,26 +32,28 @@ def own_stream(words: str) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Slope:
-    """The slope of a loss along a direction, how unsure it is, and the slopes on both sides."""
+    """The slope of a loss along a direction, how unsure it is, and the slopes on both sides, which
+    differ at a kink."""
 
     value: float
     unsure: float
     step: float
     sides: tuple[float, float]
-
-    @property
-    def kinked(self) -> bool:
-        """Whether the two sides differ by more than what this slope is unsure of."""
-        left, right = self.sides
-        return abs(left - right) > max(1e-3 * max(abs(left), abs(right)), 8 * self.unsure)
+    kinked: bool = False
 
 
 @dataclass
 class Slopes:
-    """A loss as a function of named arrays; `calls` counts how often it was computed."""
+    """A loss as a function of named arrays; `calls` counts how often it was computed.
+
+    Where the loss is the sum of outputs times upstream gradients, `outputs` gives these and
+    `upstream` has those.
+    """
 
     value: Value
     arrays: Mapping[str, Array]
+    outputs: Outputs | None = None
+    upstream: Sequence[Array] = ()
     calls: int = 0
     here: float = field(init=False)
 
@@ -69,6 +72,13 @@ class Slopes:
         low, high = self.at({name: a - h * v}), self.at({name: a + h * v})
         return (self.here - low) / h, (high - self.here) / h
 
+    def parts(self, name: str, v: Array, h: float) -> list[Array]:
+        """The slope of each element of the outputs."""
+        assert self.outputs is not None
+        a = self.arrays[name]
+        low, high = (self.outputs({**self.arrays, name: a + s * h * v}) for s in (-1, 1))
+        return [(p - q) / (2 * h) for p, q in zip(high, low, strict=True)]
+
     def slope(self, name: str, v: Array) -> Slope:
         """The best of the central differences: where two steps agree most."""
         both = {h: self.sides(name, v, h) for h in STEPS}
@@ -80,7 +90,13 @@ class Slopes:
             return Slope(math.nan, math.inf, STEPS[0], both[STEPS[0]])
         (small, large), unsure = min(finite.items(), key=lambda item: item[1])
         # rounding may agree by chance, but not below what it amounts to
-        return Slope(central[large], max(unsure, self.noise / large), large, both[small])
+        unsure = max(unsure, self.noise / large)
+        near, far = both[small], both[large]
+        jump = abs(near[0] - near[1])
+        least = max(1e-3 * max(map(abs, near)), 8 * unsure, 16 * self.noise / small)
+        # of a smooth function it shrinks with the step
+        kinked = jump > least and jump > abs(far[0] - far[1]) / 2
+        return Slope(central[large], unsure, large, near, kinked)
 
     @property
     def noise(self) -> float:
@@ -145,7 +161,7 @@ class Measured:
             return self
         self.look()
         states = [self.state(self.claim(v), s) for v, s in self.found]
-        self.noisy = any(4 * s.unsure > 1e-2 * self.size for _, s in self.found)
+        self.noisy = any(4 * s.unsure > 1e-3 * self.size for _, s in self.found)
         self.wrong = states[2] == "off" and "off" in states[:2]
         self.kinked = not self.wrong and "kink" in states
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,12 +12,21 @@ from typing import Any
 import numpy as np
 
 from ...engine.tape import Array
+from .execution import seen_by
 from .pairs import Contextual, Run
 
 
 def loaded() -> Any:
     """The torch that somebody has imported, or None."""
     return sys.modules.get("torch")
+
+
+def uses_torch(f: Any) -> bool:
+    """Whether a function refers to torch, or to something of it."""
+    return loaded() is not None and any(
+        str(getattr(x, "__name__" if inspect.ismodule(x) else "__module__", "")).startswith("torch")
+        for x in seen_by(f).values()
+    )
 
 
 class Torch:
