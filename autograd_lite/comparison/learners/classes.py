@@ -40,9 +40,8 @@ def members(net: Any) -> Any:
     boxes = [v for v in attributes(net).values() if holds_layers(v)]
     if boxes:
         return max(boxes, key=len)
-    if is_layer(net) or found is None or not isinstance(found, Iterable):
-        return net
-    return found
+    some = isinstance(found, Iterable) and any(map(is_layer, listed(found)))
+    return found if some else net
 
 
 def holds_layers(value: Any) -> bool:

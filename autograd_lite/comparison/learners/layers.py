@@ -37,7 +37,7 @@ from .execution import (
     told_apart,
     with_note,
 )
-from .nets import Net, net_of
+from .nets import Net, is_loss, net_of
 from .opaque import Opaque, recorded_right
 from .optimizers import ready
 from .parts import trained
@@ -61,27 +61,38 @@ def compare_layers(
 ) -> Report:
     """Layers with a backward by hand against autodiff, and their updates too.
 
-    `layers` are objects with `forward(x)` and `backward(upstream)` or `backward(upstream, lr)`,
-    which returns the gradient of the input: a list, a dictionary by name, an object with such
-    `layers`, or one such object. `params` are the attributes to train, the weight first, or the
-    keys of the dictionary, or the names of the items of the list, that a layer has as `params`. A
-    layer that updates itself hands in -(change)/lr; one that keeps its gradients hands in those,
-    called dW, grad_W, W_grad or gW, or in `grads` like `params`, or as the argument `grads` says.
-    `lr` is the rate that the layers should step with: by default the one that most of them have as
-    an attribute, or 0.1.
+    `layers` are objects with a forward and a backward of whatever name and arguments (`backward`,
+    `backward_pass`, `bprop`; `(upstream)`, `(upstream, lr)`, `(x, upstream)`, `(upstream, cache)`,
+    or `()` where gradients are kept at arrays, as `x.g`): a list, a dictionary by name, an object
+    that has such layers, or one such object. What they return may as well be left in an attribute
+    (`output`, `dinputs`). A net in one object, with `loss(X, y)`, `gradient(x, t)` or
+    `backprop(x, y)`, is judged by the gradients of its parameters, and so is a module on an engine
+    of its own, with `parameters()` and `.grad`. Modules of torch are used as they are.
+
+    Every array of floats that a layer has and computes with is looked at, in attributes,
+    dictionaries and lists; `params` are names to look at in any case, the weight first. A layer
+    that updates itself hands in -(change)/lr; one that keeps its gradients hands in those, found by
+    name (dW, grad_W, W_grad, dweights, grads["w"], nabla_w[0]), or as the argument `grads` says.
+    Arrays of which there is neither are named in a remark. `lr` is the rate that the layers should
+    step with: by default the one that most of them have as an attribute, or 0.1; optimizers inside
+    layers are replaced by plain steps.
 
     `loss(prediction, y)` and `loss_grad(prediction, y)` are functions (target first if their
     parameters' names say so, as in `mse(y_true, y_pred)`), or `loss` is an object with both and
-    `loss_grad` is None.
+    `loss_grad` is None. Without a loss, that of the net is taken. One that gives several numbers is
+    summed or averaged, as its gradient by hand is; without a gradient layers get autodiff's.
 
-    Everything runs in float64 on deep copies. The forward is run on Tensors too, so it must be made
-    of operators and NumPy functions, and it draws the same random numbers. If it gives something
-    else there, that is the one row. A last layer that passes its upstream on, as a softmax does
-    where the loss has the gradient p - y, is differentiated together with the loss. Where the data
-    are of a kind that hides mistakes (a batch of 1, square weights, zeros) and agree, other sizes
-    are tried too. The rows are called "layers[0].W", "layers[0] output" and "x". A backward that
-    raises is a row; TypeError for a forward that does not run on Tensors; ValueError for attributes
-    that no layer has, for x with NaN and a loss of several numbers.
+    Everything runs in float64 on copies. The forward is run on Tensors too, with the same random
+    numbers; a layer that makes no tape there (loops, `out[i, j] = ...`, float()) is one operation,
+    whose derivative is judged by central differences along random directions. A last layer that
+    passes its upstream on, as a softmax does where the loss has the gradient p - y, is
+    differentiated together with the loss. Gradients passed on with a factor that those of
+    parameters take back, such as the sign of target - output, are another convention. Where the
+    data are of a kind that hides mistakes (square weights, zeros) and agree, other sizes are tried
+    too; with one sample or one output, what is wrong with several is a remark. The rows are called
+    "layers[0].W", "layers[0] output" and "x". A backward that raises is a row; ValueError for a
+    forward or a loss that raises, for names that no layer has, and for x with NaN; TypeError for
+    what has no forward and backward.
 
     >>> class Linear:
     ...     def __init__(self, n, m):
@@ -113,6 +124,8 @@ def compare_layers(
         if loss is None:
             loss, own_slope = loss_of(layers)
             loss_grad = loss_grad or own_slope
+        if loss is None and is_loss([*named.values()][-1]):
+            loss = named.pop([*named][-1])
         keeps = dict(zip(wanted, grads, strict=True)) if grads is not None else {}
         found = as_layers(named, wanted, keeps)
     if x is None or loss is None:

@@ -6,6 +6,7 @@ It is one layer whose backward knows the target: what it hands in are the gradie
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.tape import Array
+from ...engine.tensor import Tensor
 from .calls import (
     FORWARDS,
     INPUTS,
@@ -62,11 +64,22 @@ class Net(Layer):
             y = function()
             y = self.left(OUTPUTS, {}) if y is None else y
         else:
-            y = function(*self.by_names(function, x))
-            y = y[0] if isinstance(y, tuple) else y
-            y = self.left(OUTPUTS, {}) if y is None else y
+            y = self.output_of(function(*self.by_names(function, x)))
         self.x, self.y = x, y
         return y
+
+    def output_of(self, y: Any) -> Any:
+        """The prediction in what a forward returned: of several values the last in the shape of the
+        target, as in Z1, A1, Z2, A2; else the first of a tuple, the last of a list."""
+        if y is None:
+            return self.left(OUTPUTS, {})
+        if not isinstance(y, tuple | list):
+            return y
+        shape = np.shape(self.target)
+        like = [i for i, v in enumerate(y) if is_array(v) and np.shape(v) == shape]
+        at = like[-1] if like else 0 if isinstance(y, tuple) else len(y) - 1
+        self.cache = tuple(v for i, v in enumerate(y) if i != at) if isinstance(y, tuple) else (y,)
+        return y[at]
 
     def samples(self, xs: Any) -> Any:
         """The outputs for columns that stand one after the other."""
@@ -108,6 +121,8 @@ class Net(Layer):
                 values.append(x)
             elif is_rate(p):
                 values.append(self.rate)
+            elif self.cache and name in ("cache", "caches", "activations", "memory"):
+                values.append(self.cache[0] if len(self.cache) == 1 else self.cache)
             elif name in MODES:
                 values.append(filled(p))
             else:
@@ -127,8 +142,10 @@ class Net(Layer):
 
     def read(self, returned: Any) -> dict[str, Any]:
         """The gradients by the names of parameters, of what the method returned."""
-        if isinstance(returned, tuple | list) and isinstance([*returned, 0, 0][1], Mapping):
-            returned = returned[1]  # (loss, grads)
+        if isinstance(returned, tuple | list):
+            first, second = [*returned, 0, 0][:2]
+            if isinstance(second, Mapping) and not isinstance(first, Mapping):
+                returned = second  # (loss, grads)
         if isinstance(returned, Mapping):
             found = {p: looked_up(returned, p, True) for p in self.parts}
             return {p: g for p, g in found.items() if g is not None} | self.listed(returned)
@@ -136,10 +153,21 @@ class Net(Layer):
             items = [*returned]
             if len(items) == len(self.parts) + 1 and np.size(items[0]) == 1:
                 items = items[1:]
+            if items and all(isinstance(item, Mapping) for item in items):
+                return self.in_dictionaries(items)
             if len(items) == len(self.parts):
                 return self.in_order(items)
             return self.in_groups(items)
         return {}
+
+    def in_dictionaries(self, items: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
+        """A dictionary of gradients for each of the layers, `layers[0].W`."""
+        found = {}
+        for p in self.parts:
+            place = re.search(r"\[(\d+)\]\.?(.*)$", p)
+            if place and int(place[1]) < len(items):
+                found[p] = looked_up(items[int(place[1])], place[2], True)
+        return {p: g for p, g in found.items() if g is not None}
 
     def in_groups(self, groups: Sequence[Any]) -> dict[str, Any]:
         """Lists of gradients, (nabla_b, nabla_w), for lists of parameters of these shapes."""
@@ -171,6 +199,10 @@ class Net(Layer):
             ):
                 found[p] = group[int(rest[:-1])]
         return found
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | Tensor)
 
 
 def targeted(owner: Any, name: str) -> bool:
@@ -208,6 +240,11 @@ def net_of(owner: Any, loss: Any, y: Any, names: Sequence[str]) -> tuple[Net, An
     net = Net(deepcopy(owner), spec)
     net.target, net.valued = y, valued
     return net, loss
+
+
+def is_loss(layer: Any) -> bool:
+    """Whether the last of some layers is the loss: its forward is given the target."""
+    return targeted(layer, method(layer, FORWARDS))
 
 
 def takes_data(owner: Any, name: str) -> bool:
