@@ -3,8 +3,11 @@
 The files, in the order in which a comparison goes through them:
 
 - `gradients` (`compare`, `assert_same`), `learners.functions` (`check_backward`), `learners.layers`
-  (`compare_layers`, with `classes` and `updates`): what a learner calls; `learners.execution` runs
-  the learner's own code;
+  (`compare_layers`): what a learner calls; `learners.execution` runs the learner's own code;
+- of layers: `parts` finds arrays and gradients in objects, `calls` calls methods of any name,
+  `classes` finds layers in nets, `criterion` is the loss, `nets` and `engines` are nets in one
+  piece, `optimizers` makes layers ready; a `trial` is a `recording` and what was done by hand
+  `beside` it, with `updates`; `opaque` is code that makes no tape, `probes` are other sizes;
 - `answers`: `arguments` are read, `judge` gives one gradient its verdict, `conventions` are what
   differs without being wrong, `report` is the table, the dictionary and the witness;
 - `propagation`: the tape run again, forward and backward;
