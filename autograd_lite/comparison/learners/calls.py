@@ -314,28 +314,32 @@ class Layer:
         if self.context is not None:
             return [self.context, g]
         wanted = needed(function)
-        optional = [p for p in positional(function)[len(wanted) :] if is_rate(p)]
         if len(wanted) < 2:
             second = positional(function)[1:2]
-            return [g, rate] if optional and second == optional[:1] else [g]
+            return [g, rate] if second and is_rate(second[0]) else [g]
+        values = self.known_arguments(wanted, rate)
+        free = [i for i, value in enumerate(values) if value is None]
+        for i in free:
+            name = plain(wanted[i].name)
+            other = True if name in MODES else self.y if name in OUTPUTS else rate
+            values[i] = g if i == free[0] else other
+        return values
+
+    def known_arguments(self, wanted: Sequence[inspect.Parameter], rate: float) -> list[Any]:
+        """The arguments whose names or places say what they are; None for the others."""
         names = [p.name.lower() for p in wanted]
-        values: list[Any] = [None] * len(wanted)
+        first_input = next((i for i, name in enumerate(names) if name in INPUTS), None)
         rest = list(self.cache)
-        inputs = [i for i, name in enumerate(names) if name in INPUTS]
+        values: list[Any] = []
         for i, p in enumerate(wanted):
             if is_rate(p):
-                values[i] = rate
-            elif i in inputs[:1] and len(wanted) > 1:
-                values[i] = self.x
-            elif "cache" in names[i] or (rest and i):
-                values[i] = rest.pop(0) if len(rest) == 1 or "cache" not in names[i] else self.cache
-        free = [i for i, value in enumerate(values) if value is None]
-        if not free:
-            return values
-        values[free[0]] = g
-        for i in free[1:]:
-            mode = plain(names[i]) in MODES
-            values[i] = True if mode else self.y if names[i] in OUTPUTS else rate
+                values.append(rate)
+            elif i == first_input:
+                values.append(self.x)
+            elif "cache" in names[i] and len(rest) != 1:
+                values.append(self.cache)
+            else:
+                values.append(rest.pop(0) if rest and i else None)
         return values
 
 
