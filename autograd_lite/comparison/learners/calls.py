@@ -56,6 +56,18 @@ def method(owner: Any, names: Sequence[str]) -> str:
     return ""
 
 
+def methods_of(owner: Any) -> tuple[str, str]:
+    """The names of the methods for both ways.
+
+    A `backward()` that takes nothing asks for what `__call__` keeps.
+    """
+    forward, backward = method(owner, FORWARDS), method(owner, BACKWARDS)
+    called = "__call__" in dir(type(owner)) and backward
+    if called and not positional(getattr(owner, backward)):
+        forward = "__call__"
+    return forward, backward
+
+
 def is_layer(owner: Any) -> bool:
     """Whether an object has methods for both ways."""
     if is_torch(owner):
@@ -198,10 +210,7 @@ class Layer:
     @property
     def attached(self) -> bool:
         """Whether its backward takes nothing: gradients are attributes of arrays."""
-        function = getattr(self.own, self.spec.backward)
-        return not needed(function) and (
-            not positional(function) or self.spec.forward == "__call__"
-        )
+        return not positional(getattr(self.own, self.spec.backward))
 
     def forward(self, x: Any) -> Any:
         """The output, which may be what is returned or an attribute; the rest is for backward."""
@@ -241,7 +250,7 @@ class Layer:
     def backward(self, g: Array, rate: float) -> tuple[Any, dict[str, Any]]:
         """The gradient of the input, and those of parameters that were returned beside it."""
         before = {name: id(value) for name, value in attributes(self.own).items()}
-        if self.attached and not needed(getattr(self.own, self.spec.backward)):
+        if self.attached:
             returned = self.from_attributes(g)
         else:
             returned = getattr(self.own, self.spec.backward)(*self.arguments(g, rate))

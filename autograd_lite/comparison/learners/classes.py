@@ -11,7 +11,6 @@ import numpy as np
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from .calls import (
-    BACKWARDS,
     FORWARDS,
     RATES,
     Layer,
@@ -21,6 +20,7 @@ from .calls import (
     is_layer,
     is_torch,
     method,
+    methods_of,
 )
 from .parts import attributes
 
@@ -107,10 +107,7 @@ def as_layers(
             for name, value in attributes(owner).items()
             if id(value) in known or (holds_layers(value) and known & set(map(id, listed(value))))
         ]
-        spec = Spec(
-            method(owner, FORWARDS), method(owner, BACKWARDS), tuple(names), keeps, None,
-            tuple(others),
-        )  # fmt: skip
+        spec = Spec(*methods_of(owner), tuple(names), keeps, None, tuple(others))
         found.append(Layer(owner, spec))
     return tuple(found)
 

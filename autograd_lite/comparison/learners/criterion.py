@@ -42,7 +42,9 @@ class Criterion:
         value, slope = copied((loss, loss_grad))  # together: they may share an object
         value = TorchLoss(loss) if is_torch(loss) else value
         if loss_grad is None and not inspect.isroutine(value):
-            value, slope = first_method(value, VALUES), first_method(value, SLOPES)
+            owner, slope = value, first_method(value, SLOPES)
+            keeps = slope is not None and not positional(slope) and callable(owner)
+            value = owner if keeps else first_method(owner, VALUES)
         value = getattr(value, "loss", value) if isinstance(value, TorchLoss) else value
         if not callable(value) or not (slope is None or callable(slope)):
             raise TypeError("compare_layers: loss and loss_grad must be functions")

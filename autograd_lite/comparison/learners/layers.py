@@ -154,7 +154,8 @@ def remarked(report: Report, trial: Trial, single: bool) -> Report:
     for other in trial.resized(N, False):
         row = other.report().first_wrong
         if row is not None:
-            why = f" ({row.diagnoses[0].sentence})" if row.diagnoses else ""
+            why = row.diagnoses[0].sentence if row.diagnoses else row.note
+            why = f" ({why})" if why and not row.unexplained else ""
             made = "one sample at a time: with a batch of 5" if single else "one output: with more"
             said = f"Made for {made}, {row.name} is wrong{why}."
             return replace(report, remarks=(*report.remarks, said))

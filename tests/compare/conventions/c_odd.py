@@ -24,7 +24,7 @@ def difference(p: Array, t: Array) -> Array:
     "columns, the 1/m in the gradients of parameters",
     "compare_layers",
     {
-        "relu of dA": ("layers[0] output", r"mask|upstream|arriving"),
+        "relu of dA": (("layers[1].b", "layers[1].W"), r"mask|upstream|arriving"),
         "db by the rows of dA": ("layers[1].b", r""),
         "dW without 1/m in one layer": ("layers[1].W", r"6 times|batch|1/n|not divided"),
     },
@@ -71,7 +71,7 @@ def later_means(slip: str | None, dt: Any) -> Any:
     "one output, a mean over the samples",
     "compare_layers",
     {
-        "derivative of the second sigmoid": ("layers[2] output", r""),
+        "derivative of the second sigmoid": ("layers[2] output", r"sigmoid"),
         "prediction for target": ("layers[3] output", r""),
     },
 )
@@ -116,7 +116,7 @@ def one_output(slip: str | None, dt: Any) -> Any:
     "Torch7's words",
     "compare_layers",
     {
-        "gradW without the batch": ("layers[1].W", r""),
+        "gradW without the batch": ("layers[1].W", r"sample|first|row"),
         "gradInput of input": (("layers[0] output", "layers[1].updateGradInput()"), r""),
     },
 )
@@ -149,8 +149,11 @@ def torch7(slip: str | None, dt: Any) -> Any:
     "blocks of layers",
     "compare_layers",
     {
-        "the branch past the block left out": (("fc output",), r""),
-        "attention without the scale": (("attention.Wq", "attention.Wk", "block output"), r""),
+        "the branch past the block left out": (("fc output",), r"overwrites|contribution|branch"),
+        "attention without the scale": (
+            ("attention.Wq", "attention.Wk", "block output"),
+            r"factor 2|scale",
+        ),
     },
 )
 def blocks(slip: str | None, dt: Any) -> Any:
@@ -257,7 +260,10 @@ def contexts(slip: str | None, dt: Any) -> Any:
     "a list of dictionaries, updated by the net",
     "compare_layers",
     {
-        "error through the new weights": ("Net.layers[0].W", r""),
+        "error through the new weights": (
+            ("Net.layers[0].W", "Net.layers[0].b"),
+            r"after its update|changed",
+        ),
         "slope of the input": (("Net.layers[1].b", "Net.layers[1].W"), r""),
     },
 )
