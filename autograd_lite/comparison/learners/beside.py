@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,10 @@ class Comparison:
         for step, layer in reversed([*zip(steps, self.trial.layers, strict=True)]):
             updates.read(step, layer)
         times = self.scaled(updates)
-        self.loss, guard = unguarded(self.loss, last, self.grads)
+        places, start = [last.y, last.x], last.y.serial
+        if isinstance(self.trial.layers[-1], NETS):  # whose loss is inside
+            places, start = [*last.params.values()], -1
+        self.loss, guard = unguarded(self.loss, start, places, self.grads)
         together = self.fused(last)
         if together:
             self.grads.pop(last.y.name, None)
@@ -221,9 +224,12 @@ class Comparison:
         return report
 
 
-def unguarded(loss: Tensor, last: LayerRecord, grads: Mapping[str, Any]) -> tuple[Tensor, float]:
+def unguarded(
+    loss: Tensor, start: int, places: Sequence[Tensor], grads: Mapping[str, Any]
+) -> tuple[Tensor, float]:
     """The loss without the small number that it adds, as in log(p + 1e-7), and that number, if the
-    gradient by hand is that of the loss without it; else the loss as it is, and 0."""
+    gradient by hand of one of these places is that of the loss without it; else the loss as it is,
+    and 0. What was recorded before `start` stays."""
     new: dict[Tensor, Tensor] = {}
     guards = {0.0}
 
@@ -232,7 +238,7 @@ def unguarded(loss: Tensor, last: LayerRecord, grads: Mapping[str, Any]) -> tupl
 
     with enable_grad(), np.errstate(all="ignore"):
         for node, inputs in Tape(loss).inputs.items():
-            if node.op is None or node.serial <= last.y.serial:
+            if node.op is None or node.serial <= start:
                 continue
             pairs = zip(inputs, node.args, strict=True)
             args = [a if p is None else new.get(p, p) for p, a in pairs]
@@ -240,7 +246,7 @@ def unguarded(loss: Tensor, last: LayerRecord, grads: Mapping[str, Any]) -> tupl
                 guards |= {a for a in args if is_guard(a)}
                 args = [0.0 if is_guard(a) else a for a in args]
             new[node] = node.op(*args, **node.kw)
-    for t in (last.y, last.x) if max(guards) else ():
+    for t in places if max(guards) else ():
         mine = shaped(grads.get(t.name), t.shape)
         if mine is not None:
             old, right = (pulled_back(x, t, np.ones(x.shape)) for x in (loss, new[loss]))

@@ -20,7 +20,8 @@ from .parts import VALUES, Held, Part, attributes, kept_gradient, looked_up, par
 # method names in letters and digits alone; the first that a class has
 FORWARDS = ("forward", "forwardpass", "forwardpropagation", "forwardprop", "forwardpropagate",
             "feedforward", "propagateforward", "fprop", "fwd", "updateoutput", "predict", "apply",
-            "call", "fit", "calloutput", "run", "evaluate", "output", "activate")  # fmt: skip
+            "call", "query", "fit", "calloutput", "run", "evaluate", "output",
+            "activate")  # fmt: skip
 BACKWARDS = ("backward", "backwardpass", "backwardpropagation", "backpropagation",
              "backwardprop", "backpropagate", "propagatebackward", "backprop", "bprop", "bwd",
              "updategradinput", "grad", "gradient", "back", "vjp", "backwards")  # fmt: skip
@@ -115,7 +116,12 @@ def needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def is_rate(p: inspect.Parameter) -> bool:
-    return p.name.lower() in RATES
+    return p.name.lower() in RATES or plain(p.name) in ("learnrate", "learningrate")
+
+
+def is_input(name: str) -> bool:
+    """Whether an argument or attribute of this name holds the data."""
+    return plain(name) in map(plain, INPUTS) or plain(name).startswith(("input", "xtrain"))
 
 
 @dataclass(frozen=True)
@@ -337,7 +343,7 @@ class Layer:
     def known_arguments(self, wanted: Sequence[inspect.Parameter], rate: float) -> list[Any]:
         """The arguments whose names or places say what they are; None for the others."""
         names = [p.name.lower() for p in wanted]
-        first_input = next((i for i, name in enumerate(names) if name in INPUTS), None)
+        first_input = next((i for i, name in enumerate(names) if is_input(name)), None)
         rest = list(self.cache)
         values: list[Any] = []
         for i, p in enumerate(wanted):

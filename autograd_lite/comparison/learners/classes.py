@@ -65,6 +65,8 @@ def with_names(layers: Any) -> dict[str, Any]:
         )
     else:
         objects = list(layers)
+        if objects and all(map(is_pair, objects)):
+            return with_names(dict(objects))
         own = [getattr(layer, "name", None) for layer in objects]
         names = [
             name if isinstance(name, str) and name and own.count(name) == 1 else f"layers[{i}]"
@@ -81,6 +83,11 @@ def with_names(layers: Any) -> dict[str, Any]:
                 "layer has forward(x) and backward(upstream) or backward(upstream, lr)"
             )
     return {n: TorchLayer(layer) if is_torch(layer) else layer for n, layer in named.items()}
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a value is a name and a layer."""
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
 
 
 def loss_of(net: Any) -> tuple[Any, Any]:

@@ -87,6 +87,7 @@ def compare_layers(
     wanted = NAMES if params is None else tuple(params)
     if grads is not None and len(grads) != len(wanted):
         raise ValueError(f"compare_layers: {len(wanted)} params, but {len(grads)} grads")
+    given = loss
     net = engine_net(layers, loss, y, wanted) or net_of(layers, loss, y, wanted)
     found: tuple[Layer, ...]
     if net is not None:
@@ -116,7 +117,28 @@ def compare_layers(
         raise ValueError("compare_layers: lr is 0, so no update can be seen; give another rate")
     with same_numbers(owners(found, criterion)):
         a, found = ready_on(names, found, a, indices_of(x), rate)
-    return judged(Trial(names, found, a, b, criterion, rate))
+    report = judged(Trial(names, found, a, b, criterion, rate))
+    if net is None and report.ok and given is None:
+        return whole_net(report, layers, wanted, a, b, rate)
+    return report
+
+
+def whole_net(
+    report: Report, net: Any, wanted: Sequence[str], x: Array, y: Array, rate: float
+) -> Report:
+    """The report on the gradients that a net collects from its layers, if they are not the ones;
+    else that on the layers."""
+    found = net_of(net, None, y, wanted, whole=True)
+    if found is None or not found[0].valued:
+        return report
+    criterion = Criterion(found[1], None)
+    try:
+        with same_numbers(owners([found[0]], criterion)):
+            layers = ready((type(net).__name__,), (found[0],), x, rate)
+        whole = Trial((type(net).__name__,), layers, x, y, criterion, rate).report()
+    except (TypeError, ValueError):  # what it is given is not known
+        return report
+    return report if whole.first_wrong is None else whole
 
 
 def ready_on(

@@ -71,6 +71,11 @@ class Part:
     places: list[Place] = field(default_factory=list)
     listed: bool = False  # whether it was a list of numbers
 
+    @property
+    def keys(self) -> list[str]:
+        """The names that dictionaries have for it."""
+        return [place.key for place in self.places if isinstance(place.key, str) and place.boxed]
+
     def get(self) -> Any:
         return self.places[0].get()
 
