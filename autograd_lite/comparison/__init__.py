@@ -3,12 +3,17 @@
 The files, in the order in which a comparison goes through them:
 
 - `gradients` (`compare`, `assert_same`), `learners.functions` (`check_backward`), `learners.layers`
-  (`compare_layers`, with `classes` and `updates`), `learners.programs` (`check`): what a learner
-  calls; `learners.execution` runs the learner's own code; `learners.black_box` judges what has no
-  tape by its `slopes`, and says the `facts`;
+  (`compare_layers`), `learners.programs` (`check`): what a learner calls; `learners.execution` runs
+  the learner's own code; `learners.black_box` judges what has no tape by its `slopes`, and says the
+  `facts`;
+- of layers: `parts` finds arrays and gradients in objects, `calls` calls methods of any name,
+  `classes` finds layers in nets, `criterion` is the loss, `nets` and `engines` are nets in one
+  piece, `optimizers` makes layers ready; a `trial` is a `recording` and what was done by hand
+  `beside` it, with `updates`; `opaque` is code that makes no tape, `probes` are other sizes;
 - `answers`: `arguments` are read, `names` are understood, `judge` gives one gradient its verdict,
   `conventions` are what differs without being wrong, `report` is the table, the dictionary and the
   witness, `telling` its sentences, `page` its HTML, and `naming` finds the learner's own words;
+- `source`: the line of the learner's code, and the edit that mends it;
 - `propagation`: the tape run again, forward and backward;
 - `mistakes`: the `table`; `factors` that have a name; `places` where a mistake can be made;
   `guesses` makes each on purpose, `matching` holds it against what was handed in, and `search`

@@ -20,7 +20,8 @@ from .parts import VALUES, Held, Part, attributes, kept_gradient, looked_up, par
 # method names in letters and digits alone; the first that a class has
 FORWARDS = ("forward", "forwardpass", "forwardpropagation", "forwardprop", "forwardpropagate",
             "feedforward", "propagateforward", "fprop", "fwd", "updateoutput", "predict", "apply",
-            "call", "fit", "calloutput", "run", "evaluate", "output", "activate")  # fmt: skip
+            "call", "query", "fit", "calloutput", "run", "evaluate", "output",
+            "activate")  # fmt: skip
 BACKWARDS = ("backward", "backwardpass", "backwardpropagation", "backpropagation",
              "backwardprop", "backpropagate", "propagatebackward", "backprop", "bprop", "bwd",
              "updategradinput", "grad", "gradient", "back", "vjp", "backwards")  # fmt: skip
@@ -54,6 +55,18 @@ def method(owner: Any, names: Sequence[str]) -> str:
     if names is FORWARDS and "__call__" in dir(type(owner)) and not inspect.isroutine(owner):
         return "__call__"
     return ""
+
+
+def methods_of(owner: Any) -> tuple[str, str]:
+    """The names of the methods for both ways.
+
+    A `backward()` that takes nothing asks for what `__call__` keeps.
+    """
+    forward, backward = method(owner, FORWARDS), method(owner, BACKWARDS)
+    called = "__call__" in dir(type(owner)) and backward
+    if called and not positional(getattr(owner, backward)):
+        forward = "__call__"
+    return forward, backward
 
 
 def is_layer(owner: Any) -> bool:
@@ -103,7 +116,12 @@ def needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def is_rate(p: inspect.Parameter) -> bool:
-    return p.name.lower() in RATES
+    return p.name.lower() in RATES or plain(p.name) in ("learnrate", "learningrate")
+
+
+def is_input(name: str) -> bool:
+    """Whether an argument or attribute of this name holds the data."""
+    return plain(name) in map(plain, INPUTS) or plain(name).startswith(("input", "xtrain"))
 
 
 @dataclass(frozen=True)
@@ -198,10 +216,7 @@ class Layer:
     @property
     def attached(self) -> bool:
         """Whether its backward takes nothing: gradients are attributes of arrays."""
-        function = getattr(self.own, self.spec.backward)
-        return not needed(function) and (
-            not positional(function) or self.spec.forward == "__call__"
-        )
+        return not positional(getattr(self.own, self.spec.backward))
 
     def forward(self, x: Any) -> Any:
         """The output, which may be what is returned or an attribute; the rest is for backward."""
@@ -241,7 +256,7 @@ class Layer:
     def backward(self, g: Array, rate: float) -> tuple[Any, dict[str, Any]]:
         """The gradient of the input, and those of parameters that were returned beside it."""
         before = {name: id(value) for name, value in attributes(self.own).items()}
-        if self.attached and not needed(getattr(self.own, self.spec.backward)):
+        if self.attached:
             returned = self.from_attributes(g)
         else:
             returned = getattr(self.own, self.spec.backward)(*self.arguments(g, rate))
@@ -314,28 +329,32 @@ class Layer:
         if self.context is not None:
             return [self.context, g]
         wanted = needed(function)
-        optional = [p for p in positional(function)[len(wanted) :] if is_rate(p)]
         if len(wanted) < 2:
             second = positional(function)[1:2]
-            return [g, rate] if optional and second == optional[:1] else [g]
+            return [g, rate] if second and is_rate(second[0]) else [g]
+        values = self.known_arguments(wanted, rate)
+        free = [i for i, value in enumerate(values) if value is None]
+        for i in free:
+            name = plain(wanted[i].name)
+            other = True if name in MODES else self.y if name in OUTPUTS else rate
+            values[i] = g if i == free[0] else other
+        return values
+
+    def known_arguments(self, wanted: Sequence[inspect.Parameter], rate: float) -> list[Any]:
+        """The arguments whose names or places say what they are; None for the others."""
         names = [p.name.lower() for p in wanted]
-        values: list[Any] = [None] * len(wanted)
+        first_input = next((i for i, name in enumerate(names) if is_input(name)), None)
         rest = list(self.cache)
-        inputs = [i for i, name in enumerate(names) if name in INPUTS]
+        values: list[Any] = []
         for i, p in enumerate(wanted):
             if is_rate(p):
-                values[i] = rate
-            elif i in inputs[:1] and len(wanted) > 1:
-                values[i] = self.x
-            elif "cache" in names[i] or (rest and i):
-                values[i] = rest.pop(0) if len(rest) == 1 or "cache" not in names[i] else self.cache
-        free = [i for i, value in enumerate(values) if value is None]
-        if not free:
-            return values
-        values[free[0]] = g
-        for i in free[1:]:
-            mode = plain(names[i]) in MODES
-            values[i] = True if mode else self.y if names[i] in OUTPUTS else rate
+                values.append(rate)
+            elif i == first_input:
+                values.append(self.x)
+            elif "cache" in names[i] and len(rest) != 1:
+                values.append(self.cache)
+            else:
+                values.append(rest.pop(0) if rest and i else None)
         return values
 
 

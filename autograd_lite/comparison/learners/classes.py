@@ -11,7 +11,6 @@ import numpy as np
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from .calls import (
-    BACKWARDS,
     FORWARDS,
     RATES,
     Layer,
@@ -21,6 +20,7 @@ from .calls import (
     is_layer,
     is_torch,
     method,
+    methods_of,
 )
 from .parts import attributes
 
@@ -40,9 +40,8 @@ def members(net: Any) -> Any:
     boxes = [v for v in attributes(net).values() if holds_layers(v)]
     if boxes:
         return max(boxes, key=len)
-    if is_layer(net) or found is None or not isinstance(found, Iterable):
-        return net
-    return found
+    some = isinstance(found, Iterable) and any(map(is_layer, listed(found)))
+    return found if some else net
 
 
 def holds_layers(value: Any) -> bool:
@@ -66,6 +65,8 @@ def with_names(layers: Any) -> dict[str, Any]:
         )
     else:
         objects = list(layers)
+        if objects and all(map(is_pair, objects)):
+            return with_names(dict(objects))
         own = [getattr(layer, "name", None) for layer in objects]
         names = [
             name if isinstance(name, str) and name and own.count(name) == 1 else f"layers[{i}]"
@@ -82,6 +83,11 @@ def with_names(layers: Any) -> dict[str, Any]:
                 "layer has forward(x) and backward(upstream) or backward(upstream, lr)"
             )
     return {n: TorchLayer(layer) if is_torch(layer) else layer for n, layer in named.items()}
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a value is a name and a layer."""
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
 
 
 def loss_of(net: Any) -> tuple[Any, Any]:
@@ -108,10 +114,7 @@ def as_layers(
             for name, value in attributes(owner).items()
             if id(value) in known or (holds_layers(value) and known & set(map(id, listed(value))))
         ]
-        spec = Spec(
-            method(owner, FORWARDS), method(owner, BACKWARDS), tuple(names), keeps, None,
-            tuple(others),
-        )  # fmt: skip
+        spec = Spec(*methods_of(owner), tuple(names), keeps, None, tuple(others))
         found.append(Layer(owner, spec))
     return tuple(found)
 

@@ -20,7 +20,10 @@ VALUES = ("calculate", "loss", "forward", "value", "fn", "cost", "compute", "com
 SLOPES = ("gradient", "grad", "diffloss", "derivative", "prime", "backward", "lossprime",
           "lossgrad", "dloss", "lossderivative", "gradloss", "delta", "df", "dfn", "backwardpass",
           "costderivative", "lossgradient", "computegradient", "bprop", "diff")  # fmt: skip
-REDUCED = {"the sum": np.sum, "the mean": np.mean}  # of a loss that is not one number
+REDUCED: dict[str, Callable[..., Any]] = {
+    "the sum": np.sum,
+    "the mean": np.mean,
+}  # of a loss that is not one number
 
 
 class Criterion:
@@ -30,17 +33,22 @@ class Criterion:
     gradient.
     """
 
+    value: Callable[..., Any]
+    slope: Callable[..., Any] | None
+    reduced: str
+
     def __init__(self, loss: Any, loss_grad: Any) -> None:
         loss = instance(loss)
         value, slope = copied((loss, loss_grad))  # together: they may share an object
         value = TorchLoss(loss) if is_torch(loss) else value
         if loss_grad is None and not inspect.isroutine(value):
-            value, slope = first_method(value, VALUES), first_method(value, SLOPES)
+            owner, slope = value, first_method(value, SLOPES)
+            keeps = slope is not None and not positional(slope) and callable(owner)
+            value = owner if keeps else first_method(owner, VALUES)
         value = getattr(value, "loss", value) if isinstance(value, TorchLoss) else value
         if not callable(value) or not (slope is None or callable(slope)):
             raise TypeError("compare_layers: loss and loss_grad must be functions")
-        self.value, self.slope = as_function(value), slope and as_function(slope)
-        self.reduced = ""
+        self.value, self.slope, self.reduced = value, slope, ""
 
     @property
     def given(self) -> bool:
@@ -61,6 +69,11 @@ class Criterion:
     def settle(self, prediction: Array, y: Array) -> None:
         """Find out what is made of a loss of several numbers: their mean if the gradient by hand is
         that of the mean, or their sum."""
+        value = self.value(*ordered(self.value, prediction, y))
+        pair = isinstance(value, tuple | list) and len(value) == 2
+        if self.slope is None and pair and np.shape(value[1]) == prediction.shape:
+            both = self.value  # loss, dx = softmax_loss(x, y)
+            self.slope = lambda prediction, y: both(*ordered(both, prediction, y))[1]
         if as_floats(self.loss(prediction, y)).size == 1:
             return
         errors: dict[str, float] = {}
@@ -91,7 +104,7 @@ class Criterion:
             returned = self.slope()  # backward(), or backward(dout=1)
         else:
             mine = self.first_argument(own, prediction, before)
-            returned = self.slope(*ordered(self.slope, mine, y)[: max(len(free), 1)])
+            returned = self.slope(*ordered(self.slope, mine, y))
         if returned is not None:
             several = isinstance(returned, tuple | list) and len(returned) and np.ndim(returned[0])
             return returned[0] if several else returned
@@ -133,12 +146,6 @@ class TorchLoss:
         return self.module(x, torch.tensor(np.asarray(y))), x
 
 
-def as_function(value: Any) -> Callable[..., Any]:
-    """A value that was seen to be callable."""
-    function: Callable[..., Any] = value
-    return function
-
-
 def instance(loss: Any) -> Any:
     """An object of a class that was given for the loss, if its methods need one."""
     if not isinstance(loss, type):
@@ -156,12 +163,15 @@ def first_method(owner: Any, names: Sequence[str]) -> Any:
     return owner if names is VALUES and callable(owner) else None
 
 
-def ordered(function: Callable[..., Any], prediction: Any, y: Array) -> tuple[Any, Any]:
-    """Prediction and target in the order that the names of the parameters ask for.
+def ordered(function: Callable[..., Any], prediction: Any, y: Any) -> tuple[Any, ...]:
+    """Prediction and target in the order that the names of the parameters ask for; the prediction
+    alone where there is one.
 
     >>> ordered(lambda y_true, y_pred: 0, "prediction", "target")
     ('target', 'prediction')
     """
+    if len(positional(function)) == 1:
+        return (prediction,)
     first, second = ([p.name.lower() for p in positional(function)] + ["", ""])[:2]
     swapped = (
         any(word in first for word in ("true", "target", "label", "truth", "actual", "expected"))

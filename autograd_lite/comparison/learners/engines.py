@@ -13,7 +13,7 @@ import numpy as np
 from ...engine.tape import Array
 from .calls import FORWARDS, Layer, Spec, as_floats, is_layer, method
 from .criterion import VALUES, first_method
-from .nets import itself
+from .nets import Net, itself
 from .parts import SLOPES, Part, Place, attributes
 from .parts import VALUES as DATA
 
@@ -129,3 +129,6 @@ def engine_net(owner: Any, loss: Any, y: Any, names: Sequence[str]) -> tuple[Eng
     spec = Spec(method(owner, FORWARDS), "backward", tuple(names), {})
     criterion = loss if inspect.isroutine(loss) else first_method(loss, VALUES)
     return EngineNet(deepcopy(owner), spec, target=y, criterion=criterion), itself
+
+
+NETS = Net, EngineNet  # whose backward knows the target

@@ -6,6 +6,7 @@ It is one layer whose backward knows the target: what it hands in are the gradie
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -14,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from ...engine.tape import Array
+from ...engine.tensor import Tensor
 from .calls import (
     FORWARDS,
-    INPUTS,
     MODES,
     OUTPUTS,
     Layer,
     Spec,
     filled,
+    is_input,
     is_rate,
     method,
     needed,
@@ -33,6 +35,7 @@ from .parts import attributes, looked_up, plain
 
 TARGETS = ("y", "t", "target", "targets", "label", "labels", "ytrue", "ytrain", "truey", "expected",
            "y_", "desired", "yy", "ybatch", "groundtruth")  # fmt: skip
+PENALTIES = ("reg", "regularization", "lam", "lambd", "lamb", "l2", "weightdecay", "lmbda")
 # of the methods that give gradients, in letters and digits alone
 GRADIENTS = ("gradient", "gradients", "backprop", "backpropagation", "backpropagate", "backward",
              "backwardpass", "backwardprop", "backwardpropagation", "lossandgrad", "lossgrad",
@@ -62,11 +65,22 @@ class Net(Layer):
             y = function()
             y = self.left(OUTPUTS, {}) if y is None else y
         else:
-            y = function(*self.by_names(function, x))
-            y = y[0] if isinstance(y, tuple) else y
-            y = self.left(OUTPUTS, {}) if y is None else y
+            y = self.output_of(function(*self.by_names(function, x)))
         self.x, self.y = x, y
         return y
+
+    def output_of(self, y: Any) -> Any:
+        """The prediction in what a forward returned: of several values the last in the shape of the
+        target, as in Z1, A1, Z2, A2; else the first of a tuple, the last of a list."""
+        if y is None:
+            return self.left(OUTPUTS, {})
+        if not isinstance(y, tuple | list):
+            return y
+        shape = np.shape(self.target)
+        like = [i for i, v in enumerate(y) if is_array(v) and np.shape(v) == shape]
+        at = like[-1] if like else 0 if isinstance(y, tuple) else len(y) - 1
+        self.cache = tuple(v for i, v in enumerate(y) if i != at) if isinstance(y, tuple) else (y,)
+        return y[at]
 
     def samples(self, xs: Any) -> Any:
         """The outputs for columns that stand one after the other."""
@@ -88,9 +102,9 @@ class Net(Layer):
     def keep_data(self, x: Any) -> None:
         """Put the data where the object was given them."""
         for name in attributes(self.own):
-            if plain(name) in (*map(plain, INPUTS), "xtrain"):
+            if is_input(name):
                 setattr(self.own, name, x)
-            elif (plain(name) in TARGETS and plain(name) not in OUTPUTS) or name == "y":
+            elif (is_target(name) and plain(name) not in OUTPUTS) or name == "y":
                 setattr(self.own, name, self.target)
 
     def by_names(self, function: Callable[..., Any], x: Any) -> list[Any]:
@@ -100,7 +114,7 @@ class Net(Layer):
         wanted = len(needed(function))
         for i, p in enumerate(parameters):
             name = plain(p.name)
-            if name in TARGETS and (i or not any(plain(q.name) in TARGETS for q in parameters[1:])):
+            if is_target(name) and (i or not any(is_target(q.name) for q in parameters[1:])):
                 values.append(self.target)
             elif i >= wanted:
                 break
@@ -108,8 +122,12 @@ class Net(Layer):
                 values.append(x)
             elif is_rate(p):
                 values.append(self.rate)
+            elif self.cache and name in ("cache", "caches", "activations", "memory"):
+                values.append(self.cache[0] if len(self.cache) == 1 else self.cache)
             elif name in MODES:
                 values.append(filled(p))
+            elif name in PENALTIES:
+                values.append(0.1)
             else:
                 seen = any(value is self.target for value in values)
                 values.append(self.y if seen or name in (*OUTPUTS, "yhat") else self.target)
@@ -127,19 +145,37 @@ class Net(Layer):
 
     def read(self, returned: Any) -> dict[str, Any]:
         """The gradients by the names of parameters, of what the method returned."""
-        if isinstance(returned, tuple | list) and isinstance([*returned, 0, 0][1], Mapping):
-            returned = returned[1]  # (loss, grads)
+        if isinstance(returned, tuple | list):
+            first, second = [*returned, 0, 0][:2]
+            if isinstance(second, Mapping) and not isinstance(first, Mapping):
+                returned = second  # (loss, grads)
         if isinstance(returned, Mapping):
-            found = {p: looked_up(returned, p, True) for p in self.parts}
+            found = {
+                p: next((returned[k] for k in part.keys if k in returned), None)
+                for p, part in self.parts.items()
+            }
+            for p in self.parts:
+                found[p] = looked_up(returned, p, True) if found[p] is None else found[p]
             return {p: g for p, g in found.items() if g is not None} | self.listed(returned)
         if isinstance(returned, tuple | list):
             items = [*returned]
             if len(items) == len(self.parts) + 1 and np.size(items[0]) == 1:
                 items = items[1:]
+            if items and all(isinstance(item, Mapping) for item in items):
+                return self.in_dictionaries(items)
             if len(items) == len(self.parts):
                 return self.in_order(items)
             return self.in_groups(items)
         return {}
+
+    def in_dictionaries(self, items: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
+        """A dictionary of gradients for each of the layers, `layers[0].W`."""
+        found = {}
+        for p in self.parts:
+            place = re.search(r"\[(\d+)\]\.?(.*)$", p)
+            if place and int(place[1]) < len(items):
+                found[p] = looked_up(items[int(place[1])], place[2], True)
+        return {p: g for p, g in found.items() if g is not None}
 
     def in_groups(self, groups: Sequence[Any]) -> dict[str, Any]:
         """Lists of gradients, (nabla_b, nabla_w), for lists of parameters of these shapes."""
@@ -173,27 +209,39 @@ class Net(Layer):
         return found
 
 
+def is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | Tensor)
+
+
+def is_target(name: str) -> bool:
+    """Whether an argument or attribute of this name holds the targets."""
+    words = ("target", "label", "ytrue", "ytrain", "expected")
+    return plain(name) in TARGETS or plain(name).startswith(words)
+
+
 def targeted(owner: Any, name: str) -> bool:
     """Whether a method is given data and targets, or nothing where the object has both."""
     if not name:
         return False
     parameters = [plain(p.name) for p in positional(getattr(owner, name))]
     if parameters:
-        alone = parameters[0] in TARGETS and (not parameters[1:] or parameters[1] in INPUTS)
-        return alone or any(p in TARGETS for p in parameters[1:])
-    own = {plain(n) for n in attributes(owner)}
-    return bool(own & {*TARGETS}) and bool(own & {*map(plain, INPUTS), "xtrain"})
+        alone = is_target(parameters[0]) and (not parameters[1:] or is_input(parameters[1]))
+        return alone or any(map(is_target, parameters[1:]))
+    own = [*attributes(owner)]
+    return any(map(is_target, own)) and any(map(is_input, own))
 
 
-def net_of(owner: Any, loss: Any, y: Any, names: Sequence[str]) -> tuple[Net, Any] | None:
+def net_of(
+    owner: Any, loss: Any, y: Any, names: Sequence[str], whole: bool = False
+) -> tuple[Net, Any] | None:
     """The net and its loss, if an object is a net in one piece: a method of it gives gradients for
-    data and targets."""
+    data and targets. One that has layers is none, unless `whole`."""
     if isinstance(owner, list | tuple | Mapping | type) or inspect.isroutine(owner):
         return None
-    if members(owner) is not owner:
+    if members(owner) is not owner and not whole:
         return None
     value = next((n for n in methods(owner, LOSSES) if targeted(owner, n)), "")
-    slope = next((n for n in methods(owner, GRADIENTS) if targeted(owner, n)), "")
+    slope = next((n for n in methods(owner, GRADIENTS) if gives_gradients(owner, n)), "")
     forward = method(owner, FORWARDS)
     if not slope and value:
         slope = value  # it gives both
@@ -210,10 +258,26 @@ def net_of(owner: Any, loss: Any, y: Any, names: Sequence[str]) -> tuple[Net, An
     return net, loss
 
 
+def is_loss(layer: Any) -> bool:
+    """Whether the last of some layers is the loss: its forward is given the target."""
+    return targeted(layer, method(layer, FORWARDS))
+
+
+def gives_gradients(owner: Any, name: str) -> bool:
+    """Whether a method can give gradients: not one that trains for a number of epochs."""
+    others = [
+        p
+        for p in needed(getattr(owner, name))
+        if not (is_rate(p) or is_target(p.name) or is_input(p.name))
+    ]
+    trains = plain(name) in ("train", "fit", "step", "update", "trainstep")
+    return targeted(owner, name) and not (trains and len(others) > 1)
+
+
 def takes_data(owner: Any, name: str) -> bool:
     """Whether a loss is one of data, not of a prediction."""
     first = plain(positional(getattr(owner, name))[0].name)
-    return first in (*map(plain, INPUTS), "xs", "xtrain", "xbatch", "features", "images")
+    return is_input(first) or first in ("xs", "xbatch", "features", "images")
 
 
 def itself(prediction: Any, target: Any) -> Any:

@@ -71,6 +71,11 @@ class Part:
     places: list[Place] = field(default_factory=list)
     listed: bool = False  # whether it was a list of numbers
 
+    @property
+    def keys(self) -> list[str]:
+        """The names that dictionaries have for it."""
+        return [place.key for place in self.places if isinstance(place.key, str) and place.boxed]
+
     def get(self) -> Any:
         return self.places[0].get()
 
@@ -125,23 +130,26 @@ def walk(
     if is_floats(value) or is_number(name, value):
         if place is not None:
             yield name, place, value
-    elif depth > DEEPEST or id(value) in skip or isinstance(value, PLAIN):
-        return
-    elif isinstance(value, dict):
+    elif depth <= DEEPEST and id(value) not in skip and not isinstance(value, PLAIN):
+        skip |= {id(value)}
+        for inner, there, item in held(value, name, depth, every):
+            yield from walk(item, inner, there, skip, depth + 1, every)
+
+
+def held(value: Any, name: str, depth: int, every: bool) -> Iterator[tuple[str, Place | None, Any]]:
+    """What a dictionary, a list or an object holds, and what it is called there."""
+    if isinstance(value, dict):
         for key, item in value.items():
-            inner = str(key) if depth <= 1 else f"{name}.{key}"
-            yield from walk(item, inner, Place(value, key), skip, depth + 1, every)
+            yield str(key) if depth <= 1 else f"{name}.{key}", Place(value, key), item
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
-            there = Place(value, i) if isinstance(value, list) else None
-            yield from walk(item, f"{name}[{i}]", there, skip, depth + 1, every)
+            yield f"{name}[{i}]", Place(value, i) if isinstance(value, list) else None, item
     elif not callable(getattr(value, "update", None)):  # an optimizer has no parameters
-        skip |= {id(value)}
         for key, item in attributes(value).items():
-            inner = name if key in VALUES else f"{name}.{key}" if name else key
             slope = (depth and key in SLOPES) or is_box_of_gradients(key, item)
             if every or not slope:
-                yield from walk(item, inner, Place(value, key), skip, depth + 1, every)
+                inner = f"{name}.{key}" if name else key
+                yield name if key in VALUES else inner, Place(value, key), item
 
 
 def is_box_of_gradients(name: str, value: Any) -> bool:
@@ -224,25 +232,28 @@ def is_gradient(value: Any) -> bool:
 def gradient_in(owner: Any, name: str, key: Any) -> Any:
     """The gradient that an object keeps of its array: as an attribute, or in a dictionary or list
     of gradients, where it may have the name or the place that the array has."""
-    own = owner if isinstance(owner, dict) else attributes(owner)
-    boxes = [own[box] for box in own if box in GRADS] if not isinstance(owner, dict) else []
+    if isinstance(owner, dict):
+        return looked_up(owner, name, False)
+    own = attributes(owner)
+    boxes = [own[box] for box in own if box in GRADS]
     listed = re.match(r"^(.*)\[(\d+)\]$", name)
-    if listed:  # weights[0] has nabla_w[0]
-        base, i = listed[1], int(listed[2])
-        if base in PARAMS:
-            boxes_of = [box for box in boxes if isinstance(box, list | tuple)]
-        else:
-            boxes_of = [box for box in (looked_up(own, base, False),) if box is not None]
-        return next((box[i] for box in boxes_of if i < len(box)), None)
-    others = [] if isinstance(owner, dict) else [v for v in own.values() if isinstance(v, dict)]
-    for box in (own, *boxes, *others):
-        if isinstance(box, dict):
+    if listed:
+        return item_of_list(own, boxes, listed[1], int(listed[2]))
+    found = looked_up(own, name, False)
+    for box in [*boxes, *(v for v in own.values() if isinstance(v, dict))]:
+        if found is None and isinstance(box, dict):
             found = looked_up(box, name, any(box is b for b in boxes))
-            if found is not None:
-                return found
-        elif isinstance(box, list) and isinstance(key, int) and key < len(box):
-            return box[key]
-    return None
+        elif found is None and isinstance(box, list) and isinstance(key, int) and key < len(box):
+            found = box[key]
+    return found
+
+
+def item_of_list(own: Mapping[str, Any], boxes: Sequence[Any], base: str, i: int) -> Any:
+    """The gradient of an item of a list: weights[0] has nabla_w[0]."""
+    lists = [box for box in boxes if isinstance(box, list | tuple)]
+    if base not in PARAMS:
+        lists = [box for box in (looked_up(own, base, False),) if box is not None]
+    return next((box[i] for box in lists if i < len(box)), None)
 
 
 def kept_gradient(owner: Any, part: Part, position: int) -> Any:

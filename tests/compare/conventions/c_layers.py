@@ -233,7 +233,7 @@ def dictionaries(slip: str | None, dt: Any) -> Any:
     "compare_layers",
     {
         "grad_w0 averaged": ("layers[2].w0", r"mean|batch"),
-        "W updated before accum_grad": (("layers[1] output",), r"updated"),
+        "W updated before accum_grad": (("layers[1] output",), r"updated|update|changed"),
         "gradient of the output": ("layers[0] output", r"output|twice"),
         "w0 not updated": ("layers[2].w0", r"never updated"),
         "square loss sign": ("layers[2] output", r"sign"),
@@ -319,7 +319,7 @@ def optimizers_inside(slip: str | None, dt: Any) -> Any:
         "bias goes up": ("layers[2].bias", r"up the gradient|sign"),
         "activation prime of the output": ("layers[0] output", r"output|twice"),
         "loss prime without 2": ("layers[2] output", r"2 of a square|half"),
-        "weights updated first": ("layers[1] output", r"updated"),
+        "weights updated first": ("layers[1] output", r"updated|update|changed"),
     },
 )
 def one_sample_rows(slip: str | None, dt: Any) -> Any:
@@ -515,13 +515,69 @@ def at_the_arrays(slip: str | None, dt: Any) -> Any:
 
 
 @impl(
+    "__call__ keeps what backward() needs",
+    "compare_layers",
+    {
+        "relu at its output": "ok",
+        "w.g by out": (("layers[0].w",), r""),
+        "loss without the mean": ("layers[2] output", r"batch|5 times|mean"),
+    },
+)
+def called(slip: str | None, dt: Any) -> Any:
+    r = rand(24, dt)
+
+    class Module:
+        def __call__(self, *args: Any) -> Any:
+            self.args = args
+            self.out = self.forward(*args)
+            return self.out
+
+        def backward(self) -> None:
+            self.bwd(self.out, *self.args)
+
+        forward: Any
+        bwd: Any
+
+    class Relu(Module):
+        def forward(self, inp: Any) -> Any:
+            return inp.clip(min=0.0)
+
+        def bwd(self, out: Array, inp: Array) -> None:
+            inp.g = ((out if slip and "output" in slip else inp) > 0) * out.g
+
+    class Lin(Module):
+        def __init__(self, w: Array, b: Array) -> None:
+            self.w, self.b = w, b
+
+        def forward(self, inp: Any) -> Any:
+            return inp @ self.w + self.b
+
+        def bwd(self, out: Array, inp: Array) -> None:
+            inp.g = self.out.g @ self.w.T
+            wrong = slip == "w.g by out" and inp.shape[1] == 3
+            self.w.g = inp.T @ (self.out if wrong else self.out.g)
+            self.b.g = self.out.g.sum(0)
+
+    class Mse(Module):
+        def forward(self, inp: Any, targ: Any) -> Any:
+            return ((inp.squeeze() - targ) ** 2).mean()
+
+        def bwd(self, out: Any, inp: Array, targ: Array) -> None:
+            n = 1 if slip and "loss" in slip else len(targ)
+            inp.g = 2 * (inp.squeeze() - targ)[:, None] / n
+
+    layers = [Lin(r(3, 4), r(4)), Relu(), Lin(r(4, 1), r(1))]
+    return compare_layers(layers, Mse(), None, r(5, 3), r(5))
+
+
+@impl(
     "backward(input, grad_output) that updates",
     "compare_layers",
     {
         "bias over the wrong axis": ("layers[2].backward()", r"raised"),
         "weights with the mean": ("layers[2].weights", r"mean|batch|5 times"),
         "relu of the gradient": ("layers[0] output", r"mask|upstream|arriving"),
-        "grad_input of the new weights": ("layers[1] output", r"updated"),
+        "grad_input of the new weights": ("layers[1] output", r"updated|update|changed"),
         "logits not over n": ("layers[2] output", r"batch|5 times|not divided"),
     },
 )
@@ -672,7 +728,10 @@ def caches(slip: str | None, dt: Any) -> Any:
     "target - output, W += inside the layers",
     "compare_layers",
     {
-        "no derivative for the layer below": (("layers[1] output", "layers[0] output"), r""),
+        "no derivative for the layer below": (
+            ("layers[1] output", "layers[0] output"),
+            r"left out",
+        ),
         "minus in one layer": ("layers[2].W", r"up the gradient|sign"),
     },
 )
@@ -702,9 +761,9 @@ def target_minus_output(slip: str | None, dt: Any) -> Any:
     "loops over pixels",
     "compare_layers",
     {
-        "kernel not flipped": ("layers[1].kernel", r""),
-        "= for +=": ("layers[0].kernel", r""),
-        "bias averaged": ("layers[1].bias", r""),
+        "kernel not flipped": ("layers[1].kernel", r"flip"),
+        "= for +=": ("layers[0].kernel", r"last|=|overwrit"),
+        "bias averaged": ("layers[1].bias", r"mean|divided"),
         "stride forgotten": (("layers[0] output",), r""),
     },
 )

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from . import c_engines, c_layers, c_nets
+from . import c_engines, c_layers, c_nets, c_odd
 from .bed import CASES, IMPLS, Case, state
 
 OURS = [c for c in CASES if c.impl in IMPLS and IMPLS[c.impl].door == "compare_layers"]
-assert c_engines and c_layers and c_nets
+assert all((c_engines, c_layers, c_nets, c_odd))
 
 
 @cache

@@ -1,0 +1,145 @@
+"""Layers, data and a rate: what one report is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...engine.tape import Array
+from ..answers.judge import Row
+from ..answers.report import Report
+from .beside import Comparison
+from .calls import Layer, as_floats, copies
+from .criterion import Criterion
+from .engines import NETS
+from .execution import (
+    fault,
+    generators,
+    pulled_back,
+    raised,
+    same_numbers,
+)
+from .probes import enlarged, inputs, layouts, like_target, samples
+from .recording import Recording, forward, pull_one
+from .updates import LayerRecord, Pulled
+
+
+@dataclass
+class Trial:
+    """Layers, data and a rate: what one report is about."""
+
+    names: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    x: Array
+    y: Array
+    criterion: Criterion
+    rate: float
+
+    def arrays(self) -> dict[str, Array]:
+        """What is looked at for sizes and values that hide mistakes."""
+        found = {"x": self.x}
+        for name, layer in zip(self.names, self.layers, strict=True):
+            for p, a in layer.values().items():
+                found[f"{name}.{p}"] = a if p == layer.weight() else a.ravel()
+        return found
+
+    def samples(self) -> tuple[int, bool]:
+        """How many samples the data are of, 0 if that cannot be said, and whether the prediction is
+        one number for each."""
+        with same_numbers(self.random):
+            outputs, _ = forward(self.names, copies(self.layers), self.x)
+        n = samples([self.x, *outputs])
+        return n, outputs[-1].size == n or (n == 0 and 1 in outputs[-1].shape)
+
+    @cached_property
+    def random(self) -> list[Any]:
+        return owners(self.layers, self.criterion)
+
+    def report(self) -> Report:
+        """Autodiff's gradients and those by hand, compared."""
+        random = self.random
+        with same_numbers(random):
+            outputs, changing = forward(self.names, copies(self.layers), self.x)
+        try:
+            self.criterion.settle(outputs[-1], self.y)
+            value = self.criterion.number(outputs[-1], self.y)
+        except Exception as error:
+            shapes = f"prediction {outputs[-1].shape} and target {self.y.shape}"
+            raise ValueError(f"compare_layers: the loss of {shapes} {raised(error)}") from error
+        recorded = Recording(self, changing, outputs, value)
+        apart = recorded.run()
+        if apart is not None:
+            return Report(value, (apart,), None)
+        steps, loss = recorded.steps, recorded.loss
+        slope = None
+        if not self.criterion.given:
+            slope = pulled_back(loss, steps[-1].y, np.ones(loss.shape))
+        with same_numbers(random):
+            pulled, grads, rows = self.pull(steps, slope)
+        return Comparison(self, steps, loss, value, pulled, grads, rows).report()
+
+    def pull(
+        self, steps: Sequence[LayerRecord], slope: Array | None
+    ) -> tuple[dict[str, Pulled], dict[str, Any], list[Row]]:
+        """The backward by hand: what each layer did, the gradients it gave, and what failed."""
+        layers = copies(self.layers)
+        prediction = forward(self.names, layers, self.x)[0][-1]
+        for layer in layers:
+            layer.zero_gradients()
+        pulled: dict[str, Pulled] = {}
+        g: Any = slope
+        grads: dict[str, Any] = {}
+        if slope is None:
+            try:
+                g = self.criterion.gradient(prediction, self.y)
+            except Exception as error:  # noqa: BLE001  (the learner's own, whatever it is)
+                return {}, {}, [fault("loss_grad()", raised(error))]
+            grads[f"{self.names[-1]} output"] = g
+        for i in reversed(range(len(layers))):
+            title = f"{self.names[i]}.{layers[i].spec.backward}()"
+            try:
+                did = pull_one(layers[i], [*steps[i].params], as_floats(g), self.rate)
+            except Exception as error:  # noqa: BLE001  (the learner's own, whatever it is)
+                return pulled, grads, [fault(title, raised(error))]
+            g, pulled[self.names[i]] = did.given, did
+            if g is not None:
+                grads[f"{self.names[i - 1]} output" if i else "x"] = as_plain(g)
+            elif i:
+                return pulled, grads, [fault(title, "returned None; return the input's gradient")]
+        return pulled, grads, []
+
+    def resized(self, n: int, one: bool) -> Iterator[Trial]:
+        """The same layers with random parameters and data of all different sizes, in each layout
+        (rows or columns, weights (in, out) or (out, in)) that fits the sizes here; with one
+        output if `one`."""
+        if self.x.ndim != 2 or any(isinstance(layer, NETS) for layer in self.layers):
+            return
+        for features, in_first in layouts():
+            rng = np.random.default_rng(2)
+            layers = enlarged(self.layers, features, in_first, (n, one), rng)
+            x = rng.standard_normal((n, inputs(n)) if features else (inputs(n), n))
+            if layers is None:
+                continue
+            try:
+                with np.errstate(all="ignore"), same_numbers(self.random):
+                    outputs, _ = forward(self.names, copies(layers), x)
+                    prediction = outputs[-1]
+            except ValueError:
+                continue
+            y = like_target(self.y, prediction.shape, features, rng)
+            if np.isfinite(prediction).all() and y is not None:
+                yield replace(self, layers=layers, x=x, y=y)
+
+
+def as_plain(g: Any) -> Any:
+    """An array without the attributes that a learner's code gave it."""
+    return np.asarray(g) if isinstance(g, np.ndarray) else g
+
+
+def owners(layers: Sequence[Layer], criterion: Criterion) -> list[Any]:
+    """Our generator of random numbers, and those that layers and a loss draw from."""
+    return generators([*(layer.own for layer in layers), criterion.value, criterion.slope])
