@@ -57,7 +57,7 @@ def chosen(found: Sequence[Found]) -> list[Found]:
 
 
 def size(one: Found) -> tuple[Any, ...]:
-    """What makes an edit likely: its place, its tier, how few words are new and how few are gone."""
+    """What makes an edit likely: its place, its tier, and how few words are new or gone."""
     edit, text = one.edit, one.line.place.text.text
     old, new = (
         Counter(re.findall(r"\w+|\S", part)) for part in (text[edit.start : edit.end], edit.new)

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ MOST_EDITS = 10_000
 MOST_WORK = 3_000_000  # lines of Python, about
 BATCH = 32  # edits of a statement that are compiled together
 
+CHOICES = [parsed(f"if '\\0state'.pick == {i}: pass") for i in range(BATCH)]
 Run = Callable[[], Grads | None]
 
 
@@ -244,7 +245,7 @@ class Search:
         old = body[at : at + news[0][0].statements]
         chain = old
         for i, (_, new) in reversed([*enumerate(news)]):
-            test = parsed(f"if '\\0state'.pick == {i}: pass")
+            test = CHOICES[i]
             test.body, test.orelse = new, chain
             chain = [test]
         body[at : at + len(old)] = chain
@@ -257,7 +258,7 @@ class Search:
 
 
 def is_data(value: Any) -> bool:
-    return not callable(value) and not isinstance(value, type | str) and value is not None
+    return not callable(value) and value is not None and not isinstance(value, ModuleType | str)
 
 
 def is_function(node: Node, names: Mapping[str, Any]) -> bool:
@@ -265,7 +266,7 @@ def is_function(node: Node, names: Mapping[str, Any]) -> bool:
     if isinstance(node, ast.Name):
         return isinstance(names.get(node.id), FunctionType | np.ufunc)
     module = names.get(getattr(getattr(node, "value", None), "id", ""))
-    return isinstance(node, ast.Attribute) and type(module).__name__ == "module"
+    return isinstance(node, ast.Attribute) and isinstance(module, ModuleType)
 
 
 def parts_of(name: str, value: Any) -> dict[str, Any]:
@@ -306,7 +307,8 @@ def edited(place: Place, unit: Unit, edit: Edit) -> list[Node] | None:
     except (SyntaxError, ValueError):
         return None
     for made in body:
-        counted(made)
+        if "for" in new or "while" in new:
+            counted(made)
         _, node = place.homes[id(unit)]
         if isinstance(unit.node, COMPOUND):  # its head was edited, and its body stays as it is
             made.body, made.orelse = node.body, getattr(node, "orelse", [])
