@@ -194,7 +194,9 @@ def test_without_a_text_there_is_no_fix() -> None:
 
 
 def test_a_text_that_has_changed_is_not_taken_for_the_code() -> None:
-    names = loaded("import numpy as np\ndef backward(g, x):\n    return g * (1 - np.tanh(x))\n", "<a>")
+    names = loaded(
+        "import numpy as np\ndef backward(g, x):\n    return g * (1 - np.tanh(x))\n", "<a>"
+    )
     other = "import numpy as np\ndef backward(g, x):\n    q = np.cosh(x)\n    return g * (1 - q)\n"
     linecache.cache["<a>"] = len(other), None, other.splitlines(keepends=True), "<a>"
     assert check_backward(np.tanh, names["backward"], ((5, 3),)).fixes == ()
@@ -373,11 +375,12 @@ def test_layers_have_the_line_of_the_layer_at_fault() -> None:
 def test_the_gradient_of_the_loss_is_looked_at_too() -> None:
     class Linear(Affine):
         def backward(self, g: Array, lr: float) -> Array:
+            dx = g @ self.W.T
             self.W -= lr * self.x.T @ g
             self.b -= lr * g.sum(0, keepdims=True)
-            return g
+            return dx
 
-    report = compare_layers([Affine(3, 4)], half, slope, X, Y)
+    report = compare_layers([Linear(3, 4)], half, slope, X, Y)
     assert line_of(slope, "y - p") in {fix.line for fix in report.fixes}
 
 

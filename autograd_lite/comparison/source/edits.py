@@ -528,8 +528,9 @@ class Grammar:
     def whole(self, node: Node, shape: Any) -> Iterator[Edit]:
         """A value with another sign, a factor, one more term, or summed."""
         yield self.put(node, f"-{self.of(node, 4)}", 5)
-        yield from self.times(node, shape, 2)
-        yield from self.over(node, shape)
+        if not isinstance(self.value, int):  # in a loop its square would grow for ever
+            yield from self.times(node, shape, 2)
+            yield from self.over(node, shape)
         for name, held in self.words.atoms.items():
             fits = is_array(held) and (shape is None or held.shape == shape)
             if fits and name != self.of(node):

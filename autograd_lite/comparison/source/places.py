@@ -82,8 +82,8 @@ class Place:
             for part in ("value", "iter", "test"):
                 inner = getattr(node, part, None)
                 if isinstance(inner, ast.expr):
-                    call = probed(f"seen({i}, None)")
-                    call.args[1] = inner
+                    call = probed(f"at({i})(None)")
+                    call.args[0] = inner
                     setattr(node, part, call)
                     break
         counted(tree)
@@ -137,7 +137,8 @@ def counted(tree: Node) -> None:
     """Let the probe count at the head of every loop, those in brackets too."""
     for node in [*ast.walk(tree)]:
         if isinstance(node, ast.For | ast.While):
-            node.body.insert(0, ast.copy_location(ast.Expr(probed("tick()")), node.body[0]))
+            call = "tick()" if isinstance(node, ast.For) else "tick(locals())"
+            node.body.insert(0, ast.copy_location(ast.Expr(probed(call)), node.body[0]))
         elif isinstance(node, ast.comprehension):
             node.ifs.insert(0, probed("tick()"))
 
@@ -250,9 +251,19 @@ def place_of(function: FunctionType) -> Place | None:
             again = place.code(Probe(), bare(place.node))
         except (ValueError, SyntaxError, KeyError, StopIteration):
             continue
-        if same(again, code):
-            fitting.append((again.co_code != code.co_code, place))
-    return min(fitting, key=lambda one: one[0])[1] if fitting else None
+        if same(again, code) and encloses(node, code):
+            fitting.append(place)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def encloses(node: Node, code: CodeType) -> bool:
+    """Whether code was compiled from inside of a node: there may be two lambdas on a line."""
+    start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+    return not isinstance(node, ast.Lambda) or all(
+        start <= (line, column) and (last, stop) <= end
+        for line, last, column, stop in code.co_positions()
+        if line and last and stop and column is not None
+    )
 
 
 def same(mine: CodeType, theirs: CodeType) -> bool:

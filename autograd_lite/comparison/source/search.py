@@ -141,7 +141,7 @@ class Search:
         for line in lines:
             if line.number not in counts:
                 continue
-            line.value = values[line.number]
+            line.value = values.get(line.number)
             if bends(line.value):
                 seen.bend = line.number
                 line.touched = self.goal.changed(plain, self.once())
