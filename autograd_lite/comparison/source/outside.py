@@ -51,8 +51,10 @@ class Kept:
         self.elements = 0
         drawn, rows = random.getstate(), np.random.get_state(legacy=False)
         self.back += [lambda: random.setstate(drawn), lambda: np.random.set_state(rows)]
+        outer = {id(f.__globals__) for f in self.values if isinstance(f, FunctionType)}
         for value in self.values:
-            self.keep(value)
+            if id(value) not in outer:  # of those, the names that are used
+                self.keep(value)
 
     def keep(self, value: Any) -> None:
         if isinstance(value, np.ndarray):

@@ -16,7 +16,7 @@ import numpy as np
 from .edits import Edit, Grammar, Words
 from .goal import Goal, Grads
 from .outside import MOST_ELEMENTS, Kept, only_computes, silent
-from .places import Place, counted, parsed, places, reachable
+from .places import PROBE, Place, counted, parsed, places, probed, reachable
 from .probe import Exhausted, Probe, bends
 from .text import COMPOUND, Node, Unit
 
@@ -24,7 +24,9 @@ MOST_EDITS = 10_000
 MOST_WORK = 3_000_000  # lines of Python, about
 BATCH = 32  # edits of a statement that are compiled together
 
-CHOICES = [parsed(f"if '\\0state'.pick == {i}: pass") for i in range(BATCH)]
+CHOICES = [
+    ast.copy_location(ast.If(probed(f"pick == {i}"), [], []), parsed("0")) for i in range(BATCH)
+]
 Run = Callable[[], Grads | None]
 
 
@@ -73,10 +75,12 @@ class Search:
         with silent(), ExitStack() as stack:
             stack.callback(self.kept.restore)
             for place in self.places:
+                stack.callback(place.function.__globals__.pop, PROBE, None)
                 stack.callback(setattr, place.function, "__code__", place.original)
+                place.function.__globals__[PROBE] = self.probe
             lines = self.looked_at()
             for place in self.places:
-                place.function.__code__ = place.code(self.probe)
+                place.function.__code__ = place.code()
             if lines:
                 self.lines = lines
                 self.tiers(lines)
@@ -120,7 +124,7 @@ class Search:
                 lines.append(Line(first + j, place, unit, True, None))
             for _ in place.units[1:]:
                 next(numbers)
-            place.function.__code__ = place.watched(self.probe, i, first)
+            place.function.__code__ = place.watched(i, first)
         plain = self.once()
         if not isinstance(self.goal, Goal):
             self.goal = self.goal(plain)
@@ -250,7 +254,7 @@ class Search:
             chain = [test]
         body[at : at + len(old)] = chain
         try:
-            return place.code(self.probe)
+            return place.code()
         except (SyntaxError, ValueError, RecursionError):
             return None
         finally:
