@@ -7,6 +7,7 @@ The files, in the order in which a comparison goes through them:
   the learner's own code;
 - `answers`: `arguments` are read, `judge` gives one gradient its verdict, `conventions` are what
   differs without being wrong, `report` is the table, the dictionary and the witness;
+- `source`: the learner's own code, edited until the gradients come out right: the line, the fix;
 - `propagation`: the tape run again, forward and backward;
 - `mistakes`: the `table`; `factors` that have a name; `places` where a mistake can be made;
   `guesses` makes each on purpose, `matching` holds it against what was handed in, and `search`

@@ -172,7 +172,7 @@ class Pasted:
                 process.answer()
                 process.tell({"fix": asked(self.arguments, goal, names)})
                 return tuple(map(fix_of, process.answer()["fixes"][:MOST_FIXES]))
-        except (Ended, KeyError, TypeError):
+        except (Ended, KeyError, TypeError, ValueError):
             return ()
 
     def close(self) -> None:

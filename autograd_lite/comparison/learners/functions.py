@@ -333,7 +333,7 @@ def judged(function: Function, backward: Callable[..., Any], arrays: Mapping[str
             grads, problems = handed_in(backward, g, arrays, list(wanted))
         return None if problems else grads
 
-    return with_fixes(report, [backward], again, loss, wanted)
+    return with_fixes(report, [backward], again, loss, wanted, given=grads)
 
 
 def handed_in(

@@ -26,13 +26,15 @@ def with_fixes(
     wanted: Mapping[str, Tensor],
     scale: float = 1.0,
     runs: int = 1,
+    given: Grads | None = None,
 ) -> Report:
     """The report with the edits of the learner's functions that make its wrong gradients right.
 
     `run()` computes the gradients anew, by name, None where something else is wrong; `wanted` are
     the tensors that they are of, and `runs` how many functions it calls. Without a mistake, or a
-    text of the functions, the report stays as it is. A method of an object that runs the learner's
-    code somewhere else is not looked at: its `__fixes__(goal, names)` is called.
+    text of the functions, the report stays as it is. An object that runs the learner's code in
+    another process has a method `__fixes__(goal, names)`, which is called instead; `given` is what
+    it handed in.
     """
     if report.first_wrong is None:
         return report
@@ -46,7 +48,7 @@ def with_fixes(
         if elsewhere is None:
             found = fixes(owners, run, goal, runs * RUN)
         else:
-            found = elsewhere(goal(run()), [*wanted])
+            found = elsewhere(goal(given), [*wanted])
     return replace(report, fixes=found)
 
 

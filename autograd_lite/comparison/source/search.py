@@ -150,7 +150,7 @@ class Search:
                 seen.bend = line.number
                 line.touched = self.goal.changed(plain, self.once())
                 self.work -= self.cost
-                if self.goal.first not in line.touched:
+                if self.goal.first and self.goal.first not in line.touched:
                     continue
                 line.alone = not line.touched & self.goal.fine
             kept.append(line)
