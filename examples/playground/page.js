@@ -415,6 +415,12 @@ function showLayer(layers) {
   $("verdict").replaceChildren();
 }
 
+function mended(fix) {
+  const block = make("pre", `line ${fix.line}:  `, "fix");
+  block.append(make("del", fix.old), "\n     ->  ", fix.new ? make("ins", fix.new) : "(without it)");
+  return block;
+}
+
 async function compare() {
   const held = ["run", "again", "layer"].map($); // the verdict is of the layer that is shown
   for (const one of held) one.disabled = true;
@@ -442,7 +448,8 @@ async function compare() {
       if (row.error !== "-") item.append(make("p", row.error === "0.0e+00" ? "no difference" : `relative error ${row.error}`, "said"));
       list.append(item);
     }
-    parts.push(list, ...answer.ends.map((text) => make("p", text, "said")));
+    const [summary, ...ends] = answer.ends.map((text) => make("p", text, "said"));
+    parts.push(list, summary, ...answer.fixes.map(mended), ...ends);
   }
   if (answer.printed) parts.push(make("p", "It printed", "said"), make("pre", answer.printed));
   $("verdict").replaceChildren(...parts);

@@ -36,10 +36,13 @@ from typing import IO, Any
 import numpy as np
 
 from autograd_lite import check_backward
+from autograd_lite.comparison.answers.fix import Fix
 from autograd_lite.comparison.answers.judge import ABSENT
 from autograd_lite.comparison.answers.report import Report
 from autograd_lite.comparison.answers.report import error as number
 from autograd_lite.comparison.answers.report import told as diagnosis
+from autograd_lite.comparison.source import MOST_FIXES
+from autograd_lite.comparison.source.goal import Goal
 
 from .layers import LAYERS
 from .wire import named, packed, unpacked
@@ -102,8 +105,9 @@ def held() -> str:
 class Pasted:
     """A process with pasted code, asked and answering line by line."""
 
-    def __init__(self, code: str, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, code: str, limits: Limits, fixes: bool = False) -> None:
+        self.code, self.limits = code, limits
+        self.arguments: Any = ()  # of the last call
         self.late = False
         self.child = started()
         RUNNING.add(self.child)
@@ -115,7 +119,9 @@ class Pasted:
         self._clock = threading.Timer(limits.wall, self._expire)
         self._clock.daemon = True
         self._clock.start()
-        self.tell({"code": code, "seconds": limits.seconds, "memory": limits.memory})
+        self.tell(
+            {"code": code, "seconds": limits.seconds, "memory": limits.memory, "fixes": fixes}
+        )
 
     def _expire(self) -> None:
         self.late = True
@@ -141,7 +147,8 @@ class Pasted:
 
     def backward(self, *arrays: Any) -> Any:
         """The backward of the code, run over there."""
-        self.tell({"call": packed(arrays)})
+        self.arguments = packed(arrays)
+        self.tell({"call": self.arguments})
         answer = self.answer()
         try:
             if "raised" in answer:
@@ -156,6 +163,17 @@ class Pasted:
         except (KeyError, TypeError, ValueError, AttributeError):
             error = Ended("The code wrote to the channel of its answers, so there is no verdict.")
         raise error
+
+    def __fixes__(self, goal: Goal, names: list[str]) -> tuple[Fix, ...]:
+        """The edits of the code that make its gradients right, as a process of their own finds
+        them; none where that ends without an answer."""
+        try:
+            with pasted(self.code, self.limits, fixes=True) as process:
+                process.answer()
+                process.tell({"fix": asked(self.arguments, goal, names)})
+                return tuple(map(fix_of, process.answer()["fixes"][:MOST_FIXES]))
+        except (Ended, KeyError, TypeError, ValueError):
+            return ()
 
     def close(self) -> None:
         self._clock.cancel()
@@ -213,9 +231,9 @@ def started() -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def pasted(code: str, limits: Limits) -> Iterator[Pasted]:
+def pasted(code: str, limits: Limits, fixes: bool = False) -> Iterator[Pasted]:
     """A process with pasted code, which is ended afterwards."""
-    process = Pasted(code, limits)
+    process = Pasted(code, limits, fixes)
     try:
         yield process
     finally:
@@ -246,12 +264,30 @@ def end_all() -> None:
         end(child)
 
 
+def asked(arguments: Any, goal: Goal, names: list[str]) -> dict[str, Any]:
+    """What a process needs to know to look for fixes."""
+    accepted = {name: packed(tuple(some)) for name, some in goal.accepted.items()}
+    fine = sorted(goal.fine)
+    return {
+        "arguments": arguments,
+        "names": names,
+        "accepted": accepted,
+        "first": goal.first,
+        "fine": fine,
+    }
+
+
+def fix_of(found: dict[str, Any]) -> Fix:
+    """A fix that a process sent, of bounded length."""
+    return Fix("<pasted>", int(found["line"]), str(found["old"])[:500], str(found["new"])[:500])
+
+
 # ---- the verdict
 
 
 def judge(layer: str, code: str, limits: Limits) -> dict[str, Any]:
-    """The verdict on a backward, {"ok", "headline", "rows", "ends"}, or {"error"}; with what it
-    printed in "printed"."""
+    """The verdict on a backward, {"ok", "headline", "rows", "fixes", "ends"}, or {"error"}; with what
+    it printed in "printed"."""
     if layer not in LAYERS:
         return {"error": f"There is no layer {layer!r}; there are {', '.join(LAYERS)}."}
     if len(code) > LONGEST:
@@ -286,6 +322,7 @@ def compared(layer: str, process: Pasted) -> dict[str, Any]:
             }
             for row in report.rows
         ],
+        "fixes": [{"line": fix.line, "old": fix.old, "new": fix.new} for fix in report.fixes],
         "ends": [*report.ends, *remarks(report)],
     }
 

@@ -13,6 +13,7 @@ def test_a_backward_is_compared(page):
     assert rows[0][:3] == ["b", "(4,)", "wrong here"]
     assert "mean over the batch for the sum" in rows[0][3]
     assert [row[2] for row in rows[1:]] == ["ok", "ok"]
+    assert page.all("#verdict .fix")[0].text.splitlines()[1].strip() == "->  db = g.sum(axis=0)"
     assert page.compare(RIGHT["linear"]) == "Every gradient is right."
     assert page.compare(RIGHT["softmax"], "softmax") == "Every gradient is right."
     evil = "def backward(g, x):\n    raise ValueError('<img src=x onerror=\"pwned=1\">')"

@@ -404,6 +404,37 @@ def backward(g, x):
     )
 
 
+def test_the_line_and_the_fix_are_found_in_a_process_of_its_own():
+    (fix, *others) = verdict(LAYERS["relu"].backward, "relu")["fixes"]
+    line = LAYERS["relu"].backward.split("\n")[1].strip()
+    assert fix == {"line": 2, "old": line, "new": line.replace("g > 0", "x > 0")} and not others
+    assert verdict(RIGHT["relu"], "relu")["fixes"] == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print('no more')",
+        "raise SystemExit",
+        "while True: pass",
+        "import os; os._exit(0)",
+        'import os; [os.write(i, b\'{"fixes": [{"line": []}]}\\n\') for i in range(3, 9)]',
+    ],
+)
+def test_a_fix_that_is_not_found_leaves_the_verdict(code):
+    """The process that looks for fixes is told from the others by what it has imported."""
+    text = f"""
+import sys
+def backward(g, x):
+    if any(m.startswith('autograd_lite') for m in sys.modules):
+        try: exec({code!r})
+        except OSError: pass
+    return g * (1 - np.tanh(x))
+"""
+    answer = verdict(text)
+    assert answer["ok"] is False and answer["rows"][0]["verdict"] == "wrong here"
+
+
 def test_right_gradients_are_known_to_the_server_alone():
     """What the process says about itself is no verdict; it does not even hold the comparison."""
     forged = (

@@ -42,22 +42,22 @@ def fixes(
     if not whole:
         some = [one for one in found if not search.elsewhere(one)]
         whole = [one for one in some if one.edit.tier == min(o.edit.tier for o in some)]
-    return tuple(dict.fromkeys(map(shown, chosen(whole))))[:MOST_FIXES]
+    return tuple(dict.fromkeys(map(shown, chosen(whole)))) if whole else ()
 
 
 def chosen(found: Sequence[Found]) -> list[Found]:
-    """The smallest edit of each line, then the others."""
-
+    """The likeliest edit of each line, the likeliest line first, and what else mends that one."""
     ordered = sorted(found, key=size)
-    best: dict[int, Found] = {}
-    for one in ordered:
-        best.setdefault(one.line.number, one)
-    firsts = [*best.values()]
-    return [*firsts, *(one for one in ordered if one not in firsts)]
+    lines = list(dict.fromkeys(one.line.number for one in ordered))
+    best = {n: [one for one in ordered if one.line.number == n] for n in lines}
+    firsts = [best[n][0] for n in lines[:MOST_FIXES]]
+    alike = [one for one in ordered if best[lines[0]][0].edit.tier == one.edit.tier]
+    others = [one for one in alike if one in best[lines[0]][1:]]
+    return [*firsts[:1], *others[: MOST_FIXES - len(firsts)], *firsts[1:]]
 
 
 def size(one: Found) -> tuple[Any, ...]:
-    """What makes an edit likely: its place, its tier, how few words are new or gone."""
+    """What makes an edit likely: its place, its tier, and how few words are new or gone."""
     edit, text = one.edit, one.line.place.text.text
     old, new = (
         Counter(re.findall(r"\w+|\S", part)) for part in (text[edit.start : edit.end], edit.new)

@@ -233,6 +233,8 @@ class Grammar:
             alike = kind_of(held) == kind or (passed and is_array(value) and is_array(held))
             if other != written and alike:
                 yield self.put(node, other)
+            if passed and is_array(value) and is_array(held) and held.shape == value.shape:
+                yield self.put(node, f"{written} * {other}", 4, 3)
         if kind == "int":
             yield self.put(node, f"{written} + 1", 3)
             yield self.put(node, f"{written} - 1", 3)
@@ -370,8 +372,8 @@ class Grammar:
         yield self.put(node, f"{self.of(node)}.T", TIGHT, 2)
         yield self.put(node, f"{self.of(node)} ** 2", 6, 2)
         if name == "len":
-            base = self.of(node.args[0], TIGHT)
-            yield from (self.put(node, base + end) for end in (".size", ".shape[1]"))
+            given = self.of(node.args[0], TIGHT)
+            yield from (self.put(node, given + end) for end in (".size", ".shape[1]"))
         yield from self.exchanged(node.args)
         yield from self.keywords(node, name)
         if name == "dot":
@@ -424,9 +426,9 @@ class Grammar:
         yield self.put(node, f"{self.of(node)}.T", TIGHT, 2)
         if isinstance(node.slice, ast.Slice):
             return
-        base = self.of(node.value)
-        if base.endswith(".shape"):
-            yield self.put(node, base.removesuffix("shape") + "size")
+        whose = self.of(node.value)
+        if whose.endswith(".shape"):
+            yield self.put(node, whose.removesuffix("shape") + "size")
         elif self.of(node) not in self.words.atoms:
             yield self.put(node, f"{self.of(node)} ** 2", 6, 2)
             yield self.put(node, f"{self.of(node)} * {self.of(node)}", 4, 2)
@@ -526,8 +528,9 @@ class Grammar:
     def whole(self, node: Node, shape: Any) -> Iterator[Edit]:
         """A value with another sign, a factor, one more term, or summed."""
         yield self.put(node, f"-{self.of(node, 4)}", 5)
-        yield from self.times(node, shape, 2)
-        yield from self.over(node, shape)
+        if not isinstance(self.value, int):  # in a loop its square would grow for ever
+            yield from self.times(node, shape, 2)
+            yield from self.over(node, shape)
         for name, held in self.words.atoms.items():
             fits = is_array(held) and (shape is None or held.shape == shape)
             if fits and name != self.of(node):

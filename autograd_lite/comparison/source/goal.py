@@ -15,7 +15,8 @@ Grads = Mapping[str, Any]
 
 class Goal:
     """The gradients that are wanted, by name: `first` is wrong and to be mended first, those of
-    `fine` are right and stay so, and the others are wrong too. `accepted` has what each may be."""
+    `fine` are right and stay so, and the others are wrong too. `accepted` has what each may be.
+    Without a `first` all must come out right."""
 
     def __init__(
         self, accepted: Mapping[str, Sequence[Array]], first: str, fine: frozenset[str]
@@ -42,9 +43,9 @@ class Goal:
 
     def first_right(self, grads: Grads) -> bool:
         """Whether the one to mend first is right, and those that were right still are."""
-        if self.first in self.accepted and not self.is_right(self.first, grads):
-            return False
-        return all(self.is_right(name, grads) for name in self.fine)
+        if not self.first:
+            return self.right(grads)
+        return all(self.is_right(name, grads) for name in (self.first, *self.fine))
 
     def still_wrong(self, grads: Grads) -> list[str]:
         return [name for name in self.accepted if not self.is_right(name, grads)]

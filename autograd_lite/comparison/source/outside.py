@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import random
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -47,8 +49,12 @@ class Kept:
         self.values = list(values)
         self.back: list[Callable[[], None]] = []
         self.elements = 0
+        drawn, rows = random.getstate(), np.random.get_state(legacy=False)
+        self.back += [lambda: random.setstate(drawn), lambda: np.random.set_state(rows)]
+        outer = {id(f.__globals__) for f in self.values if isinstance(f, FunctionType)}
         for value in self.values:
-            self.keep(value)
+            if id(value) not in outer:  # of those, the names that are used
+                self.keep(value)
 
     def keep(self, value: Any) -> None:
         if isinstance(value, np.ndarray):
@@ -56,6 +62,11 @@ class Kept:
                 self.elements += value.size
                 if self.elements <= MOST_ELEMENTS:
                     self.back.append(array_back(value, value.copy()))
+        elif isinstance(value, np.random.Generator):
+            bits = value.bit_generator
+            self.back.append(partial(setattr, bits, "state", bits.state))
+        elif isinstance(value, np.random.RandomState):
+            self.back.append(partial(value.set_state, value.get_state(legacy=False)))
         elif isinstance(value, dict):
             self.back.append(dict_back(value, dict(value)))
         elif isinstance(value, list):

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from .probe import Probe
 from .text import Node, Text, Unit, as_function, candidates, text_of, units
 
-STATE = "\0state"  # a constant that no text has; the probe takes its place in the compiled code
+PROBE = " probe"  # the global name of the probe during a search: no text can have it
 MOST_VALUES = 5_000  # that are looked through for functions
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIBRARIES = tuple(
@@ -47,8 +46,8 @@ class Place:
         self.homes = homes(self.node, self.tree, self.units)
         counted(self.tree)
 
-    def code(self, probe: Probe, tree: Node = None) -> CodeType:
-        """The function as its tree stands now, with the probe in place."""
+    def code(self, tree: Node = None) -> CodeType:
+        """The function as its tree stands now."""
         tree = tree or self.tree
         free = self.original.co_freevars
         outside = [name for name in free if name != "__class__"]
@@ -73,25 +72,27 @@ class Place:
         known = {*self.original.co_varnames, *self.original.co_cellvars}
         if code.co_freevars != free or not local <= known:
             raise ValueError("other variables")
-        return with_probe(code, probe)
+        return code
 
-    def watched(self, probe: Probe, number: int, first: int) -> CodeType:
+    def watched(self, number: int, first: int) -> CodeType:
         """The function with the probe at each of its statements, which are counted from `first`."""
         tree = bare(self.node)
         for i, (_, node) in enumerate(homes(self.node, tree, self.units).values(), first):
             for part in ("value", "iter", "test"):
                 inner = getattr(node, part, None)
                 if isinstance(inner, ast.expr):
-                    call = probed(f"seen({i}, None)")
-                    call.args[1] = inner
+                    call = probed(f"at({i})(None)")
+                    call.args[0] = inner
                     setattr(node, part, call)
                     break
         counted(tree)
         for node in [*ast.walk(tree)]:
             if isinstance(node, ast.FunctionDef):
-                end: Node = parsed(f"try: pass\nfinally: '\\0state'.leave({number}, locals())")
+                end: Node = parsed("try: pass\nfinally: pass")
+                left = ast.Expr(probed(f"leave({number}, locals())"))
+                end.finalbody = [ast.copy_location(left, end)]
                 end.body, node.body = node.body, [end]
-        return self.code(probe, tree)
+        return self.code(tree)
 
 
 def bare(function: Node) -> Node:
@@ -137,7 +138,8 @@ def counted(tree: Node) -> None:
     """Let the probe count at the head of every loop, those in brackets too."""
     for node in [*ast.walk(tree)]:
         if isinstance(node, ast.For | ast.While):
-            node.body.insert(0, ast.copy_location(ast.Expr(probed("tick()")), node.body[0]))
+            call = "tick()" if isinstance(node, ast.For) else "tick(locals())"
+            node.body.insert(0, ast.copy_location(ast.Expr(probed(call)), node.body[0]))
         elif isinstance(node, ast.comprehension):
             node.ifs.insert(0, probed("tick()"))
 
@@ -148,16 +150,12 @@ def parsed(text: str) -> Node:
 
 
 def probed(call: str) -> Node:
-    return parsed(f"'\\0state'.{call}").value
-
-
-def with_probe(code: CodeType, probe: Probe) -> CodeType:
-    """The code with the probe as a constant: it has no name that a learner could take."""
-    consts = [
-        with_probe(c, probe) if isinstance(c, CodeType) else probe if c == STATE else c
-        for c in code.co_consts
-    ]
-    return code.replace(co_consts=tuple(consts))
+    """The call of a method of the probe."""
+    tree = parsed(f"probe.{call}").value
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == "probe":
+            node.id = PROBE
+    return tree
 
 
 # ---- all of them -----------------------------------------------------------------------------
@@ -247,12 +245,22 @@ def place_of(function: FunctionType) -> Place | None:
     for node in candidates(text, code):
         try:
             place = Place(function, text, node)
-            again = place.code(Probe(), bare(place.node))
+            again = place.code(bare(place.node))
         except (ValueError, SyntaxError, KeyError, StopIteration):
             continue
-        if same(again, code):
-            fitting.append((again.co_code != code.co_code, place))
-    return min(fitting, key=lambda one: one[0])[1] if fitting else None
+        if same(again, code) and encloses(node, code):
+            fitting.append(place)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def encloses(node: Node, code: CodeType) -> bool:
+    """Whether code was compiled from inside of a node: there may be two lambdas on a line."""
+    start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+    return not isinstance(node, ast.Lambda) or all(
+        start <= (line, column) and (last, stop) <= end
+        for line, last, column, stop in code.co_positions()
+        if line and last and stop and column is not None
+    )
 
 
 def same(mine: CodeType, theirs: CodeType) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 ELEMENTS = 200  # of an array are computed while a line of Python runs, about
-MOST_KEPT = 100_000  # elements of a value that is looked at for its shape
+MOST_BITS = 10_000
 
 
 class Exhausted(BaseException):
@@ -21,7 +23,7 @@ class Exhausted(BaseException):
 class Probe:
     """It stands in the compiled code as a constant.
 
-    `pick` is the edit that runs; `tick` is called at the head of every loop; `seen` at every
+    `pick` is the edit that runs; `tick` is called at the head of every loop; `at` at every
     statement of a run that is looked at, whose value it changes where `bend` says so; `leave` at
     the end of every function.
     """
@@ -35,15 +37,22 @@ class Probe:
         self.counts: Counter[int] = Counter()
         self.names: dict[int, dict[str, Any]] = {}
 
-    def tick(self) -> bool:
+    def tick(self, names: Mapping[str, Any] | None = None) -> bool:
         self.ticks += 1
         if self.ticks > self.limit:
             raise Exhausted
+        for value in names.values() if names else ():
+            if type(value) is int and value.bit_length() > MOST_BITS:  # squared again and again
+                raise Exhausted
         return True
 
-    def seen(self, unit: int, value: Any) -> Any:
+    def at(self, unit: int) -> Callable[[Any], Any]:
+        """Called before the value of a statement is computed, which may fail."""
         self.tick()
         self.counts[unit] += 1
+        return partial(self.seen, unit)
+
+    def seen(self, unit: int, value: Any) -> Any:
         self.work += 1 + getattr(value, "size", 0) // ELEMENTS
         self.values[unit] = value
         return bent(value) if unit == self.bend else value

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from .edits import Edit, Grammar, Words
 from .goal import Goal, Grads
 from .outside import MOST_ELEMENTS, Kept, only_computes, silent
-from .places import Place, counted, parsed, places, reachable
+from .places import PROBE, Place, counted, parsed, places, probed, reachable
 from .probe import Exhausted, Probe, bends
 from .text import COMPOUND, Node, Unit
 
@@ -24,6 +24,9 @@ MOST_EDITS = 10_000
 MOST_WORK = 3_000_000  # lines of Python, about
 BATCH = 32  # edits of a statement that are compiled together
 
+CHOICES = [
+    ast.copy_location(ast.If(probed(f"pick == {i}"), [], []), parsed("0")) for i in range(BATCH)
+]
 Run = Callable[[], Grads | None]
 
 
@@ -72,10 +75,12 @@ class Search:
         with silent(), ExitStack() as stack:
             stack.callback(self.kept.restore)
             for place in self.places:
+                stack.callback(place.function.__globals__.pop, PROBE, None)
                 stack.callback(setattr, place.function, "__code__", place.original)
+                place.function.__globals__[PROBE] = self.probe
             lines = self.looked_at()
             for place in self.places:
-                place.function.__code__ = place.code(self.probe)
+                place.function.__code__ = place.code()
             if lines:
                 self.lines = lines
                 self.tiers(lines)
@@ -119,7 +124,7 @@ class Search:
                 lines.append(Line(first + j, place, unit, True, None))
             for _ in place.units[1:]:
                 next(numbers)
-            place.function.__code__ = place.watched(self.probe, i, first)
+            place.function.__code__ = place.watched(i, first)
         plain = self.once()
         if not isinstance(self.goal, Goal):
             self.goal = self.goal(plain)
@@ -140,12 +145,12 @@ class Search:
         for line in lines:
             if line.number not in counts:
                 continue
-            line.value = values[line.number]
+            line.value = values.get(line.number)
             if bends(line.value):
                 seen.bend = line.number
                 line.touched = self.goal.changed(plain, self.once())
                 self.work -= self.cost
-                if self.goal.first not in line.touched:
+                if self.goal.first and self.goal.first not in line.touched:
                     continue
                 line.alone = not line.touched & self.goal.fine
             kept.append(line)
@@ -244,12 +249,12 @@ class Search:
         old = body[at : at + news[0][0].statements]
         chain = old
         for i, (_, new) in reversed([*enumerate(news)]):
-            test = parsed(f"if '\\0state'.pick == {i}: pass")
+            test = CHOICES[i]
             test.body, test.orelse = new, chain
             chain = [test]
         body[at : at + len(old)] = chain
         try:
-            return place.code(self.probe)
+            return place.code()
         except (SyntaxError, ValueError, RecursionError):
             return None
         finally:
@@ -257,7 +262,7 @@ class Search:
 
 
 def is_data(value: Any) -> bool:
-    return not callable(value) and not isinstance(value, type | str) and value is not None
+    return not callable(value) and value is not None and not isinstance(value, ModuleType | str)
 
 
 def is_function(node: Node, names: Mapping[str, Any]) -> bool:
@@ -265,7 +270,7 @@ def is_function(node: Node, names: Mapping[str, Any]) -> bool:
     if isinstance(node, ast.Name):
         return isinstance(names.get(node.id), FunctionType | np.ufunc)
     module = names.get(getattr(getattr(node, "value", None), "id", ""))
-    return isinstance(node, ast.Attribute) and type(module).__name__ == "module"
+    return isinstance(node, ast.Attribute) and isinstance(module, ModuleType)
 
 
 def parts_of(name: str, value: Any) -> dict[str, Any]:
@@ -306,7 +311,8 @@ def edited(place: Place, unit: Unit, edit: Edit) -> list[Node] | None:
     except (SyntaxError, ValueError):
         return None
     for made in body:
-        counted(made)
+        if "for" in new or "while" in new:
+            counted(made)
         _, node = place.homes[id(unit)]
         if isinstance(unit.node, COMPOUND):  # its head was edited, and its body stays as it is
             made.body, made.orelse = node.body, getattr(node, "orelse", [])

@@ -1,0 +1,409 @@
+"""The line of the learner's code, and the fix: found, right, and without a trace."""
+
+from __future__ import annotations
+
+import importlib.util
+import linecache
+import sys
+import types
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd_lite import Tensor, check_backward, compare, compare_layers
+from autograd_lite.comparison.answers.fix import Fix
+from autograd_lite.comparison.source import Goal, doors, fixes
+from autograd_lite.comparison.source import search as searching
+from tests.compare.lines import CODES
+
+Array = Any
+SLICE = 4  # of the planted lines, one in so many is planted in a plain run
+
+
+@pytest.fixture(autouse=True)
+def open_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report hides what goes wrong in the search; here it is seen."""
+    monkeypatch.setattr(doors, "suppress", lambda *_: nullcontext())
+
+
+def loaded(text: str, name: str = "<learner>") -> dict[str, Any]:
+    """The names that a cell defines, its text where tracebacks look for it."""
+    names: dict[str, Any] = {"__name__": "learner"}
+    linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
+    exec(compile(text, name, "exec"), names)
+    return names
+
+
+def in_file(path: Path, text: str) -> types.ModuleType:
+    path.write_bytes(text.encode())
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def goal(right: dict[str, Any], wrong: dict[str, Any]) -> Goal:
+    accepted = {name: [np.asarray(a, float)] for name, a in right.items()}
+    bad = Goal(accepted, "", frozenset()).still_wrong(wrong)
+    return Goal(accepted, bad[0], frozenset(right) - {*bad})
+
+
+# ---- planted lines -------------------------------------------------------------------------------
+
+PLANTED = [(name, i) for name, (_, mistakes) in CODES.items() for i in range(len(mistakes))]
+
+
+def planted(path: Path, name: str, i: int) -> tuple[int, str, tuple[Fix, ...]]:
+    """The line of a mistake, the line as it was, and what was found."""
+    text, mistakes = CODES[name]
+    old, new = mistakes[i]
+    at = text.index(old)
+    right = in_file(path / "right.py", text).gradients()
+    module = in_file(path / "wrong.py", text[:at] + new + text[at + len(old) :])
+    found = fixes([module.gradients], module.gradients, goal(right, module.gradients()))
+    start = at + len(old) - len(old.lstrip())
+    line = text.count("\n", 0, start) + 1
+    return line, text.split("\n")[line - 1].strip(), found
+
+
+@pytest.mark.parametrize(
+    ("name", "i"),
+    [
+        pytest.param(*one, marks=[pytest.mark.slow] * (number % SLICE > 0))
+        for number, one in enumerate(PLANTED)
+    ],
+)
+def test_the_line_is_among_those_shown(tmp_path: Path, name: str, i: int) -> None:
+    line, _, found = planted(tmp_path, name, i)
+    assert line in [fix.line for fix in found]
+    text = (tmp_path / "wrong.py").read_text().split("\n")
+    assert all(fix.old in text[fix.line - 1] for fix in found)
+
+
+@pytest.mark.slow
+def test_of_all_planted_lines_nearly_all_are_found_and_most_as_they_were(tmp_path: Path) -> None:
+    shown = [planted(tmp_path, *one) for one in PLANTED]
+    lines = sum(line in [fix.line for fix in found] for line, _, found in shown)
+    wrong = sum(bool(found) and line not in [fix.line for fix in found] for line, _, found in shown)
+    same = sum((line, old) in [(fix.line, fix.new) for fix in found] for line, old, found in shown)
+    assert len(shown) >= 60 and not wrong
+    assert lines >= 0.95 * len(shown) and same >= 0.8 * len(shown)
+
+
+# ---- where code is -------------------------------------------------------------------------------
+
+RIGHT = "return g * (1 - y ** 2)"
+FORMS = {
+    "a function": "def backward(g, x):\n    y = np.tanh(x)\n    return g * (1 - y)\n",
+    "a lambda": "backward = lambda g, x: g * (1 - np.tanh(x))\n",
+    "the second lambda of a line": "first, backward = lambda g, x: g, lambda g, x: g * (1 - np.tanh(x))\n",
+    "decorated": (
+        "import functools\n\ndef logged(f):\n    @functools.wraps(f)\n    def inner(*args):\n"
+        "        return f(*args)\n    return inner\n\n@logged\ndef backward(g, x):\n"
+        "    y = np.tanh(x)\n    return g * (1 - y)\n"
+    ),
+    "a method": (
+        "class Tanh:\n    def __init__(self):\n        self.gain = 1.0\n\n    def backward(self, g, x):\n"
+        "        y = np.tanh(x)\n        return self.gain * g * (1 - y)\n\nbackward = Tanh().backward\n"
+    ),
+    "a static method": (
+        "class Tanh:\n    @staticmethod\n    def backward(g, x):\n        y = np.tanh(x)\n"
+        "        return g * (1 - y)\n\nbackward = Tanh.backward\n"
+    ),
+    "a private helper of a class": (
+        "class Tanh:\n    def __prime(self, y):\n        return 1 - y\n\n    def backward(self, g, x):\n"
+        "        return g * self.__prime(np.tanh(x))\n\nbackward = Tanh().backward\n"
+    ),
+    "super()": (
+        "class Base:\n    def backward(self, g, x):\n        return g\n\nclass Tanh(Base):\n"
+        "    def backward(self, g, x):\n        y = np.tanh(x)\n"
+        "        return super().backward(g, x) * (1 - y)\n\nbackward = Tanh().backward\n"
+    ),
+    "a closure": (
+        "def make(gain):\n    def backward(g, x):\n        y = np.tanh(x)\n"
+        "        return gain * g * (1 - y)\n    return backward\n\nbackward = make(1.0)\n"
+    ),
+    "a function inside": (
+        "def backward(g, x):\n    def prime(y):\n        return 1 - y\n"
+        "    return g * prime(np.tanh(x))\n"
+    ),
+    "a class in a function": (
+        "def make():\n    class Tanh:\n        def __call__(self, g, x):\n            y = np.tanh(x)\n"
+        "            return g * (1 - y)\n    return Tanh()\n\nbackward = make()\n"
+    ),
+    "a helper": (
+        "def tanh_prime(x):\n    y = np.tanh(x)\n    return 1 - y\n\n"
+        "def backward(g, x):\n    return g * tanh_prime(x)\n"
+    ),
+    "a helper in a dictionary": (
+        "SLOPES = {'tanh': lambda x: 1 - np.tanh(x)}\n\n"
+        "def backward(g, x):\n    return g * SLOPES['tanh'](x)\n"
+    ),
+    "partly applied": (
+        "import functools\n\ndef scaled(c, g, x):\n    y = np.tanh(x)\n    return c * g * (1 - y)\n\n"
+        "backward = functools.partial(scaled, 1.0)\n"
+    ),
+    "tabs": "def backward(g, x):\n\tif True:\n\t\ty = np.tanh(x)\n\t\treturn g * (1 - y)\n",
+    "lines of Windows": "def backward(g, x):\r\n    y = np.tanh(x)\r\n    return g * (1 - y)\r\n",
+    "several lines": "def backward(g, x):\n    y = np.tanh(x)\n    return (\n        g\n        * (1 - y)  # the slope\n    )\n",
+    "a semicolon": "def backward(g, x):\n    y = np.tanh(x); return g * (1 - y)\n",
+    "no line of its own": "def backward(g, x): y = np.tanh(x); return g * (1 - y)\n",
+    "other letters": "def backward(ğ, χ):\n    γ = np.tanh(χ); 'äöü'; return ğ * (1 - γ)\n",
+    "types and defaults": (
+        "def backward(g: np.ndarray, x: 'None of these', *, k: float = 1.0) -> np.ndarray:\n"
+        "    y: np.ndarray = np.tanh(x)\n    return k * g * (1 - y)\n"
+    ),
+    "a docstring": 'def backward(g, x):\n    """Of tanh."""\n    y = np.tanh(x)\n    return g * (1 - y)\n',
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_code_is_found_wherever_it_is(form: str) -> None:
+    text = "import numpy as np\n\n" + FORMS[form]
+    backward = loaded(text)["backward"]
+    report = check_backward(lambda x: np.tanh(x), backward, ((5, 3),))
+    assert not report.ok
+    lines = text.replace("\r\n", "\n").split("\n")
+    line = next(i for i, line in enumerate(lines, 1) if "1 - " in line)
+    assert line in [fix.line for fix in report.fixes], report
+    first = next(fix for fix in report.fixes if fix.line == line)
+    assert "1 - " in first.new and first.old.strip() in lines[line - 1] and "** 2" in first.new
+
+
+def test_a_cell_of_a_notebook() -> None:
+    shell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell.instance()
+    try:
+        shell.run_cell("import numpy as np\n%precision 3", silent=True)
+        shell.run_cell("def backward(g, x):\n    y = np.tanh(x)\n    return g * (1 - y)\n")
+        report = check_backward(np.tanh, shell.user_ns["backward"], ((5, 3),))
+    finally:
+        shell.atexit_operations = getattr(shell, "atexit_operations", None)
+        type(shell).clear_instance()
+    assert [(fix.line, fix.new) for fix in report.fixes][0] == (3, "return g * (1 - y ** 2)")
+
+
+def test_without_a_text_there_is_no_fix() -> None:
+    names: dict[str, Any] = {"np": np}
+    exec("def backward(g, x):\n    return g * (1 - np.tanh(x))\n", names)
+    report = check_backward(np.tanh, names["backward"], ((5, 3),))
+    assert not report.ok and report.fixes == () and "->" not in str(report)
+
+
+def test_a_text_that_has_changed_is_not_taken_for_the_code() -> None:
+    names = loaded(
+        "import numpy as np\ndef backward(g, x):\n    return g * (1 - np.tanh(x))\n", "<a>"
+    )
+    other = "import numpy as np\ndef backward(g, x):\n    q = np.cosh(x)\n    return g * (1 - q)\n"
+    linecache.cache["<a>"] = len(other), None, other.splitlines(keepends=True), "<a>"
+    assert check_backward(np.tanh, names["backward"], ((5, 3),)).fixes == ()
+
+
+def test_code_of_a_library_is_never_edited() -> None:
+    report = check_backward(lambda x: x * x, lambda g, x: np.multiply(g, np.fliplr(x)), ((5, 3),))
+    assert not report.ok
+    assert all(fix.file == __file__ for fix in report.fixes)
+
+
+def test_right_code_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "fixes", lambda *_: pytest.fail("searched"))
+    assert check_backward(np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2), ((5, 3),)).ok
+
+
+# ---- no trace ------------------------------------------------------------------------------------
+
+TEXT = """
+import numpy as np
+import random
+rng = np.random.default_rng(3)
+W = np.arange(6.0).reshape(3, 2)
+seen, kept = [], {"n": 0}
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+log = Log()
+
+def backward(g, x):
+    global calls
+    print("working", flush=True)
+    rng.normal(), random.random(), np.random.rand()
+    seen.append(x)
+    kept["n"] += 1
+    log.lines = log.lines + ["called"]
+    calls = len(seen)
+    n = 0
+    while n < 3:
+        n = n + 1
+    d = g @ W
+    return d
+"""
+
+
+def test_nothing_of_the_search_is_seen_or_left(capsys: pytest.CaptureFixture[str]) -> None:
+    names = loaded(TEXT)
+    x, g = np.ones((4, 3)), np.ones((4, 2))
+    before = x.copy(), g.copy(), names["W"].copy()
+    states = names["rng"].bit_generator.state, np.random.get_state()[1].copy()
+    code = names["backward"].__code__
+    right = {"x": [g @ names["W"].T]}
+
+    def run() -> dict[str, Any]:
+        return {"x": names["backward"](g, x)}
+
+    def wrong_run() -> dict[str, Any] | None:
+        try:
+            return run()
+        except ValueError:
+            return None
+
+    found = fixes([names["backward"]], wrong_run, Goal(right, "", frozenset()))
+    assert [fix.new for fix in found] == ["d = g @ W.T"]
+    assert capsys.readouterr() == ("", "")
+    assert names["backward"].__code__ is code and "calls" not in names
+    assert names["seen"] == [] and names["kept"] == {"n": 0} and names["log"].lines == []
+    assert all(np.array_equal(a, b) for a, b in zip(before, (x, g, names["W"]), strict=True))
+    assert names["rng"].bit_generator.state == states[0]
+    assert np.array_equal(np.random.get_state()[1], states[1])
+
+
+def test_an_endless_loop_ends() -> None:
+    names = loaded(
+        "import numpy as np\ndef backward(g, x):\n    y, n = np.tanh(x), 3\n    while n > 0:\n"
+        "        n = n - 1\n    while True:\n        n += 1\n        if n >= 5:\n            break\n"
+        "    return g * (1 - y) + 0 * sum(i for i in range(n))\n"
+    )
+    report = check_backward(np.tanh, names["backward"], ((5, 3),))
+    assert report.fixes[0].new.startswith("return g * (1 - y ** 2)")
+
+
+def test_code_that_acts_on_the_world_runs_no_more_often_than_it_must(tmp_path: Path) -> None:
+    names = loaded(
+        "import os\nimport numpy as np\ndef backward(g, x):\n"
+        f"    with open({str(tmp_path / 'log')!r}, 'a') as f:\n        f.write('.')\n"
+        "    return g * (1 - np.tanh(x))\n"
+    )
+    assert check_backward(np.tanh, names["backward"], ((5, 3),)).fixes == ()
+    assert len((tmp_path / "log").read_text()) < 10
+
+
+def test_ctrl_c_leaves_the_functions_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = loaded("import numpy as np\ndef backward(g, x):\n    return g * (1 - np.tanh(x))\n")
+    code, out, old = names["backward"].__code__, sys.stdout, searching.Search.try_each
+
+    def interrupted(*args: Any) -> None:
+        old(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(searching.Search, "try_each", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        check_backward(np.tanh, names["backward"], ((5, 3),))
+    assert names["backward"].__code__ is code and sys.stdout is out
+
+
+def test_the_search_is_the_same_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    text = "import numpy as np\ndef backward(g, x):\n    return g * (1 - np.tanh(x))\n"
+    found = [check_backward(np.tanh, loaded(text)["backward"], ((5, 3),)).fixes]
+    monkeypatch.setattr(time, "perf_counter", lambda: 1e9)
+    monkeypatch.setattr(time, "monotonic", lambda: 1e9)
+    found.append(check_backward(np.tanh, loaded(text)["backward"], ((5, 3),)).fixes)
+    assert found[0] == found[1] != ()
+
+
+# ---- doors ---------------------------------------------------------------------------------------
+
+
+class Affine:
+    def __init__(self, n: int, m: int) -> None:
+        self.W, self.b = np.full((n, m), 0.3) + np.eye(n, m), np.zeros((1, m))
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, g: Array, lr: float) -> Array:
+        dx = g @ self.W.T
+        self.W -= lr * self.x.T @ g
+        self.b -= lr * g.mean(0, keepdims=True)  # the mistake
+        return dx
+
+
+class Tanh:
+    def forward(self, x: Array) -> Array:
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g: Array) -> Array:
+        return g * (1 - self.y)  # another
+
+
+def line_of(owner: Callable[..., Any], text: str) -> int:
+    import inspect
+
+    lines, start = inspect.getsourcelines(owner)
+    return start + next(i for i, line in enumerate(lines) if text in line)
+
+
+def half(p: Array, y: Array) -> Array:
+    return ((p - y) ** 2).sum() / 2
+
+
+def slope(p: Array, y: Array) -> Array:
+    return y - p
+
+
+X, Y = np.linspace(-1, 1, 15).reshape(5, 3), np.linspace(0, 1, 20).reshape(5, 4)
+
+
+def test_layers_have_the_line_of_the_layer_at_fault() -> None:
+    report = compare_layers([Affine(3, 4)], half, lambda p, y: p - y, X, Y)
+    line = line_of(Affine.backward, "mean")
+    assert {fix.line for fix in report.fixes} == {line}
+    assert "self.b -= lr * g.sum(0, keepdims=True)" in [fix.new for fix in report.fixes]
+    told = report.to_dict()["fixes"][0]
+    assert told["line"] == line and told["file"] == __file__
+    assert f"line {line}:  self.b -= lr * g.mean(0, keepdims=True)\n" in str(report)
+    assert "<mark>self.b -= lr * g.sum(0, keepdims=True)</mark>" in report._repr_html_()
+
+
+def test_the_gradient_of_the_loss_is_looked_at_too() -> None:
+    class Linear(Affine):
+        def backward(self, g: Array, lr: float) -> Array:
+            dx = g @ self.W.T
+            self.W -= lr * self.x.T @ g
+            self.b -= lr * g.sum(0, keepdims=True)
+            return dx
+
+    report = compare_layers([Linear(3, 4)], half, slope, X, Y)
+    assert line_of(slope, "y - p") in {fix.line for fix in report.fixes}
+
+
+def test_two_mistakes_have_the_line_of_the_first() -> None:
+    report = compare_layers([Affine(3, 4), Tanh()], half, lambda p, y: p - y, X, Y)
+    assert report.first_wrong is not None and report.first_wrong.name == "layers[0] output"
+    assert {fix.line for fix in report.fixes} <= {line_of(Tanh.backward, "another")}
+
+
+def test_compare_takes_the_function_that_gives_the_gradients() -> None:
+    w = Tensor(np.arange(6.0).reshape(3, 2), requires_grad=True, name="w")
+    loss = ((Tensor(X) @ w) ** 2).sum()
+
+    def grads() -> dict[str, Array]:
+        z = X @ w.array
+        return {"w": X.T @ z}
+
+    report = compare(loss, grads)
+    assert [fix.new for fix in report.fixes][:1] == ['return {"w": X.T @ z * 2}'] or report.fixes
+    assert {fix.line for fix in report.fixes} <= {line_of(grads, "z ="), line_of(grads, "return")}
+    assert compare(loss, grads()).fixes == ()
+
+
+def test_a_fix_is_plain_ascii() -> None:
+    text = str(Fix("a.py", 7, "δ = g", ""))
+    assert text == "line 7:  \\u03b4 = g\n     ->  (without it)" and text.isascii()
