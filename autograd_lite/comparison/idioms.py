@@ -575,6 +575,18 @@ def log_softmax(r: Any, e: Symbol) -> Any:
 
 
 @IDIOMS.about(ops.sub)
+def shift_of_both(r: Any, e: Symbol) -> Any:
+    """(x[0] - max(x)) - log(sum(exp(x - max(x)))) = x[0] - logsumexp(x)"""
+    a, low = e.inputs
+    z: Any = inside(low, ops.logsumexp) if symbol(low) else None
+    if not is_op(a, ops.sub) or not is_op(z, ops.sub) or a.shape != e.shape or low.ndim:
+        return None
+    if a.inputs[1] is not z.inputs[1] or np.size(array(z.inputs[1])) != 1:
+        return None
+    return r.do(ops.sub, a.inputs[0], r.do(ops.logsumexp, z.inputs[0], **low.kw))
+
+
+@IDIOMS.about(ops.sub)
 def log_softmax_of_classes(r: Any, e: Symbol) -> Any:
     """logsumexp(x, axis=1) - x[(arange(3), k)] = -log_softmax(x, axis=1)[(arange(3), k)]"""
     for sign, (low, x) in ((-1, e.inputs), (1, e.inputs[::-1])):

@@ -23,6 +23,7 @@ from .table import curve, said
 if TYPE_CHECKING:
     from .guesses import Guess, Guesses
 
+STEPS = ("curve", "along", "reduction")  # kinds that have a derivative to speak of
 PLACES, ARRAYS = 80, 30  # that are tried, the nearest ones
 
 
@@ -114,6 +115,28 @@ def ingredients(s: Guesses) -> Iterator[Guess]:
             ones = with_array(e, k, np.ones_like(a))
             yield from s.attempt(site, ones, partial(ones_for, s, e, k))
         yield from other_gradients(s, site, e)
+        if curve(e.node):
+            yield from other_values(s, site, e, arrays)
+
+
+def other_values(s: Guesses, site: Site, e: Contribution, arrays: Arrays) -> Iterator[Guess]:
+    """The derivative of a function evaluated at another array."""
+    (x,), op = e.node.args, e.node.op
+    for t, b, turned in arrays.like(np.asarray(x)):
+        if t is None or turned or t is e.node:
+            continue
+        for y, at in ((op.forward(b, **e.node.kw), b), (b, b)):
+            wrong = np.asarray(e.edge.rule(e.g, y, at, **e.node.kw))
+            names = partial(words_of_value, s, e, t)
+            if wrong.shape == e.raw.shape and np.isfinite(wrong).all():
+                yield from s.attempt(site, Contribution(e.edge, e.g, wrong).part, names)
+
+
+def words_of_value(s: Guesses, e: Contribution, t: Tensor) -> Any:
+    op = e.node.op
+    what = "mask" if op.mask else "derivative"
+    words = f"the {what} of {op.name} taken from {s.label(t)} instead of {s.label(e.p)}"
+    return (("activation-elsewhere", words),)
 
 
 def with_array(e: Contribution, k: int, a: Array) -> Array:
@@ -138,6 +161,58 @@ def other_gradients(s: Guesses, site: Site, e: Contribution) -> Iterator[Guess]:
         yield from s.attempt(site, Contribution(e.edge, g).part, names)
 
 
+def between_left_out(s: Guesses) -> Iterator[Guess]:
+    """The gradient of a tensor above taken for that of a tensor: all between is left out."""
+    for p in s.tensors[-PLACES:]:
+        for q in s.tensors[-PLACES:]:
+            g = s.back.made.get(q)
+            if g is None or q is p or g.shape != s.back.made[p].shape or q.serial < p.serial:
+                continue
+            if g.size > 1 and np.ptp(g):
+                site = Site(p)
+                yield from s.attempt(site, g, partial(words_of_between, s, p, q))
+
+
+def words_of_between(s: Guesses, p: Tensor, q: Tensor) -> Any:
+    passed = [t for t in s.back.tape.nodes if p.serial < t.serial <= q.serial]
+    ops_ = dict.fromkeys(t.op.name for t in passed if t.op and t.op.kind in STEPS)
+    what = f"the derivative of {' and '.join(ops_)}" if ops_ else "what lies between"
+    words = f"{what} left out: the gradient of {s.label(q)} used for {s.label(p)}"
+    return (("activation-missing", words),)
+
+
+def chosen_branches(s: Guesses) -> Iterator[Guess]:
+    """The mask of a choice left out, or reversed."""
+    seen: set[int] = set()
+    for _, e in s.single[:PLACES]:
+        node = e.node
+        if node.op is not ops.where or node.serial in seen:
+            continue
+        seen.add(node.serial)
+        arcs = [x for p in s.tensors for x in s.back.into[p] if x.node is node]
+        c = np.broadcast_to(np.asarray(node.args[0], bool), node.shape)
+        for words, keep in (
+            ("the mask of where is reversed: the branches are exchanged", {1: ~c, 2: c}),
+            (
+                "the first branch of where everywhere: its mask is left out",
+                {1: c | True, 2: c & False},
+            ),
+            (
+                "the second branch of where everywhere: its mask is left out",
+                {1: c & False, 2: c | True},
+            ),
+            (
+                "both branches of where everywhere: the masks are left out",
+                {1: c | True, 2: c | True},
+            ),
+        ):
+
+            def change(part: Array, x: Contribution, keep: Any = keep) -> Array:
+                return Contribution(x.edge, x.g, np.asarray(x.g * keep[x.i])).part
+
+            yield from s.group(arcs, change, (("where", words),))
+
+
 def words_of_gradient(s: Guesses, e: Contribution, q: Tensor) -> Any:
     words = f"the gradient of {s.label(q)} used instead of that of {s.label(e.node)}"
     return (("wrong-array", words),)
@@ -152,7 +227,7 @@ def words_of_array(s: Guesses, e: Contribution, k: int, t: Tensor | None, turned
         if t.op is not None and curve(t) and t.parents[0] is r:
             words = f"made with the output of {t.op.name}, not with its input"
             return (("wrong-array", words),)
-        if t.op in (ops.power, ops.mul) and t.parents[0] is r:
+        if t.op is ops.power and t.parents[0] is r:
             words = f"the exponent of {s.label(r)} is off: {s.label(t)} in its place"
             return (("exponent", words),)
     if t is e.p and k != e.i:
@@ -169,7 +244,8 @@ def ones_for(s: Guesses, e: Contribution, k: int) -> Any:
     name = s.label(e.node.parents[k])
     if e.node.op in (ops.mul, ops.div):
         what = "factor" if e.node.op is ops.mul or k != e.i else "divisor"
-        return (("factor-missing", f"the {what} {name} left out"),)
+        once = ": its exponent is off by one" if what == "divisor" else ""
+        return (("factor-missing", f"the {what} {name} left out{once}"),)
     return (("factor-missing", f"{name} is not used: ones in place of this input"),)
 
 
@@ -185,7 +261,7 @@ def other_formulas(s: Guesses) -> Iterator[Guess]:
             continue
         s.matcher.spend(20 * e.g.size, 8)
         for n, edit in enumerate(edits(e)):
-            value = np.asarray(edit.made.value)
+            value = np.asarray(edit.made.value, e.g.dtype)
             wrong = Contribution(e.edge, e.g, value).part if value.shape == e.raw.shape else value
             if wrong.shape == e.part.shape and np.isfinite(wrong).all():
                 words = f"{edit.words}, in the derivative of {e.node.op.name}"
@@ -199,7 +275,7 @@ def formula_change(n: int) -> Any:
     def change(part: Array, e: Contribution) -> Array:
         for i, edit in enumerate(edits(e)):
             if i == n:
-                return Contribution(e.edge, e.g, np.asarray(edit.made.value)).part
+                return Contribution(e.edge, e.g, np.asarray(edit.made.value, e.g.dtype)).part
         return part
 
     return change
@@ -230,21 +306,50 @@ def unsummed_products(s: Guesses) -> Iterator[Guess]:
                 yield from s.attempt(site, wrong, (("not-summed", words),))
 
 
-def broadcast_differences(s: Guesses) -> Iterator[Guess]:
-    """(n, 1) - (n,) in the learner's code is an (n, n) matrix."""
+def differences(s: Guesses) -> Iterator[Guess]:
+    """Other targets in the derivative of squares, and (n, 1) - (n,), which is an (n, n) matrix."""
     for site, e in s.single[:PLACES]:
-        a, b = (np.asarray(x) for x in e.node.args) if e.node.op is ops.sub else (None, None)
-        if a is None or b is None or a.size != b.size or a.size != e.g.size or a.size < 3:
+        if e.node.op is not ops.sub:
             continue
-        d = (a.ravel() - b.ravel()).reshape(e.g.shape)
-        k = float((e.g * d).sum() / (d * d).sum()) if d.any() else 0.0
+        a, b = (np.asarray(x, np.float64) for x in e.node.args)
+        d = a - b
+        if d.shape != e.g.shape or not d.any():
+            continue
+        k = float((e.g * d).sum() / (d * d).sum())
         if not k or np.abs(e.g - k * d).max() > 1e-9 * np.abs(e.g).max():
             continue
-        n, sign = a.size, 1 if e.i == 0 else -1
+        sign = 1 if e.i == 0 else -1
+        for words, wrong in (*other_targets(a, b), *broadcast_to_matrix(a, b)):
+            part = Contribution(e.edge, e.g, np.reshape(sign * k * wrong, e.raw.shape)).part
+            yield from s.attempt(site, part, ((words[0], words[1]),))
+
+
+def other_targets(p: Array, t: Array) -> Iterator[tuple[tuple[str, str], Array]]:
+    """p - t with something else for the targets t."""
+    if p.shape != t.shape:
+        return
+    yield ("targets-missing", "p used for p - t: the targets are not subtracted"), p
+    yield ("targets-wrong", "p + t used for p - t: the targets are added"), p + t
+    if t.ndim == 2 and 1 not in t.shape:
+        for axis in (0, 1):
+            if (np.count_nonzero(t, axis=axis) == 1).all():
+                labels = np.expand_dims((t != 0).argmax(axis), axis)
+                words = "the numbers of the classes subtracted, not the one-hot targets"
+                yield ("targets-wrong", words), p - labels
+                yield ("targets-wrong", words), p - labels - 1
+        words = "the targets reshaped, not transposed"
+        yield ("targets-wrong", words), p - t.T.reshape(t.shape)
+    words = "the difference is taken the other way at its square: p ** 2 - t ** 2"
+    yield ("targets-wrong", words), p * p - t * t
+
+
+def broadcast_to_matrix(a: Array, b: Array) -> Iterator[tuple[tuple[str, str], Array]]:
+    """The sums of a difference that was broadcast to a matrix."""
+    n = a.size
+    if n > 2 and b.size == n and n in a.shape:
         words = f"the difference was broadcast to ({n}, {n}): ({n}, 1) minus ({n},)"
         for wrong in (a.sum() - n * b, n * a - b.sum()):
-            wrong = sign * k * np.reshape(wrong, e.p.shape)
-            yield from s.attempt(site, wrong, (("broadcast", words),))
+            yield ("broadcast", words), wrong
 
 
 # ---- the same in several places --------------------------------------------------------------

@@ -24,7 +24,7 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
     for kind, value, name in constants(*batch_and_outputs(tape)):
         groups[kind].append((value, name))
     known = {value for value, _ in groups["n"]}
-    more = [*mean_counts(tape), *steps(tape)] if means else []
+    more = [*mean_counts(tape), *steps(tape), *sizes(tape)] if means else []
     groups["n"] += [pair for pair in more if pair[0] not in known]
     singles = [(v, (name,)) for kind in groups.values() for v, name in kind]
     pairs = [
@@ -61,6 +61,14 @@ def mean_counts(tape: Tape) -> Iterator[NamedFactor]:
             yield count, ("mean-missing", f"not divided by the {count} elements of a mean")
             words = f"divided once too often by the {count} elements of a mean"
             yield 1 / count, ("mean-twice", words)
+
+
+def sizes(tape: Tape) -> Iterator[NamedFactor]:
+    """The factors of a mean over another axis of the data than the batch."""
+    n, _ = batch_and_outputs(tape)
+    shapes = {np.shape(a) for t in tape.nodes for a in t.args or () if np.ndim(a) == 2}
+    for k in sorted({k for shape in shapes if n in shape for k in shape} - {1, n}):
+        yield n / k, ("mean-count", f"divided by {k}, the size of another axis, not by {n}")
 
 
 def steps(tape: Tape) -> Iterator[NamedFactor]:

@@ -120,7 +120,7 @@ def here(s: Symbol, named: list[Symbol]) -> Iterator[Edit]:
         yield from factors(s)
     elif is_op(s, ops.add, ops.sub):
         yield from terms(s)
-    elif is_op(s, ops.power):
+    elif is_op(s, ops.power) or (is_op(s, ops.pow) and np.size(array_of(s.inputs[1])) == 1):
         yield from powers(s)
     elif len(s.inputs) == 1 and isinstance(s.inputs[0], Symbol):
         x = s.inputs[0]
@@ -139,7 +139,9 @@ def factors(s: Symbol) -> Iterator[Edit]:
         if isinstance(kept, Symbol) and kept.shape == whole:
             what = "the factor" if product else "the divisor"
             if not isinstance(left, Symbol):
-                what, left = "the scale", f"{left:.4g}" if product else f"1 / {left:.4g}"
+                what, left = "the scale", f"{left:.4g}"
+                if not product:
+                    what, left = f"not divided by {left}: the scale", f"1 / {left}"
             yield Edit("factor-missing", f"{what} {left} left out", kept)
     if product:
         for twice in (a, b):
@@ -172,13 +174,17 @@ def terms(s: Symbol) -> Iterator[Edit]:
 
 def powers(s: Symbol) -> Iterator[Edit]:
     """Another exponent."""
-    x, p = s.inputs[0], s.kw["p"]
+    x = s.inputs[0]
+    p = s.kw["p"] if is_op(s, ops.power) else float(array_of(s.inputs[1]))
     if isinstance(x, Symbol):
         for q in (p + 1, p - 1, 1):
             if q != p:
                 words = f"the exponent is off: {x} ** {q:g} for {x} ** {p:g}"
-                made = again(s, s.op, (x,), {"p": q}) if q != 1 else x
-                yield Edit("exponent", words, made)
+                yield Edit("exponent", words, again(x, ops.power, (x,), {"p": q}) if q != 1 else x)
+
+
+def array_of(x: Any) -> Any:
+    return x.value if isinstance(x, Symbol) else x
 
 
 def masks(s: Symbol, named: list[Symbol]) -> Iterator[Edit]:

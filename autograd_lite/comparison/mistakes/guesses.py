@@ -83,9 +83,11 @@ class Guesses:
             edits.skipped(self),
             edits.unsummed_products(self),
             self.other_penalties(),
-            edits.broadcast_differences(self),
+            edits.differences(self),
+            edits.chosen_branches(self),
             edits.ingredients(self),
             edits.other_formulas(self),
+            edits.between_left_out(self),
         )
         yield itertools.chain(
             self.factors_of_tensors(zero=True),
@@ -237,7 +239,7 @@ class Guesses:
     def updated(self, site: Site, e: Contribution) -> Iterator[Guess]:
         """The weight is used after its own update."""
         w = e.node.parents[1 - e.i]
-        if w is None or not w.requires_grad or not is_weight(w) or is_weight(e.p):
+        if w is None or w is e.p or not w.requires_grad or not is_weight(w):
             return
         own = [arc.part for arc in self.back.into[w] if arc.node is e.node]
         for step in [self.back.yours.get(w, self.back.made[w]), *own]:
@@ -280,7 +282,7 @@ class Guesses:
             e.node.serial: e
             for p in self.tensors
             for e in self.back.into[p]
-            if e.node.op in STATISTICS and e.node.array.size > 1
+            if e.node.op in STATISTICS and e.node.array.size > 1 and self.is_statistic(e)
         }
         arcs = [found[serial] for serial in sorted(found, reverse=True)]
         for group in [*((e,) for e in arcs), *itertools.pairwise(arcs)]:
@@ -292,6 +294,15 @@ class Guesses:
             site = Site(e.p, group)
             for slug, c in choices:
                 yield from self.whole(site, dict.fromkeys(site.keys, times(c)), said(slug))
+
+    def is_statistic(self, e: Contribution) -> bool:
+        """Whether a mean is subtracted from what it is the mean of; a variance always is one."""
+        users = [x.node for x in self.back.into[e.node]]
+        return (
+            e.node.op is not ops.mean
+            or not all(u.op is not ops.sub or u.shape == e.node.shape for u in users)
+            or e.p.op is ops.power
+        )
 
     def whole(self, site: Site, changes: Mapping[Any, Change], names: Wording) -> Iterator[Guess]:
         """A guess that takes a pass of its own, as it is made at several places."""
@@ -408,6 +419,8 @@ class Guesses:
     def penalties(self) -> Iterator[Guess]:
         """A multiple of the weight itself, of its sign, or of one of its columns or rows."""
         t, mine = self.t, self.matcher.target[self.t]
+        if t.op is None and t.array.size < 3 and mine.shape == t.shape:
+            yield from self.known_penalties()
         if t.op is not None or t.array.size < 3 or mine.shape != t.shape:
             return
         if distance(mine, ratio(mine, t.array) * t.array)[1] <= self.matcher.coarse[t]:
@@ -419,6 +432,18 @@ class Guesses:
                     names = said("penalty", words, alpha=found.c)
                     yield Guess(names, Site(t), {t: always(mine)}, *found[1:])
         yield from self.penalties_of_lines()
+
+    def known_penalties(self) -> Iterator[Guess]:
+        """The penalty that weights have, on a tensor that is too small to find its factor."""
+        coefficients = set()
+        for w in self.back.tape.nodes:
+            part = penalty_part(self.matcher, self.back, w) if w.op is None else None
+            if part is not None and w.array.size > 2:
+                coefficients.add(round(ratio(part, w.array), 12))
+        for alpha in coefficients:
+            for c in (alpha, -alpha):
+                wrong = self.back.made[self.t] + c * self.t.array
+                yield from self.attempt(Site(self.t), wrong, said("penalty", alpha=c))
 
     def penalties_of_lines(self) -> Iterator[Guess]:
         """A multiple of one column or one row of the weight: a bias that is penalised."""
@@ -499,6 +524,7 @@ class Guesses:
             yield from self.cut_off(zero, right)
         elif mine.ndim == 2 and not same.all():
             yield from self.some_columns(mine, right)
+        yield from reordered(mine, right, self.matcher.coarse[self.t])
         yield from self.redrawn(mine)
 
     def cut_off(self, zero: Array, right: Array) -> Iterator[Wording]:
@@ -533,6 +559,45 @@ class Guesses:
                 live = np.unique(factors[np.isfinite(factors)])
                 if len(live) == 2 and live[0] == 0:
                     yield said("dropout-mask")
+
+
+def reordered(mine: Array, right: Array, coarse: float) -> Iterator[Wording]:
+    """The same numbers in another order."""
+    size = largest(right)
+
+    def same(a: Array) -> bool:
+        return a.shape == mine.shape and largest(mine - a) <= coarse * size
+
+    if mine.size < 3 or same(right) or not same_numbers(mine, right, coarse * size):
+        return
+    axes = range(right.ndim)
+    for n in range(1, right.ndim + 1):
+        for some in itertools.combinations(axes, n):
+            if same(np.flip(right, some)):
+                where = "" if right.ndim == 1 else f" along axis {' and '.join(map(str, some))}"
+                yield (("order", f"flipped{where}: in reverse order"),)
+                return
+    for k in axes:
+        for shift in range(1, min(right.shape[k], 12)):
+            if same(np.roll(right, shift, axis=k)):
+                yield (("order", f"shifted by {shift} along axis {k}"),)
+                return
+    for turned in itertools.permutations(axes) if right.ndim < 5 else ():
+        if turned != tuple(axes) and same(right.transpose(turned).reshape(right.shape)):
+            yield (("order", f"axes in another order, {turned}, and reshaped, not transposed"),)
+            return
+    yield (("order", "the same numbers in another order"),)
+
+
+def same_numbers(a: Array, b: Array, room: float) -> bool:
+    """Whether two arrays have the same elements, in any order."""
+    return a.size == b.size and largest(np.sort(a.ravel()) - np.sort(b.ravel())) <= room
+
+
+def penalty_part(matcher: Matcher, back: Backprop, t: Tensor) -> Array | None:
+    """What the penalties of a loss add to the gradient of a parameter."""
+    parts = [e.part for e in back.into[t] if e.node in matcher.penalties]
+    return np.asarray(sum(parts)) if parts else None
 
 
 def penalty_words(names: Wording) -> Wording:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ...program.chain import Tape, numbers, reverse
 from ..answers.judge import SMALL, Hand, Row, distance, tolerance
 from ..propagation import Backprop
 from ..standard import Standard, standard_form
+from .matching import LIMIT
 from .search import Finding, Search
 
 # How far the gradients of a reading may be off: without its guards more, as what is meant has none.
@@ -51,24 +52,35 @@ class Naming:
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
         """What explains the wrong tensors, by the reading of the tape that explains most."""
         best: dict[Tensor, Finding] = {}
-        score, effort, seen = (0, 0), self.effort, set()
+        score, effort = (-1, 0), self.effort
+        searches = list(self.searches())
+        for deep in (False, True):  # what is quick in every reading first
+            for standard, search in searches:
+                search.limit = effort * LIMIT + search.work
+                before = search.work
+                found = search.explain([standard.of.get(t, t) for t in wrong], deep)
+                known = sum(1 + len(f.also) for f in found.values() if f.diagnoses)
+                names = sum(f.names for f in found.values())
+                if (known, -names) > score:
+                    best, score = self.told(standard, found), (known, -names)
+                effort -= (search.work - before) / LIMIT
+                if known == len(wrong) and names == len(found):
+                    self.late = False
+                    return best
+                self.late = self.late or search.late
+                if effort <= 0:
+                    return best
+        return best
+
+    def searches(self) -> Iterator[tuple[Standard, Search]]:
+        """A search in each reading of the tape that is another one."""
+        seen = set()
         for standard in (*(standard_form(self.tape, self.hands, **k) for k in READINGS), None):
             standard = standard or Standard(self.tape, {}, 0.0)
             written = tuple(t.op.name for t in standard.tape.nodes if t.op is not None)
-            if written in seen or not self.agrees(standard):
-                continue
-            seen.add(written)
-            search = self.search(standard, effort)
-            found = search.explain([standard.of.get(t, t) for t in wrong])
-            known = sum(1 + len(f.also) for f in found.values() if f.diagnoses)
-            names = sum(f.names for f in found.values())
-            if (known, -names) > score or not best:
-                best, score = self.told(standard, found), (known, -names)
-            effort -= search.work / search.limit * effort if search.limit else 0
-            self.late = search.late and known < len(wrong)
-            if (known == len(wrong) and names == len(found)) or effort <= 0:
-                break
-        return best
+            if written not in seen and self.agrees(standard):
+                seen.add(written)
+                yield standard, self.search(standard, self.effort)
 
     def agrees(self, standard: Standard) -> bool:
         """Whether the right gradients are those of the recorded tape."""

@@ -7,24 +7,29 @@ as far as a few operations back, have one role; a mistake in the code of the loo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
-from ..propagation import Backprop, Contribution
+from ..propagation import Backprop, Contribution, times
 from .edits import formula_change, skip_change, with_array
 from .formulas import edits
-from .places import applies
+from .places import Site, applies
 from .table import CERTAIN, VAGUE
 
 if TYPE_CHECKING:
     from .guesses import Guess, Guesses
 
-DEEP = 3  # operations back that make a role
+DEPTHS = (3, 2, 0)  # operations back that make a role
+SCALES = {
+    -1: ("sign", "the sign is flipped"),
+    2: ("factor-2", "a factor 2 too many"),
+    0.5: ("factor-half", "a factor 1/2 too many"),
+    0: ("path-missing", "the gradient is left out"),
+}
 MANY = 64  # turns of a loop, at most
 ARRAYS = 8  # that are tried in the place of one
 
@@ -32,21 +37,21 @@ ARRAYS = 8  # that are tried in the place of one
 class Roles:
     """The operations and edges of a tape by their role, the oldest first."""
 
-    def __init__(self, back: Backprop) -> None:
-        self.back = back
+    def __init__(self, back: Backprop, depth: int) -> None:
+        self.back, self.depth = back, depth
         self.known: dict[tuple[Tensor, int], Any] = {}
         self.tensors: dict[Any, list[Tensor]] = defaultdict(list)
         for t in back.tape.nodes:
             if t.op is not None:
-                self.tensors[self.role(t)].append(t)
+                self.tensors[self.role(t, depth)].append(t)
         self.edges: dict[Any, list[Contribution]] = defaultdict(list)
         for parts in back.into.values():
             for e in parts:
-                self.edges[self.role(e.node), e.i].append(e)
+                self.edges[self.role(e.node, depth), e.i].append(e)
         for found in self.edges.values():
             found.sort(key=lambda e: e.node.serial)
 
-    def role(self, t: Tensor, depth: int = DEEP) -> Any:
+    def role(self, t: Tensor, depth: int) -> Any:
         """What an operation does, and what its inputs come from."""
         key = t, depth
         if key not in self.known:
@@ -71,6 +76,10 @@ class Roles:
     def others(self, found: list[Contribution], k: int) -> Iterator[tuple[Tensor, list[Array]]]:
         """Arrays that could be in the place of input `k` in every turn, one for each turn."""
         own = [np.asarray(e.node.args[k]) for e in found]
+        first = found[0].node.parents[k]
+        if first is not None and all(a.shape == own[0].shape for a in own):
+            yield first, [own[0], *own[:-1]]
+            yield first, [*own[1:], own[-1]]
         for tensors in self.tensors.values():
             arrays = [t.array for t in tensors]
             if arrays[0].shape != own[0].shape:
@@ -92,19 +101,39 @@ def has_array(v: Any) -> bool:
 
 def in_every_turn(s: Guesses) -> Iterator[Guess]:
     """One mistake in each turn of a loop."""
-    roles = list(Roles(s.back))
-    for tier in (paths, rules, steps_skipped, numbers, formulas, partial(arrays, Roles(s.back))):
+    seen: set[Any] = set()
+    groups: list[tuple[Roles, list[Contribution]]] = []
+    for depth in DEPTHS:
+        roles = Roles(s.back, depth)
         for found in roles:
+            edges = tuple((e.node.serial, e.i) for e in found)
+            if edges not in seen:
+                seen.add(edges)
+                groups.append((roles, found))
+        yield from totals(s, roles)
+    for tier in (paths, rules, steps_skipped, formulas, arrays, numbers):
+        for roles, found in groups:
             if s.matcher.late:
                 return
-            yield from tier(s, found)
+            yield from tier(s, roles, found)
 
 
-def turns(found: list[Contribution]) -> str:
+def totals(s: Guesses, roles: Roles) -> Iterator[Guess]:
+    """A factor on the whole gradient of what is made in each turn and used several times."""
+    for tensors in roles.tensors.values():
+        used = [t for t in tensors if len(s.back.into[t]) > 1]
+        if 1 < len(used) == len(tensors) <= MANY:
+            for c, (slug, words) in SCALES.items():
+                where = f"{words}, {turns(used)} (at {s.label(used[-1])})"
+                changes = {t: times(c) for t in used}
+                yield from s.whole(Site(used[0]), changes, ((slug, where),))
+
+
+def turns(found: Sequence[Any]) -> str:
     return f"in all {len(found)} steps"
 
 
-def paths(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+def paths(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """What goes back along an edge is left out."""
     e = found[-1]
     if len(s.back.into[e.p]) > 1 or all(len(s.back.into[x.p]) == 1 for x in found):
@@ -112,7 +141,7 @@ def paths(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
         yield from s.group(found, lambda part, e: 0 * part, (("path-missing", words),))
 
 
-def rules(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+def rules(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A wrong rule of the table."""
     from .guesses import made_by
 
@@ -123,13 +152,13 @@ def rules(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
             yield from s.group(found, made_by(row), ((slug, where),))
 
 
-def steps_skipped(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+def steps_skipped(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """The derivative of an activation left out on the way."""
     words = f"the derivative of the activation left out on the way to {s.label(found[-1].p)}"
     yield from s.group(found, skip_change, (("activation-missing", f"{words}, {turns(found)}"),))
 
 
-def numbers(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+def numbers(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A factor that has a name."""
     for c, names in s.matcher.factors.items():
         if c not in (0, 1) and len(names[0]) == 1:
@@ -138,7 +167,7 @@ def numbers(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
             yield from s.group(found, lambda part, e, c=c: c * part, ((slug, where),))
 
 
-def formulas(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+def formulas(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A formula written wrong in one place."""
     if not found[0].node.op.elementwise:
         return
@@ -148,7 +177,7 @@ def formulas(s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
         yield from s.group(found, formula_change(n), ((edit.slug, words),))
 
 
-def arrays(roles: Roles, s: Guesses, found: list[Contribution]) -> Iterator[Guess]:
+def arrays(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """Another array of the same turn, of the one before or of the one after."""
     e = found[-1]
     for k, a in enumerate(e.node.args):

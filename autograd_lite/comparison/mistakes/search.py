@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -14,14 +15,13 @@ from ...engine.tensor import Tensor
 from ...program.expr import Symbol, as_symbol, formulas, input_names
 from ..answers.judge import Diagnosis, largest
 from ..propagation import Backprop
-from .guesses import Guess, Guesses, made_by
+from .guesses import Guess, Guesses, made_by, penalty_part
 from .matching import Matcher, ratio
 from .places import Site, applies, run_on
 from .table import CERTAIN, CONSTANTS, said
 from .words import described
 
 MOST_MISTAKES = 3  # mistakes in one chain
-FEW = 6  # guesses about several places that are listed
 WIDEST = 6  # continuations of one chain that are tried
 
 
@@ -62,28 +62,72 @@ class Search(Matcher):
         super().__init__(back, raw, effort, coarse)
         self.labels = labels
 
-    def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
-        """What explains the wrong tensors, which are given in backward order."""
+    def explain(self, wrong: list[Tensor], deep: bool = True) -> dict[Tensor, Finding]:
+        """What explains the wrong tensors, which are given in backward order; `deep` looks for
+        mistakes in several places, and for several mistakes."""
         found: dict[Tensor, Finding] = {}
         wrong = [t for t in wrong if np.isfinite(self.target[t]).all()]
         with np.errstate(all="ignore"):
             twice = self.twice(wrong)
             groups = [wrong] if twice else self.together(wrong)
             for group in groups:
-                guesses = Guesses(self, self.back, group[0])
-                chain = twice or self.clipped(group) or self.chain(self.back, group, 1)
-                chain = chain or self.exchanged(group)
-                chain = chain or self.alone(group, guesses.everywhere(), FEW)
-                chain = chain or self.apart(group)
-                for depth in range(2, MOST_MISTAKES + 1):
-                    chain = chain or self.chain(self.back, group, depth)
-                chain = chain or self.in_series(group)
-                if not chain:
-                    parts = self.partly(group)
-                    whole = len(group) == sum(1 + len(step.also) for step in parts)
-                    chain = parts if whole else self.alone(group, guesses.clipped(), 1) or parts
-                found |= {step.t: self.finding(step) for step in chain}
-            return found | facts(self, [t for t in wrong if t not in told_of(found)])
+                chain = twice or self.at_once(group)
+                chain = chain or (self.in_several(group) if deep else None)
+                found |= {step.t: self.finding(step) for step in chain or ()}
+            if deep:
+                found |= facts(self, [t for t in wrong if t not in told_of(found)])
+            return found
+
+    def at_once(self, group: list[Tensor]) -> list[Link] | None:
+        """One mistake, in one place."""
+        return (
+            self.clipped(group)
+            or self.penalised(group)
+            or self.chain(self.back, group, 1)
+            or self.exchanged(group)
+        )
+
+    def in_several(self, group: list[Tensor]) -> list[Link]:
+        """One mistake in several places, or several mistakes."""
+        guesses = Guesses(self, self.back, group[0])
+        chain = self.alone(group, guesses.everywhere(), 1) or self.apart(group)
+        for depth in range(2, MOST_MISTAKES + 1):
+            chain = chain or self.chain(self.back, group, depth)
+        chain = chain or self.in_series(group)
+        if chain:
+            return chain
+        parts = self.partly(group)
+        whole = len(group) == sum(1 + len(step.also) for step in parts)
+        return parts if whole else self.alone(group, guesses.clipped(), 1) or parts
+
+    def penalised(self, wrong: list[Tensor]) -> list[Link] | None:
+        """The penalties of all of these missing, or all times one number."""
+        k = None
+        for t in sorted(wrong, key=lambda t: -t.array.size):
+            gap, part = self.gap(self.back, t), penalty_part(self, self.back, t)
+            if gap is None or part is None:
+                return None
+            k = ratio(gap, part) if k is None else k
+            if math.isnan(k) or not self.agrees(t, self.back.gradient(t) + k * part):
+                return None
+        if k is None or max(t.array.size for t in wrong) < 3:
+            return None
+        names = ", ".join(self.label(t) for t in wrong)
+        known = {
+            -1: "left out",
+            1: "added twice",
+            -0.5: "half as large: the 2 of the square forgotten",
+        }
+        words = next(
+            (w for n, w in known.items() if abs(k - n) < 1e-6), f"{1 + k:.4g} times the right one"
+        )
+        guess = Guess(
+            (("penalty", f"the weight penalty of {names} is {words}"),),
+            Site(wrong[0]),
+            {},
+            frozenset(wrong),
+        )
+        return [Link(wrong[0], [guess], tuple(wrong[1:]))]
 
     def together(self, wrong: list[Tensor]) -> list[list[Tensor]]:
         """The wrong tensors in groups that one mistake could explain."""
@@ -339,7 +383,8 @@ def facts(search: Search, wrong: list[Tensor]) -> dict[Tensor, Finding]:
         for u in search.target:
             other = search.back.gradient(u)
             if u is not t and other.size > 2 and search.agrees(t, other) and np.ptp(other):
-                found[t] = Finding(fact=f"this is the gradient of {search.label(u)}")
+                words = f"this is the gradient of {search.label(u)}: made with its input"
+                found[t] = Finding(fact=words)
                 break
     return found
 

@@ -162,6 +162,44 @@ def every(g: Any, axis: int) -> Any:
     return ((a != 0).any(axis=1 - axis if a.ndim == 2 else None, keepdims=True) + 0 * a) * 1.0
 
 
+def masked(y: Any) -> Any:
+    """1 where probabilities are not 0; ValueError if none is."""
+    a = np.asarray(getattr(y, "value", y))
+    if a.all():
+        raise ValueError("activation-missing: nothing is masked")
+    return (a != 0) * 1.0
+
+
+def last_of(x: Any) -> Any:
+    """One-hot rows without those that a later one repeats."""
+    a = np.asarray(getattr(x, "value", x))
+    if a.ndim != 2 or not ((a == 0) | (a == 1)).all() or not (a.sum(axis=1) == 1).all():
+        raise ValueError("gather-overwritten: no one-hot rows")
+    classes = a.argmax(axis=1)
+    last = [c not in classes[i + 1 :] for i, c in enumerate(classes)]
+    return a * np.asarray(last)[:, None]
+
+
+def even_out(a: Any, b: Any) -> Any:
+    """Weights `a` scaled as those of `b` are; ValueError if they are already."""
+    u, v = (np.abs(np.asarray(getattr(x, "value", x))) for x in (a, b))
+    axis = (
+        None
+        if u.ndim != 2 or u.max() * v.max() == 0
+        else (None if np.allclose(u.max(0), u.max()) and np.allclose(v.max(0), v.max()) else 0)
+    )
+    m, n = (x.max(axis=axis, keepdims=True) for x in (u, v))
+    if not m.all() or not n.all() or np.allclose(m, n):
+        raise ValueError("class-weight: no weight")
+    return a * (n / m)
+
+
+def hard(g: Any, axis: int) -> Any:
+    """1 at the largest target of each line, and else 0."""
+    a = np.abs(np.asarray(getattr(g, "value", g)))
+    return (a == a.max(axis=axis, keepdims=True)) * 1.0
+
+
 def top(x: Any, axis: int) -> Any:
     return np.max(x, axis=axis, keepdims=True)
 
@@ -241,10 +279,12 @@ ACTIVATIONS: Table = {
         (only(ops.tanh, ops.sigmoid), lambda g, y, x: g * (1 - y))
     ],
     "activation-not-derived: the derivative of sigmoid used for {op}": [
-        (ACTIVATION, lambda g, y, x, **kw: g * y * (1 - y))
+        (ACTIVATION, lambda g, y, x, **kw: g * y * (1 - y)),
+        (ACTIVATION, lambda g, y, x, **kw: through(g, x)),
     ],
     "activation-not-derived: the derivative of tanh used for {op}": [
-        (ACTIVATION, lambda g, y, x, **kw: g * (1 - y * y))
+        (ACTIVATION, lambda g, y, x, **kw: g * (1 - y * y)),
+        (ACTIVATION, lambda g, y, x, **kw: g * (1 - np.tanh(x) * np.tanh(x))),
     ],
     "activation-not-derived: {op}' computed from the input as if it were {op}": [
         (only(ops.tanh), lambda g, y, x: g * (1 - x * x)),
@@ -261,6 +301,9 @@ ACTIVATIONS: Table = {
     ],
 }
 CROSS_ENTROPIES: Table = {
+    "activation-missing: the Jacobian of softmax left out, where it is not masked": [
+        (SOFTMAX, lambda g, y, x, axis: g * masked(y)),
+    ],
     "softmax-diagonal: only the diagonal of the Jacobian of {op}": [
         (SOFTMAX, lambda g, y, x, axis: g * y * (1 - y)),
         (LOG_SOFTMAX, lambda g, y, x, axis: g * (1 - np.exp(y))),
@@ -336,6 +379,31 @@ CROSS_ENTROPIES: Table = {
     "softmax-twice: p - t taken for the gradient of p: sigmoid applied twice": [
         (LOG_LOSS_OF_P, lambda g, y, p, a, b: g * (a - (a + b) * p)),
     ],
+    "targets-wrong: the numbers of the classes subtracted, not the targets, from sigmoids": [
+        (LOG_LOSS, lambda g, y, z, a, b: g * (labels(a, 1) - (a + b) * ops.sigmoid(z))),
+        (LOG_LOSS, lambda g, y, z, a, b: g * (labels(a, 0) - (a + b) * ops.sigmoid(z))),
+    ],
+    "targets-wrong: hard labels used for smoothed targets": [
+        (LOG_LOSS, lambda g, y, z, a, b: g * ((a + b) * ((a > b) - ops.sigmoid(z)))),
+        (LOG_SOFTMAX, lambda g, y, x, axis: sum_along(g, axis) * (hard(g, axis) - np.exp(y))),
+    ],
+    "class-weight: the weight of a term of binary cross-entropy left out": [
+        (
+            LOG_LOSS,
+            lambda g, y, z, a, b: g * (even_out(a, b) - (even_out(a, b) + b) * ops.sigmoid(z)),
+        ),
+        (LOG_LOSS, lambda g, y, z, a, b: g * (a - (a + even_out(b, a)) * ops.sigmoid(z))),
+    ],
+    "class-weight: the weight of one term of binary cross-entropy used for both": [
+        (LOG_LOSS, lambda g, y, z, a, b: g * (a - (a + even_out(b, a)) * ops.sigmoid(z))),
+        (
+            LOG_LOSS,
+            lambda g, y, z, a, b: g * (even_out(a, b) - (even_out(a, b) + b) * ops.sigmoid(z)),
+        ),
+    ],
+    "logits-for-probabilities: the logits used for the probabilities: z - t for p - t": [
+        (LOG_LOSS, lambda g, y, z, a, b: g * (a - (a + b) * z)),
+    ],
     "not-differentiated: the loss itself used for its derivative, which is p - t": [
         (LOG_LOSS, lambda g, y, z, a, b: g * y),
         (LOG_SOFTMAX, lambda g, y, x, axis: g * y),
@@ -353,7 +421,14 @@ CROSS_ENTROPIES: Table = {
         ),
     ],
     "wrong-axis: the derivative of {op} taken along another axis": [
-        (ALONG, lambda g, y, x, rule, axis: rule(g, y, x, axis=other(x, axis))),
+        (ALONG, lambda g, y, x, rule, axis, **kw: rule(g, y, x, axis=other(x, axis), **kw)),
+        (
+            NORMALISE,
+            lambda g, y, x, axis, **kw: (
+                scale(x, axis, **kw)
+                * (g - mean_along(g, other(x, axis)) - y * mean_along(g * y, other(x, axis)))
+            ),
+        ),
         (
             has(kind="reduction"),
             lambda g, y, x, rule, axis, **kw: rule(
@@ -543,6 +618,11 @@ MATMUL_RULES = [
         lambda g, y, x, w: x[-1:].mT @ g[-1:],
     ),
     *matmul_rules(
+        "gather-overwritten: rows read several times overwritten, = for +=",
+        1,
+        lambda g, y, x, w: last_of(x).mT @ g,
+    ),
+    *matmul_rules(
         "product-of-means: mean of the inputs times mean of the gradients",
         1,
         lambda g, y, x, w: sum_along(x, 0).mT @ sum_along(g, 0),
@@ -589,14 +669,28 @@ def rest(g: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(i for i in range(g.ndim) if i not in axes)
 
 
+def one_of_batch(i: int) -> Callable[[Any, tuple[int, ...]], Any]:
+    """The sum over all but the first of the axes, of the first or the last sample alone."""
+
+    def change(g: Any, axes: tuple[int, ...]) -> Any:
+        if len(axes) < 2:
+            raise ValueError("last-sample-only: one axis")
+        one = np.take(g, [i], axis=axes[0])
+        return np.sum(one, axis=axes)
+
+    return change
+
+
 SUMS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = [
-    ("bias-not-summed", "left per sample: sum over the batch", lambda g, axes: g),
+    ("bias-not-summed", "left per sample: sum over the axis of the batch", lambda g, axes: g),
     (
         "bias-averaged",
         "mean over the batch for the sum",
         lambda g, axes: sum_along(g, axes) / np.prod([g.shape[i] for i in axes]),
     ),
     ("last-sample-only", "only the last sample counts: = for +=", last_sample),
+    ("last-sample-only", "only the last sample counts: = for +=", one_of_batch(-1)),
+    ("last-sample-only", "only the first sample counts", one_of_batch(0)),
     (
         "summed-over-inputs",
         "summed over the features too",
@@ -635,6 +729,10 @@ CONSTANTS = [
         lambda n, k: n / k,
         "divided by {k}, the number of outputs or classes, not by the batch size {n}",
     ),
+    Constant(
+        "bessel", lambda n: n / (n - 1) if n > 2 else 1, "divided by n - 1 = {n} - 1, not by n"
+    ),
+    Constant("bessel", lambda n: (n - 1) / n if n > 2 else 1, "divided by n = {n}, not by n - 1"),
     Constant("placeholder", lambda: 0, "zero: never written, or detached"),
 ]
 

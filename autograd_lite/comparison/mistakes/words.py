@@ -22,6 +22,8 @@ def described(t: Tensor | None, labels: Mapping[Tensor, str], tape: Tape, depth:
         return labels[t]
     if t.op is None:
         return f"the array of shape {t.shape}"
+    if depth == 3 and t.array.size == 1:
+        return "the loss" if t is tape.nodes[-1] else "a term of the loss"
     if depth == 3 and not is_normalised(t):
         text = place_of(t, tape)
         if text:
