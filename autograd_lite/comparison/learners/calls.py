@@ -154,10 +154,14 @@ class Layer:
 
     def find(self) -> None:
         """Look for the arrays that the object has now."""
-        skip = [id(getattr(self.own, name, None)) for name in self.spec.others]
-        parts = parts_of(self.own, self.spec.names, skip)
+        parts = self.all_parts()
         chosen = self.spec.chosen
         self.parts = parts if chosen is None else {p: parts[p] for p in chosen if p in parts}
+
+    def all_parts(self) -> dict[str, Part]:
+        """All arrays of floats of the object."""
+        skip = [id(getattr(self.own, name, None)) for name in self.spec.others]
+        return parts_of(self.own, self.spec.names, skip)
 
     def narrowed(self, chosen: Sequence[str]) -> Layer:
         """The layer with these of its arrays alone."""
