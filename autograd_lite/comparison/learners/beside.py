@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +24,8 @@ from .execution import (
     with_note,
 )
 from .parts import trained
+from .recording import Setting
 from .updates import LayerRecord, Pulled, Updates
-
-if TYPE_CHECKING:
-    from .trial import Trial
 
 GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most
 
@@ -36,7 +34,7 @@ GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most
 class Comparison:
     """One backward by hand beside the tape of the same forward."""
 
-    trial: Trial
+    trial: Setting
     steps: list[LayerRecord]
     loss: Tensor
     value: float

@@ -17,7 +17,8 @@ from .engines import engine_net
 from .execution import N, hides, same_numbers, with_note
 from .nets import is_loss, net_of
 from .optimizers import ready
-from .trial import Trial, owners
+from .recording import owners
+from .trial import Trial
 
 NAMES = ("W", "b")  # what parameters are called, if nothing else is said
 
