@@ -322,6 +322,15 @@ def test_without_a_gradient_of_the_loss_the_layers_are_judged() -> None:
     assert [r.name for r in report.rows] == ["layers[0].b", "x", "layers[0].W"]
 
 
+def test_without_a_loss_a_random_gradient_arrives() -> None:
+    report = compare_layers([Affine(3, 5), BookReLU(), Affine(5, 4)], x=ROWS)
+    assert report.ok
+    assert report.remarks == ("No loss was given: a random gradient arrives at the output.",)
+    assert compare_layers([PassingSoftmax()], x=ROWS).first_wrong.name == "x"
+    with pytest.raises(TypeError, match="x is missing"):
+        compare_layers([Affine(3, 5)])
+
+
 def test_layers_without_arrays_are_judged() -> None:
     targets = np.ones((7, 3))
     assert compare_layers([BookReLU()], squares, squares_slope, ROWS, targets).ok

@@ -17,6 +17,7 @@ from ..answers.judge import ABSENT, OK, OTHER, WRONG, Diagnosis, Row, agree, spr
 from ..answers.report import Report
 from ..mistakes.matching import ratio
 from .calls import as_floats, shaped
+from .criterion import along
 from .engines import NETS
 from .execution import (
     pulled_back,
@@ -68,6 +69,8 @@ class Comparison:
         """Remarks on what the loss leaves open."""
         criterion = self.trial.criterion
         remarks = []
+        if criterion.value is along:
+            remarks.append("No loss was given: a random gradient arrives at the output.")
         if criterion.reduced:
             remarks.append(f"The loss gives several numbers: {criterion.reduced} of them is taken.")
         if not criterion.given and not isinstance(self.trial.layers[0], NETS):
