@@ -264,6 +264,11 @@ def forward(
             raise ValueError(f"compare_layers: {title} {raised(error)}") from error
         if not np.array_equal(given, outputs[-1] if outputs else x, equal_nan=True):
             changing.add(name)
+        if h is None:
+            raise ValueError(
+                f"compare_layers: {title} gives nothing; return the output, or keep it as "
+                "self.output"
+            )
         try:
             outputs.append(as_floats(h))
         except (TypeError, ValueError):
