@@ -119,6 +119,10 @@ def understood(
     layers: Any, loss: Any, loss_grad: Any, y: Any, words: Words
 ) -> tuple[tuple[str, ...], tuple[Layer, ...], Criterion]:
     """The layers by name and the loss, found in what was given."""
+    if getattr(loss, "__self__", None) is layers:  # net.loss is what the net has anyway
+        loss = None
+    if getattr(loss_grad, "__self__", None) is layers:
+        loss_grad = None
     net = engine_net(layers, loss, y, words.names) or net_of(layers, loss, y, words.names)
     if net is not None:
         loss = along if net[1] is None else net[1]

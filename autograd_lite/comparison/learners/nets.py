@@ -255,9 +255,9 @@ def net_of(
     forward = method(owner, FORWARDS)
     if not slope and value:
         slope = value  # it gives both
-    if not slope or not (value or forward):
-        return None
     valued = bool(value) and loss is None and takes_data(owner, value)
+    if not slope or not (valued or forward):
+        return None
     if valued:
         loss = itself
     elif loss is None:
