@@ -229,7 +229,7 @@ def unguarded(
     loss: Tensor, start: int, places: Sequence[Tensor], grads: Mapping[str, Any]
 ) -> tuple[Tensor, float]:
     """The loss without the small number that it adds, as in log(p + 1e-7), and that number, if the
-    gradient by hand of one of these places is that of the loss without it; else the loss as it is,
+    gradient by hand of one of these places goes with the loss without it; else the loss as it is,
     and 0. What was recorded before `start` stays."""
     new: dict[Tensor, Tensor] = {}
     guards = {0.0}
@@ -251,9 +251,15 @@ def unguarded(
         mine = shaped(grads.get(t.name), t.shape)
         if mine is not None:
             old, right = (pulled_back(x, t, np.ones(x.shape)) for x in (loss, new[loss]))
-            if agree(mine, right) and not agree(mine, old):
+            if is_multiple(mine, right) and not is_multiple(mine, old):
                 return new[loss], max(guards)
     return loss, 0.0
+
+
+def is_multiple(mine: Array, right: Array) -> bool:
+    """Whether a gradient is that of another, or a multiple of it: its factor may be a mistake."""
+    c = ratio(mine, right)
+    return bool(c) and agree(mine, c * right)
 
 
 def ones_along(a: Array) -> int | None:
