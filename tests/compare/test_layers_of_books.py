@@ -1,5 +1,6 @@
 """`compare_layers` on layers as books and courses write them, where those keep things, and bad calls."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -322,6 +323,109 @@ def test_without_a_gradient_of_the_loss_the_layers_are_judged() -> None:
     assert [r.name for r in report.rows] == ["layers[0].b", "x", "layers[0].W"]
 
 
+def test_without_a_loss_a_random_gradient_arrives() -> None:
+    report = compare_layers([Affine(3, 5), BookReLU(), Affine(5, 4)], x=ROWS)
+    assert report.ok
+    assert report.remarks == ("No loss was given: a random gradient arrives at the output.",)
+    assert compare_layers([PassingSoftmax()], x=ROWS).first_wrong.name == "x"
+    with pytest.raises(TypeError, match="x is missing"):
+        compare_layers([Affine(3, 5)])
+
+
+class KeywordOnly(Affine):
+    def forward(self, x: Array, *, training: bool) -> Array:
+        assert training
+        return super().forward(x)
+
+
+class Anything(Affine):
+    def forward(self, *args: Any, **kw: Any) -> Array:
+        return super().forward(*args)
+
+    def backward(self, *args: Any) -> Array:
+        return super().backward(*args)
+
+
+class OnlyTheseInputs(Affine):
+    """Raises beside the data given, and on Tensors."""
+
+    def forward(self, x: Array) -> Array:
+        if not np.array_equal(x, ROWS):
+            raise RuntimeError("another input")
+        return super().forward(np.asarray(x))
+
+
+class WithALock(Affine):
+    """Cannot be copied as a whole."""
+
+    def __init__(self, n: int, m: int) -> None:
+        super().__init__(n, m)
+        self.lock = threading.Lock()
+
+
+class ModesOfText(Affine):
+    def forward(self, x: Array, mode: str) -> Array:
+        assert mode == "train"
+        return super().forward(x)
+
+
+class AddsUp(Affine):
+    """Its gradients are those of a step before, until they are zeroed."""
+
+    def __init__(self, n: int, m: int) -> None:
+        super().__init__(n, m)
+        self.dW, self.db = np.ones((n, m)), np.ones(m)
+
+    def backward(self, dout: Array) -> Array:
+        self.dW += self.x.T @ dout
+        self.db += dout.sum(axis=0)
+        return dout @ self.W.T
+
+
+ODD = [KeywordOnly, Anything, OnlyTheseInputs, WithALock, ModesOfText, AddsUp]
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_but_right_classes_are_right(kind: Any) -> None:
+    report = checked(kind(3, 4))
+    assert report.ok, report
+    assert "not handed in" not in {r.verdict for r in report.rows}
+
+
+class InFloat32(Affine):
+    def __init__(self, wrong: bool) -> None:
+        super().__init__(3, 4)
+        self.wrong = wrong
+
+    def forward(self, x: Array) -> Array:
+        self.x = x.astype(np.float32)
+        return self.x @ self.W + self.b
+
+    def backward(self, dout: Array) -> Array:
+        self.dW, self.db = (self.x.T @ dout).astype(np.float32), dout.sum(axis=0)
+        if self.wrong:
+            self.dW *= 1.01
+        return (dout @ self.W.T).astype(np.float32)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_float32_inside_is_judged_as_float32(wrong: bool) -> None:
+    report = checked(InFloat32(wrong))
+    assert report.ok != wrong
+
+
+def test_names_and_layers_in_pairs() -> None:
+    pairs = [("one", Affine(3, 5)), ("two", Affine(5, 4))]
+    report = compare_layers(pairs, squares, squares_slope, ROWS, VALUES)
+    assert report.ok and row(report, "one.W").verdict == "ok"
+
+
+def test_a_loss_that_gives_its_gradient_too() -> None:
+    for c in (1, 2):
+        both = lambda p, t, c=c: (squares(p, t), c * (p - t))
+        assert compare_layers([Affine(3, 4)], both, None, ROWS, VALUES).ok == (c == 1)
+
+
 def test_layers_without_arrays_are_judged() -> None:
     targets = np.ones((7, 3))
     assert compare_layers([BookReLU()], squares, squares_slope, ROWS, targets).ok
@@ -381,6 +485,16 @@ SAID: dict[str, tuple[Any, type[Exception], str]] = {
         lambda: compare_layers([Affine(3, 4)], squares, squares_slope, "abc", VALUES),
         TypeError,
         "x is a str; give an array",
+    ),
+    "x is empty": (
+        lambda: compare_layers([Affine(3, 4)], squares, squares_slope, ROWS[:0], VALUES[:0]),
+        ValueError,
+        "x has shape (0, 3), no numbers; give some samples",
+    ),
+    "nothing comes out": (
+        lambda: checked(type("Nothing", (Affine,), {"forward": lambda self, x: None})(3, 4)),
+        ValueError,
+        "layers[0].forward gives nothing; return the output, or keep it as self.output",
     ),
     "x has NaN": (
         lambda: compare_layers([Affine(3, 4)], squares, squares_slope, ROWS * np.nan, VALUES),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ..answers.judge import ABSENT, OK, OTHER, WRONG, Diagnosis, Row, agree, spr
 from ..answers.report import Report
 from ..mistakes.matching import ratio
 from .calls import as_floats, shaped
+from .criterion import along
 from .engines import NETS
 from .execution import (
     pulled_back,
@@ -24,10 +25,8 @@ from .execution import (
     with_note,
 )
 from .parts import trained
+from .recording import Setting
 from .updates import LayerRecord, Pulled, Updates
-
-if TYPE_CHECKING:
-    from .trial import Trial
 
 GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most
 
@@ -36,7 +35,7 @@ GUARD = 1e-5  # what is added to keep a logarithm or a quotient finite, at most
 class Comparison:
     """One backward by hand beside the tape of the same forward."""
 
-    trial: Trial
+    trial: Setting
     steps: list[LayerRecord]
     loss: Tensor
     value: float
@@ -70,6 +69,8 @@ class Comparison:
         """Remarks on what the loss leaves open."""
         criterion = self.trial.criterion
         remarks = []
+        if criterion.value is along:
+            remarks.append("No loss was given: a random gradient arrives at the output.")
         if criterion.reduced:
             remarks.append(f"The loss gives several numbers: {criterion.reduced} of them is taken.")
         if not criterion.given and not isinstance(self.trial.layers[0], NETS):
@@ -228,7 +229,7 @@ def unguarded(
     loss: Tensor, start: int, places: Sequence[Tensor], grads: Mapping[str, Any]
 ) -> tuple[Tensor, float]:
     """The loss without the small number that it adds, as in log(p + 1e-7), and that number, if the
-    gradient by hand of one of these places is that of the loss without it; else the loss as it is,
+    gradient by hand of one of these places goes with the loss without it; else the loss as it is,
     and 0. What was recorded before `start` stays."""
     new: dict[Tensor, Tensor] = {}
     guards = {0.0}
@@ -250,9 +251,15 @@ def unguarded(
         mine = shaped(grads.get(t.name), t.shape)
         if mine is not None:
             old, right = (pulled_back(x, t, np.ones(x.shape)) for x in (loss, new[loss]))
-            if agree(mine, right) and not agree(mine, old):
+            if is_multiple(mine, right) and not is_multiple(mine, old):
                 return new[loss], max(guards)
     return loss, 0.0
+
+
+def is_multiple(mine: Array, right: Array) -> bool:
+    """Whether a gradient is that of another, or a multiple of it: its factor may be a mistake."""
+    c = ratio(mine, right)
+    return bool(c) and agree(mine, c * right)
 
 
 def ones_along(a: Array) -> int | None:

@@ -64,7 +64,7 @@ def methods_of(owner: Any) -> tuple[str, str]:
     """
     forward, backward = method(owner, FORWARDS), method(owner, BACKWARDS)
     called = "__call__" in dir(type(owner)) and backward
-    if called and not positional(getattr(owner, backward)):
+    if called and takes_nothing(getattr(owner, backward)):
         forward = "__call__"
     return forward, backward
 
@@ -115,6 +115,26 @@ def needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return [p for p in positional(function) if p.default is p.empty]
 
 
+def takes_nothing(function: Callable[..., Any]) -> bool:
+    """Whether a function is called without arguments, as far as is known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return False
+    return not positional(function) and all(p.kind != p.VAR_POSITIONAL for p in parameters)
+
+
+def keywords(function: Callable[..., Any]) -> dict[str, Any]:
+    """What the parameters are given that have to be given by name."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return {}
+    return {
+        p.name: filled(p) for p in parameters if p.kind == p.KEYWORD_ONLY and p.default is p.empty
+    }
+
+
 def is_rate(p: inspect.Parameter) -> bool:
     return p.name.lower() in RATES or plain(p.name) in ("learnrate", "learningrate")
 
@@ -154,10 +174,14 @@ class Layer:
 
     def find(self) -> None:
         """Look for the arrays that the object has now."""
-        skip = [id(getattr(self.own, name, None)) for name in self.spec.others]
-        parts = parts_of(self.own, self.spec.names, skip)
+        parts = self.all_parts()
         chosen = self.spec.chosen
         self.parts = parts if chosen is None else {p: parts[p] for p in chosen if p in parts}
+
+    def all_parts(self) -> dict[str, Part]:
+        """All arrays of floats of the object."""
+        skip = [id(getattr(self.own, name, None)) for name in self.spec.others]
+        return parts_of(self.own, self.spec.names, skip)
 
     def narrowed(self, chosen: Sequence[str]) -> Layer:
         """The layer with these of its arrays alone."""
@@ -216,7 +240,7 @@ class Layer:
     @property
     def attached(self) -> bool:
         """Whether its backward takes nothing: gradients are attributes of arrays."""
-        return not positional(getattr(self.own, self.spec.backward))
+        return takes_nothing(getattr(self.own, self.spec.backward))
 
     def forward(self, x: Any) -> Any:
         """The output, which may be what is returned or an attribute; the rest is for backward."""
@@ -230,7 +254,10 @@ class Layer:
         extra = [filled(p) for p in wanted[1:]]
         before = {name: id(value) for name, value in attributes(self.own).items()}
         self.context = Context() if wanted and wanted[0].name == "ctx" else None
-        y = function(x, *extra) if self.context is None else function(self.context, x)
+        if self.context is None:
+            y = function(x, *extra, **keywords(function))
+        else:
+            y = function(self.context, x)
         self.cache = ()
         if isinstance(y, tuple | list) and y and not np.isscalar(y[0]):
             y, self.cache = y[0], tuple(y[1:])

@@ -154,6 +154,8 @@ def as_data(x: Any) -> Array:
         a = as_floats(x)
     except (TypeError, ValueError):
         raise TypeError(f"compare_layers: x is a {type(x).__name__}; give an array") from None
+    if not a.size:
+        raise ValueError(f"compare_layers: x has shape {a.shape}, no numbers; give some samples")
     if not np.isfinite(a).all():
         raise ValueError("compare_layers: x has NaN or infinities; give finite numbers")
     return a

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,12 +12,13 @@ from ...engine.tape import Array
 from ..answers.report import Report
 from .calls import Layer
 from .classes import as_data, as_layers, check_names, indices_of, loss_of, rate_of, with_names
-from .criterion import Criterion
-from .engines import engine_net
+from .criterion import Criterion, along, its_slope
+from .engines import NETS, engine_net
 from .execution import N, hides, same_numbers, with_note
 from .nets import is_loss, net_of
 from .optimizers import ready
-from .trial import Trial, owners
+from .recording import owners
+from .trial import Trial
 
 NAMES = ("W", "b")  # what parameters are called, if nothing else is said
 
@@ -87,40 +88,54 @@ def compare_layers(
     wanted = NAMES if params is None else tuple(params)
     if grads is not None and len(grads) != len(wanted):
         raise ValueError(f"compare_layers: {len(wanted)} params, but {len(grads)} grads")
-    given = loss
-    net = engine_net(layers, loss, y, wanted) or net_of(layers, loss, y, wanted)
-    found: tuple[Layer, ...]
-    if net is not None:
-        found, loss, loss_grad = (net[0],), net[1], None
-        named = {type(layers).__name__: layers}
-    else:
-        named = with_names(layers)
-        if loss is None:
-            loss, own_slope = loss_of(layers)
-            loss_grad = loss_grad or own_slope
-        if loss is None and is_loss([*named.values()][-1]):
-            loss = named.pop([*named][-1])
-        keeps = dict(zip(wanted, grads, strict=True)) if grads is not None else {}
-        found = as_layers(named, wanted, keeps)
-    if x is None or loss is None:
-        what = "x and y" if x is None else "the loss"
+    if x is None:
         raise TypeError(
-            f"compare_layers: {what} is missing; call it with (layers, loss, ..., x, y)"
+            "compare_layers: x is missing; call it with (layers, loss, loss_grad, x, y)"
         )
-    criterion = Criterion(loss, loss_grad)
+    keeps = dict(zip(wanted, grads, strict=True)) if grads is not None else {}
+    names, found, criterion = understood(layers, loss, loss_grad, y, Words(wanted, keeps))
     if params is not None:
         check_names(found, wanted)
-    a, b = as_data(x), np.asarray(y)
-    names = tuple(named)
+    a, b = as_data(x), np.asarray(0.0 if y is None else y)
     rate = rate_of(found) if lr is None else float(lr)
     if not rate:
         raise ValueError("compare_layers: lr is 0, so no update can be seen; give another rate")
     with same_numbers(owners(found, criterion)):
         a, found = ready_on(names, found, a, indices_of(x), rate)
     report = judged(Trial(names, found, a, b, criterion, rate))
-    if net is None and report.ok and given is None:
+    if report.ok and loss is None and not isinstance(found[0], NETS):
         return whole_net(report, layers, wanted, a, b, rate)
     return report
+
+
+class Words(NamedTuple):
+    """What parameters are called, and the attributes with their gradients, as was given."""
+
+    names: tuple[str, ...]
+    keeps: Mapping[str, str]
+
+
+def understood(
+    layers: Any, loss: Any, loss_grad: Any, y: Any, words: Words
+) -> tuple[tuple[str, ...], tuple[Layer, ...], Criterion]:
+    """The layers by name and the loss, found in what was given."""
+    if getattr(loss, "__self__", None) is layers:  # net.loss is what the net has anyway
+        loss = None
+    if getattr(loss_grad, "__self__", None) is layers:
+        loss_grad = None
+    net = engine_net(layers, loss, y, words.names) or net_of(layers, loss, y, words.names)
+    if net is not None:
+        loss = along if net[1] is None else net[1]
+        return (type(layers).__name__,), (net[0],), Criterion(loss, None)
+    named = with_names(layers)
+    if loss is None:
+        loss, own_slope = loss_of(layers)
+        loss_grad = loss_grad or own_slope
+    if loss is None and len(named) > 1 and is_loss([*named.values()][-1]):
+        loss = named.pop([*named][-1])
+    if loss is None:
+        loss, loss_grad = along, its_slope
+    return tuple(named), as_layers(named, *words), Criterion(loss, loss_grad)
 
 
 def whole_net(

@@ -31,7 +31,7 @@ from .calls import (
 )
 from .classes import loss_of, members
 from .criterion import SLOPES, VALUES, first_method, instance
-from .parts import attributes, looked_up, plain
+from .parts import Part, attributes, looked_up, plain
 
 TARGETS = ("y", "t", "target", "targets", "label", "labels", "ytrue", "ytrain", "truey", "expected",
            "y_", "desired", "yy", "ybatch", "groundtruth")  # fmt: skip
@@ -52,6 +52,16 @@ class Net(Layer):
 
     target: Any = None
     valued: bool = False  # whether its forward gives the loss
+
+    def all_parts(self) -> dict[str, Part]:
+        """All arrays by the names that the net's dictionary has for them, if it has one."""
+        parts = super().all_parts()
+        named = {part.keys[0] if part.keys else p: part for p, part in parts.items()}
+        if len(named) != len(parts):
+            return parts
+        for name, part in named.items():
+            part.name = name
+        return named
 
     def forward(self, x: Any) -> Any:
         if np.ndim(self.target) == np.ndim(x) == 3 and not self.valued and np.shape(x)[2] == 1:
@@ -245,9 +255,9 @@ def net_of(
     forward = method(owner, FORWARDS)
     if not slope and value:
         slope = value  # it gives both
-    if not slope or not (value or forward):
-        return None
     valued = bool(value) and loss is None and takes_data(owner, value)
+    if not slope or not (valued or forward):
+        return None
     if valued:
         loss = itself
     elif loss is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,8 @@ def with_plain_steps(layer: Layer, rate: float) -> None:
     """Put plain steps in the place of the optimizers that a layer has, after it made its arrays."""
     initialize = getattr(layer.own, "initialize", None)
     if not layer.parts and callable(initialize) and len(needed(initialize)) == 1:
-        initialize(Plain(rate))
+        with suppress(Exception):  # it may be another method of that name
+            initialize(Plain(rate))
         layer.find()
     for name, value in attributes(layer.own).items():
         if is_optimizer(value):
@@ -91,6 +93,8 @@ def run(names: Sequence[str], layers: Sequence[Layer], x: Array) -> None:
         try:
             with np.errstate(all="ignore"):
                 h = layer.forward(h)
+                if h is None:
+                    return  # the run that is compared says so
         except Exception as error:
             title = f"{name}.{layer.spec.forward}"
             raise ValueError(f"compare_layers: {title} {raised(error)}") from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,11 @@ from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from ..answers.judge import Row
 from .calls import Layer, as_floats, copies
+from .criterion import Criterion
 from .engines import NETS
 from .execution import (
     fault,
+    generators,
     numbers,
     pulled_back,
     raised,
@@ -29,15 +32,33 @@ from .opaque import Opaque, recorded_right
 from .parts import trained
 from .updates import LayerRecord, Pulled
 
-if TYPE_CHECKING:
-    from .trial import Trial
+
+@dataclass
+class Setting:
+    """What a report is about: layers by name, the data, the loss, and the rate of their steps."""
+
+    names: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    x: Array
+    y: Array
+    criterion: Criterion
+    rate: float
+
+    @cached_property
+    def random(self) -> list[Any]:
+        return owners(self.layers, self.criterion)
+
+
+def owners(layers: Sequence[Layer], criterion: Criterion) -> list[Any]:
+    """Our generator of random numbers, and those that layers and a loss draw from."""
+    return generators([*(layer.own for layer in layers), criterion.value, criterion.slope])
 
 
 class Recording:
     """The forward of a trial on Tensors; what makes no tape there becomes one operation of it."""
 
     def __init__(
-        self, trial: Trial, changing: set[str], outputs: Sequence[Array], value: float
+        self, trial: Setting, changing: set[str], outputs: Sequence[Array], value: float
     ) -> None:
         self.trial, self.changing = trial, changing
         self.outputs, self.value = outputs, value
@@ -243,6 +264,11 @@ def forward(
             raise ValueError(f"compare_layers: {title} {raised(error)}") from error
         if not np.array_equal(given, outputs[-1] if outputs else x, equal_nan=True):
             changing.add(name)
+        if h is None:
+            raise ValueError(
+                f"compare_layers: {title} gives nothing; return the output, or keep it as "
+                "self.output"
+            )
         try:
             outputs.append(as_floats(h))
         except (TypeError, ValueError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,31 +12,22 @@ from ...engine.tape import Array
 from ..answers.judge import Row
 from ..answers.report import Report
 from .beside import Comparison
-from .calls import Layer, as_floats, copies
-from .criterion import Criterion
+from .calls import as_floats, copies
 from .engines import NETS
 from .execution import (
     fault,
-    generators,
     pulled_back,
     raised,
     same_numbers,
 )
 from .probes import enlarged, inputs, layouts, like_target, samples
-from .recording import Recording, forward, pull_one
+from .recording import Recording, Setting, forward, pull_one
 from .updates import LayerRecord, Pulled
 
 
 @dataclass
-class Trial:
+class Trial(Setting):
     """Layers, data and a rate: what one report is about."""
-
-    names: tuple[str, ...]
-    layers: tuple[Layer, ...]
-    x: Array
-    y: Array
-    criterion: Criterion
-    rate: float
 
     def arrays(self) -> dict[str, Array]:
         """What is looked at for sizes and values that hide mistakes."""
@@ -54,10 +44,6 @@ class Trial:
             outputs, _ = forward(self.names, copies(self.layers), self.x)
         n = samples([self.x, *outputs])
         return n, outputs[-1].size == n or (n == 0 and 1 in outputs[-1].shape)
-
-    @cached_property
-    def random(self) -> list[Any]:
-        return owners(self.layers, self.criterion)
 
     def report(self) -> Report:
         """Autodiff's gradients and those by hand, compared."""
@@ -80,7 +66,8 @@ class Trial:
             slope = pulled_back(loss, steps[-1].y, np.ones(loss.shape))
         with same_numbers(random):
             pulled, grads, rows = self.pull(steps, slope)
-        return Comparison(self, steps, loss, value, pulled, grads, rows).report()
+        beside = Comparison(self, steps, loss, value, pulled, grads, rows)
+        return beside.report()
 
     def pull(
         self, steps: Sequence[LayerRecord], slope: Array | None
@@ -119,7 +106,7 @@ class Trial:
         if self.x.ndim != 2 or any(isinstance(layer, NETS) for layer in self.layers):
             return
         for features, in_first in layouts():
-            rng = np.random.default_rng(2)
+            rng = np.random.default_rng((7919, 2))  # no learner's own
             layers = enlarged(self.layers, features, in_first, (n, one), rng)
             x = rng.standard_normal((n, inputs(n)) if features else (inputs(n), n))
             if layers is None:
@@ -138,8 +125,3 @@ class Trial:
 def as_plain(g: Any) -> Any:
     """An array without the attributes that a learner's code gave it."""
     return np.asarray(g) if isinstance(g, np.ndarray) else g
-
-
-def owners(layers: Sequence[Layer], criterion: Criterion) -> list[Any]:
-    """Our generator of random numbers, and those that layers and a loss draw from."""
-    return generators([*(layer.own for layer in layers), criterion.value, criterion.slope])

@@ -110,6 +110,9 @@ def ingredients(s: Guesses) -> Iterator[Guess]:
             if not isinstance(a, np.ndarray) or a.dtype.kind != "f" or a.size < 2:
                 continue
             for t, b, turned in arrays.like(a):
+                s.matcher.spend_on(e)
+                if s.matcher.late:
+                    return
                 names = partial(words_of_array, s, e, k, t, turned)
                 yield from s.attempt(site, with_array(e, k, b), names)
             ones = with_array(e, k, np.ones_like(a))
@@ -157,6 +160,7 @@ def other_gradients(s: Guesses, site: Site, e: Contribution) -> Iterator[Guess]:
             continue
         if g.size < 2 or not np.ptp(g):
             continue
+        s.matcher.spend_on(e)
         names = partial(words_of_gradient, s, e, q)
         yield from s.attempt(site, Contribution(e.edge, g).part, names)
 
@@ -168,6 +172,7 @@ def between_left_out(s: Guesses) -> Iterator[Guess]:
             g = s.back.made.get(q)
             if g is None or q is p or g.shape != s.back.made[p].shape or q.serial < p.serial:
                 continue
+            s.matcher.spend(4 * g.size)
             if g.size > 1 and np.ptp(g):
                 site = Site(p)
                 yield from s.attempt(site, g, partial(words_of_between, s, p, q))
@@ -259,8 +264,8 @@ def other_formulas(s: Guesses) -> Iterator[Guess]:
             return
         if e.node.op.kind in ("view", "pick", "product") or not e.node.op.kind:
             continue
-        s.matcher.spend(20 * e.g.size, 8)
         for n, edit in enumerate(edits(e)):
+            s.matcher.spend(12 * e.g.size, 2)
             value = np.asarray(edit.made.value, e.g.dtype)
             wrong = Contribution(e.edge, e.g, value).part if value.shape == e.raw.shape else value
             if wrong.shape == e.part.shape and np.isfinite(wrong).all():

@@ -167,6 +167,8 @@ class Guesses:
                 if self.matcher.late:
                     return
                 names = row.said_of(arcs[0].node.op)
+                for e in arcs:
+                    self.matcher.spend_on(e)
                 try:
                     given = [result_of(row, e) for e in arcs]
                     if row.free:

@@ -12,13 +12,13 @@ from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import distance, largest, tolerance, without_ones
-from ..propagation import Backprop, images
+from ..propagation import Backprop, Contribution, images, work_of
 from .factors import named_factors, penalties_of
 from .places import reached
 
 # Work is counted in microseconds of a machine on which a call takes 40 and an element 0.004: the
 # same inputs have the same report on every machine, however busy.
-LIMIT = 2.0e6
+LIMIT = 5.0e6
 CALL, ELEMENT = 40.0, 0.004
 
 
@@ -104,7 +104,7 @@ class Matcher:
         `t`; None if there is none."""
         if self.late or not self.possible(back, t, p, certain, free, want):
             return None
-        self.spend(3 * np.size(free) + 3 * t.array.size, 2 * len(back.tape.nodes))
+        self.spend(back.elements, len(back.tape.nodes))
         try:
             moved = back.spread(p, free)
             fixed = back.spread(p, certain + 0 * free) if np.any(certain) else {}
@@ -122,6 +122,10 @@ class Matcher:
                 good = self.agrees(u, back.gradient(u) + fixed.get(u, 0) + c * d)
                 (explained if good else spoilt).add(u)
         return Match(c, frozenset(explained), frozenset(spoilt))
+
+    def spend_on(self, e: Contribution) -> None:
+        """Count what it takes to run the rule of an edge."""
+        self.spend(4 * e.g.size + work_of(e.node, e.node.args))
 
     def possible(
         self, back: Backprop, t: Tensor, p: Tensor, certain: Any, free: Array, want: str
@@ -166,7 +170,7 @@ class Matcher:
             fixed = {u for u in self.back.yours if u is not t}
             with np.errstate(all="ignore"):
                 self.moves[t] = directions, images(self.back.tape, t, fixed, directions)
-            self.spend(8 * sum(u.array.size for u in self.moves[t][1]), 0.3 * len(self.moves[t][1]))
+            self.spend(8 * self.back.elements, 2 * len(self.moves[t][1]))
         return self.moves[t]
 
     def gap(self, back: Backprop, t: Tensor) -> Array | None:

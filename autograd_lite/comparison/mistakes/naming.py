@@ -53,9 +53,11 @@ class Naming:
         """What explains the wrong tensors, by the reading of the tape that explains most."""
         best: dict[Tensor, Finding] = {}
         score, effort = (-1, 0), self.effort
-        searches = list(self.searches())
+        searches: list[tuple[Standard, Search]] = []
         for deep in (False, True):  # what is quick in every reading first
-            for standard, search in searches:
+            for standard, search in [*searches] if deep else self.searches():
+                if not deep:
+                    searches.append((standard, search))
                 search.limit = effort * LIMIT + search.work
                 before = search.work
                 found = search.explain([standard.of.get(t, t) for t in wrong], deep)
@@ -75,8 +77,10 @@ class Naming:
     def searches(self) -> Iterator[tuple[Standard, Search]]:
         """A search in each reading of the tape that is another one."""
         seen = set()
-        for standard in (*(standard_form(self.tape, self.hands, **k) for k in READINGS), None):
-            standard = standard or Standard(self.tape, {}, 0.0)
+        for reading in (*READINGS, None):
+            standard = Standard(self.tape, {}, 0.0)
+            if reading is not None:
+                standard = standard_form(self.tape, self.hands, **reading)
             written = tuple(t.op.name for t in standard.tape.nodes if t.op is not None)
             if written not in seen and self.agrees(standard):
                 seen.add(written)

@@ -124,7 +124,7 @@ def nablas(slip: str | None, dt: Any) -> Any:
         "db over the other axis": ("Affine1.b", r"axis|shape"),
         "relu mask of the output's gradient": ("Affine1 output", r"mask|upstream|arriving"),
         "not over the batch": ("Affine2 output", r"batch|5 times|not divided"),
-        "collected from the other layer": (("TwoLayerNet.b1", "TwoLayerNet.Affine1.b"), r""),
+        "collected from the other layer": ("TwoLayerNet.b1", r""),
     },
 )
 def ordered_layers(slip: str | None, dt: Any) -> Any:
@@ -285,3 +285,108 @@ def cost_and_prime(slip: str | None, dt: Any) -> Any:
             return np.dot(x, delta2), np.dot(self.a2.T, delta3)
 
     return compare_layers(Neural_Network(), None, None, r(6, 2), r(6, 1))
+
+
+@impl(
+    "columns one after the other, a cost object",
+    "compare_layers",
+    {
+        "delta of the quadratic cost": (("Network.biases[1]", "Network.weights[1]"), r""),
+        "nabla_w with the output of its layer": ((), r""),
+    },
+)
+def samples(slip: str | None, dt: Any) -> Any:
+    r = rand(36, dt)
+
+    class CrossEntropyCost:
+        @staticmethod
+        def fn(a: Any, y: Any) -> Any:
+            return np.sum(-y * np.log(a) - (1 - y) * np.log(1 - a))
+
+        @staticmethod
+        def delta(z: Array, a: Array, y: Array) -> Array:
+            return (a - y) * (a * (1 - a) if slip and "quadratic" in slip else 1)
+
+    class Network:
+        def __init__(self, sizes: list[int]) -> None:
+            self.sizes, self.cost = sizes, CrossEntropyCost
+            self.biases = [r(m, 1) for m in sizes[1:]]
+            self.weights = [r(m, n) for n, m in pairwise(sizes)]
+
+        def feedforward(self, a: Any) -> Any:
+            for b, w in zip(self.biases, self.weights, strict=True):
+                a = sigmoid(np.dot(w, a) + b)
+            return a
+
+        def backprop(self, x: Array, y: Array) -> Any:
+            first = sigmoid(np.dot(self.weights[0], x) + self.biases[0])
+            z = np.dot(self.weights[1], first) + self.biases[1]
+            delta = self.cost.delta(z, sigmoid(z), y)
+            below = 1 - first if slip and "output of" in slip else first
+            d = np.dot(self.weights[1].T, delta) * first * (1 - first)
+            return [d, delta], [np.dot(d, x.T), np.dot(delta, below.T)]
+
+    x, y = r(6, 3, 1), (r(6, 2, 1) > 0).astype(dt)
+    return compare_layers(Network([3, 4, 2]), None, None, x, y)
+
+
+@impl(
+    "loss(X, y, reg) gives a matrix",
+    "compare_layers",
+    {"reg halved": ("Linear.W", r"penalty|factor 2"), "not over n": ("Linear.W", r"")},
+)
+def regularised(slip: str | None, dt: Any) -> Any:
+    r = rand(37, dt)
+
+    class Linear:
+        def __init__(self) -> None:
+            self.W = r(4, 3)
+
+        def loss(self, X_batch: Any, y_batch: Array, reg: float) -> Any:
+            n = len(y_batch)
+            p = softmax(X_batch.dot(self.W))
+            loss = -np.log(p[np.arange(n), y_batch]).sum() / n + reg * np.sum(self.W * self.W)
+            d = p.copy()
+            d[np.arange(n), y_batch] -= 1
+            c = 1 if slip == "reg halved" else 2
+            return loss, X_batch.T.dot(d) / (1 if slip == "not over n" else n) + c * reg * self.W
+
+    return compare_layers(Linear(), None, None, r(5, 4), LABELS)
+
+
+@impl(
+    "query and train on lists",
+    "compare_layers",
+    {
+        "hidden errors without the slope": ("neuralNetwork.wih", r""),
+        "errors through the new weights": ("neuralNetwork.wih", r"update|changed"),
+    },
+)
+def query_and_train(slip: str | None, dt: Any) -> Any:
+    r = rand(38, dt)
+
+    class neuralNetwork:
+        def __init__(self) -> None:
+            self.wih, self.who, self.lr = r(4, 3), r(2, 4), 0.1
+            self.activation_function = lambda x: 1 / (1 + np.exp(-x))
+
+        def train(self, inputs_list: Any, targets_list: Any) -> None:
+            inputs = np.array(inputs_list, ndmin=2).T
+            targets = np.array(targets_list, ndmin=2).T
+            hidden = self.activation_function(np.dot(self.wih, inputs))
+            final = self.activation_function(np.dot(self.who, hidden))
+            errors = targets - final
+            deltas = errors * final * (1.0 - final)
+            old = self.who.copy()
+            self.who += self.lr * np.dot(deltas, hidden.T)
+            who = self.who if slip and "new" in slip else old
+            below = np.dot(who.T, errors if slip and "without" in slip else deltas)
+            self.wih += self.lr * np.dot(below * hidden * (1.0 - hidden), inputs.T)
+
+        def query(self, inputs_list: Any) -> Any:
+            inputs = np.array(inputs_list, ndmin=2).T
+            hidden = self.activation_function(np.dot(self.wih, inputs))
+            return self.activation_function(np.dot(self.who, hidden))
+
+    half = lambda p, t: ((p[:, 0] - t) ** 2).sum() / 2
+    return compare_layers(neuralNetwork(), half, None, r(3), r(2))
