@@ -70,6 +70,7 @@ def check(
         report = by_differences(
             program.loss, arrays, program.grads, list(arrays), seen=seen,
             outputs=program.losses, upstream=[np.ones(len(program.samples) or 1)],
+            coarse=program.coarse,
         )  # fmt: skip
     if program.others:
         text = f"Not judged, as they are of no parameter: {', '.join(program.others)}."
@@ -112,6 +113,11 @@ class Program:
                 "the same each time, as with a seed"
             )
         self.grads = self.read(first)
+
+    @property
+    def coarse(self) -> bool:
+        """Whether arrays of float32 are changed in place, so that small steps are lost."""
+        return self.in_place and any(np.asarray(a).dtype.itemsize < 8 for _, a in self.own.values())
 
     def run(self, values: Mapping[str, Any]) -> list[Any]:
         """What the function returns where the parameters have these values, for each sample."""
@@ -239,7 +245,7 @@ class Program:
         leaves the value as it is."""
         names = [name for name in tensors if name in self.grads]
         true = grad_or_zeros((loss,), tuple(tensors[n] for n in names), (None,), False, True)
-        slopes = Slopes(self.loss, self.arrays)
+        slopes = Slopes(self.loss, self.arrays, coarse=self.coarse)
         return not any(
             Measured(slopes, name, g.array).judge().wrong
             for name, g in zip(names, true, strict=True)
