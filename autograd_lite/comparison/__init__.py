@@ -2,12 +2,10 @@
 
 The files, in the order in which a comparison goes through them:
 
-- what a learner calls: `gradients` (`compare`, `assert_same`), `learners.functions`
-  (`check_backward`), `learners.layers` (`compare_layers`), `learners.programs` (`check`);
-- `learners`: `execution` runs a learner's own code; `pairs` are a forward and its backward in any
-  form, `probing` and `shapes` find inputs for one, `averaged` has the 1/m inside, `torch_code` is
-  for torch; `classes` and `updates` are of layers; `black_box` judges what has no tape by its
-  `slopes`, and says the `facts`;
+- `gradients` (`compare`, `assert_same`), `learners.functions` (`check_backward`), `learners.layers`
+  (`compare_layers`, with `classes` and `updates`), `learners.programs` (`check`): what a learner
+  calls; `learners.execution` runs the learner's own code; `learners.black_box` judges what has no
+  tape by its `slopes`, and says the `facts`;
 - `answers`: `arguments` are read, `names` are understood, `judge` gives one gradient its verdict,
   `conventions` are what differs without being wrong, `report` is the table, the dictionary and the
   witness;
