@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -21,6 +21,7 @@ from ..answers.report import Report
 from .black_box import by_differences
 from .classes import positional
 from .execution import generators, reported, same_numbers, seen_by
+from .seats import containers_of, seated
 from .slopes import Measured, Slopes
 
 Path = tuple[Any, ...]
@@ -129,16 +130,14 @@ class Program:
 
     def run_on(self, tensors: Mapping[str, Tensor]) -> list[Any]:
         """What the function returns on Tensors: where it is not given its parameters, they take
-        the places of the arrays in the dictionaries and lists that it may look into."""
+        the places in which it finds the arrays."""
         if not self.in_place:
             return self.run(tensors)
-        with ExitStack() as stack:
-            for name, (path, a) in self.own.items():
-                stack.enter_context(
-                    replaced(holder(self.params, path), path[-1:], a, tensors[name])
-                )
-            with same_numbers(self.generators), np.errstate(all="ignore"):
-                return self.each(self.f, None)
+        pairs = [(a, tensors[name]) for name, (_, a) in self.own.items()]
+        inside = list(containers_of(self.params))
+        quiet = np.errstate(all="ignore")
+        with seated(self.f, inside, pairs), same_numbers(self.generators), quiet:
+            return self.each(self.f, None)
 
     def each(self, function: Callable[..., Any], values: Mapping[str, Any] | None) -> list[Any]:
         """A function called once, or once a sample; with parameters unless it takes none."""
@@ -334,26 +333,6 @@ def rebuilt(structure: Any, values: Mapping[Path, Any], path: Path = ()) -> Any:
     if isinstance(structure, list | tuple):
         return type(structure)(rebuilt(v, values, (*path, i)) for i, v in enumerate(structure))
     return structure
-
-
-def holder(structure: Any, path: Path) -> Any:
-    """What an array is in, directly."""
-    for key in path[:-1]:
-        structure = structure[key]
-    return structure
-
-
-@contextmanager
-def replaced(inside: Any, key: Path, old: Any, new: Any) -> Iterator[None]:
-    """A dictionary or list has something else in one place meanwhile; a tuple cannot have."""
-    changes = isinstance(inside, MutableMapping | MutableSequence) and bool(key)
-    try:
-        if changes:
-            inside[key[0]] = new
-        yield
-    finally:
-        if changes:
-            inside[key[0]] = old
 
 
 @contextmanager
