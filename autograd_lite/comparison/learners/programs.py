@@ -131,13 +131,11 @@ class Program:
     def run_on(self, tensors: Mapping[str, Tensor]) -> list[Any]:
         """What the function returns on Tensors: where it is not given its parameters, they take
         the places in which it finds the arrays."""
-        if not self.in_place:
-            return self.run(tensors)
-        pairs = [(a, tensors[name]) for name, (_, a) in self.own.items()]
-        inside = list(containers_of(self.params))
+        inside = list(containers_of(self.params)) if self.in_place else []
+        pairs = [(a, tensors[name]) for name, (_, a) in self.own.items()] if self.in_place else []
         quiet = np.errstate(all="ignore")
         with seated(self.f, inside, pairs), same_numbers(self.generators), quiet:
-            return self.each(self.f, None)
+            return self.each(self.f, None if self.in_place else tensors)
 
     def each(self, function: Callable[..., Any], values: Mapping[str, Any] | None) -> list[Any]:
         """A function called once, or once a sample; with parameters unless it takes none."""

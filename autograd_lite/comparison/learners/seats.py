@@ -7,20 +7,38 @@ from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, 
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+import numpy as np
+
 from .execution import seen_by
 
 
 @contextmanager
 def seated(f: Any, containers: Sequence[Any], pairs: Sequence[tuple[Any, Any]]) -> Iterator[None]:
     """Of pairs of an array and what stands for it, the function and these containers have the
-    second meanwhile, wherever they had the first."""
-    by_id = {id(old): new for old, new in pairs}
+    second meanwhile, wherever they had the first; other arrays that it sees are `Data`."""
+    by_id = {id(x): x.view(Data) for x in arrays(f)} | {id(old): new for old, new in pairs}
     with ExitStack() as stack:
         for place in [*containers, *namespaces(f)]:
             stack.enter_context(exchanged(place, by_id))
         for cell in cells(f):
             stack.enter_context(refilled(cell, by_id))
         yield
+
+
+class Data(np.ndarray):
+    """An array that a Tensor can be multiplied with by the array's own method, as in `X.dot(W)`."""
+
+    def dot(self, b: Any, out: Any = None) -> Any:
+        return np.dot(self, b) if hasattr(b, "__op__") else super().dot(b, out)
+
+
+def arrays(f: Any) -> list[Any]:
+    """The arrays in the variables and attributes that a function sees."""
+    seen = [x for names in namespaces(f) for x in names.values()]
+    for cell in cells(f):
+        with suppress(ValueError):  # not filled yet
+            seen.append(cell.cell_contents)
+    return [x for x in seen if type(x) is np.ndarray]
 
 
 def functions(f: Any) -> list[Any]:
