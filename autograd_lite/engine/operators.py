@@ -23,6 +23,7 @@ from .tensor import (
     record1,
     record2,
 )
+from .versions import is_needed
 
 WORDS = {"+": "add", "-": "sub", "*": "mul", "/": "truediv", "%": "mod"}  # Python's of signs
 COMPARED = {
@@ -41,6 +42,8 @@ def install(op: Op, word: str) -> None:
         return record(op, (other, self))
 
     def in_place(self: Tensor, other: Any) -> Tensor:
+        if mode.numpy and mode.grad and is_needed(self):
+            return record2(op, self, other)  # Python gives the name the new one
         return self._overwrite(op, other)
 
     for name, f in ((word, operator), (f"r{word}", reflected), (f"i{word}", in_place)):

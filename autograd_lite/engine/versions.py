@@ -36,6 +36,16 @@ def reads(op: Any, y: Any, args: Any, kw: Any, tracked: Any, i: int) -> bool:
     return True
 
 
+def is_needed(t: Any) -> bool:
+    """Whether a change of `t` in place would be an error, at once or in the backward pass: of a
+    leaf, and of an output that its own derivative needs. (Of a view it stays one: arrays show it
+    elsewhere.)"""
+    if not t.requires_grad or is_view(t):
+        return False
+    tracked = [q is not None and q.requires_grad for q in t.parents]
+    return t.op is None or reads(t.op, t.array, t.args, t.kw, tracked, -1)
+
+
 def check_version(node: Any, p: Any) -> None:
     """Raise if input `p` of `node` was changed in place and the derivative needs its old value."""
     changed, recorded, base = p.version

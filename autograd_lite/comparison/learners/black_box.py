@@ -31,13 +31,15 @@ def by_differences(
     seen: Mapping[str, Array] | None = None,
     outputs: Outputs | None = None,
     upstream: Sequence[Array] = (),
+    coarse: bool = False,
 ) -> Report:
     """The report on gradients of `value(arrays)`, a number, with respect to the wanted arrays.
 
     `seen` are other arrays that it uses: a factor may be the length of an axis of one. `outputs`
-    and `upstream` are what the number is the sum of the products of, where it is one.
+    and `upstream` are what the number is the sum of the products of, where it is one. `coarse` says
+    that arrays are moved in float32.
     """
-    slopes = Slopes(value, arrays, outputs, upstream)
+    slopes = Slopes(value, arrays, outputs, upstream, coarse)
     rows, hands = list(problems), {}
     for name in wanted:
         if name in grads:

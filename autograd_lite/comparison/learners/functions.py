@@ -129,8 +129,10 @@ def by_tape(
     parts = [(y * g).sum() for y, g in zip(run.outputs, gs, strict=True)]
     loss = sum(parts[1:], parts[0])
 
+    top = [y for y in run.outputs if y.op is not None]  # else it is an input itself
+
     def judge(mine: Mapping[str, Any]) -> Report:
-        return reported(loss, mine, wanted, problems, top=run.outputs)
+        return reported(loss, mine, wanted, problems, top=top)
 
     if len(gs) > 1:
         return judge(grads)

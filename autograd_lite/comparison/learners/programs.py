@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -21,6 +21,7 @@ from ..answers.report import Report
 from .black_box import by_differences
 from .calls import positional
 from .execution import generators, reported, same_numbers, seen_by
+from .seats import containers_of, seated
 from .slopes import Measured, Slopes
 
 Path = tuple[Any, ...]
@@ -70,6 +71,7 @@ def check(
         report = by_differences(
             program.loss, arrays, program.grads, list(arrays), seen=seen,
             outputs=program.losses, upstream=[np.ones(len(program.samples) or 1)],
+            coarse=program.coarse,
         )  # fmt: skip
     if program.others:
         text = f"Not judged, as they are of no parameter: {', '.join(program.others)}."
@@ -113,6 +115,11 @@ class Program:
             )
         self.grads = self.read(first)
 
+    @property
+    def coarse(self) -> bool:
+        """Whether arrays of float32 are changed in place, so that small steps are lost."""
+        return self.in_place and any(np.asarray(a).dtype.itemsize < 8 for _, a in self.own.values())
+
     def run(self, values: Mapping[str, Any]) -> list[Any]:
         """What the function returns where the parameters have these values, for each sample."""
         with same_numbers(self.generators), np.errstate(all="ignore"):
@@ -123,16 +130,12 @@ class Program:
 
     def run_on(self, tensors: Mapping[str, Tensor]) -> list[Any]:
         """What the function returns on Tensors: where it is not given its parameters, they take
-        the places of the arrays in the dictionaries and lists that it may look into."""
-        if not self.in_place:
-            return self.run(tensors)
-        with ExitStack() as stack:
-            for name, (path, a) in self.own.items():
-                stack.enter_context(
-                    replaced(holder(self.params, path), path[-1:], a, tensors[name])
-                )
-            with same_numbers(self.generators), np.errstate(all="ignore"):
-                return self.each(self.f, None)
+        the places in which it finds the arrays."""
+        inside = list(containers_of(self.params)) if self.in_place else []
+        pairs = [(a, tensors[name]) for name, (_, a) in self.own.items()] if self.in_place else []
+        quiet = np.errstate(all="ignore")
+        with seated(self.f, inside, pairs), same_numbers(self.generators), quiet:
+            return self.each(self.f, None if self.in_place else tensors)
 
     def each(self, function: Callable[..., Any], values: Mapping[str, Any] | None) -> list[Any]:
         """A function called once, or once a sample; with parameters unless it takes none."""
@@ -239,7 +242,7 @@ class Program:
         leaves the value as it is."""
         names = [name for name in tensors if name in self.grads]
         true = grad_or_zeros((loss,), tuple(tensors[n] for n in names), (None,), False, True)
-        slopes = Slopes(self.loss, self.arrays)
+        slopes = Slopes(self.loss, self.arrays, coarse=self.coarse)
         return not any(
             Measured(slopes, name, g.array).judge().wrong
             for name, g in zip(names, true, strict=True)
@@ -328,26 +331,6 @@ def rebuilt(structure: Any, values: Mapping[Path, Any], path: Path = ()) -> Any:
     if isinstance(structure, list | tuple):
         return type(structure)(rebuilt(v, values, (*path, i)) for i, v in enumerate(structure))
     return structure
-
-
-def holder(structure: Any, path: Path) -> Any:
-    """What an array is in, directly."""
-    for key in path[:-1]:
-        structure = structure[key]
-    return structure
-
-
-@contextmanager
-def replaced(inside: Any, key: Path, old: Any, new: Any) -> Iterator[None]:
-    """A dictionary or list has something else in one place meanwhile; a tuple cannot have."""
-    changes = isinstance(inside, MutableMapping | MutableSequence) and bool(key)
-    try:
-        if changes:
-            inside[key[0]] = new
-        yield
-    finally:
-        if changes:
-            inside[key[0]] = old
 
 
 @contextmanager

@@ -54,6 +54,8 @@ class Slopes:
     arrays: Mapping[str, Array]
     outputs: Outputs | None = None
     upstream: Sequence[Array] = ()
+    coarse: bool = False  # whether arrays of float32 are moved in place
+    single: bool = field(default=True, init=False)  # whether all values were float32's
     calls: int = 0
     here: float = field(init=False)
 
@@ -64,7 +66,9 @@ class Slopes:
         """The loss where some arrays have other values."""
         self.calls += 1
         with np.errstate(all="ignore"):
-            return float(self.value({**self.arrays, **moved}))
+            found = float(self.value({**self.arrays, **moved}))
+            self.single &= float(np.float32(found)) == found
+        return found
 
     def sides(self, name: str, v: Array, h: float) -> tuple[float, float]:
         """The slopes on the left and on the right, with this step."""
@@ -85,12 +89,12 @@ class Slopes:
         central = {h: (left + right) / 2 for h, (left, right) in both.items()}
         steps = sorted(STEPS)
         apart = {(a, b): abs(central[a] - central[b]) for a, b in pairwise(steps)}
+        # rounding may agree by chance, but not below what it amounts to
+        apart = {pair: max(d, self.noise / pair[1]) for pair, d in apart.items()}
         finite = {pair: d for pair, d in apart.items() if math.isfinite(d)}
         if not finite:
             return Slope(math.nan, math.inf, STEPS[0], both[STEPS[0]])
         (small, large), unsure = min(finite.items(), key=lambda item: item[1])
-        # rounding may agree by chance, but not below what it amounts to
-        unsure = max(unsure, self.noise / large)
         near, far = both[small], both[large]
         jump = abs(near[0] - near[1])
         least = max(1e-3 * max(map(abs, near)), 8 * unsure, 16 * self.noise / small)
@@ -101,7 +105,12 @@ class Slopes:
     @property
     def noise(self) -> float:
         """The rounding of the loss."""
-        return float(np.finfo(float).eps) * abs(self.here)
+        return float(np.finfo(np.float32 if self.float32 else np.float64).eps) * abs(self.here)
+
+    @property
+    def float32(self) -> bool:
+        """Whether the loss has no more digits than float32."""
+        return self.single or self.coarse
 
     def spread(self, name: str) -> Array:
         """How far each element moves: by its size, if that is above 1."""
@@ -161,9 +170,11 @@ class Measured:
             return self
         self.look()
         states = [self.state(self.claim(v), s) for v, s in self.found]
-        self.noisy = any(4 * s.unsure > 1e-3 * self.size for _, s in self.found)
+        enough = 3e-2 if self.slopes.float32 else 1e-3
+        self.noisy = any(4 * s.unsure > enough * self.size for _, s in self.found)
         self.wrong = states[2] == "off" and "off" in states[:2]
         self.kinked = not self.wrong and "kink" in states
+        self.noisy |= self.error > 1e-2
         return self
 
     def quick(self, v: Array) -> bool:
