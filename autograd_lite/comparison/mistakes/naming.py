@@ -44,8 +44,9 @@ class Naming:
         true: Mapping[Tensor, Any],
         effort: float,
     ) -> None:
-        self.top = top[0] if len(top) == 1 else tape.nodes[-1]
-        self.tape = Tape(self.top) if len(top) == 1 else tape
+        recorded = len(top) == 1 and top[0].op is not None
+        self.top = top[0] if recorded else tape.nodes[-1]
+        self.tape = Tape(self.top) if recorded else tape
         self.hands, self.rows, self.true = hands, rows, true
         self.effort, self.late = effort, False
 

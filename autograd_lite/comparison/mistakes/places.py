@@ -104,7 +104,7 @@ def of_product(e: Contribution, g: Array, other: Array) -> Array:
 def single_slopes(e: Contribution, product: Tensor) -> Iterator[tuple[Array, Array, Array]]:
     """x, w and f' at the single products x_nj w_jk, without and with the bias: (n, j, k)."""
     x, w = product.args
-    if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**7:
+    if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**6:
         return
     single = x[:, :, None] * w[None]
     bias = e.p.array - product.array

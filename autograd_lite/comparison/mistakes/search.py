@@ -197,7 +197,7 @@ class Search(Matcher):
     def in_series(self, wrong: list[Tensor]) -> list[Link] | None:
         """Two mistakes one above the other, with nothing handed in between; on small nets."""
         t, back = wrong[0], self.back
-        if len(back.tape.nodes) > 60:
+        if len(back.tape.nodes) > 60 or back.elements > 10**5:
             return None
         arcs = [e for p in self.above(back, t) for e in back.into[p]]
         for row, e in itertools.product(CERTAIN, arcs):
