@@ -21,7 +21,7 @@ from .probe import Exhausted, Probe, bends
 from .text import COMPOUND, Node, Unit
 
 MOST_EDITS = 10_000
-MOST_WORK = 3_000_000  # lines of Python, about
+MOST_WORK = 2_500_000  # lines of Python, about
 BATCH = 32  # edits of a statement that are compiled together
 
 CHOICES = [
