@@ -1,8 +1,13 @@
 """Learners' code in files, right, and the mistakes to plant in it: each is one edit of one line.
 
 A file has `gradients()`, a dictionary; a mistake is what stands in the file and what takes its
-place there, whose first line is the line to be found.
+place there, whose first line is the line to be found. Those of `BEYOND` are more than one edit.
 """
+
+BEYOND = {
+    "X.T.dot(dhidden)", "dhidden = hidden", "np.diagflat(single)", "dh * n * z", "\n",
+    "flat = dout.reshape(-1, f)",
+}  # fmt: skip
 
 CODES: dict[str, tuple[str, list[tuple[str, str]]]] = {}
 
@@ -541,7 +546,6 @@ def gradients():
     ('dhidden[hidden <= 0] = 0', 'dhidden = hidden'),
     ('np.sum(dhidden, axis=0)', 'np.sum(hidden, axis=0)'),
     ('np.sum(exp, axis=1, keepdims=True)', 'np.sum(exp)'),
-    ("dhidden[hidden <= 0] = 0\n        grads", "grads"),
 )
 code(
     "layers that keep dinputs",
@@ -721,4 +725,77 @@ def gradients():
     ("m1 = dn.mean(axis=1, keepdims=True)", "m1 = dn.mean(axis=0, keepdims=True)"),
     ("cols[:, :, i, j]\n    return x", "cols[:, :, j, i]\n    return x"),
     ("dcols = flat @ w.reshape(f, -1)", "dcols = flat @ w[::-1].reshape(f, -1)"),
+)
+code(
+    "an engine of scalars",
+    """
+
+class Value:
+    __slots__ = ("data", "grad", "_backward", "_prev")
+
+    def __init__(self, data, children=()):
+        self.data, self.grad = data, 0.0
+        self._backward, self._prev = lambda: None, children
+
+    def __add__(self, other):
+        out = Value(self.data + other.data, (self, other))
+
+        def _backward():
+            self.grad += out.grad
+            other.grad += out.grad
+
+        out._backward = _backward
+        return out
+
+    def __mul__(self, other):
+        out = Value(self.data * other.data, (self, other))
+
+        def _backward():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+
+        out._backward = _backward
+        return out
+
+    def tanh(self):
+        t = np.tanh(self.data)
+        out = Value(t, (self,))
+
+        def _backward():
+            self.grad += (1 - t ** 2) * out.grad
+
+        out._backward = _backward
+        return out
+
+    def backward(self):
+        order, seen = [], set()
+
+        def visit(v):
+            if v not in seen:
+                seen.add(v)
+                for child in v._prev:
+                    visit(child)
+                order.append(v)
+
+        visit(self)
+        self.grad = 1.0
+        for v in reversed(order):
+            v._backward()
+
+
+a, b, c = Value(0.7), Value(-1.3), Value(0.4)
+
+
+def gradients():
+    d = a * b + c
+    loss = d.tanh() * d + a
+    loss.backward()
+    return {"d": d.grad, "c": c.grad, "b": b.grad, "a": a.grad}
+""",
+    ("self.grad += other.data * out.grad", "self.grad = other.data * out.grad"),
+    ("other.grad += self.data * out.grad", "other.grad += other.data * out.grad"),
+    ("(1 - t ** 2) * out.grad", "(1 - t) * out.grad"),
+    ("self.grad += out.grad", "self.grad += out.data"),
+    ("for v in reversed(order):", "for v in order:"),
+    ("self.grad = 1.0", "self.grad = 0.5"),
 )

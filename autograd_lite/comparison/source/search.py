@@ -7,7 +7,7 @@ import itertools
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from .edits import Edit, Grammar, Words
 from .goal import Goal, Grads
 from .outside import MOST_ELEMENTS, Kept, only_computes, silent
-from .places import PROBE, Place, counted, parsed, places, probed, reachable
+from .places import PROBE, Place, contents, counted, parsed, places, probed, reachable, slots
 from .probe import Exhausted, Probe, bends
 from .text import COMPOUND, Node, Unit
 
@@ -155,7 +155,14 @@ class Search:
                 line.alone = not line.touched & self.goal.fine
             kept.append(line)
         seen.bend = -1
-        return sorted(kept, key=lambda line: not line.alone)
+        return sorted(kept, key=self.doubt)
+
+    def doubt(self, line: Line) -> tuple[bool, bool, int, int]:
+        """What comes last: lines on which right gradients depend too, those on which not all wrong
+        ones do, and the first lines of a function, which are its forward pass."""
+        wrong = self.goal.accepted.keys() - self.goal.fine
+        some = line.touched is not None and not wrong <= line.touched
+        return not line.alone, some, self.places.index(line.place), -line.number
 
     # ---- the edits
 
@@ -185,26 +192,27 @@ class Search:
 
     def words(self, place: Place) -> Words:
         """What a function has to write with, as it was when it ended."""
-        names = dict(self.names.get(self.places.index(place), {}))
         outer = place.function.__globals__
-        used = {n.id for n in ast.walk(place.node) if isinstance(n, ast.Name)}
-        held = {n: v for n, v in names.items() if is_data(v)}
-        held |= {n: outer[n] for n in used if n in outer and n not in held and is_data(outer[n])}
-        names = {**{n: outer[n] for n in used if n in outer}, **names}
-        atoms = dict(held)
-        for name, value in held.items():
+        nodes = [*ast.walk(place.node)]
+        used = {n.id: outer[n.id] for n in nodes if isinstance(n, ast.Name) and n.id in outer}
+        cells = dict(zip(place.original.co_freevars, contents(place.function), strict=False))
+        names = {**used, **cells, **self.names.get(self.places.index(place), {})}
+        atoms = {name: value for name, value in names.items() if is_data(value)}
+        for name, value in [*atoms.items()]:
             atoms |= parts_of(name, value)
-        functions = []
-        for node in ast.walk(place.node):
-            if isinstance(node, ast.Call):
-                text = place.text.of(node.func)
-                if text not in functions and is_function(node.func, names):
-                    functions.append(text)
-        own = [p.function for p in self.places if p.function.__name__ in outer]
-        mine = [f for f in own if outer[f.__name__] is f and f is not place.function]
-        functions += [f.__name__ for f in mine if f.__name__ not in functions]
-        single = [f.__name__ for f in mine if f.__code__.co_argcount == 1]
-        return Words(atoms, tuple(functions), tuple(single))
+        functions = {
+            place.text.of(node.func): None
+            for node in nodes
+            if isinstance(node, ast.Call) and is_function(node.func, names)
+        }
+        own = [p.function for p in self.places if p is not place]
+        mine = [f for f in own if outer.get(f.__name__) is f]
+        functions |= {f.__name__: None for f in mine}
+        single = tuple(f.__name__ for f in mine if f.__code__.co_argcount == 1)
+        words = Words(atoms, tuple(functions), single, names)
+        items = {place.text.of(n): words.value_of(n) for n in nodes if is_item(n)}
+        known = {text: value for text, value in items.items() if is_data(value)}
+        return replace(words, atoms={**atoms, **known})
 
     def try_all(self, line: Line, edits: Sequence[Edit]) -> None:
         """Run the edits of a statement."""
@@ -265,6 +273,16 @@ def is_data(value: Any) -> bool:
     return not callable(value) and value is not None and not isinstance(value, ModuleType | str)
 
 
+def is_item(node: Node) -> bool:
+    """Whether an expression reads one item, as zs[-1] and y[i] do."""
+    cuts = (ast.Slice, ast.Tuple)
+    return (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Load)
+        and not any(isinstance(inner, cuts) for inner in ast.walk(node.slice))
+    )
+
+
 def is_function(node: Node, names: Mapping[str, Any]) -> bool:
     """Whether what is called is a function by its name, or one of a module."""
     if isinstance(node, ast.Name):
@@ -275,18 +293,18 @@ def is_function(node: Node, names: Mapping[str, Any]) -> bool:
 
 def parts_of(name: str, value: Any) -> dict[str, Any]:
     """The items of a dictionary, and the attributes of an object, with how they are written."""
+    found: dict[str, Any] = {}
     if isinstance(value, dict):
-        found = {f"{name}[{key!r}]".replace("'", '"'): v for key, v in value.items()
-                 if isinstance(key, str) and "'" not in key and '"' not in key}  # fmt: skip
-    elif isinstance(value, tuple | list) and len(value) <= 8:
-        found = {f"{name}[{i}]": v for i, v in enumerate(value)}
-    elif isinstance(value, np.ndarray | np.generic | int | float):
-        return {}
-    else:
-        found = {f"{name}.{key}": v for key, v in (getattr(value, "__dict__", None) or {}).items()}
+        plain = [key for key in value if isinstance(key, str) and not set(key) & {'"', "'", "\\"}]
+        found = {f'{name}["{key}"]': value[key] for key in plain}
+    elif isinstance(value, tuple | list):
+        found = {f"{name}[{i}]": v for i, v in enumerate(value[:8])}
+    elif not isinstance(value, np.ndarray | np.generic | int | float):
+        held = {n: getattr(value, n) for n in slots(value) if hasattr(value, n)}
+        held |= getattr(value, "__dict__", None) or {}
+        found = {f"{name}.{key}": v for key, v in held.items()}
         for key, inner in [*found.items()]:
-            if isinstance(inner, dict):
-                found |= parts_of(key, inner)
+            found |= parts_of(key, inner) if isinstance(inner, dict) else {}
     return {key: v for key, v in found.items() if is_data(v)}
 
 
