@@ -34,7 +34,7 @@ def loaded(text: str, name: str = "<learner>") -> dict[str, Any]:
     """The names that a cell defines, its text where tracebacks look for it."""
     names: dict[str, Any] = {"__name__": "learner"}
     linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
-    exec(compile(text, name, "exec"), names)
+    exec(compile(text, name, "exec"), names)  # noqa: S102
     return names
 
 
@@ -186,12 +186,12 @@ def test_a_cell_of_a_notebook() -> None:
     finally:
         shell.atexit_operations = getattr(shell, "atexit_operations", None)
         type(shell).clear_instance()
-    assert [(fix.line, fix.new) for fix in report.fixes][0] == (3, "return g * (1 - y ** 2)")
+    assert next((fix.line, fix.new) for fix in report.fixes) == (3, "return g * (1 - y ** 2)")
 
 
 def test_without_a_text_there_is_no_fix() -> None:
     names: dict[str, Any] = {"np": np}
-    exec("def backward(g, x):\n    return g * (1 - np.tanh(x))\n", names)
+    exec("def backward(g, x):\n    return g * (1 - np.tanh(x))\n", names)  # noqa: S102
     report = check_backward(np.tanh, names["backward"], ((5, 3),))
     assert not report.ok and report.fixes == () and "->" not in str(report)
 

@@ -152,9 +152,9 @@ class Report:
             if colour and row is not None:
                 block = [f"\033[{COLOURS[row.verdict][0]}m{part}\033[0m" for part in block]
             lines += block
-        summary, *ends = [textwrap.wrap(end, WIDTH) for end in self.ends]
-        fixes = [["    " + line for line in str(f).split("\n")] for f in self.fixes]
-        return "\n".join(lines + [line for block in (summary, *fixes, *ends) for line in block])
+        summary, *ends = ("\n".join(textwrap.wrap(end, WIDTH)) for end in self.ends)
+        fixes = (textwrap.indent(str(fix), "    ") for fix in self.fixes)
+        return "\n".join([*lines, summary, *fixes, *ends])
 
     def _repr_html_(self) -> str:
         """The table of a notebook."""
