@@ -14,6 +14,7 @@ The files, in the order in which a comparison goes through them:
   finds the fewest that explain all of it.
 """
 
+from .answers.fix import Fix
 from .answers.judge import Diagnosis, Row
 from .answers.report import Report, Witness
 from .gradients import assert_same, compare
@@ -23,6 +24,7 @@ from .propagation import replay
 
 __all__ = [
     "Diagnosis",
+    "Fix",
     "Report",
     "Row",
     "Witness",
