@@ -410,3 +410,45 @@ def test_compare_takes_the_function_that_gives_the_gradients() -> None:
 def test_a_fix_is_plain_ascii() -> None:
     text = str(Fix("a.py", 7, "δ = g", ""))
     assert text == "line 7:  \\u03b4 = g\n     ->  (without it)" and text.isascii()
+
+
+TWO = """
+import numpy as np
+def backward(g, x, w, v):
+    h = np.tanh(x @ w)
+    dv = h.T @ g{first}
+    d = g @ v.T * (1 - h ** 2)
+    dw = x.T @ d{second}
+    return d @ w.T, dw, dv
+"""
+SHAPES = ((5, 3), (3, 4), (4, 2))
+
+
+def test_of_two_mistakes_the_first_wrong_gradient_has_its_line() -> None:
+    backward = loaded(TWO.format(first=" / 5", second=" * 3"))["backward"]
+    report = check_backward(lambda x, w, v: np.tanh(x @ w) @ v, backward, SHAPES)
+    assert report.first_wrong is not None and report.first_wrong.name == "v"
+    assert {fix.line for fix in report.fixes} == {5}
+    assert "dv = h.T @ g" in [fix.new for fix in report.fixes]
+
+
+def test_where_one_cause_is_possible_a_line_of_two_wrong_gradients_is_not_blamed() -> None:
+    """No single edit gives d here, and a factor on one of the lines below mends half of it."""
+    text = TWO.format(first="", second="").replace("(1 - h ** 2)", "3")
+    text = text.replace("x.T @ d", "x.T @ (d / 3 * (1 - h ** 2)) * 2")
+    backward = loaded(text)["backward"]
+    report = check_backward(lambda x, w, v: np.tanh(x @ w) @ v, backward, SHAPES)
+    assert not report.ok and 7 not in {fix.line for fix in report.fixes}
+
+
+def test_what_other_threads_print_meanwhile_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    import threading
+
+    from autograd_lite.comparison.source.outside import silent
+
+    with silent():
+        print("mine")
+        other = threading.Thread(target=lambda: print("theirs"))
+        other.start()
+        other.join()
+    assert capsys.readouterr().out == "theirs\n"
