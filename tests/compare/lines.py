@@ -1,8 +1,13 @@
 """Learners' code in files, right, and the mistakes to plant in it: each is one edit of one line.
 
 A file has `gradients()`, a dictionary; a mistake is what stands in the file and what takes its
-place there, whose first line is the line to be found.
+place there, whose first line is the line to be found. Those of `BEYOND` are more than one edit.
 """
+
+BEYOND = {
+    "X.T.dot(dhidden)", "dhidden = hidden", "np.diagflat(single)", "dh * n * z", "\n",
+    "flat = dout.reshape(-1, f)",
+}  # fmt: skip
 
 CODES: dict[str, tuple[str, list[tuple[str, str]]]] = {}
 
@@ -466,4 +471,343 @@ def gradients():
     ("ds = p * (dp - (dp * p).sum", "ds = p * (dp - dp.sum"),
     ('np.einsum("bqk,bqe->bke", p, g)', 'np.einsum("bqk,bqe->bke", s, g)'),
     ('dq = np.einsum("bqk,bkd->bqd", ds, k)', 'dq = np.einsum("bqk,bkd->bqd", dp, k)'),
+)
+code(
+    "scores by loops, with a margin",
+    """
+W, X, y, reg = rng.normal(size=(4, 3)), rng.normal(size=(5, 4)), np.array([0, 2, 1, 1, 0]), 0.3
+
+
+def svm_loss(W, X, y, reg):
+    dW = np.zeros(W.shape)
+    num_classes, num_train = W.shape[1], X.shape[0]
+    for i in range(num_train):
+        scores = X[i].dot(W)
+        correct = scores[y[i]]
+        for j in range(num_classes):
+            if j == y[i]:
+                continue
+            margin = scores[j] - correct + 1
+            if margin > 0:
+                dW[:, j] += X[i]
+                dW[:, y[i]] -= X[i]
+    dW /= num_train
+    dW += 2 * reg * W
+    return dW
+
+
+def gradients():
+    return {"W": svm_loss(W, X, y, reg)}
+""",
+    ("dW[:, y[i]] -= X[i]", "dW[:, y[i]] += X[i]"),
+    ("dW[:, y[i]] -= X[i]", "dW[:, j] -= X[i]"),
+    ("if margin > 0:", "if margin < 0:"),
+    ("dW /= num_train", "dW /= num_classes"),
+    ("dW += 2 * reg * W", "dW += reg * W"),
+    ("dW += 2 * reg * W", "dW = 2 * reg * W"),
+    ("correct + 1\n", "correct\n"),
+    ("if j == y[i]:", "if j == y[j]:"),
+)
+code(
+    "a net with its parameters in a class",
+    """
+
+class TwoLayerNet:
+    def __init__(self, n, h, m):
+        self.params = {
+            "W1": rng.normal(size=(n, h)), "b1": rng.normal(size=h),
+            "W2": rng.normal(size=(h, m)), "b2": rng.normal(size=m),
+        }
+
+    def loss(self, X, y, reg=0.1):
+        W1, b1 = self.params["W1"], self.params["b1"]
+        W2, b2 = self.params["W2"], self.params["b2"]
+        N, D = X.shape
+        hidden = np.maximum(0, X.dot(W1) + b1)
+        scores = hidden.dot(W2) + b2
+        exp = np.exp(scores - np.max(scores, axis=1, keepdims=True))
+        probs = exp / np.sum(exp, axis=1, keepdims=True)
+        loss = -np.log(probs[range(N), y]).sum() / N + reg * (np.sum(W1 * W1) + np.sum(W2 * W2))
+        grads = {}
+        dscores = probs.copy()
+        dscores[range(N), y] -= 1
+        dscores /= N
+        grads["W2"] = hidden.T.dot(dscores) + 2 * reg * W2
+        grads["b2"] = np.sum(dscores, axis=0)
+        dhidden = dscores.dot(W2.T)
+        dhidden[hidden <= 0] = 0
+        grads["W1"] = X.T.dot(dhidden) + 2 * reg * W1
+        grads["b1"] = np.sum(dhidden, axis=0)
+        return loss, grads
+
+
+net = TwoLayerNet(3, 6, 4)
+X, y = rng.normal(size=(5, 3)), np.array([0, 3, 1, 2, 2])
+
+
+def gradients():
+    return net.loss(X, y)[1]
+""",
+    ("dscores /= N", "dscores /= D"),
+    ("dscores[range(N), y] -= 1", "dscores[range(N), y] = -1"),
+    ("dscores = probs.copy()", "dscores = exp.copy()"),
+    ("hidden.T.dot(dscores) + 2 * reg * W2", "hidden.T.dot(dscores) + reg * W2"),
+    ("+ 2 * reg * W1", "+ 2 * reg * W1 * W1"),
+    ("X.T.dot(dhidden) + 2 * reg * W1", "X.T.dot(dhidden)"),
+    ("dhidden[hidden <= 0] = 0", "dhidden[dhidden <= 0] = 0"),
+    ("dhidden[hidden <= 0] = 0", "dhidden = hidden"),
+    ("np.sum(dhidden, axis=0)", "np.sum(hidden, axis=0)"),
+    ("np.sum(exp, axis=1, keepdims=True)", "np.sum(exp)"),
+)
+code(
+    "layers that keep dinputs",
+    """
+
+class LayerDense:
+    def __init__(self, n_inputs, n_neurons):
+        self.weights = rng.normal(size=(n_inputs, n_neurons))
+        self.biases = np.zeros((1, n_neurons))
+
+    def forward(self, inputs):
+        self.inputs = inputs
+        self.output = np.dot(inputs, self.weights) + self.biases
+
+    def backward(self, dvalues):
+        self.dweights = np.dot(self.inputs.T, dvalues)
+        self.dbiases = np.sum(dvalues, axis=0, keepdims=True)
+        self.dinputs = np.dot(dvalues, self.weights.T)
+
+
+class ActivationSoftmax:
+    def forward(self, inputs):
+        exp_values = np.exp(inputs - np.max(inputs, axis=1, keepdims=True))
+        self.output = exp_values / np.sum(exp_values, axis=1, keepdims=True)
+
+    def backward(self, dvalues):
+        self.dinputs = np.empty_like(dvalues)
+        for index, (single, single_dvalues) in enumerate(zip(self.output, dvalues)):
+            single = single.reshape(-1, 1)
+            jacobian = np.diagflat(single) - np.dot(single, single.T)
+            self.dinputs[index] = np.dot(jacobian, single_dvalues)
+
+
+class CategoricalLoss:
+    def backward(self, dvalues, y_true):
+        samples = len(dvalues)
+        self.dinputs = -y_true / dvalues
+        self.dinputs = self.dinputs / samples
+
+
+X, Y = rng.normal(size=(5, 3)), np.eye(4)[[0, 3, 1, 2, 2]]
+dense, softmax, loss = LayerDense(3, 4), ActivationSoftmax(), CategoricalLoss()
+
+
+def gradients():
+    dense.forward(X)
+    softmax.forward(dense.output)
+    loss.backward(softmax.output, Y)
+    softmax.backward(loss.dinputs)
+    dense.backward(softmax.dinputs)
+    return {"probabilities": loss.dinputs, "scores": softmax.dinputs, "weights": dense.dweights,
+            "biases": dense.dbiases, "inputs": dense.dinputs}
+""",
+    ("np.diagflat(single) - np.dot", "np.diagflat(single) + np.dot"),
+    ("np.diagflat(single) - np.dot(single, single.T)", "np.diagflat(single)"),
+    ("self.dinputs = -y_true / dvalues", "self.dinputs = y_true / dvalues"),
+    ("self.dinputs = self.dinputs / samples", "self.dinputs = self.dinputs"),
+    ("np.dot(jacobian, single_dvalues)", "jacobian @ single[:, 0]"),
+    ("samples = len(dvalues)", "samples = len(dvalues[0])"),
+    ("self.dinputs[index] = np.dot", "self.dinputs[0] = np.dot"),
+    ("np.dot(self.inputs.T, dvalues)", "np.dot(self.inputs.T, dvalues) / len(dvalues)"),
+)
+code(
+    "a gated unit through time",
+    """
+T, D, H = 4, 3, 5
+xs, gs = rng.normal(size=(T, D)), rng.normal(size=(T, H))
+p = {f"{k}{n}": rng.normal(size=(H, D if k == "W" else H)) / 2 for n in "zrh" for k in "WU"}
+
+
+def sigmoid(v):
+    return 1 / (1 + np.exp(-v))
+
+
+def gradients():
+    h, saved = np.zeros(H), []
+    for x in xs:
+        z = sigmoid(p["Wz"] @ x + p["Uz"] @ h)
+        r = sigmoid(p["Wr"] @ x + p["Ur"] @ h)
+        n = np.tanh(p["Wh"] @ x + p["Uh"] @ (r * h))
+        saved.append((x, h, z, r, n))
+        h = (1 - z) * h + z * n
+    d = {k: np.zeros_like(v) for k, v in p.items()}
+    dh = np.zeros(H)
+    for (x, hp, z, r, n), g in zip(saved[::-1], gs[::-1]):
+        dh = dh + g
+        dn = dh * z * (1 - n ** 2)
+        dz = dh * (n - hp) * z * (1 - z)
+        drh = p["Uh"].T @ dn
+        dr = drh * hp * r * (1 - r)
+        for name, delta, state in (("h", dn, r * hp), ("z", dz, hp), ("r", dr, hp)):
+            d["W" + name] += np.outer(delta, x)
+            d["U" + name] += np.outer(delta, state)
+        dh = dh * (1 - z) + drh * r + p["Uz"].T @ dz + p["Ur"].T @ dr
+    return {k: d[k] for k in ("Wh", "Uh", "Wz", "Uz", "Wr", "Ur")}
+""",
+    ("dh = dh * (1 - z) + drh * r", "dh = dh * z + drh * r"),
+    ("+ drh * r + p", "+ drh + p"),
+    ("dh * (n - hp) * z * (1 - z)", "dh * (hp - n) * z * (1 - z)"),
+    ("dh * (n - hp) * z", "dh * n * z"),
+    ('("h", dn, r * hp)', '("h", dn, hp)'),
+    ('p["Uz"].T @ dz', 'p["Ur"].T @ dz'),
+    ("zip(saved[::-1], gs[::-1])", "zip(saved[::-1], gs)"),
+    ("dn = dh * z * (1 - n ** 2)", "dn = dh * (1 - n ** 2)"),
+    ("dr = drh * hp * r", "dr = drh * h * r"),
+    (' + p["Ur"].T @ dr\n', "\n"),
+)
+code(
+    "im2col, embedding and layer norm",
+    """
+x, w, g = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(4, 3, 2, 2)), rng.normal(size=(2, 4, 3, 4))
+ids, table, ge = np.array([[1, 4, 1], [0, 2, 4]]), rng.normal(size=(6, 3)), rng.normal(size=(2, 3, 3))
+v, gv, gain = rng.normal(size=(5, 4)), rng.normal(size=(5, 4)), rng.normal(size=4)
+
+
+def im2col(x, kh, kw):
+    n, c, h, w = x.shape
+    oh, ow = h - kh + 1, w - kw + 1
+    cols = np.zeros((n, c, kh, kw, oh, ow))
+    for i in range(kh):
+        for j in range(kw):
+            cols[:, :, i, j] = x[:, :, i:i + oh, j:j + ow]
+    return cols.transpose(0, 4, 5, 1, 2, 3).reshape(n * oh * ow, -1)
+
+
+def col2im(cols, shape, kh, kw):
+    n, c, h, w = shape
+    oh, ow = h - kh + 1, w - kw + 1
+    cols = cols.reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 4, 5, 1, 2)
+    x = np.zeros(shape)
+    for i in range(kh):
+        for j in range(kw):
+            x[:, :, i:i + oh, j:j + ow] += cols[:, :, i, j]
+    return x
+
+
+def conv_backward(dout, x, w):
+    f = w.shape[0]
+    cols = im2col(x, 2, 2)
+    flat = dout.transpose(0, 2, 3, 1).reshape(-1, f)
+    dw = (flat.T @ cols).reshape(w.shape)
+    dcols = flat @ w.reshape(f, -1)
+    return col2im(dcols, x.shape, 2, 2), dw
+
+
+def embedding_backward(g, ids, table):
+    d = np.zeros_like(table)
+    np.add.at(d, ids, g)
+    return d
+
+
+def layernorm_backward(g, v, gain, eps=1e-5):
+    mu = v.mean(axis=1, keepdims=True)
+    inv = 1 / np.sqrt(v.var(axis=1, keepdims=True) + eps)
+    n = (v - mu) * inv
+    dgain = (g * n).sum(axis=0)
+    dn = g * gain
+    m1 = dn.mean(axis=1, keepdims=True)
+    m2 = (dn * n).mean(axis=1, keepdims=True)
+    return inv * (dn - m1 - n * m2), dgain
+
+
+def gradients():
+    dx, dw = conv_backward(g, x, w)
+    dv, dgain = layernorm_backward(gv, v, gain)
+    return {"w": dw, "x": dx, "table": embedding_backward(ge, ids, table), "gain": dgain, "v": dv}
+""",
+    ("x[:, :, i:i + oh, j:j + ow] += cols", "x[:, :, i:i + oh, j:j + ow] = cols"),
+    ("flat = dout.transpose(0, 2, 3, 1).reshape(-1, f)", "flat = dout.reshape(-1, f)"),
+    ("np.add.at(d, ids, g)", "d[ids] += g"),
+    ("(dn * n).mean(axis=1", "(dn * n).sum(axis=1"),
+    ("dn - m1 - n * m2", "dn - m1 - m2"),
+    ("dn - m1 - n * m2", "dn - m1 + n * m2"),
+    ("inv * (dn - m1", "(dn - m1"),
+    ("dgain = (g * n).sum(axis=0)", "dgain = (g * v).sum(axis=0)"),
+    ("dn = g * gain", "dn = g"),
+    ("m1 = dn.mean(axis=1, keepdims=True)", "m1 = dn.mean(axis=0, keepdims=True)"),
+    ("cols[:, :, i, j]\n    return x", "cols[:, :, j, i]\n    return x"),
+    ("dcols = flat @ w.reshape(f, -1)", "dcols = flat @ w[::-1].reshape(f, -1)"),
+)
+code(
+    "an engine of scalars",
+    """
+
+class Value:
+    __slots__ = ("data", "grad", "_backward", "_prev")
+
+    def __init__(self, data, children=()):
+        self.data, self.grad = data, 0.0
+        self._backward, self._prev = lambda: None, children
+
+    def __add__(self, other):
+        out = Value(self.data + other.data, (self, other))
+
+        def _backward():
+            self.grad += out.grad
+            other.grad += out.grad
+
+        out._backward = _backward
+        return out
+
+    def __mul__(self, other):
+        out = Value(self.data * other.data, (self, other))
+
+        def _backward():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+
+        out._backward = _backward
+        return out
+
+    def tanh(self):
+        t = np.tanh(self.data)
+        out = Value(t, (self,))
+
+        def _backward():
+            self.grad += (1 - t ** 2) * out.grad
+
+        out._backward = _backward
+        return out
+
+    def backward(self):
+        order, seen = [], set()
+
+        def visit(v):
+            if v not in seen:
+                seen.add(v)
+                for child in v._prev:
+                    visit(child)
+                order.append(v)
+
+        visit(self)
+        self.grad = 1.0
+        for v in reversed(order):
+            v._backward()
+
+
+a, b, c = Value(0.7), Value(-1.3), Value(0.4)
+
+
+def gradients():
+    d = a * b + c
+    loss = d.tanh() * d + a
+    loss.backward()
+    return {"d": d.grad, "c": c.grad, "b": b.grad, "a": a.grad}
+""",
+    ("self.grad += other.data * out.grad", "self.grad = other.data * out.grad"),
+    ("other.grad += self.data * out.grad", "other.grad += other.data * out.grad"),
+    ("(1 - t ** 2) * out.grad", "(1 - t) * out.grad"),
+    ("self.grad += out.grad", "self.grad += out.data"),
+    ("for v in reversed(order):", "for v in order:"),
+    ("self.grad = 1.0", "self.grad = 0.5"),
 )

@@ -53,11 +53,29 @@ class Edit:
 @dataclass(frozen=True)
 class Words:
     """What a function has to write with: `atoms` are the names, attributes and items that hold
-    something, `functions` what it calls, `own` those of the learner's that take one argument."""
+    something, `functions` what it calls, `own` those of the learner's that take one argument,
+    `names` all that it sees."""
 
     atoms: Mapping[str, Any]
     functions: tuple[str, ...]
     own: tuple[str, ...]
+    names: Mapping[str, Any]
+
+    def value_of(self, node: Node) -> Any:
+        """What an expression was when the function ended; None for one that calls something."""
+        calls = (ast.Call, ast.Lambda, ast.NamedExpr, ast.comprehension, ast.Await, ast.Yield)
+        if any(isinstance(inner, calls) for inner in ast.walk(node)):
+            return None
+        try:
+            code = compile(ast.Expression(node), "", "eval")
+            with np.errstate(all="ignore"):
+                return eval(code, {"__builtins__": {}}, dict(self.names))
+        except Exception:  # noqa: BLE001  (names of an inner function, other shapes)
+            return None
+
+    def shape_of(self, node: Node) -> tuple[int, ...] | None:
+        value = self.value_of(node)
+        return value.shape if isinstance(value, np.ndarray | np.generic) else None
 
 
 def kind_of(value: Any) -> Any:
@@ -75,6 +93,10 @@ def kind_of(value: Any) -> Any:
 
 def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.ndim > 0 and value.dtype.kind == "f"
+
+
+def shape_of(value: Any) -> Any:
+    return getattr(value, "shape", None)
 
 
 def level(node: Node) -> int:
@@ -230,23 +252,38 @@ class Grammar:
         kind = kind_of(value)
         passed = isinstance(self.parents[id(node)], ast.Attribute | ast.Call)
         for other, held in self.words.atoms.items():
-            alike = kind_of(held) == kind or (passed and is_array(value) and is_array(held))
-            if other != written and alike:
-                yield self.put(node, other)
-            if passed and is_array(value) and is_array(held) and held.shape == value.shape:
-                yield self.put(node, f"{written} * {other}", 4, 3)
+            if other == written:
+                continue
+            if kind_of(held) == kind:
+                yield self.put(node, other, tier=1 if shape_of(held) == shape_of(value) else 3)
+            elif passed and is_array(value) and is_array(held):
+                yield self.put(node, other, tier=2)
+        if is_array(value):
+            yield from self.joined(node, written, value.shape, passed)
         if kind == "int":
             yield self.put(node, f"{written} + 1", 3)
             yield self.put(node, f"{written} - 1", 3)
-        if isinstance(value, np.ndarray) and value.ndim:
-            parent = self.parents[id(node)]
+        if kind == "float" or is_array(value):
             yield self.put(node, f"{written} ** 2", 6)
             yield self.put(node, f"(1 - {written})", TIGHT, 2)
+        if isinstance(value, np.ndarray) and value.ndim:
+            parent = self.parents[id(node)]
             if value.ndim > 1 and not (isinstance(parent, ast.Attribute) and parent.attr == "T"):
                 yield self.put(node, f"{written}.T")
             yield from self.flipped(node, written, value.ndim)
             for f in self.words.own:
                 yield self.put(node, f"{f}({written})", TIGHT, 2)
+
+    def joined(
+        self, node: Node, written: str, shape: tuple[int, ...], passed: bool
+    ) -> Iterator[Edit]:
+        """A name with another one of that shape."""
+        for other, held in self.words.atoms.items():
+            if is_array(held) and held.shape == shape and other != written:
+                if passed:
+                    yield self.put(node, f"{written} * {other}", 4, 3)
+                yield self.put(node, f"{written} - {other}", 3, 4)
+                yield self.put(node, f"{written} + {other}", 3, 4)
 
     def flipped(self, node: Node, written: str, ndim: int) -> Iterator[Edit]:
         for cut in ("[::-1]", "[:, ::-1]", "[::-1, ::-1]", "[..., ::-1, ::-1]", "[1:]", "[:-1]"):
@@ -281,11 +318,10 @@ class Grammar:
 
     def factors_in(self, node: ast.BinOp) -> Iterator[Edit]:
         """An operand that is multiplied: a term of a sum, and what goes into a product."""
-        if isinstance(node.op, ast.Add | ast.Sub | ast.MatMult):
-            for side in (node.left, node.right):
-                self.parents[id(side)] = node
-                shape = getattr(self.words.atoms.get(self.of(side)), "shape", None)
-                yield from self.times(side, shape, 3)
+        terms = isinstance(node.op, ast.Add | ast.Sub)
+        for side in (node.left, node.right) if terms or isinstance(node.op, ast.MatMult) else ():
+            self.parents[id(side)] = node
+            yield from self.times(side, self.words.shape_of(node if terms else side), 3)
 
     def signed(self, node: ast.UnaryOp) -> Iterator[Edit]:
         yield self.put(node, self.of(node.operand), level(node.operand))
@@ -379,8 +415,7 @@ class Grammar:
         if name == "dot":
             for arg in node.args:
                 self.parents[id(arg)] = node
-                shape = getattr(self.words.atoms.get(self.of(arg)), "shape", None)
-                yield from self.times(arg, shape, 3)
+                yield from self.times(arg, self.words.shape_of(arg), 3)
 
     def keywords(self, node: ast.Call, name: str) -> Iterator[Edit]:
         """Axes and other options: another value, one more, one less."""
@@ -417,9 +452,11 @@ class Grammar:
 
     def items(self, node: Node) -> Iterator[Edit]:
         yield from self.exchanged(node.elts)
-        for item in node.elts if isinstance(node, ast.List) else ():
+        for item in node.elts:
+            shape = self.words.shape_of(item)
             self.parents[id(item)] = node
-            yield from self.times(item, None, 3)
+            if shape:
+                yield from self.times(item, shape, 3)
 
     def subscript(self, node: ast.Subscript) -> Iterator[Edit]:
         yield self.put(node, self.of(node.value), level(node.value))
@@ -430,6 +467,10 @@ class Grammar:
         if whose.endswith(".shape"):
             yield self.put(node, whose.removesuffix("shape") + "size")
         elif self.of(node) not in self.words.atoms:
+            shape = self.words.shape_of(node)
+            for other, held in self.words.atoms.items():
+                if is_array(held) and held.shape == shape:
+                    yield self.put(node, other, tier=2)
             yield self.put(node, f"{self.of(node)} ** 2", 6, 2)
             yield self.put(node, f"{self.of(node)} * {self.of(node)}", 4, 2)
         held = self.words.atoms.get(self.of(node.value))
@@ -520,6 +561,11 @@ class Grammar:
         target = node.targets[-1] if isinstance(node, ast.Assign) else node.target
         old = "=" if isinstance(node, ast.Assign) else f"{SIGNS.get(type(node.op), '')}="
         start, end = self.text.end(target), self.text.start(node.value)
+        if isinstance(node, ast.AugAssign) and isinstance(target, ast.Subscript):
+            for module in sorted({f.partition(".")[0] for f in self.words.functions if "." in f}):
+                items = (self.of(part) for part in (target.value, target.slice, node.value))
+                new = f"{module}.add.at({', '.join(items)})"
+                yield Edit(*self.unit.span, new, 2)
         at = self.text.text.find(old, start, end)
         for new in ("=", "+=", "-=", "*=", "/="):
             if new != old and at >= 0:
@@ -528,6 +574,9 @@ class Grammar:
     def whole(self, node: Node, shape: Any) -> Iterator[Edit]:
         """A value with another sign, a factor, one more term, or summed."""
         yield self.put(node, f"-{self.of(node, 4)}", 5)
+        for one in ("+ 1", "- 1"):
+            yield self.put(node, f"{self.of(node, 1)} {one}", 3, 3)
+        yield self.put(node, f"1 - {self.of(node, 4)}", 3, 3)
         if not isinstance(self.value, int):  # in a loop its square would grow for ever
             yield from self.times(node, shape, 2)
             yield from self.over(node, shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .places import is_own, names_of
+from .places import is_own, names_of, slots
 
 MOST_ELEMENTS = 20_000_000  # that are kept, to be put back
 # What learners' functions may use while they run some thousand times: what only computes.
@@ -71,17 +72,30 @@ class Kept:
             self.back.append(dict_back(value, dict(value)))
         elif isinstance(value, list):
             self.back.append(list_back(value, list(value)))
+        elif isinstance(value, set):
+            self.back.append(partial(set_back, value, frozenset(value)))
         elif isinstance(value, FunctionType):
             if is_own(value.__code__):
                 self.back.append(globals_back(value))
             for cell in value.__closure__ or ():
                 self.back.append(cell_back(cell))
-        elif isinstance(getattr(value, "__dict__", None), dict):
-            self.back.append(dict_back(value.__dict__, dict(value.__dict__)))
+        else:
+            if isinstance(getattr(value, "__dict__", None), dict):
+                self.back.append(dict_back(value.__dict__, dict(value.__dict__)))
+            for name in slots(value):
+                member: Any = getattr(type(value), name, None)
+                if hasattr(member, "__set__") and hasattr(value, name):
+                    self.back.append(partial(member.__set__, value, getattr(value, name)))
 
     def restore(self) -> None:
         for back in self.back:
             back()
+
+
+def set_back(box: set[Any], old: frozenset[Any]) -> None:
+    if box != old:
+        box.clear()
+        box.update(old)
 
 
 def array_back(array: Any, old: Any) -> Callable[[], None]:
@@ -143,9 +157,14 @@ def cell_back(cell: Any) -> Callable[[], None]:
 
 
 class Silence(io.TextIOBase):
-    """Where what mutants print goes."""
+    """What edited code prints is not seen; what other threads print meanwhile is."""
+
+    def __init__(self, seen: Any) -> None:
+        self.seen, self.thread = seen, threading.get_ident()
 
     def write(self, text: str) -> int:
+        if self.seen is not None and threading.get_ident() != self.thread:
+            self.seen.write(text)
         return len(text)
 
 
@@ -153,9 +172,8 @@ class Silence(io.TextIOBase):
 def silent() -> Iterator[None]:
     """Nothing that is printed or warned of is seen."""
     with ExitStack() as stack:
-        nowhere = Silence()
-        stack.enter_context(redirect_stdout(nowhere))
-        stack.enter_context(redirect_stderr(nowhere))
+        stack.enter_context(redirect_stdout(Silence(sys.stdout)))
+        stack.enter_context(redirect_stderr(Silence(sys.stderr)))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(np.errstate(all="ignore"))

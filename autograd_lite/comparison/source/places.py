@@ -50,14 +50,7 @@ class Place:
         """The function as its tree stands now."""
         tree = tree or self.tree
         free = self.original.co_freevars
-        outside = [name for name in free if name != "__class__"]
-        lines = ["def around():", f" {' = '.join([*outside, 'unused'])} = None"]
-        lines.append(f" class {self.owner or 'unused'}:")
-        module = ast.parse("\n".join([*lines, "  pass"]))
-        around: Node = module.body[0]
-        around.body[1:] = [around.body[1]] if self.owner else [tree]
-        if self.owner:
-            around.body[1].body = [tree]
+        module = self.within(tree)
         kept = [parsed(f"if 0: {name}") for name in free]  # else an edit may lose one
         tree.body[0:0] = kept
         try:
@@ -73,6 +66,19 @@ class Place:
         if code.co_freevars != free or not local <= known:
             raise ValueError("other variables")
         return code
+
+    def within(self, tree: Node) -> ast.Module:
+        """The function where it has its variables from outside, and the class whose private names
+        it uses: that is no variable of its own there."""
+        free, owner = self.original.co_freevars, self.owner
+        outside = [name for name in free if name != "__class__"]
+        lines = ["def around():", f" {' = '.join([*outside, 'unused'])} = None"]
+        lines += [f" global {owner}"] * bool(owner and owner not in free)
+        lines += [f" class {owner}: pass" if owner else " pass"]
+        module = ast.parse("\n".join(lines))
+        around: Node = module.body[0]
+        (around.body[-1] if owner else around).body[-1:] = [tree]
+        return module
 
     def watched(self, number: int, first: int) -> CodeType:
         """The function with the probe at each of its statements, which are counted from `first`."""
@@ -217,7 +223,15 @@ def inside(value: Any) -> Iterator[Any]:
         yield type(value)
         if not isinstance(value, np.ndarray):
             yield from (getattr(value, "__dict__", None) or {}).values()
+            yield from (getattr(value, name, None) for name in slots(value))
             yield getattr(value, "__wrapped__", None)
+
+
+def slots(value: Any) -> list[str]:
+    """The attributes of an object that are not in its dictionary."""
+    named = (vars(kind).get("__slots__", ()) for kind in type(value).__mro__)
+    names = [name for some in named for name in ([some] if isinstance(some, str) else some)]
+    return [name for name in names if name not in ("__dict__", "__weakref__")]
 
 
 def contents(function: FunctionType) -> Iterator[Any]:

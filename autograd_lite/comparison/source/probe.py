@@ -55,19 +55,19 @@ class Probe:
     def seen(self, unit: int, value: Any) -> Any:
         self.work += 1 + getattr(value, "size", 0) // ELEMENTS
         self.values[unit] = value
-        return bent(value) if unit == self.bend else value
+        return bent(value, self.counts[unit]) if unit == self.bend else value
 
     def leave(self, place: int, names: dict[str, Any]) -> None:
         self.names.setdefault(place, {}).update(names)
 
 
-def bent(value: Any) -> Any:
-    """Another value of the same kind; what is no number stays."""
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fb":
-        a: Any = value
-        noise = np.random.default_rng(99).normal(size=a.shape)
-        return a ^ (noise > 0) if a.dtype.kind == "b" else a * noise
-    return value * 1.37 if isinstance(value, float) else value
+def bent(value: Any, n: int) -> Any:
+    """Another value of the same kind, another one each time; what is no number stays."""
+    a: Any = value
+    if bends(a):
+        noise = np.random.default_rng(n).normal(size=np.shape(a))
+        return a ^ (noise > 0) if getattr(a, "dtype", noise.dtype).kind == "b" else a * noise
+    return value
 
 
 def bends(value: Any) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import itertools
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from types import CodeType, FunctionType, ModuleType
+from dataclasses import dataclass, replace
+from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,12 @@ import numpy as np
 from .edits import Edit, Grammar, Words
 from .goal import Goal, Grads
 from .outside import MOST_ELEMENTS, Kept, only_computes, silent
-from .places import PROBE, Place, counted, parsed, places, probed, reachable
+from .places import PROBE, Place, contents, counted, parsed, places, probed, reachable, slots
 from .probe import Exhausted, Probe, bends
 from .text import COMPOUND, Node, Unit
 
 MOST_EDITS = 10_000
-MOST_WORK = 3_000_000  # lines of Python, about
+MOST_WORK = 2_500_000  # lines of Python, about
 BATCH = 32  # edits of a statement that are compiled together
 
 CHOICES = [
@@ -37,8 +36,8 @@ class Line:
     number: int
     place: Place
     unit: Unit
-    alone: bool
-    value: Any
+    alone: bool = True
+    value: Any = None
     touched: frozenset[str] | None = None  # the gradients that depend on it, as far as it is known
 
 
@@ -99,8 +98,9 @@ class Search:
 
     # ---- one run
 
-    def once(self) -> Grads | None:
-        """The gradients of the code as it is now; None if it fails."""
+    def once(self, look: Callable[[], None] | None = None) -> Grads | None:
+        """The gradients of the code as it is now; None if it fails. `look` sees what it leaves,
+        before that is put back."""
         self.probe.ticks = 0
         try:
             grads = self.run()
@@ -110,52 +110,63 @@ class Search:
         except Exception:  # noqa: BLE001  (an edit may do anything)
             return None
         finally:
+            if look is not None:
+                look()
             self.kept.restore()
+
+    def remember(self) -> None:
+        """Keep what the functions hold and see when they have ended."""
+        for i, place in enumerate(self.places):
+            outer, function = place.function.__globals__, place.function
+            used = {n.id for n in ast.walk(place.node) if isinstance(n, ast.Name)}
+            seen = {name: outer[name] for name in used if name in outer}
+            seen |= zip(place.original.co_freevars, contents(function), strict=False)
+            seen |= self.probe.names.get(i, {})
+            self.names[i] = {name: frozen(value) for name, value in seen.items()}
+        self.probe.names.clear()
 
     # ---- which lines
 
     def looked_at(self) -> list[Line]:
         """The statements that run, those first on which wrong gradients alone depend."""
-        numbers = itertools.count()
-        lines = []
+        lines: list[Line] = []
         for i, place in enumerate(self.places):
-            first = next(numbers)
-            for j, unit in enumerate(place.units):
-                lines.append(Line(first + j, place, unit, True, None))
-            for _ in place.units[1:]:
-                next(numbers)
-            place.function.__code__ = place.watched(i, first)
-        plain = self.once()
+            place.function.__code__ = place.watched(i, len(lines))
+            lines += [Line(len(lines) + j, place, unit) for j, unit in enumerate(place.units)]
+        plain = self.once(self.remember)
         if not isinstance(self.goal, Goal):
             self.goal = self.goal(plain)
         if plain is not None and self.goal.right(plain):
             return []  # what is wrong is nothing that a run shows
-        seen = self.probe
-        counts, values = dict(seen.counts), dict(seen.values)
-        self.names = {i: dict(names) for i, names in seen.names.items()}
-        seen.names.clear()
-        self.cost += seen.work
-        seen.limit = 10 * seen.ticks + 1_000
-        active = {line.place for line in lines if line.number in counts}
-        if not all(only_computes(place.function) for place in active):
+        probe = self.probe
+        ran = [line for line in lines if line.number in probe.counts]
+        for line in ran:
+            line.value = probe.values.get(line.number)
+        self.cost += probe.work
+        probe.limit = 10 * probe.ticks + 1_000
+        if not all(only_computes(line.place.function) for line in ran):
             return []
-        if plain is None:
-            return [line for line in lines if line.number in counts]
-        kept = []
-        for line in lines:
-            if line.number not in counts:
-                continue
-            line.value = values.get(line.number)
-            if bends(line.value):
-                seen.bend = line.number
-                line.touched = self.goal.changed(plain, self.once())
-                self.work -= self.cost
-                if self.goal.first and self.goal.first not in line.touched:
-                    continue
-                line.alone = not line.touched & self.goal.fine
-            kept.append(line)
-        seen.bend = -1
-        return sorted(kept, key=lambda line: not line.alone)
+        if plain is not None:
+            ran = [line for line in ran if self.matters(line, plain)]
+        return sorted(ran, key=self.doubt)
+
+    def matters(self, line: Line, plain: Grads) -> bool:
+        """Whether the gradient to mend depends on a statement, as far as it is known."""
+        if not bends(line.value):
+            return True
+        self.probe.bend = line.number
+        line.touched = self.goal.changed(plain, self.once())
+        self.probe.bend = -1
+        self.work -= self.cost
+        line.alone = not line.touched & self.goal.fine
+        return not self.goal.first or self.goal.first in line.touched
+
+    def doubt(self, line: Line) -> tuple[bool, bool, int, int]:
+        """What comes last: lines on which right gradients depend too, those on which not all wrong
+        ones do, and the first lines of a function, which are its forward pass."""
+        wrong = self.goal.accepted.keys() - self.goal.fine
+        some = line.touched is not None and not wrong <= line.touched
+        return not line.alone, some, self.places.index(line.place), -line.number
 
     # ---- the edits
 
@@ -185,26 +196,24 @@ class Search:
 
     def words(self, place: Place) -> Words:
         """What a function has to write with, as it was when it ended."""
-        names = dict(self.names.get(self.places.index(place), {}))
-        outer = place.function.__globals__
-        used = {n.id for n in ast.walk(place.node) if isinstance(n, ast.Name)}
-        held = {n: v for n, v in names.items() if is_data(v)}
-        held |= {n: outer[n] for n in used if n in outer and n not in held and is_data(outer[n])}
-        names = {**{n: outer[n] for n in used if n in outer}, **names}
-        atoms = dict(held)
-        for name, value in held.items():
+        outer, nodes = place.function.__globals__, [*ast.walk(place.node)]
+        names = self.names[self.places.index(place)]
+        atoms = {name: value for name, value in names.items() if is_data(value)}
+        for name, value in [*atoms.items()]:
             atoms |= parts_of(name, value)
-        functions = []
-        for node in ast.walk(place.node):
-            if isinstance(node, ast.Call):
-                text = place.text.of(node.func)
-                if text not in functions and is_function(node.func, names):
-                    functions.append(text)
-        own = [p.function for p in self.places if p.function.__name__ in outer]
-        mine = [f for f in own if outer[f.__name__] is f and f is not place.function]
-        functions += [f.__name__ for f in mine if f.__name__ not in functions]
-        single = [f.__name__ for f in mine if f.__code__.co_argcount == 1]
-        return Words(atoms, tuple(functions), tuple(single))
+        functions = {
+            place.text.of(node.func): None
+            for node in nodes
+            if isinstance(node, ast.Call) and is_function(node.func, names)
+        }
+        own = [p.function for p in self.places if p is not place]
+        mine = [f for f in own if outer.get(f.__name__) is f]
+        functions |= {f.__name__: None for f in mine}
+        single = tuple(f.__name__ for f in mine if f.__code__.co_argcount == 1)
+        words = Words(atoms, tuple(functions), single, names)
+        items = {place.text.of(n): words.value_of(n) for n in nodes if is_item(n)}
+        known = {text: value for text, value in items.items() if is_data(value)}
+        return replace(words, atoms={**atoms, **known})
 
     def try_all(self, line: Line, edits: Sequence[Edit]) -> None:
         """Run the edits of a statement."""
@@ -261,8 +270,29 @@ class Search:
             body[at : at + 1] = old
 
 
+def frozen(value: Any) -> Any:
+    """What holds other values, as it is now."""
+    if isinstance(value, dict | list):
+        return value.copy()
+    if isinstance(value, np.ndarray | np.generic | type | ModuleType) or callable(value):
+        return value
+    held = {name: getattr(value, name) for name in slots(value) if hasattr(value, name)}
+    held |= getattr(value, "__dict__", None) or {}
+    return SimpleNamespace(**held) if held else value
+
+
 def is_data(value: Any) -> bool:
     return not callable(value) and value is not None and not isinstance(value, ModuleType | str)
+
+
+def is_item(node: Node) -> bool:
+    """Whether an expression reads one item, as zs[-1] and y[i] do."""
+    cuts = (ast.Slice, ast.Tuple)
+    return (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Load)
+        and not any(isinstance(inner, cuts) for inner in ast.walk(node.slice))
+    )
 
 
 def is_function(node: Node, names: Mapping[str, Any]) -> bool:
@@ -275,18 +305,16 @@ def is_function(node: Node, names: Mapping[str, Any]) -> bool:
 
 def parts_of(name: str, value: Any) -> dict[str, Any]:
     """The items of a dictionary, and the attributes of an object, with how they are written."""
+    found: dict[str, Any] = {}
     if isinstance(value, dict):
-        found = {f"{name}[{key!r}]".replace("'", '"'): v for key, v in value.items()
-                 if isinstance(key, str) and "'" not in key and '"' not in key}  # fmt: skip
-    elif isinstance(value, tuple | list) and len(value) <= 8:
-        found = {f"{name}[{i}]": v for i, v in enumerate(value)}
-    elif isinstance(value, np.ndarray | np.generic | int | float):
-        return {}
-    else:
-        found = {f"{name}.{key}": v for key, v in (getattr(value, "__dict__", None) or {}).items()}
+        plain = [key for key in value if isinstance(key, str) and not set(key) & {'"', "'", "\\"}]
+        found = {f'{name}["{key}"]': value[key] for key in plain}
+    elif isinstance(value, tuple | list):
+        found = {f"{name}[{i}]": v for i, v in enumerate(value[:8])}
+    elif isinstance(value, SimpleNamespace):
+        found = {f"{name}.{key}": v for key, v in vars(value).items()}
         for key, inner in [*found.items()]:
-            if isinstance(inner, dict):
-                found |= parts_of(key, inner)
+            found |= parts_of(key, inner) if isinstance(inner, dict) else {}
     return {key: v for key, v in found.items() if is_data(v)}
 
 
