@@ -35,6 +35,8 @@ from .mistakes.naming import Naming
 from .propagation import Backprop, slopes, sources
 from .source.doors import with_fixes
 
+SHORT = 70  # characters of a mistake that are said again in the rows that it explains too
+
 
 def compare(
     loss: Tensor | Callable[[], Tensor],
@@ -213,10 +215,9 @@ def explained(naming: Naming, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row
         if finding.fact:
             rows[t] = replace(rows[t], note=finding.fact, contrasted=False)
         for u in finding.also:
-            name = rows[t].name
-            rows[u] = replace(
-                rows[u], verdict=INHERITED, note=f"the mistake of {name}", mistake_of=name
-            )
+            name, (way, *_) = rows[t].name, rows[t].explanations
+            note = f"the mistake of {name}" + (f": {way}" if len(way) <= SHORT else "")
+            rows[u] = replace(rows[u], verdict=INHERITED, note=note, mistake_of=name)
     return rows, formula
 
 

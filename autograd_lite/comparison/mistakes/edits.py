@@ -105,7 +105,7 @@ def ingredients(s: Guesses) -> Iterator[Guess]:
         if s.matcher.late:
             return
         for k, a in enumerate(e.node.args):
-            if k == e.i and e.node.op.kind == "product":
+            if k == e.i and (e.node.op.kind == "product" or curve(e.node)):
                 continue
             if not isinstance(a, np.ndarray) or a.dtype.kind != "f" or a.size < 2:
                 continue
@@ -126,7 +126,7 @@ def other_values(s: Guesses, site: Site, e: Contribution, arrays: Arrays) -> Ite
     """The derivative of a function evaluated at another array."""
     (x,), op = e.node.args, e.node.op
     for t, b, turned in arrays.like(np.asarray(x)):
-        if t is None or turned or t is e.node:
+        if turned or t is e.node:
             continue
         for y, at in ((op.forward(b, **e.node.kw), b), (b, b)):
             wrong = np.asarray(e.edge.rule(e.g, y, at, **e.node.kw))
@@ -135,7 +135,7 @@ def other_values(s: Guesses, site: Site, e: Contribution, arrays: Arrays) -> Ite
                 yield from s.attempt(site, Contribution(e.edge, e.g, wrong).part, names)
 
 
-def words_of_value(s: Guesses, e: Contribution, t: Tensor) -> Any:
+def words_of_value(s: Guesses, e: Contribution, t: Tensor | None) -> Any:
     op = e.node.op
     what = "mask" if op.mask else "derivative"
     words = f"the {what} of {op.name} taken from {s.label(t)} instead of {s.label(e.p)}"
@@ -163,6 +163,25 @@ def other_gradients(s: Guesses, site: Site, e: Contribution) -> Iterator[Guess]:
         s.matcher.spend_on(e)
         names = partial(words_of_gradient, s, e, q)
         yield from s.attempt(site, Contribution(e.edge, g).part, names)
+
+
+def terms_of_loss(s: Guesses) -> Iterator[Guess]:
+    """Only one of the terms that the loss is the sum of counts, as those of a loop."""
+    stack, terms = [s.back.tape.nodes[-1]], []
+    while stack:
+        t = stack.pop()
+        for e in s.back.tape.edges[t] if t.op is ops.add else ():
+            if e.p.op is ops.add and e.p.array.size == 1:
+                stack.append(e.p)
+            elif e.p not in s.matcher.penalties:
+                terms.append(e)
+    terms.sort(key=lambda e: e.p.serial)
+    for i in (-1, 0):
+        others = [(e.node, e.i) for e in terms if e is not terms[i]]
+        if len(others) > 1:
+            words = f"only one of the {len(terms)} terms of the loss counts, as the last: = for +="
+            changes = dict.fromkeys(others, times(0))
+            yield from s.whole(Site(s.back.tape.nodes[-1]), changes, (("last-sample-only", words),))
 
 
 def between_left_out(s: Guesses) -> Iterator[Guess]:
@@ -397,7 +416,7 @@ def through_time(s: Guesses) -> Iterator[Guess]:
         name = s.label(w)
         many = f"in all {max(len(data), len(weights))} steps"
         if data:
-            words = f"the gradient carried to the step before, through {name}, is left out, {many}"
+            words = f"the contribution of the step after, through {name}, is forgotten, {many}"
             yield from s.group(data, lambda part, e: 0 * part, (("carried-missing", words),))
             words = f"{name} left out of the gradient carried to the step before, {many}"
             yield from s.group(data, without_weight, (("weight-missing", words),))

@@ -21,7 +21,8 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
     `means` says whether the counts that the means of the tape are taken over have one too.
     """
     groups: dict[str, list[NamedFactor]] = {"": [], "2": [], "n": []}
-    for kind, value, name in constants(*batch_and_outputs(tape)):
+    n, outputs = batch_and_outputs(tape)
+    for kind, value, name in constants(n, outputs if is_averaged(tape, n, outputs) else ()):
         groups[kind].append((value, name))
     known = {value for value, _ in groups["n"]}
     more = [*mean_counts(tape), *steps(tape), *sizes(tape)] if means else []
@@ -40,6 +41,22 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
         if not held or len(held[0]) == len(names):
             held.append(names)
     return found
+
+
+def is_averaged(tape: Tape, n: int, outputs: tuple[int, ...]) -> bool:
+    """Whether a mean is taken, or a division by the number of samples or of all elements."""
+    counts = {n, *(n * k for k in outputs)}
+    factors = {*counts, *(1 / c for c in counts if c)}
+    return any(
+        t.op is ops.mean
+        or (t.op in (ops.div, ops.mul) and any(is_one_of(a, factors) for a in t.args))
+        for t in tape.nodes
+        if t.op is not None
+    ) or any(t.op.kind == "loss" for t in tape.nodes if t.op is not None)
+
+
+def is_one_of(a: object, numbers: set[float]) -> bool:
+    return isinstance(a, int | float | np.number) and float(a) in numbers
 
 
 def constants(n: int, ks: tuple[int, ...]) -> Iterator[tuple[str, float, tuple[str, str]]]:

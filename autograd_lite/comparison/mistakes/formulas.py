@@ -139,7 +139,7 @@ def factors(s: Symbol) -> Iterator[Edit]:
         if isinstance(kept, Symbol) and kept.shape == whole:
             what = "the factor" if product else "the divisor"
             if not isinstance(left, Symbol):
-                what, left = "the scale", f"{left:.4g}"
+                what, left = "the factor", f"{left:.4g}"
                 if not product:
                     what, left = f"not divided by {left}: the scale", f"1 / {left}"
             yield Edit("factor-missing", f"{what} {left} left out", kept)
@@ -154,7 +154,7 @@ def factors(s: Symbol) -> Iterator[Edit]:
                         made = again(s, s.op, (other, b if twice is a else a), {})
                         yield Edit("wrong-number", f"{other:.4g} used for {twice:.4g}", made)
     else:
-        b = b if isinstance(b, Symbol) else float(f"{b:.4g}")
+        b = b if isinstance(b, Symbol) else f"the scale {b:.4g}"
         words = f"multiplied by {b}, not divided by it: its exponent is off"
         yield Edit("operator", words, again(s, ops.mul, (a, s.inputs[1]), {}))
         yield Edit(

@@ -38,6 +38,7 @@ from .places import (
 from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, curve, said
 
 STATISTICS = (ops.mean, ops.var, ops.std)  # what a normalisation is written with
+TWICE = "the arriving gradient taken twice: g * g for g"
 NEAREST = 300  # places that are tried, those nearest to the tensor
 
 
@@ -77,6 +78,7 @@ class Guesses:
             self.factors_of_tensors(zero=False),
             self.without_upstream(),
             self.penalties(),
+            edits.terms_of_loss(self),
             self.reuse(),
         )
         yield itertools.chain(
@@ -411,6 +413,11 @@ class Guesses:
 
     def without_upstream(self) -> Iterator[Guess]:
         """The arriving gradient is not used: as if it were ones."""
+        seed, root = self.back.seed, self.back.tape.nodes[-1]
+        if seed.size > 1 and np.ptp(seed):
+            ones = np.ones_like(seed)
+            yield from self.attempt(Site(root), ones, said("upstream-missing"))
+            yield from self.attempt(Site(root), seed * seed, (("upstream-twice", TWICE),))
         for site, e in self.single:
             if e.node.array.size < 2 or (e.g == e.g.flat[0]).all():
                 continue
@@ -450,7 +457,16 @@ class Guesses:
     def penalties_of_lines(self) -> Iterator[Guess]:
         """A multiple of one column or one row of the weight: a bias that is penalised."""
         t, gap = self.t, self.matcher.gap(self.back, self.t)
-        if gap is None or t.ndim != 2 or min(t.shape) < 2:
+        part = penalty_part(self.matcher, self.back, t)
+        if gap is None:
+            return
+        if part is not None and (part == 0).any() and part.any():
+            alpha = ratio(part, t.array * (part != 0))
+            if self.matcher.agrees(t, self.back.gradient(t) + alpha * t.array * (part == 0)):
+                words = "the elements that the penalty leaves out, as biases, are penalised too"
+                changes = {t: always(self.matcher.target[t])}
+                yield Guess((("penalty", words),), Site(t), changes, frozenset([t]))
+        if t.ndim != 2 or min(t.shape) < 2:
             return
         for kind, d, w in (("column", gap, t.array), ("row", gap.T, t.array.T)):
             lines = np.flatnonzero(np.abs(d).max(axis=0) > 1e-9 * largest(gap))

@@ -53,7 +53,7 @@ class Naming:
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
         """What explains the wrong tensors, by the reading of the tape that explains most."""
         best: dict[Tensor, Finding] = {}
-        score, effort = (-1, 0), self.effort
+        score, effort = (-1, 0, 0), self.effort
         searches: list[tuple[Standard, Search]] = []
         for deep in (False, True):  # what is quick in every reading first
             for standard, search in [*searches] if deep else self.searches():
@@ -64,8 +64,9 @@ class Naming:
                 found = search.explain([standard.of.get(t, t) for t in wrong], deep)
                 known = sum(1 + len(f.also) for f in found.values() if f.diagnoses)
                 names = sum(f.names for f in found.values())
-                if (known, -names) > score:
-                    best, score = self.told(standard, found), (known, -names)
+                facts = sum(bool(f.fact) for f in found.values())
+                if (known, -names, facts) > score:
+                    best, score = self.told(standard, found), (known, -names, facts)
                 effort -= (search.work - before) / LIMIT
                 if known == len(wrong) and names == len(found):
                     self.late = False

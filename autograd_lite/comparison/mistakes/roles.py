@@ -7,7 +7,7 @@ as far as a few operations back, have one role; a mistake in the code of the loo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,42 +31,25 @@ SCALES = {
     0: ("path-missing", "the gradient is left out"),
 }
 MANY = 64  # turns of a loop, at most
-ARRAYS = 8  # that are tried in the place of one
+ARRAYS = 24  # that are tried in the place of one
 
 
 class Roles:
-    """The operations and edges of a tape by their role, the oldest first."""
+    """The operations and edges of a tape by their role, the oldest first; `role` gives that."""
 
-    def __init__(self, back: Backprop, depth: int) -> None:
-        self.back, self.depth = back, depth
-        self.known: dict[tuple[Tensor, int], Any] = {}
+    def __init__(self, back: Backprop, role: Callable[[Tensor], Any]) -> None:
+        self.back = back
         self.tensors: dict[Any, list[Tensor]] = defaultdict(list)
         for t in back.tape.nodes:
-            if t.op is not None:
-                self.tensors[self.role(t, depth)].append(t)
+            if t.op is not None and role(t) is not None:
+                self.tensors[role(t)].append(t)
         self.edges: dict[Any, list[Contribution]] = defaultdict(list)
         for parts in back.into.values():
             for e in parts:
-                self.edges[self.role(e.node, depth), e.i].append(e)
+                if role(e.node) is not None:
+                    self.edges[role(e.node), e.i].append(e)
         for found in self.edges.values():
             found.sort(key=lambda e: e.node.serial)
-
-    def role(self, t: Tensor, depth: int) -> Any:
-        """What an operation does, and what its inputs come from."""
-        key = t, depth
-        if key not in self.known:
-            if t.op is None:
-                self.known[key] = id(t)
-            elif depth == 0:
-                self.known[key] = t.op.name, t.shape
-            else:
-                inputs = [
-                    np.shape(a) if p is None else self.role(p, depth - 1)
-                    for p, a in zip(self.back.tape.inputs[t], t.args, strict=True)
-                ]
-                kw = tuple((k, repr(v)) for k, v in t.kw.items() if not has_array(v))
-                self.known[key] = t.op.name, t.shape, kw, *inputs
-        return self.known[key]
 
     def __iter__(self) -> Iterator[list[Contribution]]:
         """The edges of each role that there are several of, the nearest to the loss first."""
@@ -76,15 +59,15 @@ class Roles:
     def others(self, found: list[Contribution], k: int) -> Iterator[tuple[Tensor, list[Array]]]:
         """Arrays that could be in the place of input `k` in every turn, one for each turn."""
         own = [np.asarray(e.node.args[k]) for e in found]
-        first = found[0].node.parents[k]
+        first = next((p for p in (e.node.parents[k] for e in found) if p is not None), None)
         if first is not None and all(a.shape == own[0].shape for a in own):
             yield first, [own[0], *own[:-1]]
             yield first, [*own[1:], own[-1]]
+        n = len(own)
         for tensors in self.tensors.values():
             arrays = [t.array for t in tensors]
             if arrays[0].shape != own[0].shape:
                 continue
-            n = len(own)
             if len(arrays) == n:
                 yield tensors[0], arrays
                 yield tensors[0], [np.zeros_like(own[0]), *arrays[:-1]]
@@ -95,6 +78,47 @@ class Roles:
                 yield tensors[0], [*arrays, np.zeros_like(own[0])]
 
 
+def made_alike(back: Backprop, depth: int) -> Callable[[Tensor], Any]:
+    """The role of an operation by what it does and what its inputs come from."""
+    known: dict[tuple[Tensor, int], Any] = {}
+
+    def role(t: Tensor, depth: int = depth) -> Any:
+        key = t, depth
+        if key not in known:
+            if t.op is None:
+                known[key] = id(t)
+            elif depth == 0:
+                known[key] = t.op.name, t.shape
+            else:
+                pairs = zip(back.tape.inputs[t], t.args, strict=True)
+                inputs = [np.shape(a) if p is None else role(p, depth - 1) for p, a in pairs]
+                known[key] = *what(t), *inputs
+        return known[key]
+
+    return role
+
+
+def what(t: Tensor) -> tuple[Any, ...]:
+    """What an operation does, apart from the arrays that it takes."""
+    return t.op.name, t.shape, tuple((k, repr(v)) for k, v in t.kw.items() if not has_array(v))
+
+
+def in_turn(back: Backprop) -> Callable[[Tensor], Any]:
+    """The role of an operation by its place in the turn of a loop: the longest part of the tape
+    that is the same operations again and again; also in a first turn that starts from constants."""
+    nodes = [t for t in back.tape.nodes if t.op is not None]
+    names = [what(t) for t in nodes]
+    best, start, period = 0, 0, 1
+    for n in range(2, len(nodes) // 2 + 1):
+        run = 0
+        for i in range(len(nodes) - n):
+            run = run + 1 if names[i] == names[i + n] else 0
+            if run >= n and run + n > best:
+                best, start, period = run + n, i + 1 - run, n
+    place = {t: (i - start) % period for i, t in enumerate(nodes) if 0 <= i - start < best}
+    return place.get
+
+
 def has_array(v: Any) -> bool:
     return isinstance(v, np.ndarray) or (isinstance(v, tuple) and any(map(has_array, v)))
 
@@ -103,8 +127,8 @@ def in_every_turn(s: Guesses) -> Iterator[Guess]:
     """One mistake in each turn of a loop."""
     seen: set[Any] = set()
     groups: list[tuple[Roles, list[Contribution]]] = []
-    for depth in DEPTHS:
-        roles = Roles(s.back, depth)
+    for role in (in_turn(s.back), *(made_alike(s.back, depth) for depth in DEPTHS)):
+        roles = Roles(s.back, role)
         for found in roles:
             edges = tuple((e.node.serial, e.i) for e in found)
             if edges not in seen:

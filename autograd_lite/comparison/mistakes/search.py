@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,17 +80,13 @@ class Search(Matcher):
 
     def at_once(self, group: list[Tensor]) -> list[Link] | None:
         """One mistake, in one place."""
-        return (
-            self.clipped(group)
-            or self.penalised(group)
-            or self.chain(self.back, group, 1)
-            or self.exchanged(group)
-        )
+        return self.clipped(group) or self.penalised(group) or self.chain(self.back, group, 1)
 
     def in_several(self, group: list[Tensor]) -> list[Link]:
         """One mistake in several places, or several mistakes."""
         guesses = Guesses(self, self.back, group[0])
         chain = self.alone(group, guesses.everywhere(), 1) or self.apart(group)
+        chain = chain or self.exchanged(group)
         for depth in range(2, MOST_MISTAKES + 1):
             chain = chain or self.chain(self.back, group, depth)
         chain = chain or self.in_series(group)
@@ -244,26 +240,14 @@ class Search(Matcher):
         return [Link(t, [guess], (u,))]
 
     def apart(self, wrong: list[Tensor]) -> list[Link] | None:
-        """Each tensor explained by itself, by one mistake; the same one in several is one."""
+        """Each tensor explained by itself, by one mistake."""
         if len(wrong) < 2:
             return None
         found = self.partly(wrong)
         whole = len(wrong) == sum(1 + len(step.also) for step in found)
         if not whole or any(len(step.guesses[0].names) > 1 for step in found):
             return None
-        first, *others = found
-        same = {slug for slug, _ in first.guesses[0].names}
-        if not all(same == {slug for slug, _ in step.guesses[0].names} for step in others):
-            return found
-        also = [u for step in others for u in (step.t, *step.also)]
-        names = ", ".join(self.label(step.t) for step in others)
-        guesses = [
-            replace(
-                g, names=tuple((slug, f"{words}; so too in {names}") for slug, words in g.names)
-            )
-            for g in first.guesses
-        ]
-        return [Link(first.t, guesses, (*first.also, *also))]
+        return found
 
     def clipped(self, wrong: list[Tensor]) -> list[Link] | None:
         """All gradients clipped to one range, element by element."""
