@@ -319,9 +319,9 @@ class Guesses:
             good = {u for u in matcher.target if matcher.agrees(u, then.gradient(u))}
         except (ValueError, IndexError):  # a gradient of that shape cannot be passed on
             return
-        was = {u for u in matcher.target if matcher.agrees(u, back.gradient(u))}
+        was = matcher.agreeing(back)
         if self.t in good - was and matcher.explains(self.t, then.gradient(self.t)):
-            explained, spoilt = frozenset(good - was), frozenset(was - good)
+            explained, spoilt = frozenset(good - was), was - good
             yield Guess(names, site, changes, explained, spoilt, site.first)
 
     def everywhere(self) -> Iterator[Guess]:
