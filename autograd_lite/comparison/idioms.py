@@ -185,7 +185,7 @@ def axis_of(d: Any, op: Op, x: Any) -> int | None:
         return None
     wanted = op.forward(x.value, axis=long[0], keepdims=True)
     try:
-        same = np.array_equal(*(np.broadcast_to(a, x.shape) for a in (d.value, wanted)))
+        same = np.array_equal(np.broadcast_to(d.value, x.shape), np.broadcast_to(wanted, x.shape))
     except ValueError:
         return None
     return long[0] if same else None
@@ -297,6 +297,7 @@ def sum_over_count(r: Any, e: Symbol) -> Any:
 # ---- guards: what changes nothing here -------------------------------------------------------
 
 
+# written to keep numbers in bounds, which often changes none of them
 @IDIOMS.about(ops.clip, ops.maximum, ops.minimum, ops.nan_to_num)
 def guard(r: Any, e: Symbol) -> Any:
     """clip(x, -500, 500) = x
@@ -345,7 +346,7 @@ def sigmoid(r: Any, e: Symbol) -> Any:
 @IDIOMS.about(ops.div)
 def sigmoid_by_halves(r: Any, e: Symbol) -> Any:
     """(1 + tanh(x / 2)) / 2 = sigmoid(x)"""
-    half = inside(plus(e.inputs[0], 1), ops.tanh) if is_(e.inputs[1], 2) else None
+    half: Any = inside(plus(e.inputs[0], 1), ops.tanh) if is_(e.inputs[1], 2) else None
     x = half.inputs[0] if is_op(half, ops.div) and is_(half.inputs[1], 2) else None
     return r.do(ops.sigmoid, x) if x is not None else None
 
@@ -430,7 +431,7 @@ def positive(c: Any, x: Any) -> bool:
         return False
     mask = np.asarray(c)
     found = np.array_equal(mask, x.value > 0) or np.array_equal(mask, x.value >= 0)
-    return found and 0 < np.count_nonzero(mask) < mask.size
+    return bool(found and 0 < np.count_nonzero(mask) < mask.size)
 
 
 @IDIOMS.about(ops.maximum)
@@ -748,6 +749,7 @@ def sum_of_products(r: Any, e: Symbol) -> Any:
 def mask_over_keep(r: Any, e: Symbol) -> Any:
     """x * t / n = x * (t / n)"""
     top, keep = e.inputs
+    c: Any
     c, x = split(top) if is_op(top, ops.mul) else (None, None)
     if x is None or number(keep) is None or np.size(c) < 2 or not np.isin(c, (0, 1)).all():
         return None
@@ -756,7 +758,7 @@ def mask_over_keep(r: Any, e: Symbol) -> Any:
 
 def centre(x: Any) -> tuple[Any, int | tuple[int, ...]] | None:
     """x and the axes of x - mean(x)."""
-    m = peeled(x.inputs[1]) if is_op(x, ops.sub) else None
+    m: Any = peeled(x.inputs[1]) if is_op(x, ops.sub) else None
     if not is_op(m, ops.mean) or m.inputs[0] is not x.inputs[0]:
         return None
     return x.inputs[0], m.kw["axis"]

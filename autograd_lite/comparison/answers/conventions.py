@@ -155,7 +155,7 @@ def meanings(loss: Tensor) -> Iterator[tuple[dict[Tensor, Tensor], str]]:
 
 def is_guard(a: Any) -> bool:
     """Whether it is a number that only keeps a logarithm or a quotient finite."""
-    return isinstance(a, float | np.floating) and 0 < a <= GUARD
+    return isinstance(a, float | np.floating) and bool(0 < a <= GUARD)
 
 
 def put_off(row: Row, n: int) -> Row:

@@ -1,6 +1,6 @@
 """The grammar of edits: other arrays in a rule, steps left out, other formulas, and their groups.
 
-Each function gives guesses about the gradient that a `Guesses` is about.
+Each function gives guesses about the gradient that a `Guessing` is about.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,9 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..propagation import Backprop, Contribution, times
 from .formulas import edits
+from .guess import Guess, Guessing
 from .places import Site, activation_above, is_weight, of_product
 from .table import curve, said
-
-if TYPE_CHECKING:
-    from .guesses import Guess, Guesses
 
 STEPS = ("curve", "along", "reduction")  # kinds that have a derivative to speak of
 PLACES, ARRAYS = 80, 30  # that are tried, the nearest ones
@@ -30,7 +28,7 @@ PLACES, ARRAYS = 80, 30  # that are tried, the nearest ones
 # ---- steps of the backward pass left out -----------------------------------------------------
 
 
-def skipped(s: Guesses) -> Iterator[Guess]:
+def skipped(s: Guessing) -> Iterator[Guess]:
     """The derivative of an activation left out on the way to one tensor, while others have it."""
     for site, e in s.single[:PLACES]:
         above = nearest_curve(e)
@@ -40,7 +38,7 @@ def skipped(s: Guesses) -> Iterator[Guess]:
             )
 
 
-def words_of_skip(s: Guesses, e: Contribution, above: Contribution) -> Any:
+def words_of_skip(s: Guessing, e: Contribution, above: Contribution) -> Any:
     where = "in this gradient alone" if is_weight(e.p) else f"on the way to {s.label(e.p)}"
     return (("activation-missing", f"the derivative of {above.node.op.name} left out, {where}"),)
 
@@ -98,7 +96,7 @@ class Arrays:
         return found[:ARRAYS]
 
 
-def ingredients(s: Guesses) -> Iterator[Guess]:
+def ingredients(s: Guessing) -> Iterator[Guess]:
     """The right rule with another array in the place of one."""
     arrays = Arrays(s.back)
     for site, e in s.single[:PLACES]:
@@ -122,7 +120,7 @@ def ingredients(s: Guesses) -> Iterator[Guess]:
             yield from other_values(s, site, e, arrays)
 
 
-def other_values(s: Guesses, site: Site, e: Contribution, arrays: Arrays) -> Iterator[Guess]:
+def other_values(s: Guessing, site: Site, e: Contribution, arrays: Arrays) -> Iterator[Guess]:
     """The derivative of a function evaluated at another array."""
     (x,), op = e.node.args, e.node.op
     for t, b, turned in arrays.like(np.asarray(x)):
@@ -135,7 +133,7 @@ def other_values(s: Guesses, site: Site, e: Contribution, arrays: Arrays) -> Ite
                 yield from s.attempt(site, Contribution(e.edge, e.g, wrong).part, names)
 
 
-def words_of_value(s: Guesses, e: Contribution, t: Tensor | None) -> Any:
+def words_of_value(s: Guessing, e: Contribution, t: Tensor | None) -> Any:
     op = e.node.op
     what = "mask" if op.mask else "derivative"
     words = f"the {what} of {op.name} taken from {s.label(t)} instead of {s.label(e.p)}"
@@ -152,7 +150,7 @@ def with_array(e: Contribution, k: int, a: Array) -> Array:
     ).part
 
 
-def other_gradients(s: Guesses, site: Site, e: Contribution) -> Iterator[Guess]:
+def other_gradients(s: Guessing, site: Site, e: Contribution) -> Iterator[Guess]:
     """The gradient of another tensor where that of the output belongs."""
     for q in s.tensors[-ARRAYS:]:
         g = s.back.made.get(q)
@@ -165,7 +163,7 @@ def other_gradients(s: Guesses, site: Site, e: Contribution) -> Iterator[Guess]:
         yield from s.attempt(site, Contribution(e.edge, g).part, names)
 
 
-def terms_of_loss(s: Guesses) -> Iterator[Guess]:
+def terms_of_loss(s: Guessing) -> Iterator[Guess]:
     """Only one of the terms that the loss is the sum of counts, as those of a loop."""
     stack, terms = [s.back.tape.nodes[-1]], []
     while stack:
@@ -184,7 +182,7 @@ def terms_of_loss(s: Guesses) -> Iterator[Guess]:
             yield from s.whole(Site(s.back.tape.nodes[-1]), changes, (("last-sample-only", words),))
 
 
-def between_left_out(s: Guesses) -> Iterator[Guess]:
+def between_left_out(s: Guessing) -> Iterator[Guess]:
     """The gradient of a tensor above taken for that of a tensor: all between is left out."""
     for p in s.tensors[-PLACES:]:
         for q in s.tensors[-PLACES:]:
@@ -197,7 +195,7 @@ def between_left_out(s: Guesses) -> Iterator[Guess]:
                 yield from s.attempt(site, g, partial(words_of_between, s, p, q))
 
 
-def words_of_between(s: Guesses, p: Tensor, q: Tensor) -> Any:
+def words_of_between(s: Guessing, p: Tensor, q: Tensor) -> Any:
     passed = [t for t in s.back.tape.nodes if p.serial < t.serial <= q.serial]
     ops_ = dict.fromkeys(t.op.name for t in passed if t.op and t.op.kind in STEPS)
     what = f"the derivative of {' and '.join(ops_)}" if ops_ else "what lies between"
@@ -205,7 +203,7 @@ def words_of_between(s: Guesses, p: Tensor, q: Tensor) -> Any:
     return (("activation-missing", words),)
 
 
-def chosen_branches(s: Guesses) -> Iterator[Guess]:
+def chosen_branches(s: Guessing) -> Iterator[Guess]:
     """The mask of a choice left out, or reversed."""
     seen: set[int] = set()
     for _, e in s.single[:PLACES]:
@@ -237,12 +235,12 @@ def chosen_branches(s: Guesses) -> Iterator[Guess]:
             yield from s.group(arcs, change, (("where", words),))
 
 
-def words_of_gradient(s: Guesses, e: Contribution, q: Tensor) -> Any:
+def words_of_gradient(s: Guessing, e: Contribution, q: Tensor) -> Any:
     words = f"the gradient of {s.label(q)} used instead of that of {s.label(e.node)}"
     return (("wrong-array", words),)
 
 
-def words_of_array(s: Guesses, e: Contribution, k: int, t: Tensor | None, turned: bool) -> Any:
+def words_of_array(s: Guessing, e: Contribution, k: int, t: Tensor | None, turned: bool) -> Any:
     """What is said of an array in the place of input `k`."""
     r = e.node.parents[k]
     if not turned and t is not None and r is not None:
@@ -264,7 +262,7 @@ def words_of_array(s: Guesses, e: Contribution, k: int, t: Tensor | None, turned
     return (("wrong-array", f"{name} used instead of {s.label(r)}"),)
 
 
-def ones_for(s: Guesses, e: Contribution, k: int) -> Any:
+def ones_for(s: Guessing, e: Contribution, k: int) -> Any:
     name = s.label(e.node.parents[k])
     if e.node.op in (ops.mul, ops.div):
         what = "factor" if e.node.op is ops.mul or k != e.i else "divisor"
@@ -276,7 +274,7 @@ def ones_for(s: Guesses, e: Contribution, k: int) -> Any:
 # ---- another formula -------------------------------------------------------------------------
 
 
-def other_formulas(s: Guesses) -> Iterator[Guess]:
+def other_formulas(s: Guessing) -> Iterator[Guess]:
     """The rule of an edge, written wrong in one place."""
     for site, e in s.single[:PLACES]:
         if s.matcher.late:
@@ -308,7 +306,7 @@ def formula_change(n: int) -> Any:
 # ---- products of the shape of both factors ---------------------------------------------------
 
 
-def unsummed_products(s: Guesses) -> Iterator[Guess]:
+def unsummed_products(s: Guessing) -> Iterator[Guess]:
     """Factors multiplied element by element where the matrix product is due."""
     target = s.matcher.target[s.t]
     if target.ndim != 2:
@@ -330,7 +328,7 @@ def unsummed_products(s: Guesses) -> Iterator[Guess]:
                 yield from s.attempt(site, wrong, (("not-summed", words),))
 
 
-def differences(s: Guesses) -> Iterator[Guess]:
+def differences(s: Guessing) -> Iterator[Guess]:
     """Other targets in the derivative of squares, and (n, 1) - (n,), which is an (n, n) matrix."""
     for site, e in s.single[:PLACES]:
         if e.node.op is not ops.sub:
@@ -410,7 +408,7 @@ def in_order(found: list[Contribution]) -> list[Contribution]:
     return sorted(found, key=lambda e: e.node.serial)
 
 
-def through_time(s: Guesses) -> Iterator[Guess]:
+def through_time(s: Guessing) -> Iterator[Guess]:
     """Mistakes in every step that uses the same weight."""
     for w, data, weights in products_of_weights(s.back):
         name = s.label(w)
@@ -429,7 +427,7 @@ def without_weight(part: Array, e: Contribution) -> Array:
     return e.g if e.g.shape == part.shape else part
 
 
-def shifted_steps(s: Guesses, w: Tensor, weights: list[Contribution]) -> Iterator[Guess]:
+def shifted_steps(s: Guessing, w: Tensor, weights: list[Contribution]) -> Iterator[Guess]:
     """The gradient of a weight made with the input of another step."""
     if len(weights) < 2:
         return
@@ -455,7 +453,7 @@ def shifted_steps(s: Guesses, w: Tensor, weights: list[Contribution]) -> Iterato
         yield from s.group(weights, change, (("wrong-step", f"{s.label(w)} is made with {words}"),))
 
 
-def scaled_groups(s: Guesses) -> Iterator[Guess]:
+def scaled_groups(s: Guessing) -> Iterator[Guess]:
     """One factor in every layer: of what goes to the layer below, of weights, or of biases."""
     below: list[Contribution] = []
     weights: list[Contribution] = []
@@ -479,7 +477,7 @@ def scaled_groups(s: Guesses) -> Iterator[Guess]:
                 yield from s.group(arcs, change, ((slug, f"{words}, {where}, in all layers"),))
 
 
-def on_every_way_back(s: Guesses) -> Iterator[Guess]:
+def on_every_way_back(s: Guessing) -> Iterator[Guess]:
     """The derivative of the activation left out of what goes to the layer below, in all layers."""
     arcs = [
         e
@@ -496,7 +494,7 @@ def on_every_way_back(s: Guesses) -> Iterator[Guess]:
         yield from s.group(arcs, skip_change, (("activation-missing", words + where),))
 
 
-def formulas_everywhere(s: Guesses) -> Iterator[Guess]:
+def formulas_everywhere(s: Guessing) -> Iterator[Guess]:
     """One wrong formula in every use of an activation."""
     uses: dict[Any, list[Contribution]] = defaultdict(list)
     for parts in s.back.into.values():

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,11 @@ from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import stretched
-from ..answers.judge import distance, largest, spreads
+from ..answers.judge import distance, largest
 from ..propagation import Backprop, Change, Contribution, always, times
 from . import edits, roles
-from .matching import Match, Matcher, ratio
+from .guess import Guess, Guessing, made_by
+from .matching import Matcher, ratio
 from .places import (
     Site,
     activation_above,
@@ -39,34 +39,10 @@ from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, 
 
 STATISTICS = (ops.mean, ops.var, ops.std)  # what a normalisation is written with
 TWICE = "the arriving gradient taken twice: g * g for g"
-NEAREST = 300  # places that are tried, those nearest to the tensor
 
 
-@dataclass(frozen=True)
-class Guess:
-    """Mistakes that would give the gradient of a tensor; `changes` make them in a Backprop.
-
-    `explained` are the gradients handed in that come out as they are, `spoilt` those that do not.
-    """
-
-    names: Wording
-    site: Site
-    changes: Mapping[Any, Change]
-    explained: frozenset[Tensor]
-    spoilt: frozenset[Tensor] = frozenset()
-    edge: Contribution | None = None
-    wrong: Mistake | None = None
-    exact: bool = True
-
-
-class Guesses:
+class Guesses(Guessing):
     """The single mistakes, in a pass that may have others, that give the gradient of `t`."""
-
-    def __init__(self, matcher: Matcher, back: Backprop, t: Tensor) -> None:
-        self.matcher, self.back, self.t = matcher, back, t
-        self.tensors = matcher.above(back, t)[: -NEAREST - 1 : -1]
-        self.sites = [site for p in self.tensors for site in sites_of(back, p)]
-        self.single = [(site, *site.edges) for site in self.sites if len(site.edges) == 1]
 
     def tiers(self) -> Iterator[Iterator[Guess]]:
         """The most specific first; a later tier is for what no earlier one explains."""
@@ -98,59 +74,11 @@ class Guesses:
         )
         yield self.patterns()
 
-    def label(self, t: Tensor | None) -> str:
-        """What a tensor is called."""
-        return self.matcher.label(t)
-
     def factors_of_tensors(self, zero: bool) -> Iterator[Guess]:
         """A factor on the whole gradient of a tensor: 0, or another."""
         for guess in self.factor_of([Site(p) for p in self.tensors]):
             if (guess.names[0][0] == "placeholder") == zero:
                 yield guess
-
-    def group(self, arcs: list[Contribution], change: Change, names: Wording) -> Iterator[Guess]:
-        """One change of several edges."""
-        changes = {(e.node, e.i): change for e in arcs}
-        yield from self.whole(Site(arcs[0].p, (arcs[0],)), changes, names)
-
-    def match(
-        self, p: Tensor, certain: Array | float, free: Array, want: str = "names"
-    ) -> Match | None:
-        return self.matcher.match(self.back, self.t, p, certain, free, want)
-
-    def attempt(
-        self,
-        site: Site,
-        wrong: Array,
-        names: Wording | Callable[[], Wording],
-        change: Change | None = None,
-        row: Mistake | None = None,
-        edge: Contribution | None = None,
-    ) -> Iterator[Guess]:
-        """The guess that this site gave `wrong`, times a factor that may have a name.
-
-        `change` makes it again, part by part and also where other mistakes were made above. Names
-        that take some time to find are a function.
-        """
-        part = site.part(self.back)
-        if wrong.shape == part.shape:
-            if not largest(wrong - part) > 1e-9 * largest(part):
-                return
-            found = self.match(site.p, -part, wrong)
-        else:
-            found = self.matcher.replaced(self.t, site.p, wrong)
-            if found is None and spreads(part.shape, wrong.shape):
-                found = self.match(site.p, -part, wrong)
-        if found is None or not found.c:
-            return
-        c = found.c
-        said_ = names() if callable(names) else names
-        if change is None:
-            changes = site.instead(c * wrong)
-        else:
-            changes = dict.fromkeys(site.keys, lambda part, e: c * np.asarray(change(part, e)))
-        for extra in self.matcher.factors[c]:
-            yield Guess((*said_, *extra), site, changes, *found[1:], edge or site.first, row)
 
     # ---- wrong rules
 
@@ -307,22 +235,6 @@ class Guesses:
             or not all(u.op is not ops.sub or u.shape == e.node.shape for u in users)
             or e.p.op is ops.power
         )
-
-    def whole(self, site: Site, changes: Mapping[Any, Change], names: Wording) -> Iterator[Guess]:
-        """A guess that takes a pass of its own, as it is made at several places."""
-        matcher, back = self.matcher, self.back
-        if matcher.late:
-            return
-        matcher.spend(2 * back.elements, len(back.tape.nodes) / 2)
-        try:
-            then = back.with_changes(changes)
-            good = {u for u in matcher.target if matcher.agrees(u, then.gradient(u))}
-        except (ValueError, IndexError):  # a gradient of that shape cannot be passed on
-            return
-        was = matcher.agreeing(back)
-        if self.t in good - was and matcher.explains(self.t, then.gradient(self.t)):
-            explained, spoilt = frozenset(good - was), was - good
-            yield Guess(names, site, changes, explained, spoilt, site.first)
 
     def everywhere(self) -> Iterator[Guess]:
         """The same mistake in several places."""
@@ -636,8 +548,3 @@ def summed_by(sum_wrongly: Any) -> Change:
         return g.reshape(e.p.shape) if g.size == e.p.array.size else g
 
     return change
-
-
-def made_by(row: Mistake) -> Change:
-    """The wrong rule of `row` as a change of any edge."""
-    return lambda part, e: np.asarray(result_of(row, e))

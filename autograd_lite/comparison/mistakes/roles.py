@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,9 @@ from ...engine.tensor import Tensor
 from ..propagation import Backprop, Contribution, times
 from .edits import formula_change, skip_change, with_array
 from .formulas import edits
+from .guess import Guess, Guessing, made_by
 from .places import Site, applies
 from .table import CERTAIN, VAGUE
-
-if TYPE_CHECKING:
-    from .guesses import Guess, Guesses
 
 DEPTHS = (3, 2, 0)  # operations back that make a role
 SCALES = {
@@ -123,7 +121,7 @@ def has_array(v: Any) -> bool:
     return isinstance(v, np.ndarray) or (isinstance(v, tuple) and any(map(has_array, v)))
 
 
-def in_every_turn(s: Guesses) -> Iterator[Guess]:
+def in_every_turn(s: Guessing) -> Iterator[Guess]:
     """One mistake in each turn of a loop."""
     seen: set[Any] = set()
     groups: list[tuple[Roles, list[Contribution]]] = []
@@ -142,7 +140,7 @@ def in_every_turn(s: Guesses) -> Iterator[Guess]:
             yield from tier(s, roles, found)
 
 
-def totals(s: Guesses, roles: Roles) -> Iterator[Guess]:
+def totals(s: Guessing, roles: Roles) -> Iterator[Guess]:
     """A factor on the whole gradient of what is made in each turn and used several times."""
     for tensors in roles.tensors.values():
         used = [t for t in tensors if len(s.back.into[t]) > 1]
@@ -157,7 +155,7 @@ def turns(found: Sequence[Any]) -> str:
     return f"in all {len(found)} steps"
 
 
-def paths(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
+def paths(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """What goes back along an edge is left out."""
     e = found[-1]
     if len(s.back.into[e.p]) > 1 or all(len(s.back.into[x.p]) == 1 for x in found):
@@ -165,10 +163,8 @@ def paths(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess
         yield from s.group(found, lambda part, e: 0 * part, (("path-missing", words),))
 
 
-def rules(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
+def rules(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A wrong rule of the table."""
-    from .guesses import made_by
-
     for row in (*CERTAIN, *VAGUE):
         if all(applies(row, e) for e in found):
             ((slug, words),) = row.said_of(found[0].node.op)
@@ -176,22 +172,22 @@ def rules(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess
             yield from s.group(found, made_by(row), ((slug, where),))
 
 
-def steps_skipped(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
+def steps_skipped(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """The derivative of an activation left out on the way."""
     words = f"the derivative of the activation left out on the way to {s.label(found[-1].p)}"
     yield from s.group(found, skip_change, (("activation-missing", f"{words}, {turns(found)}"),))
 
 
-def numbers(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
+def numbers(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A factor that has a name."""
     for c, names in s.matcher.factors.items():
         if c not in (0, 1) and len(names[0]) == 1:
             ((slug, words),) = names[0]
             where = f"{words}, {turns(found)} (at {s.label(found[-1].p)})"
-            yield from s.group(found, lambda part, e, c=c: c * part, ((slug, where),))
+            yield from s.group(found, times(c), ((slug, where),))
 
 
-def formulas(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
+def formulas(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A formula written wrong in one place."""
     if not found[0].node.op.elementwise:
         return
@@ -201,7 +197,7 @@ def formulas(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Gu
         yield from s.group(found, formula_change(n), ((edit.slug, words),))
 
 
-def arrays(s: Guesses, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
+def arrays(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """Another array of the same turn, of the one before or of the one after."""
     e = found[-1]
     for k, a in enumerate(e.node.args):

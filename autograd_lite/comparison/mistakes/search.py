@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +15,10 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.expr import Symbol, as_symbol, formulas, input_names
 from ..answers.judge import Diagnosis, largest
+from ..answers.naming import Layers
 from ..propagation import Backprop
-from .guesses import Guess, Guesses, made_by, penalty_part
+from .guess import Guess, made_by
+from .guesses import Guesses, penalty_part
 from .matching import Matcher, ratio
 from .places import Site, applies, run_on
 from .table import CERTAIN, CONSTANTS, said
@@ -295,20 +298,21 @@ class Search(Matcher):
             shown.setdefault(tuple(slug for slug, _ in guess.names), guess)
         fewest = min(map(len, shown))
         simple = [guess for slugs, guess in shown.items() if len(slugs) == fewest]
+        return Finding(tuple(self.diagnoses(step.t, simple)), step.also, self.formula(simple[0]))
+
+    def diagnoses(self, t: Tensor, simple: list[Guess]) -> Iterator[Diagnosis]:
+        """What is said of guesses that explain the same: first one factor with all its causes."""
         causes = [g for g in simple if len(g.names) == 1 and g.names[0][0] in NUMBERS]
-        order = [*causes, *(g for g in simple if not any(g is c for c in causes))]
-        if simple and not any(simple[0] is c for c in causes):
-            order, causes = simple, []
-        diagnoses = []
-        for n, guess in enumerate(order):
-            same = n < len(causes)  # one factor that has several causes
+        if not causes or causes[0] is not simple[0]:
+            causes = []
+        others = [g for g in simple if not any(g is c for c in causes)]
+        for n, guess in enumerate(causes):
+            place = "" if n else self.where(t, guess)
+            (slug, words) = guess.names[0]
+            yield Diagnosis(slug, words + place, sure(guess), 0, n > 0)
+        for n, guess in enumerate(others, 1 if causes else 0):
             for i, (slug, words) in enumerate(guess.names):
-                first = not i and (n == 0 or n >= len(causes))
-                place = self.where(step.t, guess) if first else ""
-                number = 0 if same else n
-                joined = same and n > 0
-                diagnoses.append(Diagnosis(slug, words + place, sure(guess), number, joined))
-        return Finding(tuple(diagnoses), step.also, self.formula(simple[0]))
+                yield Diagnosis(slug, words if i else words + self.where(t, guess), sure(guess), n)
 
     def where(self, t: Tensor, guess: Guess) -> str:
         """The place in words, unless it is the tensor itself."""
@@ -318,13 +322,18 @@ class Search(Matcher):
         inside = e is not None and guess.wrong is not None and guess.site.edges
         return f" (in {self.formula_of(e.node)})" if e and inside else f" (at {self.label(p)})"
 
+    @cached_property
+    def layers(self) -> Layers:
+        """The layers of the tape, for words."""
+        return Layers(self.back.tape, self.labels)
+
     def label(self, t: Tensor | None) -> str:
         """What a tensor is called: its name, or what it is computed by, in a few words."""
-        return described(t, self.labels, self.back.tape)
+        return described(t, self.labels, self.layers)
 
     def formula_of(self, t: Tensor) -> str:
         """The operation that a tensor is the result of, in a few words."""
-        return described(t, self.labels, self.back.tape, 2)
+        return described(t, self.labels, self.layers, 2)
 
     def formula(self, guess: Guess) -> str:
         """Yours and the right formula, read from both rules."""

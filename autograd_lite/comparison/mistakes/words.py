@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ...engine.rules import ops
 from ...engine.tensor import Tensor
-from ...program.chain import Tape
+from ..answers.naming import Layers
 from ..idioms import normalise
 
 LONGEST = 34
 
 
-def described(t: Tensor | None, labels: Mapping[Tensor, str], tape: Tape, depth: int = 3) -> str:
+def described(
+    t: Tensor | None, labels: Mapping[Tensor, str], layers: Layers, depth: int = 3
+) -> str:
     """The name of a tensor, a short formula of names, or the layer or step that it belongs to."""
     if t is None:
         return "the data"
@@ -23,60 +26,31 @@ def described(t: Tensor | None, labels: Mapping[Tensor, str], tape: Tape, depth:
     if t.op is None:
         return f"the array of shape {t.shape}"
     if depth == 3 and t.array.size == 1:
-        return "the loss" if t is tape.nodes[-1] else "a term of the loss"
+        return "the loss" if t is layers.tape.nodes[-1] else "a term of the loss"
     if depth == 3 and not is_normalised(t):
-        text = place_of(t, tape)
+        text = in_layer(t, layers)
         if text:
             return text
     if depth == 0:
         return "..."
     inner = [
-        described(p, labels, tape, depth - 1) if p is not None else constant(a)
-        for p, a in zip(tape.inputs.get(t, t.parents), t.args, strict=True)
+        described(p, labels, layers, depth - 1) if p is not None else constant(a)
+        for p, a in zip(layers.tape.inputs.get(t, t.parents), t.args, strict=True)
     ]
     text = written(t, inner)
     if len(text) <= LONGEST:
         return text
-    return described(t, labels, tape, depth - 1) if depth > 1 else f"the output of {t.op.name}"
+    return described(t, labels, layers, depth - 1) if depth > 1 else f"the output of {t.op.name}"
 
 
-def place_of(t: Tensor, tape: Tape) -> str:
-    """What the output of an activation or a sum of products is called in a net of layers: by the
-    number of the layer, or of the step where the layers share their weight; else ""."""
-    product, above = t, "" if t.op.kind != "curve" else t.op.name
-    while product.op is not None and product.op is not ops.matmul:
-        single = product.op is ops.add or product.op.kind == "curve" or product.op.kind == "view"
-        inner = [p for p in product.parents if p is not None and p.op is not None]
-        if not single or not inner or (product.op.kind == "curve" and product is not t):
-            return ""
-        product = next((p for p in inner if p.op is ops.matmul), inner[0])
-    w = weight_of(product)
-    if w is None:
-        return ""
-    products = [(u, weight_of(u)) for u in tape.nodes if u.op is ops.matmul]
-    layers = list(dict.fromkeys(v for _, v in products if v is not None))
-    uses = [u for u, v in products if v is w]
-    number = next(i for i, v in enumerate(layers, 1) if v is w)
-    where = f"layer {number}"
-    if len(uses) > 1:
-        step = next(i for i, u in enumerate(uses, 1) if u is product)
-        where = f"step {step}" if len(layers) < 4 else f"{where}, step {step}"
-    if above:
-        return f"the output of {above} in {where}"
-    return f"what {where} gives before its activation" if len(layers) > 1 or len(uses) > 1 else ""
+def in_layer(t: Tensor, layers: Layers) -> str:
+    """Words for the output of a layer or of its activation, in a net of several; else ""."""
+    several = len(layers.layers) > 1 or max(layers.uses.values(), default=0) > 1
+    named = t in layers.outputs or t.op.kind in ("curve", "along")
+    return layers.in_layer(t) if several and named and t in layers.weight else ""
 
 
-def weight_of(product: Tensor) -> Tensor | None:
-    """The weight of a product, if it has one."""
-    for p in reversed(product.parents) if product.op is ops.matmul else ():
-        while p is not None and p.op is not None and p.op.kind == "view":
-            p = p.parents[0]
-        if p is not None and p.op is None and p.requires_grad:
-            return p
-    return None
-
-
-def constant(a: object) -> str:
+def constant(a: Any) -> str:
     """A number, or data."""
     return f"{float(np.asarray(a)):.4g}" if np.size(a) == 1 and np.ndim(a) == 0 else "data"
 

@@ -1,0 +1,119 @@
+"""One mistake at one site, or the same in several, and what it would make of the gradients.
+
+The backward pass is linear, so a mistake at one site changes the gradients below it by what the
+difference at that site pulls back to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...engine.tape import Array
+from ...engine.tensor import Tensor
+from ..answers.judge import largest, spreads
+from ..propagation import Backprop, Change, Contribution
+from .matching import Match, Matcher
+from .places import Site, result_of, sites_of
+from .table import Mistake, Wording
+
+NEAREST = 300  # places that are tried, those nearest to the tensor
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Mistakes that would give the gradient of a tensor; `changes` make them in a Backprop.
+
+    `explained` are the gradients handed in that come out as they are, `spoilt` those that do not.
+    """
+
+    names: Wording
+    site: Site
+    changes: Mapping[Any, Change]
+    explained: frozenset[Tensor]
+    spoilt: frozenset[Tensor] = frozenset()
+    edge: Contribution | None = None
+    wrong: Mistake | None = None
+    exact: bool = True
+
+
+class Guessing:
+    """What a guess about the gradient of `t` is made with, in a pass that may have mistakes."""
+
+    def __init__(self, matcher: Matcher, back: Backprop, t: Tensor) -> None:
+        self.matcher, self.back, self.t = matcher, back, t
+        self.tensors = matcher.above(back, t)[: -NEAREST - 1 : -1]
+        self.sites = [site for p in self.tensors for site in sites_of(back, p)]
+        self.single = [(site, *site.edges) for site in self.sites if len(site.edges) == 1]
+
+    def label(self, t: Tensor | None) -> str:
+        """What a tensor is called."""
+        return self.matcher.label(t)
+
+    def match(
+        self, p: Tensor, certain: Array | float, free: Array, want: str = "names"
+    ) -> Match | None:
+        return self.matcher.match(self.back, self.t, p, certain, free, want)
+
+    def attempt(
+        self,
+        site: Site,
+        wrong: Array,
+        names: Wording | Callable[[], Wording],
+        change: Change | None = None,
+        row: Mistake | None = None,
+        edge: Contribution | None = None,
+    ) -> Iterator[Guess]:
+        """The guess that this site gave `wrong`, times a factor that may have a name.
+
+        `change` makes it again, part by part and also where other mistakes were made above. Names
+        that take some time to find are a function.
+        """
+        part = site.part(self.back)
+        if wrong.shape == part.shape:
+            if not largest(wrong - part) > 1e-9 * largest(part):
+                return
+            found = self.match(site.p, -part, wrong)
+        else:
+            found = self.matcher.replaced(self.t, site.p, wrong)
+            if found is None and spreads(part.shape, wrong.shape):
+                found = self.match(site.p, -part, wrong)
+        if found is None or not found.c:
+            return
+        c = found.c
+        said_ = names() if callable(names) else names
+        if change is None:
+            changes = site.instead(c * wrong)
+        else:
+            changes = dict.fromkeys(site.keys, lambda part, e: c * np.asarray(change(part, e)))
+        for extra in self.matcher.factors[c]:
+            yield Guess((*said_, *extra), site, changes, *found[1:], edge or site.first, row)
+
+    def group(self, arcs: list[Contribution], change: Change, names: Wording) -> Iterator[Guess]:
+        """One change of several edges."""
+        changes = {(e.node, e.i): change for e in arcs}
+        yield from self.whole(Site(arcs[0].p, (arcs[0],)), changes, names)
+
+    def whole(self, site: Site, changes: Mapping[Any, Change], names: Wording) -> Iterator[Guess]:
+        """A guess that takes a pass of its own, as it is made at several places."""
+        matcher, back = self.matcher, self.back
+        if matcher.late:
+            return
+        matcher.spend(2 * back.elements, len(back.tape.nodes) / 2)
+        try:
+            then = back.with_changes(changes)
+            good = {u for u in matcher.target if matcher.agrees(u, then.gradient(u))}
+        except (ValueError, IndexError):  # a gradient of that shape cannot be passed on
+            return
+        was = matcher.agreeing(back)
+        if self.t in good - was and matcher.explains(self.t, then.gradient(self.t)):
+            explained, spoilt = frozenset(good - was), was - good
+            yield Guess(names, site, changes, explained, spoilt, site.first)
+
+
+def made_by(row: Mistake) -> Change:
+    """The wrong rule of `row` as a change of any edge."""
+    return lambda part, e: np.asarray(result_of(row, e))
