@@ -10,6 +10,7 @@ import numpy as np
 
 from ...engine.tape import Array
 from ..answers.report import Report
+from ..source.doors import with_fixes
 from .calls import Layer
 from .classes import as_data, as_layers, check_names, indices_of, loss_of, rate_of, with_names
 from .criterion import Criterion, along, its_slope
@@ -104,8 +105,8 @@ def compare_layers(
         a, found = ready_on(names, found, a, indices_of(x), rate)
     report = judged(Trial(names, found, a, b, criterion, rate))
     if report.ok and loss is None and not isinstance(found[0], NETS):
-        return whole_net(report, layers, wanted, a, b, rate)
-    return report
+        report = whole_net(report, layers, wanted, a, b, rate)
+    return with_fixes(report)
 
 
 class Words(NamedTuple):

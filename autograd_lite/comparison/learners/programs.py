@@ -18,6 +18,7 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.names import label, leaves, matched
 from ..answers.report import Report
+from ..source.doors import Again, as_before, autodiff, searchable, with_fixes
 from .black_box import by_differences
 from .calls import positional
 from .execution import generators, reported, same_numbers, seen_by
@@ -71,12 +72,12 @@ def check(
         report = by_differences(
             program.loss, arrays, program.grads, list(arrays), seen=seen,
             outputs=program.losses, upstream=[np.ones(len(program.samples) or 1)],
-            coarse=program.coarse,
+            coarse=program.coarse, again=program.again,
         )  # fmt: skip
     if program.others:
         text = f"Not judged, as they are of no parameter: {', '.join(program.others)}."
         report = replace(report, remarks=(*report.remarks, text))
-    return report
+    return with_fixes(report)
 
 
 class Program:
@@ -114,6 +115,20 @@ class Program:
                 "the same each time, as with a seed"
             )
         self.grads = self.read(first)
+
+    @property
+    def again(self) -> Again:
+        """The gradients by hand to compute again, by the function that gives them."""
+        before = self.number(self.run(self.arrays))
+        own = self.f if self.given is None else self.given
+
+        def grads() -> dict[str, Any]:
+            return self.read(self.run(self.arrays) if self.given is None else ())
+
+        def same() -> bool:
+            return as_before([self.number(self.run(self.arrays))], [before])
+
+        return Again([own], grads, same, max(len(self.samples), 1))
 
     @property
     def coarse(self) -> bool:
@@ -233,6 +248,7 @@ class Program:
             if abs(float(loss.array.item()) - here) > 1e-9 * max(1.0, abs(here)):
                 return None
             report = reported(loss, self.grads, tensors, ())
+            report = searchable(report, self.again, autodiff(loss, tensors), self.grads)
         except Exception:  # noqa: BLE001  (any code: what does not take Tensors fails in any way)
             return None
         return report if self.confirmed(loss, tensors) else None

@@ -11,6 +11,7 @@ import numpy as np
 from ...engine.tape import Array
 from ..answers.judge import Row
 from ..answers.report import Report
+from ..source.doors import Again, as_before, autodiff, of_layers, searchable
 from .beside import Comparison
 from .calls import as_floats, copies
 from .engines import NETS
@@ -67,7 +68,22 @@ class Trial(Setting):
         with same_numbers(random):
             pulled, grads, rows = self.pull(steps, slope)
         beside = Comparison(self, steps, loss, value, pulled, grads, rows)
-        return beside.report()
+        report = beside.report()
+
+        def again() -> dict[str, Any] | None:
+            with same_numbers(random):
+                pulled, grads, rows = self.pull(steps, slope)
+            names = {step.name: [*step.params] for step in steps}
+            return None if rows else of_layers(pulled, grads, names, self.rate)
+
+        def same() -> bool:
+            with same_numbers(random):
+                now, _ = forward(self.names, copies(self.layers), self.x)
+            return as_before([*now, self.criterion.number(now[-1], self.y)], [*outputs, value])
+
+        owners = [*(layer.own for layer in self.layers), self.criterion.slope]
+        once_more = Again(owners, again, same, len(steps))
+        return searchable(report, once_more, autodiff(beside.loss, beside.wanted()))
 
     def pull(
         self, steps: Sequence[LayerRecord], slope: Array | None

@@ -21,6 +21,7 @@ from .text import COMPOUND, Node, Unit
 
 MOST_EDITS = 10_000
 MOST_WORK = 2_500_000  # lines of Python, about
+MOST_TICKS = 1_000_000  # of the first run
 BATCH = 32  # edits of a statement that are compiled together
 
 CHOICES = [
@@ -54,14 +55,17 @@ class Search:
     """Edits of the learner's functions that `owners` lead to.
 
     `run` gives the gradients by name, None where the code did something that it must not;
-    `goal` says which of them are right.
+    `goal` says which of them are right, `same` whether what is derived is as it was.
     """
 
-    def __init__(self, owners: Sequence[Any], run: Run, goal: Any, cost: int) -> None:
-        self.run, self.goal, self.cost = run, goal, cost
+    def __init__(
+        self, owners: Sequence[Any], run: Run, goal: Any, cost: int, same: Callable[[], bool]
+    ) -> None:
+        self.run, self.goal, self.cost, self.same = run, goal, cost, same
         self.values = [*reachable(owners)]
         self.places = places(self.values)
         self.probe = Probe()
+        self.probe.limit = MOST_TICKS
         self.kept = Kept(self.values)
         self.edits, self.work = MOST_EDITS, MOST_WORK
         self.found: list[Found] = []
@@ -101,10 +105,13 @@ class Search:
     def once(self, look: Callable[[], None] | None = None) -> Grads | None:
         """The gradients of the code as it is now; None if it fails. `look` sees what it leaves,
         before that is put back."""
+        grads = self.tried(self.run, look)
+        return grads if isinstance(grads, Mapping) else None
+
+    def tried(self, call: Callable[[], Any], look: Callable[[], None] | None = None) -> Any:
         self.probe.ticks = 0
         try:
-            grads = self.run()
-            return grads if isinstance(grads, Mapping) else None
+            return call()
         except Exhausted:
             return None
         except Exception:  # noqa: BLE001  (an edit may do anything)
@@ -143,7 +150,9 @@ class Search:
         for line in ran:
             line.value = probe.values.get(line.number)
         self.cost += probe.work
-        probe.limit = 10 * probe.ticks + 1_000
+        ticks = probe.ticks
+        self.tried(self.same)
+        probe.limit = 10 * max(ticks, probe.ticks) + 1_000
         if not all(only_computes(line.place.function) for line in ran):
             return []
         if plain is not None:
@@ -240,7 +249,8 @@ class Search:
         try:
             for self.probe.pick, edit in enumerate(edits):
                 grads = self.once()
-                if grads is not None and self.goal.first_right(grads):
+                right = grads is not None and self.goal.first_right(grads)
+                if grads is not None and right and self.tried(self.same):
                     whole = self.goal.right(grads)
                     still = () if whole else self.goal.still_wrong(grads)
                     self.found.append(Found(line, edit, frozenset(still)))
