@@ -372,7 +372,7 @@ def test_layers_have_the_line_of_the_layer_at_fault() -> None:
     told = report.to_dict()["fixes"][0]
     assert told["line"] == line and told["file"] == __file__
     assert f"line {line}:  self.b -= lr * g.mean(0, keepdims=True)\n" in str(report)
-    assert "<mark>self.b -= lr * g.sum(0, keepdims=True)</mark>" in report._repr_html_()
+    assert "<ins>+ self.b -= lr * g.sum(0, keepdims=True)</ins>" in report._repr_html_()
 
 
 def test_the_gradient_of_the_loss_is_looked_at_too() -> None:
@@ -425,7 +425,7 @@ SHAPES = ((5, 3), (3, 4), (4, 2))
 
 
 def test_of_two_mistakes_the_first_wrong_gradient_has_its_line() -> None:
-    backward = loaded(TWO.format(first=" / 5", second=" * 3"))["backward"]
+    backward = loaded(TWO.format(first=" / 7", second=" * 3"))["backward"]
     report = check_backward(lambda x, w, v: np.tanh(x @ w) @ v, backward, SHAPES)
     assert report.first_wrong is not None and report.first_wrong.name == "v"
     assert {fix.line for fix in report.fixes} == {5}

@@ -82,11 +82,12 @@ class Shadows:
         """The slopes; in float32, as they are about as sure as those numbers are."""
         for m in self.measured.values():
             m.look()
-        return {n: np.float32([s.value for _, s in m.found]) for n, m in self.measured.items()}
+        slopes = {n: [s.value for _, s in m.found] for n, m in self.measured.items()}
+        return {n: np.array(some, np.float32) for n, some in slopes.items()}
 
     def of(self, grads: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """What gradients say that the slopes are; those of another shape as they are."""
-        return grads and {name: self.shadow(name, g) for name, g in grads.items()}
+        return None if grads is None else {n: self.shadow(n, g) for n, g in grads.items()}
 
     def shadow(self, name: str, g: Any) -> Any:
         m = self.measured[name]

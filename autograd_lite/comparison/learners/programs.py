@@ -128,7 +128,7 @@ class Program:
         def same() -> bool:
             return as_before([self.number(self.run(self.arrays))], [before])
 
-        return Again([own], grads, same, max(len(self.samples), 1))
+        return Again([own, self.arrays], grads, same, max(len(self.samples), 1))
 
     @property
     def coarse(self) -> bool:

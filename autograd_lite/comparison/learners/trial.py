@@ -81,7 +81,7 @@ class Trial(Setting):
                 now, _ = forward(self.names, copies(self.layers), self.x)
             return as_before([*now, self.criterion.number(now[-1], self.y)], [*outputs, value])
 
-        owners = [*(layer.own for layer in self.layers), self.criterion.slope]
+        owners = [*(layer.own for layer in self.layers), self.criterion.slope, self.x, self.y]
         once_more = Again(owners, again, same, len(steps))
         return searchable(report, once_more, autodiff(beside.loss, beside.wanted()))
 

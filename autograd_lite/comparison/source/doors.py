@@ -23,7 +23,8 @@ class Again(NamedTuple):
     """A learner's code, and how its gradients are computed anew.
 
     `run()` gives the gradients by name, None where something else is wrong, and calls about `runs`
-    functions; `same()` says whether what is derived is as it was: an edit may be of both.
+    functions; `same()` says whether what is derived is as it was: an edit may be of both. What
+    `owners` lead to is put back after each run, arrays too.
     """
 
     owners: Sequence[Any]
