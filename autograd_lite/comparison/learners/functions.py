@@ -60,13 +60,16 @@ def check_backward(
 
     A backward that raises, changes its arguments, or returns something else is a row of the report.
     Where all but the parameters' gradients are right, and those are divided by the batch size, the
-    verdict is "ok, other convention". ValueError if no shapes fit, and for inputs that are not
-    finite; TypeError for what is no function and no pair.
+    verdict is "ok, other convention". `fixes` of the report are edits of the backward's lines that
+    make its gradients right, and of its forward's where the mistake is in what that keeps for it;
+    they are looked for only where a gradient is wrong. ValueError if no shapes fit, and for inputs
+    that are not finite; TypeError for what is no function and no pair.
 
     >>> def linear(g, x, w, b):
     ...     return g @ w, g.T @ x, g.mean(0)
-    >>> print(check_backward(lambda x, w, b: x @ w.T + b, linear).first_wrong.name)
-    b
+    >>> report = check_backward(lambda x, w, b: x @ w.T + b, linear)
+    >>> print(report.first_wrong.name, report.fixes[0].new, sep=": ")
+    b: return g @ w, g.T @ x, g.sum(0)
     """
     if inputs is None and isinstance(backward, Sequence | Mapping):
         backward, inputs = None, backward  # check_backward(loss, (x, y))

@@ -50,8 +50,10 @@ def check(
 
     The function is recorded on Tensors if it can be: the report is then that of `compare`. Else
     finite differences along two random directions per parameter judge, which see any single wrong
-    element, and notes say what is known: a factor, the rows that differ, a transpose. ValueError if
-    the function is random or not finite, TypeError for what is no number or no array.
+    element, and notes say what is known: a factor, the rows that differ, a transpose. `fixes` are
+    edits of the lines of the function that gives the gradients, which make them right and leave the
+    loss as it is. ValueError if the function is random or not finite, TypeError for what is no
+    number or no array.
 
     >>> def mean_square(w):
     ...     loss, dw = 0.0, np.zeros_like(w)
@@ -60,8 +62,9 @@ def check(
     ...         loss += e * e / 2
     ...         dw += [e * x, 1]
     ...     return loss, dw
-    >>> print(check(mean_square, np.array([1.0, 1.0])).first_wrong.note)
-    only element 1 differs
+    >>> report = check(mean_square, np.array([1.0, 1.0]))
+    >>> print(report.first_wrong.note, report.fixes[0].new, sep=": ")
+    only element 1 differs: dw += [e * x, e]
     """
     if not callable(f):
         raise TypeError(f"check: f is a {type(f).__name__}; give the function that is derived")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import CodeType, FunctionType, ModuleType, SimpleNamespace
@@ -16,7 +16,7 @@ from .edits import Edit, Grammar, Words
 from .goal import Goal, Grads
 from .outside import MOST_ELEMENTS, Kept, only_computes, silent
 from .places import PROBE, Place, contents, counted, parsed, places, probed, reachable, slots
-from .probe import Exhausted, Probe, bends
+from .probe import ELEMENTS, Exhausted, Probe, bends
 from .text import COMPOUND, Node, Unit
 
 MOST_EDITS = 10_000
@@ -67,6 +67,7 @@ class Search:
         self.probe = Probe()
         self.probe.limit = MOST_TICKS
         self.kept = Kept(self.values)
+        self.cost += 2 * self.kept.elements // ELEMENTS  # copied for a run, and put back after it
         self.edits, self.work = MOST_EDITS, MOST_WORK
         self.found: list[Found] = []
         self.lines: list[Line] = []
@@ -328,13 +329,14 @@ def parts_of(name: str, value: Any) -> dict[str, Any]:
     return {key: v for key, v in found.items() if is_data(v)}
 
 
-def distinct(edits: Iterator[Edit]) -> Iterator[Edit]:
-    known = set()
+def distinct(edits: Iterator[Edit]) -> Iterable[Edit]:
+    """The edits, those that come several times in the lowest of their tiers."""
+    found: dict[tuple[int, int, str], Edit] = {}
     for edit in edits:
         key = edit.start, edit.end, edit.new
-        if key not in known:
-            known.add(key)
-            yield edit
+        if key not in found or edit.tier < found[key].tier:
+            found[key] = edit
+    return found.values()
 
 
 def edited(place: Place, unit: Unit, edit: Edit) -> list[Node] | None:
