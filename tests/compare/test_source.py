@@ -615,6 +615,21 @@ def test_an_edit_that_changes_what_is_derived_is_no_fix() -> None:
     assert report.fixes and line_of(four, "return") not in {fix.line for fix in report.fixes}
 
 
+def mean_square(w: Array) -> tuple[float, Array]:
+    loss, dw = 0.0, np.zeros_like(w)
+    for x, t in ((1.0, 2.0), (3.0, 1.0)):
+        e = float(w[0] * x + w[1]) - t
+        loss += e * e / 2
+        dw += [e * x, 1]
+    return loss, dw
+
+
+def test_what_is_right_by_chance_is_no_fix() -> None:
+    """Where the parameters are 1 the sum of e is 3, and so is that of t."""
+    report = check(mean_square, np.ones(2))
+    assert [fix.new for fix in report.fixes] == ["dw += [e * x, e]"]
+
+
 def test_other_threads_run_the_code_as_it_was() -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -16,6 +16,7 @@ from ...engine.arrays import unboxed
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
+from ..answers.judge import fitted
 from ..answers.names import label, leaves, matched
 from ..answers.report import Report
 from ..source.doors import Again, as_before, autodiff, searchable, with_fixes
@@ -23,7 +24,7 @@ from .black_box import by_differences
 from .calls import positional
 from .execution import generators, reported, same_numbers, seen_by
 from .seats import containers_of, seated
-from .slopes import Measured, Slopes
+from .slopes import Measured, Slopes, own_stream
 
 Path = tuple[Any, ...]
 
@@ -62,7 +63,7 @@ def check(
     ...         loss += e * e / 2
     ...         dw += [e * x, 1]
     ...     return loss, dw
-    >>> report = check(mean_square, np.array([1.0, 1.0]))
+    >>> report = check(mean_square, np.array([1.0, 2.0]))
     >>> print(report.first_wrong.note, report.fixes[0].new, sep=": ")
     only element 1 differs: dw += [e * x, e]
     """
@@ -108,7 +109,7 @@ class Program:
                         "change; let f take the parameters"
                     )
         first = self.run(self.arrays)
-        loss = self.number(first)
+        self.here = loss = self.number(first)
         if not np.isfinite(loss):
             raise ValueError(f"check: the loss is {loss}; give parameters for which it is finite")
         again = self.number(self.run(self.arrays))
@@ -117,21 +118,45 @@ class Program:
                 f"check: f gave {loss:.10g} and then {again:.10g} for the same parameters; make it "
                 "the same each time, as with a seed"
             )
-        self.grads = self.read(first)
+        self.grads = self.read(first, self.arrays)
 
     @property
-    def again(self) -> Again:
-        """The gradients by hand to compute again, by the function that gives them."""
-        before = self.number(self.run(self.arrays))
-        own = self.f if self.given is None else self.given
+    def again(self) -> Again | None:
+        """The function that gives the gradients, to be run again; None if none is known."""
+        if self.given is not None and not callable(self.given):
+            return None
+        own = self.given or self.f
 
         def grads() -> dict[str, Any]:
-            return self.read(self.run(self.arrays) if self.given is None else ())
+            return self.gradients(self.arrays)
 
         def same() -> bool:
-            return as_before([self.number(self.run(self.arrays))], [before])
+            return as_before([self.loss(self.arrays)], [self.here]) and not self.by_chance()
 
         return Again([own, self.arrays], grads, same, max(len(self.samples), 1))
+
+    def gradients(self, values: Mapping[str, Array]) -> dict[str, Any]:
+        """The gradients by hand where the parameters have these values."""
+        if self.given is None:
+            return self.read(self.run(values), values)
+        with changed([(a, values[n]) for n, (_, a) in self.own.items() if self.in_place]):
+            return self.read((), values)
+
+    def by_chance(self) -> bool:
+        """Whether a gradient is right where the parameters are, such as all zeros, but not near."""
+        rng = own_stream("near")
+        near = {n: a + 0.03 * (np.abs(a) + 1) * rng.random(a.shape) for n, a in self.arrays.items()}
+        if not np.isfinite(self.loss(near)):
+            return False
+        here, there = self.wrong(self.arrays), self.wrong(near)
+        return any(there[name] and not here[name] for name in here)
+
+    def wrong(self, values: Mapping[str, Array]) -> dict[str, bool]:
+        """Which gradients differences do not agree with where the parameters have these values."""
+        slopes = Slopes(self.loss, values, coarse=self.coarse)
+        found = self.gradients(values)
+        own = {n: fitted(np.asarray(g, float), values[n].shape) for n, g in found.items()}
+        return {n: g is None or Measured(slopes, n, g).judge().wrong for n, g in own.items()}
 
     @property
     def coarse(self) -> bool:
@@ -203,14 +228,15 @@ class Program:
         results = self.run({name: a.copy() for name, a in values.items()})
         return [np.array([self.value(result) for result in results])]
 
-    def read(self, results: Sequence[Any]) -> dict[str, Any]:
-        """The gradients by hand, by the names of the parameters, summed over the samples."""
+    def read(self, results: Sequence[Any], arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """The gradients by hand, by the names of the parameters, summed over the samples; `results`
+        are what the function returned for these arrays."""
         found: list[Any] = [self.given]
         if self.given is None:
             found = [rest(result) for result in results]
         elif callable(self.given):
             per = len(self.samples[0]) if self.samples else 0
-            values = None if takes_nothing(self.given, per) else self.arrays
+            values = None if takes_nothing(self.given, per) else arrays
             with same_numbers(self.generators), np.errstate(all="ignore"):
                 copies = values and {name: a.copy() for name, a in values.items()}
                 found = self.each(self.given, copies)

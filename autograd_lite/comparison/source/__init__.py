@@ -66,7 +66,8 @@ def size(one: Found) -> tuple[Any, ...]:
     old, new = (
         Counter(re.findall(r"\w+|\S", part)) for part in (text[edit.start : edit.end], edit.new)
     )
-    changed = edit.tier, (new - old).total(), (old - new).total(), len(edit.new)
+    added, gone = (new - old).total(), (old - new).total()
+    changed = edit.tier, max(added, gone), added, len(edit.new)
     return not one.line.alone, one.line.touched is None, changed
 
 

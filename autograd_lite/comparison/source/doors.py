@@ -35,7 +35,7 @@ class Again(NamedTuple):
 
 def searchable(
     report: Report,
-    again: Again,
+    again: Again | None,
     right: Callable[[], Mapping[str, Array]],
     given: Grads | None = None,
 ) -> Report:
@@ -46,6 +46,9 @@ def searchable(
     which is called instead; `given` is what it handed in.
     """
 
+    if again is None or report.first_wrong is None:
+        return report
+
     def search(report: Report) -> tuple[Fix, ...]:
         wanted = right()
         goal = goal_of(report, wanted)
@@ -55,7 +58,7 @@ def searchable(
             return found
         return fixes(again.owners, again.run, goal, again.runs * RUN, again.same)
 
-    return report if report.first_wrong is None else replace(report, search=search)
+    return replace(report, search=search)
 
 
 def with_fixes(report: Report) -> Report:
