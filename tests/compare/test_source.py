@@ -630,6 +630,30 @@ def test_what_is_right_by_chance_is_no_fix() -> None:
     assert [fix.new for fix in report.fixes] == ["dw += [e * x, e]"]
 
 
+class Static:
+    @staticmethod
+    def forward(ctx: Any, a: Array) -> Array:
+        ctx.input = a
+        return np.log(a)
+
+    @staticmethod
+    def backward(ctx: Any, d: Array) -> Array:
+        return d * ctx.input
+
+
+def test_a_class_of_static_methods_that_calls_something_input() -> None:
+    class Context:
+        input: Any = None
+
+    def backward(g: Array, a: Array) -> Array:
+        ctx = Context()
+        Static.forward(ctx, a)
+        return Static.backward(ctx, g)
+
+    report = check_backward(np.log, backward, (np.arange(1.0, 13.0).reshape(3, 4),))
+    assert "return d / ctx.input" in [fix.new for fix in report.fixes]
+
+
 def test_other_threads_run_the_code_as_it_was() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
