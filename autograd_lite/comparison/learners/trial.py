@@ -83,7 +83,10 @@ class Trial(Setting):
 
         owners = [*(layer.own for layer in self.layers), self.criterion.slope, self.x, self.y]
         once_more = Again(owners, again, same, len(steps))
-        return searchable(report, once_more, autodiff(beside.loss, beside.wanted()))
+        wanted = beside.wanted()
+        if not rows:  # those that are judged: not what the loss passes to a softmax that is in it
+            wanted = {name: t for name, t in wanted.items() if name in beside.grads}
+        return searchable(report, once_more, autodiff(beside.loss, wanted))
 
     def pull(
         self, steps: Sequence[LayerRecord], slope: Array | None
