@@ -387,6 +387,34 @@ def test_the_gradient_of_the_loss_is_looked_at_too() -> None:
     assert line_of(slope, "y - p") in {fix.line for fix in report.fixes}
 
 
+def test_the_gradient_of_a_loss_with_the_softmax_in_it_is_looked_at_too() -> None:
+    class Linear(Affine):
+        def backward(self, g: Array, lr: float) -> Array:
+            dx = g @ self.W.T
+            self.W -= lr * self.x.T @ g
+            self.b -= lr * g.sum(0, keepdims=True)
+            return dx
+
+    class Softmax:
+        def forward(self, x: Array) -> Array:
+            e = np.exp(x - x.max(1, keepdims=True))
+            return e / e.sum(1, keepdims=True)
+
+        def backward(self, g: Array) -> Array:
+            return g
+
+    def entropy(p: Array, y: Array) -> Array:
+        return -(y * np.log(p)).sum() / len(y)
+
+    def entropy_slope(p: Array, y: Array) -> Array:
+        return p - y  # not divided
+
+    report = compare_layers(
+        [Linear(3, 4), Softmax()], entropy, entropy_slope, X, np.eye(4)[[0, 1, 2, 3, 0]]
+    )
+    assert line_of(entropy_slope, "p - y") in {fix.line for fix in report.fixes}
+
+
 def test_two_mistakes_have_the_line_of_the_first() -> None:
     report = compare_layers([Affine(3, 4), Tanh()], half, lambda p, y: p - y, X, Y)
     assert report.first_wrong is not None and report.first_wrong.name == "layers[0] output"
