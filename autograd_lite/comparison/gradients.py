@@ -33,7 +33,7 @@ from .answers.judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row, judg
 from .answers.report import Comparison, Report, Witness
 from .mistakes.naming import Naming
 from .propagation import Backprop, slopes, sources
-from .source.doors import with_fixes
+from .source.doors import Again, as_before, autodiff, searchable, with_fixes
 
 SHORT = 70  # characters of a mistake that are said again in the rows that it explains too
 
@@ -95,18 +95,29 @@ def compare(
     check_options(model, scale, transposed, effort)
     if value is not None:
         value = float(as_gradient("the loss", value).reshape(()))
-    if callable(loss) and not isinstance(loss, Tensor):
-        with like_numpy(), enable_grad():
-            loss = loss()
-    check_loss(loss)
+    recorded = recorded_of(loss)
+    check_loss(recorded)
     parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
     given = grads() if callable(grads) else grads
-    report = report_on(loss, given, parameters, value, scale, transposed, effort=effort)
+    report = report_on(recorded, given, parameters, value, scale, transposed, effort=effort)
     if not callable(grads):
         return report
-    hands = read_gradients(given, backward_order(tape_of(loss)), parameters)
+    hands = read_gradients(given, backward_order(tape_of(recorded)), parameters)
     wanted = {hand.name: t for t, hand in hands.items()}
-    return with_fixes(report, [grads], grads, loss, wanted, scale)
+
+    def same() -> bool:
+        return as_before([recorded_of(loss).array], [recorded.array])
+
+    again = Again([grads], grads, same)
+    return with_fixes(searchable(report, again, autodiff(recorded, wanted, scale)))
+
+
+def recorded_of(loss: Tensor | Callable[[], Tensor]) -> Tensor:
+    """The loss, computed if it is a function."""
+    if isinstance(loss, Tensor) or not callable(loss):
+        return loss
+    with like_numpy(), enable_grad():
+        return loss()
 
 
 def report_on(

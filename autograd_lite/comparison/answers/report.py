@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -127,6 +127,7 @@ class Report:
     remarks: tuple[str, ...] = ()
     fixes: tuple[Fix, ...] = ()
     recorded: Comparison | None = field(default=None, compare=False)
+    search: Callable[[Report], tuple[Fix, ...]] | None = field(default=None, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -232,7 +233,10 @@ class Report:
         return text if len(text) <= SHORT else f"{text[: SHORT - 4]}...>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"recorded": None}  # a tape is neither copied nor pickled
+        return self.__dict__ | {
+            "recorded": None,
+            "search": None,
+        }  # a tape is neither copied nor pickled
 
     def show(self, file: TextIO | None = None) -> None:
         """Print the table as wide as the terminal, in colour unless NO_COLOR is set."""

@@ -12,8 +12,9 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.arguments import as_gradient
 from ..answers.conventions import in_shape
-from ..answers.judge import ABSENT, OK, OTHER, SMALL, WRONG, Hand, Row
+from ..answers.judge import ABSENT, OK, OTHER, SMALL, WRONG, Hand, Row, fitted
 from ..answers.report import Report, Witness
+from ..source.doors import Again, searchable
 from .facts import known
 from .slopes import Measured, Outputs, Slopes, Value
 
@@ -32,12 +33,13 @@ def by_differences(
     outputs: Outputs | None = None,
     upstream: Sequence[Array] = (),
     coarse: bool = False,
+    again: Again | None = None,
 ) -> Report:
     """The report on gradients of `value(arrays)`, a number, with respect to the wanted arrays.
 
     `seen` are other arrays that it uses: a factor may be the length of an axis of one. `outputs`
     and `upstream` are what the number is the sum of the products of, where it is one. `coarse` says
-    that arrays are moved in float32.
+    that arrays are moved in float32, and `again` how the gradients are computed anew.
     """
     slopes = Slopes(value, arrays, outputs, upstream, coarse)
     rows, hands = list(problems), {}
@@ -62,7 +64,35 @@ def by_differences(
             rows.append(Row(name, arrays[name].shape, ABSENT))
     first = next((r.name for r in rows if r.verdict == WRONG and r.name in measured), None)
     worst = witness(measured[first]) if first is not None else None
-    return Report(slopes.here, tuple(rows), worst, "", (remark,) if remark else ())
+    report = Report(slopes.here, tuple(rows), worst, "", (remark,) if remark else ())
+    if again is None:
+        return report
+    shadows = Shadows(slopes, wanted)
+    return searchable(report, again._replace(run=lambda: shadows.of(again.run())), shadows.right)
+
+
+class Shadows:
+    """Gradients by their slopes along the directions that judge them: fewer numbers than elements,
+    which none but the right gradient has all of."""
+
+    def __init__(self, slopes: Slopes, wanted: Sequence[str]) -> None:
+        self.measured = {n: Measured(slopes, n, np.zeros(slopes.arrays[n].shape)) for n in wanted}
+
+    def right(self) -> dict[str, Array]:
+        """The slopes; in float32, as they are about as sure as those numbers are."""
+        for m in self.measured.values():
+            m.look()
+        slopes = {n: [s.value for _, s in m.found] for n, m in self.measured.items()}
+        return {n: np.array(some, np.float32) for n, some in slopes.items()}
+
+    def of(self, grads: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """What gradients say that the slopes are; those of another shape as they are."""
+        return None if grads is None else {n: self.shadow(n, g) for n, g in grads.items()}
+
+    def shadow(self, name: str, g: Any) -> Any:
+        m = self.measured[name]
+        own = fitted(np.asarray(as_gradient(name, g), float), m.yours.shape)
+        return g if own is None else np.array([m.claim(v, own) for v, _ in m.found])
 
 
 def row_of(m: Measured, hand: Hand, others: Mapping[str, Array], sizes: Mapping[int, str]) -> Row:

@@ -13,6 +13,7 @@ from ...engine.tensor import Tensor
 from ..answers.judge import Row
 from ..answers.names import matched, renamed, stems
 from ..answers.report import Report
+from ..source.doors import Again, as_before, autodiff, searchable, with_fixes
 from .averaged import by_convention
 from .black_box import by_differences
 from .execution import (
@@ -25,7 +26,7 @@ from .execution import (
     with_note,
 )
 from .pairs import Run, Together
-from .probing import Function, check_outputs
+from .probing import Function, array_of, check_outputs
 from .slopes import Measured, Slopes, own_stream
 from .torch_code import Torch, numbers
 
@@ -59,13 +60,16 @@ def check_backward(
 
     A backward that raises, changes its arguments, or returns something else is a row of the report.
     Where all but the parameters' gradients are right, and those are divided by the batch size, the
-    verdict is "ok, other convention". ValueError if no shapes fit, and for inputs that are not
-    finite; TypeError for what is no function and no pair.
+    verdict is "ok, other convention". `fixes` of the report are edits of the backward's lines that
+    make its gradients right, and of its forward's where the mistake is in what that keeps for it;
+    they are looked for only where a gradient is wrong. ValueError if no shapes fit, and for inputs
+    that are not finite; TypeError for what is no function and no pair.
 
     >>> def linear(g, x, w, b):
     ...     return g @ w, g.T @ x, g.mean(0)
-    >>> print(check_backward(lambda x, w, b: x @ w.T + b, linear).first_wrong.name)
-    b
+    >>> report = check_backward(lambda x, w, b: x @ w.T + b, linear)
+    >>> print(report.first_wrong.name, report.fixes[0].new, sep=": ")
+    b: return g @ w, g.T @ x, g.sum(0)
     """
     if inputs is None and isinstance(backward, Sequence | Mapping):
         backward, inputs = None, backward  # check_backward(loss, (x, y))
@@ -83,8 +87,9 @@ def check_backward(
         first = probed.first_wrong
         if first is not None and first.name in other:
             sizes = ", ".join(f"{name} {a.shape}" for name, a in other.items())
-            return with_note(probed, first.name, f"hidden by the inputs given; seen with {sizes}")
-    return report
+            note = f"hidden by the inputs given; seen with {sizes}"
+            return with_fixes(with_note(probed, first.name, note))
+    return with_fixes(report)
 
 
 def judged(function: Function, arrays: Mapping[str, Array]) -> Report:
@@ -107,7 +112,8 @@ def judged(function: Function, arrays: Mapping[str, Array]) -> Report:
     gs = upstreams(function, [y.array for y in run.outputs])
     wanted = {name: t for name, t in tensors.items() if t.requires_grad}
     grads, problems = handed_in(function, gs, arrays, plain or run, list(wanted))
-    return by_tape(function, run, tensors, gs, grads, problems)
+    again = once_more(function, gs, arrays, plain or run, list(wanted))
+    return by_tape(function, run, tensors, gs, grads, problems, again)
 
 
 def by_tape(
@@ -117,12 +123,14 @@ def by_tape(
     gs: Sequence[Array],
     grads: Mapping[str, Any],
     problems: Sequence[Row],
+    again: Again,
 ) -> Report:
     """The report of what was recorded."""
     wanted = {name: t for name, t in tensors.items() if t.requires_grad}
     if function.pair.is_loss:
         (loss,) = run.outputs
-        return reported(loss, grads, wanted, problems)
+        report = reported(loss, grads, wanted, problems)
+        return searchable(report, again, autodiff(loss, wanted), grads)
     name = "output" if "y" in tensors else "y"
     for i, y in enumerate(run.outputs):
         y.name = y.name or name + f"{i}" * (len(run.outputs) > 1)
@@ -135,8 +143,10 @@ def by_tape(
         return reported(loss, mine, wanted, problems, top=top)
 
     if len(gs) > 1:
-        return judge(grads)
-    return by_convention(judge, grads, run.outputs[0], gs[0], wanted)
+        report = judge(grads)
+    else:
+        report = by_convention(judge, grads, run.outputs[0], gs[0], wanted)
+    return searchable(report, again, autodiff(loss, wanted), grads)
 
 
 def without_tape(function: Function, arrays: Mapping[str, Array], plain: Run) -> Report:
@@ -160,7 +170,10 @@ def without_tape(function: Function, arrays: Mapping[str, Array], plain: Run) ->
             "check_backward: the output of the forward does not depend on its inputs: it is the "
             "same for others, so that there is no gradient to check"
         )
-    return by_differences(value, arrays, grads, wanted, problems, outputs=outputs, upstream=gs)
+    return by_differences(
+        value, arrays, grads, wanted, problems, outputs=outputs, upstream=gs,
+        again=once_more(function, gs, arrays, plain, wanted),
+    )  # fmt: skip
 
 
 def by_torch(function: Function, torch: Torch, arrays: Mapping[str, Array]) -> Report:
@@ -181,9 +194,11 @@ def by_torch(function: Function, torch: Torch, arrays: Mapping[str, Array]) -> R
         return sum(float(np.sum(g * moved[name])) for name, g in true.items())
 
     slopes = Slopes(value, arrays)
+    again = once_more(function, gs, arrays, run, wanted)
     if any(Measured(slopes, name, g).judge().wrong for name, g in true.items()):
-        return by_differences(value, arrays, grads, wanted, problems)
-    return by_differences(linear, arrays, grads, wanted, problems, remark="Judged by torch.")
+        return by_differences(value, arrays, grads, wanted, problems, again=again)
+    remark = "Judged by torch."
+    return by_differences(linear, arrays, grads, wanted, problems, remark, again=again)
 
 
 def upstreams(function: Function, outputs: Sequence[Array]) -> list[Array]:
@@ -244,6 +259,33 @@ def handed_in(
             faults.append(f"returns a gradient of {name!r}, which {what}")
     rows = [fault(title, "; ".join(faults))] if faults else []
     return {n: grads[n] for n in wanted if grads.get(n) is not None}, rows
+
+
+def once_more(
+    function: Function,
+    gs: Sequence[Array],
+    arrays: Mapping[str, Array],
+    run: Run,
+    wanted: list[str],
+) -> Again:
+    """The backward to run again, with its forward where that keeps what it needs."""
+    pair, keeps, before = function.pair, function.pair.keeps(run), [*map(array_of, run.outputs)]
+
+    def forward() -> Run | None:
+        if function.torch is not None:
+            return function.torch.run(function, arrays)
+        return run if function.parameters else function.on_arrays(arrays)
+
+    def grads() -> dict[str, Any] | None:
+        fresh = forward() if keeps else run
+        found, problems = handed_in(function, gs, arrays, fresh, wanted) if fresh else ({}, [])
+        return None if problems or fresh is None else found
+
+    def same() -> bool:
+        fresh = forward()
+        return fresh is not None and as_before([*map(array_of, fresh.outputs)], before)
+
+    return Again([pair.backward, pair.forward] if keeps else [pair.backward], grads, same)
 
 
 def called(function: Function, gs: Sequence[Array], arrays: Mapping[str, Array], run: Run) -> Any:

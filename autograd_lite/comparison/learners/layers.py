@@ -10,6 +10,7 @@ import numpy as np
 
 from ...engine.tape import Array
 from ..answers.report import Report
+from ..source.doors import with_fixes
 from .calls import Layer
 from .classes import as_data, as_layers, check_names, indices_of, loss_of, rate_of, with_names
 from .criterion import Criterion, along, its_slope
@@ -64,9 +65,10 @@ def compare_layers(
     parameters take back, such as the sign of target - output, are another convention. Where the
     data are of a kind that hides mistakes (square weights, zeros) and agree, other sizes are tried
     too; with one sample or one output, what is wrong with several is a remark. The rows are called
-    "layers[0].W", "layers[0] output" and "x". A backward that raises is a row; ValueError for a
-    forward or a loss that raises, for names that no layer has, and for x with NaN; TypeError for
-    what has no forward and backward.
+    "layers[0].W", "layers[0] output" and "x"; `fixes` of the report are edits of lines of the
+    classes and of `loss_grad` that make the first wrong gradient right. A backward that raises is a
+    row; ValueError for a forward or a loss that raises, for names that no layer has, and for x with
+    NaN; TypeError for what has no forward and backward.
 
     >>> class Linear:
     ...     def __init__(self, n, m):
@@ -84,6 +86,8 @@ def compare_layers(
     >>> report = compare_layers([Linear(3, 4)], half, lambda p, y: p - y, x, y)
     >>> print(report.first_wrong.name, report.first_wrong.diagnoses[0].sentence, sep=": ")
     layers[0].b: the step goes up the gradient: b += lr * db
+    >>> print(report.fixes[0].new)
+    self.b -= lr * g.sum(0, keepdims=True)
     """
     wanted = NAMES if params is None else tuple(params)
     if grads is not None and len(grads) != len(wanted):
@@ -104,8 +108,8 @@ def compare_layers(
         a, found = ready_on(names, found, a, indices_of(x), rate)
     report = judged(Trial(names, found, a, b, criterion, rate))
     if report.ok and loss is None and not isinstance(found[0], NETS):
-        return whole_net(report, layers, wanted, a, b, rate)
-    return report
+        report = whole_net(report, layers, wanted, a, b, rate)
+    return with_fixes(report)
 
 
 class Words(NamedTuple):

@@ -56,6 +56,10 @@ class Pair:
         """The parameters of the backward that are no inputs: upstream gradients and a cache."""
         return [name for name in self.needs if name not in self.names]
 
+    def keeps(self, run: Run) -> bool:
+        """Whether the backward needs what the forward kept, as it may in its object."""
+        return bool(run.kept) or inspect.ismethod(self.backward)
+
     def run(self, values: Sequence[Any]) -> Run:
         result = self.forward(*values)
         if not isinstance(result, tuple | list) or not result:
@@ -110,6 +114,9 @@ class Together(Pair):
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         super().__init__(forward, forward)
+
+    def keeps(self, run: Run) -> bool:
+        return True
 
     def run(self, values: Sequence[Any]) -> Run:
         result = self.forward(*values)

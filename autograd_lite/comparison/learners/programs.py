@@ -16,13 +16,15 @@ from ...engine.arrays import unboxed
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
+from ..answers.judge import fitted
 from ..answers.names import label, leaves, matched
 from ..answers.report import Report
+from ..source.doors import Again, as_before, autodiff, searchable, with_fixes
 from .black_box import by_differences
 from .calls import positional
 from .execution import generators, reported, same_numbers, seen_by
 from .seats import containers_of, seated
-from .slopes import Measured, Slopes
+from .slopes import Measured, Slopes, own_stream
 
 Path = tuple[Any, ...]
 
@@ -49,8 +51,10 @@ def check(
 
     The function is recorded on Tensors if it can be: the report is then that of `compare`. Else
     finite differences along two random directions per parameter judge, which see any single wrong
-    element, and notes say what is known: a factor, the rows that differ, a transpose. ValueError if
-    the function is random or not finite, TypeError for what is no number or no array.
+    element, and notes say what is known: a factor, the rows that differ, a transpose. `fixes` are
+    edits of the lines of the function that gives the gradients, which make them right and leave the
+    loss as it is. ValueError if the function is random or not finite, TypeError for what is no
+    number or no array.
 
     >>> def mean_square(w):
     ...     loss, dw = 0.0, np.zeros_like(w)
@@ -59,8 +63,9 @@ def check(
     ...         loss += e * e / 2
     ...         dw += [e * x, 1]
     ...     return loss, dw
-    >>> print(check(mean_square, np.array([1.0, 1.0])).first_wrong.note)
-    only element 1 differs
+    >>> report = check(mean_square, np.array([1.0, 2.0]))
+    >>> print(report.first_wrong.note, report.fixes[0].new, sep=": ")
+    only element 1 differs: dw += [e * x, e]
     """
     if not callable(f):
         raise TypeError(f"check: f is a {type(f).__name__}; give the function that is derived")
@@ -71,12 +76,12 @@ def check(
         report = by_differences(
             program.loss, arrays, program.grads, list(arrays), seen=seen,
             outputs=program.losses, upstream=[np.ones(len(program.samples) or 1)],
-            coarse=program.coarse,
+            coarse=program.coarse, again=program.again,
         )  # fmt: skip
     if program.others:
         text = f"Not judged, as they are of no parameter: {', '.join(program.others)}."
         report = replace(report, remarks=(*report.remarks, text))
-    return report
+    return with_fixes(report)
 
 
 class Program:
@@ -104,7 +109,7 @@ class Program:
                         "change; let f take the parameters"
                     )
         first = self.run(self.arrays)
-        loss = self.number(first)
+        self.here = loss = self.number(first)
         if not np.isfinite(loss):
             raise ValueError(f"check: the loss is {loss}; give parameters for which it is finite")
         again = self.number(self.run(self.arrays))
@@ -113,7 +118,45 @@ class Program:
                 f"check: f gave {loss:.10g} and then {again:.10g} for the same parameters; make it "
                 "the same each time, as with a seed"
             )
-        self.grads = self.read(first)
+        self.grads = self.read(first, self.arrays)
+
+    @property
+    def again(self) -> Again | None:
+        """The function that gives the gradients, to be run again; None if none is known."""
+        if self.given is not None and not callable(self.given):
+            return None
+        own = self.given or self.f
+
+        def grads() -> dict[str, Any]:
+            return self.gradients(self.arrays)
+
+        def same() -> bool:
+            return as_before([self.loss(self.arrays)], [self.here]) and not self.by_chance()
+
+        return Again([own, self.arrays], grads, same, max(len(self.samples), 1))
+
+    def gradients(self, values: Mapping[str, Array]) -> dict[str, Any]:
+        """The gradients by hand where the parameters have these values."""
+        if self.given is None:
+            return self.read(self.run(values), values)
+        with changed([(a, values[n]) for n, (_, a) in self.own.items() if self.in_place]):
+            return self.read((), values)
+
+    def by_chance(self) -> bool:
+        """Whether a gradient is right where the parameters are, such as all zeros, but not near."""
+        rng = own_stream("near")
+        near = {n: a + 0.03 * (np.abs(a) + 1) * rng.random(a.shape) for n, a in self.arrays.items()}
+        if not np.isfinite(self.loss(near)):
+            return False
+        here, there = self.wrong(self.arrays), self.wrong(near)
+        return any(there[name] and not here[name] for name in here)
+
+    def wrong(self, values: Mapping[str, Array]) -> dict[str, bool]:
+        """Which gradients differences do not agree with where the parameters have these values."""
+        slopes = Slopes(self.loss, values, coarse=self.coarse)
+        found = self.gradients(values)
+        own = {n: fitted(np.asarray(g, float), values[n].shape) for n, g in found.items()}
+        return {n: g is None or Measured(slopes, n, g).judge().wrong for n, g in own.items()}
 
     @property
     def coarse(self) -> bool:
@@ -185,14 +228,15 @@ class Program:
         results = self.run({name: a.copy() for name, a in values.items()})
         return [np.array([self.value(result) for result in results])]
 
-    def read(self, results: Sequence[Any]) -> dict[str, Any]:
-        """The gradients by hand, by the names of the parameters, summed over the samples."""
+    def read(self, results: Sequence[Any], arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """The gradients by hand, by the names of the parameters, summed over the samples; `results`
+        are what the function returned for these arrays."""
         found: list[Any] = [self.given]
         if self.given is None:
             found = [rest(result) for result in results]
         elif callable(self.given):
             per = len(self.samples[0]) if self.samples else 0
-            values = None if takes_nothing(self.given, per) else self.arrays
+            values = None if takes_nothing(self.given, per) else arrays
             with same_numbers(self.generators), np.errstate(all="ignore"):
                 copies = values and {name: a.copy() for name, a in values.items()}
                 found = self.each(self.given, copies)
@@ -233,6 +277,7 @@ class Program:
             if abs(float(loss.array.item()) - here) > 1e-9 * max(1.0, abs(here)):
                 return None
             report = reported(loss, self.grads, tensors, ())
+            report = searchable(report, self.again, autodiff(loss, tensors), self.grads)
         except Exception:  # noqa: BLE001  (any code: what does not take Tensors fails in any way)
             return None
         return report if self.confirmed(loss, tensors) else None

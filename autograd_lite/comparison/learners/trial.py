@@ -11,6 +11,7 @@ import numpy as np
 from ...engine.tape import Array
 from ..answers.judge import Row
 from ..answers.report import Report
+from ..source.doors import Again, as_before, autodiff, of_layers, searchable
 from .beside import Comparison
 from .calls import as_floats, copies
 from .engines import NETS
@@ -67,7 +68,31 @@ class Trial(Setting):
         with same_numbers(random):
             pulled, grads, rows = self.pull(steps, slope)
         beside = Comparison(self, steps, loss, value, pulled, grads, rows)
-        return beside.report()
+        report = beside.report()
+        wanted = beside.wanted()
+        if not rows:  # those that are judged: not what the loss passes to a softmax that is in it
+            wanted = {name: t for name, t in wanted.items() if name in beside.grads}
+        once_more = self.once_more(steps, slope, [*outputs, value])
+        return searchable(report, once_more, autodiff(beside.loss, wanted))
+
+    def once_more(
+        self, steps: Sequence[LayerRecord], slope: Array | None, results: Sequence[Any]
+    ) -> Again:
+        """The backward to run again; `results` are what the layers and the loss gave."""
+
+        def again() -> dict[str, Any] | None:
+            with same_numbers(self.random):
+                pulled, grads, rows = self.pull(steps, slope)
+            names = {step.name: [*step.params] for step in steps}
+            return None if rows else of_layers(pulled, grads, names, self.rate)
+
+        def same() -> bool:
+            with same_numbers(self.random):
+                now, _ = forward(self.names, copies(self.layers), self.x)
+            return as_before([*now, self.criterion.number(now[-1], self.y)], results)
+
+        owners = [*(layer.own for layer in self.layers), self.criterion.slope, self.x, self.y]
+        return Again(owners, again, same, len(steps))
 
     def pull(
         self, steps: Sequence[LayerRecord], slope: Array | None

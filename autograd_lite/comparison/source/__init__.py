@@ -25,18 +25,22 @@ def fixes(
     run: Run,
     goal: Goal | Callable[[Grads | None], Goal],
     cost: int = RUN,
+    same: Callable[[], bool] = lambda: True,
 ) -> tuple[Fix, ...]:
     """The single edits of learners' functions that make their gradients right.
 
     `owners` are functions, methods or objects: the functions that they lead to are edited where
     their text can be had, but no library's. `run()` gives the gradients by name, or None where the
     code does what it must not; it is called some thousand times, at `cost` lines of Python beside
-    the learner's. `goal` may be a function of what `run()` gives at first. Nothing outside changes.
+    the learner's. `goal` may be a function of what `run()` gives at first; `same()` says whether
+    what is derived is as it was. Nothing outside changes. While the search lasts, the functions
+    have another `__code__`, which does in other threads what they did; what those write meanwhile
+    to globals, arrays and objects that the functions use is put back.
 
     Where an edit makes all gradients of the goal right, only such are given; else those that mend
     the first, if no other place can be the cause of what is still wrong.
     """
-    search = Search(owners, run, goal, cost)
+    search = Search(owners, run, goal, cost, same)
     found = search.fixes()
     whole = [one for one in found if not one.still]
     if not whole:
@@ -62,7 +66,8 @@ def size(one: Found) -> tuple[Any, ...]:
     old, new = (
         Counter(re.findall(r"\w+|\S", part)) for part in (text[edit.start : edit.end], edit.new)
     )
-    changed = edit.tier, (new - old).total(), (old - new).total(), len(edit.new)
+    added, gone = (new - old).total(), (old - new).total()
+    changed = edit.tier, max(added, gone), added, len(edit.new)
     return not one.line.alone, one.line.touched is None, changed
 
 

@@ -5,55 +5,87 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...engine.modes import no_grad
 from ...engine.tensor import Tensor
 from ...program.chain import Tape, numbers, reverse
+from ..answers.fix import Fix
 from ..answers.judge import ABSENT, OK, OTHER, agree
 from ..answers.report import Report
 from . import RUN, fixes
 from .goal import Array, Goal, Grads
 
 
-def with_fixes(
+class Again(NamedTuple):
+    """A learner's code, and how its gradients are computed anew.
+
+    `run()` gives the gradients by name, None where something else is wrong, and calls about `runs`
+    functions; `same()` says whether what is derived is as it was: an edit may be of both. What
+    `owners` lead to is put back after each run, arrays too.
+    """
+
+    owners: Sequence[Any]
+    run: Callable[[], Grads | None]
+    same: Callable[[], bool] = lambda: True
+    runs: int = 1
+
+
+def searchable(
     report: Report,
-    owners: Sequence[Any],
-    run: Callable[[], Grads | None],
-    loss: Tensor,
-    wanted: Mapping[str, Tensor],
-    scale: float = 1.0,
-    runs: int = 1,
+    again: Again | None,
+    right: Callable[[], Mapping[str, Array]],
     given: Grads | None = None,
 ) -> Report:
-    """The report with the edits of the learner's functions that make its wrong gradients right.
+    """The report, which `with_fixes` can look for fixes of: edits of the learner's functions that
+    make its wrong gradients right.
 
-    `run()` computes the gradients anew, by name, None where something else is wrong; `wanted` are
-    the tensors that they are of, and `runs` how many functions it calls. Without a mistake, or a
-    text of the functions, the report stays as it is. An object that runs the learner's code in
-    another process has a method `__fixes__(goal, names)`, which is called instead; `given` is what
-    it handed in.
+    An object that runs the learner's code in another process has a method `__fixes__(goal, names)`,
+    which is called instead; `given` is what it handed in.
     """
-    if report.first_wrong is None:
+
+    if again is None or report.first_wrong is None:
         return report
-    found: Any = ()
+
+    def search(report: Report) -> tuple[Fix, ...]:
+        wanted = right()
+        goal = goal_of(report, wanted)
+        elsewhere = getattr(getattr(again.owners[0], "__self__", None), "__fixes__", None)
+        if elsewhere is not None:
+            found: tuple[Fix, ...] = elsewhere(goal(given), [*wanted])
+            return found
+        return fixes(again.owners, again.run, goal, again.runs * RUN, again.same)
+
+    return replace(report, search=search)
+
+
+def with_fixes(report: Report) -> Report:
+    """The report with its fixes. Without a mistake, or a text of the functions, it stays."""
+    found: tuple[Fix, ...] = ()
     # what a learner hands in may fail in any way, and no report must fail with it
-    with suppress(ZeroDivisionError), no_grad():
+    with suppress(Exception), no_grad():
+        found = report.search(report) if report.search is not None else ()
+    return replace(report, fixes=found, search=None)
+
+
+def autodiff(
+    loss: Tensor, wanted: Mapping[str, Tensor], scale: float = 1.0
+) -> Callable[[], dict[str, Array]]:
+    """What computes the gradients of these tensors, times a number."""
+
+    def right() -> dict[str, Array]:
         true = dict(reverse(Tape(loss), np.ones(loss.shape, loss.dtype), numbers))
-        right = {name: np.asarray(true.get(t, np.zeros(t.shape))) for name, t in wanted.items()}
-        goal = goal_of(report, scaled(right, scale))
-        elsewhere = getattr(getattr(owners[0], "__self__", None), "__fixes__", None)
-        if elsewhere is None:
-            found = fixes(owners, run, goal, runs * RUN)
-        else:
-            found = elsewhere(goal(given), [*wanted])
-    return replace(report, fixes=found)
+        return {n: scale * np.asarray(true.get(t, np.zeros(t.shape))) for n, t in wanted.items()}
+
+    return right
 
 
-def scaled(right: Mapping[str, Array], scale: float) -> dict[str, Array]:
-    return {name: a * scale for name, a in right.items()}
+def as_before(now: Sequence[Any], before: Sequence[Any]) -> bool:
+    """Whether arrays are the same, up to rounding."""
+    pairs = zip(now, before, strict=True)
+    return all(np.shape(a) == np.shape(b) and agree(*map(as_array, (a, b))) for a, b in pairs)
 
 
 def goal_of(report: Report, right: Mapping[str, Array]) -> Callable[[Grads | None], Goal]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import io
 import random
 import sys
@@ -10,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ ACTING = {"open", "input", "exec", "eval", "__import__", "breakpoint"}
 
 def only_computes(function: FunctionType) -> bool:
     """Whether a function names nothing that acts on the world: files, plots, other programs."""
-    for name in names_of(function.__code__):
+    for name in used_names(function.__code__):
         value = function.__globals__.get(name)
         if isinstance(value, ModuleType):
             file = getattr(value, "__file__", None)
@@ -37,6 +38,16 @@ def only_computes(function: FunctionType) -> bool:
         elif name in ACTING and value is None:
             return False
     return True
+
+
+def used_names(code: CodeType) -> Iterator[str]:
+    """The names from outside that code and the functions in it use: `input`, not `self.input`."""
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield step.argval
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from used_names(inner)
 
 
 def own_module(file: str | None) -> bool:

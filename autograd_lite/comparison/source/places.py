@@ -216,7 +216,8 @@ def inside(value: Any) -> Iterator[Any]:
     elif isinstance(value, list | tuple):
         yield from value
     elif isinstance(value, type):
-        if any(is_own(f.__code__) for f in vars(value).values() if isinstance(f, FunctionType)):
+        members = (getattr(m, "__func__", m) for m in vars(value).values())
+        if any(is_own(f.__code__) for f in members if isinstance(f, FunctionType)):
             yield from vars(value).values()
             yield from value.__bases__
     else:

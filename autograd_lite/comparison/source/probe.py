@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,17 +22,17 @@ class Exhausted(BaseException):
     """
 
 
-class Probe:
+class Probe(threading.local):
     """It stands in the compiled code as a constant.
 
     `pick` is the edit that runs; `tick` is called at the head of every loop; `at` at every
     statement of a run that is looked at, whose value it changes where `bend` says so; `leave` at
-    the end of every function.
+    the end of every function. Every thread has its own, and only that of the search picks an edit.
     """
 
     def __init__(self) -> None:
         self.pick = -1
-        self.ticks, self.limit = 0, 1_000_000
+        self.ticks, self.limit = 0, math.inf
         self.bend = -1
         self.work = 0
         self.values: dict[int, Any] = {}
@@ -41,7 +43,7 @@ class Probe:
         self.ticks += 1
         if self.ticks > self.limit:
             raise Exhausted
-        for value in names.values() if names else ():
+        for value in names.values() if names and self.limit < math.inf else ():
             if type(value) is int and value.bit_length() > MOST_BITS:  # squared again and again
                 raise Exhausted
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import CodeType, FunctionType, ModuleType, SimpleNamespace
@@ -16,11 +16,12 @@ from .edits import Edit, Grammar, Words
 from .goal import Goal, Grads
 from .outside import MOST_ELEMENTS, Kept, only_computes, silent
 from .places import PROBE, Place, contents, counted, parsed, places, probed, reachable, slots
-from .probe import Exhausted, Probe, bends
+from .probe import ELEMENTS, Exhausted, Probe, bends
 from .text import COMPOUND, Node, Unit
 
 MOST_EDITS = 10_000
 MOST_WORK = 2_500_000  # lines of Python, about
+MOST_TICKS = 1_000_000  # of the first run
 BATCH = 32  # edits of a statement that are compiled together
 
 CHOICES = [
@@ -54,15 +55,19 @@ class Search:
     """Edits of the learner's functions that `owners` lead to.
 
     `run` gives the gradients by name, None where the code did something that it must not;
-    `goal` says which of them are right.
+    `goal` says which of them are right, `same` whether what is derived is as it was.
     """
 
-    def __init__(self, owners: Sequence[Any], run: Run, goal: Any, cost: int) -> None:
-        self.run, self.goal, self.cost = run, goal, cost
+    def __init__(
+        self, owners: Sequence[Any], run: Run, goal: Any, cost: int, same: Callable[[], bool]
+    ) -> None:
+        self.run, self.goal, self.cost, self.same = run, goal, cost, same
         self.values = [*reachable(owners)]
         self.places = places(self.values)
         self.probe = Probe()
+        self.probe.limit = MOST_TICKS
         self.kept = Kept(self.values)
+        self.cost += 2 * self.kept.elements // ELEMENTS  # copied for a run, and put back after it
         self.edits, self.work = MOST_EDITS, MOST_WORK
         self.found: list[Found] = []
         self.lines: list[Line] = []
@@ -101,10 +106,13 @@ class Search:
     def once(self, look: Callable[[], None] | None = None) -> Grads | None:
         """The gradients of the code as it is now; None if it fails. `look` sees what it leaves,
         before that is put back."""
+        grads = self.tried(self.run, look)
+        return grads if isinstance(grads, Mapping) else None
+
+    def tried(self, call: Callable[[], Any], look: Callable[[], None] | None = None) -> Any:
         self.probe.ticks = 0
         try:
-            grads = self.run()
-            return grads if isinstance(grads, Mapping) else None
+            return call()
         except Exhausted:
             return None
         except Exception:  # noqa: BLE001  (an edit may do anything)
@@ -143,7 +151,9 @@ class Search:
         for line in ran:
             line.value = probe.values.get(line.number)
         self.cost += probe.work
-        probe.limit = 10 * probe.ticks + 1_000
+        ticks = probe.ticks
+        self.tried(self.same)
+        probe.limit = 10 * max(ticks, probe.ticks) + 1_000
         if not all(only_computes(line.place.function) for line in ran):
             return []
         if plain is not None:
@@ -240,7 +250,8 @@ class Search:
         try:
             for self.probe.pick, edit in enumerate(edits):
                 grads = self.once()
-                if grads is not None and self.goal.first_right(grads):
+                right = grads is not None and self.goal.first_right(grads)
+                if grads is not None and right and self.tried(self.same):
                     whole = self.goal.right(grads)
                     still = () if whole else self.goal.still_wrong(grads)
                     self.found.append(Found(line, edit, frozenset(still)))
@@ -318,13 +329,14 @@ def parts_of(name: str, value: Any) -> dict[str, Any]:
     return {key: v for key, v in found.items() if is_data(v)}
 
 
-def distinct(edits: Iterator[Edit]) -> Iterator[Edit]:
-    known = set()
+def distinct(edits: Iterator[Edit]) -> Iterable[Edit]:
+    """The edits, those that come several times in the lowest of their tiers."""
+    found: dict[tuple[int, int, str], Edit] = {}
     for edit in edits:
         key = edit.start, edit.end, edit.new
-        if key not in known:
-            known.add(key)
-            yield edit
+        if key not in found or edit.tier < found[key].tier:
+            found[key] = edit
+    return found.values()
 
 
 def edited(place: Place, unit: Unit, edit: Edit) -> list[Node] | None:
