@@ -242,6 +242,14 @@ def square(r: Any, e: Symbol) -> Any:
     return r.do(ops.power, e.inputs[0], p=2) if e.inputs[0] is e.inputs[1] else None
 
 
+@IDIOMS.about(ops.pow)
+def power_of_a_number(r: Any, e: Symbol) -> Any:
+    """x ** 2 = power(x, 2)"""
+    x, p = e.inputs
+    exponent = number(p) if np.size(array(p)) == 1 else None
+    return r.do(ops.power, x, p=exponent) if symbol(x) and exponent is not None else None
+
+
 @IDIOMS.about(ops.power)
 def power(r: Any, e: Symbol) -> Any:
     """x**0.5 = sqrt(x)

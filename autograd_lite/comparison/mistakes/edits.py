@@ -22,6 +22,7 @@ from .places import Site, activation_above, is_weight, of_product
 from .table import curve, said
 
 STEPS = ("curve", "along", "reduction")  # kinds that have a derivative to speak of
+MOST_TERMS = 200
 PLACES, ARRAYS = 80, 30  # that are tried, the nearest ones
 
 
@@ -166,8 +167,12 @@ def other_gradients(s: Guessing, site: Site, e: Contribution) -> Iterator[Guess]
 def terms_of_loss(s: Guessing) -> Iterator[Guess]:
     """Only one of the terms that the loss is the sum of counts, as those of a loop."""
     stack, terms = [s.back.tape.nodes[-1]], []
-    while stack:
+    seen: set[Tensor] = set()
+    while stack and len(terms) <= MOST_TERMS:
         t = stack.pop()
+        if t in seen:
+            continue
+        seen.add(t)
         for e in s.back.tape.edges[t] if t.op is ops.add else ():
             if e.p.op is ops.add and e.p.array.size == 1:
                 stack.append(e.p)
@@ -335,7 +340,7 @@ def differences(s: Guessing) -> Iterator[Guess]:
             continue
         a, b = (np.asarray(x, np.float64) for x in e.node.args)
         d = a - b
-        if d.shape != e.g.shape or not d.any():
+        if d.shape != e.g.shape or d.size > max(a.size, b.size) or not d.any():
             continue
         k = float((e.g * d).sum() / (d * d).sum())
         if not k or np.abs(e.g - k * d).max() > 1e-9 * np.abs(e.g).max():

@@ -44,15 +44,16 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
 
 
 def is_averaged(tape: Tape, n: int, outputs: tuple[int, ...]) -> bool:
-    """Whether a mean is taken, or a division by the number of samples or of all elements."""
+    """Whether there are samples and outputs: products, a mean, or a division by their number."""
     counts = {n, *(n * k for k in outputs)}
     factors = {*counts, *(1 / c for c in counts if c)}
+    made = [t for t in tape.nodes if t.op is not None]
     return any(
         t.op is ops.mean
+        or t.op.kind in ("product", "loss", "along")
         or (t.op in (ops.div, ops.mul) and any(is_one_of(a, factors) for a in t.args))
-        for t in tape.nodes
-        if t.op is not None
-    ) or any(t.op.kind == "loss" for t in tape.nodes if t.op is not None)
+        for t in made
+    )
 
 
 def is_one_of(a: object, numbers: set[float]) -> bool:
