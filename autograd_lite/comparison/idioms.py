@@ -247,7 +247,9 @@ def power_of_a_number(r: Any, e: Symbol) -> Any:
     """x ** 2 = power(x, 2)"""
     x, p = e.inputs
     exponent = number(p) if np.size(array(p)) == 1 else None
-    return r.do(ops.power, x, p=exponent) if symbol(x) and exponent is not None else None
+    if not symbol(x) or exponent is None:
+        return None
+    return r.do(ops.power, x, p=int(exponent) if exponent.is_integer() else exponent)
 
 
 @IDIOMS.about(ops.power)

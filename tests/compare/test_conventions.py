@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from autograd_lite.comparison.mistakes import naming
+from autograd_lite.comparison.mistakes.matching import LIMIT
 from tests.compare.conventions.bed import CASES, IMPLS, Case, state
 
 FOLDER = Path(__file__).parent / "conventions"
 for path in sorted(FOLDER.glob("[a-z]_*.py")):
     import_module(f"tests.compare.conventions.{path.stem}")
 
+EFFORT = 0.15  # of the usual one: what is seen does not depend on it, and most names are quick
 NAMED_AT_LEAST = 0.55  # of the planted mistakes; raised whenever more are named
 STATES: dict[str, str] = {}
 
@@ -20,7 +23,9 @@ STATES: dict[str, str] = {}
 def judged(case: Case) -> str:
     """The state of a case; each runs once."""
     if case.id not in STATES:
-        STATES[case.id] = state(case, case())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(naming, "LIMIT", EFFORT * LIMIT)
+            STATES[case.id] = state(case, case())
     return STATES[case.id]
 
 

@@ -46,12 +46,17 @@ def arrays_for(left: str) -> dict[str, Any]:
 
 
 def constants_folded(e: Any) -> Any:
-    """An expression whose masks are arrays, as they are on a tape."""
-    if not isinstance(e, Symbol) or e.op is None:
-        return e
-    if e.op.kind == "comparison":
-        return e.value
-    return Symbol(e.op, e.value, tuple(map(constants_folded, e.inputs)), e.kw)
+    """An expression whose masks are arrays, as on a tape, and in which equal parts are one."""
+    known: dict[str, Any] = {}
+
+    def folded(e: Any) -> Any:
+        if not isinstance(e, Symbol) or e.op is None:
+            return e
+        if e.op.kind == "comparison":
+            return e.value
+        return known.setdefault(str(e), Symbol(e.op, e.value, tuple(map(folded, e.inputs)), e.kw))
+
+    return folded(e)
 
 
 def laws() -> list[Any]:

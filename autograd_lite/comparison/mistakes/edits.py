@@ -166,7 +166,8 @@ def other_gradients(s: Guessing, site: Site, e: Contribution) -> Iterator[Guess]
 
 def terms_of_loss(s: Guessing) -> Iterator[Guess]:
     """Only one of the terms that the loss is the sum of counts, as those of a loop."""
-    stack, terms = [s.back.tape.nodes[-1]], []
+    stack = [s.back.tape.nodes[-1]]
+    terms: list[Any] = []
     seen: set[Tensor] = set()
     while stack and len(terms) <= MOST_TERMS:
         t = stack.pop()
