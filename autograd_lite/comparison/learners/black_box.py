@@ -42,14 +42,8 @@ def by_differences(
     that arrays are moved in float32, and `again` how the gradients are computed anew.
     """
     slopes = Slopes(value, arrays, outputs, upstream, coarse)
-    rows, hands = list(problems), {}
-    for name in wanted:
-        if name in grads:
-            try:
-                hands[name] = Hand(name, as_gradient(name, grads[name]))
-            except TypeError as error:
-                text = str(error).removeprefix("compare: ")
-                rows.append(Row(name, arrays[name].shape, WRONG, text))
+    hands, refused = taken(grads, arrays, wanted)
+    rows = [*problems, *refused]
     in_shape({Tensor(arrays[name]): hand for name, hand in hands.items()}, 1.0, None)
     own = {name: hand.own for name, hand in hands.items() if hand.own is not None}
     measured = {name: Measured(slopes, name, g.astype(float)).judge() for name, g in own.items()}
@@ -69,6 +63,21 @@ def by_differences(
         return report
     shadows = Shadows(slopes, wanted)
     return searchable(report, again._replace(run=lambda: shadows.of(again.run())), shadows.right)
+
+
+def taken(
+    grads: Mapping[str, Any], arrays: Mapping[str, Array], wanted: Sequence[str]
+) -> tuple[dict[str, Hand], list[Row]]:
+    """The gradients that are arrays, by name, and a row for each that is not."""
+    hands, refused = {}, []
+    for name in wanted:
+        if name in grads:
+            try:
+                hands[name] = Hand(name, as_gradient(name, grads[name]))
+            except TypeError as error:
+                text = str(error).removeprefix("compare: ")
+                refused.append(Row(name, arrays[name].shape, WRONG, text))
+    return hands, refused
 
 
 class Shadows:
