@@ -56,8 +56,8 @@ def by_differences(
             rows.append(row_of(m, hands[name], others, sizes))
         elif name not in told:
             rows.append(Row(name, arrays[name].shape, ABSENT))
-    first = next((r.name for r in rows if r.verdict == WRONG and r.name in measured), None)
-    worst = witness(measured[first]) if first is not None else None
+    wrong = [r.name for r in rows if r.verdict == WRONG and r.name in measured]
+    worst = witness(measured[wrong[0]]) if wrong else None
     report = Report(slopes.here, tuple(rows), worst, "", (remark,) if remark else ())
     if again is None:
         return report
