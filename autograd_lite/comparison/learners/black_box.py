@@ -44,7 +44,6 @@ def by_differences(
     slopes = Slopes(value, arrays, outputs, upstream, coarse)
     hands, refused = taken(grads, arrays, wanted)
     rows = [*problems, *refused]
-    in_shape({Tensor(arrays[name]): hand for name, hand in hands.items()}, 1.0, None)
     own = {name: hand.own for name, hand in hands.items() if hand.own is not None}
     measured = {name: Measured(slopes, name, g.astype(float)).judge() for name, g in own.items()}
     sizes = {n: x for x, a in {**arrays, **(seen or {})}.items() for n in a.shape[::-1]}
@@ -68,7 +67,7 @@ def by_differences(
 def taken(
     grads: Mapping[str, Any], arrays: Mapping[str, Array], wanted: Sequence[str]
 ) -> tuple[dict[str, Hand], list[Row]]:
-    """The gradients that are arrays, by name, and a row for each that is not."""
+    """The gradients that are arrays, by name and in shape, and a row for each that is not."""
     hands, refused = {}, []
     for name in wanted:
         if name in grads:
@@ -77,6 +76,7 @@ def taken(
             except TypeError as error:
                 text = str(error).removeprefix("compare: ")
                 refused.append(Row(name, arrays[name].shape, WRONG, text))
+    in_shape({Tensor(arrays[name]): hand for name, hand in hands.items()}, 1.0, None)
     return hands, refused
 
 
