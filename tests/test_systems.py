@@ -413,7 +413,7 @@ def test_s0_starts_side_by_side_are_those_one_by_one(s0: ModuleType, init: str) 
 
 
 def test_s0_agrees_with_the_run_by_hand(s0: ModuleType) -> None:
-    from seeds import s0_univariate
+    from tests.seeds import s0_univariate
 
     x, y = s0.points("sin", 50)
     start = s0.network([1, 16, 16, 1], "tanh", "normal", (9,))
@@ -588,7 +588,7 @@ def test_s2_starts_share_nothing(s2: ModuleType) -> None:
 @pytest.mark.parametrize("number", [0, 1])
 def test_s2_agrees_with_the_run_by_hand(s2: ModuleType, number: int) -> None:
     """An epoch of batches of two, whose gradients are summed and then divided in the update."""
-    from seeds import s2_iris
+    from tests.seeds import s2_iris
 
     recipe, data = s2.RECIPES[number], s2.flowers((4,))
     x, targets = (

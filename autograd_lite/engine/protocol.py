@@ -54,8 +54,7 @@ def apply_ufunc(cls: Any, ufunc: Any, way: str, inputs: Any, kw: dict[str, Any])
     elif way == "outer" and ufunc in forms:
         return _outer(forms[ufunc], *inputs)
     elif (ufunc, way) in forms:
-        kw.setdefault("axis", 0)
-        kw = {k: v for k, v in kw.items() if v is not None or k == "axis"}
+        kw = {"axis": 0} | {k: v for k, v in kw.items() if v is not None or k == "axis"}
         return forms[ufunc, way](*inputs, **kw)
     return _no_rule(cls, f"np.{ufunc.__name__}" + f".{way}" * (way != "__call__"))
 

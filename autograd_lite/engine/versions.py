@@ -24,10 +24,7 @@ def is_view(t: Any) -> bool:
 def changed(t: Any) -> None:
     """Note that the memory of `t` was changed in place, so that a backward that needs the old
     values is an error."""
-    version = t.version
-    if version is None:
-        version = shared_version(t)
-    version[0] = tick()
+    shared_version(t)[0] = tick()
 
 
 def reads(op: Any, y: Any, args: Any, kw: Any, tracked: Any, i: int) -> bool:

@@ -42,15 +42,8 @@ def by_differences(
     that arrays are moved in float32, and `again` how the gradients are computed anew.
     """
     slopes = Slopes(value, arrays, outputs, upstream, coarse)
-    rows, hands = list(problems), {}
-    for name in wanted:
-        if name in grads:
-            try:
-                hands[name] = Hand(name, as_gradient(name, grads[name]))
-            except TypeError as error:
-                text = str(error).removeprefix("compare: ")
-                rows.append(Row(name, arrays[name].shape, WRONG, text))
-    in_shape({Tensor(arrays[name]): hand for name, hand in hands.items()}, 1.0, None)
+    hands, refused = taken(grads, arrays, wanted)
+    rows = [*problems, *refused]
     own = {name: hand.own for name, hand in hands.items() if hand.own is not None}
     measured = {name: Measured(slopes, name, g.astype(float)).judge() for name, g in own.items()}
     sizes = {n: x for x, a in {**arrays, **(seen or {})}.items() for n in a.shape[::-1]}
@@ -62,13 +55,29 @@ def by_differences(
             rows.append(row_of(m, hands[name], others, sizes))
         elif name not in told:
             rows.append(Row(name, arrays[name].shape, ABSENT))
-    first = next((r.name for r in rows if r.verdict == WRONG and r.name in measured), None)
-    worst = witness(measured[first]) if first is not None else None
+    wrong = [r.name for r in rows if r.verdict == WRONG and r.name in measured]
+    worst = witness(measured[wrong[0]]) if wrong else None
     report = Report(slopes.here, tuple(rows), worst, "", (remark,) if remark else ())
     if again is None:
         return report
     shadows = Shadows(slopes, wanted)
     return searchable(report, again._replace(run=lambda: shadows.of(again.run())), shadows.right)
+
+
+def taken(
+    grads: Mapping[str, Any], arrays: Mapping[str, Array], wanted: Sequence[str]
+) -> tuple[dict[str, Hand], list[Row]]:
+    """The gradients that are arrays, by name and in shape, and a row for each that is not."""
+    hands, refused = {}, []
+    for name in wanted:
+        if name in grads:
+            try:
+                hands[name] = Hand(name, as_gradient(name, grads[name]))
+            except TypeError as error:
+                text = str(error).removeprefix("compare: ")
+                refused.append(Row(name, arrays[name].shape, WRONG, text))
+    in_shape({Tensor(arrays[name]): hand for name, hand in hands.items()}, 1.0, None)
+    return hands, refused
 
 
 class Shadows:

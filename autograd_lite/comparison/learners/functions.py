@@ -247,18 +247,32 @@ def handed_in(
     ]
     grads = by_name(function, result, arrays, wanted)
     if grads is None:
-        n = len(result) if isinstance(result, tuple | list) else 1
-        count = "None" if result is None else f"{n} gradient" + "s" * (n != 1)
-        inputs = f"{len(wanted)} input" + "s" * (len(wanted) != 1)
-        faults.append(f"returns {count} for {inputs} ({', '.join(wanted)})")
+        faults.append(miscounted(result, wanted))
         grads = {}
+    faults += unasked(grads, arrays, wanted)
+    rows = [fault(title, "; ".join(faults))] if faults else []
+    return {n: grads[n] for n in wanted if grads.get(n) is not None}, rows
+
+
+def miscounted(result: Any, wanted: Sequence[str]) -> str:
+    """How many gradients a backward returned, and for how many inputs, in words."""
+    n = len(result) if isinstance(result, tuple | list) else 1
+    count = "None" if result is None else f"{n} gradient" + "s" * (n != 1)
+    inputs = f"{len(wanted)} input" + "s" * (len(wanted) != 1)
+    return f"returns {count} for {inputs} ({', '.join(wanted)})"
+
+
+def unasked(
+    grads: Mapping[str, Any], arrays: Mapping[str, Array], wanted: Sequence[str]
+) -> list[str]:
+    """The gradients that nobody asked for, in words."""
+    faults = []
     for name, value in grads.items():
         intermediate = stems(str(name)) and any(n in wanted for n in grads)  # dZ1 of a dictionary
         if name not in wanted and value is not None and not intermediate:
             what = "holds integers" if name in arrays else "is no input"
             faults.append(f"returns a gradient of {name!r}, which {what}")
-    rows = [fault(title, "; ".join(faults))] if faults else []
-    return {n: grads[n] for n in wanted if grads.get(n) is not None}, rows
+    return faults
 
 
 def once_more(
