@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import check
+from autograd_lite import check, check_backward, compare_layers
 
 Array = Any
 X, Y = np.c_[np.ones(6), np.sin(np.arange(12.0)).reshape(6, 2)], np.eye(2)[[0, 1, 1, 0, 1, 0]]
@@ -46,3 +46,46 @@ def test_the_first_sentence_names_the_line_where_the_mistake_has_no_name():
     news = ["".join(fix.new.split()) for fix in report.fixes]
     assert "dw+=np.outer(back,states[t-1])" in news
     assert len({*news}) == len(news)
+
+
+def squares(w: Array, x: Array, y: Array) -> Array:
+    return ((x @ w - y) ** 2).mean()
+
+
+def slopes_of_squares(w: Array, x: Array, y: Array) -> dict[str, Array]:
+    return {"dw": 2 * x.T @ (x @ w - y) / len(y)}
+
+
+def test_a_derivative_without_an_upstream_may_return_a_dictionary():
+    w, x, y = np.cos(np.arange(3.0)), np.sin(np.arange(24.0)).reshape(8, 3), np.arange(8.0)
+    report = check_backward(squares, slopes_of_squares, (w, x, y))
+    assert report.ok, report
+    assert next(row for row in report.rows if row.name == "w").verdict == "ok"
+
+
+class Softmax:
+    """A net whose loss changes its probabilities in place to have their gradient."""
+
+    def __init__(self) -> None:
+        self.params = {"W": np.cos(np.arange(8.0)).reshape(2, 4), "b": np.zeros(4)}
+
+    def loss(self, x: Array, y: Array | None = None) -> Any:
+        s = x @ self.params["W"] + self.params["b"]
+        if y is None:
+            return s
+        p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+        rows = np.arange(len(x))
+        loss = -np.log(p[rows, y]).mean()
+        d = p
+        d[rows, y] -= 1
+        d /= len(x)
+        return loss, {"W": x.T @ d, "b": d.mean(axis=0)}
+
+
+def test_probabilities_that_are_changed_in_place_are_no_crash():
+    x = np.sin(np.arange(12.0)).reshape(6, 2)
+    report = compare_layers(Softmax(), None, None, x, np.array([0, 1, 2, 3, 1, 1]))
+    assert {row.name.split(".")[-1]: row.verdict for row in report.rows} == {
+        "W": "ok",
+        "b": "wrong here",
+    }
