@@ -319,7 +319,7 @@ def embedding_that_loses_repeats() -> Report:
     )
 
 
-@mistake(at="x", says=r"axis", pending=True)
+@mistake(at="x", says=r"axis")
 def layernorm_over_the_batch() -> Report:
     """Layer normalisation goes backwards along the batch.
 
