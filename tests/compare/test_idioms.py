@@ -53,7 +53,7 @@ def constants_folded(e: Any) -> Any:
         if not isinstance(e, Symbol) or e.op is None:
             return e
         if e.op.kind == "comparison":
-            return e.value
+            return np.asarray(e.value)
         return known.setdefault(str(e), Symbol(e.op, e.value, tuple(map(folded, e.inputs)), e.kw))
 
     return folded(e)

@@ -142,7 +142,7 @@ class Report:
     @property
     def headline(self) -> str:
         """What to do next, in one or two sentences."""
-        return telling.headline(self.rows)
+        return telling.headline(self.rows, self.fixes)
 
     @property
     def summary(self) -> str:

@@ -25,8 +25,8 @@ def first_wrong(rows: Sequence[Row]) -> Row | None:
     return next((row for row in rows if row.verdict == WRONG), None)
 
 
-def headline(rows: Sequence[Row]) -> str:
-    """What a learner does next, in one or two sentences.
+def headline(rows: Sequence[Row], fixes: Sequence[Fix] = ()) -> str:
+    """What a learner does next, in one or two sentences; `fixes` mend the first wrong row.
 
     >>> headline([Row("z", (3,), WRONG, "yours has shape (4,)"), Row("w", (3,), INHERITED)])
     "z is wrong: yours has shape (4,), where autodiff's is (3,). Fix z first; w inherits it."
@@ -38,7 +38,7 @@ def headline(rows: Sequence[Row]) -> str:
     others = [row for row in rows if row.verdict == WRONG and row is not first]
     alike = [row for row in others if first.diagnoses and told(row) == told(first)]
     one = len(together) == 1
-    text = f"{named(together)} {is_wrong(first) if one else are_wrong(first)}"
+    text = f"{named(together)} {is_wrong(first, fixes) if one else are_wrong(first)}"
     if alike:
         text += f"; so {verb(alike, 'is', 'are')} {named(alike)}"
     text += f". Fix {shown(first.name) if one else 'it'} first"
@@ -55,8 +55,10 @@ def consequences(rows: Sequence[Row], together: list[Row], unlike: int, alike: i
     return f"; {named(below)} {verb(below, 'inherits', 'inherit')} it"
 
 
-def is_wrong(row: Row) -> str:
+def is_wrong(row: Row, fixes: Sequence[Fix]) -> str:
     """What is wrong with a row, after its name."""
+    if row.unexplained and fixes:
+        return f"is wrong: an edit of line {fixes[0].line} makes it right"
     if row.unexplained:
         return f"is wrong, and no known mistake explains it: {shown(row.note, LONGEST)}"
     said = shown(told(row).rstrip("."), LONGEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,8 @@ class Derivative(Pair):
     def gradients(self, upstreams: Sequence[Any], values: Sequence[Any], run: Run) -> Any:
         (g,), y = upstreams, np.asarray(run.outputs[0])
         found = self.backward(*values[: len(self.needs)])
+        if isinstance(found, Mapping):
+            return {name: chained(g, d, y, np.shape(d)) for name, d in found.items()}
         if isinstance(found, tuple | list) and len(found) == len(self.names):
             return tuple(chained(g, d, y, np.shape(x)) for d, x in zip(found, values, strict=False))
         by = next((n for n in self.names if PREDICTED.search(n)), self.names[0])

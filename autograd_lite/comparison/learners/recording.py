@@ -146,7 +146,10 @@ class Recording:
         """Whether all that a layer computes from its input and arrays was recorded."""
         g = np.random.default_rng(7919).standard_normal(y.shape)
         inputs = tuple(t for t in (x, *params.values()) if t.requires_grad)
-        grads = grad_or_zeros((y,), inputs, (g,), False, True)
+        try:
+            grads = grad_or_zeros((y,), inputs, (g,), False, True)
+        except RuntimeError:  # what it recorded was changed in place afterwards
+            return False
         run = partial(self.run_layer, i, [*params])
         if not x.requires_grad:
             run = partial(run, x.array)

@@ -249,6 +249,8 @@ def words_of_gradient(s: Guessing, e: Contribution, q: Tensor) -> Any:
 def words_of_array(s: Guessing, e: Contribution, k: int, t: Tensor | None, turned: bool) -> Any:
     """What is said of an array in the place of input `k`."""
     r = e.node.parents[k]
+    if t is None and r is None:
+        return (("wrong-array", "another array of the data is used in its place"),)
     if not turned and t is not None and r is not None:
         if r.op is not None and curve(r) and r.parents[0] is t:
             return said("input-not-activated", op=r.op.name)

@@ -84,6 +84,8 @@ def mean_counts(tape: Tape) -> Iterator[NamedFactor]:
 def sizes(tape: Tape) -> Iterator[NamedFactor]:
     """The factors of a mean over another axis of the data than the batch."""
     n, _ = batch_and_outputs(tape)
+    if n < 2:
+        return
     shapes = {np.shape(a) for t in tape.nodes for a in t.args or () if np.ndim(a) == 2}
     for k in sorted({k for shape in shapes if n in shape for k in shape} - {1, n}):
         yield n / k, ("mean-count", f"divided by {k}, the size of another axis, not by {n}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..answers.fix import Fix
@@ -51,13 +51,21 @@ def fixes(
 
 def chosen(found: Sequence[Found]) -> list[Found]:
     """The likeliest edit of each line, the likeliest line first, and what else mends that one."""
-    ordered = sorted(found, key=size)
+    ordered = [*unlike(sorted(found, key=size))]
     lines = list(dict.fromkeys(one.line.number for one in ordered))
     best = {n: [one for one in ordered if one.line.number == n] for n in lines}
     firsts = [best[n][0] for n in lines[:MOST_FIXES]]
     alike = [one for one in ordered if best[lines[0]][0].edit.tier == one.edit.tier]
     others = [one for one in alike if one in best[lines[0]][1:]]
     return [*firsts[:1], *others[: MOST_FIXES - len(firsts)], *firsts[1:]]
+
+
+def unlike(found: Sequence[Found]) -> Iterable[Found]:
+    """The first of those that write the same, spaces aside."""
+    first: dict[tuple[int, str], Found] = {}
+    for one in found:
+        first.setdefault((one.line.number, "".join(shown(one).new.split())), one)
+    return first.values()
 
 
 def size(one: Found) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -459,7 +459,10 @@ class Grammar:
                 yield from self.times(item, shape, 3)
 
     def subscript(self, node: ast.Subscript) -> Iterator[Edit]:
-        yield self.put(node, self.of(node.value), level(node.value))
+        held = self.words.value_of(node.value)
+        if held is None or isinstance(held, np.ndarray | Sequence | Mapping):
+            yield self.put(node, self.of(node.value), level(node.value))
+        # else it is no data: NumPy looks for the end of np.r_ for ever
         yield self.put(node, f"{self.of(node)}.T", TIGHT, 2)
         if isinstance(node.slice, ast.Slice):
             return

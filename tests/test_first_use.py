@@ -1,0 +1,91 @@
+"""What those met who used the comparison for the first time: code as they wrote it."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import check, check_backward, compare_layers
+
+Array = Any
+X, Y = np.c_[np.ones(6), np.sin(np.arange(12.0)).reshape(6, 2)], np.eye(2)[[0, 1, 1, 0, 1, 0]]
+
+
+def unrolled(theta: Array) -> tuple[float, Array]:
+    """The cost of a net whose parameters are one array, with a penalty on the biases as well."""
+    first, second, n = theta[:12].reshape(4, 3), theta[12:].reshape(2, 5), len(X)
+    hidden = np.c_[np.ones(n), np.tanh(X @ first.T)]
+    error = hidden @ second.T - Y
+    cost = (error**2).sum() / (2 * n) + (first[:, 1:] ** 2).sum() / n
+    back = (error @ second)[:, 1:] * (1 - hidden[:, 1:] ** 2)
+    own = back.T @ X / n
+    own += 2 * first / n
+    return cost, np.r_[own.ravel(), (error.T @ hidden / n).ravel()]
+
+
+def test_an_edit_that_returns_np_r_itself_does_not_go_on_for_ever():
+    report = check(unrolled, np.cos(np.arange(22.0)))
+    assert report.first_wrong.note == "only elements 0, 3, 6, 9 differ"
+
+
+def steps(w: Array) -> tuple[float, Array]:
+    """A recurrence, with the state of the wrong step in its gradient."""
+    states, dw, back = [np.ones(2)], np.zeros((2, 2)), np.zeros(2)
+    for _ in range(4):
+        states.append(np.array([math.tanh(z) for z in w @ states[-1]]))
+    for t in range(4, 0, -1):
+        back = ((t == 4) + w.T @ back) * (1 - states[t] ** 2)
+        dw += np.outer(back, states[t-2])  # fmt: skip
+    return float(states[-1].sum()), dw
+
+
+def test_the_first_sentence_names_the_line_where_the_mistake_has_no_name():
+    report = check(steps, np.array([[0.7, -0.4], [0.2, 0.5]]))
+    line = report.fixes[0].line
+    assert report.headline == f"w is wrong: an edit of line {line} makes it right. Fix w first."
+    news = ["".join(fix.new.split()) for fix in report.fixes]
+    assert "dw+=np.outer(back,states[t-1])" in news
+    assert len({*news}) == len(news)
+
+
+def squares(w: Array, x: Array, y: Array) -> Array:
+    return ((x @ w - y) ** 2).mean()
+
+
+def slopes_of_squares(w: Array, x: Array, y: Array) -> dict[str, Array]:
+    return {"dw": 2 * x.T @ (x @ w - y) / len(y)}
+
+
+def test_a_derivative_without_an_upstream_may_return_a_dictionary():
+    w, x, y = np.cos(np.arange(3.0)), np.sin(np.arange(24.0)).reshape(8, 3), np.arange(8.0)
+    report = check_backward(squares, slopes_of_squares, (w, x, y))
+    assert report.ok, report
+    assert next(row for row in report.rows if row.name == "w").verdict == "ok"
+
+
+class Softmax:
+    """A net whose loss changes its probabilities in place to have their gradient."""
+
+    def __init__(self) -> None:
+        self.params = {"W": np.cos(np.arange(8.0)).reshape(2, 4), "b": np.zeros(4)}
+
+    def loss(self, x: Array, y: Array | None = None) -> Any:
+        s = x @ self.params["W"] + self.params["b"]
+        if y is None:
+            return s
+        p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+        rows = np.arange(len(x))
+        loss = -np.log(p[rows, y]).mean()
+        d = p
+        d[rows, y] -= 1
+        d /= len(x)
+        return loss, {"W": x.T @ d, "b": d.mean(axis=0)}
+
+
+def test_probabilities_that_are_changed_in_place_are_no_crash():
+    x = np.sin(np.arange(12.0)).reshape(6, 2)
+    report = compare_layers(Softmax(), None, None, x, np.array([0, 1, 2, 3, 1, 1]))
+    assert {row.name.split(".")[-1]: row.verdict for row in report.rows} == {
+        "W": "ok",
+        "b": "wrong here",
+    }
