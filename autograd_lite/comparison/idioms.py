@@ -460,8 +460,8 @@ def relu_by_maximum(r: Any, e: Symbol) -> Any:
 
 @IDIOMS.about(ops.where)
 def relu_by_where(r: Any, e: Symbol) -> Any:
-    """where(x > 1, x - 1, 0) = relu(x - 1)
-    where(x > 1, x - 1, 0.1 * (x - 1)) = leaky_relu(x - 1, 0.1)
+    """where(x > 0, x, 0) = relu(x)
+    where(x > 0, x, 0.1 * x) = leaky_relu(x, 0.1)
     """
     c, x, low = e.inputs
     if not positive(c, x):
@@ -474,7 +474,7 @@ def relu_by_where(r: Any, e: Symbol) -> Any:
 
 @IDIOMS.about(ops.mul)
 def relu_by_mask(r: Any, e: Symbol) -> Any:
-    """(x - 1) * (x > 1) = relu(x - 1)"""
+    """x * (x > 0) = relu(x)"""
     c, x = split(e)
     return r.do(ops.relu, x) if x is not None and positive(c, x) else None
 

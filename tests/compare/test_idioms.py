@@ -52,7 +52,7 @@ def constants_folded(e: Any) -> Any:
     def folded(e: Any) -> Any:
         if not isinstance(e, Symbol) or e.op is None:
             return e
-        if e.op.kind == "comparison":
+        if e.value.dtype == bool:
             return np.asarray(e.value)
         return known.setdefault(str(e), Symbol(e.op, e.value, tuple(map(folded, e.inputs)), e.kw))
 
