@@ -200,7 +200,9 @@ def report_of(
         rows, formula = explained(named, rows)
         remarks = (
             f"Yours are divided by scale, {scale:g}." if scale != 1 else scale_hint(rows),
-            "The search for the mistake was cut off: effort=10 tries more." if named.late else "",
+            "The search for the mistake was cut off; compare(..., effort=10) tries more."
+            if named.late
+            else "",
         )
         return Report(
             float(loss.array.item()),

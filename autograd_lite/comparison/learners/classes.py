@@ -125,13 +125,18 @@ def listed(value: Any) -> list[Any]:
 
 def rate_of(layers: Sequence[Layer]) -> float:
     """The rate that most of the layers with parameters have, the first of several; or 0.1."""
-    rates = Counter(
+    rates = Counter(rates_of(layers))
+    return rates.most_common(1)[0][0] if rates else 0.1
+
+
+def rates_of(layers: Sequence[Layer]) -> list[float]:
+    """The rates that layers have as attributes."""
+    return [
         float(value)
         for layer in layers
         for name, value in attributes(layer.own).items()
         if name in RATES and isinstance(value, int | float) and not isinstance(value, bool)
-    )
-    return rates.most_common(1)[0][0] if rates else 0.1
+    ]
 
 
 def check_names(layers: Sequence[Layer], names: Sequence[str]) -> None:

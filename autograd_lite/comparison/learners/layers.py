@@ -12,7 +12,16 @@ from ...engine.tape import Array
 from ..answers.report import Report
 from ..source.doors import with_fixes
 from .calls import Layer
-from .classes import as_data, as_layers, check_names, indices_of, loss_of, rate_of, with_names
+from .classes import (
+    as_data,
+    as_layers,
+    check_names,
+    indices_of,
+    loss_of,
+    rate_of,
+    rates_of,
+    with_names,
+)
 from .criterion import Criterion, along, its_slope
 from .engines import NETS, engine_net
 from .execution import N, hides, same_numbers, with_note
@@ -109,7 +118,16 @@ def compare_layers(
     report = judged(Trial(names, found, a, b, criterion, rate))
     if report.ok and loss is None and not isinstance(found[0], NETS):
         report = whole_net(report, layers, wanted, a, b, rate)
+    if lr is None and blames_the_rate(report) and not rates_of(found):  # it may be 1
+        other = compare_layers(layers, loss, loss_grad, x, y, 1.0, params, grads)
+        if not blames_the_rate(other):
+            return other
     return with_fixes(report)
+
+
+def blames_the_rate(report: Report) -> bool:
+    """Whether a step of another rate is among what is said."""
+    return any(d.slug == "update-rate" for row in report.rows for d in row.diagnoses)
 
 
 class Words(NamedTuple):

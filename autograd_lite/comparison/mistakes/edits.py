@@ -34,7 +34,7 @@ def skipped(s: Guessing) -> Iterator[Guess]:
     for site, e in s.single[:PLACES]:
         above = nearest_curve(e)
         if above is not None:
-            yield from s.attempt(
+            yield from s.exactly(
                 site, skipping(e, above), partial(words_of_skip, s, e, above), skip_change
             )
 
@@ -113,9 +113,9 @@ def ingredients(s: Guessing) -> Iterator[Guess]:
                 if s.matcher.late:
                     return
                 names = partial(words_of_array, s, e, k, t, turned)
-                yield from s.attempt(site, with_array(e, k, b), names)
+                yield from s.exactly(site, with_array(e, k, b), names)
             ones = with_array(e, k, np.ones_like(a))
-            yield from s.attempt(site, ones, partial(ones_for, s, e, k))
+            yield from s.exactly(site, ones, partial(ones_for, s, e, k))
         yield from other_gradients(s, site, e)
         if curve(e.node):
             yield from other_values(s, site, e, arrays)
@@ -131,7 +131,7 @@ def other_values(s: Guessing, site: Site, e: Contribution, arrays: Arrays) -> It
             wrong = np.asarray(e.edge.rule(e.g, y, at, **e.node.kw))
             names = partial(words_of_value, s, e, t)
             if wrong.shape == e.raw.shape and np.isfinite(wrong).all():
-                yield from s.attempt(site, Contribution(e.edge, e.g, wrong).part, names)
+                yield from s.exactly(site, Contribution(e.edge, e.g, wrong).part, names)
 
 
 def words_of_value(s: Guessing, e: Contribution, t: Tensor | None) -> Any:
@@ -161,7 +161,7 @@ def other_gradients(s: Guessing, site: Site, e: Contribution) -> Iterator[Guess]
             continue
         s.matcher.spend_on(e)
         names = partial(words_of_gradient, s, e, q)
-        yield from s.attempt(site, Contribution(e.edge, g).part, names)
+        yield from s.exactly(site, Contribution(e.edge, g).part, names)
 
 
 def terms_of_loss(s: Guessing) -> Iterator[Guess]:
@@ -198,7 +198,7 @@ def between_left_out(s: Guessing) -> Iterator[Guess]:
             s.matcher.spend(4 * g.size)
             if g.size > 1 and np.ptp(g):
                 site = Site(p)
-                yield from s.attempt(site, g, partial(words_of_between, s, p, q))
+                yield from s.exactly(site, g, partial(words_of_between, s, p, q))
 
 
 def words_of_between(s: Guessing, p: Tensor, q: Tensor) -> Any:
@@ -296,7 +296,7 @@ def other_formulas(s: Guessing) -> Iterator[Guess]:
             if wrong.shape == e.part.shape and np.isfinite(wrong).all():
                 words = f"{edit.words}, in the derivative of {e.node.op.name}"
                 names = ((edit.slug, words),)
-                yield from s.attempt(site, wrong, names, formula_change(n), edge=e)
+                yield from s.exactly(site, wrong, names, formula_change(n), edge=e)
 
 
 def formula_change(n: int) -> Any:
@@ -333,7 +333,7 @@ def unsummed_products(s: Guessing) -> Iterator[Guess]:
                     "multiplied element by element where the matrix product is due: use dot or @, "
                     "which sums over the batch"
                 )
-                yield from s.attempt(site, wrong, (("not-summed", words),))
+                yield from s.exactly(site, wrong, (("not-summed", words),))
 
 
 def differences(s: Guessing) -> Iterator[Guess]:

@@ -66,6 +66,7 @@ class Guessing:
         change: Change | None = None,
         row: Mistake | None = None,
         edge: Contribution | None = None,
+        once: bool = False,
     ) -> Iterator[Guess]:
         """The guess that this site gave `wrong`, times a factor that may have a name.
 
@@ -81,7 +82,7 @@ class Guessing:
             found = self.matcher.replaced(self.t, site.p, wrong)
             if found is None and spreads(part.shape, wrong.shape):
                 found = self.match(site.p, -part, wrong)
-        if found is None or not found.c:
+        if found is None or not found.c or (once and found.c != 1):
             return
         c = found.c
         said_ = names() if callable(names) else names
@@ -91,6 +92,10 @@ class Guessing:
             changes = dict.fromkeys(site.keys, lambda part, e: c * np.asarray(change(part, e)))
         for extra in self.matcher.factors[c]:
             yield Guess((*said_, *extra), site, changes, *found[1:], edge or site.first, row)
+
+    def exactly(self, *args: Any, **kw: Any) -> Iterator[Guess]:
+        """`attempt` without a factor."""
+        return self.attempt(*args, **{**kw, "once": True})
 
     def group(self, arcs: list[Contribution], change: Change, names: Wording) -> Iterator[Guess]:
         """One change of several edges."""
