@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from autograd_lite import compare
+from autograd_lite.comparison.mistakes.table import CONSTANTS
 from tests.compare.nets import NETS
 from tests.compare.planted import by_hand, only, pairs, problem
 
 COUNT = 1000
+FACTORS = {
+    row.slug for row in CONSTANTS
+}  # equal numbers have several causes, all of which are told
 
 
 def corrupted(rng: np.random.Generator, g: Any) -> Any:
@@ -56,12 +60,14 @@ def test_noise_is_seen_and_gets_no_name(seed: int) -> None:
 @pytest.mark.parametrize("net", list(NETS))
 def test_two_mistakes_get_no_third_name(net: str) -> None:
     for alone in (False, True):
-        for a, b, report in pairs(net, 0, alone, 1):
+        for a, b, report in pairs(net, 0, alone, 2):
             slugs = a.slugs | b.slugs
             for row in report.rows:
+                if row.verdict != "wrong here":  # a convention is said too
+                    continue
                 sure = [d for d in row.diagnoses if d.exact and d.explanation == 0]
-                strange = [d.slug for d in sure if d.slug not in slugs]
-                assert len(strange) <= 1, (str(a), str(b), str(report))
+                strange = [d.slug for d in sure if d.slug not in slugs | FACTORS]
+                assert not strange, (str(a), str(b), str(report))
 
 
 def test_a_report_is_the_same_on_a_busy_machine(monkeypatch: Any) -> None:
