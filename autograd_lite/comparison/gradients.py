@@ -203,6 +203,7 @@ def report_of(
             "The search for the mistake was cut off; compare(..., effort=10) tries more."
             if named.late
             else "",
+            f"The search for the mistake failed: {named.failed[:200]}." if named.failed else "",
         )
         return Report(
             float(loss.array.item()),

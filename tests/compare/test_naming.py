@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from autograd_lite import compare
+from autograd_lite.comparison.mistakes.search import Search
 from autograd_lite.comparison.mistakes.table import CONSTANTS
 from tests.compare.nets import NETS
 from tests.compare.planted import by_hand, only, pairs, problem
@@ -51,7 +52,7 @@ def test_noise_is_seen_and_gets_no_name(seed: int) -> None:
     net, grads, name, rng = case(seed)
     assert compare(net.loss, grads, net.model).ok
     report = compare(net.loss, grads | {name: corrupted(rng, grads[name])}, net.model, effort=0.2)
-    assert not report.ok
+    assert not report.ok and "search for the mistake failed" not in str(report)
     wrong = [row for row in report.rows if row.verdict == "wrong here"]
     said = [d for row in wrong for d in row.diagnoses if d.exact]
     assert not said, report
@@ -78,3 +79,14 @@ def test_a_report_is_the_same_on_a_busy_machine(monkeypatch: Any) -> None:
     for clock in ("monotonic", "perf_counter", "time"):
         monkeypatch.setattr(time, clock, lambda: now() * 1000)
     assert str(compare(net.loss, wrong, net.model)) == quiet
+
+
+def test_a_search_that_fails_costs_no_verdict(monkeypatch: Any) -> None:
+    def broken(*args: Any) -> Any:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(Search, "explain", broken)
+    net, grads, name, _ = case(5)
+    report = compare(net.loss, grads | {name: -grads[name]}, net.model)
+    assert not report.ok and report.first_wrong is not None
+    assert "The search for the mistake failed: ZeroDivisionError: planted." in str(report)

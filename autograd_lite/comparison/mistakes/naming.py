@@ -48,9 +48,18 @@ class Naming:
         self.top = top[0] if recorded else tape.nodes[-1]
         self.tape = Tape(self.top) if recorded else tape
         self.hands, self.rows, self.true = hands, rows, true
-        self.effort, self.late = effort, False
+        self.effort, self.late, self.failed = effort, False, ""
 
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
+        """What explains the wrong tensors; `failed` says if the search itself went wrong, which
+        must cost no verdict: it runs rules of users on gradients that they were not made for."""
+        try:
+            return self.explained(wrong)
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            self.failed = f"{type(error).__name__}: {error}"
+            return {}
+
+    def explained(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
         """What explains the wrong tensors, by the reading of the tape that explains most."""
         best: dict[Tensor, Finding] = {}
         score, effort = (-1, 0, 0), self.effort

@@ -112,6 +112,7 @@ def sigmoid(z: Any) -> Any:
 def state(case: Case, report: Any) -> str:
     """What became of a case: "ok", "named" (first), "among" others, "misnamed", "unexplained" or
     "elsewhere" (the first wrong row is another one)."""
+    assert not any("the mistake failed" in remark for remark in report.remarks), report
     if report.ok:
         return "ok"
     row, words = report.first_wrong, case.expected.words
