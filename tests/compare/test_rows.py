@@ -140,7 +140,9 @@ def test_every_row_is_a_mistake_somewhere() -> None:
 def test_a_wrong_rule_gets_its_name(row: Mistake, name: str, which: int) -> None:
     b = case(row, name, which)
     report = compare(b.loss, {"x": b.wrong, "y": b.upstream})
-    assert row.slug in {d.slug for d in report.rows[-1].diagnoses}, report
+    said = {d.slug for d in report.rows[-1].diagnoses}
+    alike = {"dropout-mask"} if row.slug == "factor-missing" else set()  # a factor that is a mask
+    assert said & {row.slug, *alike}, report
 
 
 @pytest.mark.parametrize("row", SUMS, ids=lambda row: row[0])

@@ -265,7 +265,7 @@ def words_of_array(s: Guessing, e: Contribution, k: int, t: Tensor | None, turne
             ("weight-for-input", f"{s.label(t)} itself used, not the other factor {s.label(r)}"),
         )
     if t is e.node:
-        return (("wrong-array", f"its output {s.label(t)} used instead of {s.label(r)}"),)
+        return (("weight-for-input", f"its output {s.label(t)} used instead of {s.label(r)}"),)
     name = f"the transpose of {s.label(t)}" if turned else s.label(t)
     return (("wrong-array", f"{name} used instead of {s.label(r)}"),)
 

@@ -88,9 +88,10 @@ class Search(Matcher):
     def in_several(self, group: list[Tensor]) -> list[Link]:
         """One mistake in several places, or several mistakes."""
         guesses = Guesses(self, self.back, group[0])
-        chain = self.alone(group, guesses.everywhere(), 1) or self.apart(group)
+        chain = self.alone(group, guesses.everywhere(), 1)
+        chain = chain or self.chain(self.back, group, 2) or self.apart(group)
         chain = chain or self.exchanged(group)
-        for depth in range(2, MOST_MISTAKES + 1):
+        for depth in range(3, MOST_MISTAKES + 1):
             chain = chain or self.chain(self.back, group, depth)
         chain = chain or self.in_series(group)
         if chain:
