@@ -1,4 +1,4 @@
-"""Check that a wheel holds exactly the files of the two packages: wheel.py SOURCE WHEEL"""
+"""Check that a wheel holds exactly the two packages and pytest's plugin: wheel.py SOURCE WHEEL"""
 
 import sys
 from pathlib import Path
@@ -13,6 +13,7 @@ wanted = {
     for path in (source / package).rglob("*")
     if path.is_file() and "__pycache__" not in path.parts
 }
+wanted.add("autograd_lite_pytest.py")
 assert {"autograd_lite/py.typed", "nn/py.typed", "nn/datasets/digits.npz"} <= wanted
 assert shipped == wanted, f"missing or too many in the wheel: {sorted(shipped ^ wanted)}"
 assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names), "no license"

@@ -62,6 +62,7 @@ class Text:
 
 def text_of(code: CodeType, names: dict[str, Any]) -> Text | None:
     """The text that a function's code was compiled from, as far as it can be had."""
+    linecache.checkcache(code.co_filename)  # a file that was edited and loaded again
     lines = linecache.getlines(code.co_filename, names)
     return parsed(code.co_filename, "".join(lines)) if lines else None
 
