@@ -272,6 +272,56 @@ def test_a_parameter_that_is_never_updated() -> None:
     assert row(report, "layers[2].W").diagnoses[0].sentence == "W is never updated"
 
 
+def half_squares(prediction: Array, y: Array) -> Array:
+    return ((prediction - y) ** 2).sum() / 2
+
+
+class NetWithItsRate:
+    """A net in one piece that nobody gives a rate: it stands in its code."""
+
+    def __init__(self, steps: float, mistake: str = "", factor: float = 1.0) -> None:
+        self.steps, self.mistake, self.factor = steps, mistake, factor
+        rng = np.random.default_rng(8)
+        self.w1, self.w2 = rng.random((3, 4)), rng.random((4, 2))
+
+    def feedforward(self, x: Array) -> Array:
+        self.hidden = 1 / (1 + np.exp(-x @ self.w1))
+        self.output = self.hidden @ self.w2
+        return self.output
+
+    def backprop(self, x: Array, y: Array) -> None:
+        d2 = (y - self.output) * self.factor
+        d1 = d2 @ self.w2.T * self.hidden
+        if self.mistake != "slope":
+            d1 = d1 * (1 - self.hidden)
+        self.w2 += self.steps * self.hidden.T @ d2
+        self.w1 += self.steps * x.T @ d1
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.5, 0.01])
+def test_a_rate_that_nobody_gave_is_the_one_that_the_steps_have_in_common(rate: float) -> None:
+    rng = np.random.default_rng(9)
+    x, y = rng.standard_normal((12, 3)), rng.standard_normal((12, 2))
+    net = NetWithItsRate(rate)
+    report = compare_layers(net, half_squares, None, x, y)
+    assert report.ok
+    assert f"No lr was given: the layers should step with {rate:g}." in report.remarks
+    assert not compare_layers(net, half_squares, None, x, y, lr=2 * rate).ok
+    net.mistake = "slope"
+    report = compare_layers(net, half_squares, None, x, y)
+    assert wrong(report) == ["NetWithItsRate.w1"]
+    assert first_slug(report, "NetWithItsRate.w1") == "activation-not-derived"
+
+
+def test_a_factor_that_is_no_rate_is_a_mistake_and_no_rate_is_blamed() -> None:
+    rng = np.random.default_rng(9)
+    x, y = rng.standard_normal((12, 3)), rng.standard_normal((12, 2))
+    report = compare_layers(NetWithItsRate(1.0, factor=12.0), half_squares, None, x, y)
+    assert wrong(report) == ["NetWithItsRate.w2"]
+    assert "not divided by the batch size 12" in report.headline
+    assert all(d.slug != "update-rate" for row in report.rows for d in row.diagnoses)
+
+
 # ---- sizes that hide -------------------------------------------------------------------------
 
 

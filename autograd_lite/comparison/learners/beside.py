@@ -44,11 +44,13 @@ class Comparison:
     rows: list[Row]
 
     def report(self) -> Report:
-        steps, last = self.steps, self.steps[-1]
+        last = self.steps[-1]
         constants = self.set_aside()
-        updates = Updates(self.trial.rate, self.pulled, self.grads)
-        for step, layer in reversed([*zip(steps, self.trial.layers, strict=True)]):
-            updates.read(step, layer)
+        updates = self.updates()
+        rate = None if self.trial.known else updates.common_rate()
+        if rate not in (None, self.trial.rate):
+            self.trial.rate = rate
+            updates = self.updates()
         times = self.scaled(updates)
         places, start = [last.y, last.x], last.y.serial
         if isinstance(self.trial.layers[-1], NETS):  # whose loss is inside
@@ -63,12 +65,22 @@ class Comparison:
         report = self.convention(report, guard, together, times)
         report = updates.judged(report, self.loss, wanted)
         report = self.broadcast(self.softmax_along_batch(report, together))
-        return replace(report, remarks=(*report.remarks, *constants, *self.said()))
+        remarks = *report.remarks, *constants, *self.said(updates.moving)
+        return replace(report, remarks=remarks)
 
-    def said(self) -> list[str]:
-        """Remarks on what the loss leaves open."""
+    def updates(self) -> Updates:
+        """What the backward did to parameters."""
+        updates = Updates(self.trial.rate, self.trial.known, self.pulled, self.grads)
+        for step, layer in reversed([*zip(self.steps, self.trial.layers, strict=True)]):
+            updates.read(step, layer)
+        return updates
+
+    def said(self, moving: bool) -> list[str]:
+        """Remarks on what was left open."""
         criterion = self.trial.criterion
         remarks = []
+        if moving and not self.trial.known:
+            remarks.append(f"No lr was given: the layers should step with {self.trial.rate:g}.")
         if criterion.value is along:
             remarks.append("No loss was given: a random gradient arrives at the output.")
         if criterion.reduced:

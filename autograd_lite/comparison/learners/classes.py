@@ -18,10 +18,14 @@ from .calls import (
     TorchLayer,
     as_floats,
     is_layer,
+    is_rate,
     is_torch,
     method,
     methods_of,
+    positional,
 )
+from .execution import seen_by
+from .optimizers import is_optimizer
 from .parts import attributes
 
 # attributes of a net that are no layers of it: its loss, by the names that this may have
@@ -123,20 +127,25 @@ def listed(value: Any) -> list[Any]:
     return [*(value.values() if isinstance(value, Mapping) else value)]
 
 
-def rate_of(layers: Sequence[Layer]) -> float:
-    """The rate that most of the layers with parameters have, the first of several; or 0.1."""
-    rates = Counter(rates_of(layers))
-    return rates.most_common(1)[0][0] if rates else 0.1
-
-
-def rates_of(layers: Sequence[Layer]) -> list[float]:
-    """The rates that layers have as attributes."""
-    return [
+def rate_of(layers: Sequence[Layer]) -> float | None:
+    """The rate that most of the layers know, the first of several; 0.1 where they are given one;
+    else None."""
+    rates = Counter(
         float(value)
         for layer in layers
-        for name, value in attributes(layer.own).items()
+        for name, value in seen_by(getattr(layer.own, layer.spec.backward)).items()
         if name in RATES and isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    )
+    if rates:
+        return rates.most_common(1)[0][0]
+    return 0.1 if any(map(is_given_rate, layers)) else None
+
+
+def is_given_rate(layer: Layer) -> bool:
+    """Whether a layer gets its rate from outside: for its backward, or in an optimizer."""
+    given = map(is_rate, positional(getattr(layer.own, layer.spec.backward)))
+    own = attributes(layer.own)
+    return any(given) or hasattr(layer.own, "initialize") or any(map(is_optimizer, own.values()))
 
 
 def check_names(layers: Sequence[Layer], names: Sequence[str]) -> None:

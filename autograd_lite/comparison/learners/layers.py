@@ -19,7 +19,6 @@ from .classes import (
     indices_of,
     loss_of,
     rate_of,
-    rates_of,
     with_names,
 )
 from .criterion import Criterion, along, its_slope
@@ -58,8 +57,9 @@ def compare_layers(
     that updates itself hands in -(change)/lr; one that keeps its gradients hands in those, found by
     name (dW, grad_W, W_grad, dweights, grads["w"], nabla_w[0]), or as the argument `grads` says.
     Arrays of which there is neither are named in a remark. `lr` is the rate that the layers should
-    step with: by default the one that most of them have as an attribute, or 0.1; optimizers inside
-    layers are replaced by plain steps.
+    step with: by default the one that most of them have as an attribute or use as a global, 0.1
+    where they are given one, else the one that most steps have in common; optimizers inside layers
+    are replaced by plain steps.
 
     `loss(prediction, y)` and `loss_grad(prediction, y)` are functions (target first if their
     parameters' names say so, as in `mse(y_true, y_pred)`), or `loss` is an object with both and
@@ -111,23 +111,15 @@ def compare_layers(
         check_names(found, wanted)
     a, b = as_data(x), np.asarray(0.0 if y is None else y)
     rate = rate_of(found) if lr is None else float(lr)
-    if not rate:
+    if rate == 0:
         raise ValueError("compare_layers: lr is 0, so no update can be seen; give another rate")
     with same_numbers(owners(found, criterion)):
-        a, found = ready_on(names, found, a, indices_of(x), rate)
-    report = judged(Trial(names, found, a, b, criterion, rate))
+        a, found = ready_on(names, found, a, indices_of(x), rate or 1.0)
+    trial = Trial(names, found, a, b, criterion, rate or 1.0, rate is not None)
+    report = judged(trial)
     if report.ok and loss is None and not isinstance(found[0], NETS):
-        report = whole_net(report, layers, wanted, a, b, rate)
-    if lr is None and blames_the_rate(report) and not rates_of(found):  # it may be 1
-        other = compare_layers(layers, loss, loss_grad, x, y, 1.0, params, grads)
-        if not blames_the_rate(other):
-            return other
+        report = whole_net(report, layers, wanted, a, b, trial.rate)
     return with_fixes(report)
-
-
-def blames_the_rate(report: Report) -> bool:
-    """Whether a step of another rate is among what is said."""
-    return any(d.slug == "update-rate" for row in report.rows for d in row.diagnoses)
 
 
 class Words(NamedTuple):

@@ -35,7 +35,8 @@ from .updates import LayerRecord, Pulled
 
 @dataclass
 class Setting:
-    """What a report is about: layers by name, the data, the loss, and the rate of their steps."""
+    """What a report is about: layers by name, the data, the loss, and the rate of their steps,
+    which is found out where it is not known."""
 
     names: tuple[str, ...]
     layers: tuple[Layer, ...]
@@ -43,6 +44,7 @@ class Setting:
     y: Array
     criterion: Criterion
     rate: float
+    known: bool = True
 
     @cached_property
     def random(self) -> list[Any]:

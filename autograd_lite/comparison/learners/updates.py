@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -81,9 +82,12 @@ class Updates:
     sure where the gradient is right, by name.
     """
 
-    def __init__(self, rate: float, pulled: Mapping[str, Pulled], grads: dict[str, Any]) -> None:
-        self.rate, self.pulled, self.grads = rate, pulled, grads
+    def __init__(
+        self, rate: float, known: bool, pulled: Mapping[str, Pulled], grads: dict[str, Any]
+    ) -> None:
+        self.rate, self.known, self.pulled, self.grads = rate, known, pulled, grads
         self.factors: list[float] = []  # of what layers hand in, by what follows from above
+        self.stepped: Counter[float] = Counter()  # the rates of steps along gradients
         self.moving = any(  # whether the layers update themselves
             not np.array_equal(did.before[p], did.after[p], equal_nan=True)
             for did in pulled.values()
@@ -136,6 +140,7 @@ class Updates:
         if basis is None:
             return
         move = Move(layer, t.name, p, stepped, basis, multiple(stepped, basis, noise))
+        self.stepped[float(f"{abs(move.factor or 0) * self.rate:.6g}")] += bool(move.factor)
         if kept is None:
             self.moves.append(move)
         elif move.factor != 1:
@@ -167,6 +172,12 @@ class Updates:
         except Exception:  # noqa: BLE001  (the learner's own, that makes no tape)
             return False
 
+    def common_rate(self) -> float | None:
+        """The rate that most steps have in common, 1 of several; None if none looks like a rate:
+        12 is how a forgotten 1/n looks."""
+        likely = [r for r in self.stepped if 0 < r <= 1 and r == float(f"{r:.1g}")]
+        return max(likely, key=lambda r: (self.stepped[r], r), default=None)
+
     def takes_back(self, c: float) -> bool:
         """Whether more of what was handed in is 1/c of what follows from above than is that."""
         return self.against(1 / c) > self.against(1.0)
@@ -195,7 +206,8 @@ class Updates:
             # what rounding does to W - lr dW is no mistake of dW
             handed = move.basis if move.factor == 1 or sure else move.stepped
             self.grads[move.name] = self.grads.get(move.name, 0.0) + handed
-            self.said.setdefault(move.name, []).extend(self.diagnoses(move, sure))
+            if sure or self.known:
+                self.said.setdefault(move.name, []).extend(self.diagnoses(move, sure))
             if sure and move.factor != 1:
                 self.taken[move.name] = move
 
