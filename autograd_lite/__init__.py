@@ -2,25 +2,38 @@
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from . import numpy_words  # what NumPy's functions do with Tensors
 from .anomaly import AnomalyError, detect_anomaly
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .conversion import device
 from .creation import (
     arange,
+    bernoulli,
     default_generator,
+    empty,
+    empty_like,
     eye,
     full,
+    full_like,
     linspace,
+    logspace,
     manual_seed,
+    multinomial,
+    normal,
     ones,
     ones_like,
     rand,
+    rand_like,
     randint,
+    randint_like,
     randn,
+    randn_like,
     randperm,
+    tensor,
     zeros,
     zeros_like,
 )
@@ -29,13 +42,14 @@ from .engine import backward, copying, inplace, operators, protocol  # methods o
 from .engine import rules as functions
 from .engine.arrays import get_default_dtype, set_default_dtype
 from .engine.declare import public
-from .engine.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .engine.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .engine.op import Op, row_of
 from .engine.rules import *
 from .engine.rules import ops
 from .engine.tape import tape
-from .engine.tensor import Tensor, as_tensor, tensor
+from .engine.tensor import Tensor, as_tensor
 from .origin import Place, origin_of, record_lines
+from .places import Places
 from .program.expr import formula
 
 # where files that 0.1.0 pickled look for Tensors and rows, and code that was written for it for Op
@@ -58,16 +72,24 @@ LATER = {
     "GraphRenderError": "graph",
     "draw": "graph",
 }
+MODULES = {  # in PyTorch's places
+    "autograd", "backends", "cuda", "distributions", "func", "linalg", "nn", "optim", "random",
+    "utils",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name in LATER:
         return getattr(import_module(f".{LATER[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in MODULES and find_spec(f"{__name__}.{name}") is not None:
+        return import_module(f".{name}", __name__)
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(".names", __name__).find(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *MODULES, *import_module(".names", __name__).NAMES})
 
 
 __version__ = "0.1.0"
@@ -81,31 +103,43 @@ __all__ = [
     "Tensor",
     "arange",
     "as_tensor",
+    "bernoulli",
     "default_generator",
     "detect_anomaly",
+    "device",
+    "empty",
+    "empty_like",
     "enable_grad",
     "eye",
     "formula",
     "full",
+    "full_like",
     "get_default_dtype",
     "grad",
     "gradcheck",
     "gradgradcheck",
     "hessian",
     "hvp",
+    "inference_mode",
     "is_grad_enabled",
     "jacobian",
     "jvp",
     "linspace",
+    "logspace",
     "manual_seed",
+    "multinomial",
     "no_grad",
+    "normal",
     "ones",
     "ones_like",
     "ops",
     "origin_of",
     "rand",
+    "rand_like",
     "randint",
+    "randint_like",
     "randn",
+    "randn_like",
     "randperm",
     "record_lines",
     "set_default_dtype",

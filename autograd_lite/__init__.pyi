@@ -28,6 +28,7 @@ from .engine.rules.order import argsort as argsort
 from .engine.tensor import as_tensor as as_tensor
 from .comparison.gradients import assert_same as assert_same
 from .engine.rules.reductions import average as average
+from .creation import bernoulli as bernoulli
 from .engine.rules.products import matmul as matmul
 from .engine.rules.pick import concatenate as concatenate
 from .engine.rules.curves import cbrt as cbrt
@@ -48,11 +49,14 @@ from .engine.rules.along import cumsum as cumsum
 from .creation import default_generator as default_generator
 from .derivation import derive as derive
 from .anomaly import detect_anomaly as detect_anomaly
+from .conversion import device as device
 from .engine.rules.pick import diag as diag
 from .engine.rules.pick import diff as diff
 from .graph import draw as draw
 from .engine.rules.products import einsum as einsum
 from .engine.rules.curves import elu as elu
+from .creation import empty as empty
+from .creation import empty_like as empty_like
 from .engine.modes import enable_grad as enable_grad
 from .engine.rules.questions import equal as equal
 from .engine.rules.curves import erf as erf
@@ -67,6 +71,7 @@ from .engine.rules.questions import floor as floor
 from .engine.rules.arithmetic import fmod as fmod
 from .program.expr import formula as formula
 from .creation import full as full
+from .creation import full_like as full_like
 from .engine.rules.pick import gather as gather
 from .engine.rules.curves import gelu as gelu
 from .engine.arrays import get_default_dtype as get_default_dtype
@@ -77,6 +82,7 @@ from .engine.rules.curves import hardtanh as hardtanh
 from .calculus import hessian as hessian
 from .calculus import hvp as hvp
 from .engine.rules.arithmetic import hypot as hypot
+from .engine.modes import inference_mode as inference_mode
 from .engine.rules.products import inner as inner
 from .engine.modes import is_grad_enabled as is_grad_enabled
 from .engine.rules.questions import isfinite as isfinite
@@ -95,6 +101,7 @@ from .engine.rules.along import log_softmax as log_softmax
 from .engine.rules.arithmetic import logaddexp as logaddexp
 from .engine.rules.along import logcumsumexp as logcumsumexp
 from .engine.rules.curves import logsigmoid as logsigmoid
+from .creation import logspace as logspace
 from .engine.rules.reductions import logsumexp as logsumexp
 from .creation import manual_seed as manual_seed
 from .engine.rules.arithmetic import masked_fill as masked_fill
@@ -105,10 +112,12 @@ from .engine.rules.order import median as median
 from .engine.rules.reductions import min as min
 from .engine.rules.arithmetic import minimum as minimum
 from .engine.rules.shape import movedim as movedim
+from .creation import multinomial as multinomial
 from .engine.rules.curves import nan_to_num as nan_to_num
 from .engine.rules.arithmetic import neg as neg
 from .engine.modes import no_grad as no_grad
 from .engine.rules.reductions import norm as norm
+from .creation import normal as normal
 from .creation import ones as ones
 from .creation import ones_like as ones_like
 from .engine.op import ops as ops
@@ -120,8 +129,11 @@ from .engine.rules.arithmetic import pow as pow
 from .engine.rules.reductions import prod as prod
 from .engine.rules.order import quantile as quantile
 from .creation import rand as rand
+from .creation import rand_like as rand_like
 from .creation import randint as randint
+from .creation import randint_like as randint_like
 from .creation import randn as randn
+from .creation import randn_like as randn_like
 from .creation import randperm as randperm
 from .engine.rules.arithmetic import reciprocal as reciprocal
 from .origin import record_lines as record_lines
@@ -155,7 +167,7 @@ from .engine.rules.pick import take_along_axis as take_along_axis
 from .engine.rules.curves import tan as tan
 from .engine.rules.curves import tanh as tanh
 from .engine.tape import tape as tape
-from .engine.tensor import tensor as tensor
+from .creation import tensor as tensor
 from .engine.rules.products import tensordot as tensordot
 from .engine.rules.shape import tile as tile
 from .engine.rules.order import topk as topk

@@ -13,7 +13,14 @@ from .module import *
 __all__ = ["functional", "init"]
 __all__ += layers.__all__ + losses.__all__ + module.__all__
 
-_LATER = ("data", "datasets", "optim", "serialize", "train")  # imported where they are first used
+_LATER = (
+    "data",
+    "datasets",
+    "optim",
+    "serialize",
+    "train",
+    "utils",
+)  # imported where they are first used
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from weakref import ref
 import numpy as np
 
 from autograd_lite import Tensor, origin
+from autograd_lite.conversion import dtype_named, dtype_of
 from autograd_lite.engine.arrays import as_array
 from autograd_lite.engine.hooks import Handle
 from autograd_lite.engine.versions import changed, tick
@@ -354,21 +355,21 @@ class Module:
             else:
                 p.grad = p.grad.detach().zero_()
 
-    def to(self, dtype: Any) -> Self:
+    def to(self, *asked: Any, **named: Any) -> Self:
         """Cast floating parameters, their gradients and floating buffers; returns self.
 
-        The parameters stay the same objects. TypeError for anything but a floating dtype.
+        The parameters stay the same objects. The only device is the CPU. TypeError for anything but
+        a floating dtype.
 
-        >>> nn.Linear(2, 1).to("float64").weight.dtype
+        >>> nn.Linear(2, 1).to("cpu").to("float64").weight.dtype
         dtype('float64')
         """
-        try:
-            kind = np.dtype(dtype).kind
-        except TypeError:
-            kind = ""
-        if kind != "f":
+        dtype = dtype_of(f"{type(self).__name__}.to", *asked, **named)
+        if dtype is None:
+            return self
+        if dtype.kind != "f":
             raise TypeError(
-                f"{type(self).__name__}.to: {dtype!r} is not a floating dtype; give np.float32 or "
+                f"{type(self).__name__}.to: {dtype} is not a floating dtype; give np.float32 or "
                 "np.float64"
             )
         for t in (*self.parameters(), *self.buffers()):
@@ -386,6 +387,22 @@ class Module:
     def double(self) -> Self:
         """Cast to float64."""
         return self.to(np.float64)
+
+    def half(self) -> Self:
+        """Cast to float16."""
+        return self.to(np.float16)
+
+    def type(self, dst_type: Any) -> Self:
+        """Cast to a dtype or a kind of tensor, such as "torch.DoubleTensor"."""
+        return self.to(dtype_named(dst_type))
+
+    def cpu(self) -> Self:
+        """Self: all tensors are on the CPU."""
+        return self
+
+    def cuda(self, device: Any = None) -> Self:
+        """RuntimeError: there is the CPU alone."""
+        return self.to("cuda")
 
     # ---- state
 

@@ -48,7 +48,7 @@ def line(name: str, value: Any) -> str:
     me = first.replace(name="self", annotation=inspect.Parameter.empty)
     text = str(signature.replace(parameters=[me, *rest]))
     text = re.sub(r"([:>] )'([^']*)'", r"\1\2", text)  # annotations, not defaults
-    text = re.sub(r"\b(float|abs)\b", r"builtins.\1", text)  # which are methods here
+    text = re.sub(r"\b(float|int|bool|abs)\b", r"builtins.\1", text)  # which are methods here
     ignore = "  # type: ignore[override]" if name in OVERRIDES else ""
     return f"    def {name}{text}: ...{ignore}\n"
 

@@ -17,7 +17,10 @@ from tests.structure import FILES, ROOT, imports, is_module, module_of, tree
 LAYERS = {
     "autograd_lite": [
         {"engine"},
-        {"creation", "origin", "numpy_words"},
+        {"places", "cuda", "conversion"},
+        {"creation", "origin", "numpy_words", "dtypes", "backends"},
+        {"random", "utils"},
+        {"names"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},
         {"differences"},

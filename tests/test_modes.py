@@ -94,12 +94,53 @@ def test_a_decorated_function_may_call_itself_and_fail(x: Tensor) -> None:
     assert recorded(x)
 
 
-def test_decorating_a_generator_is_an_error() -> None:
-    def steps() -> Any:
-        yield 1
+def test_a_decorated_generator_has_the_mode_between_its_values_alone(x: Tensor) -> None:
+    seen: list[Any] = []
 
-    with pytest.raises(TypeError, match="steps is a generator function"):
-        ag.no_grad()(steps)
+    @ag.no_grad()
+    def steps() -> Any:
+        try:
+            got = yield ag.is_grad_enabled()
+            seen.append((got, ag.is_grad_enabled()))
+            yield from [1, 2]
+        except KeyError:
+            yield "thrown in"
+        finally:
+            seen.append(ag.is_grad_enabled())
+        return "end"
+
+    def outer() -> Any:
+        seen.append((yield from steps()))
+
+    values = outer()
+    assert next(values) is False and recorded(x)
+    assert values.send("sent") == 1 and seen == [("sent", False)] and recorded(x)
+    assert list(values) == [2] and seen[1:] == [False, "end"] and recorded(x)
+    values = steps()
+    next(values)
+    assert values.throw(KeyError()) == "thrown in" and recorded(x)
+    values.close()
+    assert seen[-1] is False and recorded(x)
+
+
+def test_modes_decorate_without_brackets_and_inference_mode_may_be_off(x: Tensor) -> None:
+    @ag.no_grad
+    def off() -> Any:
+        return x * 2
+
+    @ag.inference_mode()
+    def also_off() -> Any:
+        return x * 2
+
+    @ag.inference_mode(False)
+    def on() -> Any:
+        return x * 2
+
+    assert not off().requires_grad and not also_off().requires_grad and on().requires_grad
+    with ag.no_grad(), ag.inference_mode(False):
+        assert not recorded(x)
+    with ag.inference_mode():
+        assert not recorded(x)
 
 
 def test_set_grad_enabled_acts_at_once(x: Tensor) -> None:

@@ -238,7 +238,7 @@ def getter(source: Source) -> tuple[int, Any]:
 
 def is_inside(optimizer: Any, reader: Reader) -> bool:
     """Whether the optimizer is one of ours and has just the tensors that get gradients."""
-    if type(optimizer).__module__ != "nn.optim.rules" or is_wrapped(optimizer):
+    if not type(optimizer).__module__.endswith("nn.optim.rules") or is_wrapped(optimizer):
         return False
     mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
     mine -= {id(t) for t in reader.leaves if id(t) in reader.places}

@@ -38,9 +38,10 @@ TRUSTED = {
         "__len__", "__iter__", "parents", "detach", "requires_grad_",
     },
     "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
-    "autograd_lite.engine.operators": {"__matmul__", "t", "to"},
+    "autograd_lite.conversion": {"to"},
+    "autograd_lite.engine.operators": {"__matmul__", "t"},
     "autograd_lite.engine.inplace": {"_overwrite"},
-    "autograd_lite.creation": {"zeros_like", "ones_like"},
+    "autograd_lite.creation": {"_empty_like"},
     "nn.functional": {"_is_plain"},
     __package__: {"checked"},
 }  # fmt: skip
@@ -206,9 +207,9 @@ class Watched(metaclass=Form):
         return t
 
     @traced
-    def to(self: Any, recorder: Recorder, dtype: Any) -> Any:
-        dtype = np.dtype(dtype)
-        t = plainly(self).to(dtype)
+    def to(self: Any, recorder: Recorder, *asked: Any, copy: bool = False, **named: Any) -> Any:
+        t = plainly(self).to(*asked, copy=copy, **named)
+        dtype = array_of(t).dtype
         if t is not self and dtype.kind != "f":
             op = Op("to", lambda x: x.astype(dtype))
             recorder.made(op, t, (self,), (array_of(self),), {})

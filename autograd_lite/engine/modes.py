@@ -41,6 +41,21 @@ def asked(question: Callable[[Any], bool], x: Any) -> bool:
     return bool(question(x.array if hasattr(x, "__op__") else x))
 
 
+def stepped(values: Any, context: Callable[[], Any]) -> Any:
+    """What a generator yields, with its own code in a mode and the code between in none."""
+    step, given = values.send, None
+    while True:
+        try:
+            with context():
+                value = step(given)
+        except StopIteration as end:
+            return end.value
+        try:
+            step, given = values.send, (yield value)
+        except BaseException as error:  # noqa: BLE001  thrown in by the caller, or the end
+            step, given = values.throw, error
+
+
 class no_grad:
     """Nothing is recorded in this thread meanwhile; a context manager and a decorator.
 
@@ -52,6 +67,11 @@ class no_grad:
 
     enabled = False
 
+    def __new__(cls, function: Any = None) -> Any:
+        if callable(function):  # a decorator without brackets
+            return cls()(function)
+        return super().__new__(cls)
+
     def __enter__(self) -> Self:
         mode.outer.append(mode.grad)
         mode.grad = self.enabled
@@ -61,11 +81,6 @@ class no_grad:
         mode.grad = mode.outer.pop()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        if inspect.isgeneratorfunction(function):
-            raise TypeError(
-                f"{type(self).__name__}: {function.__qualname__} is a generator function, which "
-                "would leave the mode on between its values; use the context manager inside it"
-            )
         context = enable_grad if self.enabled else no_grad
 
         @functools.wraps(function)
@@ -73,7 +88,11 @@ class no_grad:
             with context():
                 return function(*args, **kw)
 
-        return wrapper
+        @functools.wraps(function)
+        def generator(*args: Any, **kw: Any) -> Any:
+            return (yield from stepped(function(*args, **kw), context))
+
+        return generator if inspect.isgeneratorfunction(function) else wrapper
 
 
 class enable_grad(no_grad):
@@ -86,6 +105,27 @@ class enable_grad(no_grad):
     """
 
     enabled = True
+
+
+class inference_mode(no_grad):
+    """`no_grad` under PyTorch's other name; `inference_mode(False)` changes nothing.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> with inference_mode():
+    ...     (x * x).requires_grad
+    False
+    """
+
+    def __init__(self, enabled: bool = True) -> None:
+        self.wanted = enabled
+
+    def __enter__(self) -> Self:
+        mode.outer.append(mode.grad)
+        mode.grad = mode.grad and not self.wanted
+        return self
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return super().__call__(function) if self.wanted else function
 
 
 class set_grad_enabled(no_grad):

@@ -131,38 +131,6 @@ class Operators:
             return rules.repeat_interleave(self, *repeats, **axis)
         return rules.tile(self, *repeats)
 
-    def to(self: Any, dtype: Any) -> Tensor:
-        """The elements in another dtype, self if they have it already."""
-        dtype = np.dtype(dtype)
-        if dtype == self.array.dtype:
-            return self
-        if dtype.kind != "f":  # ints and bools have no gradient
-            return Tensor(self.array.astype(dtype))
-        return record(ops.cast, (self,), {"dtype": dtype})
-
-    def astype(
-        self: Any,
-        dtype: Any,
-        order: str = "K",
-        casting: str = "unsafe",
-        subok: bool = True,
-        copy: bool = True,
-    ) -> Tensor:
-        """`to`, with NumPy's words, which change nothing here."""
-        return self.to(dtype)
-
-    def float(self: Any) -> Tensor:
-        """As float32."""
-        return self.to(np.float32)
-
-    def double(self: Any) -> Tensor:
-        """As float64."""
-        return self.to(np.float64)
-
-    def long(self: Any) -> Tensor:
-        """As int64."""
-        return self.to(np.int64)
-
     def t(self: Any) -> Tensor:
         """The transpose of a matrix; a vector or a number stays as it is."""
         return self.mT if self.array.ndim == 2 else self

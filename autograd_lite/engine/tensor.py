@@ -153,21 +153,11 @@ def made_right(op: Op, x: Any) -> Any:
 # ---- making tensors ---------------------------------------------------------------------------
 
 
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str = "") -> Tensor:
-    """A tensor with its own copy of `data`: numbers, nested lists, an array or a tensor.
-
-    Python floats get the default dtype, Python ints stay integers, arrays keep their dtype.
-
-    >>> tensor([1, 2]).dtype, tensor([1.0, 2.0]).dtype
-    (dtype('int64'), dtype('float32'))
-    """
-    a = as_array(data, dtype)
-    return Tensor(a.astype(a.dtype if dtype is None else dtype), requires_grad, name)
-
-
-def as_tensor(x: Any) -> Tensor:
-    """`x` itself if it is a tensor, else a tensor that shares its memory where it can."""
-    return x if isinstance(x, Tensor) else Tensor(as_array(x))
+def as_tensor(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`x` itself if it is a tensor, else a tensor that shares its memory where it can; in `dtype`,
+    where one is given."""
+    t = x if isinstance(x, Tensor) else Tensor(as_array(x, dtype))
+    return t if dtype is device is None else t.to(dtype, device=device)
 
 
 # ---- the class ------------------------------------------------------------------------------

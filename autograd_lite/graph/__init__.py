@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import origin
-from ..creation import default_generator
+from ..creation import default_generator, tensor
 from ..engine.modes import enable_grad
-from ..engine.tensor import Tensor, tensor
+from ..engine.tensor import Tensor
 from ..origin import record_lines
 from . import dot, film, mermaid, render, text
 from .cards import Cards

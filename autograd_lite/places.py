@@ -1,0 +1,81 @@
+"""PyTorch's places for what is part of `nn`: `autograd_lite.nn`, `.optim` and `.utils.data`.
+
+The folder `nn` stands beside this package. Where `import nn` finds it, both names are one module,
+with one identity of classes. Beside another `nn`, a user's or the unrelated one of the package
+index, the folder is imported as `autograd_lite.nn`, and `import nn` stays what it was.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, spec_from_file_location
+from types import ModuleType
+from typing import Any
+
+ROOT = __name__.rpartition(".")[0]
+FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "nn")
+MOVED = {"optim": "nn.optim", "utils.data": "nn.data"}  # PyTorch's place and ours
+
+
+def is_ours(file: str | None) -> bool:
+    """Whether a module comes from the folder beside this package."""
+    return file is not None and os.path.realpath(os.path.dirname(file)) == os.path.realpath(FOLDER)
+
+
+def top() -> str:
+    """The name under which the folder is imported."""
+    own = f"{ROOT}.nn"
+    if own in sys.modules:
+        return sys.modules[own].__name__
+    if "nn" in sys.modules:
+        found = getattr(sys.modules["nn"], "__file__", None)
+    else:
+        spec = find_spec("nn")
+        found = None if spec is None else spec.origin
+    return "nn" if is_ours(found) else own
+
+
+def meant(name: str) -> str | None:
+    """The module that a name below this package means, where that is a part of `nn`."""
+    inner = name.removeprefix(f"{ROOT}.")
+    for place, ours in MOVED.items():
+        if inner == place or inner.startswith(f"{place}."):
+            inner = ours + inner.removeprefix(place)
+    return top() + inner[2:] if inner == "nn" or inner.startswith("nn.") else None
+
+
+class Alias(Loader):
+    """Loads a module by giving another one, which stays as it is."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = import_module(self.name)
+        self.own = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.own  # which the import of the other name has replaced
+
+
+class Places(MetaPathFinder):
+    """Finds PyTorch's names of modules."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if not name.startswith(f"{ROOT}."):
+            return None
+        ours = meant(name)
+        if ours is None or (ours == name and name != f"{ROOT}.nn"):
+            return None  # found as any other module
+        if ours == name:
+            file = os.path.join(FOLDER, "__init__.py")
+            return spec_from_file_location(name, file, submodule_search_locations=[FOLDER])
+        return ModuleSpec(name, Alias(ours))
+
+
+sys.meta_path.insert(0, Places())

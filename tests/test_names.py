@@ -1,0 +1,221 @@
+"""PyTorch's names: `import autograd_lite as torch` finds what PyTorch has in its places."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+import nn
+from autograd_lite import Tensor, tensor
+
+ROOT = Path(__file__).parents[1]
+PLACES = """
+import autograd_lite as torch
+from autograd_lite import nn as of_package
+import autograd_lite.nn.functional as F
+import autograd_lite.optim as optim
+from autograd_lite.nn.utils.rnn import pad_sequence
+from autograd_lite.nn.utils import clip_grad_norm_
+from autograd_lite.optim.lr_scheduler import StepLR
+from autograd_lite.utils.data import DataLoader
+
+assert torch.nn is of_package and of_package.functional is F
+assert torch.optim is optim is of_package.optim and optim.lr_scheduler.StepLR is StepLR
+assert torch.utils.data.DataLoader is DataLoader is of_package.data.DataLoader
+assert optim.clip_grad_norm_ is clip_grad_norm_
+assert isinstance(of_package.Linear(1, 1), torch.nn.Module)
+"""
+ONE = """
+import sys
+for name in ("nn", "nn.functional", "nn.optim", "nn.optim.lr_scheduler", "nn.data"):
+    assert sys.modules[name].__spec__.name == name
+import nn
+assert nn is torch.nn and nn.__name__ == "nn" and nn.functional is F
+"""
+OTHERS = """
+import nn
+assert nn.mine and nn is not torch.nn and torch.nn.__name__ == "autograd_lite.nn"
+loss = torch.nn.Linear(2, 1)(torch.ones(3, 2)).sum()
+loss.backward()
+"""
+
+
+def run(code: str, folder: Path) -> None:
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        f"import sys; sys.path.append({str(ROOT)!r})\n{code}",
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("first", ["", "import nn", "import nn.functional, nn.data"])
+def test_the_places_of_pytorch_are_nn_itself(first: str) -> None:
+    run(first + PLACES + ONE, ROOT)
+
+
+@pytest.mark.parametrize("first", ["", "import nn"])
+@pytest.mark.parametrize("name", ["nn.py", "nn/__init__.py"])
+def test_beside_another_nn_it_is_ours_still(first: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine = True\n")
+    run(first + PLACES + OTHERS, tmp_path)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = ag.nonsense
+    with pytest.raises(ModuleNotFoundError):
+        import autograd_lite.nn.nonsense  # noqa: F401
+    assert not hasattr(ag, "nonsense") and not hasattr(ag, "__path_to__")
+
+
+def test_what_is_imported_later_is_found_by_dir() -> None:
+    assert {"nn", "optim", "utils", "cuda", "float32", "long", "LongTensor", "compile"} <= set(
+        dir(ag)
+    )
+
+
+# ---- devices and dtypes --------------------------------------------------------------------------
+
+
+def test_the_cpu_is_the_only_device() -> None:
+    here = ag.device("cuda" if ag.cuda.is_available() else "cpu")
+    x = ag.zeros(2, device=here)
+    assert x.device == here == ag.device("cpu") != ag.device("cpu:0") and not x.is_cuda
+    assert x.to(here) is x is x.to("cpu") is x.cpu() is x.to(device="cpu", non_blocking=True)
+    assert str(here) == "cpu" and here.type == "cpu" and repr(here) == "device(type='cpu')"
+    assert x.to(here, ag.float64).dtype == ag.float64 and x.to(here, copy=True) is not x
+    layer = nn.Linear(1, 1)
+    assert layer.to(here) is layer is layer.cpu()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ag.device("cuda"),
+        lambda: ag.zeros(2, device="cuda:0"),
+        lambda: ag.randn(2, device="mps"),
+        lambda: tensor([1.0], device="cuda"),
+        lambda: tensor([1.0]).to("cuda"),
+        lambda: tensor([1.0]).to(0),
+        lambda: tensor([1.0]).cuda(),
+        lambda: nn.Linear(1, 1).to("cuda"),
+        lambda: nn.Linear(1, 1).cuda(),
+        lambda: ag.Generator(device="cuda"),
+    ],
+)
+def test_another_device_is_an_error_that_says_what_there_is(call: object) -> None:
+    with pytest.raises(RuntimeError, match=r"is not here: tensors are NumPy arrays, on the CPU"):
+        call()  # type: ignore[operator]
+
+
+def test_dtypes_have_pytorchs_names_and_methods() -> None:
+    x = tensor([0.0, 1.5])
+    for name, method in (
+        ("float32", "float"), ("float64", "double"), ("float16", "half"), ("int64", "long"),
+        ("int32", "int"), ("int16", "short"), ("int8", "char"), ("uint8", "byte"), ("bool", "bool"),
+    ):  # fmt: skip
+        dtype = getattr(ag, name)
+        assert getattr(x, method)().dtype == dtype == np.dtype(name)
+        assert x.to(dtype).dtype == x.type(dtype).dtype == ag.zeros(1, dtype=dtype).dtype == dtype
+    assert ag.float == ag.float32 and ag.long == ag.int64 and ag.half == ag.float16
+    assert x.type() == "torch.FloatTensor" and x.type(ag.LongTensor).tolist() == [0, 1]
+    assert x.type("torch.BoolTensor").tolist() == [False, True]
+    assert x.type_as(tensor([1])).dtype == ag.int64 and x.to(tensor([1])).dtype == ag.int64
+    assert ag.LongTensor([2.0, 1.0]).tolist() == [2, 1] and ag.FloatTensor(2, 3).shape == (2, 3)
+    assert isinstance(x, ag.FloatTensor) and not isinstance(x, ag.LongTensor)
+    assert x.element_size() == 4 and x.is_floating_point() and ag.finfo(x.dtype).eps < 1e-6
+
+
+def test_a_star_import_leaves_int_and_bool_alone() -> None:
+    assert not {"int", "bool", "float"} & set(ag.__all__)
+
+
+# ---- random numbers ------------------------------------------------------------------------------
+
+
+def test_generators_have_pytorchs_names() -> None:
+    g = ag.Generator().manual_seed(5)
+    first = [f().tolist() for f in drawing(g)]
+    assert g.initial_seed() == 5 and g.manual_seed(5) is g
+    assert [f().tolist() for f in drawing(g)] == first
+    state = g.get_state()
+    a = ag.rand(3, generator=g)
+    g.set_state(state)
+    assert ag.equal(a, ag.rand(3, generator=g)) and g.seed() != g.seed()
+
+
+def drawing(g: object) -> list[object]:
+    like, p = tensor([1.0, 2.0]), tensor([0.5, 0.5])
+    return [
+        lambda: ag.rand(2, generator=g), lambda: ag.randn(2, generator=g),  # type: ignore[arg-type]
+        lambda: ag.randint(9, (4,), generator=g), lambda: ag.randperm(4, generator=g),  # type: ignore[arg-type]
+        lambda: ag.normal(like, 0.1, generator=g), lambda: ag.bernoulli(p, generator=g),  # type: ignore[arg-type]
+        lambda: ag.multinomial(p, 1, generator=g), lambda: ag.randn_like(like, generator=g),  # type: ignore[arg-type]
+    ]  # fmt: skip
+
+
+def test_what_is_drawn_has_the_distribution_that_was_asked_for() -> None:
+    ag.manual_seed(0)
+    weights = tensor([[0.0, 1.0, 3.0], [2.0, 2.0, 0.0]])
+    drawn = ag.multinomial(weights, 4000, replacement=True)
+    shares = np.stack([np.bincount(row, minlength=3) for row in drawn.numpy()]) / 4000
+    np.testing.assert_allclose(shares, weights.numpy() / 4, atol=0.03)
+    both = np.array([ag.multinomial(weights, 2).tolist() for _ in range(1000)])
+    assert set(both[:, 1].ravel()) == {0, 1} and (both[:, 0].sum(1) == 3).all()
+    assert abs((both[:, 0, 0] == 2).mean() - 0.75) < 0.05
+    x = ag.normal(tensor([1.0, -1.0]).expand(5000, 2), tensor([1.0, 2.0]))
+    np.testing.assert_allclose(x.mean(0).numpy(), [1.0, -1.0], atol=0.1)
+    np.testing.assert_allclose(x.std(0).numpy(), [1.0, 2.0], atol=0.1)
+    assert abs(ag.bernoulli(ag.full((5000,), 0.3)).mean().item() - 0.3) < 0.03
+    for bad in (lambda: ag.multinomial(tensor([0.0, 1.0]), 2), lambda: ag.multinomial(tensor([0.0]), 1),
+                lambda: ag.bernoulli(tensor([1.5])), lambda: ag.normal(0.0, -1.0, (1,))):  # fmt: skip
+        with pytest.raises(ValueError, match=r"multinomial|bernoulli|normal"):
+            bad()
+
+
+def test_the_state_of_the_generator_can_be_kept() -> None:
+    with ag.random.fork_rng():
+        ag.manual_seed(1)
+        state = ag.get_rng_state()
+        a = ag.rand(2)
+        ag.set_rng_state(state)
+        assert ag.equal(a, ag.rand(2)) and ag.seed() != ag.seed()
+
+
+# ---- parameters ----------------------------------------------------------------------------------
+
+
+def test_parameters_go_into_a_vector_and_back() -> None:
+    from nn.utils import parameters_to_vector, vector_to_parameters
+
+    a, b = nn.Linear(2, 3), nn.Linear(2, 3)
+    vector = parameters_to_vector(a.parameters())
+    vector_to_parameters(vector.detach(), b.parameters())
+    for p, q in zip(a.parameters(), b.parameters(), strict=True):
+        assert ag.equal(p, q)
+    vector.sum().backward()
+    assert a.bias.grad is not None and a.bias.grad.tolist() == [1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="9 elements"):
+        vector_to_parameters(vector[1:], b.parameters())
+
+
+def test_sequences_are_padded_on_either_side() -> None:
+    from nn.utils.rnn import pad_sequence, unpad_sequence
+
+    rows = [Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0], [5.0, 6.0]])]
+    y = pad_sequence(rows, batch_first=True, padding_value=-1.0)
+    assert y.tolist() == [[[1, 2], [-1, -1]], [[3, 4], [5, 6]]]
+    assert pad_sequence(rows).shape == (2, 2, 2)
+    assert pad_sequence(rows, True, padding_side="left")[0].tolist() == [[0, 0], [1, 2]]
+    for got, row in zip(unpad_sequence(y, [1, 2], batch_first=True), rows, strict=True):
+        assert ag.equal(got, row)
