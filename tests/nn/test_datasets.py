@@ -1,9 +1,8 @@
-"""The shipped tables equal scikit-learn's; MNIST is read when it is right and refused when not."""
+"""The shipped tables equal scikit-learn's; IDX files are read, or told what they are."""
 
 import doctest
 import gzip
 import hashlib
-import math
 import os
 import pickle
 import re
@@ -17,9 +16,19 @@ import numpy as np
 import pytest
 
 import nn.datasets.idx
+import nn.datasets.kinds
 import nn.datasets.split
 import nn.datasets.tables
-from nn.datasets import Table, diabetes, digits, iris, mnist, train_test_split
+from nn.datasets import (
+    Table,
+    diabetes,
+    digits,
+    identify,
+    iris,
+    mnist,
+    read_idx,
+    train_test_split,
+)
 from tests import make_datasets
 from tests.helpers import mnist_folder
 
@@ -152,24 +161,19 @@ def test_split_errors(arrays: tuple[np.ndarray, ...], fraction: float, text: str
 
 
 class Tiny:
-    """Four small IDX files whose checksums stand in the place of MNIST's."""
+    """Four small IDX files under the names of MNIST's."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         rng = np.random.default_rng(0)
         self.arrays = {}
         self.raw = {}
-        files = []
-        for real in nn.datasets.idx._FILES:
-            shape = (6 if "train" in real.name else 3, *real.shape[1:])
-            array = rng.integers(0, 10, shape, dtype=np.uint8)
-            raw = np.array([2048 + len(shape), *shape], ">u4").tobytes() + array.tobytes()
-            gz = gzip.compress(raw, mtime=0)
-            sha256, md5 = hashlib.sha256(gz).hexdigest(), hashlib.md5(raw).hexdigest()
-            files.append(nn.datasets.idx._File(real.name, len(gz), sha256, md5, shape))
-            self.arrays[real.name], self.raw[real.name] = array, raw
-            (folder / f"{real.name}.gz").write_bytes(gz)
-        monkeypatch.setattr(nn.datasets.idx, "_FILES", tuple(files))
+        for name in NAMES:
+            n = 6 if "train" in name else 3
+            array = rng.integers(0, 10, (n, 28, 28) if "images" in name else n, dtype=np.uint8)
+            raw = np.array([2048 + array.ndim, *array.shape], ">u4").tobytes() + array.tobytes()
+            self.arrays[name], self.raw[name] = array, raw
+            (folder / f"{name}.gz").write_bytes(gzip.compress(raw, mtime=0))
         monkeypatch.delenv("AUTOGRAD_LITE_DATA", raising=False)
 
     def unpack(self, name: str) -> Path:
@@ -244,19 +248,28 @@ def flipped(raw: bytes, position: int) -> bytes:
     return raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :]
 
 
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9912422\n"
+HTML = b"\n<!DOCTYPE html><title>404</title>"
+FOREIGN = [
+    (PNG, "a PNG picture"),
+    (PICKLE, "a pickle"),
+    (b"", "it is empty"),
+    (LFS, "a Git LFS pointer, in place of the file"),
+    (HTML, "an HTML page"),
+]
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
-        (lambda raw: PNG, "is not a gzip file: it starts with b'\\x89PNG'"),
-        (lambda raw: PICKLE, "is not a gzip file: it starts with b'\\x80"),
-        (lambda raw: b"", "is not a gzip file: it starts with b''"),
+        *((lambda raw, c=content: c, f"is not a gzip file: .*{text}") for content, text in FOREIGN),
         (lambda raw: flipped(raw, 0), "is not a gzip file"),
-        (lambda raw: flipped(raw, len(raw) // 2), "sha256 checksum differs: "),
-        (lambda raw: flipped(raw, len(raw) - 1), "sha256 checksum differs: "),
-        (lambda raw: raw[:-1], "size differs: "),
-        (lambda raw: raw + b"\0", "size differs: "),
-        (lambda raw: gzip.compress(PICKLE), "size differs: "),
+        (lambda raw: flipped(raw, len(raw) // 2), "is damaged gzip, of "),
+        (lambda raw: flipped(raw, len(raw) - 6), "is damaged gzip, of .* bytes: .*; get it again"),
+        (lambda raw: raw[:-1], "is damaged gzip"),
+        (lambda raw: raw + b"\1", "is damaged gzip"),
+        (lambda raw: gzip.compress(PICKLE), r"is not an IDX file: it has a wrong magic, b'\\x80"),
     ],
 )
 def test_mnist_refuses_a_damaged_gz(
@@ -271,14 +284,13 @@ def test_mnist_refuses_a_damaged_gz(
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
-        (lambda raw: PNG, "wrong magic or wrong counts: its header is [2303741511, "),
-        (lambda raw: PICKLE, "wrong magic"),
-        (lambda raw: b"", "its header is [], expected [20"),
+        *((lambda raw, c=content: c, f"is not an IDX file: .*{text}") for content, text in FOREIGN),
+        (lambda raw: flipped(raw, 0), "is not an IDX file: it has a wrong magic"),
         (lambda raw: flipped(raw, 3), "wrong magic"),
         (lambda raw: flipped(raw, 7), "wrong counts"),
-        (lambda raw: flipped(raw, len(raw) - 1), "md5 checksum differs: "),
-        (lambda raw: raw[:-1], "size differs: "),
-        (lambda raw: raw + b"\0", "size differs: "),
+        (lambda raw: raw[:-1], r"has \d+ bytes unpacked, .*: it is cut off"),
+        (lambda raw: raw[:6], "has 6 bytes unpacked"),
+        (lambda raw: raw + b"\0", "its header says .* of uint8, which takes "),
     ],
 )
 def test_mnist_refuses_a_damaged_unpacked_file(
@@ -290,18 +302,78 @@ def test_mnist_refuses_a_damaged_unpacked_file(
 
 
 def check_refused(path: Path, text: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(text)) as error:
+    with pytest.raises(ValueError, match=rf"(?s)^mnist: {re.escape(str(path))}.*{text}"):
         mnist(path.parent, train="train" in path.name)
-    assert str(error.value).startswith(f"mnist: {path}")
 
 
-def test_mnist_refuses_a_wrong_magic_inside_a_gz_with_the_right_checksum(
+def test_files_that_are_not_of_one_set_are_refused(tiny: Tiny) -> None:
+    images, labels = NAMES[:2]
+    (tiny.folder / f"{labels}.gz").write_bytes((tiny.folder / f"{images}.gz").read_bytes())
+    with pytest.raises(ValueError, match=r"hold uint8 \(6, 28, 28\) and uint8 \(6, 28, 28\), not"):
+        mnist(tiny.folder)
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        lambda name: name.replace("-idx", ".idx"),
+        lambda name: name.replace("-idx", ".idx") + ".gz",
+        lambda name: f"emnist-letters-{name.replace('t10k', 'test')}.gz",
+        lambda name: name.removesuffix("-ubyte"),
+        lambda name: name.split("-idx")[0].upper(),
+    ],
+)
+def test_other_spellings_of_the_names_are_found(
+    tiny: Tiny, tmp_path: Path, spelt: Callable[[str], str]
+) -> None:
+    folder = tmp_path / "spelt"
+    folder.mkdir()
+    for name, raw in tiny.raw.items():
+        (folder / spelt(name)).write_bytes(gzip.compress(raw) if "gz" in spelt(name) else raw)
+    for train, prefix in ((True, "train"), (False, "t10k")):
+        images, labels = mnist(folder, train)
+        assert np.array_equal(images, tiny.arrays[f"{prefix}-images-idx3-ubyte"])
+        assert np.array_equal(labels, tiny.arrays[f"{prefix}-labels-idx1-ubyte"])
+
+
+def test_several_sets_in_one_folder_are_an_error(tiny: Tiny, tmp_path: Path) -> None:
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    for name, raw in tiny.raw.items():
+        for kind in ("letters", "digits"):
+            (folder / f"emnist-{kind}-{name}").write_bytes(raw)
+    with pytest.raises(ValueError, match=r"several sets: emnist-digits-train.*read_idx"):
+        mnist(folder)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", ">i2", ">i4", ">f4", ">f8"])
+def test_read_idx_takes_every_dtype_and_packing(dtype: str, tmp_path: Path) -> None:
+    array = np.arange(-3, 21).reshape(2, 3, 4).astype(dtype)
+    code = {"u1": 8, "i1": 9, ">i2": 11, ">i4": 12, ">f4": 13, ">f8": 14}[dtype]
+    raw = bytes([0, 0, code, 3]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+    for i in range(3):
+        path = tmp_path / f"whatever{i}"
+        path.write_bytes(raw)
+        found = read_idx(path)
+        assert found.dtype == array.dtype.newbyteorder("=") and found.flags.writeable
+        assert np.array_equal(found, array)
+        raw = gzip.compress(raw)
+
+
+def test_a_checksum_names_a_file_and_refuses_none(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, labels, *rest = nn.datasets.idx._FILES
-    wrong = labels._replace(shape=images.shape)
-    monkeypatch.setattr(nn.datasets.idx, "_FILES", (images, wrong, *rest))
-    check_refused(tiny.folder / f"{labels.name}.gz", "header is [2049, 6, ")
+    name, other = NAMES[:2]
+    md5 = hashlib.md5(tiny.raw[name]).hexdigest()
+    monkeypatch.setattr(nn.datasets.idx, "_KNOWN", {md5: "tiny digits"})
+    assert identify(tiny.folder / f"{name}.gz") == "tiny digits"
+    (tiny.folder / f"{name}.gz").write_bytes(gzip.compress(tiny.raw[name], 1))
+    assert identify(tiny.folder / f"{name}.gz") == "tiny digits"
+    assert identify(tiny.unpack(name)) == "tiny digits"
+    assert identify(tiny.unpack(other)) == ""
+    (tiny.folder / name).write_bytes(flipped(tiny.raw[name], 500))
+    assert identify(tiny.folder / name) == ""
+    assert mnist(tiny.folder)[0].shape == (6, 28, 28)
 
 
 # MNIST itself
@@ -336,7 +408,7 @@ def test_real_mnist(real: Path) -> None:
     assert sum(totals) / (70_000 * 784 * 255) == pytest.approx(0.13093, abs=5e-6)
 
 
-def test_real_mnist_unpacked_and_flipped(real: Path, tmp_path: Path) -> None:
+def test_real_mnist_unpacked_and_named(real: Path, tmp_path: Path) -> None:
     names = NAMES[2:]
     for name in names:
         packed = real / f"{name}.gz"
@@ -346,16 +418,14 @@ def test_real_mnist_unpacked_and_flipped(real: Path, tmp_path: Path) -> None:
     real_images, real_labels = mnist(real, train=False)
     assert np.array_equal(images, real_images)
     assert np.array_equal(labels, real_labels)
-    path = tmp_path / names[0]
-    path.write_bytes(flipped(path.read_bytes(), 5_000_000))
-    check_refused(path, "md5 checksum differs")
+    for name in names:
+        assert identify(tmp_path / name) == f"MNIST {name}"
 
 
 def test_the_table_of_files_is_consistent_with_the_readme() -> None:
     readme = (PACKAGE / "README.md").read_text(encoding="utf-8")
     for file in nn.datasets.idx._FILES:
-        assert f"| {file.name}.gz | {file.packed:,} | {file.sha256} |" in readme
-        assert math.prod(file.shape) in (47_040_000, 60_000, 7_840_000, 10_000)
+        assert f"| {file.name}.gz | {file.packed:,} | {file.md5} |" in readme
     for path in PACKAGE.glob("*.npz"):
         assert f"| {path.name} | {path.stat().st_size:,} |" in readme
 
@@ -382,6 +452,6 @@ print(*sorted(set(sys.modules) - before))
     assert not loaded & {*slow, "autograd_lite", "nn"}
 
 
-@pytest.mark.parametrize("module", ["idx", "split", "tables"])
+@pytest.mark.parametrize("module", ["idx", "split", "tables", "kinds"])
 def test_docstring_examples(module: str) -> None:
     assert doctest.testmod(getattr(nn.datasets, module)).failed == 0
