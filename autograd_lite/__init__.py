@@ -48,6 +48,7 @@ from .engine.rules import *
 from .engine.rules import ops
 from .engine.tape import tape
 from .engine.tensor import Tensor, as_tensor
+from .exchange import from_dlpack, from_numpy
 from .origin import Place, origin_of, record_lines
 from .places import Places
 from .program.expr import formula
@@ -112,6 +113,8 @@ __all__ = [
     "enable_grad",
     "eye",
     "formula",
+    "from_dlpack",
+    "from_numpy",
     "full",
     "full_like",
     "get_default_dtype",

@@ -70,6 +70,8 @@ from .engine.rules.shape import flip as flip
 from .engine.rules.questions import floor as floor
 from .engine.rules.arithmetic import fmod as fmod
 from .program.expr import formula as formula
+from .exchange import from_dlpack as from_dlpack
+from .exchange import from_numpy as from_numpy
 from .creation import full as full
 from .creation import full_like as full_like
 from .engine.rules.pick import gather as gather

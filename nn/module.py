@@ -12,9 +12,9 @@ import numpy as np
 
 from autograd_lite import Tensor, origin
 from autograd_lite.conversion import dtype_named, dtype_of
-from autograd_lite.engine.arrays import as_array
 from autograd_lite.engine.hooks import Handle
 from autograd_lite.engine.versions import changed, tick
+from autograd_lite.exchange import values_of
 
 __all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
 
@@ -426,9 +426,10 @@ class Module:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Keys:
         """Copy a state into the parameters and buffers, which keep their dtype and memory layout.
 
-        The values are tensors or arrays. RuntimeError, with every fault listed and nothing
-        changed, if a shape differs or, when `strict`, if a name is missing or unexpected. Returns
-        the missing and the unexpected names.
+        The values are tensors or arrays, PyTorch's and JAX's too: a torch module's `state_dict()`
+        goes in as it is. RuntimeError, with every fault listed and nothing changed, if a shape
+        differs or, when `strict`, if a name is missing or unexpected; it says so if all names have
+        a prefix. Returns the missing and the unexpected names.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
@@ -442,18 +443,19 @@ class Module:
             faults.append("missing: " + _listed(missing))
         if strict and unexpected:
             faults.append("unexpected: " + _listed(unexpected))
+        if strict and missing and unexpected:
+            faults += _explained(mine, state_dict)
         copies = []
         for key in mine:
             if key not in state_dict:
                 continue
             target, value = mine[key], state_dict[key]
-            if not isinstance(value, Tensor | np.ndarray | np.generic | int | float):
+            if not (isinstance(value, np.generic | int | float) or hasattr(value, "__dlpack__")):
                 faults.append(f"not a tensor: {key!r} is a {type(value).__name__}")
                 continue
-            try:
-                array = as_array(value)
-            except TypeError:
-                faults.append(f"not numbers: {key!r} has dtype {np.asarray(value).dtype}")
+            array = values_of(value)
+            if array.dtype.kind not in "fiub":
+                faults.append(f"not numbers: {key!r} has dtype {array.dtype}")
                 continue
             if array.shape != target.shape:
                 faults.append(f"shape: {key!r} is {target.shape} here, {array.shape} in the state")
@@ -504,6 +506,26 @@ class FunctionModule(Module):
             cls.forward = FunctionType(forward.__code__, forward.__globals__)
             cls.forward.__annotations__ = forward.__annotations__
             cls.forward.__qualname__ = f"{cls.__qualname__}.forward"
+
+
+WRAPPERS = {
+    "module.": ", which DataParallel and DistributedDataParallel put there",
+    "_orig_mod.": ", which torch.compile puts there",
+}
+
+
+def _explained(mine: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
+    """Why no name is found: a prefix before all, or states inside of a dictionary."""
+    nested = [key for key, value in state.items() if isinstance(value, Mapping)]
+    if nested:
+        return [f"nested: {_listed(nested)} are dictionaries; load one: state[{nested[0]!r}]"]
+    for name in mine:
+        prefix = next((k.removesuffix(name) for k in state if k.endswith(f".{name}")), None)
+        if prefix is not None and all(k.startswith(prefix) for k in state):
+            why = WRAPPERS.get(prefix, "")
+            off = f"{{k.removeprefix({prefix!r}): v for k, v in state.items()}}"
+            return [f"prefix: all names begin with {prefix!r}{why}; take it off: {off}"]
+    return []
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,16 +1,18 @@
-"""Saving arrays to .npz and .safetensors files, and loading them; never pickle.
+"""Saving trees of arrays to .npz, .safetensors and .pt files, and loading them; nothing is run.
 
 A file appears whole or not at all: it is written beside its place under another name, and then
-takes the place in one move. Files of either kind can be read elsewhere, .npz by NumPy,
-.safetensors by PyTorch.
+takes the place in one move. Files of each kind can be read elsewhere, .npz by NumPy, .safetensors
+and .pt by PyTorch.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import secrets
 import shutil
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -20,25 +22,33 @@ from typing import IO, Any
 
 import numpy as np
 
-from autograd_lite import Tensor
+from autograd_lite.conversion import require_cpu
+from autograd_lite.exchange import values_of
 
+from . import torch_files
+from .datasets.kinds import looks_like
 from .module import Module
+from .torch_files import Global, LeftOut
 
 __all__ = ["load", "save"]
 
 Array = np.ndarray[Any, Any]
-State = dict[str, Array]
+State = dict[str, Any]
 
 FLOATS_INTS_BOOLS = "fiub"
+STRUCTURE = "structure.json"  # where a file says how its arrays are nested, if they are
 
 
-def save(model_or_state: Module | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Save the state of a module, or a dictionary of tensors and arrays, as the suffix says.
+def save(model_or_state: Any, path: str | os.PathLike[str] | IO[bytes]) -> None:
+    """Save the state of a module, or a tree of tensors and arrays, as the suffix of `path` says.
 
-    `.npz` needs nothing else, `.safetensors` the package safetensors. Arrays are stored in C
-    order. The old file stays as it is until the new one is whole. ValueError for another suffix,
-    and for names that a file cannot hold; TypeError for values that are not arrays of numbers;
-    OSError if the folder cannot be written to.
+    A tree has dictionaries, lists and tuples as nodes, and tensors, arrays, numbers, strings and
+    None as leaves: `{"model": model.state_dict(), "optimizer": optimizer.state_dict()}`. `.npz`
+    needs nothing else, `.safetensors` the package safetensors; `.pt` and `.pth` are PyTorch's. A
+    binary file, such as io.BytesIO(), gets .npz. Arrays are stored in C order, and in one flat
+    dictionary numbers as arrays. The old file stays as it is until the new one is whole. ValueError
+    for another suffix, and for names that a file cannot hold; TypeError for other values; OSError
+    if the folder cannot be written to.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -46,22 +56,35 @@ def save(model_or_state: Module | Mapping[str, Any], path: str | os.PathLike[str
     ...     load(f"{folder}/model.npz")["weight"].tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    path = Path(path)
-    write = _format("save", path)[0]
     if isinstance(model_or_state, Module):
         model_or_state = model_or_state.state_dict()
-    arrays = _arrays(model_or_state)
-    with _new_file(path) as file:
-        write(file, arrays)
+    if not isinstance(path, str | os.PathLike):
+        _to_npz(path, _tree(model_or_state, ""))
+        return
+    write = FORMATS[_suffix(path)]
+    tree = _tree(model_or_state, "")
+    with _new_file(Path(path)) as file:
+        write(file, tree)
 
 
-def load(path: str | os.PathLike[str], model: Module | None = None, strict: bool = True) -> State:
-    """Load what `save` wrote, or NumPy or PyTorch's safetensors: a dictionary of arrays.
+def load(
+    path: str | os.PathLike[str] | IO[bytes],
+    model: Module | None = None,
+    strict: bool = True,
+    *,
+    map_location: Any = None,
+    weights_only: bool = True,
+) -> Any:
+    """Load what `save` wrote, or NumPy, safetensors or torch.save: a tree with arrays as leaves.
 
+    What a file is tells its content, not its suffix; a binary file such as io.BytesIO is read too.
     With `model`, its parameters and buffers take the values over, as by
     `model.load_state_dict(state, strict)`, whose errors (a RuntimeError for missing, unexpected
-    and misshapen entries) leave the model as it was. FileNotFoundError if there is no file,
-    ValueError if it is damaged or not of the kind that its suffix says.
+    and misshapen entries) leave the model as it was. bfloat16 and 8-bit floats come as float32.
+    Code in a file is never run, whatever `weights_only` says; what only code could make, such as
+    object arrays and whole modules, is left out with a UserWarning that names it. `map_location`
+    may be anything that means the CPU, else RuntimeError. FileNotFoundError if there is no file, ValueError if it is
+    damaged or holds no arrays.
 
     >>> import tempfile
     >>> a, b = nn.Linear(2, 1), nn.Linear(2, 1)
@@ -72,45 +95,62 @@ def load(path: str | os.PathLike[str], model: Module | None = None, strict: bool
     >>> bool((a.weight == b.weight).array.all())
     True
     """
-    path = Path(path)
-    read = _format("load", path)[1]
-    state: State = read(path, path.read_bytes())
+    if not isinstance(map_location, Mapping) and not callable(map_location):
+        require_cpu("load", map_location)
+    if isinstance(path, str | os.PathLike):
+        name, content = repr(os.fspath(path)), Path(path).read_bytes()
+    else:
+        name, content = f"a {type(path).__name__}", path.read()
+    left_out: list[str] = []
+    tree = _kept(_read(name, content), "", left_out)
+    if isinstance(tree, LeftOut) or (left_out and not tree):
+        raise _refused(name, f"it holds {', '.join(left_out)}, and nothing else")
+    if left_out:
+        warnings.warn(f"load: left out of {name}: {', '.join(left_out)}", stacklevel=2)
     if model is not None:
-        model.load_state_dict(state, strict)
-    return state
+        model.load_state_dict(tree, strict)
+    return tree
 
 
-def _format(where: str, path: Path) -> Any:
-    formats = {".npz": (_to_npz, _from_npz), ".safetensors": (_to_st, _from_st)}
-    if path.suffix not in formats:
+def _suffix(path: Any) -> str:
+    suffix = Path(path).suffix
+    if suffix not in FORMATS:
         raise ValueError(
-            f"{where}: {str(path)!r} has the suffix {path.suffix!r}; the known ones are "
-            f"{' and '.join(formats)}"
+            f"save: {os.fspath(path)!r} has the suffix {suffix!r}; the known ones are "
+            f"{', '.join(FORMATS)}"
         )
-    return formats[path.suffix]
+    return suffix
 
 
-def _arrays(state: Mapping[str, Any]) -> State:
-    """The values as C-ordered arrays of numbers."""
-    if not isinstance(state, Mapping):
+# ---- trees
+
+
+def _tree(x: Any, path: str) -> Any:
+    """The same tree of C-ordered arrays, numbers, strings and None, in nodes of Python's types."""
+    if isinstance(x, Mapping):
+        for key in x:
+            if not isinstance(key, str | int):
+                raise TypeError(f"save: the name {key!r} is neither a string nor an int")
+        return {key: _tree(value, _inner(path, key)) for key, value in x.items()}
+    if isinstance(x, list | tuple):
+        items = [_tree(value, _inner(path, i)) for i, value in enumerate(x)]
+        return items if isinstance(x, list) else tuple(items)
+    if x is None or isinstance(x, str) or type(x) in (bool, int, float):
+        return x
+    if not isinstance(x, np.generic) and not hasattr(x, "__dlpack__"):
+        what = f"{path!r} is a {type(x).__name__}" if path else f"this is a {type(x).__name__}"
         raise TypeError(
-            f"save: a {type(state).__name__} is neither a Module nor a dictionary of arrays"
+            f"save: {what}; tensors, arrays, numbers, strings and None are saved, in dictionaries, "
+            "lists and tuples, or a Module"
         )
-    arrays = {}
-    for name, value in state.items():
-        if not isinstance(name, str):
-            raise TypeError(f"save: the name {name!r} is not a string")
-        a = value.array if isinstance(value, Tensor) else value
-        if not isinstance(a, np.ndarray | np.generic | bool | int | float):
-            raise TypeError(
-                f"save: {name!r} is a {type(a).__name__}; only tensors, arrays and numbers are "
-                "saved, in one flat dictionary such as model.state_dict()"
-            )
-        a = np.asarray(a)
-        if a.dtype.kind not in FLOATS_INTS_BOOLS:
-            raise TypeError(f"save: {name!r} has dtype {a.dtype}; only floats, ints and bools are")
-        arrays[name] = _plain(a)
-    return arrays
+    a = values_of(x)
+    if a.dtype.kind not in FLOATS_INTS_BOOLS:
+        raise TypeError(f"save: {path!r} has dtype {a.dtype}; only floats, ints and bools are")
+    return _plain(a)
+
+
+def _inner(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
 
 
 def _plain(a: Array) -> Array:
@@ -118,10 +158,67 @@ def _plain(a: Array) -> Array:
     return np.asarray(a, a.dtype.newbyteorder("="), order="C")
 
 
+def _flat(tree: Any) -> tuple[dict[str, Array], str | None]:
+    """The arrays by name, and how they are nested as JSON, None if they are one dictionary."""
+    kinds = (np.ndarray, bool, int, float)
+    if isinstance(tree, dict) and all(
+        isinstance(k, str) and isinstance(v, kinds) for k, v in tree.items()
+    ):
+        return {name: np.asarray(value) for name, value in tree.items()}, None
+    arrays: dict[str, Array] = {}
+
+    def described(x: Any, path: str) -> Any:
+        if isinstance(x, dict):
+            return {"dict": [[key, described(v, _inner(path, key))] for key, v in x.items()]}
+        if isinstance(x, list | tuple):
+            items = [described(v, _inner(path, i)) for i, v in enumerate(x)]
+            return {type(x).__name__: items}
+        if not isinstance(x, np.ndarray):
+            return x
+        name = path or "value"
+        while name in arrays:
+            name += "_"
+        arrays[name] = x
+        return {"array": name}
+
+    return arrays, json.dumps(described(tree, ""))
+
+
+def _nested(arrays: dict[str, Any], structure: str | None) -> Any:
+    """The tree that `_flat` took apart."""
+
+    def built(x: Any) -> Any:
+        if not isinstance(x, dict):
+            return x
+        ((kind, content),) = x.items()
+        if kind == "array":
+            return arrays[content]
+        if kind == "dict":
+            return {key: built(value) for key, value in content}
+        return {"list": list, "tuple": tuple}[kind](built(item) for item in content)
+
+    return arrays if structure is None else built(json.loads(structure))
+
+
+def _kept(x: Any, path: str, left_out: list[str]) -> Any:
+    """The tree without what is left out, of which the names are noted."""
+    if isinstance(x, Global | LeftOut):
+        left_out.append(f"{path!r} ({x.name})" if path else x.name)
+        return LeftOut(x.name)
+    if isinstance(x, dict):
+        kept = {key: _kept(value, _inner(path, key), left_out) for key, value in x.items()}
+        return {key: value for key, value in kept.items() if not isinstance(value, LeftOut)}
+    if isinstance(x, list | tuple):
+        items = [_kept(value, _inner(path, i), left_out) for i, value in enumerate(x)]
+        return type(x)(None if isinstance(item, LeftOut) else item for item in items)
+    return _plain(x) if isinstance(x, np.ndarray) else x
+
+
 # ---- .npz: a zip archive of .npy files
 
 
-def _to_npz(file: IO[bytes], arrays: State) -> None:
+def _to_npz(file: IO[bytes], tree: Any) -> None:
+    arrays, structure = _flat(tree)
     for name in arrays:
         if "\0" in name or "\\" in name:
             raise ValueError(f"save: the name {name!r} cannot stand in an .npz archive")
@@ -129,39 +226,30 @@ def _to_npz(file: IO[bytes], arrays: State) -> None:
         for name, a in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, a, allow_pickle=False)
+        if structure is not None:
+            archive.writestr(STRUCTURE, structure)
 
 
-def _from_npz(path: Path, content: bytes) -> State:
-    if not content.startswith(b"PK"):
-        raise _refused(path, f"not an .npz archive: {_looks_like(content)}")
+def _from_npz(archive: zipfile.ZipFile) -> Any:
+    names = archive.namelist()
+    if len(set(names)) < len(names):
+        raise ValueError("it holds two arrays of one name")
+    state = {
+        name.removesuffix(".npy"): _from_npy(archive, name) for name in names if name != STRUCTURE
+    }
+    return _nested(state, archive.read(STRUCTURE).decode() if STRUCTURE in names else None)
+
+
+def _from_npy(archive: zipfile.ZipFile, name: str) -> Any:
+    content = io.BytesIO(archive.read(name))
+    if not name.endswith(".npy"):
+        return LeftOut("not an array")
     try:
-        state = {}
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
-            if len(set(names)) < len(names):
-                raise _refused(path, "it holds two arrays of one name")
-            for name in names:
-                if not name.endswith(".npy"):
-                    raise _refused(path, f"it holds {name!r}, which is not an array (.npy)")
-                with archive.open(name) as entry:
-                    state[name.removesuffix(".npy")] = np.lib.format.read_array(
-                        entry, allow_pickle=False
-                    )
-    except Refused:
-        raise
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        ValueError,
-        EOFError,
-        RuntimeError,
-        MemoryError,  # a header that claims more than there is
-    ) as error:
-        raise _refused(path, f"damaged, or not arrays: {error}") from error
-    for name, a in state.items():
-        if a.dtype.kind not in FLOATS_INTS_BOOLS:
-            raise _refused(path, f"{name!r} has dtype {a.dtype}; only floats, ints and bools are")
-    return {name: _plain(a) for name, a in state.items()}
+        return np.lib.format.read_array(content, allow_pickle=False)
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        return LeftOut("objects, which only pickle could read: it can run any program")
 
 
 # ---- .safetensors
@@ -177,58 +265,82 @@ def _safetensors() -> Any:
     return safetensors
 
 
-def _to_st(file: IO[bytes], arrays: State) -> None:
+def _to_st(file: IO[bytes], tree: Any) -> None:
     package = _safetensors()
+    arrays, structure = _flat(tree)
     for name, a in arrays.items():
         if a.dtype.itemsize > 8:
             raise TypeError(f"save: {name!r} has dtype {a.dtype}, which .safetensors has not")
         if name == "__metadata__":
             raise ValueError(f"save: {name!r} is a name of .safetensors' own; choose another")
-    file.write(package.numpy.save(arrays, metadata={"format": "pt"}))
+    metadata = {"format": "pt"} | ({} if structure is None else {STRUCTURE: structure})
+    file.write(package.numpy.save(arrays, metadata=metadata))
 
 
-def _from_st(path: Path, content: bytes) -> State:
+def _from_st(content: bytes) -> Any:
     package = _safetensors()
+    state: State = {}
     try:
-        loaded = package.numpy.load(content)
-    except KeyError as error:
-        raise _refused(path, f"it holds the dtype {error}, which NumPy has not") from error
-    except (package.SafetensorError, ValueError, OverflowError) as error:
-        raise _refused(path, f"{_looks_like(content)} ({error})") from error
-    return {name: np.array(a) for name, a in loaded.items()}  # its arrays are read-only
+        for name, entry in package.deserialize(content):
+            try:
+                flat = torch_files.decoded(entry["dtype"], entry["data"])
+                state[name] = flat.reshape(entry["shape"]).copy()  # its memory is read-only
+            except KeyError as dtype:
+                state[name] = LeftOut(f"dtype {dtype}")
+    except (package.SafetensorError, OverflowError) as error:
+        raise ValueError(f"{looks_like(content)} ({error})") from error
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return _nested(state, header.get("__metadata__", {}).get(STRUCTURE))
 
 
 # ---- files
+
+FORMATS = {
+    ".npz": _to_npz,
+    ".safetensors": _to_st,
+    ".pt": torch_files.write,
+    ".pth": torch_files.write,
+}
+LEGACY = (
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first pickle of a file of PyTorch before 1.6
+)
 
 
 class Refused(ValueError):
     """A file that is not what it should be."""
 
 
-def _refused(path: Path, reason: str) -> Refused:
-    return Refused(f"load: {str(path)!r} is not a {path.suffix} file of arrays; {reason}")
+def _refused(name: str, reason: str) -> Refused:
+    kind = Path(name.strip("'")).suffix
+    kind = f"{kind} " if kind in FORMATS else ""
+    return Refused(f"load: {name} is not a {kind}file of arrays; {reason}")
 
 
-KINDS = [
-    (b"PK", "a zip archive (an .npz file, or one of torch.save)"),
-    (b"\x93NUMPY", "a single array (.npy)"),
-    (b"\x80", "a pickle, which is never loaded, as it can run any program"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\x1f\x8b", "gzip"),
-    (b"\x89HDF", "HDF5"),
-]
+def _read(name: str, content: bytes) -> Any:
+    """The tree in a file, by its first bytes."""
+    if content.startswith(LEGACY):
+        raise _refused(
+            name,
+            "it is of PyTorch before 1.6; in PyTorch, torch.save(torch.load(path), path) writes "
+            "it anew",
+        )
+    if content[:2] != b"PK" and content[8:9] != b"{":
+        raise _refused(name, looks_like(content))
+    try:
+        if content[:2] != b"PK":
+            return _from_st(content)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if any(n.split("/")[-1] == "data.pkl" for n in archive.namelist()):
+                return torch_files.read(archive)
+            return _from_npz(archive)
+    except DAMAGED as error:
+        raise _refused(name, f"damaged, or not arrays: {error}") from error
 
 
-def _looks_like(content: bytes) -> str:
-    """What the first bytes say."""
-    if not content:
-        return "it is empty"
-    for start, kind in KINDS:
-        if content.startswith(start):
-            return f"it looks like {kind}"
-    if len(content) > 8 and content[8:9] == b"{":
-        return "it looks like .safetensors, whole or damaged"
-    return f"it begins with {content[:8]!r}"
+DAMAGED = (  # what Python raises at nonsense; of memory, where a header claims more than there is
+    zipfile.BadZipFile, zlib.error, ValueError, TypeError, KeyError, IndexError, AttributeError,
+    EOFError, OverflowError, RuntimeError, MemoryError,
+)  # fmt: skip
 
 
 @contextmanager

@@ -18,7 +18,7 @@ LAYERS = {
     "autograd_lite": [
         {"engine"},
         {"places", "cuda", "conversion"},
-        {"creation", "origin", "numpy_words", "dtypes", "backends"},
+        {"creation", "exchange", "origin", "numpy_words", "dtypes", "backends"},
         {"random", "utils"},
         {"names"},
         {"program"},

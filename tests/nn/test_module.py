@@ -455,6 +455,30 @@ def test_a_state_that_does_not_fit_changes_nothing_and_lists_every_fault() -> No
         np.testing.assert_array_equal(t.array, before[key])
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "net."])
+def test_a_prefix_before_all_names_is_explained(prefix: str) -> None:
+    block = Block()
+    state = {f"{prefix}{key}": a for key, a in filled(block, 7).items()}
+    with pytest.raises(RuntimeError) as caught:
+        block.load_state_dict(state)
+    line = str(caught.value).splitlines()[-1]
+    assert line.startswith(f"  prefix: all names begin with '{prefix}'")
+    assert ("put" in line) == (prefix in ("module.", "_orig_mod."))
+    remedy = line.split("take it off: ")[1]
+    block.load_state_dict(eval(remedy, {"state": state}))
+    assert block.seen.tolist() == [7, 7]
+    state["other"] = np.zeros(1)
+    with pytest.raises(RuntimeError) as caught:
+        block.load_state_dict(state)
+    assert "prefix" not in str(caught.value)
+
+
+def test_a_checkpoint_in_place_of_a_state_is_explained() -> None:
+    block = Block()
+    with pytest.raises(RuntimeError, match=r"nested: 'model' are dict.*load one: state\['model'\]"):
+        block.load_state_dict({"model": filled(block, 7), "epoch": 1})
+
+
 def test_without_strict_what_fits_is_loaded() -> None:
     block = Block()
     state = filled(block, 7)

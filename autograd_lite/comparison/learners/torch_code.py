@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.tape import Array
+from ...exchange import values_of
 from .execution import seen_by
 from .pairs import Contextual, Run
 
@@ -114,4 +115,4 @@ def plain(x: Any) -> Any:
 
 def numbers(t: Any) -> Array:
     """A tensor's numbers, in an array of their own."""
-    return np.array(t.detach().cpu().numpy())
+    return np.array(values_of(t))
