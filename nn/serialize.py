@@ -83,8 +83,8 @@ def load(
     and misshapen entries) leave the model as it was. bfloat16 and 8-bit floats come as float32.
     Code in a file is never run, whatever `weights_only` says; what only code could make, such as
     object arrays and whole modules, is left out with a UserWarning that names it. `map_location`
-    may be anything that means the CPU, else RuntimeError. FileNotFoundError if there is no file, ValueError if it is
-    damaged or holds no arrays.
+    may be anything that means the CPU, else RuntimeError. FileNotFoundError if there is no file,
+    ValueError if it is damaged or holds no arrays.
 
     >>> import tempfile
     >>> a, b = nn.Linear(2, 1), nn.Linear(2, 1)
