@@ -32,7 +32,7 @@ from .creation import bernoulli as bernoulli
 from .engine.rules.products import matmul as matmul
 from .engine.rules.pick import concatenate as concatenate
 from .engine.rules.curves import cbrt as cbrt
-from .engine.rules.questions import ceil as ceil
+from .engine.rules.steps import ceil as ceil
 from .comparison.learners.programs import check as check
 from .comparison.learners.functions import check_backward as check_backward
 from .engine.rules.pick import chunk as chunk
@@ -65,9 +65,10 @@ from .engine.rules.curves import exp2 as exp2
 from .engine.rules.shape import expand as expand
 from .engine.rules.curves import expm1 as expm1
 from .creation import eye as eye
+from .engine.rules.steps import trunc as trunc
 from .engine.rules.shape import flatten as flatten
 from .engine.rules.shape import flip as flip
-from .engine.rules.questions import floor as floor
+from .engine.rules.steps import floor as floor
 from .engine.rules.arithmetic import fmod as fmod
 from .program.expr import formula as formula
 from .exchange import from_dlpack as from_dlpack
@@ -144,12 +145,12 @@ from .engine.rules.arithmetic import remainder as remainder
 from .engine.rules.pick import repeat_interleave as repeat_interleave
 from .engine.rules.shape import reshape as reshape
 from .engine.rules.pick import roll as roll
-from .engine.rules.questions import round as round
+from .engine.rules.steps import round as round
 from .engine.rules.curves import rsqrt as rsqrt
 from .engine.arrays import set_default_dtype as set_default_dtype
 from .engine.modes import set_grad_enabled as set_grad_enabled
 from .engine.rules.curves import sigmoid as sigmoid
-from .engine.rules.questions import sign as sign
+from .engine.rules.steps import sign as sign
 from .engine.rules.curves import silu as silu
 from .engine.rules.curves import sin as sin
 from .engine.rules.curves import sinc as sinc
@@ -162,7 +163,7 @@ from .engine.rules.curves import sqrt as sqrt
 from .engine.rules.arithmetic import square as square
 from .engine.rules.shape import squeeze as squeeze
 from .engine.rules.pick import stack as stack
-from .engine.rules.reductions import std as std
+from .engine.rules.spread import std as std
 from .engine.rules.reductions import sum as sum
 from .engine.rules.shape import transpose as transpose
 from .engine.rules.pick import take_along_axis as take_along_axis
@@ -178,7 +179,7 @@ from .engine.rules.questions import tril as tril
 from .engine.rules.questions import triu as triu
 from .engine.rules.shape import unsqueeze as unsqueeze
 from .calculus import value_and_grad as value_and_grad
-from .engine.rules.reductions import var as var
+from .engine.rules.spread import var as var
 from .engine.rules.products import vdot as vdot
 from .calculus import vjp as vjp
 from .engine.rules.arithmetic import where as where
@@ -197,6 +198,7 @@ cat = concatenate
 clamp = clip
 concat = concatenate
 dot = matmul
+fix = trunc
 mm = matmul
 ravel = flatten
 swapaxes = transpose

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class detect_anomaly(record_lines):
     in, such as a mask of -inf, are let through until they make a NaN. It costs nothing when off.
 
     >>> x = tensor([4.0, 0.0], requires_grad=True)
-    >>> with detect_anomaly(), np.errstate(divide="ignore"):
+    >>> with detect_anomaly():
     ...     x.sqrt().sum().backward()  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
@@ -38,6 +38,20 @@ class detect_anomaly(record_lines):
       dx = g / (2 * y), where g = 1, y = 0, x = 0
       called at ...
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quiet: list[Any] = []
+
+    def __enter__(self) -> Self:
+        quiet = np.errstate(all="ignore")  # NumPy's warnings would come before the errors
+        quiet.__enter__()
+        self.quiet.append(quiet)
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self.quiet.pop().__exit__(None, None, None)
 
     def made(self, op: Op, t: Tensor, parents: Any, args: Any, kw: Any) -> None:
         """Remember where `t` was made, and raise if it is the first to go wrong."""

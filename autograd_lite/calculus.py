@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from .engine.backward import own, pull_in_mode, seed_of
+from .engine.errors import kind_of
 from .engine.modes import enable_grad
-from .engine.rules import reshape, stack
+from .engine.rules import ops, reshape, stack
 from .engine.tape import tape
 from .engine.tensor import Tensor, as_tensor, wrap
 from .program.chain import recorded_inputs
@@ -76,6 +77,7 @@ def _gradient(i: int, x: Tensor, g: Any, allow_unused: bool, handed: Any) -> Ten
             "allow_unused=True gives None for it"
         )
     if isinstance(g, Tensor):
+        g = g if g.requires_grad else ops.constant(g, x)
         return g if own(g.array, handed) is g.array else g.clone()
     return wrap(own(g, handed))
 
@@ -110,7 +112,7 @@ def called(name: str, function: Callable[..., Any], inputs: tuple[Tensor, ...]) 
     with enable_grad():
         y = function(*inputs)
     if not all(isinstance(t, Tensor) for t in as_tuple(y)):
-        raise TypeError(f"{name}: the function must return Tensors, got {type(y).__name__}")
+        raise TypeError(f"{name}: the function must return Tensors, got {kind_of(y)}")
     return y
 
 
@@ -208,15 +210,25 @@ def jvp(function: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
 def jacobian(function: Callable[..., Any], inputs: Any, create_graph: bool = False) -> Any:
     """The Jacobian of a function: shape (*output.shape, *input.shape).
 
-    For several inputs, or several outputs, tuples of those, outputs first. One backward pass for
-    each element of the output.
+    For several inputs, given as one tuple, or several outputs, tuples of those, outputs first. One
+    backward pass for each element of the output.
 
     >>> jacobian(lambda x: x * x, tensor([1.0, 2.0])).tolist()
     [[2.0, 0.0], [0.0, 4.0]]
     """
+    require_option("jacobian", create_graph)
     xs = fresh(inputs, create_graph)
     y = called("jacobian", function, xs)
     return like(y, tuple(like(inputs, _rows(t, xs, create_graph)) for t in as_tuple(y)))
+
+
+def require_option(name: str, create_graph: Any) -> None:
+    """TypeError for a second input in the place of an option."""
+    if not isinstance(create_graph, bool):
+        raise TypeError(
+            f"{name}: create_graph is True or False, got a {kind_of(create_graph)}; "
+            f"several inputs come in one tuple, as in {name}(f, (x, y))"
+        )
 
 
 def _rows(y: Tensor, xs: tuple[Tensor, ...], create_graph: bool) -> tuple[Tensor, ...]:
@@ -236,11 +248,12 @@ def _rows(y: Tensor, xs: tuple[Tensor, ...], create_graph: bool) -> tuple[Tensor
 def hessian(function: Callable[..., Any], inputs: Any, create_graph: bool = False) -> Any:
     """The second derivatives of a scalar function: shape (*input.shape, *input.shape).
 
-    For several inputs, tuples of tuples.
+    For several inputs, given as one tuple, tuples of tuples.
 
     >>> hessian(lambda x: (x * x * x).sum(), tensor([1.0, 2.0])).tolist()
     [[6.0, 0.0], [0.0, 12.0]]
     """
+    require_option("hessian", create_graph)
 
     def slope(*xs: Tensor) -> Any:
         return like(inputs, _slope("hessian", function, xs))

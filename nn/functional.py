@@ -168,8 +168,9 @@ def batch_norm(
         n = math.prod([input.shape[i] for i in axes])
         if n < 2:
             raise ValueError(
-                f"batch_norm: shape {input.shape} has {n} value(s) per channel, and training "
-                "needs two or more; use a larger batch, or eval()"
+                f"batch_norm: shape {input.shape} has {n} value(s) per channel, and the statistics "
+                "of a batch need two or more; use a larger batch"
+                + (", or eval()" if running_mean is not None else "")
             )
         mean = ops.mean(input, axis=axes, keepdims=True)
         centred = input - mean
@@ -369,16 +370,20 @@ def smooth_l1_loss(
     return _reduce("smooth_l1_loss", loss, reduction)
 
 
+def _log(x: Any) -> Any:
+    with np.errstate(divide="ignore"):  # of 0 it is -inf
+        return np.log(x)
+
+
 def _clamped_log(x: Any) -> Any:
-    with np.errstate(divide="ignore"):  # the logarithm of 0 is held at -100
-        return np.maximum(np.log(x), -100)
+    return np.maximum(_log(x), -100)
 
 
 _bce = Op(
     "binary_cross_entropy",
     lambda x, t: -(t * _clamped_log(x) + (1 - t) * _clamped_log(1 - x)),
     lambda g, y, x, t: g * (x - t) / np.maximum(x * (1 - x), 1e-12),
-    lambda g, y, x, t: g * (_clamped_log(1 - x) - _clamped_log(x)),
+    lambda g, y, x, t: g * (_log(1 - x) - _log(x)),
     kind="loss",
     quiet="divide",
 )
@@ -389,7 +394,8 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(target * log(input) + (1 - target) * log(1 - input)), for probabilities as input.
 
-    The logarithms are held at -100, and input * (1 - input) in the slope at 1e-12, as in PyTorch.
+    The logarithms are held at -100, and input * (1 - input) in the slope at 1e-12, as in PyTorch;
+    the gradient of the target is not held, and infinite where the input is 0 or 1.
     `weight` scales each element. ValueError if the shapes differ or the input leaves [0, 1].
 
     >>> round(binary_cross_entropy(Tensor([0.5]), Tensor([1.0])).item(), 4)
@@ -608,7 +614,7 @@ def _check_classes(name: str, x: Tensor, t: Tensor, ignore_index: int) -> None:
 
 
 _safe = Op("classes", lambda t, ignored: np.where(t == ignored, 0, t).reshape(-1))
-_counted = Op("counted", lambda t, ignored, dtype: (t != ignored).reshape(-1).astype(dtype))
+_counted = Op("counted", lambda t, ignored: (t != ignored).reshape(-1))
 
 
 def _class_loss(
@@ -627,15 +633,18 @@ def _class_loss(
     classes, counted = t.reshape((-1,)), None  # all count
     if asked(lambda a: bool((a == ignore_index).any()), t):
         classes = _safe(t, ignore_index)
-        counted = _counted(t, ignore_index, dtype=log_p.dtype)
-    share = counted if w is None else w[classes] if counted is None else counted * w[classes]
-    # picked, not multiplied with one-hot rows: 0 * log(0) would be NaN
+        counted = _counted(t, ignore_index)
+    # picked, not multiplied with one-hot rows or a mask: 0 * log(0) would be NaN
     loss = -rows[np.arange(len(classes)), classes]
-    loss = loss if share is None else loss * share
+    loss = loss if w is None else loss * w[classes]
     if smoothing:
         even = -ops.mean(rows if w is None else rows * w, axis=1, keepdims=False)
-        even = even if counted is None else even * counted
         loss = loss * (1 - smoothing) + even * smoothing
+    if counted is not None:
+        loss = rules.where(counted, loss, 0)
     if reduction == "mean":
-        return _mean_of(loss, loss.numel() if share is None else share.sum())
+        share = counted if w is None else w[classes]
+        if None not in (w, counted):
+            share = rules.where(counted, share, 0)
+        return _mean_of(loss, loss.numel() if share is None else share.to(loss.dtype).sum())
     return _reduce(name, loss.reshape(t.shape), reduction)

@@ -12,6 +12,7 @@ import numpy as np
 
 from autograd_lite import Tensor, origin
 from autograd_lite.conversion import dtype_named, dtype_of
+from autograd_lite.engine.errors import kind_of
 from autograd_lite.engine.hooks import Handle
 from autograd_lite.engine.versions import changed, tick
 from autograd_lite.exchange import values_of
@@ -148,7 +149,7 @@ class Module:
             if name in registry:
                 raise TypeError(
                     f"{type(self).__name__}.{name} is registered as a {kind} and takes a {kind} "
-                    f"or None, not a {type(value).__name__}; del the attribute first"
+                    f"or None, not a {kind_of(value)}; del the attribute first"
                     + ", or change its values inside no_grad()"
                     * (kind == "Parameter")
                 )
@@ -186,7 +187,7 @@ class Module:
         if not isinstance(value, Tensor):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a buffer and takes a Tensor or None, "
-                f"not a {type(value).__name__}"
+                f"not a {kind_of(value)}"
             )
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
@@ -195,7 +196,7 @@ class Module:
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
                 f"{type(self).__name__}.{name}: a parameter is a Parameter or None, "
-                f"not a {type(param).__name__}; wrap it: Parameter(x)"
+                f"not a {kind_of(param)}; wrap it: Parameter(x)"
             )
         self._register("_parameters", name, param, None)
 
@@ -451,7 +452,7 @@ class Module:
                 continue
             target, value = mine[key], state_dict[key]
             if not (isinstance(value, np.generic | int | float) or hasattr(value, "__dlpack__")):
-                faults.append(f"not a tensor: {key!r} is a {type(value).__name__}")
+                faults.append(f"not a tensor: {key!r} is a {kind_of(value)}")
                 continue
             array = values_of(value)
             if array.dtype.kind not in "fiub":
@@ -555,8 +556,7 @@ class _Row(Module):
             elif isinstance(module, type):
                 remedy = f"; call it to make one: {module.__name__}(...)"
             raise TypeError(
-                f"{type(self).__name__}: {module!r} is a {type(module).__name__}, not a Module"
-                + remedy
+                f"{type(self).__name__}: {module!r} is a {kind_of(module)}, not a Module" + remedy
             )
 
     def _name(self, index: int) -> str:

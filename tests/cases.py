@@ -184,6 +184,17 @@ for name, (domain, _) in CURVES.items():
     for shape in ONE:
         case(name, domain(shape), orders=3)
 case("sinc", fixed([0.0, -0.0, 1.0]), "of zeros")
+STEPS: dict[str, Callable[[float], float]] = {
+    "sign": lambda x: math.copysign(1, x),
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "trunc": math.trunc,
+}
+for name in STEPS:
+    for shape in ONE:
+        case(name, away(-2, -1, 0, 1, 2)(shape), kinks=True)
+case("round", away(-1.5, -0.5, 0.5, 1.5)((2, 3)), decimals=0, kinks=True)
+case("round", away(-1.5, -0.5, 0.5, 1.5)((4,)), decimals=-1, kinks=True)
 for name in ("abs", "relu"):
     for shape in ONE:
         case(name, away(0)(shape), kinks=True, orders=3)
@@ -201,6 +212,9 @@ case("nan_to_num", normal((2, 3)), nan=0.0, posinf=None, neginf=None)
 case("clip", away(0.7)((4,)), low=-math.inf, high=0.7, kinks=True)
 case("clip", away(-0.5)((4,)), low=-0.5, high=math.inf, kinks=True)
 case("power", away(0)((4,)), "negative base", p=-3, orders=3)
+
+case("constant", normal((2, 3), (2, 3)))
+case("constant", normal((), ()))
 
 Both = Callable[[Shape, Shape], Factory]
 PAIRS: dict[str, tuple[Both, Callable[[float, float], float]]] = {
@@ -231,6 +245,7 @@ for left, right in TWO:
     case("where", join(bools(left), normal(left, right)), orders=3)
     if left != right:
         case("where", join(bools(right), normal(left, right)), orders=3)
+case("pow", fixed([0.5, 2.0, 1.5], [0.0, 1.0, 2.0]), "of 0, 1 and 2", orders=3)
 case("where", join(bools((2, 1, 1)), normal((3, 1), (4,))), "the condition is larger")
 case("where", join(bools((4, 2, 3)), normal((), (2, 1))), "the condition is larger")
 
@@ -572,7 +587,10 @@ def _runs(values: list[float], combine: Callable[[float, float], float]) -> list
 
 
 EXPECTED: dict[str, Callable[..., Any]] = {
-    **{name: each(truth) for name, (_, truth) in (CURVES | PAIRS | JUMPS).items()},  # type: ignore[operator]
+    **{name: each(truth) for name, (_, truth) in (CURVES | PAIRS | JUMPS).items()},
+    **{name: each(truth) for name, truth in STEPS.items()},  # type: ignore[operator]
+    "round": lambda x, decimals: each(lambda v: round(v, decimals))(x),
+    "constant": lambda a, x: each(lambda v: v)(a),
     "power": lambda x, p: each(lambda v: math.pow(v, p))(x),
     "abs": each(math.fabs),
     "relu": each(lambda x: max(x, 0.0)),

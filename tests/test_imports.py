@@ -30,17 +30,17 @@ LAYERS = {
         {"__main__"},
     ],
     "autograd_lite.engine": [
-        {"op", "axes", "versions", "modes", "hooks", "methods", "errors"},
-        {"tape", "declare"},
+        {"op", "axes", "versions", "modes", "methods", "errors"},
+        {"tape", "declare", "hooks"},
         {"arrays"},
         {"tensor"},
         {"rules"},
         {"backward", "copying", "inplace", "operators", "protocol"},
     ],
     "autograd_lite.engine.rules": [
-        {"arithmetic", "shape", "questions", "pick"},
+        {"arithmetic", "shape", "questions", "pick", "steps"},
         {"curves", "products", "reductions"},
-        {"along", "order"},
+        {"along", "order", "spread"},
     ],
 }
 HEAVY = {

@@ -380,12 +380,24 @@ def by_size(name: str) -> list[Case]:
     return sorted(cases, key=lambda case: -sum(a.size for a in case.arrays()))
 
 
+def is_flat(name: str, i: int) -> bool:
+    """Whether the gradient of an input is 0 in every case, as that of floor: no factor is wrong."""
+    for case in by_size(name):
+        xs = boxed(case.arrays())
+        y = case(*xs)
+        if i < len(xs) and y.requires_grad:
+            y.backward(np.random.default_rng(0).standard_normal(y.shape))
+            if xs[i].grad is not None and xs[i].grad.array.any():
+                return False
+    return True
+
+
 PLANTED = [
     (name, i)
     for name in table
     for case in by_size(name)[:1]  # a row without one fails in test_every_row_has_a_case
     for i, a in enumerate(case.arrays())
-    if a.dtype.kind == "f"
+    if a.dtype.kind == "f" and not is_flat(name, i)
 ]
 
 

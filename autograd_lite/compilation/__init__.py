@@ -13,6 +13,7 @@ import numpy as np
 
 from ..engine import arrays as convert
 from ..engine.backward import deliver
+from ..engine.errors import kind_of
 from ..engine.modes import mode
 from ..engine.op import Op
 from ..engine.tensor import Tensor, wrap
@@ -542,7 +543,7 @@ def checked(loss: Any) -> Tensor:
     """The result of the function, if a gradient can start from it."""
     if not isinstance(loss, Tensor):
         raise TypeError(
-            f"compile: the function returned a {type(loss).__name__}; it has to return one Tensor, "
+            f"compile: the function returned a {kind_of(loss)}; it has to return one Tensor, "
             "the loss"
         )
     if loss.array.size != 1:

@@ -34,10 +34,11 @@ import numpy as np
 
 from ..engine.op import Each, Op, table
 from ..engine.tensor import Tensor
+from ..origin import is_ours
 
 __all__ = ["Captured", "Untraceable", "has_attributes", "is_of_user"]
 
-OURS = {"numpy", "autograd_lite", "nn"}
+NUMPY = os.path.join(os.path.dirname(np.__file__), "")
 STANDARD = os.path.dirname(os.__file__)
 HEAP = 1 << 9  # the flag of a class that Python code has made
 CHANGING = {  # other values at every call
@@ -59,16 +60,22 @@ ARRAY_LIMIT = 2**16  # bytes of an array that is compared at every call; 64 KB t
 contents = attrgetter("cell_contents")
 
 
-@functools.cache
 def trusted(name: str) -> bool:
     """Whether a module is one of these packages or of the standard library: its functions and
     classes do not change."""
+    return is_trusted(name, getattr(sys.modules.get(name), "__file__", None))
+
+
+@functools.cache
+def is_trusted(name: str, file: str | None) -> bool:
+    """The same by its file, if it has one: a user's file may have such a name."""
     root = name.partition(".")[0]
-    if root in OURS or name.startswith("scipy.special"):
+    if name.startswith("scipy.special") or is_ours(file):
         return True
+    if root in ("numpy", "autograd_lite"):
+        return file is None or file.startswith(NUMPY)
     if root not in sys.stdlib_module_names or root == "__main__":
         return False
-    file = getattr(sys.modules.get(name), "__file__", None)  # a user's file may have such a name
     return file is None or (file.startswith(STANDARD) and "site-packages" not in file)
 
 

@@ -26,7 +26,7 @@ from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
 from ..engine.tensor import Tensor, record, wrap
 from ..engine.versions import tick
-from ..origin import users_frame
+from ..origin import is_ours, users_frame
 from .guards import Captured, is_of_user
 
 __all__ = ["Question", "Recorder"]
@@ -70,7 +70,7 @@ def trusted(frame: Any) -> bool:
     while module == CONVERSIONS:
         frame = frame.f_back
         module = frame.f_globals.get("__name__", "")
-    return frame.f_code.co_name in TRUSTED.get(module, ())
+    return frame.f_code.co_name in TRUSTED.get(module, ()) and is_ours(frame.f_code.co_filename)
 
 
 def plainly(t: Any) -> Any:

@@ -13,6 +13,7 @@ from zlib import crc32
 
 import numpy as np
 
+from ..engine.errors import kind_of
 from ..engine.tensor import Tensor
 from ..origin import Place, origin_of
 from ..program.passes import spell_out
@@ -63,7 +64,7 @@ def derive(loss: Tensor, model: Any = None) -> Derivation:
         d_w = x.T @ d_z          (1, 2)
     """
     if not isinstance(loss, Tensor):
-        what = f"derive: needs the Tensor that was computed, not a {type(loss).__name__}"
+        what = f"derive: needs the Tensor that was computed, not a {kind_of(loss)}"
         raise TypeError(what + "; call it, derive(loss(model(x), y), model)" * callable(loss))
     if model is not None and not hasattr(model, "named_parameters"):
         raise TypeError(f"derive: model is a {type(model).__name__}, which has no named_parameters")

@@ -9,10 +9,11 @@ import numpy as np
 
 from . import modes
 from .arrays import as_array, unboxed
+from .errors import kind_of
 from .hooks import Handle
 from .methods import on_tensors
 from .modes import mode
-from .op import Op
+from .op import Op, ops
 from .tape import Array, pull
 from .tensor import Tensor, wrap
 from .versions import changed
@@ -84,6 +85,7 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
     """Add a gradient to `leaf.grad`."""
     grad = leaf.grad
     if isinstance(g, Tensor):  # recorded: never changed in place
+        g = g if g.requires_grad else ops.constant(g, leaf)
         if grad is not None:
             g = checked(grad, leaf) + g
         leaf.grad = g if own(g.array, handed) is g.array else g.clone()
@@ -107,7 +109,7 @@ def checked(grad: Any, leaf: Tensor) -> Tensor:
     if not isinstance(grad, Tensor):
         raise TypeError(
             f"backward(): the grad of a leaf of shape {leaf.shape} was set to a "
-            f"{type(grad).__name__}; set it to None or to a Tensor"
+            f"{kind_of(grad)}; set it to None or to a Tensor"
         )
     return grad
 

@@ -30,6 +30,15 @@ def explained(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) ->
     raise error
 
 
+def kind_of(x: Any) -> str:
+    """What a value is, in an error; of what torch has too, whose, and a tensor's way across."""
+    name = type(x).__name__
+    if type(x).__module__.partition(".")[0] != "torch":
+        return name
+    across = " (Tensor(t.detach().numpy()) shares its memory)" * hasattr(x, "detach")
+    return f"torch.{name}{across}"
+
+
 def listed(shapes: list[Any]) -> str:
     """Shapes as they stand in a sentence."""
     return " and ".join(str(s) for s in shapes)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import kind_of
+
 box: Any = None  # Tensor, put here by `tensor`, which imports this file: hooks get Tensors
 next_key = count(1).__next__
 
@@ -39,7 +41,7 @@ class Extra:
                     if not hasattr(result, "__op__") or result.shape != node.shape:
                         shape = getattr(result, "shape", None)
                         raise ValueError(
-                            f"hook: returned {type(result).__name__} of shape {shape}; "
+                            f"hook: returned {kind_of(result)} of shape {shape}; "
                             f"return None or a tensor of shape {node.shape}"
                         )
                     t = result

@@ -23,16 +23,19 @@ PLAIN = {
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.logical_and, np.logical_or, np.logical_not, np.logical_xor,
     np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
-    np.sign, np.floor, np.ceil, np.rint, np.trunc, np.isnan, np.isinf, np.isfinite, np.signbit,
+    np.isnan, np.isinf, np.isfinite, np.signbit,
     np.argmax, np.argmin, np.argsort, np.allclose, np.isclose, np.array_equal, np.any, np.all,
     np.count_nonzero, np.nonzero, np.zeros_like, np.ones_like, np.full_like, np.empty_like,
-    np.shape, np.ndim, np.size, np.round,
+    np.shape, np.ndim, np.size,
     np.may_share_memory, np.shares_memory, np.result_type, np.can_cast,
     np.floor_divide, np.nanargmax, np.nanargmin, np.searchsorted,
     np.heaviside,
 }  # fmt: skip
 
 
+WRITES = {  # into their first argument, past the counts of versions
+    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal,
+}  # fmt: skip
 # scipy.special is not imported here: what it calls its ufuncs is enough
 SCIPY = {"expit": rules.sigmoid, "log_expit": rules.logsigmoid, "erf": rules.erf}
 
@@ -56,6 +59,8 @@ def apply_ufunc(cls: Any, ufunc: Any, way: str, inputs: Any, kw: dict[str, Any])
     elif (ufunc, way) in forms:
         kw = {"axis": 0} | {k: v for k, v in kw.items() if v is not None or k == "axis"}
         return forms[ufunc, way](*inputs, **kw)
+    if plain(inputs):
+        return Tensor.__plain__(getattr(ufunc, way), inputs, kw)
     return _no_rule(cls, f"np.{ufunc.__name__}" + f".{way}" * (way != "__call__"))
 
 
@@ -87,7 +92,16 @@ def apply_function(cls: Any, function: Any, args: Any, kw: dict[str, Any]) -> An
         return forms[function](*args, **kw)
     if function in PLAIN:
         return cls.__plain__(function, args, kw)
+    if function not in WRITES and not kw.get("out") and plain((args, kw)):
+        return Tensor.__plain__(function, args, kw)
     return _no_rule(cls, f"np.{function.__name__}")
+
+
+def plain(x: Any) -> bool:
+    """Whether the arguments of a function hold tensors that need no gradient, and no Symbols."""
+    if isinstance(x, tuple | list | dict):
+        return all(plain(item) for item in (x.values() if isinstance(x, dict) else x))
+    return not hasattr(x, "__op__") or (isinstance(x, Tensor) and not x.requires_grad)
 
 
 def _no_rule(cls: Any, name: str) -> Any:

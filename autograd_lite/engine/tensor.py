@@ -144,7 +144,13 @@ def made_right(op: Op, x: Any) -> Any:
             f"{op.name}: an input is the pair (values, indices) of max(dim) or min(dim); "
             "use its .values, or axis= in place of dim="
         )
-    if callable(x):
+    if x is None or isinstance(x, str):
+        raise TypeError(
+            f"{op.name}: an input is {x!r}, not a tensor; give floats, ints or bools"
+            + " (a function without return gives None, and .grad is None before backward())"
+            * (x is None)
+        )
+    if callable(x) and not hasattr(x, "__array__"):
         name = getattr(x, "__name__", "f").lstrip("_")
         raise TypeError(f"{op.name}: an input is a function, {name}; call it, as in {name}()")
     return x

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import origin
 from ..creation import default_generator, tensor
+from ..engine.errors import kind_of
 from ..engine.modes import enable_grad
 from ..engine.tensor import Tensor
 from ..origin import record_lines
@@ -128,7 +129,7 @@ def output_of(model: Any, inputs: Any) -> Tensor:
     if not (callable(model) and hasattr(model, "named_parameters")):
         raise TypeError(
             f"draw: needs the Tensor that was computed, or a model and its input, not a "
-            f"{type(model).__name__}"
+            f"{kind_of(model)}"
         )
     if inputs is None:
         raise TypeError(

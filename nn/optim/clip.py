@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,12 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 def _grads(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """The gradients there are."""
     params = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not params and isinstance(parameters, Iterator):
+        warnings.warn(
+            "clip: this generator gives no parameters, perhaps as it was used before, so nothing "
+            "is clipped; give model.parameters() again, or list(...) of it",
+            stacklevel=3,
+        )
     return [p.grad for p in params if p.grad is not None]
 
 

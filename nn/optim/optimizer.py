@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, enable_grad
+from autograd_lite.engine.errors import kind_of
 from autograd_lite.engine.versions import changed
 
 Array = np.ndarray[Any, Any]
@@ -164,9 +165,7 @@ class Optimizer:
             )
         for i, p in enumerate(params):
             if not isinstance(p, Tensor):
-                raise TypeError(
-                    f"{self._name}: parameter {i} is a {type(p).__name__}, not a Tensor"
-                )
+                raise TypeError(f"{self._name}: parameter {i} is a {kind_of(p)}, not a Tensor")
             if not p.is_leaf:
                 raise ValueError(
                     f"{self._name}: parameter {i}, of shape {p.shape}, is the result of an "
@@ -305,7 +304,7 @@ class Optimizer:
         if not isinstance(grad, Tensor):
             return TypeError(
                 f"{self._name}.step: the gradient of a parameter of shape {p.shape} is a "
-                f"{type(grad).__name__}, not a Tensor; assign p.grad = Tensor(array)"
+                f"{kind_of(grad)}, not a Tensor; assign p.grad = Tensor(array)"
             )
         return (TypeError if grad.shape == p.shape else ValueError)(
             f"{self._name}.step: a gradient of shape {grad.shape} and dtype {grad.dtype} does not "

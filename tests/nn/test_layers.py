@@ -247,7 +247,7 @@ def test_batch_norm_normalises_with_the_biased_and_stores_the_unbiased_variance(
 @pytest.mark.parametrize("shape", [(1, 3), (1, 3, 1)])
 def test_batch_norm_of_one_sample_is_an_error_that_changes_nothing(shape: tuple[int, ...]) -> None:
     layer = nn.BatchNorm1d(3)
-    with pytest.raises(ValueError, match=r"has 1 value\(s\) per channel, and training needs two"):
+    with pytest.raises(ValueError, match=r"has 1 value\(s\) per channel, .* two or more; .*eval"):
         layer(Tensor(np.ones(shape)))
     assert layer.running_mean.tolist() == [0, 0, 0]
     assert layer.num_batches_tracked.item() == 0

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ...engine.arrays import unboxed
+from ...engine.errors import kind_of
 from ...engine.tape import Array, walk
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
@@ -35,7 +36,7 @@ def check_loss(loss: Any) -> None:
     """Raise unless `loss` is a Tensor that a backward pass can start from."""
     if not isinstance(loss, Tensor):
         raise TypeError(
-            f"compare: the loss is a {type(loss).__name__}; give the Tensor that was computed, "
+            f"compare: the loss is a {kind_of(loss)}; give the Tensor that was computed, "
             "not its value"
         )
     if not loss.requires_grad:

@@ -4,7 +4,19 @@ from typing import TYPE_CHECKING
 
 from ..declare import public
 from ..op import ops as ops
-from . import along, arithmetic, curves, order, pick, products, questions, reductions, shape
+from . import (
+    along,
+    arithmetic,
+    curves,
+    order,
+    pick,
+    products,
+    questions,
+    reductions,
+    shape,
+    spread,
+    steps,
+)
 
 if TYPE_CHECKING:
     from .along import *
@@ -16,6 +28,8 @@ if TYPE_CHECKING:
     from .questions import *
     from .reductions import *
     from .shape import *
+    from .spread import *
+    from .steps import *
 else:
     __all__ = list(public)
     globals().update(public)

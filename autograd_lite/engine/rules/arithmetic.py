@@ -23,7 +23,8 @@ div = row("div", np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y 
 _pow = row(
     "pow",
     np.power,
-    lambda g, y, a, b: g * (b * a ** np.where(b == 0, 0, b - 1)),
+    # where b is 0 the slope in a is 0, though 0 ** -1 is infinite; its slope in b is 1 / a
+    lambda g, y, a, b: g * (b * a ** np.where((a == 0) & (b == 0), 0, b - 1)),
     # 0 ** b has slope 0 in b where b >= 0: log(1) takes the place of log(0)
     lambda g, y, a, b: g * y * np.log(np.where((a == 0) & (b >= 0), 1, a)),
     sign="**",
@@ -48,14 +49,14 @@ def neg(x: Tensor) -> Tensor:
 def _power_slope(x: Any, p: float) -> Any:
     if p == 2:
         return 2 * x
-    return p if p in (0, 1) else p * x ** (p - 1)
+    return p if p == 1 else p * x ** (p - 1)
 
 
 # `x ** p` with a number `p`, which float32 arrays survive as float32.
 _power = row(
     "power",
     lambda x, p: x**p,
-    lambda g, y, x, p: g * _power_slope(x, p),
+    lambda g, y, x, p: g * _power_slope(x, p) if p else np.zeros_like(g),
     kind="curve",
     example=lambda: ((np.linspace(0.2, 0.9, 3),), {"p": 3}),
 )
@@ -91,7 +92,14 @@ def reciprocal(x: Tensor) -> Tensor:
     return div(1, x)
 
 
-@differentiable(lambda g, y, a, b: g * np.exp(a - y), lambda g, y, a, b: g * np.exp(b - y))
+def _share_of_sum(g: Any, y: Any, x: Any) -> Any:
+    with np.errstate(invalid="ignore"):  # inf - inf, where x is the whole sum
+        return g * np.exp(np.where(x == y, 0, x - y))
+
+
+@differentiable(
+    lambda g, y, a, b: _share_of_sum(g, y, a), lambda g, y, a, b: _share_of_sum(g, y, b)
+)
 def logaddexp(a: Any, b: Any) -> Tensor:
     """log(exp(a) + exp(b)), without overflow.
 

@@ -207,7 +207,7 @@ _leaky_relu = row(
 _elu = row(
     "elu",
     lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)),
-    lambda g, y, x, alpha: np.where(x > 0, g, g * alpha * np.exp(np.minimum(x, 0))),
+    lambda g, y, x, alpha: np.where(x > 0, g, g * alpha * np.exp(np.where(x < 0, x, 0))),
     kind="curve",
     activation=True,
     example=lambda: ((np.linspace(0.2, 0.9, 3),), {"alpha": 1.0}),

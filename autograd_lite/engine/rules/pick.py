@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..axes import from_zero, is_basic, one_axis, some_axes
+from ..axes import Axis, from_zero, is_basic, one_axis, some_axes
 from ..declare import function, row
 from ..errors import listed
 from ..op import ops
@@ -160,13 +160,22 @@ def repeat_interleave(
 
 
 @function()
-def roll(x: Tensor, shifts: int, axis: int | None = None, *, dims: int | None = None) -> Tensor:
-    """The elements moved on along one axis, or as if flattened; those at the end come first.
+def roll(x: Tensor, shifts: Any, axis: Axis = None, *, dims: Axis = None) -> Tensor:
+    """The elements moved on along one axis, or several, or as if flattened; those at the end come
+    first. ValueError unless there is one shift, or one for each axis.
 
     >>> roll(tensor([1.0, 2.0, 3.0]), 1).tolist()
     [3.0, 1.0, 2.0]
     """
     at = some_axes("roll", x, axis, dims)
+    if at is not None and (isinstance(at, tuple) or isinstance(shifts, Sequence)):
+        axes = at if isinstance(at, tuple) else (at,)
+        steps = shifts if isinstance(shifts, Sequence) else (shifts,) * len(axes)
+        if len(steps) != len(axes):
+            raise ValueError(f"roll: shifts {shifts} for the axes {at}; give one for each axis")
+        for step, one in zip(steps, axes, strict=True):
+            x = roll(x, step, one)
+        return x
     y = _reordered(x, at, lambda places: np.roll(places, shifts))
     return ops.reshape(y, shape=x.shape) if at is None else y
 

@@ -1,4 +1,4 @@
-"""What has no gradient: questions about values, places, rounding. Plain data come out."""
+"""What has no gradient: questions about values and places. Plain data come out."""
 
 from __future__ import annotations
 
@@ -66,24 +66,6 @@ def _place(function: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 @function()
-def sign(x: Tensor) -> Tensor:
-    """-1, 0 or 1 by the sign of each element; it has no gradient."""
-    return plain(np.sign, x)
-
-
-@function()
-def floor(x: Tensor) -> Tensor:
-    """The largest integer not above each element; it has no gradient."""
-    return plain(np.floor, x)
-
-
-@function()
-def ceil(x: Tensor) -> Tensor:
-    """The smallest integer not below each element; it has no gradient."""
-    return plain(np.ceil, x)
-
-
-@function()
 def isnan(x: Tensor) -> Tensor:
     """Whether each element is NaN."""
     return plain(np.isnan, x)
@@ -99,16 +81,6 @@ def isinf(x: Tensor) -> Tensor:
 def isfinite(x: Tensor) -> Tensor:
     """Whether each element is neither NaN nor infinite."""
     return plain(np.isfinite, x)
-
-
-@function()
-def round(x: Tensor, decimals: int = 0) -> Tensor:
-    """Each element to so many decimals, halves to the even digit; it has no gradient.
-
-    >>> round(tensor([1.25]), 1).tolist()
-    [1.2000000476837158]
-    """
-    return plain(np.round, x, decimals=decimals)
 
 
 @function()

@@ -3,6 +3,7 @@ users call settles the names and signs of axes before."""
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,10 +19,6 @@ from .arithmetic import pow
 from .pick import take_along_axis
 from .questions import argmax, argmin, plain
 from .shape import movedim, squeeze, unsqueeze
-
-
-def _corrected() -> tuple[Any, dict[str, Any]]:
-    return (np.linspace(0.2, 0.9, 3),), {"axis": None, "keepdims": False, "correction": 1}
 
 
 @differentiable(
@@ -40,11 +37,29 @@ def sum(
     return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
 
+def widened(forward: Any) -> Any:
+    """float16 in float32 meanwhile: squares and sums of it overflow."""
+
+    def wide(x: Any, **kw: Any) -> Any:
+        if x.dtype.char != "e":
+            return forward(x, **kw)
+        return forward(x.astype(np.float32), **kw).astype(x.dtype)
+
+    return wide
+
+
+def freedom(x: Any, axis: Any, correction: float = 0) -> Any:
+    n = builtins.max(count(x, axis) - correction, 0)
+    return n if x.dtype.char != "e" else np.float32(n)  # which float16 may not hold
+
+
 _mean = row(
     "mean",
-    lambda x, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x, axis),
+    widened(
+        lambda x, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x, axis)
+    ),
     lambda g, y, x, axis, keepdims: ops.expand(
-        kept(g, x, axis, keepdims) / count(x, axis), shape=x.shape
+        kept(g, x, axis, keepdims) / freedom(x, axis), shape=x.shape
     ),
     kind="reduction",
 )
@@ -101,110 +116,9 @@ def average(
     return ops.sum(x * shares, **kw) / ops.sum(shares, **kw)
 
 
-def _first(x: Any, axis: Any) -> Any:
-    axes = axes_of(x, axis)
-    return x[tuple([slice(0, 1) if i in axes else slice(None) for i in range(x.ndim)])]
-
-
-def _var(x: Any, axis: Any, keepdims: bool, correction: int) -> Any:
-    d = _centred(x - _first(x, axis), axis)  # shifted: a constant has variance exactly 0
-    return np.add.reduce(d * d, axis=axis, keepdims=keepdims) / (count(x, axis) - correction)
-
-
-def _centred(x: Any, axis: Any) -> Any:
-    return x - np.add.reduce(x, axis=axis, keepdims=True) / count(x, axis)
-
-
-row(
-    "var",
-    _var,
-    lambda g, y, x, axis, keepdims, correction: (
-        kept(g, x, axis, keepdims) * 2 * _centred(x, axis) / (count(x, axis) - correction)
-    ),
-    kind="reduction",
-    named=True,
-    example=_corrected,
-)
-row(
-    "std",
-    lambda x, **kw: np.sqrt(_var(x, **kw)),
-    lambda g, y, x, axis, keepdims, correction: (
-        kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims)
-        * _centred(x, axis)
-        / (count(x, axis) - correction)
-    ),
-    kind="reduction",
-    named=True,
-    example=_corrected,
-)
-
-
-@function()
-def var(
-    x: Tensor,
-    axis: Axis = None,
-    correction: int | None = None,
-    keepdims: bool = False,
-    *,
-    dim: Axis = None,
-    keepdim: bool = False,
-    unbiased: bool | None = None,
-    ddof: int | None = None,
-) -> Tensor:
-    """The variance: squared deviations summed and divided by n - correction, as in PyTorch n - 1.
-
-    `unbiased=False` is `correction=0`, the biased variance; `ddof` is NumPy's word for it.
-
-    >>> var(tensor([1.0, 3.0])).item(), var(tensor([1.0, 3.0]), correction=0).item()
-    (2.0, 1.0)
-    """
-    return _spread("var", x, axis, dim, keepdims or keepdim, correction, unbiased, ddof)
-
-
-@function()
-def std(
-    x: Tensor,
-    axis: Axis = None,
-    correction: int | None = None,
-    keepdims: bool = False,
-    *,
-    dim: Axis = None,
-    keepdim: bool = False,
-    unbiased: bool | None = None,
-    ddof: int | None = None,
-) -> Tensor:
-    """The square root of the variance, see `var`; the gradient of the std of a constant is 0.
-
-    >>> std(tensor([1.0, 3.0]), correction=0).item()
-    1.0
-    """
-    return _spread("std", x, axis, dim, keepdims or keepdim, correction, unbiased, ddof)
-
-
-def _spread(
-    name: str,
-    x: Any,
-    axis: Any,
-    dim: Axis,
-    keepdims: bool,
-    correction: Any,
-    unbiased: Any,
-    ddof: Any,
-) -> Any:
-    """`var` or `std`, their correction by one of its names; else 1, or 0 in code for arrays."""
-    if isinstance(axis, bool):  # PyTorch's var(unbiased)
-        axis, unbiased = None, axis
-    given = [int(n) for n in (correction, unbiased, ddof) if n is not None]
-    if len(given) > 1:
-        raise TypeError(f"{name}: correction, unbiased and ddof are one argument; give one")
-    n = given[0] if given else int(not mode.numpy)
-    axis = some_axes(name, x, axis, dim)
-    return getattr(ops, name)(x, axis=axis, keepdims=keepdims, correction=n)
-
-
 row(
     "norm",
-    lambda x, axis, keepdims: np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims)),
+    widened(lambda x, **kw: np.sqrt(np.add.reduce(x * x, **kw))),
     lambda g, y, x, axis, keepdims: kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims) * x,
     kind="reduction",
 )
@@ -368,9 +282,13 @@ def _extreme(
 
 def _prod_others(x: Any) -> Any:
     ones = np.ones((*x.shape[:-1], 1), x.dtype)
-    before = np.multiply.accumulate(np.concatenate([ones, x[..., :-1]], -1), axis=-1)
-    after = np.multiply.accumulate(np.concatenate([ones, x[..., :0:-1]], -1), axis=-1)
-    return before * after[..., ::-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        before = np.multiply.accumulate(np.concatenate([ones, x[..., :-1]], -1), axis=-1)
+        after = np.multiply.accumulate(np.concatenate([ones, x[..., :0:-1]], -1), axis=-1)
+        y = before * after[..., ::-1]
+    if np.isnan(y).any():  # a factor 0 outweighs what overflowed, unless an input is not finite
+        y[np.isnan(y) & np.isfinite(x).all(-1, keepdims=True)] = 0
+    return y
 
 
 def _prod_others_rule(g: Any, y: Any, x: Any) -> Any:

@@ -77,6 +77,18 @@ row(
 )
 
 
+# `a` as a function of `x`, on which it does not depend: a derivative that is the same everywhere,
+# such as that of a sum, is recorded as this, so that it has a derivative itself.
+row(
+    "constant",
+    lambda a, x: a,
+    lambda g, y, a, x: g,
+    lambda g, y, a, x: np.zeros_like(x),
+    view=True,
+    example=lambda: ((np.linspace(0.2, 0.9, 3),) * 2, {}),
+)
+
+
 @function(numpy=np.reshape, methods_only="view")
 def reshape(x: Tensor, *shape: Any, order: str = "C") -> Tensor:
     """The same elements in another shape; one size may be -1. A view where NumPy can make one.
@@ -137,9 +149,8 @@ def transpose(x: Tensor, *dims: Any) -> Tensor:
     if len(dims) != 2:
         return permute(x, *dims)
     i, j = one_axis("transpose", x, dims[0]), one_axis("transpose", x, dims[1])
-    axes = list(range(x.ndim))
-    axes[i], axes[j] = j, i
-    return ops.permute(x, axes=tuple(axes))
+    axes = tuple(j if a == i else i if a == j else a for a in range(x.ndim))
+    return ops.permute(x, axes=axes)
 
 
 @function(numpy=np.moveaxis)
