@@ -17,6 +17,8 @@ from autograd_lite.engine.hooks import Handle
 from autograd_lite.engine.versions import changed, tick
 from autograd_lite.exchange import values_of
 
+from .hooks import Gate, WithKeywords
+
 __all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
 
 
@@ -42,7 +44,24 @@ class Keys(NamedTuple):
     unexpected_keys: list[str]
 
 
-_REGISTRIES = ("_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks")
+_REGISTRIES = (
+    "_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks",
+    "_backward_hooks", "_backward_pre_hooks",
+)  # fmt: skip
+
+
+def _nothing(module: Module, args: tuple[Any, ...]) -> None:
+    """A hook that does nothing."""
+
+
+def _hooked(registry: dict[int, Any], hook: Any, first: bool) -> Handle:
+    """Register a hook, as the last one or as the first."""
+    others = dict(registry) if first else {}
+    for key in others:
+        del registry[key]
+    handle = Handle(registry, hook)
+    registry.update(others)
+    return handle
 
 
 def _no_forward(self: Module, *args: Any, **kw: Any) -> Any:
@@ -74,8 +93,10 @@ class Module:
     _parameters: dict[str, None]
     _buffers: dict[str, bool]
     _modules: dict[str, None]
-    _forward_hooks: dict[int, Callable[..., Any]]
-    _forward_pre_hooks: dict[int, Callable[..., Any]]
+    _forward_hooks: dict[int, Any]
+    _forward_pre_hooks: dict[int, Any]
+    _backward_hooks: dict[int, Callable[..., Any]]
+    _backward_pre_hooks: dict[int, Callable[..., Any]]
     training: bool
 
     forward: Callable[..., Any] = _no_forward
@@ -86,7 +107,7 @@ class Module:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # copy.copy comes here too: its copy needs registries of its own, as the names in them
         # must be attributes
-        registries = {k: v.copy() for k, v in state.items() if k in _REGISTRIES}
+        registries = {k: state.get(k, {}).copy() for k in _REGISTRIES}
         self.__dict__.update(state | registries)
 
     # ---- calling
@@ -99,26 +120,61 @@ class Module:
     def _call_in_full(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         before = tick()
         for hook in list(self._forward_pre_hooks.values()):
-            result = hook(self, args)
-            if result is not None:
+            if isinstance(hook, WithKeywords):
+                args, kw = hook.hook(self, args, kw) or (args, kw)
+            elif (result := hook(self, args)) is not None:
                 args = result if isinstance(result, tuple) else (result,)
-        output = self.forward(*args, **kw)
+        gate = Gate(self) if self._backward_hooks or self._backward_pre_hooks else None
+        output = self.forward(*(args if gate is None else gate.enter(args)), **kw)
         for hook in list(self._forward_hooks.values()):
-            result = hook(self, args, output)
+            words = (kw,) if isinstance(hook, WithKeywords) else ()
+            result = getattr(hook, "hook", hook)(self, args, *words, output)
             if result is not None:
                 output = result
+        if gate is not None:
+            output = gate.leave(output)
         origin.calls.log.append((before, tick(), ref(self), self.__class__))
         return output
 
-    def register_forward_hook(self, hook: Callable[[Any, tuple[Any, ...], Any], Any]) -> Handle:
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
         """Call `hook(module, args, output)` after every forward; what it returns, unless None,
-        takes the output's place. The handle's `remove()` ends it."""
-        return Handle(self._forward_hooks, hook)
+        takes the output's place. With `with_kwargs` it gets the keywords before the output, with
+        `prepend` it comes before the other hooks. The handle's `remove()` ends it."""
+        return _hooked(self._forward_hooks, WithKeywords(hook) if with_kwargs else hook, prepend)
 
-    def register_forward_pre_hook(self, hook: Callable[[Any, tuple[Any, ...]], Any]) -> Handle:
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
         """Call `hook(module, args)` before every forward; what it returns, unless None, takes the
-        place of the arguments. The handle's `remove()` ends it."""
-        return Handle(self._forward_pre_hooks, hook)
+        place of the arguments. With `with_kwargs` it gets the keywords too and returns both, with
+        `prepend` it comes before the other hooks. The handle's `remove()` ends it."""
+        registry = self._forward_pre_hooks
+        return _hooked(registry, WithKeywords(hook) if with_kwargs else hook, prepend)
+
+    def register_full_backward_hook(
+        self, hook: Callable[[Any, tuple[Any, ...], tuple[Any, ...]], Any], prepend: bool = False
+    ) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` when a backward pass has the gradients of
+        the inputs of a call: tuples, None for what is no tensor or needs no gradient. What it
+        returns, unless None, takes the place of grad_input.
+
+        >>> layer = nn.Linear(2, 1)
+        >>> handle = layer.register_full_backward_hook(lambda m, into, out: print(out[0].shape))
+        >>> layer(ones(3, 2)).sum().backward()
+        (3, 1)
+        """
+        self._forward_pre_hooks[0] = _nothing  # so that calls look for hooks
+        return _hooked(self._backward_hooks, hook, prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[[Any, tuple[Any, ...]], Any], prepend: bool = False
+    ) -> Handle:
+        """Call `hook(module, grad_output)` when a backward pass has the gradients of the outputs of
+        a call; what it returns, unless None, takes their place."""
+        self._forward_pre_hooks[0] = _nothing
+        return _hooked(self._backward_pre_hooks, hook, prepend)
 
     # ---- attributes
 

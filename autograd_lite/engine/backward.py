@@ -102,6 +102,8 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
             )
         grad.array += g
         changed(grad)
+    for hook in list(leaf.extra.after.values()) if leaf.extra is not None else ():
+        hook(leaf)
 
 
 def checked(grad: Any, leaf: Tensor) -> Tensor:
@@ -154,3 +156,14 @@ class Backward:
         if not self.requires_grad:
             raise RuntimeError("register_hook(): this tensor does not require grad")
         return Handle(self._more().hooks, hook)
+
+    def register_post_accumulate_grad_hook(self: Any, hook: Callable[[Tensor], None]) -> Handle:
+        """Call `hook(tensor)` whenever a backward has added to the `grad` of this leaf.
+
+        RuntimeError for a tensor that is no leaf, or that requires no gradient.
+        """
+        if not self.requires_grad or self.op is not None:
+            raise RuntimeError(
+                "register_post_accumulate_grad_hook(): only a leaf that requires grad gets a grad"
+            )
+        return Handle(self._more().after, hook)

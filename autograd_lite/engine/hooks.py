@@ -19,11 +19,12 @@ class Extra:
     """What few tensors have: a name, hooks, a wish to keep the gradient, where it was made, and
     the record before an in-place change."""
 
-    __slots__ = ("name", "hooks", "retain", "origin", "previous")
+    __slots__ = ("name", "hooks", "after", "retain", "origin", "previous")
 
     def __init__(self, name: str = "", retain: bool = False, previous: Any = None) -> None:
         self.name = name
         self.hooks: dict[int, Callable[[Any], Any]] = {}
+        self.after: dict[int, Callable[[Any], None]] = {}  # hooks on a leaf that got its gradient
         self.retain = retain
         self.origin: Any = None
         self.previous = previous

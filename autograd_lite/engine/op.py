@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,10 +133,7 @@ class Each:
         self.rule = rule
 
     def __iter__(self) -> Iterator[Rule]:
-        i = 0
-        while True:
-            yield partial(self.rule, i=i)
-            i += 1
+        yield from (partial(self.rule, i=i) for i in count())
 
 
 def row_of(name: str) -> Op:

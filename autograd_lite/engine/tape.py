@@ -170,6 +170,8 @@ def pull(
             if not p.requires_grad or rule is None or (wanted is not None and p not in wanted):
                 continue
             gp = rule(g, y, *args, **kw) if kw else rule(g, y, *args)
+            if gp is None:  # an autograd.Function may give none
+                continue
             like = p.array
             if gp.shape != like.shape or gp.dtype is not like.dtype:
                 gp = unbroadcast(gp, like)

@@ -31,6 +31,12 @@ def recorded_inputs(node: Any) -> list[Any]:
     return [p if p is None else before(p, node.serial) for p in node.parents]
 
 
+def rules_of(op: Any) -> Any:
+    """The rules of an operation; of an `autograd.Function` those that give zeros for None."""
+    rules = op.rules if op else ()
+    return getattr(rules, "filled", rules)
+
+
 class Tape:
     """What roots were computed from: `nodes` oldest first, `inputs` of each, `edges` of each.
 
@@ -45,7 +51,7 @@ class Tape:
         self.edges: dict[Any, list[Edge]] = {
             t: [
                 Edge(t, i, p, rule)
-                for i, (p, rule) in enumerate(zip(found, t.op.rules if t.op else ()))  # noqa: B905
+                for i, (p, rule) in enumerate(zip(found, rules_of(t.op)))  # noqa: B905
                 if p is not None and p.requires_grad and rule is not None
             ]
             for t, found in self.inputs.items()

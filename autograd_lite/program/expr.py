@@ -24,6 +24,7 @@ from ..engine.declare import forms
 from ..engine.op import Op, table
 from ..engine.rules import ops
 from ..engine.tape import unbroadcast
+from .chain import rules_of
 from .notation import SIGNS, SILENT, text
 
 __all__ = ["Symbol", "formula", "formulas", "is_op", "reads"]
@@ -300,7 +301,7 @@ def gradients(
     top = Symbol(g, np.ones(y.shape, y.dtype))
     result = Symbol(out, y)
     results: list[Any] = []
-    for rule, s in zip(op.rules, symbols):  # noqa: B905  (rules of `each` have no end)
+    for rule, s in zip(rules_of(op), symbols):  # noqa: B905  (rules of `each` have no end)
         if rule is None or not isinstance(s, Symbol) or s.dtype.kind != "f":
             results.append(None)
         else:
@@ -329,6 +330,8 @@ def same_values(found: Any, value: Any) -> bool:
 
 def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool], i: int) -> bool:
     """Whether a rule of a tracked input uses the value of input `i`, or of the output for -1."""
+    if known := getattr(op.rules, "reads", None):  # of an autograd.Function
+        return bool(known(i, **kw))
     symbols = [as_symbol(f"x{k}", a) for k, a in enumerate(args)]
     used = [s for s, t in zip(gradients(op, y, symbols, kw), tracked, strict=True) if t]
     return any(("y" if i < 0 else f"x{i}") in s.leaves() for s in used if isinstance(s, Symbol))

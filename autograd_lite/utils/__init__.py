@@ -1,10 +1,10 @@
-"""PyTorch's `utils`: `utils.data` is `nn.data`."""
+"""PyTorch's `utils`: `utils.data` is `nn.data`; `utils.checkpoint`."""
 
 from importlib import import_module
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    if name == "data":
-        return import_module(f"{__name__}.data")
+    if name in ("data", "checkpoint"):
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
