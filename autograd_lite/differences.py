@@ -54,6 +54,11 @@ def slope(function: Callable[[], Any], x: Array, i: tuple[int, ...], factor: flo
     The elements of the function's value are subtracted before they are added: those that do not
     depend on `x[i]` leave no rounding.
     """
+    return float(np.sum(slopes(function, x, i, factor)))
+
+
+def slopes(function: Callable[[], Any], x: Array, i: tuple[int, ...], factor: float = 1.0) -> Any:
+    """The central difference of each element of the function's value."""
     old = float(x[i])
     h = step_size(old) * factor
     try:
@@ -64,7 +69,7 @@ def slope(function: Callable[[], Any], x: Array, i: tuple[int, ...], factor: flo
     finally:
         x[i] = old
     with np.errstate(invalid="ignore"):  # infinite on both sides
-        return float(np.sum(up - down)) / ((old + h) - (old - h))
+        return (up - down) / ((old + h) - (old - h))
 
 
 def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: bool = True) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from autograd_lite import compare_layers
+from autograd_lite.comparison.source import doors
 from tests.compare.learners import (
     LR,
     PARAMS,
@@ -514,6 +515,26 @@ def test_a_forward_that_makes_no_tape_is_judged(kind: type) -> None:
     net.layers[0].mistake = "bias ascends"
     report = compare_layers(net, mse, mse_prime, x, y)
     assert report.first_wrong.name == "layers[0].b"
+
+
+def test_a_layer_without_a_tape_is_moved_once_however_many_guesses_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+
+    class Counted(Floats):
+        def forward(self, x: Array) -> Array:
+            calls.append(1)
+            return super().forward(x)
+
+        def backward(self, g: Array, *rest: Any) -> Array:
+            return np.roll(super().backward(g, *rest), 1, 0) - g
+
+    monkeypatch.setattr(doors, "fixes", lambda *_: ())
+    net, x, y = s0([3, 20, 2])
+    net.layers[1] = Counted(np.tanh, lambda x: 1 - np.tanh(x) ** 2)
+    assert not compare_layers(net, mse, mse_prime, x, y).ok
+    assert len(calls) < 8 * len(x) * 20, len(calls)  # two runs for each element
 
 
 def test_a_loss_that_makes_no_tape_is_judged() -> None:

@@ -99,6 +99,17 @@ def test_of_all_planted_lines_nearly_all_are_found_and_most_as_they_were(tmp_pat
     assert lines >= 0.9 * len(shown) and same >= 0.7 * len(shown)
 
 
+def test_after_a_fix_others_are_looked_for_as_long_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+    once = searching.Search.once
+    monkeypatch.setattr(searching.Search, "once", lambda *args: (runs.append(1), once(*args))[1])
+    line, _, found = planted(tmp_path, "looped convolution", 0)
+    assert line in [fix.line for fix in found]
+    assert len(runs) < 1000  # 1906 to the end
+
+
 # ---- where code is -------------------------------------------------------------------------------
 
 RIGHT = "return g * (1 - y ** 2)"

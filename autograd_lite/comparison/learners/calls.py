@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -101,13 +103,25 @@ class TorchLayer:
         return np.array(dx.numpy())
 
 
+def parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    """The parameters of a function; None where they are not known."""
+    try:
+        if type(function) is MethodType:  # of which there is another one for each copy of a layer
+            return known_parameters(function.__func__)[1:]
+        return [*inspect.signature(function).parameters.values()]
+    except (ValueError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def known_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [*inspect.signature(function).parameters.values()]
+
+
 def positional(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters that can be given by position; [] where they are not known."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (ValueError, TypeError):
-        return []
-    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    found = parameters(function) or []
+    return [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
 def needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -117,21 +131,18 @@ def needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def takes_nothing(function: Callable[..., Any]) -> bool:
     """Whether a function is called without arguments, as far as is known."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (ValueError, TypeError):
-        return False
-    return not positional(function) and all(p.kind != p.VAR_POSITIONAL for p in parameters)
+    found = parameters(function)
+    return found is not None and not any(
+        p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in found
+    )
 
 
 def keywords(function: Callable[..., Any]) -> dict[str, Any]:
     """What the parameters are given that have to be given by name."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (ValueError, TypeError):
-        return {}
     return {
-        p.name: filled(p) for p in parameters if p.kind == p.KEYWORD_ONLY and p.default is p.empty
+        p.name: filled(p)
+        for p in parameters(function) or ()
+        if p.kind == p.KEYWORD_ONLY and p.default is p.empty
     }
 
 

@@ -133,7 +133,7 @@ def rate_of(layers: Sequence[Layer]) -> float | None:
     rates = Counter(
         float(value)
         for layer in layers
-        for name, value in seen_by(getattr(layer.own, layer.spec.backward)).items()
+        for name, value in (seen_by(backward_of(layer)) | attributes(layer.own)).items()
         if name in RATES and isinstance(value, int | float) and not isinstance(value, bool)
     )
     if rates:
@@ -141,9 +141,14 @@ def rate_of(layers: Sequence[Layer]) -> float | None:
     return 0.1 if any(map(is_given_rate, layers)) else None
 
 
+def backward_of(layer: Layer) -> Any:
+    """The method; None for what has a backward of its own kind, as a tape has."""
+    return getattr(layer.own, layer.spec.backward, None)
+
+
 def is_given_rate(layer: Layer) -> bool:
     """Whether a layer gets its rate from outside: for its backward, or in an optimizer."""
-    given = map(is_rate, positional(getattr(layer.own, layer.spec.backward)))
+    given = map(is_rate, positional(backward_of(layer)))
     own = attributes(layer.own)
     return any(given) or hasattr(layer.own, "initialize") or any(map(is_optimizer, own.values()))
 

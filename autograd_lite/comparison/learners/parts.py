@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -195,6 +196,7 @@ def called(
 # ---- gradients ---------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def plain(name: Any) -> str:
     """The letters and digits of a name, in lower case: `_grad_W` and `gradW` are the same."""
     return re.sub(r"[^a-z0-9]", "", str(name).lower())
@@ -212,13 +214,14 @@ def looked_up(items: Mapping[Any, Any], name: str, itself: bool) -> Any:
     for exact in [name] * itself + [text.format(name) for text in EXACT]:
         if items.get(exact) is not None:
             return items[exact]
-    by_name = {plain(key): value for key, value in items.items() if value is not None}
-    for stem in stems(name):
-        for text in ["{}"] * itself + [*AROUND]:
-            value = by_name.get(text.format(stem))
-            if is_gradient(value):
-                return value
-    return None
+    by_name = {plain(key): value for key, value in items.items() if is_gradient(value)}
+    return next((by_name[word] for word in words_for(name, itself) if word in by_name), None)
+
+
+@lru_cache(maxsize=1024)
+def words_for(name: str, itself: bool) -> tuple[str, ...]:
+    """What the gradient of an array may be called, in letters and digits, the likeliest first."""
+    return tuple(text.format(stem) for stem in stems(name) for text in ["{}"] * itself + [*AROUND])
 
 
 EXACT = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}", "{}_gradient", "dL_d{}", "dLd{}")

@@ -186,7 +186,10 @@ class Search:
         last = max((e.tier for some in edits.values() for e in some), default=0)
         for tier in range(1, last + 1):
             for line in self.open(lines):
+                first = not self.found
                 self.try_all(line, [e for e in edits[line] if e.tier == tier])
+                if first and self.found:  # others are looked for as long again
+                    self.work = min(self.work, max(MOST_WORK - self.work, MOST_WORK // 8))
                 if self.edits <= 0 or self.work <= 0:
                     return
 
