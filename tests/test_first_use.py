@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 
-from autograd_lite import check, check_backward, compare_layers
+from autograd_lite import check, check_backward, compare, compare_layers, tensor
 
 Array = Any
 X, Y = np.c_[np.ones(6), np.sin(np.arange(12.0)).reshape(6, 2)], np.eye(2)[[0, 1, 1, 0, 1, 0]]
@@ -89,3 +90,68 @@ def test_probabilities_that_are_changed_in_place_are_no_crash():
         "W": "ok",
         "b": "wrong here",
     }
+
+
+W, DATA, TARGETS = np.cos(np.arange(3.0)), np.sin(np.arange(24.0)).reshape(8, 3), np.arange(8.0)
+
+
+def propagate(w: Array, x: Array, y: Array) -> tuple[dict[str, Array], Array]:
+    return slopes_of_squares(w, x, y), squares(w, x, y)
+
+
+def test_gradients_may_be_returned_before_the_loss():
+    assert check(propagate, (W, DATA, TARGETS)).ok
+    assert check_backward(propagate, None, (W, DATA, TARGETS)).ok
+    wrong = check(
+        lambda w: (3 * propagate(w, DATA, TARGETS)[0]["dw"], squares(w, DATA, TARGETS)), W
+    )
+    assert "yours is 3 times" in wrong.headline or "factor" in wrong.headline, wrong.headline
+
+
+def test_gradients_that_raise_are_a_row_with_a_fix():
+    def slopes(w: Array) -> Array:
+        return 2 * DATA @ (DATA @ w - TARGETS) / 8
+
+    report = check(lambda w: squares(w, DATA, TARGETS), W, slopes)
+    assert report.first_wrong.name == "slopes()" and "raised ValueError" in report.headline
+    assert "return 2 * DATA.T @ (DATA @ w - TARGETS) / 8" in [fix.new for fix in report.fixes]
+
+
+def test_a_loss_that_makes_no_tape_is_told_of_check():
+    w = tensor(W, requires_grad=True, name="w")
+    with pytest.raises(RuntimeError) as raised:
+        compare(lambda: float(squares(w, DATA, TARGETS)), {"w": W})
+    assert raised.value.__notes__ == [
+        "compare: check(f, params, grads) takes code that makes no tape as it is."
+    ]
+
+
+def softmax_loss(x: Array, y: Array) -> tuple[Array, Array]:
+    p = np.exp(x - x.max(axis=1, keepdims=True))
+    p = p / p.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(len(y)), y]).mean()
+    d = p.copy() if isinstance(p, np.ndarray) else p.numpy().copy()
+    d[np.arange(len(y)), y] -= 1
+    return loss, d / len(y)
+
+
+def test_labels_are_tried_and_a_dictionary_is_asked_for():
+    assert check_backward(softmax_loss).ok
+    with pytest.raises(ValueError, match=r"inputs=\{'bn_param': \{\.\.\.\}\}"):
+        check_backward(lambda x, bn_param: x * bn_param.get("eps", 1), lambda g, x, bn_param: (g,))
+
+
+def test_a_backward_of_a_loss_that_does_not_use_its_upstream():
+    shapes = ((5,), (5,))
+
+    def loss(w: Array, b: Array) -> Array:
+        return ((w * b) ** 2).sum()
+
+    report = check_backward(loss, lambda g, w, b: (2 * w * b * b, 2 * w * w * b), shapes)
+    said = "g is not used: it is right where 1 arrives"
+    assert [row.explanations for row in report.rows] == [[said], [said]]
+    report = check_backward(loss, lambda g, w, b: (2 * w * b * b, w * w * b), shapes)
+    by_name = {row.name: row for row in report.rows}
+    assert by_name["w"].explanations == [said]
+    assert "2 of a square" in by_name["b"].explanations[0]
+    assert check_backward(loss, lambda g, w, b: (g * 2 * w * b * b, g * 2 * w * w * b), shapes).ok

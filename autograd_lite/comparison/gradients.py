@@ -117,7 +117,13 @@ def recorded_of(loss: Tensor | Callable[[], Tensor]) -> Tensor:
     if isinstance(loss, Tensor) or not callable(loss):
         return loss
     with like_numpy(), enable_grad():
-        return loss()
+        try:
+            return loss()
+        except Exception as error:
+            error.add_note(
+                "compare: check(f, params, grads) takes code that makes no tape as it is."
+            )
+            raise
 
 
 def report_on(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.arrays import unboxed
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import fitted
@@ -394,6 +395,14 @@ class Layer:
             else:
                 values.append(rest.pop(0) if rest and i else None)
         return values
+
+
+def loss_first(result: Any) -> Any:
+    """What a function returned, (loss, gradients) also where it gave (gradients, loss)."""
+    if isinstance(result, tuple | list) and len(result) == 2:
+        first, second = (isinstance(x, Mapping) or np.size(unboxed(x)) != 1 for x in result)
+        return result[::-1] if first and not second else result
+    return result
 
 
 class Context:

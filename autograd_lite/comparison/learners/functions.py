@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
-from ..answers.judge import Row
+from ..answers.judge import INHERITED, OK, OTHER, WRONG, Diagnosis, Row
 from ..answers.names import matched, renamed, stems
 from ..answers.report import Report
 from ..source.doors import Again, as_before, autodiff, searchable, with_fixes
@@ -110,10 +111,30 @@ def judged(function: Function, arrays: Mapping[str, Array]) -> Report:
     if said:
         return Report(math.nan, (fault("forward()", said, run.outputs[0].shape),), None)
     gs = upstreams(function, [y.array for y in run.outputs])
-    wanted = {name: t for name, t in tensors.items() if t.requires_grad}
-    grads, problems = handed_in(function, gs, arrays, plain or run, list(wanted))
-    again = once_more(function, gs, arrays, plain or run, list(wanted))
-    return by_tape(function, run, tensors, gs, grads, problems, again)
+    report = by_tape(function, run, tensors, gs, arrays, plain or run)
+    if report.ok or function.pair.is_loss or [g.size for g in gs] != [1]:
+        return report
+    ones = [np.ones(g.shape) for g in gs]
+    return ignoring(report, by_tape(function, run, tensors, ones, arrays, plain or run))
+
+
+def ignoring(report: Report, at_one: Report) -> Report:
+    """The report on the backward of a loss, which may not use the 1 that arrives there: then some
+    gradients are right where 1 arrives, and wrong where it is another number."""
+    unused = {row.name for row in at_one.rows if row.verdict in (OK, OTHER)} & {
+        row.name for row in report.rows if row.verdict in (WRONG, INHERITED)
+    }
+    if not unused:
+        return report
+    found = (Diagnosis("upstream-missing", "g is not used: it is right where 1 arrives", True),)
+    told = {
+        row.name: replace(row, verdict=WRONG, diagnoses=found, mistake_of="")
+        for row in report.rows
+        if row.name in unused
+    }
+    if at_one.ok:
+        at_one = replace(report, formula="")
+    return replace(at_one, rows=tuple(told.get(row.name, row) for row in at_one.rows))
 
 
 def by_tape(
@@ -121,12 +142,13 @@ def by_tape(
     run: Run,
     tensors: Mapping[str, Tensor],
     gs: Sequence[Array],
-    grads: Mapping[str, Any],
-    problems: Sequence[Row],
-    again: Again,
+    arrays: Mapping[str, Array],
+    plain: Run,
 ) -> Report:
     """The report of what was recorded."""
     wanted = {name: t for name, t in tensors.items() if t.requires_grad}
+    grads, problems = handed_in(function, gs, arrays, plain, list(wanted))
+    again = once_more(function, gs, arrays, plain, list(wanted))
     if function.pair.is_loss:
         (loss,) = run.outputs
         report = reported(loss, grads, wanted, problems)

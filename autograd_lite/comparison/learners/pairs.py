@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .calls import positional
+from .calls import loss_first, positional
 
 KEPT = re.compile("cache|ctx|context|saved|memory|state")
 PREDICTED = re.compile("pred|hat|out|logit|score|prob")
@@ -121,7 +121,7 @@ class Together(Pair):
         return True
 
     def run(self, values: Sequence[Any]) -> Run:
-        result = self.forward(*values)
+        result = loss_first(self.forward(*values))
         if isinstance(result, tuple | list) and len(result) > 1:
             return Run([result[0]], result[1] if len(result) == 2 else list(result[1:]))
         return Run([result])

@@ -16,13 +16,13 @@ from ...engine.arrays import unboxed
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
-from ..answers.judge import fitted
+from ..answers.judge import Row, fitted
 from ..answers.names import label, leaves, matched
 from ..answers.report import Report
 from ..source.doors import Again, as_before, autodiff, searchable, with_fixes
 from .black_box import by_differences
-from .calls import positional
-from .execution import generators, reported, same_numbers, seen_by
+from .calls import loss_first, positional
+from .execution import fault, generators, raised, reported, same_numbers, seen_by
 from .seats import containers_of, seated
 from .slopes import Measured, Slopes, own_stream
 
@@ -38,13 +38,13 @@ def check(
 ) -> Report:
     """Gradients by hand of a NumPy function of its parameters, also where nothing can be recorded.
 
-    `f(params)` returns the loss, or `(loss, grads)`, and may be made of anything: loops, `math`,
-    im2col, changes in place. `params` is an array (also an unrolled one), or a dictionary, list or
-    tuple of arrays, nested as you like; a tuple is given as `f(*params)`, a dictionary as
-    `f(**params)` where `f` has its names. Where `f` takes no argument, it sees the arrays that
-    `params` has, which are changed during the calls and put back. `grads` is a structure of the
-    same kind, in order or by names such as `dW1`, `grad_W1`, `W1_grad`, `nabla_w`; or a function,
-    of nothing or of the parameters, that returns one.
+    `f(params)` returns the loss, or `(loss, grads)` in either order, and may be made of anything:
+    loops, `math`, im2col, changes in place. `params` is an array (also an unrolled one), or a
+    dictionary, list or tuple of arrays, nested as you like; a tuple is given as `f(*params)`, a
+    dictionary as `f(**params)` where `f` has its names. Where `f` takes no argument, it sees the
+    arrays that `params` has, which are changed during the calls and put back. `grads` is a
+    structure of the same kind, in order or by names such as `dW1`, `grad_W1`, `W1_grad`,
+    `nabla_w`; or a function, of nothing or of the parameters, that returns one.
 
     With `samples`, pairs `(x, y)` or a tuple of arrays `(X, Y)`, `f(params, x, y)` and
     `grads(params, x, y)` are for one sample, and both are summed over all.
@@ -53,8 +53,8 @@ def check(
     finite differences along two random directions per parameter judge, which see any single wrong
     element, and notes say what is known: a factor, the rows that differ, a transpose. `fixes` are
     edits of the lines of the function that gives the gradients, which make them right and leave the
-    loss as it is. ValueError if the function is random or not finite, TypeError for what is no
-    number or no array.
+    loss as it is. A `grads` that raises is a row of the report. ValueError if the function is
+    random or not finite, TypeError for what is no number or no array.
 
     >>> def mean_square(w):
     ...     loss, dw = 0.0, np.zeros_like(w)
@@ -74,7 +74,7 @@ def check(
     if report is None:
         arrays, seen = program.arrays, arrays_of(f)
         report = by_differences(
-            program.loss, arrays, program.grads, list(arrays), seen=seen,
+            program.loss, arrays, program.grads, list(arrays), program.problems, seen=seen,
             outputs=program.losses, upstream=[np.ones(len(program.samples) or 1)],
             coarse=program.coarse, again=program.again,
         )  # fmt: skip
@@ -118,7 +118,15 @@ class Program:
                 f"check: f gave {loss:.10g} and then {again:.10g} for the same parameters; make it "
                 "the same each time, as with a seed"
             )
-        self.grads = self.read(first, self.arrays)
+        self.grads: dict[str, Any] = {}
+        self.problems: list[Row] = []
+        try:
+            handed = self.handed_in(first, self.arrays)
+        except Exception as error:  # noqa: BLE001  (the learner's own, whatever it is)
+            name = getattr(grads, "__name__", "<lambda>").replace("<lambda>", "grads")
+            self.problems = [fault(f"{name}()", raised(error))]
+        else:
+            self.grads = self.read(handed)
 
     @property
     def again(self) -> Again | None:
@@ -138,9 +146,9 @@ class Program:
     def gradients(self, values: Mapping[str, Array]) -> dict[str, Any]:
         """The gradients by hand where the parameters have these values."""
         if self.given is None:
-            return self.read(self.run(values), values)
+            return self.read(self.handed_in(self.run(values), values))
         with changed([(a, values[n]) for n, (_, a) in self.own.items() if self.in_place]):
-            return self.read((), values)
+            return self.read(self.handed_in((), values))
 
     def by_chance(self) -> bool:
         """Whether a gradient is right where the parameters are, such as all zeros, but not near."""
@@ -168,8 +176,8 @@ class Program:
         with same_numbers(self.generators), np.errstate(all="ignore"):
             if self.in_place:
                 with changed([(a, values[name]) for name, (_, a) in self.own.items()]):
-                    return self.each(self.f, None)
-            return self.each(self.f, values)
+                    return [*map(loss_first, self.each(self.f, None))]
+            return [*map(loss_first, self.each(self.f, values))]
 
     def run_on(self, tensors: Mapping[str, Tensor]) -> list[Any]:
         """What the function returns on Tensors: where it is not given its parameters, they take
@@ -178,7 +186,7 @@ class Program:
         pairs = [(a, tensors[name]) for name, (_, a) in self.own.items()] if self.in_place else []
         quiet = np.errstate(all="ignore")
         with seated(self.f, inside, pairs), same_numbers(self.generators), quiet:
-            return self.each(self.f, None if self.in_place else tensors)
+            return [*map(loss_first, self.each(self.f, None if self.in_place else tensors))]
 
     def each(self, function: Callable[..., Any], values: Mapping[str, Any] | None) -> list[Any]:
         """A function called once, or once a sample; with parameters unless it takes none."""
@@ -228,18 +236,20 @@ class Program:
         results = self.run({name: a.copy() for name, a in values.items()})
         return [np.array([self.value(result) for result in results])]
 
-    def read(self, results: Sequence[Any], arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """The gradients by hand, by the names of the parameters, summed over the samples; `results`
-        are what the function returned for these arrays."""
-        found: list[Any] = [self.given]
+    def handed_in(self, results: Sequence[Any], arrays: Mapping[str, Array]) -> list[Any]:
+        """The gradients by hand, for each sample; `results` are what the function returned for
+        these arrays."""
         if self.given is None:
-            found = [rest(result) for result in results]
-        elif callable(self.given):
-            per = len(self.samples[0]) if self.samples else 0
-            values = None if takes_nothing(self.given, per) else arrays
-            with same_numbers(self.generators), np.errstate(all="ignore"):
-                copies = values and {name: a.copy() for name, a in values.items()}
-                found = self.each(self.given, copies)
+            return [rest(result) for result in results]
+        if not callable(self.given):
+            return [self.given]
+        per = len(self.samples[0]) if self.samples else 0
+        values = None if takes_nothing(self.given, per) else arrays
+        with same_numbers(self.generators), np.errstate(all="ignore"):
+            return self.each(self.given, values and {n: a.copy() for n, a in values.items()})
+
+    def read(self, found: Sequence[Any]) -> dict[str, Any]:
+        """The gradients by the names of the parameters, summed over the samples."""
         shapes = {name: a.shape for name, a in self.arrays.items()}
         total: dict[str, Any] = {}
         for one in found:
@@ -276,7 +286,7 @@ class Program:
             here = self.loss(self.arrays)
             if abs(float(loss.array.item()) - here) > 1e-9 * max(1.0, abs(here)):
                 return None
-            report = reported(loss, self.grads, tensors, ())
+            report = reported(loss, self.grads, tensors, self.problems)
             report = searchable(report, self.again, autodiff(loss, tensors), self.grads)
         except Exception:  # noqa: BLE001  (any code: what does not take Tensors fails in any way)
             return None

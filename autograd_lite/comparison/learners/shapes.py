@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any
@@ -22,6 +23,8 @@ WEIGHTS: list[Shape] = [
 BIASES: list[Shape] = [
     (HIDDEN,), (IN,), (OUT,), (1, HIDDEN), (HIDDEN, 1), (1, OUT), (OUT, 1), (1, IN), (),
 ]  # fmt: skip
+LABELS = ("y", "t", "target", "targets", "label", "labels", "y_true", "classes")
+BOXES = re.compile("param|conf|cfg|opt|dict|hyper|settings|mode")  # names of what is no array
 # What random numbers are drawn from, in turn: logarithms and roots, and artanh, take no others.
 DOMAINS: list[Callable[[np.random.Generator, Shape], Array]] = [
     lambda rng, shape: rng.standard_normal(shape),
@@ -61,15 +64,16 @@ def choices_for(given: Mapping[str, Any]) -> list[list[Any]]:
     return [typical(name, names, sizes) if v is None else [v] for name, v in given.items()]
 
 
-def typical(name: str, names: Sequence[str], sizes: Sequence[int]) -> list[Shape]:
+def typical(name: str, names: Sequence[str], sizes: Sequence[int]) -> list[Any]:
     """The shapes that an input of this name may have, the most likely first: those that go with
-    the sizes of the inputs given, then the usual ones."""
+    the sizes of the inputs given, then the usual ones; or the labels of classes."""
     weights = [n for n in names if n[0] in "wW"]
     if name in weights:
         return [shape for n in sizes for shape in ((n, HIDDEN), (HIDDEN, n))] + WEIGHTS
     if name in ("bias", "gamma", "beta", "scale", "shift") or (weights and name[0] in "bB"):
         return [(n,) for n in sizes] + BIASES
-    return [shape for n in sizes for shape in ((N, n), (n, IN))] + DATA
+    found = [shape for n in sizes for shape in ((N, n), (n, IN))] + DATA
+    return [*found, np.arange(N) % IN] if name.strip("_") in LABELS else found
 
 
 def unfit(choices: Sequence[Sequence[Any]], failure: Failure | None) -> str:
@@ -84,8 +88,10 @@ def unfit(choices: Sequence[Sequence[Any]], failure: Failure | None) -> str:
         )
     error, arrays = failure
     example = ", ".join(str(a.shape) for a in arrays.values())
+    box = next(filter(BOXES.search, arrays), None)
+    other = f". What is no array goes in by name, as in inputs={{'{box}': {{...}}}}" if box else ""
     return (
         "the forward runs with no shapes that were tried. With "
         f"{', '.join(f'{name} {a.shape}' for name, a in arrays.items())} it {raised(error)}. Mend "
-        f"that, or give shapes that fit, as in inputs=({example}{comma})"
+        f"that, or give shapes that fit, as in inputs=({example}{comma}){other}"
     )
