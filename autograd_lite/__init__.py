@@ -2,7 +2,6 @@
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -52,6 +51,7 @@ from .exchange import from_dlpack, from_numpy
 from .origin import Place, origin_of, record_lines
 from .places import Places
 from .program.expr import formula
+from .torch_words import *
 
 # where files that 0.1.0 pickled look for Tensors and rows, and code that was written for it for Op
 for place, kept in (("tensor", {"Tensor": Tensor}), ("ops", {"_row": row_of, "Op": Op})):
@@ -73,16 +73,14 @@ LATER = {
     "GraphRenderError": "graph",
     "draw": "graph",
 }
-MODULES = {  # in PyTorch's places
-    "autograd", "backends", "cuda", "distributions", "func", "linalg", "nn", "optim", "random",
-    "utils",
-}  # fmt: skip
+# in PyTorch's places
+MODULES = {"autograd", "backends", "cuda", "func", "nn", "optim", "random", "utils"}
 
 
 def __getattr__(name: str) -> Any:
     if name in LATER:
         return getattr(import_module(f".{LATER[name]}", __name__), name)
-    if name in MODULES and find_spec(f"{__name__}.{name}") is not None:
+    if name in MODULES:
         return import_module(f".{name}", __name__)
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

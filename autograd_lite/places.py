@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any
 
@@ -34,6 +32,8 @@ def top() -> str:
     if "nn" in sys.modules:
         found = getattr(sys.modules["nn"], "__file__", None)
     else:
+        from importlib.util import find_spec  # with what it imports, 3 ms
+
         spec = find_spec("nn")
         found = None if spec is None else spec.origin
     return "nn" if is_ours(found) else own
@@ -48,7 +48,7 @@ def meant(name: str) -> str | None:
     return top() + inner[2:] if inner == "nn" or inner.startswith("nn.") else None
 
 
-class Alias(Loader):
+class Alias:
     """Loads a module by giving another one, which stays as it is."""
 
     def __init__(self, name: str) -> None:
@@ -63,7 +63,7 @@ class Alias(Loader):
         module.__spec__ = self.own  # which the import of the other name has replaced
 
 
-class Places(MetaPathFinder):
+class Places:
     """Finds PyTorch's names of modules."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
@@ -73,9 +73,12 @@ class Places(MetaPathFinder):
         if ours is None or (ours == name and name != f"{ROOT}.nn"):
             return None  # found as any other module
         if ours == name:
+            from importlib.util import spec_from_file_location
+
             file = os.path.join(FOLDER, "__init__.py")
             return spec_from_file_location(name, file, submodule_search_locations=[FOLDER])
-        return ModuleSpec(name, Alias(ours))
+        loader: Any = Alias(ours)
+        return ModuleSpec(name, loader)
 
 
 sys.meta_path.insert(0, Places())

@@ -13,6 +13,7 @@ import autograd_lite as ag
 from autograd_lite import Op, Tensor, ops, tensor
 from autograd_lite.engine import declare
 from autograd_lite.engine import rules as F
+from autograd_lite.engine.methods import Methods
 from autograd_lite.engine.op import table
 
 
@@ -527,9 +528,9 @@ bad(
 )
 bad(
     "norm p",
-    lambda o: F.norm(o.v, -1),
-    ValueError,
-    r"^norm: p is a positive number or 'fro', got -1$",
+    lambda o: F.norm(o.v, "two"),
+    TypeError,
+    r"^norm: p is a number or 'fro', got 'two'$",
 )
 bad(
     "gelu",
@@ -756,5 +757,6 @@ def test_an_operation_of_three_inputs_or_any_number_is_declared() -> None:
         (call(a, b, c) * np.array([[1.0], [2.0], [3.0]], "float32")).sum().backward()
         assert [t.grad.item() for t in (a, b, c) if t.grad is not None] == [1.0, 2.0, 3.0]
     finally:
-        for names in (table, declare.public, declare.methods):
+        for names in (table, declare.public):
             names.pop("joined", None)
+        del Methods.joined  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ LAYERS = {
         {"places", "cuda", "conversion"},
         {"creation", "exchange", "origin", "numpy_words", "dtypes", "backends"},
         {"random"},
-        {"names"},
+        {"names", "torch_words"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},
         {"differences", "func"},

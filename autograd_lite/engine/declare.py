@@ -10,11 +10,11 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from .axes import one_axis, some_axes
+from .methods import Methods
 from .op import Op, Rule, table
 
 F = TypeVar("F", bound=Callable[..., Any])
 public: dict[str, Callable[..., Any]] = {}  # what users call, by name
-methods: dict[str, Callable[..., Any]] = {}  # what Tensors have, by name
 forms: dict[Any, Callable[..., Any]] = {}  # what takes the place of a function of NumPy
 
 
@@ -27,23 +27,43 @@ def row(name: str, forward: Callable[..., Any], *rules: Rule | None, **facts: An
 
 
 def function(
-    *, numpy: Any = None, also: str = "", methods_only: str = "", method: bool = True
+    *,
+    numpy: Any = None,
+    also: str = "",
+    methods_only: str = "",
+    method: bool = True,
+    in_place: bool = False,
 ) -> Callable[[F], F]:
     """Declare what users call: exported under its name and those in `also`, a method of Tensors.
 
     `numpy` is the function of NumPy whose place it takes, a pair like (np.add, "reduce"), a list.
+    With `in_place` there are methods `name_` that put the result into the tensor itself.
     """
 
     def declare(f: F) -> F:
         names = [f.__name__, *also.split()]
         public.update(dict.fromkeys(names, f))
-        if method:
-            methods.update(dict.fromkeys([*names, *methods_only.split()], f))
+        for name in [*names, *methods_only.split()] if method else ():
+            setattr(Methods, name, f)
+        for name in names if in_place else ():
+            setattr(Methods, f"{name}_", changing(f, name))
         if numpy is not None:
             forms.update(dict.fromkeys(numpy if isinstance(numpy, list) else [numpy], f))
         return f
 
     return declare
+
+
+def changing(f: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The method `name_` that puts what `f` gives into the tensor."""
+
+    def change(x: Any, *args: Any, **kw: Any) -> Any:
+        old = x.clone() if x.requires_grad else x  # what derivatives may read after the change
+        return x.copy_(f(old, *args, **kw))
+
+    wraps(f)(change).__doc__ = f"`{name}` in place."
+    change.__name__ = change.__qualname__ = f"{name}_"
+    return change
 
 
 def differentiable(
@@ -64,7 +84,8 @@ def differentiable(
     def declare(f: F) -> F:
         op = row(f.__name__, f if facts.get("kind") else ufunc_of(f), *rules, **facts)
         call = CALLS.get(op.kind, as_it_is)(op)
-        add = function(numpy=numpy, also=also, methods_only=methods_only, method=method)
+        words: Any = {"also": also, "methods_only": methods_only, "method": method}
+        add = function(numpy=numpy, **words, in_place=method and op.elementwise)
         found: F = add(wraps(f)(call))  # type: ignore[assignment]
         if op.ufunc is not None:
             forms[op.ufunc] = found
@@ -128,7 +149,8 @@ def along(op: Op) -> Callable[..., Any]:
     """A call that settles the one axis; where none is given, it is the default of the body."""
     default = (op.forward.__defaults__ or (-1,))[0]
 
-    def call(x: Any, axis: Any = default, *, dim: Any = None) -> Any:
+    def call(x: Any, axis: Any = default, *, dim: Any = None, dtype: Any = None) -> Any:
+        x = x if dtype is None else x.to(dtype)
         return op(x, axis=one_axis(op.name, x, axis if dim is None else dim))
 
     return call

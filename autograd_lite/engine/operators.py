@@ -9,7 +9,6 @@ import numpy as np
 
 from . import rules
 from .arrays import as_array, plain_index
-from .declare import methods
 from .errors import explained
 from .methods import Methods, on_tensors
 from .modes import mode
@@ -69,8 +68,6 @@ def comparison(ufunc: np.ufunc) -> Callable[[Tensor, Any], Tensor]:
     return compare
 
 
-for name, f in methods.items():
-    setattr(Methods, name, f)
 for row in list(table.values()):
     if row.sign in WORDS:
         install(row, WORDS[row.sign])
@@ -78,8 +75,6 @@ for name, ufunc in COMPARED.items():
     setattr(Methods, f"__{name}__", comparison(ufunc))
 for name in ("and", "or", "xor"):  # they commute
     setattr(Methods, f"__r{name}__", getattr(Methods, f"__{name}__"))
-for row in (row for row in table.values() if row.sign in "+-*/" and row.sign):
-    setattr(Methods, row.name, getattr(Methods, f"__{WORDS[row.sign]}__"))
 setattr(Methods, "__hash__", object.__hash__)  # by identity, as in PyTorch, though == compares
 
 

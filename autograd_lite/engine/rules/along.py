@@ -25,13 +25,14 @@ def _prod_so_far(x: Any) -> Any:
 
 
 @function(numpy=(np.multiply, "accumulate"))
-def cumprod(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
+def cumprod(x: Tensor, axis: int = 0, *, dim: int | None = None, dtype: Any = None) -> Tensor:
     """The running product along one axis, right where factors are 0; memory grows with n * n.
 
     >>> cumprod(tensor([2.0, 3.0, 4.0]), 0).tolist()
     [2.0, 6.0, 24.0]
     """
     axis = one_axis("cumprod", x, axis if dim is None else dim)
+    x = x if dtype is None else x.to(dtype)
     return last(_prod_so_far, axis, x) if x.ndim else ops.copy(x)
 
 
@@ -39,7 +40,7 @@ def cumprod(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
     lambda g, y, x, axis: y * (g - np.add.reduce(g * y, axis=axis, keepdims=True)),
     kind="along",
 )
-def softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
+def softmax(x: Tensor, axis: int = -1, *, dim: int | None = None, dtype: Any = None) -> Tensor:
     """exp(x) divided by its sum along one axis, the last unless told otherwise.
 
     >>> softmax(tensor([0.0, 0.0])).tolist()
@@ -53,7 +54,7 @@ def softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
     lambda g, y, x, axis: g - np.exp(y) * np.add.reduce(g, axis=axis, keepdims=True),
     kind="along",
 )
-def log_softmax(x: Tensor, axis: int = -1, *, dim: int | None = None) -> Tensor:
+def log_softmax(x: Tensor, axis: int = -1, *, dim: int | None = None, dtype: Any = None) -> Tensor:
     """The logarithm of softmax along one axis, without overflow.
 
     >>> log_softmax(tensor([0.0])).tolist()
@@ -75,12 +76,15 @@ row(
 
 
 @function(numpy=[np.cumsum, (np.add, "accumulate")])
-def cumsum(x: Tensor, axis: int | None = None, *, dim: int | None = None) -> Tensor:
+def cumsum(
+    x: Tensor, axis: int | None = None, *, dim: int | None = None, dtype: Any = None
+) -> Tensor:
     """The running sum along one axis; without one, of the flattened elements as NumPy does.
 
     >>> cumsum(tensor([1.0, 2.0, 3.0]), 0).tolist()
     [1.0, 3.0, 6.0]
     """
+    x = x if dtype is None else x.to(dtype)
     at = some_axes("cumsum", x, axis, dim)
     if at is None:
         return ops.cumsum(x.reshape((-1,)), axis=0).reshape(x.shape if x.ndim == 0 else (-1,))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import get_default_dtype
+from ..arrays import as_array, get_default_dtype
 from ..declare import differentiable, function, row
 from ..tensor import Tensor
 
@@ -62,7 +62,7 @@ _power = row(
 )
 
 
-@function(numpy=np.float_power)
+@function(numpy=np.float_power, in_place=True)
 def pow(x: Any, p: Any) -> Tensor:
     """x to the power p; p is a number or a tensor that broadcasts with x.
 
@@ -72,7 +72,7 @@ def pow(x: Any, p: Any) -> Tensor:
     return _power(x, p=p) if isinstance(p, int | float) else _pow(x, p)
 
 
-@function(numpy=np.square)
+@function(numpy=np.square, in_place=True)
 def square(x: Tensor) -> Tensor:
     """x * x.
 
@@ -82,7 +82,7 @@ def square(x: Tensor) -> Tensor:
     return _power(x, p=2)
 
 
-@function(numpy=np.reciprocal)
+@function(numpy=np.reciprocal, in_place=True)
 def reciprocal(x: Tensor) -> Tensor:
     """1 / x.
 
@@ -193,8 +193,8 @@ def minimum(a: Any, b: Any) -> Tensor:
 
 
 @function(numpy=np.where, method=False)
-def where(condition: Any, a: Any, b: Any) -> Tensor:
-    """a where condition is true, else b.
+def where(condition: Any, a: Any = None, b: Any = None) -> Any:
+    """a where condition is true, else b; of a condition alone the places where it is, as an index.
 
     It does not shield from NaN: a derivative that is infinite on the branch that was not taken
     is multiplied by 0 and gives NaN. Make the argument safe before, as in
@@ -203,12 +203,14 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     >>> where(tensor([True, False]), tensor(1.0), tensor(2.0)).tolist()
     [1.0, 2.0]
     """
+    if a is None and b is None:
+        return tuple(map(Tensor, np.nonzero(as_array(condition))))
     if isinstance(a, float) and isinstance(b, float):  # which NumPy would make float64
         a = np.asarray(a, get_default_dtype())
     return _where(condition, a, b)
 
 
-@function()
+@function(in_place=True)
 def masked_fill(x: Tensor, mask: Any, value: float) -> Tensor:
     """x with value where mask is true.
 

@@ -290,13 +290,15 @@ def silu(x: Tensor) -> Tensor:
 
 
 @function(method=False)
-def softplus(x: Tensor, beta: float = 1.0) -> Tensor:
-    """log(1 + exp(beta * x)) / beta, without overflow.
+def softplus(x: Any, beta: float = 1.0, threshold: float = math.inf) -> Tensor:
+    """log(1 + exp(beta * x)) / beta, without overflow; x itself where beta * x is above a
+    threshold, which is infinite unless given (PyTorch's is 20, where the two differ by 2e-9).
 
     >>> softplus(tensor(100.0)).item()
     100.0
     """
-    return _softplus(x) if beta == 1 else _softplus(x * beta) / beta
+    y = _softplus(x) if beta == 1 else _softplus(x * beta) / beta
+    return y if threshold == math.inf else where(x * beta > threshold, x, y)
 
 
 @function(method=False)
@@ -309,7 +311,7 @@ def logsigmoid(x: Tensor) -> Tensor:
     return -_softplus(-x)
 
 
-@function(also="clamp")
+@function(also="clamp", in_place=True)
 def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """x held between min and max, each a number, a tensor or None; inside and at the edges the
     slope is 1. ValueError if both are None.
@@ -351,7 +353,7 @@ _nan_to_num = row(
 )
 
 
-@function()
+@function(in_place=True)
 def nan_to_num(
     x: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:

@@ -32,7 +32,14 @@ def places_so_far(x: Any, ufunc: Any, axis: int) -> Any:
 
 
 @function()
-def argsort(x: Any, axis: int = -1, descending: bool = False, *, dim: int | None = None) -> Tensor:
+def argsort(
+    x: Any,
+    axis: int = -1,
+    descending: bool = False,
+    stable: bool = True,
+    *,
+    dim: int | None = None,
+) -> Tensor:
     """The indices that sort along an axis, equal elements in their order; it has no gradient.
 
     >>> argsort(tensor([3.0, 1.0, 2.0])).tolist()
@@ -47,7 +54,14 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, *, dim: int | None
 
 
 @function()
-def sort(x: Tensor, axis: int = -1, descending: bool = False, *, dim: int | None = None) -> Any:
+def sort(
+    x: Tensor,
+    axis: int = -1,
+    descending: bool = False,
+    stable: bool = True,
+    *,
+    dim: int | None = None,
+) -> Any:
     """The elements in order along an axis, with their indices: (values, indices), as in PyTorch.
 
     >>> values, indices = sort(tensor([3.0, 1.0, 2.0]))
@@ -60,9 +74,16 @@ def sort(x: Tensor, axis: int = -1, descending: bool = False, *, dim: int | None
 
 @function()
 def topk(
-    x: Tensor, k: int, axis: int = -1, largest: bool = True, *, dim: int | None = None
+    x: Tensor,
+    k: int,
+    axis: int = -1,
+    largest: bool = True,
+    sorted: bool = True,
+    *,
+    dim: int | None = None,
 ) -> MaxResult:
-    """The k largest, or smallest, elements along an axis in order, with their indices.
+    """The k largest, or smallest, elements along an axis in order, with their indices; in order
+    also where `sorted` does not ask for it.
 
     >>> topk(tensor([3.0, 1.0, 2.0]), 2).values.tolist()
     [3.0, 2.0]

@@ -105,6 +105,8 @@ def einsum(spec: str, *operands: Any) -> Tensor:
     >>> einsum("ij,j->i", tensor([[1.0, 2.0]]), tensor([3.0, 4.0])).tolist()
     [11.0]
     """
+    if len(operands) == 1 and isinstance(operands[0], list | tuple):
+        operands = tuple(operands[0])
     return ops.einsum(*operands, spec=explicit(spec, operands))
 
 

@@ -127,7 +127,7 @@ def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
     return bool(np.allclose(array_of(a), array_of(b), rtol, atol))
 
 
-@function()
+@function(in_place=True)
 def tril(x: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of matrices, 0 above the diagonal.
 
@@ -137,7 +137,7 @@ def tril(x: Tensor, diagonal: int = 0) -> Tensor:
     return ops.where(np.tri(x.shape[-2], x.shape[-1], diagonal, dtype=bool), x, 0)
 
 
-@function()
+@function(in_place=True)
 def triu(x: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of matrices, 0 below the diagonal.
 

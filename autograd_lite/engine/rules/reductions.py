@@ -134,7 +134,8 @@ def norm(
     dim: Axis = None,
     keepdim: bool = False,
 ) -> Tensor:
-    """The p-norm of the elements, for p > 0 up to infinity; "fro" is 2. Its gradient at 0 is 0.
+    """The p-norm of the elements, also for p of 0, which counts them, below, and for both
+    infinities; "fro" is 2. Its gradient at 0 is 0.
 
     >>> norm(tensor([3.0, 4.0])).item()
     5.0
@@ -142,15 +143,17 @@ def norm(
     axis, keepdims = some_axes("norm", x, axis, dim), keepdims or keepdim
     if p in (2, "fro"):
         return ops.norm(x, axis=axis, keepdims=keepdims)
-    if not isinstance(p, int | float) or p <= 0:
-        raise ValueError(f"norm: p is a positive number or 'fro', got {p!r}")
-    if p == 1:
-        return ops.sum(ops.abs(x), axis=axis, keepdims=keepdims)
-    if p == math.inf:
-        return ops.max(ops.abs(x), axis=axis, keepdims=keepdims)
-    # |0| ** p has an infinite slope for p < 1, and a zero sum an infinite root: 1 stands in
+    if not isinstance(p, int | float):
+        raise TypeError(f"norm: p is a number or 'fro', got {p!r}")
     size = ops.abs(x)
-    powers = ops.where(size == 0, 0, pow(ops.where(size == 0, 1, size), p))
+    if p == 1:
+        return ops.sum(size, axis=axis, keepdims=keepdims)
+    if abs(p) == math.inf:
+        return (ops.max if p > 0 else ops.min)(size, axis=axis, keepdims=keepdims)
+    # |0| ** p has an infinite slope for p < 1, and a zero sum an infinite root: 1 stands in
+    powers = ops.where(size == 0, 0 if p >= 0 else math.inf, pow(ops.where(size == 0, 1, size), p))
+    if p == 0:
+        return ops.sum(powers, axis=axis, keepdims=keepdims)
     total = ops.sum(powers, axis=axis, keepdims=keepdims)
     return ops.where(total == 0, 0, pow(ops.where(total == 0, 1, total), 1 / p))
 
@@ -324,12 +327,14 @@ def prod(
     *,
     dim: int | None = None,
     keepdim: bool = False,
+    dtype: Any = None,
 ) -> Tensor:
     """The product of all elements or along one axis, with the right gradient where some are 0.
 
     >>> prod(tensor([2.0, 3.0, 4.0])).item()
     24.0
     """
+    x = x if dtype is None else x.to(dtype)
     at = some_axes("prod", x, axis, dim)
     keepdims = keepdims or keepdim
     if at is None:

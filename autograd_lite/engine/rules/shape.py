@@ -154,18 +154,20 @@ def transpose(x: Tensor, *dims: Any) -> Tensor:
 
 
 @function(numpy=np.moveaxis)
-def movedim(x: Tensor, source: int, destination: int) -> Tensor:
-    """One axis moved to another place.
+def movedim(x: Tensor, source: Axis, destination: Axis) -> Tensor:
+    """One axis, or each of several, moved to another place.
 
     >>> movedim(tensor([[1.0, 2.0, 3.0]]), 0, -1).shape
     (3, 1)
     """
-    i, j = one_axis("movedim", x, source), one_axis("movedim", x, destination)
-    if i == j:
-        return x
-    axes = [a for a in range(x.ndim) if a != i]
-    axes.insert(j, i)
-    return ops.permute(x, axes=tuple(axes))
+    moved, places = (
+        [one_axis("movedim", x, a) for a in ([axis] if isinstance(axis, int) else axis or ())]
+        for axis in (source, destination)
+    )
+    axes = [a for a in range(x.ndim) if a not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        axes.insert(place, axis)
+    return permute(x, axes) if x.ndim else ops.reshape(x, shape=())
 
 
 @function(numpy=np.squeeze)
@@ -216,14 +218,15 @@ def expand(x: Tensor, *shape: Any) -> Tensor:
 
 
 @function()
-def flip(x: Tensor, *dims: Any) -> Tensor:
+def flip(x: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """The elements in reverse order along the named axes, or along all.
 
     >>> flip(tensor([1.0, 2.0]), 0).tolist()
     [2.0, 1.0]
     """
-    axes = None if not dims or dims == (None,) else some_axes("flip", x, sizes(dims))
-    return ops.flip(x, axis=axes_of(x, axes))
+    axes = axes if dims is None else (dims,)
+    along = None if not axes or axes == (None,) else some_axes("flip", x, sizes(axes))
+    return ops.flip(x, axis=axes_of(x, along))
 
 
 @function()

@@ -47,7 +47,7 @@ _round = row(
 )
 
 
-@function(numpy=[np.round, np.around, np.rint])
+@function(numpy=[np.round, np.around, np.rint], in_place=True)
 def round(x: Tensor, decimals: int = 0) -> Tensor:
     """Each element to so many decimals, halves to the even digit; its slope is 0.
 
