@@ -159,8 +159,9 @@ def test_the_engine_can_be_read() -> None:
     whole, core = structure.engine()
     # 2,400 without the 38 functions that came when the rules were gathered, of 223 lines; steps,
     # NumPy's functions of plain data, float16 and corners of PyTorch's took 110, hooks on leaves 10,
-    # PyTorch's keywords of these functions and the forms in place of all of them 40
-    assert whole <= 2860, f"{whole} lines of code in engine"
+    # PyTorch's keywords of these functions and the forms in place of all of them 40,
+    # what follows changes in place of views 110
+    assert whole <= 2970, f"{whole} lines of code in engine"
     assert core <= 800, f"op, tape, tensor and a file of rules: {core} lines of code"
 
 

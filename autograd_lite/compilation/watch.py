@@ -37,7 +37,7 @@ TRUSTED = {
         "record", "record1", "record2", "result", "wrap", "__init__", "dim", "size", "numel",
         "__len__", "__iter__", "parents", "detach", "requires_grad_",
     },
-    "autograd_lite.engine.versions": {"shared_version", "is_view", "changed"},
+    "autograd_lite.engine.versions": {"shared_version", "made_view", "viewed", "route", "changed"},
     "autograd_lite.conversion": {"to"},
     "autograd_lite.engine.operators": {"__matmul__", "t"},
     "autograd_lite.engine.inplace": {"_overwrite"},

@@ -33,8 +33,10 @@ class Copying:
         if self.parents is None:
             t.sources = t.args = None
             return t
-        if self.op is not None:
-            check_versions(self)
+        if self.op is None:
+            t.sources = t.args = ()
+            return t
+        check_versions(self)
         t.sources = tuple(
             None if p is None else memo[id(before(p, self.serial))] for p in self.parents
         )

@@ -17,7 +17,7 @@ from .methods import Methods
 from .modes import mode
 from .op import Op
 from .tape import Array
-from .versions import changed, shared_version, tick
+from .versions import changed, made_view, shared_version, tick
 
 NOTHING: dict[str, Any] = {}
 NUMBERS = frozenset({float, int, bool})
@@ -102,7 +102,7 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
         base = t.array.base
         a = sources[0] if sources.__class__ is tuple else sources
         if base is not None and a is not None and (base is a.array or base is a.array.base):
-            t.version = a.version or shared_version(a)
+            made_view(t, a, op, kw, mode.grad)
     if modes.watchers and mode.watcher is not None:
         mode.watcher.made(op, t, padded(sources, args), args, kw)
     return t
@@ -195,10 +195,10 @@ class Tensor(Methods):
     # the only Tensor (one object less for the garbage collector: 1.5 instead of 2.0 times the time
     # per operation for a chain of a million). None after release. Readers use `parents`.
     sources: Any
-    args: Any  # the inputs' arrays
+    args: Any  # the inputs' arrays; of a view without a record what it is a view of, see `viewed`
     kw: Any  # the metadata; of a result without a record the row, which tells what it is
     serial: int
-    version: Any  # see shared_version
+    version: Any  # None or a Memory
     extra: Any
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str = "") -> None:

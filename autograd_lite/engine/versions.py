@@ -4,27 +4,77 @@ from __future__ import annotations
 
 from itertools import count
 from typing import Any
+from weakref import ref
 
 tick = count(1).__next__  # serial numbers; next() on a count is atomic
 
 
-def shared_version(t: Any) -> list[Any]:
-    """What a tensor shares with its views: when their memory was last changed in place, when that
-    was last recorded, and the array that the views are views of."""
+class Memory:
+    """What tensors that share memory share: when it was last changed in place, when that was last
+    recorded, and the views among them that a recorded change gives new records."""
+
+    __slots__ = ("changed", "recorded", "views", "limit")
+
+    def __init__(self, changed: int = 0) -> None:
+        self.changed, self.recorded = changed, 0
+        self.views: list[ref[Any]] = []  # those made before come first
+        self.limit = 8
+
+    def add(self, view: Any) -> None:
+        """Keep a view for as long as somebody else does."""
+        if len(self.views) == self.limit:
+            self.views = [r for r in self.views if r() is not None]
+            self.limit = 2 * len(self.views) + 8
+        self.views.append(ref(view))
+
+
+def shared_version(t: Any) -> Memory:
+    """The memory of a tensor."""
     if t.version is None:
-        t.version = [0, 0, t.array]
+        t.version = Memory()
     return t.version
 
 
-def is_view(t: Any) -> bool:
-    """Whether the tensor shows a part, or another order, of the memory of one before it."""
-    return t.version is not None and t.array is not t.version[2]
+# what views have in place of `args` that were made in no_grad(), of what needs a gradient or not
+HELD, LOOSE = ("of what needs a gradient",), ("of a constant",)
+
+
+def made_view(t: Any, a: Any, op: Any, kw: Any, recording: bool) -> None:
+    """Note that `t` is a view of `a`. Views of a leaf that requires grad need no place among the
+    others, as a change of it is never recorded."""
+    t.version = shared_version(a)
+    if not recording:
+        t.args = HELD if a.requires_grad or a.args is HELD else LOOSE
+    elif a.op is not None or not a.requires_grad:
+        if not t.requires_grad:
+            t.args = a, op, kw
+        t.version.add(t)
+
+
+def viewed(t: Any) -> tuple[Any, Any, Any] | None:
+    """What a tensor is a view of, by which operation with which metadata; None if it is none."""
+    made: Any = (None,)
+    if t.op is None:
+        made = t.args if len(t.args) == 3 else made
+    else:
+        sources = t.sources if t.op.view else None
+        made = (sources[0] if sources.__class__ is tuple else sources), t.op, t.kw
+    shared = made[0] is not None and made[0].version is t.version is not None
+    return made if shared else None
+
+
+def route(t: Any) -> list[Any]:
+    """A tensor, what it is a view of, and so on, to the one that is no view."""
+    found = [t]
+    while (made := viewed(found[-1])) is not None:
+        found.append(made[0])
+    return found
 
 
 def changed(t: Any) -> None:
     """Note that the memory of `t` was changed in place, so that a backward that needs the old
     values is an error."""
-    shared_version(t)[0] = tick()
+    shared_version(t).changed = tick()
 
 
 def reads(op: Any, y: Any, args: Any, kw: Any, tracked: Any, i: int) -> bool:
@@ -37,7 +87,7 @@ def is_needed(t: Any) -> bool:
     """Whether a change of `t` in place would be an error, at once or in the backward pass: of a
     leaf, and of an output that its own derivative needs. (Of a view it stays one: arrays show it
     elsewhere.)"""
-    if not t.requires_grad or is_view(t):
+    if not t.requires_grad or viewed(t) is not None:
         return False
     tracked = [q is not None and q.requires_grad for q in t.parents]
     return t.op is None or reads(t.op, t.array, t.args, t.kw, tracked, -1)
@@ -45,21 +95,22 @@ def is_needed(t: Any) -> bool:
 
 def check_version(node: Any, p: Any) -> None:
     """Raise if input `p` of `node` was changed in place and the derivative needs its old value."""
-    changed, recorded, base = p.version
-    if changed > node.serial:
+    memory = p.version
+    if memory.changed > node.serial:
         for i, q in enumerate(node.parents):
             if q is p:
                 check_unchanged(node, p, i)
-    elif recorded > p.serial and p.array is not base:
+    elif memory.recorded > p.serial and (p.args is HELD or p.args is LOOSE):
         raise RuntimeError(
-            f"{node.op.name}: an input of shape {p.array.shape} is a view whose memory was changed "
-            "in place by a recorded operation before it was used; make the view after the change"
+            f"{node.op.name}: an input of shape {p.array.shape} is a view that was made in "
+            "no_grad(), and its memory was changed in place by a recorded operation before it was "
+            "used; make the view after the change"
         )
 
 
 def check_output(node: Any) -> None:
     """Raise if the output of `node` was changed in place and the derivative needs its old value."""
-    if node.version[0] > node.serial:
+    if node.version.changed > node.serial:
         check_unchanged(node, node, -1)
 
 

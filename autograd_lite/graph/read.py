@@ -85,7 +85,7 @@ class Reading:
         """Whether the values that were computed with are gone, by a change in place since."""
         users = self.consumers.get(t.serial)
         since = users[0].serial if t.op is None and users else t.serial
-        return t.version is not None and t.version[0] > since
+        return t.version is not None and t.version.changed > since
 
 
 class Gradients:

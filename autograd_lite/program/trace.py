@@ -205,7 +205,7 @@ class Tracer:
         """Raise if an input that no operation made was changed in place since `node` read it."""
         for i, p in enumerate(self.tape.inputs[node]):
             changed = p is not None and p.op is None and p.version is not None
-            if changed and p.version[0] > node.serial:
+            if changed and p.version.changed > node.serial:
                 name = f" ({p.name})" if p.name else ""
                 raise RuntimeError(
                     f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed "

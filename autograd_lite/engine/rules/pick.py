@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..axes import Axis, from_zero, is_basic, one_axis, some_axes
+from ..axes import Axis, from_zero, is_basic, one_axis, part_of, some_axes
 from ..declare import function, row
 from ..errors import listed
+from ..modes import mode
 from ..op import ops
 from ..tensor import Tensor
 
@@ -21,6 +22,11 @@ def _vector(**kw: Any) -> Any:
 
 def _two(**kw: Any) -> Any:
     return lambda: ((np.linspace(0.2, 0.9, 3),) * 2, kw)
+
+
+def _getitem(x: Any, index: Any) -> Any:
+    y = x[index]
+    return part_of(x, index) if isinstance(y, np.generic) and not mode.numpy else y
 
 
 def _scatter_add(x: Any, shape: tuple[int, ...], index: Any) -> Any:
@@ -82,7 +88,7 @@ def _part(arrays: Sequence[Any], i: int, axis: int) -> tuple[slice, ...]:
 
 row(
     "getitem",
-    lambda x, index: x[index],
+    _getitem,
     lambda g, y, x, index: ops.scatter_add(g, shape=x.shape, index=index),
     view=True,
     explain=_why_no_index,
