@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ ROUNDING = 1e-12  # and the gradient itself by far less
 # What rounding makes is divided by the step, and what is cut off grows with its square: other
 # steps show how far a difference can be believed.
 OTHER_STEPS = (0.25, 0.5, 2.0, 4.0)
+SHORTEST = 1e-4  # of the usual step; the next one is the last that is tried
 
 
 class GradcheckError(RuntimeError):
@@ -58,18 +60,34 @@ def slope(function: Callable[[], Any], x: Array, i: tuple[int, ...], factor: flo
 
 
 def slopes(function: Callable[[], Any], x: Array, i: tuple[int, ...], factor: float = 1.0) -> Any:
-    """The central difference of each element of the function's value."""
+    """The central difference of each element of the function's value.
+
+    A step that leaves the domain of the function, as one past a pole or the 0 of a logarithm does,
+    is made smaller.
+    """
     old = float(x[i])
     h = step_size(old) * factor
     try:
         x[i] = old + h
-        up = function()
+        up = inside(function)
         x[i] = old - h
-        down = function()
+        down = inside(function)
     finally:
         x[i] = old
     with np.errstate(invalid="ignore"):  # infinite on both sides
-        return (up - down) / ((old + h) - (old - h))
+        found = (up - down) / ((old + h) - (old - h))
+    if np.isfinite(found).all() or factor < SHORTEST:
+        return found
+    return slopes(function, x, i, factor / 16)
+
+
+def inside(function: Callable[[], Any]) -> Any:
+    """The value of a function; NaN where it refuses its argument."""
+    try:
+        with np.errstate(all="ignore"):
+            return function()
+    except (ValueError, ArithmeticError):
+        return math.nan
 
 
 def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: bool = True) -> bool:
@@ -112,11 +130,12 @@ def gradcheck(function: Callable[..., Any], inputs: Any, *, raise_exception: boo
     def recorded() -> list[Any]:
         return tape(*as_tuple(called("gradcheck", function, xs)))
 
-    def added_up() -> float:
+    def added_up() -> tuple[float, float]:
         again = as_tuple(called("gradcheck", function, xs))
         nodes = tuple(t for t in tape(*again) if t.requires_grad)
         gs = grad_or_zeros(again, nodes, vs, False)
-        return float(sum(np.abs(g.array * t.array).sum() for g, t in zip(gs, nodes, strict=True)))
+        sums = [np.abs(g.array * t.array).sum() for g, t in zip(gs, nodes, strict=True)]
+        return float(sum(sums)), float(max(np.abs(g.array).max(initial=0) for g in gs))
 
     problems = _random(_weighted(vs, ys), products())
     for i, (x, g) in enumerate(zip(checked, found, strict=True)):
@@ -157,18 +176,27 @@ class _Judged(NamedTuple):
 
 
 def _judged(
-    g: Array, numeric: Array, products: Callable[[], Array], x: Array, added_up: Callable[[], float]
+    g: Array,
+    numeric: Array,
+    products: Callable[[], Array],
+    x: Array,
+    added_up: Callable[[], tuple[float, float]],
 ) -> _Judged:
     """The gradient `g` held against differences, and these against those with other steps."""
     far = np.abs(g - numeric)
     alone = far > SUSPICIOUS * np.maximum(np.abs(g), np.abs(numeric))
     whole = relative_error(g, numeric)
-    suspects = ~(far <= PASS * np.linalg.norm(numeric)) if whole > PASS else alone
+    share = np.linalg.norm(numeric) / math.sqrt(max(x.size, 1))
+    suspects = ~(far <= PASS * share) if whole > PASS else alone
     if not suspects.any():
-        return _Judged(whole if whole > PASS else 0.0, suspects)
-    doubt = _doubt(numeric, products, x, suspects | alone, added_up())
+        return _Judged(0.0, suspects)
+    total, steepest = added_up()
+    doubt = _doubt(numeric, products, x, suspects | alone, total, steepest)
     excused = far <= doubt
     whole = relative_error(np.where(excused, numeric, g), numeric)
+    small = PASS < whole <= SUSPICIOUS and not np.any(alone & ~excused)
+    if small and np.all(far <= FINEST * total):
+        return _Judged(0.0, suspects)
     if whole > PASS:
         return _Judged(whole, suspects & ~excused)
     if np.any(alone & ~excused):
@@ -181,17 +209,27 @@ def _judged(
 
 
 def _doubt(
-    numeric: Array, products: Callable[[], Array], x: Array, suspects: Array, total: float
+    numeric: Array,
+    products: Callable[[], Array],
+    x: Array,
+    suspects: Array,
+    total: float,
+    steepest: float,
 ) -> Array:
-    """How far a gradient may be from its difference for what the steps and rounding do to it."""
-    doubt = np.full(x.shape, ROUNDING * total)
+    """How far a gradient may be from its difference for what the steps and rounding do to it.
+
+    `total` is what was added up in the function, `steepest` the largest gradient on the way back.
+    """
+    doubt = np.full(x.shape, ROUNDING * total + np.finfo(float).eps * steepest)
     for i in map(tuple, np.argwhere(suspects)):
         slopes = [numeric[i], *(slope(products, x, i, factor) for factor in OTHER_STEPS)]
         low, high = min(slopes), max(slopes)
         if low < high:
             doubt[i] += max(high - numeric[i], numeric[i] - low) + (high - low)
         elif high == 0:
-            doubt[i] = FINEST * total  # nothing moves: a sigmoid that is 1 to the last digit
+            doubt[i] = max(
+                doubt[i], FINEST * total
+            )  # nothing moves: a sigmoid that is 1 to the last digit
     return doubt
 
 
