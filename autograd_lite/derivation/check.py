@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,10 @@ class Check:
         return "\n".join(out)
 
 
+# NumPy without its smaller floats, to which the source of a float32 model casts
+WIDE = SimpleNamespace(**vars(np) | {"float16": np.float64, "float32": np.float64})
+
+
 def check_slopes(program: Program, single: Callable[[], Program], step: float, rel: float) -> Check:
     """The slope of every visible value: by the source's gradient, by moving the value.
 
@@ -101,7 +106,7 @@ def compared(program: Program, step: float, rel: float) -> list[Row]:
     codes = [compile(textwrap.dedent(text), "<check>", "exec") for text in lines]
     n = len(program.forward)
     erf = np.vectorize(math.erf, otypes=[float])
-    names: dict[str, Any] = {"np": np, "math": math, "erf": erf}
+    names: dict[str, Any] = {"np": WIDE, "math": math, "erf": erf}
     for a in program.arguments:
         names[a.symbol.name] = same if a.kind == "hook" else wide(a.value)
 
@@ -119,7 +124,15 @@ def compared(program: Program, step: float, rel: float) -> list[Row]:
     rng = np.random.default_rng(0)
     rows: list[Row] = []
     order = {id(s): i for i, s in enumerate(program.statements)}
-    for key, s in sorted(program.whole_gradients().items(), key=lambda pair: order[id(pair[1])]):
+    gradients = program.whole_gradients()
+    with np.errstate(all="ignore"):  # what is added up in the loss, which may cancel
+        sizes = [
+            np.sum(np.abs(found[s.target.name] * forward[visible[key].name]))
+            for key, s in gradients.items()
+            if key not in twins
+        ]
+    total = max([1.0, *filter(math.isfinite, map(float, sizes))])
+    for key, s in sorted(gradients.items(), key=lambda pair: order[id(pair[1])]):
         if key in twins:
             continue
         x = visible[key]
@@ -135,7 +148,7 @@ def compared(program: Program, step: float, rel: float) -> list[Row]:
         high, low = loss_at(value + step * u), loss_at(value - step * u)
         difference = (high - low) / (2 * step)
         gradient = float(np.sum(found[s.target.name] * u))
-        rounding = 16 * np.finfo(float).eps / step * max(1.0, abs(high))
+        rounding = 16 * np.finfo(float).eps / step * max(total, abs(high))
         ok = bool(
             abs(gradient - difference) <= rel * max(abs(gradient), abs(difference)) + rounding
         )

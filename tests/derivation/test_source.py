@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import autograd_lite as ag
 import nn
-from autograd_lite import Tensor, derive, origin_of, record_lines
+from autograd_lite import Tensor, derive, origin_of, record_lines, tensor
 from autograd_lite.engine.op import Op
 from autograd_lite.engine.tape import tape
+from nn import functional as F
 from tests.cases import CASES
 from tests.derivation.programs import PROGRAMS, losses, named, normal, random_program
 
@@ -325,3 +326,22 @@ def test_a_hook_that_is_left_out_is_missed():
     arguments = derivation.arguments | {"hook": lambda g: g}
     _, gradients = derivation.function()(**arguments)
     np.testing.assert_allclose(gradients["w"], 2 * w.array)
+
+
+def test_a_check_of_a_float32_model_is_in_float64_where_the_source_casts() -> None:
+    rng = np.random.default_rng(0)
+    x = tensor(rng.standard_normal((8, 5)).astype(np.float32))
+    w = tensor(rng.standard_normal((5, 6)).astype(np.float32), requires_grad=True, name="w")
+    derivation = derive(F.gelu(x @ w).mean())
+    assert ".astype(np.float32)" in derivation.source()
+    check = derivation.check()
+    assert check and not any(row.kink for row in check.rows), str(check)
+
+
+def test_a_check_knows_what_was_added_up_in_a_loss_that_cancels() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x = tensor(rng.standard_normal((8, 5)) * 3)
+        w = tensor(rng.standard_normal((5, 6)), requires_grad=True, name="w")
+        check = derive(F.layer_norm(F.gelu(x @ w), (6,)).sum()).check()
+        assert check, str(check)
