@@ -502,22 +502,11 @@ class Module:
             faults.append("unexpected: " + _listed(unexpected))
         if strict and missing and unexpected:
             faults += _explained(mine, state_dict)
-        copies = []
-        for key in mine:
-            if key not in state_dict:
-                continue
-            target, value = mine[key], state_dict[key]
-            if not (isinstance(value, np.generic | int | float) or hasattr(value, "__dlpack__")):
-                faults.append(f"not a tensor: {key!r} is a {kind_of(value)}")
-                continue
-            array = values_of(value)
-            if array.dtype.kind not in "fiub":
-                faults.append(f"not numbers: {key!r} has dtype {array.dtype}")
-                continue
-            if array.shape != target.shape:
-                faults.append(f"shape: {key!r} is {target.shape} here, {array.shape} in the state")
-            with np.errstate(all="ignore"):  # a number too large for the dtype becomes infinite
-                copies.append((target, array.astype(target.dtype)))
+        copies = [
+            (mine[key], _fitting(key, mine[key], state_dict[key], faults))
+            for key in mine
+            if key in state_dict
+        ]
         if faults:
             raise RuntimeError(
                 f"load_state_dict: this state does not fit {type(self).__name__}, and nothing was "
@@ -563,6 +552,21 @@ class FunctionModule(Module):
             cls.forward = FunctionType(forward.__code__, forward.__globals__)
             cls.forward.__annotations__ = forward.__annotations__
             cls.forward.__qualname__ = f"{cls.__qualname__}.forward"
+
+
+def _fitting(key: str, target: Tensor, value: Any, faults: list[str]) -> Any:
+    """The values of a state in the dtype of `target`; if they do not fit, a fault is noted."""
+    if not (isinstance(value, np.generic | int | float) or hasattr(value, "__dlpack__")):
+        faults.append(f"not a tensor: {key!r} is a {type(value).__name__}")
+        return None
+    a = values_of(value)
+    if a.dtype.kind not in "fiub":
+        faults.append(f"not numbers: {key!r} has dtype {a.dtype}")
+        return None
+    if a.shape != target.shape:
+        faults.append(f"shape: {key!r} is {target.shape} here, {a.shape} in the state")
+    with np.errstate(all="ignore"):  # a number too large for the dtype becomes infinite
+        return a.astype(target.dtype)
 
 
 WRAPPERS = {

@@ -26,7 +26,7 @@ LAYERS = {
         {"differences", "func"},
         {"comparison", "autograd"},
         {"graph", "utils"},
-        {"doctor"},
+        {"doctor", "interop"},
         {"__main__"},
     ],
     "autograd_lite.engine": [
@@ -45,7 +45,7 @@ LAYERS = {
 }
 HEAVY = {
     "pygraphviz", "graphviz", "graphviz_pure", "matplotlib", "threadpoolctl", "tqdm", "scipy",
-    "sklearn", "safetensors", "torch",
+    "sklearn", "safetensors", "torch", "onnx",
 }  # fmt: skip
 ALLOWED = {*sys.stdlib_module_names, "numpy", "autograd_lite", "nn"}
 

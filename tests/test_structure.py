@@ -133,7 +133,7 @@ def test_no_function_hides_a_module() -> None:
 
 
 def test_every_module_imports_without_the_extras() -> None:
-    extras = ["tqdm", "safetensors", "scipy", "matplotlib", "plotly", "flask", "torch", "sklearn"]
+    extras = ["tqdm", "safetensors", "scipy", "matplotlib", "plotly", "flask", "torch", "onnx"]
     run(
         f"import sys; sys.modules.update(dict.fromkeys({extras}))\n"
         f"from importlib import import_module\nfor name in {MODULES}: import_module(name)"
