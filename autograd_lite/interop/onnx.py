@@ -44,10 +44,11 @@ def export(
     `args` are example inputs, a tensor or array of floats or a tuple of them, with the batch along
     axis 0; the file takes batches of any size unless `dynamic_batch` is false. The model runs in
     evaluation mode; a function of Tensors will do. Initial values have the names of the parameters.
-    The result is checked with ONNX's own evaluator against the model; onnxruntime has some operators
-    in float32 alone, so that `model.float()` is what to export for it. ImportError without the
-    package onnx; TypeError for an operation that has no form in ONNX, which is named; ValueError if
-    the graph depends on values, or in another way than by its shapes on the size of the batch.
+    The result is checked with ONNX's own evaluator against the model; onnxruntime has some
+    operators in float32 alone, so that `model.float()` is what to export for it. ImportError
+    without the package onnx; TypeError for an operation that has no form in ONNX, which is named;
+    ValueError if the graph depends on values, or in another way than by its shapes on the size of
+    the batch.
 
     >>> proto = export(nn.Linear(2, 1), np.ones((4, 2), "float32"))  # doctest: +SKIP
     >>> [node.op_type for node in proto.graph.node]  # doctest: +SKIP
@@ -414,6 +415,12 @@ def _cast(g: Graph, op: Op, inputs: Sequence[Any], dtype: Any) -> str:
     return g.node("Cast", [g.value(inputs[0], op)], to=_type(dtype))
 
 
+def _round(g: Graph, op: Op, inputs: Sequence[Any], decimals: int = 0) -> str:
+    if decimals:
+        return g.value(np.rint(inputs[0] * 10.0**decimals) / 10.0**decimals, op)
+    return g.node("Round", [g.value(inputs[0], op)])
+
+
 def _cumsum(g: Graph, op: Op, inputs: Sequence[Any], axis: int) -> str:
     return g.node("CumSum", [g.value(inputs[0], op), g.constant(axis, op, np.int64)])
 
@@ -505,6 +512,7 @@ FORMS: dict[Op, Callable[..., str]] = {
     ops.stack: _joined_along,
     ops.pad: _pad,
     ops.power: _power,
+    ops.round: _round,
     ops.cumsum: _cumsum,
     ops.prod: lambda g, op, inputs: g.reduced("ReduceProd", op, inputs[0], -1),
     ops.fmod: lambda g, op, inputs: g.node("Mod", g.alike(op, inputs), fmod=1),
@@ -520,6 +528,7 @@ ALSO = {  # what ONNX calls functions of NumPy that are no rows, or rows of anot
     np.logical_or: "or",
     np.logical_xor: "xor",
     np.logical_not: "not",
+    np.rint: "round",
     np.bitwise_and: "and",
     np.bitwise_or: "or",
     np.invert: "not",
@@ -530,6 +539,7 @@ MADE_OF: dict[Any, Callable[..., Any]] = {  # functions of NumPy that ONNX has n
     np.exp2: lambda x: np.exp(x * math.log(2)),
     np.log2: lambda x: np.log(x) / math.log(2),
     np.log10: lambda x: np.log(x) / math.log(10),
+    np.trunc: lambda x: np.sign(x) * np.floor(abs(x)),
     np.cbrt: lambda x: np.sign(x) * abs(x) ** (1 / 3),
     np.remainder: lambda a, b: a - np.floor(a / b) * b,
     np.logaddexp: lambda a, b: np.maximum(a, b) + np.log(1 + np.exp(-abs(a - b))),
