@@ -177,8 +177,8 @@ class Variant:
 
     def has_hooks(self) -> bool:
         """Whether a gradient has to go through a hook before the step."""
-        for _, p in self.leaves:  # noqa: SIM110  0.5 us less than any()
-            if p is not None and p.extra is not None and p.extra.hooks:
+        for _, p in self.leaves:  # 0.5 us less than any()
+            if p is not None and p.extra is not None and (p.extra.hooks or p.extra.after):
                 return True
         return False
 
@@ -239,7 +239,8 @@ def getter(source: Source) -> tuple[int, Any]:
 
 def is_inside(optimizer: Any, reader: Reader) -> bool:
     """Whether the optimizer is one of ours and has just the tensors that get gradients."""
-    if not type(optimizer).__module__.endswith("nn.optim.rules") or is_wrapped(optimizer):
+    followed = type(optimizer).__module__.endswith(("nn.optim.rules", "nn.optim.others"))
+    if not followed or optimizer.scalars or is_wrapped(optimizer):
         return False
     mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
     mine -= {id(t) for t in reader.leaves if id(t) in reader.places}

@@ -11,10 +11,12 @@
 
 from . import lr_scheduler
 from .clip import clip_grad_norm_, clip_grad_value_
+from .lbfgs import LBFGS
 from .optimizer import Optimizer
+from .others import ASGD, Adadelta, Adamax, NAdam, RAdam, Rprop
 from .rules import SGD, Adagrad, Adam, AdamW, RMSprop
 
 __all__ = [
-    "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "clip_grad_norm_",
-    "clip_grad_value_", "lr_scheduler",
+    "ASGD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer",
+    "RAdam", "RMSprop", "Rprop", "clip_grad_norm_", "clip_grad_value_", "lr_scheduler",
 ]  # fmt: skip

@@ -72,6 +72,7 @@ class Optimizer:
     numbers: tuple[str, ...] = ()  # the options that are finite numbers from 0
     constants: tuple[str, ...] = ()  # the options that `_update` takes, in its order
     scratch = 1  # how many scratch arrays `_update` is given
+    scalars: tuple[str, ...] = ()  # the names of the numbers in the state of a parameter
     counts = True  # whether PyTorch's state of this optimiser has "step"; ours always has it
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
@@ -120,9 +121,13 @@ class Optimizer:
         values = [group[name] for name in self.constants]
         return tuple([value if isinstance(value, bool) else float(value) for value in values])
 
-    def _initial(self, group: Group) -> float:
-        """The first value of the state's arrays."""
+    def _initial(self, group: Group, name: str) -> float:
+        """The first value of one of the state's arrays or numbers."""
         return 0.0
+
+    def _advance(self, state: Group, k: tuple[Any, ...], n: int) -> tuple[Any, ...]:
+        """Move the numbers in the state on by a step; what `_update` takes in place of `k`."""
+        return k
 
     def _update(
         self, p: Array, g: Array, t: list[Array], state: list[Array], k: tuple[Any, ...], n: int
@@ -155,11 +160,12 @@ class Optimizer:
         params = group["params"]
         if isinstance(params, set | frozenset):
             raise TypeError(f"{self._name}: a set of parameters has no order; give a list")
+        known_empty = hasattr(params, "__len__")
         params = [params] if isinstance(params, Tensor) else list(params)
         if params and all(isinstance(p, tuple) and len(p) == 2 for p in params):
             group["param_names"] = [name for name, _ in params]
             params = [p for _, p in params]
-        if not params:
+        if not params and not known_empty:
             raise ValueError(
                 f"{self._name}: a parameter group is empty; was its generator used up before?"
             )
@@ -225,6 +231,8 @@ class Optimizer:
             n = 0
             if buffers:
                 n = state["step"] = state["step"] + 1
+                if self.scalars:
+                    k = self._advance(state, k, n)
             for index, t in plan.parts:
                 if index is None:
                     update(data, g, t, buffers, k, n)
@@ -258,9 +266,16 @@ class Optimizer:
                     continue
                 state = self.state.get(p, nothing)
                 if not state.keys() >= set(names):
-                    fill = self._initial(group)
-                    new = {name: np.full_like(p.array, fill) for name in names if name not in state}
-                    state = new_states[p] = {"step": 0, **state, **new}
+                    new = {
+                        name: np.full_like(p.array, self._initial(group, name))
+                        for name in names
+                        if name not in state
+                    }
+                    numbers = {  # which PyTorch rounds so
+                        name: np.array(self._initial(group, name), np.float32)
+                        for name in self.scalars
+                    }
+                    state = new_states[p] = {"step": 0, **numbers, **state, **new}
                 work.append((p, g, plan, state, [state[name] for name in names], k))
         if new_states:
             self.state.update(new_states)
@@ -275,7 +290,7 @@ class Optimizer:
                 "make the parameter with tensor(array), which copies"
             )
         for name, a in self.state.get(p, {}).items():
-            if name != "step" and a.shape != data.shape:
+            if name in self.knows and a.shape != data.shape:
                 raise ValueError(
                     f"{self._name}.step: a parameter has shape {data.shape} now and had {a.shape} "
                     f"when its {name} was made; make a new optimiser"
@@ -384,6 +399,9 @@ class Optimizer:
             if name == "step" or value is None:  # PyTorch saves a missing momentum as None
                 continue
             a = np.asarray(value)
+            if name in self.scalars and not a.ndim:
+                state[name] = a.astype(np.float32)
+                continue
             if name not in self.knows or a.shape != p.shape:
                 raise ValueError(
                     f"{where}: {name!r} of shape {a.shape} does not fit parameter {number} of "

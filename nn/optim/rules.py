@@ -15,7 +15,7 @@ import numpy as np
 from .optimizer import Array, Group, Optimizer, check_number, given
 
 
-def _direction(p: Array, g: Array, t: Array, decay: float, maximize: bool) -> Array:
+def direction(p: Array, g: Array, t: Array, decay: float, maximize: bool) -> Array:
     """The gradient to go down: `g + decay * p`, with `-g` for `g` to maximize; in `t` or `g`."""
     if decay:
         np.multiply(p, decay, out=t)
@@ -79,7 +79,7 @@ class SGD(Optimizer):
     def _update(self, p: Array, g: Array, t: list[Array], state: Any, k: Any, n: int) -> None:
         lr, decay, maximize, momentum, dampening, nesterov = k
         (t0,) = t
-        d = _direction(p, g, t0, decay, maximize) if decay or maximize else g
+        d = direction(p, g, t0, decay, maximize) if decay or maximize else g
         if state:
             (m,) = state
             if n == 1:
@@ -97,7 +97,47 @@ class SGD(Optimizer):
         np.subtract(p, t0, out=p)
 
 
-class Adam(Optimizer):
+class Means(Optimizer):
+    """What Adam and its kin share: options of running means of the gradient and of its square."""
+
+    knows: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
+    numbers: tuple[str, ...] = ("lr", "eps", "weight_decay")
+
+    def _check(self, options: Group) -> None:
+        super()._check(options)
+        try:
+            b1, b2 = options["betas"]
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{self._name}: betas is {options['betas']!r}; give two numbers"
+            ) from None
+        check_number(self._name, "betas[0]", b1, below=1)
+        check_number(self._name, "betas[1]", b2, below=1)
+
+    def _constants(self, group: Group) -> tuple[Any, ...]:
+        b1, b2 = group["betas"]
+        if not (b1 < 1 and b2 < 1):  # a scheduler may have set them
+            raise ValueError(f"{self._name}: betas is {group['betas']!r}; both are below 1")
+        lr, decay = float(group["lr"]), float(group["weight_decay"])
+        shrink = 1.0
+        if group.get("decoupled_weight_decay"):
+            shrink, decay = 1 - lr * decay, 0.0
+        return lr, float(b1), float(b2), float(group["eps"]), decay, shrink, group["maximize"]
+
+
+def means(m: Array, v: Array, d: Array, t: Array, b1: float, b2: float) -> None:
+    """Running means of `d` and of its square; `t` is scratch, and may be what holds `d`."""
+    # m = (m * b1 / (1 - b1) + d) * (1 - b1) needs no scratch, which holds d
+    np.multiply(m, b1 / (1 - b1), out=m)
+    np.add(m, d, out=m)
+    np.multiply(m, 1 - b1, out=m)
+    np.multiply(v, b2, out=v)
+    np.multiply(d, d, out=t)
+    np.multiply(t, 1 - b2, out=t)
+    np.add(v, t, out=v)
+
+
+class Adam(Means):
     """Adam: steps scaled by running means of the gradient and of its square.
 
     d = g + weight_decay * p;  m = b1 * m + (1 - b1) * d;  v = b2 * v + (1 - b2) * d**2;
@@ -115,7 +155,6 @@ class Adam(Optimizer):
     """
 
     knows = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-    numbers = ("lr", "eps", "weight_decay")
 
     def __init__(
         self,
@@ -131,29 +170,8 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, given(locals()))
 
-    def _check(self, options: Group) -> None:
-        super()._check(options)
-        try:
-            b1, b2 = options["betas"]
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{self._name}: betas is {options['betas']!r}; give two numbers"
-            ) from None
-        check_number(self._name, "betas[0]", b1, below=1)
-        check_number(self._name, "betas[1]", b2, below=1)
-
     def _buffers(self, group: Group) -> tuple[str, ...]:
         return self.knows if group["amsgrad"] else self.knows[:2]
-
-    def _constants(self, group: Group) -> tuple[Any, ...]:
-        b1, b2 = group["betas"]
-        if not (b1 < 1 and b2 < 1):  # a scheduler may have set them
-            raise ValueError(f"{self._name}: betas is {group['betas']!r}; both are below 1")
-        lr, decay = float(group["lr"]), float(group["weight_decay"])
-        shrink = 1.0
-        if group["decoupled_weight_decay"]:
-            shrink, decay = 1 - lr * decay, 0.0
-        return lr, float(b1), float(b2), float(group["eps"]), decay, shrink, group["maximize"]
 
     def _update(self, p: Array, g: Array, t: list[Array], state: Any, k: Any, n: int) -> None:
         lr, b1, b2, eps, decay, shrink, maximize = k
@@ -161,15 +179,8 @@ class Adam(Optimizer):
         m, v, *largest = state
         if shrink != 1:
             np.multiply(p, shrink, out=p)
-        d = _direction(p, g, t0, decay, maximize) if decay or maximize else g
-        # m = (m * b1 / (1 - b1) + d) * (1 - b1) needs no scratch, which holds d
-        np.multiply(m, b1 / (1 - b1), out=m)
-        np.add(m, d, out=m)
-        np.multiply(m, 1 - b1, out=m)
-        np.multiply(v, b2, out=v)
-        np.multiply(d, d, out=t0)
-        np.multiply(t0, 1 - b2, out=t0)
-        np.add(v, t0, out=v)
+        d = direction(p, g, t0, decay, maximize) if decay or maximize else g
+        means(m, v, d, t0, b1, b2)
         if largest:
             v = np.maximum(v, largest[0], out=largest[0])
         # with c = sqrt(1 - b2**n): m / (sqrt(v) / c + eps) = c * m / (sqrt(v) + c * eps)
@@ -253,7 +264,7 @@ class RMSprop(Optimizer):
         lr, alpha, eps, decay, momentum, centered, maximize = k
         t0, u = t
         s = state[0]
-        d = _direction(p, g, t0, decay, maximize)
+        d = direction(p, g, t0, decay, maximize)
         np.multiply(s, alpha, out=s)
         np.multiply(d, d, out=u)
         np.multiply(u, 1 - alpha, out=u)
@@ -310,14 +321,14 @@ class Adagrad(Optimizer):
     ) -> None:
         super().__init__(params, given(locals()))
 
-    def _initial(self, group: Group) -> float:
+    def _initial(self, group: Group, name: str) -> float:
         return float(group["initial_accumulator_value"])
 
     def _update(self, p: Array, g: Array, t: list[Array], state: Any, k: Any, n: int) -> None:
         lr, lr_decay, eps, decay, maximize = k
         t0, u = t
         (s,) = state
-        d = _direction(p, g, t0, decay, maximize)
+        d = direction(p, g, t0, decay, maximize)
         np.multiply(d, d, out=u)
         np.add(s, u, out=s)
         np.sqrt(s, out=u)

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import nn
 from autograd_lite import Tensor, compile, manual_seed
 from autograd_lite.compilation.step import Descent
-from nn.optim import SGD, Adagrad, Adam, AdamW, RMSprop
+from nn.optim import (
+    ASGD, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop, Rprop,
+)  # fmt: skip
 
 RULES: dict[str, Callable[[Any], Any]] = {
     "sgd": lambda p: SGD(p, lr=0.1),
@@ -31,6 +33,10 @@ RULES: dict[str, Callable[[Any], Any]] = {
     "rmsprop, all": lambda p: RMSprop(p, 0.01, 0.9, 1e-3, 0.1, 0.5, True, maximize=True),
     "adagrad": lambda p: Adagrad(p, lr=0.1),
     "adagrad, all": lambda p: Adagrad(p, 0.1, 0.2, 0.1, 0.3, 1e-3, maximize=True),
+    "radam": lambda p: RAdam(p, 0.01, (0.8, 0.6), 1e-3, 0.1, maximize=True),
+    "adamax": lambda p: Adamax(p, 0.01, (0.8, 0.9), 1e-3, 0.1),
+    "adadelta": lambda p: Adadelta(p, 0.5, 0.8, 1e-3, 0.1, maximize=True),
+    "rprop": lambda p: Rprop(p, 0.01, (0.3, 1.5), (1e-3, 0.1)),
 }
 
 
@@ -333,3 +339,18 @@ def test_random_training(name: str, events: list[str]) -> None:
             for o, then in zip(pair.optimizers, saved, strict=True):
                 o.load_state_dict(then)
     pair.train(2, rtol=1e-9)
+
+
+def test_a_rule_that_changes_with_its_steps_is_traced_again() -> None:
+    pair = Pair(lambda p: RAdam(p, lr=0.01))
+    pair.train(5)
+    assert pair.step.traces == 1
+    pair.train(4)  # from the sixth on it trusts the squares
+    assert pair.is_inside() and pair.step.traces == 2
+
+
+@pytest.mark.parametrize("rule", [NAdam, ASGD])
+def test_a_rule_with_numbers_in_its_state_steps_outside_of_the_code(rule: Any) -> None:
+    pair = Pair(lambda p: rule(p, lr=0.1))
+    pair.train(4)
+    assert not pair.is_inside() and not pair.step.why
