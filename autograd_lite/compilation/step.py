@@ -45,7 +45,9 @@ class Descent:
                 Number(self, f"option{i}_{j}", value)
                 for j, value in enumerate(optimizer._constants(group))
             ]
-            count = Number(self, f"count{i}", 2 if self.buffers[i] else 0)
+            states = [optimizer.state[p] for p in group["params"] if p in optimizer.state]
+            n = max([2, *(state["step"] + 1 for state in states)])  # the first has no state yet
+            count = Number(self, f"count{i}", n if self.buffers[i] else 0)
             for p in group["params"]:
                 self.read(place[id(p)], p, len(self.buffers[i]), tuple(options), count)
             self.given += [x.text for x in (*options, count)]

@@ -26,7 +26,7 @@ class NAdam(Means):
     >>> (3 * p).backward()
     >>> NAdam([p], lr=0.5).step()
     >>> round(p.item(), 3)
-    0.317
+    0.472
     """
 
     numbers = ("lr", "eps", "weight_decay", "momentum_decay")

@@ -15,7 +15,17 @@ import nn
 from autograd_lite import Tensor, compile, manual_seed
 from autograd_lite.compilation.step import Descent
 from nn.optim import (
-    ASGD, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop, Rprop,
+    ASGD,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
 )  # fmt: skip
 
 RULES: dict[str, Callable[[Any], Any]] = {

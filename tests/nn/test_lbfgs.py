@@ -34,7 +34,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"lr": 0.1},
     {"lr": 0.1, "history_size": 2, "max_iter": 7},
     {"line_search_fn": "strong_wolfe"},
-    {"line_search_fn": "strong_wolfe", "lr": 0.01, "max_iter": 40},
+    {"line_search_fn": "strong_wolfe", "lr": 0.01, "max_iter": 12},
     {"line_search_fn": "strong_wolfe", "lr": 30.0},
     {"line_search_fn": "strong_wolfe", "history_size": 3, "max_eval": 11},
     {"line_search_fn": "strong_wolfe", "max_eval": 2},
