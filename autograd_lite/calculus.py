@@ -33,13 +33,16 @@ def grad(
     allow_unused: bool = False,
     *,
     argnums: int | Sequence[int] = 0,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> Any:
     """The gradients of `outputs` with respect to `inputs`, a tuple; or the gradient function of a
     function, whose result is like its argument number `argnums`.
 
     Each gradient has the shape and dtype of its input. RuntimeError for an input that the outputs
-    do not depend on, unless `allow_unused` (then None); for outputs with more than one element
-    without `grad_outputs`; for a tape that was released.
+    do not depend on, unless `allow_unused` (then None) or `materialize_grads` (then zeros); for
+    outputs with more than one element without `grad_outputs`; for a tape that was released. With
+    `is_grads_batched` each of the `grad_outputs` has a first axis more, and so has each gradient.
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> grad(x * x, x)[0].item(), grad(lambda x: x * x)(3.0).item()
@@ -49,6 +52,15 @@ def grad(
         function = value_and_grad(outputs, argnums, create_graph=create_graph)
         return lambda *args, **kw: function(*args, **kw)[1]
     outputs, inputs = as_tuple(outputs), as_tuple(inputs)
+    if is_grads_batched:
+        last = len(as_tuple(grad_outputs)[0]) - 1
+        keep = create_graph if retain_graph is None else retain_graph
+        rows = [
+            grad(outputs, inputs, g, i < last or keep, create_graph, allow_unused,
+                 materialize_grads=materialize_grads)
+            for i, g in enumerate(zip(*as_tuple(grad_outputs), strict=True))
+        ]  # fmt: skip
+        return tuple(None if g[0] is None else stack(g) for g in zip(*rows, strict=True))
     seeds = grad_outputs if isinstance(grad_outputs, tuple | list) else (grad_outputs,)
     if len(seeds) == 1 and len(outputs) > 1 and grad_outputs is None:
         seeds = (None,) * len(outputs)
@@ -65,6 +77,8 @@ def grad(
     for g in seeds:
         if g is not None:
             own(as_tensor(g).array, handed)
+    if materialize_grads:
+        found |= {x: wrap(np.zeros_like(x.array)) for x in inputs if x not in found}
     return tuple(_gradient(i, x, found.get(x), allow_unused, handed) for i, x in enumerate(inputs))
 
 

@@ -200,3 +200,29 @@ def test_what_was_computed_before_a_change_in_place_counts():
     loss(x).backward()
     np.testing.assert_array_equal(x.grad.array, np.full(3, 8.0))
     np.testing.assert_array_equal(ag.grad(loss(other), other)[0].array, x.grad.array)
+
+
+def test_backward_of_inputs_alone() -> None:
+    a, b = (tensor([2.0, 3.0], requires_grad=True) for _ in range(2))
+    h = a * b
+    h.sum().backward(inputs=[a], retain_graph=True)
+    assert a.grad is not None and a.grad.tolist() == [2.0, 3.0] and b.grad is None
+    (h * h).sum().backward(inputs=h)
+    assert h.grad is not None and h.grad.tolist() == [8.0, 18.0]
+    assert b.grad is None and a.grad.tolist() == [2.0, 3.0]
+
+
+def test_gradients_of_what_is_not_used_are_materialized() -> None:
+    a, b = (tensor([2.0, 3.0], requires_grad=True) for _ in range(2))
+    da, db = ag.grad((a * a).sum(), (a, b), materialize_grads=True)
+    assert da.tolist() == [4.0, 6.0] and db.tolist() == [0.0, 0.0]
+
+
+def test_gradients_for_a_batch_of_grad_outputs() -> None:
+    a = tensor([2.0, 3.0], requires_grad=True)
+    y = a * a
+    (jacobian,) = ag.grad(y, a, ag.eye(2), is_grads_batched=True, create_graph=True)
+    assert jacobian.tolist() == [[4.0, 0.0], [0.0, 6.0]]
+    (second,) = ag.grad(jacobian.sum(), a)
+    assert second.tolist() == [2.0, 2.0]
+    ag.grad(a * a, a, ag.eye(2), is_grads_batched=True)

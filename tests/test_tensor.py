@@ -158,20 +158,18 @@ def test_comparisons_are_plain() -> None:
     assert len({x, x, leaf(1.0)}) == 2 and hash(x) == hash(x)
 
 
-def test_repr_fits_a_line() -> None:
+def test_repr_shows_the_values_and_how_it_was_made() -> None:
     assert repr(tensor([1.0, 2.0])) == "tensor([1., 2.])"
     assert repr(tensor([1, 2])) == "tensor([1, 2])"
     assert repr(tensor(True)) == "tensor(True)"
     assert repr(leaf([1.0])) == "tensor([1.], dtype=float64, requires_grad=True)"
     assert repr(tensor([1.0], requires_grad=True) * 2) == "tensor([2.], grad_fn=<mul>)"
-    assert repr(tensor(np.zeros((30, 40)))) == "tensor(shape=(30, 40), dtype=float64)"
+    assert repr(ag.eye(3)) == (
+        "tensor([[1., 0., 0.],\n        [0., 1., 0.],\n        [0., 0., 1.]])"
+    )
+    assert repr(ag.zeros(0)) == "tensor([], dtype=float32)"
     assert "name='w'" in repr(tensor([1.0], name="w"))
-    for t in (
-        tensor(np.random.default_rng(0).standard_normal((5, 5, 5))),
-        ag.zeros(0),
-        tensor(np.pi),
-    ):
-        assert "\n" not in repr(t) and len(repr(t)) <= 100
+    assert repr(ag.zeros(1000)).count("0.") == 1000 and len(repr(ag.zeros(30, 40))) < 300
 
 
 def test_iteration_and_length() -> None:
@@ -464,20 +462,11 @@ def test_methods_are_the_functions() -> None:
             np.testing.assert_array_equal(method(tensor(x)).array, function(tensor(x)).array, name)
 
 
-def test_print_shows_all_values_and_repr_one_line() -> None:
-    x = tensor([[1.0, 2.0], [3.0, 4.0]] * 8, requires_grad=True)
-    assert "\n" in str(x) and str(x).count(".") == 32
-    assert (
-        "\n" not in repr(x)
-        and repr(x) == "tensor(shape=(16, 2), dtype=float32, requires_grad=True)"
-    )
-    assert str(tensor([1.0, 2.0])) == repr(tensor([1.0, 2.0])) == "tensor([1., 2.])"
-
-
 def test_one_number_formats_and_rounds() -> None:
     assert f"{tensor(3.14159):.2f}" == "3.14"
     assert round(tensor(2.75), 1) == 2.8 and round(tensor(2.5)) == 2
     assert f"{tensor([1.0, 2.0])}" == "tensor([1., 2.])"
+    assert f"{tensor(0.5, requires_grad=True) * 1} {tensor(3)}" == "0.5 3"
     with pytest.raises(ValueError, match="2 elements, not 1"):
         format(tensor([1.0, 2.0]), ".2f")
 

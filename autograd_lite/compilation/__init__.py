@@ -278,13 +278,17 @@ class Loss(Tensor):
     __slots__ = ()
 
     def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
     ) -> None:
         """As for every tensor; without second derivatives."""
         if create_graph:
             raise RuntimeError(NO_SECOND)
-        if gradient is not None or self.sources is None or retain_graph:
-            super().backward(gradient, retain_graph)
+        if not (gradient is inputs is None) or self.sources is None or retain_graph:
+            super().backward(gradient, retain_graph, inputs=inputs)
             return
         if any(p.op is not None or p.extra is not None for p in self.sources):
             super().backward()

@@ -125,8 +125,10 @@ class Backward:
         gradient: Any = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
+        inputs: Any = None,
     ) -> None:
-        """Add the derivative of this tensor to the `grad` of every leaf it was computed from.
+        """Add the derivative of this tensor to the `grad` of every leaf it was computed from, or of
+        the `inputs` alone, which need not be leaves.
 
         `gradient` has this tensor's shape, and may be left out for one element. The record is
         released unless `retain_graph`; with `create_graph` the gradients are recorded themselves,
@@ -139,7 +141,12 @@ class Backward:
         handed: dict[int, Array] = {}
         if gradient is not None:
             own(unboxed(seed), handed)
-        for leaf, g in pull_in_mode([(self, seed)], keep, create_graph).items():
+        found: Any = None if inputs is None else {}  # the gradients of all that is reached
+        grads = pull_in_mode([(self, seed)], keep, create_graph, found=found)
+        if inputs is not None:
+            given = inputs if isinstance(inputs, list | tuple) else [inputs]
+            grads = {t: found[t] for t in given if t in found}
+        for leaf, g in grads.items():
             deliver(leaf, g, handed)
 
     def retain_grad(self: Any) -> None:

@@ -1,4 +1,4 @@
-"""The texts of errors, and the one-line picture of a tensor: off the hot path, in one place."""
+"""The texts of errors, and the picture of a tensor: off the hot path, in one place."""
 
 from __future__ import annotations
 
@@ -52,28 +52,12 @@ def _broadcasts(shapes: list[Any]) -> bool:
     return True
 
 
-def summary(t: Any) -> str:
-    """A tensor on one line: its values if they are few, else its shape, and how it was made."""
-    a = t.array
-    text = np.array2string(a, precision=4, separator=", ", threshold=12, max_line_width=10_000)
-    text = " ".join(text.split())
-    if len(text) > 60:
-        text = f"shape={a.shape}"
-    return _described(t, text, shown=not text.startswith("shape"))
-
-
 def picture(t: Any) -> str:
-    """A tensor with its values, over as many lines as they need; many are cut by `...`."""
+    """A tensor with its values, over as many lines as they need; 1,000 are cut by `...`."""
     a = t.array
-    text = np.array2string(a, precision=4, separator=", ", prefix="tensor(", max_line_width=100)
-    return _described(t, text, shown=True)
-
-
-def _described(t: Any, text: str, shown: bool) -> str:
-    parts = [text]
-    obvious = t.dtype == np.float32 or t.dtype.kind in "ib"  # from values that are shown
-    if not (shown and obvious and t.array.size):
-        parts.append(f"dtype={t.dtype}")
+    parts = [np.array2string(a, precision=4, separator=", ", prefix="tensor(", max_line_width=100)]
+    if not (a.size and (a.dtype == np.float32 or a.dtype.kind in "ib")):
+        parts.append(f"dtype={a.dtype}")
     if t.name:
         parts.append(f"name={t.name!r}")
     if t.op is not None:

@@ -209,6 +209,7 @@ class Methods:
         gradient: Any = None,
         retain_graph: builtins.bool | None = None,
         create_graph: builtins.bool = False,
+        inputs: Any = None,
     ) -> None: ...
     def baddbmm(
         self, a: Any, b: Any, *, beta: builtins.float = 1, alpha: builtins.float = 1

@@ -11,7 +11,7 @@ import numpy as np
 from . import hooks, modes
 from .arrays import as_array, get_default_dtype, unboxed
 from .axes import Size
-from .errors import explained, lost, picture, summary
+from .errors import explained, lost, picture
 from .hooks import Extra, GradFn
 from .methods import Methods
 from .modes import mode
@@ -381,18 +381,15 @@ class Tensor(Methods):
         result = function(*unboxed(args), **unboxed(kw))
         return Tensor(np.asarray(result)) if isinstance(result, np.ndarray | np.generic) else result
 
-    def __str__(self) -> str:
-        """All values, over as many lines as they need; `repr` keeps to one line."""
-        return picture(self)
-
     def __format__(self, spec: str) -> str:
-        return format(self.detach().item(), spec) if spec else str(self)
+        return format(self.detach().item(), spec) if spec or not self.array.ndim else str(self)
 
     def __round__(self, digits: int | None = None) -> Any:
         return round(self.item(), digits)
 
     def __repr__(self) -> str:
-        return summary(self)
+        """All values, over as many lines as they need."""
+        return picture(self)
 
 
 new = Tensor.__new__
