@@ -155,3 +155,83 @@ def test_a_backward_of_a_loss_that_does_not_use_its_upstream():
     assert by_name["w"].explanations == [said]
     assert "2 of a square" in by_name["b"].explanations[0]
     assert check_backward(loss, lambda g, w, b: (g * 2 * w * b * b, g * 2 * w * w * b), shapes).ok
+
+
+def step_backward(dh: Array, cache: tuple[Array, ...]) -> tuple[Array, ...]:
+    x, last, w, h = cache
+    d = dh * (1 - h * h)
+    return x.T @ d, last.T @ d, d @ w.T
+
+
+def recurrent(x: Array, u: Array, w: Array) -> tuple[Array, list[Any]]:
+    last, caches, states = np.zeros((len(x), len(w))), [], []
+    for t in range(x.shape[1]):
+        h = np.tanh(x[:, t] @ u + last @ w)
+        caches.append((x[:, t], last, w, h))
+        states.append(h)
+        last = h
+    return np.stack(states, axis=1), caches
+
+
+def recurrent_backward(dh: Array, caches: list[Any]) -> dict[str, Array]:
+    du, dw, back = 0, 0, np.zeros_like(dh[:, 0])
+    for t in reversed(range(len(caches))):
+        one, other, back = step_backward(dh[:, t], caches[t])  # noqa: RUF059
+        du, dw = du + one, dw + other
+    return {"u": du, "w": dw}
+
+
+def attention(q: Array, k: Array, v: Array) -> Array:
+    z = q @ k.T / np.sqrt(q.shape[1])
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return (e / e.sum(axis=1, keepdims=True)) @ v
+
+
+def attention_backward(g: Array, q: Array, k: Array, v: Array) -> tuple[Array, ...]:
+    d = q.shape[1]
+    z = q @ k.T / np.sqrt(d)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    dp = g @ v.T
+    ds = p * (dp - (dp * p).sum(axis=1, keepdims=True))
+    return ds @ k / np.sqrt(d), ds.T @ q, p.T @ g
+
+
+def centred(x: Array) -> Array:
+    return (x - x.mean(axis=0)) ** 3
+
+
+def centred_backward(g: Array, x: Array) -> Array:
+    dxc = 3 * g * (x - x.mean(axis=0)) ** 2
+    return dxc
+
+
+def test_edits_of_arguments_of_numbers_and_of_means():
+    report = check_backward(recurrent, recurrent_backward, ((2, 3, 4), (4, 5), (5, 5)))
+    assert "one, other, back = step_backward(dh[:, t] + back, caches[t])" in [
+        fix.new for fix in report.fixes
+    ]
+    report = check_backward(attention, attention_backward, ((4, 3), (5, 3), (5, 6)))
+    assert report.fixes[0].new == "return ds @ k / np.sqrt(d), ds.T @ q / np.sqrt(d), p.T @ g"
+    report = check_backward(centred, centred_backward)
+    assert report.fixes[0].new == "return dxc - dxc.mean(axis=0)"
+
+
+def means(w: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    n = len(y)
+    e = x @ w - y
+    return (e**2).sum() / n, 2 * x.T @ e
+
+
+def branched(w: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    e, square = x @ w - y, 2
+    dw = e @ x if square == 2 else 2 * e @ x
+    return (e**2).sum(), dw
+
+
+def test_one_way_to_write_a_fix_is_shown_and_conditions_come_last():
+    (fix,) = check(means, (W, DATA, TARGETS)).fixes
+    assert fix.new.endswith("2 * x.T @ e / n") and fix.more >= 3
+    assert "more ways to write it)" in str(fix)
+    fixes = check(branched, (W, DATA, TARGETS)).fixes
+    assert fixes and all("if square == 2 else" in fix.new or "if" not in fix.new for fix in fixes)

@@ -323,6 +323,43 @@ def test_a_factor_that_is_no_rate_is_a_mistake_and_no_rate_is_blamed() -> None:
     assert all(d.slug != "update-rate" for row in report.rows for d in row.diagnoses)
 
 
+class Filters:
+    """A sum over samples, which may be overwritten by that of a sample of which nothing counts."""
+
+    def __init__(self, n: int, m: int, overwrites: bool = False) -> None:
+        self.w = np.random.default_rng(3).standard_normal((n, m))
+        self.overwrites = overwrites
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.w
+
+    def backward(self, g: Array, lr: float) -> Array:
+        dw = np.zeros_like(self.w)
+        for i in range(len(self.x)):
+            if self.overwrites:
+                dw[:] = np.outer(self.x[i], g[i])
+            else:
+                dw[:] += np.outer(self.x[i], g[i])
+        dx = g @ self.w.T
+        self.w -= lr * dw
+        return dx
+
+
+def test_a_step_that_is_zero_by_its_data_is_not_said_to_be_left_out() -> None:
+    rng = np.random.default_rng(9)
+    x, y, counts = rng.standard_normal((5, 4)), np.zeros((5, 3)), np.c_[1, 1, 1, 1, 0].T
+    layers = [Filters(4, 6), Filters(6, 3, overwrites=True)]
+
+    def loss(prediction: Array, y: Array) -> Array:
+        return (counts * (prediction - y) ** 2).sum() / 2
+
+    report = compare_layers(layers, loss, lambda p, y: counts * (p - y), x, y, lr=0.1)
+    said = "the step of w is zero with these data, not with others, as after = for +="
+    assert row(report, "layers[1].w").explanations == [said]
+    assert "dw[:] += np.outer(self.x[i], g[i])" in [fix.new for fix in report.fixes]
+
+
 # ---- sizes that hide -------------------------------------------------------------------------
 
 

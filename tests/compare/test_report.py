@@ -267,8 +267,11 @@ def test_the_fix_stands_below_the_first_line() -> None:
         "      ->  d = W.T @ d * a * (1 - a)",
     ]
     assert report.to_dict()["fixes"] == [
-        {"file": "net.py", "line": 12, "old": EDIT.old, "new": EDIT.new}
+        {"file": "net.py", "line": 12, "old": EDIT.old, "new": EDIT.new, "more": 0}
     ]
+    several = replace(report, fixes=(replace(EDIT, more=3),))
+    assert str(several).splitlines()[3] == "          (or 3 more ways to write it)"
+    assert "or 3 more ways to write it</pre>" in several.to_html()
     odd = replace(report, fixes=(replace(EDIT, old="s = 'é\\n' + \"\"", new="a\nb"),))
     assert str(odd).splitlines()[1:4] == [
         "line 12:  s = '\\xe9\\n' + \"\"",

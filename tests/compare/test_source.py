@@ -99,7 +99,7 @@ def test_of_all_planted_lines_nearly_all_are_found_and_most_as_they_were(tmp_pat
     assert lines >= 0.9 * len(shown) and same >= 0.7 * len(shown)
 
 
-def test_after_a_fix_others_are_looked_for_as_long_again(
+def test_after_a_fix_others_are_looked_for_half_as_long_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = []

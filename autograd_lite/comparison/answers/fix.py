@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Fix:
     """One edit that makes the gradients right: `line` counts from the top of the file or cell.
 
-    `old` is what stands there, `new` the same with the edit, "" where it is to be left out.
+    `old` is what stands there, `new` the same with the edit, "" where it is to be left out; `more`
+    counts the other ways to write that, as len(x) for n.
 
     >>> print(Fix("net.py", 12, "d = W.T @ d", "d = W.T @ d * a * (1 - a)"))
     line 12:  d = W.T @ d
@@ -20,6 +21,7 @@ class Fix:
     line: int
     old: str
     new: str
+    more: int = 0
 
     def __str__(self) -> str:
         head = f"line {self.line}:  "
@@ -28,5 +30,15 @@ class Fix:
         rows += [("", row) for row in self.old.split("\n")[1:]]
         rows += [("->  ", row) for row in new.split("\n")[:1]]
         rows += [("", row) for row in new.split("\n")[1:]]
+        rows += [("", f"({self.ways})")] * bool(self.more)
         text = "\n".join(start.rjust(len(head)) + row for start, row in rows)
         return text.encode("ascii", "backslashreplace").decode()
+
+    @property
+    def ways(self) -> str:
+        """How many other ways there are to write it.
+
+        >>> Fix("net.py", 12, "dw = d @ x", "dw = d @ x / m", more=3).ways
+        'or 3 more ways to write it'
+        """
+        return f"or {self.more} more way{'s' * (self.more > 1)} to write it" if self.more else ""

@@ -136,7 +136,7 @@ def edits(fixes: Sequence[Fix]) -> str:
     """The lines to change: as they are, marked, and as they should be, if they should be at all."""
     return "".join(
         f"<pre>{escape(fix.file)}, line {fix.line}\n<del>- {escape(fix.old)}</del>"
-        f"<ins>+ {escape(fix.new) or '(without it)'}</ins></pre>\n"
+        f"<ins>+ {escape(fix.new) or '(without it)'}</ins>{fix.ways}</pre>\n"
         for fix in fixes
     )
 

@@ -14,6 +14,7 @@ from ...engine.tensor import Tensor
 from ..answers.judge import INHERITED, OK, OTHER, WRONG, Diagnosis, Row
 from ..answers.names import matched, renamed, stems
 from ..answers.report import Report
+from ..mistakes.table import said
 from ..source.doors import Again, as_before, autodiff, searchable, with_fixes
 from .averaged import by_convention
 from .black_box import by_differences
@@ -126,7 +127,7 @@ def ignoring(report: Report, at_one: Report) -> Report:
     }
     if not unused:
         return report
-    found = (Diagnosis("upstream-missing", "g is not used: it is right where 1 arrives", True),)
+    found = (Diagnosis(*said("upstream-missing", "upstream-unused")[0], True),)
     told = {
         row.name: replace(row, verdict=WRONG, diagnoses=found, mistake_of="")
         for row in report.rows

@@ -33,6 +33,7 @@ from ..mistakes.matching import ratio
 from ..mistakes.table import said
 from .calls import Layer, as_floats, copies, shaped
 from .execution import fault, generators, pulled_back, same_numbers
+from .slopes import own_stream
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
@@ -62,8 +63,8 @@ class Pulled:
 
 @dataclass
 class Move:
-    """The change of a parameter by -lr, the gradient that it should be, and how many of those it
-    is, if it is a multiple."""
+    """The change of a parameter by -lr, the gradient that it should be, how many of those it is,
+    if it is a multiple, and for 0 whether it is another number with other data."""
 
     layer: str
     name: str
@@ -71,6 +72,7 @@ class Move:
     stepped: Array
     basis: Array
     factor: float | None
+    elsewhere: bool = False
 
 
 class Updates:
@@ -117,37 +119,56 @@ class Updates:
         for (p, t), local in zip(step.params.items(), right[1:], strict=True):
             if p not in did.before:
                 continue
-            self.read_parameter(step.name, p, t, did, local.array)
+            move = self.read_parameter(step.name, p, t, did, local.array)
+            if move is not None and move.factor == 0:
+                move.elsewhere = self.moves_elsewhere(layer, step, p)
 
-    def read_parameter(self, layer: str, p: str, t: Tensor, did: Pulled, local: Array) -> None:
-        """Take in the kept gradient of a parameter, or its step; `local` is what follows from the
-        layer's upstream."""
+    def read_parameter(
+        self, layer: str, p: str, t: Tensor, did: Pulled, local: Array
+    ) -> Move | None:
+        """Take in the kept gradient of a parameter, or its step, which is returned; `local` is what
+        follows from the layer's upstream."""
         before, after, kept = did.before[p], did.after[p], did.kept.get(p)
         self.factors.append(factor_of(self.steps(before, after) if kept is None else kept, local))
         if kept is not None:
             self.grads[t.name] = kept  # of a layer that is used twice, what it has in the end
         if not self.moving and (kept is not None or local.any()):
-            return
+            return None
         if before.shape != after.shape:
             note = f"gives it the shape {after.shape}"
             self.rows.append(fault(f"{t.name} update", note, t.shape))
             if kept is None and spreads(before.shape, after.shape):
                 self.grads[t.name] = (before - after) / self.rate  # such as a bias without its sum
-            return
+            return None
         stepped = (before - after) / self.rate
         noise = ROUNDING * (np.abs(before) + np.abs(after)) / abs(self.rate)
         basis = local if kept is None else fitted(as_floats(kept), t.shape)
         if basis is None:
-            return
+            return None
         move = Move(layer, t.name, p, stepped, basis, multiple(stepped, basis, noise))
         self.stepped[float(f"{abs(move.factor or 0) * self.rate:.6g}")] += bool(move.factor)
         if kept is None:
             self.moves.append(move)
-        elif move.factor != 1:
+            return move
+        if move.factor != 1:
             note = "the step does not follow from the gradient"
             most, error = distance(stepped, basis)
             found = self.diagnoses(move, sure=True)
             self.rows.append(Row(f"{t.name} update", t.shape, WRONG, note, most, error, found))
+        return None
+
+    def moves_elsewhere(self, layer: Layer, step: LayerRecord, p: str) -> bool:
+        """Whether a parameter is updated where another gradient arrives, all of it random."""
+        (twin,) = copies((layer,))
+        try:
+            with np.errstate(all="ignore"), same_numbers(generators([twin.own])):
+                y = as_floats(twin.forward(step.x.array.copy()))
+                before = twin.values()[p]
+                g = np.asarray(own_stream("elsewhere").standard_normal(y.shape))
+                twin.backward(g, self.rate)
+            return not np.array_equal(before, twin.values()[p])
+        except Exception:  # noqa: BLE001  (the learner's own, on other numbers)
+            return False
 
     def steps(self, before: Array, after: Array) -> Any:
         """The gradient that a step was made along; None if it has another shape."""
@@ -217,7 +238,8 @@ class Updates:
             return ()
         rate = f"{abs(move.factor) * self.rate:.4g} where lr is {self.rate:.4g}"
         slug = "update-ascent" if move.factor < 0 else "update-rate"
-        words = {-1.0: "update-ascent-once", 0.0: "update-never"}.get(move.factor, slug)
+        zero = "update-zero" if move.elsewhere else "update-never"
+        words = {-1.0: "update-ascent-once", 0.0: zero}.get(move.factor, slug)
         return (Diagnosis(*said(slug, words, p=move.p, rate=rate)[0], sure),)
 
     def judged(self, report: Report, loss: Tensor, wanted: Mapping[str, Tensor]) -> Report:

@@ -743,6 +743,7 @@ SENTENCES = {
     "their sum",
     "input-not-activated": "made with the input of {op}, not with its output",
     "upstream-missing": "the arriving gradient is not used, as if it were ones",
+    "upstream-unused": "g is not used: it is right where 1 arrives",
     "bias-from-weight": "the column sums of the weight's gradient",
     "overwritten": "one use overwrites the others: 1 of {count} contributions is left",
     "detached": "one of {count} contributions is forgotten",
@@ -755,6 +756,7 @@ SENTENCES = {
     "update-ascent-once": "the step goes up the gradient: {p} += lr * d{p}",
     "update-rate": "the layer steps with a rate of {rate}",
     "update-never": "{p} is never updated",
+    "update-zero": "the step of {p} is zero with these data, not with others, as after = for +=",
     "penalty": "{alpha:.4g} times the weight too many: a penalty missing, doubled or misplaced",
     "penalty-1": "{alpha:.4g} times the weight's sign too many: a penalty missing, doubled or "
     "misplaced",

@@ -7,13 +7,19 @@ runs inside of them, `outside` what must stay as it is, `goal` what is wanted, `
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..answers.fix import Fix
+from .edits import Words, kind_of
 from .goal import Goal, Grads
+from .places import Place
 from .search import Found, Run, Search
 
 MOST_FIXES = 4
@@ -46,37 +52,75 @@ def fixes(
     if not whole:
         some = [one for one in found if not search.elsewhere(one)]
         whole = [one for one in some if one.edit.tier == min(o.edit.tier for o in some)]
-    return tuple(dict.fromkeys(map(shown, chosen(whole)))) if whole else ()
+    if not whole:
+        return ()
+    sizes = {one.line.place: sizes_in(search.words(one.line.place)) for one in whole}
+    return tuple(dict.fromkeys(chosen(whole, sizes)))
 
 
-def chosen(found: Sequence[Found]) -> list[Found]:
+def chosen(found: Sequence[Found], sizes: Mapping[Place, Mapping[str, int]]) -> list[Fix]:
     """The likeliest edit of each line, the likeliest line first, and what else mends that one."""
-    ordered = [*unlike(sorted(found, key=size))]
+    alike: dict[tuple[int, str], list[Found]] = {}
+    for one in sorted(found, key=size):
+        key = one.line.number, with_numbers(shown(one).new, sizes[one.line.place])
+        alike.setdefault(key, []).append(one)
+    ordered = [ones[0] for ones in alike.values()]
     lines = list(dict.fromkeys(one.line.number for one in ordered))
     best = {n: [one for one in ordered if one.line.number == n] for n in lines}
     firsts = [best[n][0] for n in lines[:MOST_FIXES]]
-    alike = [one for one in ordered if best[lines[0]][0].edit.tier == one.edit.tier]
-    others = [one for one in alike if one in best[lines[0]][1:]]
-    return [*firsts[:1], *others[: MOST_FIXES - len(firsts)], *firsts[1:]]
+    kind = firsts[0].edit.tier, of_a_condition(firsts[0])
+    others = [o for o in best[lines[0]][1:] if (o.edit.tier, of_a_condition(o)) == kind]
+    ways = {
+        ones[0]: [*{"".join(shown(one).new.split()) for one in ones}] for ones in alike.values()
+    }
+    return [
+        replace(shown(one), more=len(ways[one]) - 1)
+        for one in [*firsts[:1], *others[: MOST_FIXES - len(firsts)], *firsts[1:]]
+    ]
 
 
-def unlike(found: Sequence[Found]) -> Iterable[Found]:
-    """The first of those that write the same, spaces aside."""
-    first: dict[tuple[int, str], Found] = {}
-    for one in found:
-        first.setdefault((one.line.number, "".join(shown(one).new.split())), one)
-    return first.values()
+def sizes_in(words: Words) -> dict[str, int]:
+    """The whole numbers that a function may write, and how: m, len(y), x.shape[1]."""
+    found = {name: int(n) for name, n in words.atoms.items() if kind_of(n) == "int"}
+    for name, a in words.atoms.items():
+        if isinstance(a, np.ndarray) and a.ndim:
+            found |= {f"{name}.shape[{i}]": n for i, n in enumerate(a.shape)}
+            found |= {f"{name}.shape[{i - a.ndim}]": n for i, n in enumerate(a.shape)}
+            found |= {f"len({name})": len(a), f"{name}.size": a.size}
+    return found
+
+
+def with_numbers(written: str, sizes: Mapping[str, int]) -> str:
+    """A line with numbers in the place of whatever is such a size: lines that write the same.
+
+    >>> with_numbers("d / x.shape[0] + m_1", {"x.shape[0]": 5, "m": 5})
+    'd/5+m_1'
+    """
+    names = sorted(map(re.escape, sizes), key=len, reverse=True)
+    pattern = rf"(?<![\w.])(?:{'|'.join(names)})(?![\w.(\[])"
+    text = re.sub(pattern, lambda m: str(sizes[m[0]]), written) if names else written
+    return "".join(text.split())
 
 
 def size(one: Found) -> tuple[Any, ...]:
-    """What makes an edit likely: its place, its tier, and how few words are new or gone."""
+    """What makes an edit likely: its place, that it turns no branch off, its tier, and how few
+    words are new or gone, or not the function's own."""
     edit, text = one.edit, one.line.place.text.text
     old, new = (
         Counter(re.findall(r"\w+|\S", part)) for part in (text[edit.start : edit.end], edit.new)
     )
     added, gone = (new - old).total(), (old - new).total()
-    changed = edit.tier, max(added, gone), added, len(edit.new)
-    return not one.line.alone, one.line.touched is None, changed
+    own = one.line.place.original.co_varnames
+    foreign = sum(word.isidentifier() and word not in own for word in new - old)
+    changed = edit.tier, max(added, gone), added, foreign, len(edit.new)
+    return not one.line.alone, one.line.touched is None, of_a_condition(one), changed
+
+
+def of_a_condition(one: Found) -> bool:
+    """Whether an edit is of what decides on a branch."""
+    text, edit = one.line.place.text, one.edit
+    tests = (getattr(node, "test", None) for node in ast.walk(one.line.unit.node))
+    return any(t and text.start(t) <= edit.start <= edit.end <= text.end(t) for t in tests)
 
 
 def shown(found: Found) -> Fix:

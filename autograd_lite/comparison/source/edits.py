@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,13 @@ class Edit:
 class Words:
     """What a function has to write with: `atoms` are the names, attributes and items that hold
     something, `functions` what it calls, `own` those of the learner's that take one argument,
-    `names` all that it sees."""
+    `names` all that it sees, `numbers` what it computes of a number, as np.sqrt(d)."""
 
     atoms: Mapping[str, Any]
     functions: tuple[str, ...]
     own: tuple[str, ...]
     names: Mapping[str, Any]
+    numbers: tuple[str, ...] = ()
 
     def value_of(self, node: Node) -> Any:
         """What an expression was when the function ended; None for one that calls something."""
@@ -412,6 +414,11 @@ class Grammar:
             yield from (self.put(node, given + end) for end in (".size", ".shape[1]"))
         yield from self.exchanged(node.args)
         yield from self.keywords(node, name)
+        held = self.words.value_of(function if base is None else base)
+        if isinstance(held, FunctionType if base is None else SimpleNamespace):  # the learner's own
+            for arg in node.args:
+                self.parents[id(arg)] = node
+                yield from self.plus(arg, self.words.shape_of(arg))
         if name == "dot":
             for arg in node.args:
                 self.parents[id(arg)] = node
@@ -583,16 +590,23 @@ class Grammar:
         if not isinstance(self.value, int):  # in a loop its square would grow for ever
             yield from self.times(node, shape, 2)
             yield from self.over(node, shape)
-        for name, held in self.words.atoms.items():
-            fits = is_array(held) and (shape is None or held.shape == shape)
-            if fits and name != self.of(node):
-                yield self.put(node, f"{self.of(node, 1)} + {name}", 3, 2)
-                yield self.put(node, f"{self.of(node, 1)} - {name}", 3, 2)
+        yield from self.plus(node, shape)
+        if isinstance(node, ast.Name | ast.Attribute) and shape is not None and len(shape) > 1:
+            for axis in ("axis=0", "axis=-1, keepdims=True"):
+                yield self.put(node, f"{self.of(node)} - {self.of(node)}.mean({axis})", 3, 3)
         if shape is None or len(shape) > 1:
             for axis in ("axis=0", "axis=1", "axis=0, keepdims=True", "axis=1, keepdims=True"):
                 yield self.put(node, f"{self.of(node, TIGHT)}.sum({axis})", TIGHT, 2)
         if shape is None or len(shape) == 2:
             yield self.put(node, f"{self.of(node, TIGHT)}.T", TIGHT, 1)
+
+    def plus(self, node: Node, shape: Any) -> Iterator[Edit]:
+        """A value and another one, or less another one."""
+        for name, held in self.words.atoms.items():
+            fits = is_array(held) and (shape is None or held.shape == shape)
+            if fits and name != self.of(node):
+                yield self.put(node, f"{self.of(node, 1)} + {name}", 3, 2)
+                yield self.put(node, f"{self.of(node, 1)} - {name}", 3, 2)
 
     def over(self, node: Node, shape: Any) -> Iterator[Edit]:
         """A value divided by an array."""
@@ -612,6 +626,7 @@ class Grammar:
     def factors(self, shape: Any, tier: int) -> Iterator[tuple[str, bool]]:
         """What may be a factor, and whether one divides by it."""
         yield "2", True
+        yield from ((number, True) for number in self.words.numbers)
         for name, held in self.words.atoms.items():
             if kind_of(held) in ("int", "float"):
                 yield name, True

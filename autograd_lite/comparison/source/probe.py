@@ -26,14 +26,16 @@ class Probe(threading.local):
     """It stands in the compiled code as a constant.
 
     `pick` is the edit that runs; `tick` is called at the head of every loop; `at` at every
-    statement of a run that is looked at, whose value it changes where `bend` says so; `leave` at
-    the end of every function. Every thread has its own, and only that of the search picks an edit.
+    statement of a run that is looked at, whose value it changes where `bend` says so (zeros only
+    where `fill` says so); `leave` at the end of every function. Every thread has its own, and only
+    that of the search picks an edit.
     """
 
     def __init__(self) -> None:
         self.pick = -1
         self.ticks, self.limit = 0, math.inf
         self.bend = -1
+        self.fill = False  # whether zeros are bent too
         self.work = 0
         self.values: dict[int, Any] = {}
         self.counts: Counter[int] = Counter()
@@ -57,18 +59,21 @@ class Probe(threading.local):
     def seen(self, unit: int, value: Any) -> Any:
         self.work += 1 + getattr(value, "size", 0) // ELEMENTS
         self.values[unit] = value
-        return bent(value, self.counts[unit]) if unit == self.bend else value
+        return bent(value, self.counts[unit], self.fill) if unit == self.bend else value
 
     def leave(self, place: int, names: dict[str, Any]) -> None:
         self.names.setdefault(place, {}).update(names)
 
 
-def bent(value: Any, n: int) -> Any:
-    """Another value of the same kind, another one each time; what is no number stays."""
+def bent(value: Any, n: int, fill: bool = False) -> Any:
+    """Another value of the same kind, another one each time; what is no number stays, and so do
+    zeros, unless `fill`."""
     a: Any = value
     if bends(a):
         noise = np.random.default_rng(n).normal(size=np.shape(a))
-        return a ^ (noise > 0) if getattr(a, "dtype", noise.dtype).kind == "b" else a * noise
+        if getattr(a, "dtype", noise.dtype).kind == "b":
+            return a ^ (noise > 0)
+        return noise if fill and not np.any(a) else a * noise
     return value
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .edits import Edit, Grammar, Words
+from .edits import Edit, Grammar, Words, kind_of
 from .goal import Goal, Grads
 from .outside import MOST_ELEMENTS, Kept, only_computes, silent
 from .places import PROBE, Place, contents, counted, parsed, places, probed, reachable, slots
@@ -164,7 +164,10 @@ class Search:
         """Whether the gradient to mend depends on a statement, as far as it is known."""
         if not bends(line.value):
             return True
+        node = line.unit.node
+        target = node.targets[-1] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         self.probe.bend = line.number
+        self.probe.fill = isinstance(target, ast.Subscript)  # zeros may overwrite what is due
         line.touched = self.goal.changed(plain, self.once())
         self.probe.bend = -1
         self.work -= self.cost
@@ -188,8 +191,8 @@ class Search:
             for line in self.open(lines):
                 first = not self.found
                 self.try_all(line, [e for e in edits[line] if e.tier == tier])
-                if first and self.found:  # others are looked for as long again
-                    self.work = min(self.work, max(MOST_WORK - self.work, MOST_WORK // 8))
+                if first and self.found:  # others are looked for half as long again
+                    self.work = min(self.work, max((MOST_WORK - self.work) // 2, MOST_WORK // 8))
                 if self.edits <= 0 or self.work <= 0:
                     return
 
@@ -226,7 +229,8 @@ class Search:
         words = Words(atoms, tuple(functions), single, names)
         items = {place.text.of(n): words.value_of(n) for n in nodes if is_item(n)}
         known = {text: value for text, value in items.items() if is_data(value)}
-        return replace(words, atoms={**atoms, **known})
+        numbers = [place.text.of(n) for n in nodes if is_number(n, words)]
+        return replace(words, atoms={**atoms, **known}, numbers=(*dict.fromkeys(numbers),))
 
     def try_all(self, line: Line, edits: Sequence[Edit]) -> None:
         """Run the edits of a statement."""
@@ -306,6 +310,16 @@ def is_item(node: Node) -> bool:
         isinstance(node, ast.Subscript)
         and isinstance(node.ctx, ast.Load)
         and not any(isinstance(inner, cuts) for inner in ast.walk(node.slice))
+    )
+
+
+def is_number(node: Node, words: Words) -> bool:
+    """Whether an expression is what NumPy or math makes of a number, as np.sqrt(x.shape[1])."""
+    return (
+        isinstance(node, ast.Call)
+        and is_function(node.func, words.names)
+        and len(node.args) == 1
+        and kind_of(words.value_of(node.args[0])) in ("int", "float")
     )
 
 
