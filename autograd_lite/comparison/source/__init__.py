@@ -104,14 +104,17 @@ def with_numbers(written: str, sizes: Mapping[str, int]) -> str:
 
 def size(one: Found) -> tuple[Any, ...]:
     """What makes an edit likely: its place, that it turns no branch off, its tier, and how few
-    words are new or gone, or not the function's own."""
+    words are new or gone, or new to the line and to the function."""
     edit, text = one.edit, one.line.place.text.text
     old, new = (
         Counter(re.findall(r"\w+|\S", part)) for part in (text[edit.start : edit.end], edit.new)
     )
     added, gone = (new - old).total(), (old - new).total()
     own = one.line.place.original.co_varnames
-    foreign = sum(word.isidentifier() and word not in own for word in new - old)
+    near = re.findall(r"\w+|\S", text[slice(*one.line.unit.span)])
+    foreign = sum(
+        (word not in near) + (word.isidentifier() and word not in own) for word in new - old
+    )
     changed = edit.tier, max(added, gone), added, foreign, len(edit.new)
     return not one.line.alone, one.line.touched is None, of_a_condition(one), changed
 
