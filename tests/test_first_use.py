@@ -235,3 +235,44 @@ def test_one_way_to_write_a_fix_is_shown_and_conditions_come_last():
     assert "more ways to write it)" in str(fix)
     fixes = check(branched, (W, DATA, TARGETS)).fixes
     assert fixes and all("if square == 2 else" in fix.new or "if" not in fix.new for fix in fixes)
+
+
+class Scaled:
+    def __init__(self) -> None:
+        self.w = np.linspace(1, 2, 3)
+
+    def forward(self, x: Array) -> Array:
+        return x * self.w
+
+    def backward(self, g: Array) -> Array:
+        self.dw = -2 * g.sum(axis=0)
+        return g * self.w
+
+
+def test_every_door_looks_as_long_as_it_is_told() -> None:
+    said = "The search for the mistake was cut off; effort=10 tries more."
+    x, y = np.arange(12.0).reshape(4, 3), np.zeros((4, 3))
+    for effort in (0, 1):
+        reports = [
+            check(lambda w: (w**3).sum(), W, -3 * W**2, effort=effort),
+            check_backward(lambda x: x**3, lambda g, x: -6 * g * x**2, effort=effort),
+            compare_layers(
+                [Scaled()],
+                lambda p, y: ((p - y) ** 2).sum() / 2,
+                lambda p, y: p - y,
+                x,
+                y,
+                effort=effort,
+            ),
+        ]
+        assert [said in report.remarks for report in reports] == [effort == 0] * 3
+    for door in (check, check_backward, compare_layers):
+        with pytest.raises(ValueError, match="effort is -1; give a number"):
+            door(lambda w: w, None, effort=-1)
+
+
+def test_of_one_number_no_angle_is_said():
+    w = tensor(np.array(2.0), requires_grad=True, name="w")
+    report = compare(w**3 + 0 * w.sin(), {"w": 1.3717 * 12})
+    assert report.first_wrong.note == "yours is 1.372 times the right one"
+    assert "cosine" not in str(report)

@@ -206,9 +206,7 @@ def report_of(
         rows, formula = explained(named, rows)
         remarks = (
             f"Yours are divided by scale, {scale:g}." if scale != 1 else scale_hint(rows),
-            "The search for the mistake was cut off; compare(..., effort=10) tries more."
-            if named.late
-            else "",
+            "The search for the mistake was cut off; effort=10 tries more." if named.late else "",
             f"The search for the mistake failed: {named.failed[:200]}." if named.failed else "",
         )
         return Report(

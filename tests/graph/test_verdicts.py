@@ -70,7 +70,7 @@ def test_the_mistakes_that_were_found_are_named(setting):
     )
     none = tuple(replace(row, diagnoses=()) for row in report.rows)
     bare = draw(loss, compare=replace(report, rows=none))
-    assert card(bare, "2.bias").mistakes[1:] == ["norm ratio 0.25, cosine 1"]
+    assert card(bare, "2.bias").mistakes[1:] == ["yours is 0.25 times the right one"]
     g = draw(loss, compare=replace(report, rows=rows))
     assert card(g, "2.bias").mistakes[1:] == [EXACT.sentence, f"or perhaps {GUESS.sentence}"]
     assert "the sign &amp; &lt;b&gt;more&lt;/b&gt;" in g.to_dot()

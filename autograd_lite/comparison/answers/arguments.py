@@ -26,10 +26,15 @@ def check_options(model: Any, scale: Any, transposed: Any, effort: Any) -> None:
         raise ValueError(
             f"compare: scale is {scale!r:.60}; give the loss by hand over this loss, a number"
         )
-    if not isinstance(effort, int | float) or not effort >= 0:
-        raise ValueError(f"compare: effort is {effort!r:.60}; give a number, 1 for the usual")
+    check_effort("compare", effort)
     if transposed not in (None, True, False):
         raise ValueError(f"compare: transposed is {transposed!r:.60}; give True, False or None")
+
+
+def check_effort(door: str, effort: Any) -> None:
+    """Raise unless `effort` is how many times as long as usual a mistake may be looked for."""
+    if not isinstance(effort, int | float) or not effort >= 0:
+        raise ValueError(f"{door}: effort is {effort!r:.60}; give a number, 1 for the usual")
 
 
 def check_loss(loss: Any) -> None:

@@ -190,6 +190,8 @@ def contrast(yours: Array, true: Array) -> str:
 
     >>> contrast(np.array([0.0, -2.0]), np.array([0.0, 1.0]))
     'norm ratio 2, cosine -1'
+    >>> contrast(np.array(-3.0), np.array(2.0))
+    'yours is -1.5 times the right one'
     """
     for whose, a in (("yours", yours), ("autodiff's", true)):
         bad = int(np.count_nonzero(~np.isfinite(a)))
@@ -199,6 +201,8 @@ def contrast(yours: Array, true: Array) -> str:
     for whose, top in zip(("yours is", "autodiff's is"), tops, strict=True):
         if top == 0:
             return f"{whose} zero"
+    if true.size == 1:
+        return f"yours is {float(yours.item() / true.item()):.4g} times the right one"
     u, v = (a.astype(np.float64) / top for a, top in zip((yours, true), tops, strict=True))
     lengths = float(np.linalg.norm(u)), float(np.linalg.norm(v))
     ratio = tops[0] / tops[1] * lengths[0] / lengths[1]

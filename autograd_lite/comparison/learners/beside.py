@@ -61,7 +61,8 @@ class Comparison:
             self.grads.pop(last.y.name, None)
         updates.settle()
         wanted = self.wanted()
-        report = self.hinted(reported(self.loss, self.grads, wanted, self.rows))
+        effort = self.trial.effort
+        report = self.hinted(reported(self.loss, self.grads, wanted, self.rows, effort=effort))
         report = self.convention(report, guard, together, times)
         report = updates.judged(report, self.loss, wanted)
         report = self.broadcast(self.softmax_along_batch(report, together))

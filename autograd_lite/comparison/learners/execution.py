@@ -132,6 +132,7 @@ def reported(
     wanted: Mapping[str, Tensor],
     problems: Sequence[Row],
     top: Sequence[Tensor] = (),
+    effort: float = 1.0,
 ) -> Report:
     """The report of `compare`, with rows for what is no gradient; `wanted` gets a row each."""
     problems, fine = list(problems), {}
@@ -142,7 +143,7 @@ def reported(
             text = str(error).removeprefix("compare: ")
             problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
     if fine:
-        report = report_on(loss, fine, wanted, top=top)
+        report = report_on(loss, fine, wanted, top=top, effort=effort)
     else:
         rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
         report = Report(loss=float(loss.array.item()), rows=tuple(rows), witness=None)

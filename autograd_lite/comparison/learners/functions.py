@@ -11,6 +11,7 @@ import numpy as np
 
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
+from ..answers.arguments import check_effort
 from ..answers.judge import INHERITED, OK, OTHER, WRONG, Diagnosis, Row
 from ..answers.names import matched, renamed, stems
 from ..answers.report import Report
@@ -37,6 +38,8 @@ def check_backward(
     forward: Any,
     backward: Callable[..., Any] | None = None,
     inputs: Sequence[Any] | Mapping[str, Any] | None = None,
+    *,
+    effort: float = 1.0,
 ) -> Report:
     """A backward function by hand against the derivative of its forward function.
 
@@ -64,8 +67,9 @@ def check_backward(
     Where all but the parameters' gradients are right, and those are divided by the batch size, the
     verdict is "ok, other convention". `fixes` of the report are edits of the backward's lines that
     make its gradients right, and of its forward's where the mistake is in what that keeps for it;
-    they are looked for only where a gradient is wrong. ValueError if no shapes fit, and for inputs
-    that are not finite; TypeError for what is no function and no pair.
+    they are looked for only where a gradient is wrong. `effort` is that of `compare`. ValueError if
+    no shapes fit, and for inputs that are not finite; TypeError for what is no function and no
+    pair.
 
     >>> def linear(g, x, w, b):
     ...     return g @ w, g.T @ x, g.mean(0)
@@ -75,7 +79,8 @@ def check_backward(
     """
     if inputs is None and isinstance(backward, Sequence | Mapping):
         backward, inputs = None, backward  # check_backward(loss, (x, y))
-    function = Function(forward, backward)
+    check_effort("check_backward", effort)
+    function = Function(forward, backward, effort)
     given = function.given(inputs)
     arrays = function.fitting(given)
     report = judged(function, arrays)
@@ -152,7 +157,7 @@ def by_tape(
     again = once_more(function, gs, arrays, plain, list(wanted))
     if function.pair.is_loss:
         (loss,) = run.outputs
-        report = reported(loss, grads, wanted, problems)
+        report = reported(loss, grads, wanted, problems, effort=function.effort)
         return searchable(report, again, autodiff(loss, wanted), grads)
     name = "output" if "y" in tensors else "y"
     for i, y in enumerate(run.outputs):
@@ -163,7 +168,7 @@ def by_tape(
     top = [y for y in run.outputs if y.op is not None]  # else it is an input itself
 
     def judge(mine: Mapping[str, Any]) -> Report:
-        return reported(loss, mine, wanted, problems, top=top)
+        return reported(loss, mine, wanted, problems, top, function.effort)
 
     if len(gs) > 1:
         report = judge(grads)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.tape import Array
+from ..answers.arguments import check_effort
 from ..answers.report import Report
 from ..source.doors import with_fixes
 from .calls import Layer
@@ -41,6 +42,8 @@ def compare_layers(
     lr: float | None = None,
     params: Sequence[str] | None = None,
     grads: Sequence[str] | None = None,
+    *,
+    effort: float = 1.0,
 ) -> Report:
     """Layers with a backward by hand against autodiff, and their updates too.
 
@@ -75,7 +78,8 @@ def compare_layers(
     data are of a kind that hides mistakes (square weights, zeros) and agree, other sizes are tried
     too; with one sample or one output, what is wrong with several is a remark. The rows are called
     "layers[0].W", "layers[0] output" and "x"; `fixes` of the report are edits of lines of the
-    classes and of `loss_grad` that make the first wrong gradient right. A backward that raises is a
+    classes and of `loss_grad` that make the first wrong gradient right; `effort` is that of
+    `compare`. A backward that raises is a
     row; ValueError for a forward or a loss that raises, for names that no layer has, and for x with
     NaN; TypeError for what has no forward and backward.
 
@@ -98,6 +102,7 @@ def compare_layers(
     >>> print(report.fixes[0].new)
     self.b -= lr * g.sum(0, keepdims=True)
     """
+    check_effort("compare_layers", effort)
     wanted = NAMES if params is None else tuple(params)
     if grads is not None and len(grads) != len(wanted):
         raise ValueError(f"compare_layers: {len(wanted)} params, but {len(grads)} grads")
@@ -115,10 +120,10 @@ def compare_layers(
         raise ValueError("compare_layers: lr is 0, so no update can be seen; give another rate")
     with same_numbers(owners(found, criterion)):
         a, found = ready_on(names, found, a, indices_of(x), rate or 1.0)
-    trial = Trial(names, found, a, b, criterion, rate or 1.0, rate is not None)
+    trial = Trial(names, found, a, b, criterion, rate or 1.0, rate is not None, effort)
     report = judged(trial)
     if report.ok and loss is None and not isinstance(found[0], NETS):
-        report = whole_net(report, layers, wanted, a, b, trial.rate)
+        report = whole_net(report, layers, wanted, trial)
     return with_fixes(report)
 
 
@@ -152,19 +157,18 @@ def understood(
     return tuple(named), as_layers(named, *words), Criterion(loss, loss_grad)
 
 
-def whole_net(
-    report: Report, net: Any, wanted: Sequence[str], x: Array, y: Array, rate: float
-) -> Report:
+def whole_net(report: Report, net: Any, wanted: Sequence[str], trial: Trial) -> Report:
     """The report on the gradients that a net collects from its layers, if they are not the ones;
     else that on the layers."""
-    found = net_of(net, None, y, wanted, whole=True)
+    found = net_of(net, None, trial.y, wanted, whole=True)
     if found is None or not found[0].valued:
         return report
     criterion = Criterion(found[1], None)
     try:
         with same_numbers(owners([found[0]], criterion)):
-            layers = ready((type(net).__name__,), (found[0],), x, rate)
-        whole = Trial((type(net).__name__,), layers, x, y, criterion, rate).report()
+            layers = ready((type(net).__name__,), (found[0],), trial.x, trial.rate)
+        names = (type(net).__name__,)
+        whole = replace(trial, names=names, layers=layers, criterion=criterion).report()
     except (TypeError, ValueError):  # what it is given is not known
         return report
     return report if whole.first_wrong is None else whole

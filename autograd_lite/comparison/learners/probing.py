@@ -28,7 +28,8 @@ PASSED_ON = (str, bool, int)  # options of a forward: no arrays
 class Function:
     """What a pair computes, as a function of named arrays."""
 
-    def __init__(self, forward: Any, backward: Any = None) -> None:
+    def __init__(self, forward: Any, backward: Any = None, effort: float = 1.0) -> None:
+        self.effort = effort
         self.parameters: dict[str, Any] = {}
         self.torch = Torch.of(forward)
         if hasattr(forward, "named_parameters") and self.torch is None:

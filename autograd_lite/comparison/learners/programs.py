@@ -16,6 +16,7 @@ from ...engine.arrays import unboxed
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
+from ..answers.arguments import check_effort
 from ..answers.judge import Row, fitted
 from ..answers.names import label, leaves, matched
 from ..answers.report import Report
@@ -35,6 +36,7 @@ def check(
     grads: Any = None,
     *,
     samples: Any = None,
+    effort: float = 1.0,
 ) -> Report:
     """Gradients by hand of a NumPy function of its parameters, also where nothing can be recorded.
 
@@ -53,8 +55,8 @@ def check(
     finite differences along two random directions per parameter judge, which see any single wrong
     element, and notes say what is known: a factor, the rows that differ, a transpose. `fixes` are
     edits of the lines of the function that gives the gradients, which make them right and leave the
-    loss as it is. A `grads` that raises is a row of the report. ValueError if the function is
-    random or not finite, TypeError for what is no number or no array.
+    loss as it is; `effort` is that of `compare`. A `grads` that raises is a row of the report.
+    ValueError if the function is random or not finite, TypeError for what is no number or no array.
 
     >>> def mean_square(w):
     ...     loss, dw = 0.0, np.zeros_like(w)
@@ -69,7 +71,8 @@ def check(
     """
     if not callable(f):
         raise TypeError(f"check: f is a {type(f).__name__}; give the function that is derived")
-    program = Program(f, params, grads, samples)
+    check_effort("check", effort)
+    program = Program(f, params, grads, samples, effort)
     report = program.recorded()
     if report is None:
         arrays, seen = program.arrays, arrays_of(f)
@@ -87,8 +90,10 @@ def check(
 class Program:
     """A function of named arrays, and the gradients by hand."""
 
-    def __init__(self, f: Callable[..., Any], params: Any, grads: Any, samples: Any) -> None:
-        self.f, self.samples = f, as_samples(samples)
+    def __init__(
+        self, f: Callable[..., Any], params: Any, grads: Any, samples: Any, effort: float
+    ) -> None:
+        self.f, self.samples, self.effort = f, as_samples(samples), effort
         if isinstance(params, tuple) and len(argument_names(f, 0)) == len(params) > 1:
             params = tuple(np.asarray(x) if isinstance(x, float) else x for x in params)
         self.params, self.given = params, grads
@@ -286,7 +291,7 @@ class Program:
             here = self.loss(self.arrays)
             if abs(float(loss.array.item()) - here) > 1e-9 * max(1.0, abs(here)):
                 return None
-            report = reported(loss, self.grads, tensors, self.problems)
+            report = reported(loss, self.grads, tensors, self.problems, effort=self.effort)
             report = searchable(report, self.again, autodiff(loss, tensors), self.grads)
         except Exception:  # noqa: BLE001  (any code: what does not take Tensors fails in any way)
             return None

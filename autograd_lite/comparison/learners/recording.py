@@ -45,6 +45,7 @@ class Setting:
     criterion: Criterion
     rate: float
     known: bool = True
+    effort: float = 1.0
 
     @cached_property
     def random(self) -> list[Any]:
