@@ -142,7 +142,7 @@ def fit(
     validation: Iterable[Any] | None = None,
     progress: bool | str = "auto",
     scheduler: Schedule | None = None,
-    callbacks: Iterable[Callable[[History], Any]] = (),
+    callbacks: Iterable[Any] = (),
 ) -> History:
     """Train a model for some epochs, and return what was measured.
 
@@ -158,7 +158,8 @@ def fit(
     scheduler: makes a step after each epoch, ReduceLROnPlateau with val_loss, or loss without
         validation; OneCycleLR after each batch. The history then has a column lr.
     callbacks: functions called with the history after each epoch; one that returns True ends the
-        training.
+        training. What has a method `add_scalar(name, value, epoch)`, as a SummaryWriter of
+        TensorBoard, gets every column of the epoch instead.
 
     Losses and metrics are means over the samples of an epoch, batches weighted by their size; those
     of the training batches are measured on the way, before each batch's update. A loss that is
@@ -225,7 +226,7 @@ def fit(
                     scheduler.step(row.get("val_loss", row["loss"]))
                 elif scheduler is not None and not isinstance(scheduler, OneCycleLR):
                     scheduler.step()  # type: ignore[attr-defined]
-                answers = [callback(history) for callback in callbacks]
+                answers = [_told(callback, history) for callback in callbacks]
                 if any(answer is True for answer in answers):
                     break
         except KeyboardInterrupt:
@@ -237,6 +238,17 @@ def fit(
             file=sys.stderr,
         )
     return history
+
+
+def _told(callback: Any, history: History) -> Any:
+    """The answer of a callback to a new epoch."""
+    if not hasattr(callback, "add_scalar"):
+        return callback(history)
+    columns = dict(history.rows[-1])
+    epoch = columns.pop("epoch")
+    for name, value in columns.items():
+        callback.add_scalar(name, value, epoch)
+    return None
 
 
 class _Means:

@@ -180,6 +180,31 @@ def test_callbacks_see_each_epoch_and_can_stop() -> None:
     assert len(fit(model, CrossEntropyLoss(), SGD(model.parameters()), loader(), 0)) == 0
 
 
+class Writer:
+    """What a SummaryWriter of TensorBoard has."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, float, int]] = []
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        self.written.append((tag, scalar_value, global_step))
+
+    def __call__(self, history: History) -> bool:
+        return True  # which would end the training
+
+
+def test_a_summary_writer_gets_every_column_of_every_epoch() -> None:
+    model, writer = network(), Writer()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    schedule = StepLR(optimizer, 1, gamma=0.5)
+    history = fit(
+        model, CrossEntropyLoss(), optimizer, loader(), 2, metrics="accuracy",
+        validation=loader(), scheduler=schedule, callbacks=[writer],
+    )  # fmt: skip
+    tags = ["lr", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert writer.written == [(tag, history[tag][e], e + 1) for e in range(2) for tag in tags]
+
+
 def test_a_loss_that_is_not_finite_warns_once() -> None:
     w = tensor([1.0], requires_grad=True)
     data = [(tensor([1.0]), tensor([0.0])), (tensor([float("nan")]), tensor([0.0]))]
