@@ -34,6 +34,7 @@ from .answers.report import Comparison, Report, Witness
 from .mistakes.naming import Naming
 from .propagation import Backprop, slopes, sources
 from .source.doors import Again, as_before, autodiff, searchable, with_fixes
+from .torch_loss import is_torch, report_by_torch
 
 SHORT = 70  # characters of a mistake that are said again in the rows that it explains too
 
@@ -70,7 +71,8 @@ def compare(
     not. The verdict is then "ok, other convention".
 
     `loss` may also be a function without arguments that computes it: NumPy code then means what
-    NumPy means, as in `x.var()`.
+    NumPy means, as in `x.var()`. With a loss of torch, `model` is a torch Module, and torch judges
+    the gradients of its parameters; mistakes are then not looked for, edits of your lines are.
 
     The tape stays, no `.grad` changes and no hook runs; it works before `backward()` and after
     `backward(retain_graph=True)`. RuntimeError for a tape that was released and a loss of several
@@ -96,8 +98,15 @@ def compare(
     if value is not None:
         value = float(as_gradient("the loss", value).reshape(()))
     recorded = recorded_of(loss)
+    if is_torch(recorded):
+        return report_by_torch(recorded, grads, model, scale, transposed)
     check_loss(recorded)
     parameters = dict(model.named_parameters(remove_duplicate=False)) if model is not None else {}
+    if not all(isinstance(p, Tensor) for p in parameters.values()):
+        raise TypeError(
+            f"compare: model is a {type(model).__name__} of another library than the loss; compute "
+            "the loss with it, or give the Module that this loss was computed with"
+        )
     given = grads() if callable(grads) else grads
     report = report_on(recorded, given, parameters, value, scale, transposed, effort=effort)
     if not callable(grads):

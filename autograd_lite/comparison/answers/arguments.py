@@ -11,6 +11,7 @@ from ...engine.arrays import unboxed
 from ...engine.errors import kind_of
 from ...engine.tape import Array, walk
 from ...engine.tensor import Tensor
+from ...exchange import values_of
 from ...program.chain import Tape
 from .judge import Hand
 from .names import renamed
@@ -136,7 +137,7 @@ def unknown(name: Any, known: list[str]) -> str:
 def as_gradient(name: str, value: Any) -> Array:
     """What was handed in as an array of floats, of the type that it has."""
     try:
-        a = np.asarray(unboxed(value))
+        a = values_of(value) if hasattr(value, "__dlpack__") else np.asarray(unboxed(value))
     except (ValueError, TypeError, RuntimeError) as error:
         raise TypeError(f"compare: the gradient of {name!r} is not an array: {error}") from None
     if a.dtype.kind not in "fiub":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -12,14 +11,9 @@ from typing import Any
 import numpy as np
 
 from ...engine.tape import Array
-from ...exchange import values_of
+from ...exchange import loaded, values_of
 from .execution import seen_by
 from .pairs import Contextual, Run
-
-
-def loaded() -> Any:
-    """The torch that somebody has imported, or None."""
-    return sys.modules.get("torch")
 
 
 def uses_torch(f: Any) -> bool:
