@@ -215,7 +215,7 @@ def linspace(
     >>> linspace(0, 1, 3).tolist()
     [0.0, 0.5, 1.0]
     """
-    return _new(np.linspace(start, end, steps), dtype, device, requires_grad)
+    return _new(np.linspace(float(start), float(end), steps), dtype, device, requires_grad)
 
 
 def logspace(
@@ -233,7 +233,8 @@ def logspace(
     >>> logspace(0, 2, 3).tolist()
     [1.0, 10.0, 100.0]
     """
-    return _new(np.logspace(start, end, steps, base=base), dtype, device, requires_grad)
+    powers = np.logspace(float(start), float(end), steps, base=base)
+    return _new(powers, dtype, device, requires_grad)
 
 
 def zeros_like(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -225,7 +226,6 @@ OTHERS: dict[str, Callable[[Any], Any]] = {
     "a function": lambda t: grad(lambda x: t)(tensor(1.0)),
     "a compiled function": lambda t: ag.compile(lambda: t)(),
     "compare": lambda t: ag.compare(t, {}),
-    "a state": lambda t: nn.Linear(1, 1).load_state_dict({"weight": t, "bias": t}),
 }
 
 
@@ -331,3 +331,57 @@ def test_an_nn_of_the_user_is_not_taken_for_ours(tmp_path: Path) -> None:
     )
     assert done.stdout.startswith("6.0 6.0\n30.0\n"), done.stdout + done.stderr
     assert "nn.py:4 in scaled" in done.stdout
+
+
+# ---- keywords of PyTorch's samples --------------------------------------------------------------
+
+M = np.array([[3.0, 1.0, 2.0, 5.0], [0.5, -1.0, 4.0, 2.5]])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_diff_with_what_is_put_before_and_after(n: int, axis: int) -> None:
+    ends = {"prepend": 7.0, "append": M[:1] if axis == 0 else M[:, :2]}
+    x = made(*M.tolist())
+    y = ag.diff(x, n, axis, ends["prepend"], Tensor(ends["append"]))
+    assert y.tolist() == np.diff(M, n, axis, **ends if n else {}).tolist()
+    assert ag.gradcheck(lambda a, b: ag.diff(a, n, axis, append=b), (x, Tensor(ends["append"])))
+
+
+@pytest.mark.parametrize("way", ["linear", "lower", "higher", "midpoint", "nearest"])
+@pytest.mark.parametrize("q", [0.0, 0.3, 1.0, [0.25, 0.75]])
+def test_quantiles_between_elements(way: str, q: Any) -> None:
+    for axis in (None, 0, 1):
+        y = ag.quantile(made(*M.tolist()), q, axis, interpolation=way)
+        assert np.allclose(y.array, np.quantile(M, q, axis, method=way))
+    share = made(0.25, 0.7)
+    assert ag.gradcheck(lambda x, q: ag.quantile(x, q, 1), (made(*M.tolist()), share))
+
+
+@pytest.mark.parametrize(
+    ("mode", "word"), [("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")]
+)
+def test_frames_of_elements(mode: str, word: str) -> None:
+    x = made(*M.tolist())
+    y = F.pad(x, (1, 2), mode)
+    assert y.tolist() == np.pad(M, ((0, 0), (1, 2)), word).tolist()
+    assert ag.gradcheck(lambda x: F.pad(x, (2, 1), mode), x)
+    with (
+        pytest.raises(ValueError, match="is too wide for axis 1 of 4")
+        if mode != "replicate"
+        else (contextlib.nullcontext())
+    ):
+        F.pad(x, (5, 0), mode)
+
+
+def test_0_d_and_empty_tensors_where_pytorch_takes_them() -> None:
+    t = made(2.0).reshape(())
+    assert ag.gather(t, 0, tensor([0])).tolist() == [2]
+    assert ag.gather(made(1.0), 0, np.zeros((2, 0), int)).shape == (2, 0)
+    assert t.logcumsumexp(0).item() == t.logsumexp((0,)).item() == 2
+    assert ag.cat([made(), made([1.0], [2.0])], 1).tolist() == [[1], [2]]
+    assert t.index_add(0, tensor([0]), made(3.0)).item() == 5
+    assert (
+        t.index_fill(0, tensor([0]), 4.0).item() == t.index_copy(0, tensor([0]), made(4.0)).item()
+    )
+    assert grad(t.logcumsumexp(0), t)[0].item() == 1

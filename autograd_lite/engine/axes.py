@@ -50,6 +50,8 @@ def some_axes(name: str, x: Any, axis: Axis, dim: Axis = None) -> int | tuple[in
     if axis is None:
         return None
     if isinstance(axis, Sequence):
+        if not x.ndim:
+            return some_axes(name, x, axis[0]) if len(axis) == 1 else ()
         axes = tuple(one_axis(name, x, a) for a in axis)
         if len(set(axes)) < len(axes):
             raise ValueError(f"{name}: axis {tuple(axis)} names one axis of {x.shape} twice")

@@ -170,9 +170,11 @@ class InPlace:
         """Multiply in place."""
         return self._overwrite(ops.mul, other)
 
-    def div_(self: Any, other: Any) -> Tensor:
-        """Divide in place."""
-        return self._overwrite(ops.div, other)
+    def div_(self: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+        """Divide in place; rounded where `div` would be."""
+        if rounding_mode is None:
+            return self._overwrite(ops.div, other)
+        return self.copy_(self.clone().div(other, rounding_mode=rounding_mode))
 
     def copy_(self: Any, other: Any) -> Tensor:
         """Take the values of `other`, which broadcasts."""

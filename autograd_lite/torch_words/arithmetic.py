@@ -58,7 +58,11 @@ def div(a: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
         return ops.div(a, other)
     if rounding_mode == "floor":
-        return floor_divide(a, other)
+        y = floor_divide(a, other)
+        for t in (a, other):  # flat, as in PyTorch
+            if isinstance(t, Tensor) and t.requires_grad:
+                y = ops.constant(y, t)
+        return y
     if rounding_mode != "trunc":
         raise ValueError(f"div: rounding_mode is None, 'floor' or 'trunc', got {rounding_mode!r}")
     y = rules.trunc(ops.div(a, other))
@@ -381,27 +385,36 @@ def trapezoid(y: Any, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Tenso
     4.0
     """
     y = rules.movedim(as_tensor(y), dim, -1)
-    step = dx if x is None else rules.diff(as_tensor(x))
+    step: Any = dx
+    if x is not None:
+        x = as_tensor(x)
+        step = rules.diff(rules.movedim(x, dim, -1) if x.ndim > 1 else x)
     return rules.sum((y[..., 1:] + y[..., :-1]) * step, -1) / 2
 
 
 @function()
-def cov(x: Any, *, correction: int = 1) -> Tensor:
+def cov(x: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
     """The covariances of the rows of a matrix, of which each is a variable.
+
+    `fweights` says how often each column counts, `aweights` how much.
 
     >>> cov(tensor([[1.0, 3.0]])).item()
     2.0
     """
     x = x if x.ndim == 2 else x.reshape((1, -1))
-    d = x - rules.mean(x, 1, True)
-    found = d @ d.mT / (x.shape[1] - correction)
+    given = [as_tensor(w).to(x.dtype) for w in (fweights, aweights) if w is not None]
+    w = math.prod(given[1:], start=given[0]) if given else rules.expand(x.dtype.type(1), x.shape[1])
+    n = w.sum()
+    d = x - (x * w).sum(1, True) / n
+    lost = correction if aweights is None else correction * (w * given[-1]).sum() / n
+    found = (d * w) @ d.mT / rules.clip(n - lost, 0)
     return found if found.shape != (1, 1) else found.reshape(())
 
 
 @function()
 def corrcoef(x: Any) -> Tensor:
     """The correlations of the rows of a matrix, of which each is a variable."""
-    if x.ndim < 2:
+    if x.ndim < 2 or x.shape[0] == 1:
         return cov(x) / cov(x)
     found = cov(x).reshape((x.shape[0],) * 2)
     size = rules.sqrt(rules.diag(found))

@@ -100,7 +100,7 @@ def unique_consecutive(
     """
     a = as_array(x).reshape(-1) if dim is None else np.moveaxis(as_array(x), dim, 0)
     new = np.ones(len(a), bool)
-    new[1:] = (a[1:] != a[:-1]).reshape(len(a) - 1 if len(a) else 0, -1).any(1)
+    new[1:] = (a[1:] != a[:-1]).any(tuple(range(1, a.ndim)))
     values = a[new] if dim is None else np.moveaxis(a[new], 0, dim)
     found = [values]
     if return_inverse:
@@ -145,19 +145,24 @@ def searchsorted(
     out_int32: bool = False,
     right: bool = False,
     side: str | None = None,
+    sorter: Any = None,
 ) -> Tensor:
     """Where each value goes into a sorted vector, or into the row of its own of a sorted matrix.
+    `sorter` has the places that sort what is not sorted.
 
     >>> searchsorted(tensor([1.0, 2.0]), tensor([1.5, 2.0])).tolist()
     [1, 1]
     """
     on: Any = "right" if right or side == "right" else "left"
     s, v = as_array(sorted_sequence), as_array(values)
+    if sorter is not None:
+        s = np.take_along_axis(s, as_array(sorter), -1)
     if s.ndim == 1:
         found = np.searchsorted(s, v, on)
     else:
-        rows = zip(s.reshape(-1, s.shape[-1]), v.reshape(-1, v.shape[-1]), strict=True)
-        found = np.stack([np.searchsorted(a, b, on) for a, b in rows]).reshape(v.shape)
+        found = np.empty(v.shape, np.int64)
+        for i in np.ndindex(v.shape[:-1]):
+            found[i] = np.searchsorted(s[i], v[i], on)
     return Tensor(np.asarray(found, np.int32 if out_int32 else np.int64))
 
 

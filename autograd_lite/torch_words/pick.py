@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,19 @@ def part(value: Any, index: Any) -> Any:
     if not np.ndim(value) and not getattr(value, "ndim", 0):
         return value
     return value[tuple([slice(n) for n in as_array(index).shape])]
+
+
+def of_numbers(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of slices along an axis, of a 0-d tensor too, which has one."""
+
+    @wraps(f)
+    def call(x: Any, dim: int, index: Any, *args: Any, **kw: Any) -> Any:
+        if x.ndim:
+            return f(x, dim, index, *args, **kw)
+        rows = [a.reshape((1,)) if getattr(a, "ndim", 1) == 0 else a for a in args]
+        return f(x.reshape((1,)), dim, index, *rows, **kw).reshape(())
+
+    return call
 
 
 @function()
@@ -126,7 +141,7 @@ def scatter_reduce(
     """x combined with the elements of `src` at the places of an axis that the index has: their
     "sum", "mean", "prod", "amax" or "amin", with x itself unless `include_self` is false.
 
-    Gradients are those of "sum" and "mean"; the others have none here: RuntimeError.
+    Equal elements share the gradient of "amax" and "amin"; "prod" has none here: RuntimeError.
     """
     where = grid("scatter_reduce", x, dim, index)
     a = part(src, index)
@@ -145,18 +160,30 @@ def scatter_reduce(
         raise ValueError(
             f"scatter_reduce: reduce is 'sum', 'mean', 'prod', 'amax' or 'amin', got {reduce!r}"
         )
-    for t in (x, src):
-        if getattr(t, "requires_grad", False):
-            raise RuntimeError(f"scatter_reduce: {reduce!r} has no gradient here; detach() before")
+    followed = any(getattr(t, "requires_grad", False) for t in (x, src))
+    if followed and reduce == "prod":
+        raise RuntimeError(f"scatter_reduce: {reduce!r} has no gradient here; detach() before")
     ufunc, neutral = kinds[reduce]
     y = as_array(x).copy()
     if not include_self:
         y[where] = neutral if y.dtype.kind == "f" or reduce == "prod" else as_array(a)
     ufunc.at(y, where, as_array(a))
-    return Tensor(y)
+    if not followed:
+        return Tensor(y)
+    own = np.asarray(as_array(x) == y)
+    if not include_self:
+        own[where] = False
+    chosen = as_array(a) == y[where]
+    count = np.asarray(own, y.dtype)
+    np.add.at(count, where, chosen)
+    total = rules.where(own, x, 0) + ops.scatter_add(
+        rules.where(chosen, as_tensor(a), 0), shape=x.shape, index=where
+    )
+    return total / count
 
 
 @function(in_place=True)
+@of_numbers
 def index_add(x: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Tensor:
     """x with alpha * the slices of `source` added at these places of an axis.
 
@@ -169,19 +196,23 @@ def index_add(x: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) ->
 
 
 @function(in_place=True)
+@of_numbers
 def index_copy(x: Any, dim: int, index: Any, source: Any) -> Tensor:
     """x with the slices of `source` at these places of an axis."""
     return ops.put(x, source, index=on_axis("index_copy", x, dim, index))
 
 
 @function(in_place=True)
+@of_numbers
 def index_fill(x: Any, dim: int, index: Any, value: Any) -> Tensor:
     """x with a number at these places of an axis.
 
     >>> index_fill(zeros(3), 0, tensor([0, 2]), 7.0).tolist()
     [7.0, 0.0, 7.0]
     """
-    return ops.put(x, value, index=on_axis("index_fill", x, dim, index))
+    *before, places = on_axis("index_fill", x, dim, index)
+    at = len(before)  # each place once, as the number has a gradient for each that it is put to
+    return ops.put(x, value, index=(*before, np.unique(places % x.shape[at])))
 
 
 @function(in_place=True)
@@ -201,7 +232,9 @@ def index_put(x: Any, indices: Any, values: Any, accumulate: bool = False) -> Te
 @function(in_place=True)
 def masked_scatter(x: Any, mask: Any, source: Any) -> Tensor:
     """x with the elements of `source`, in a row, where a mask is true."""
-    where = np.broadcast_to(as_array(mask), x.shape)
+    shape = np.broadcast_shapes(x.shape, mask.shape)
+    x = x if x.shape == shape else rules.expand(x, shape)
+    where = np.broadcast_to(as_array(mask), shape)
     return ops.put(x, rules.reshape(source, (-1,))[: int(where.sum())], index=where)
 
 

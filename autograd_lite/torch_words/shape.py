@@ -146,6 +146,8 @@ def unfold(x: Any, dimension: int, size: int, step: int) -> Tensor:
             f"unfold: size {size} is from 0 to {n}, of axis {dimension} of {x.shape}, and step "
             f"{step} at least 1"
         )
+    if not x.ndim:
+        return rules.reshape(x, (1,))[:size]
     starts = np.arange(0, n - size + 1, step)
     windows = x[(*[slice(None)] * at, starts[:, None] + np.arange(size))]
     return rules.movedim(windows, at + 1, -1)

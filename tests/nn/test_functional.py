@@ -621,9 +621,9 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         "one_hot: no classes to count; give num_classes",
     ),
     "pad mode": (
-        lambda: F.pad(X, (1, 1), mode="reflect"),
+        lambda: F.pad(X, (1, 1), mode="mirror"),
         ValueError,
-        "pad: the only mode is 'constant', got 'reflect'",
+        "pad: the modes are constant, reflect, replicate, circular, got 'mirror'",
     ),
     "pad odd": (lambda: F.pad(X, (1, 1, 1)), ValueError, "pad: (1, 1, 1) are not pairs for at mo"),
     "pad many": (

@@ -16,6 +16,8 @@ from .shape import movedim, unsqueeze
 
 def last(f: Any, axis: int, *arrays: Any) -> Any:
     """`f` of arrays that have this axis last; its place in the result is as before."""
+    if not arrays[0].ndim:
+        return f(*arrays)
     return movedim(f(*(movedim(a, axis, -1) for a in arrays)), -1, axis)
 
 
@@ -92,6 +94,8 @@ def cumsum(
 
 
 def _from_later(g: Any, y: Any, x: Any) -> Any:  # y[j] >= x[i] for all j >= i
+    if not x.ndim:
+        return g
     later = np.tri(x.shape[-1], dtype=bool).T
     return (np.exp(np.where(later, x[..., None] - y[..., None, :], -np.inf)) @ g[..., None])[..., 0]
 
@@ -99,4 +103,4 @@ def _from_later(g: Any, y: Any, x: Any) -> Any:  # y[j] >= x[i] for all j >= i
 @differentiable(lambda g, y, x, axis: last(_from_later, axis, g, y, x), kind="along")
 def logcumsumexp(x: Tensor, axis: int = 0, *, dim: int | None = None) -> Tensor:
     """log(cumsum(exp(x))) along one axis, without overflow; its gradient takes n * n memory."""
-    return np.logaddexp.accumulate(x, axis=axis)
+    return np.logaddexp.accumulate(x, axis=axis) if x.ndim else x.copy()

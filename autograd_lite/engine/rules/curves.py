@@ -321,6 +321,11 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clip: give min, max or both")
+    if x.ndim:  # a 0-d bound has no say in the dtype, as in PyTorch
+        min, max = (
+            b.to(x.dtype) if getattr(b, "ndim", 1) == 0 and hasattr(b, "to") else b
+            for b in (min, max)
+        )
     low: Any = -math.inf if min is None else min
     high: Any = math.inf if max is None else max
     if isinstance(low, int | float) and isinstance(high, int | float):

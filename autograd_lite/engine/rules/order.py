@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from ..axes import one_axis, require_elements, some_axes
 from ..declare import function
 from ..op import ops
 from ..tensor import Tensor
-from .pick import take_along_axis
+from .pick import stack, take_along_axis
 from .questions import plain
 from .reductions import MaxResult, picked
 from .shape import squeeze
@@ -115,23 +117,43 @@ def median(
     return quantile(x, 0.5, axis, keepdims, dim=dim, keepdim=keepdim)
 
 
+# between two elements, what of the way to the second
+BETWEEN: dict[str, Any] = {
+    "linear": lambda rest: rest,
+    "lower": lambda rest: 0,
+    "higher": lambda rest: 1,
+    "midpoint": lambda rest: 0.5,
+    "nearest": None,  # to the even one from the middle
+}
+
+
 @function(numpy=np.quantile)
 def quantile(
     x: Tensor,
-    q: float,
+    q: Any,
     axis: int | None = None,
     keepdims: bool = False,
     *,
     dim: int | None = None,
     keepdim: bool = False,
+    interpolation: str = "linear",
 ) -> Tensor:
-    """The value below which the share q of the elements lies, of all or along an axis; between two
-    elements it is interpolated. ValueError unless 0 <= q <= 1.
+    """The value below which the share q of the elements lies, of all or along an axis; one for each
+    share, on a new first axis, where q is a vector. ValueError unless 0 <= q <= 1.
+
+    Between two elements it is interpolated: "linear", "lower", "higher", "midpoint", "nearest".
 
     >>> quantile(tensor([0.0, 10.0, 20.0]), 0.75).item()
     15.0
     """
-    if not isinstance(q, int | float) or not 0 <= q <= 1:
+    if getattr(q, "ndim", 0) or isinstance(q, Sequence):
+        words = {"dim": dim, "keepdim": keepdim, "interpolation": interpolation}
+        return stack([quantile(x, one, axis, keepdims, **words) for one in q])
+    if interpolation not in BETWEEN:
+        raise ValueError(
+            f"quantile: interpolation is one of {list(BETWEEN)}, not {interpolation!r}"
+        )
+    if (not isinstance(q, int | float) and not hasattr(q, "ndim")) or not 0 <= q <= 1:
         raise ValueError(f"quantile: q is one share from 0 to 1, got {q!r}")
     at, keepdims = some_axes("quantile", x, axis, dim), keepdims or keepdim
     require_elements("quantile", x, at)
@@ -139,10 +161,15 @@ def quantile(
     flat = ops.reshape(x, shape=(-1,)) if whole else x
     axis = 0 if at is None else one_axis("quantile", x, at)
     position = q * (flat.shape[axis] - 1)
-    low, rest = math.floor(position), position - math.floor(position)
-    y = _ranked(flat, low, axis)
+    if interpolation == "nearest":
+        position = builtins.round(float(position))
+    low = math.floor(float(position))
+    rest: Any = position - low
     if rest:
-        y = y * (1 - rest) + _ranked(flat, low + 1, axis) * rest
+        rest = BETWEEN[interpolation](rest)
+    y = _ranked(flat, low, axis)
+    if hasattr(rest, "ndim") or rest:
+        y = y * (1 - rest) + _ranked(flat, builtins.min(low + 1, flat.shape[axis] - 1), axis) * rest
     if whole:
         return ops.reshape(y, shape=shape if keepdims else ())
     return y if keepdims else squeeze(y, axis)

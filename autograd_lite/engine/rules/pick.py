@@ -154,9 +154,15 @@ row(
 
 @function(numpy=np.repeat)
 def repeat_interleave(
-    x: Tensor, repeats: Any, axis: int | None = None, *, dim: int | None = None
+    x: Tensor,
+    repeats: Any,
+    axis: int | None = None,
+    *,
+    dim: int | None = None,
+    output_size: int | None = None,
 ) -> Tensor:
-    """Each element so many times, of all flattened or along one axis: NumPy's `repeat`.
+    """Each element so many times, of all flattened or along one axis: NumPy's `repeat`. The size of
+    the result need not be said, and is not asked for.
 
     >>> repeat_interleave(tensor([1.0, 2.0]), 2).tolist()
     [1.0, 1.0, 2.0, 2.0]
@@ -229,8 +235,9 @@ def concatenate(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None
     require_sequence("concatenate", tensors)
     if len(tensors) == 0:
         raise ValueError("concatenate: got no tensors; give at least one")
-    axis = one_axis("concatenate", tensors[0], axis if dim is None else dim)
-    return ops.concatenate(*tensors, axis=axis)
+    full = [t for t in tensors if t.shape != (0,)] or tensors  # PyTorch joins (0,) to anything
+    axis = one_axis("concatenate", full[0], axis if dim is None else dim)
+    return ops.concatenate(*full, axis=axis)
 
 
 @function(numpy=np.stack, method=False)
@@ -323,7 +330,11 @@ def gather(x: Tensor, dim: int, index: Any) -> Tensor:
     >>> gather(tensor([[1.0, 2.0], [3.0, 4.0]]), 1, tensor([[1]])).tolist()
     [[2.0]]
     """
-    return _along(x, index, one_axis("gather", x, dim), index.shape)
+    at = one_axis("gather", x, dim)
+    if x.ndim == 0 or index.size == 0:
+        places = ops.reshape(index, shape=(-1,))
+        return ops.reshape(ops.reshape(x, shape=(-1,))[places], shape=index.shape)
+    return _along(x, index, at, index.shape)
 
 
 def _along(x: Any, picked: Any, axis: int, shape: tuple[int, ...]) -> Any:
@@ -339,13 +350,32 @@ def _along(x: Any, picked: Any, axis: int, shape: tuple[int, ...]) -> Any:
 
 
 @function(numpy=np.diff)
-def diff(x: Tensor, n: int = 1, axis: int = -1, *, dim: int | None = None) -> Tensor:
-    """The differences of neighbours along an axis, taken n times.
+def diff(
+    x: Tensor,
+    n: int = 1,
+    axis: int = -1,
+    prepend: Any = None,
+    append: Any = None,
+    *,
+    dim: int | None = None,
+) -> Tensor:
+    """The differences of neighbours along an axis, taken n times; with what is put before and after
+    them, which broadcasts.
 
     >>> diff(tensor([1.0, 4.0, 9.0])).tolist()
     [3.0, 5.0]
     """
     at = one_axis("diff", x, axis if dim is None else dim)
+    if n and (prepend is not None or append is not None):
+        one = (*x.shape[:at], 1, *x.shape[at + 1 :])
+        ends = [
+            e
+            if getattr(e, "ndim", 0)
+            else ops.expand(e if hasattr(e, "ndim") else np.asarray(e, x.dtype), shape=one)
+            for e in (prepend, append)
+            if e is not None
+        ]
+        x = ops.concatenate(*ends[: prepend is not None], x, *ends[prepend is not None :], axis=at)
     before = (slice(None),) * at
     for _ in range(n):
         x = ops.getitem(x, index=(*before, slice(1, None))) - ops.getitem(
