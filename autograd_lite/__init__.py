@@ -72,6 +72,8 @@ LATER = {
     "Graph": "graph",
     "GraphRenderError": "graph",
     "draw": "graph",
+    "load": "files",
+    "save": "files",
 }
 # in PyTorch's places
 MODULES = {"autograd", "backends", "cuda", "func", "nn", "optim", "random", "utils"}

@@ -178,6 +178,7 @@ from .engine.rules.curves import leaky_relu as leaky_relu
 from .torch_words.arithmetic import lerp as lerp
 from .torch_words.questions import lt as lt
 from .creation import linspace as linspace
+from .files import load as load
 from .engine.rules.curves import log as log
 from .engine.rules.curves import log10 as log10
 from .engine.rules.curves import log1p as log1p
@@ -258,6 +259,7 @@ from .engine.rules.steps import round as round
 from .torch_words.shape import vstack as vstack
 from .engine.rules.curves import rsqrt as rsqrt
 from .torch_words.arithmetic import rsub as rsub
+from .files import save as save
 from .torch_words.pick import scatter as scatter
 from .torch_words.pick import scatter_add as scatter_add
 from .torch_words.pick import scatter_reduce as scatter_reduce

@@ -39,16 +39,21 @@ FLOATS_INTS_BOOLS = "fiub"
 STRUCTURE = "structure.json"  # where a file says how its arrays are nested, if they are
 
 
-def save(model_or_state: Any, path: str | os.PathLike[str] | IO[bytes]) -> None:
+def save(
+    model_or_state: Any,
+    path: str | os.PathLike[str] | IO[bytes],
+    *,
+    format: str | None = None,
+) -> None:
     """Save the state of a module, or a tree of tensors and arrays, as the suffix of `path` says.
 
     A tree has dictionaries, lists and tuples as nodes, and tensors, arrays, numbers, strings and
     None as leaves: `{"model": model.state_dict(), "optimizer": optimizer.state_dict()}`. `.npz`
     needs nothing else, `.safetensors` the package safetensors; `.pt` and `.pth` are PyTorch's. A
-    binary file, such as io.BytesIO(), gets .npz. Arrays are stored in C order, and in one flat
-    dictionary numbers as arrays. The old file stays as it is until the new one is whole. ValueError
-    for another suffix, and for names that a file cannot hold; TypeError for other values; OSError
-    if the folder cannot be written to.
+    binary file, such as io.BytesIO(), gets .npz; `format` is another suffix to go by. Arrays are
+    stored in C order, and in one flat dictionary numbers as arrays. The old file stays as it is
+    until the new one is whole. ValueError for another suffix, and for names that a file cannot
+    hold; TypeError for other values; OSError if the folder cannot be written to.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -59,9 +64,9 @@ def save(model_or_state: Any, path: str | os.PathLike[str] | IO[bytes]) -> None:
     if isinstance(model_or_state, Module):
         model_or_state = model_or_state.state_dict()
     if not isinstance(path, str | os.PathLike):
-        _to_npz(path, _tree(model_or_state, ""))
+        FORMATS[format or ".npz"](path, _tree(model_or_state, ""))
         return
-    write = FORMATS[_suffix(path)]
+    write = FORMATS[format or _suffix(path)]
     tree = _tree(model_or_state, "")
     with _new_file(Path(path)) as file:
         write(file, tree)

@@ -26,7 +26,7 @@ LAYERS = {
         {"differences", "func"},
         {"comparison", "autograd"},
         {"graph", "utils"},
-        {"doctor", "interop"},
+        {"doctor", "files", "interop"},
         {"__main__"},
     ],
     "autograd_lite.engine": [
