@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections import deque
@@ -12,11 +11,10 @@ from weakref import ref
 
 from .engine import modes
 from .engine.modes import mode
+from .engine.user import users_frame
 
 __all__ = ["Place", "place", "record_lines"]
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-HOMES = tuple(os.path.join(ROOT, name, "") for name in ("autograd_lite", "nn"))
 # The last calls of modules: the serial numbers given out before and after, the module and its type.
 # What an operation's number lies between is the module that it ran in. They are noted from when
 # autograd_lite.graph is imported, as that takes 3 % of a step of a 784-64-10 network at batch 16.
@@ -102,22 +100,6 @@ def origin_of(t: Any) -> Place | None:
     True
     """
     return t.extra.origin if t.extra is not None else None
-
-
-def is_ours(file: str | None) -> bool:
-    """Whether a module's file is one of these packages': a user may have an nn.py as well."""
-    return file is not None and file.startswith(HOMES)
-
-
-def users_frame() -> FrameType | None:
-    """What is running outside of these packages."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        names = frame.f_globals
-        if not is_ours(names.get("__file__")) and names.get("__name__") != "contextlib":
-            break
-        frame = frame.f_back
-    return frame
 
 
 def place() -> Place:

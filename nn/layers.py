@@ -312,7 +312,7 @@ class BatchNorm1d(_Normalisation):
         count = self.num_batches_tracked
         momentum: Any = self.momentum
         if momentum is None:
-            momentum = 1 / (count + 1) if follow and count is not None else 0.0
+            momentum = 1 / (count.double() + 1) if follow and count is not None else 0.0
         kept = follow or not self.training
         mean, var = (self.running_mean, self.running_var) if kept else (None, None)
         of_batch = self.training or self.running_mean is None

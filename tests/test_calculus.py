@@ -30,7 +30,7 @@ def test_grad_of_a_tape_and_of_intermediates():
     np.testing.assert_allclose(dy.array, 2 * X**2)
     np.testing.assert_allclose(dx.array, 4 * X**3)
     assert x.grad is None
-    assert y.grad is None
+    assert y._grad is None
 
 
 def test_grad_does_not_pull_what_is_not_asked_for(monkeypatch):

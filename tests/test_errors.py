@@ -40,7 +40,7 @@ class World:
                 t.shape,
                 t.dtype,
                 t.requires_grad,
-                t.grad is None,
+                t._grad is None,
                 t.serial,
                 t.op,
             )
@@ -606,13 +606,13 @@ bad(
     "int += float",
     lambda o: iadd(o.i, 1.5),
     TypeError,
-    r"^add: float64 cannot be put into a tensor of int64$",
+    r"^add: float32 cannot be put into a tensor of int64$",
 )
 bad(
     "int /= int",
     lambda o: o.i.div_(2),
     TypeError,
-    r"^div: float64 cannot be put into a tensor of int64$",
+    r"^div: float32 cannot be put into a tensor of int64$",
 )
 bad("int[0] = w that requires grad", lambda o: assign(o.i, 0, o.v[0]), TypeError, r"put: .*int64")
 bad("copy_ of another shape", lambda o: o.y.copy_(np.ones(4)), ValueError, r"^put: .*\(4,\)")

@@ -20,6 +20,8 @@ import pytest
 import autograd_lite as ag
 from autograd_lite import Tensor, tensor
 from autograd_lite.engine import rules as F
+from autograd_lite.engine.modes import like_numpy
+from autograd_lite.engine.rules import ops
 
 Snippet = Callable[..., Any]
 SAME: dict[str, tuple[Snippet, list[Any]]] = {}
@@ -737,13 +739,46 @@ NUMBERS: dict[str, Any] = {"2": 2, "2.5": 2.5, "True": True}
 
 @pytest.mark.parametrize("right", ARRAYS | NUMBERS)
 @pytest.mark.parametrize("left", ARRAYS)
-def test_promotion_is_numpys_and_for_floats_pytorchs(left: str, right: str, torch: Any) -> None:
+def test_promotion_is_pytorchs_and_for_learners_numpys(left: str, right: str, torch: Any) -> None:
     a, b = ARRAYS[left], (ARRAYS | NUMBERS)[right]
     x, y = Tensor(a), b if right in NUMBERS else Tensor(b)
-    for ours, numpys in ((x * y, a * b), (y * x, b * a), (x + y, a + b), (x / y, a / b)):
-        assert ours.dtype == numpys.dtype
-    kinds = {a.dtype.kind, np.asarray(b).dtype.kind}
-    if (right in NUMBERS and left in ("float16", "float32", "float64")) or kinds <= {"f", "b"}:
-        theirs = torch.tensor(a) * (b if right in NUMBERS else torch.tensor(b))
-        if left != "bool" or right not in NUMBERS:
-            assert str(theirs.dtype) == f"torch.{(x * y).dtype}"
+    p, q = torch.tensor(a), b if right in NUMBERS else torch.tensor(b)
+    for ours, theirs in ((x * y, p * q), (y * x, q * p), (x + y, p + q), (x / y, p / q)):
+        assert f"torch.{ours.dtype}" == str(theirs.dtype)
+    with like_numpy():
+        for ours, numpys in ((x * y, a * b), (y * x, b * a), (x + y, a + b), (x / y, a / b)):
+            assert ours.dtype == numpys.dtype
+
+
+INTEGERS: dict[str, Any] = {
+    "a number": lambda lib: lib.arange(6) / 10,
+    "a factor": lambda lib: lib.tensor([1, 2]) * 0.5,
+    "a curve": lambda lib: lib.tensor([4]).sqrt(),
+    "an exponent": lambda lib: lib.tensor([1.5, 2.0]).pow(lib.tensor([2, 3])),
+    "a power": lambda lib: lib.tensor([1, 2]) ** 0.5,
+    "a mean of bools": lambda lib: (lib.tensor([1, 2]) == 1) * 0.5,
+    "joined": lambda lib: lib.cat([lib.tensor([1, 2]), lib.tensor([0.5])]),
+    "chosen": lambda lib: lib.where(lib.tensor([True]), lib.tensor([1]), lib.tensor([0.5])),
+    "asked for": lambda lib: lib.tensor([1, 2]).double() * lib.tensor([1, 2]),
+    "in place": lambda lib: lib.tensor([1.0, 2.0]).mul_(lib.tensor([1, 2])),
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_integers_become_the_default_float_type(name: str, torch: Any) -> None:
+    ours, theirs = INTEGERS[name](ag), INTEGERS[name](torch)
+    assert f"torch.{ours.dtype}" == str(theirs.dtype)
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-6)
+
+
+def test_the_conversion_of_integers_is_recorded() -> None:
+    x, n = tensor([1.0, 2.0], requires_grad=True), tensor([3, 4])
+    y = x * n
+    assert y.parents[1].kw is ops.cast and y.dtype == np.float32
+    y.sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [3.0, 4.0]
+    ag.set_default_dtype("float64")
+    try:
+        assert (n * 0.5).dtype == np.float64 and (x * n).dtype == np.float32
+    finally:
+        ag.set_default_dtype("float32")

@@ -164,8 +164,9 @@ def test_the_engine_can_be_read() -> None:
     # 2,400 without the 38 functions that came when the rules were gathered, of 223 lines; steps,
     # NumPy's functions of plain data, float16 and corners of PyTorch's took 110, hooks on leaves 10,
     # PyTorch's keywords of these functions and the forms in place of all of them 40,
-    # what follows changes in place of views 110, keywords of PyTorch's samples 60
-    assert whole <= 3030, f"{whole} lines of code in engine"
+    # what follows changes in place of views 110, keywords of PyTorch's samples 60,
+    # warnings at the user's line and the float type of integers 80
+    assert whole <= 3120, f"{whole} lines of code in engine"
     assert core <= 800, f"op, tape, tensor and a file of rules: {core} lines of code"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -190,7 +192,10 @@ def test_leaves_accumulate_and_others_have_none() -> None:
     y = x * 3
     y.sum().backward()
     (x * 2).sum().backward()
-    assert x.grad is not None and x.grad.tolist() == [5.0, 5.0] and y.grad is None
+    assert x.grad is not None and x.grad.tolist() == [5.0, 5.0]
+    with pytest.warns(UserWarning, match=r"^grad: .* is no leaf, as mul made it") as caught:
+        assert y.grad is None
+    assert caught[0].filename == __file__
     assert not x.grad.requires_grad and x.grad.is_leaf and type(x.grad) is Tensor
 
 
@@ -495,7 +500,48 @@ def test_a_grad_that_was_set_to_something_else_is_an_error(wrong: Any) -> None:
 
 def test_nested_lists_may_hold_tensors() -> None:
     w = tensor([1.0, 2.0], requires_grad=True)
-    assert tensor([[w[0], w[1]], [3.0, tensor(4.0)]]).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    with pytest.warns(UserWarning, match=r"^tensor: .* write stack\(\[\.\.\.\]\)") as caught:
+        t = tensor([[w[0], w[1]], [3.0, tensor(4.0)]])
+    assert t.tolist() == [[1.0, 2.0], [3.0, 4.0]] and caught[0].filename == __file__
+    with ag.no_grad():
+        assert tensor([w[0], 1.0]).tolist() == [1.0, 1.0]
+
+
+CUT: dict[str, Any] = {
+    "math": lambda t: math.sin(t),
+    "float": lambda t: float(t),
+    "int": lambda t: int(t),
+    "element of an array": lambda t: np.zeros(2).__setitem__(0, t),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_number_made_of_a_tensor_that_needs_a_gradient_is_told(name: str) -> None:
+    t = tensor(1.0, requires_grad=True)
+    with pytest.warns(UserWarning, match="loses its record; write t.sin") as caught:
+        CUT[name](t)
+    assert caught[0].filename == __file__
+    with ag.no_grad():
+        CUT[name](t)
+    CUT[name](t.detach())
+    assert t.item() == 1.0 and f"{t:.1f}" == "1.0"
+
+
+def test_the_warning_comes_once_for_each_line() -> None:
+    t = tensor(1.0, requires_grad=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            float(t)
+            int(t)
+    assert [str(w.message).split(":")[0] for w in caught] == ["float", "int"]
+
+
+def test_sizes_are_no_arguments_of_tensor() -> None:
+    with pytest.raises(
+        TypeError, match=r"^Tensor: requires_grad is True or False, not 7; .* zeros\(5, 7\)"
+    ):
+        Tensor(5, 7)  # type: ignore[arg-type]
 
 
 def test_numbers_reach_the_dtype_that_is_asked_for_unrounded() -> None:

@@ -187,7 +187,7 @@ def test_dead_branch_changes_nothing() -> None:
     dead = y * 100
     (y * x).backward()
     assert grad(x) == 12.0
-    assert dead.grad is None and not dead.is_leaf
+    assert dead._grad is None and not dead.is_leaf
 
 
 def test_leaf_that_is_not_used_has_no_grad() -> None:

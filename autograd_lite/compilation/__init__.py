@@ -447,7 +447,7 @@ class Compiled:
             return wrap(y)
         t = new_loss(Loss)
         t.array = y
-        t.grad = t.extra = t.version = None
+        t._grad = t.extra = t.version = None
         t.requires_grad = True
         t.op = ROW
         t.sources, t.args, t.kw = parents, tuple(map(array_of, parents)), {"gradients": out[1:]}

@@ -34,7 +34,7 @@ import numpy as np
 
 from ..engine.op import Each, Op, table
 from ..engine.tensor import Tensor
-from ..origin import is_ours
+from ..engine.user import is_ours
 
 __all__ = ["Captured", "Untraceable", "has_attributes", "is_of_user"]
 

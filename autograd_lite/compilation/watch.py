@@ -25,8 +25,8 @@ from ..engine.operators import COMPARED
 from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
 from ..engine.tensor import Tensor, record, wrap
+from ..engine.user import is_ours, users_frame
 from ..engine.versions import tick
-from ..origin import is_ours, users_frame
 from .guards import Captured, is_of_user
 
 __all__ = ["Question", "Recorder"]

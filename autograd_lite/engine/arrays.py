@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .modes import mode
 from .tape import Array
+from .user import warned
 
 default_dtype = np.dtype("float32")
 
@@ -44,7 +46,14 @@ def as_array(x: Any, dtype: Any = None) -> Array:
     try:
         a = np.asarray(x)
     except RuntimeError:  # tensors that require grad, in lists
+        if mode.grad and mode.numpy:
+            raise
         a = np.asarray(listed(x))
+        if mode.grad:
+            warned(
+                "tensor: as numbers in a list, tensors that require grad lose their record; write "
+                "stack([...]), which keeps it, or give t.item() where no gradient is wanted"
+            )
     except ValueError as error:
         raise ValueError(f"tensor: these nested lists are not rectangular ({error})") from None
     if a.dtype.kind not in "fiub":
@@ -85,3 +94,23 @@ def unboxed(x: Any) -> Any:
     if isinstance(x, tuple | list):
         return type(x)(unboxed(item) for item in x)
     return {k: unboxed(v) for k, v in x.items()} if isinstance(x, dict) else x
+
+
+def narrowed(op: Any, sources: Any, args: Any) -> Any:
+    """Inputs that give PyTorch's float type where NumPy made float64 of integers: that of the
+    floats, or the default one. None where it is right, or NumPy's is wanted."""
+    kinds = [a.dtype.kind if hasattr(a, "dtype") else "" for a in args]  # "" of Python's numbers
+    floats = [a.dtype for a, kind in zip(args, kinds, strict=True) if kind == "f"]
+    dtype = np.result_type(*floats) if floats else default_dtype
+    if mode.numpy or op.kind in ("", "view") or dtype == np.float64 or not set(kinds) & set("iub"):
+        return None
+    return tuple(
+        [
+            (a if p is None else p)
+            if kind in "f"
+            else a.astype(dtype)
+            if p is None
+            else p.to(dtype)
+            for p, a, kind in zip(sources, args, kinds, strict=True)
+        ]
+    )

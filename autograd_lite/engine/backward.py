@@ -83,16 +83,16 @@ def own(g: Any, handed: dict[int, Array]) -> Array:
 
 def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
     """Add a gradient to `leaf.grad`."""
-    grad = leaf.grad
+    grad = leaf._grad
     if isinstance(g, Tensor):  # recorded: never changed in place
         g = g if g.requires_grad else ops.constant(g, leaf)
         if grad is not None:
             g = checked(grad, leaf) + g
-        leaf.grad = g if own(g.array, handed) is g.array else g.clone()
+        leaf._grad = g if own(g.array, handed) is g.array else g.clone()
     elif grad is None:
-        leaf.grad = wrap(own(g, handed))
+        leaf._grad = wrap(own(g, handed))
     elif checked(grad, leaf).requires_grad:
-        leaf.grad = grad + wrap(g)
+        leaf._grad = grad + wrap(g)
     else:
         if grad.array.shape != g.shape or grad.array.dtype != g.dtype:
             raise RuntimeError(

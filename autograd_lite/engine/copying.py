@@ -25,9 +25,9 @@ class Copying:
         t = object.__new__(self.__class__)  # which a trace hides a class of its own behind
         t.array = self.array.copy(order="K")
         t.requires_grad, t.op, t.kw, t.serial = self.requires_grad, self.op, self.kw, tick()
-        t.grad = t.extra = t.version = None
-        if self.grad is not None:
-            t.grad = Tensor(self.grad.array.copy())
+        t._grad = t.extra = t.version = None
+        if self._grad is not None:
+            t._grad = Tensor(self._grad.array.copy())
         if self.extra is not None:
             t.name = self.name
         if self.parents is None:

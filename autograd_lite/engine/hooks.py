@@ -49,7 +49,7 @@ class Extra:
             g = t if boxed else t.array.copy()
         if self.retain and node.op is not None:
             kept = g if boxed else box(np.array(g))
-            node.grad = kept if node.grad is None else node.grad + kept
+            node._grad = kept if node._grad is None else node._grad + kept
         return g
 
 

@@ -74,7 +74,7 @@ def earlier(t: Any, olds: dict[Any, Any], stamp: int) -> Any:
     for slot in ("array", "requires_grad", "op", "sources", "args", "kw", "serial"):
         setattr(old, slot, getattr(t, slot))
     old.sources = instead(old.sources, olds)
-    old.grad, old.extra, old.version = None, t._more(), Memory(stamp)
+    old._grad, old.extra, old.version = None, t._more(), Memory(stamp)
     t.extra = Extra(name=t.name, retain=t.extra.retain, previous=old)
     old.extra.retain = False
     return old

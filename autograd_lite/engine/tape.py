@@ -96,7 +96,7 @@ def boxed_input(node: Any, p: Any, a: Any) -> Any:
     for slot in ("requires_grad", "op", "sources", "args", "kw", "serial"):
         setattr(q, slot, getattr(then, slot))
     q.array = a
-    q.grad = q.extra = q.version = None
+    q._grad = q.extra = q.version = None
     return q
 
 

@@ -8,19 +8,22 @@ from typing import Any, Self
 
 import numpy as np
 
-from . import hooks, modes
-from .arrays import as_array, get_default_dtype, unboxed
+from . import hooks
+from .arrays import as_array, get_default_dtype, narrowed, unboxed
 from .axes import Size
 from .errors import explained, lost, picture
 from .hooks import Extra, GradFn
 from .methods import Methods
-from .modes import mode
+from .modes import mode, watchers
 from .op import Op
 from .tape import Array
+from .user import warned
 from .versions import changed, made_view, shared_version, tick
 
 NOTHING: dict[str, Any] = {}
 NUMBERS = frozenset({float, int, bool})
+FLOAT64 = np.dtype("float64")
+ndarray = np.ndarray
 
 # A step of training takes the memory again that the step before has freed. glibc gives it back to
 # the system in between, at 2,200 page faults a step of a 784-1024-10 MLP, unless it has seen a
@@ -83,9 +86,13 @@ def record2(op: Op, a: Tensor, b: Any) -> Tensor:
 
 def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str, Any]) -> Tensor:
     """The Tensor that holds `y`, which is its own record if it is tracked."""
+    if y.dtype is FLOAT64 and getattr(args[0], "dtype", None) is not FLOAT64:
+        narrow = narrowed(op, padded(sources, args), args)
+        if narrow is not None:
+            return record(op, narrow, kw)
     t = new(Tensor)
-    t.array = y if y.__class__ is np.ndarray else np.asarray(y)  # NumPy gives scalars for 0-d
-    t.grad = t.extra = t.version = None
+    t.array = y if y.__class__ is ndarray else np.asarray(y)  # NumPy gives scalars for 0-d
+    t._grad = t.extra = t.version = None
     t.serial = tick()
     if tracked and mode.grad:
         t.requires_grad = True
@@ -103,7 +110,7 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
         a = sources[0] if sources.__class__ is tuple else sources
         if base is not None and a is not None and (base is a.array or base is a.array.base):
             made_view(t, a, op, kw, mode.grad)
-    if modes.watchers and mode.watcher is not None:
+    if watchers and mode.watcher is not None:
         mode.watcher.made(op, t, padded(sources, args), args, kw)
     return t
 
@@ -118,7 +125,7 @@ def wrap(a: Array) -> Tensor:
     t = new(Tensor)
     t.array = a
     t.requires_grad = False
-    t.grad = t.extra = t.version = t.op = t.kw = None
+    t._grad = t.extra = t.version = t.op = t.kw = None
     t.sources = t.args = ()
     t.serial = tick()
     return t
@@ -166,6 +173,16 @@ def as_tensor(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return t if dtype is device is None else t.to(dtype, device=device)
 
 
+def require_bool(data: Any, requires_grad: Any) -> bool:
+    """TypeError for sizes, which PyTorch's Tensor takes."""
+    if not isinstance(requires_grad, bool | np.bool_):
+        raise TypeError(
+            f"Tensor: requires_grad is True or False, not {requires_grad!r}; for a tensor of a "
+            f"given shape write zeros({data!r}, {requires_grad!r}) or empty(...)"
+        )
+    return bool(requires_grad)
+
+
 # ---- the class ------------------------------------------------------------------------------
 
 
@@ -183,12 +200,12 @@ class Tensor(Methods):
     """
 
     __slots__ = (
-        "array", "grad", "requires_grad", "op", "sources", "args", "kw", "serial", "version",
+        "array", "_grad", "requires_grad", "op", "sources", "args", "kw", "serial", "version",
         "extra", "__weakref__",
     )  # fmt: skip
 
     array: Array
-    grad: Tensor | None
+    _grad: Tensor | None
     requires_grad: bool
     op: Any  # the row that made it; None for a leaf
     # The inputs, with None for those that are not Tensors: a tuple, or just the first where it is
@@ -209,15 +226,15 @@ class Tensor(Methods):
             if listed:
                 data = data.astype(get_default_dtype(), copy=False)
         self.array = data
-        self.grad = self.extra = self.version = self.op = self.kw = None
+        self._grad = self.extra = self.version = self.op = self.kw = None
         self.sources = self.args = ()
         self.serial = tick()
         self.requires_grad = False
-        if requires_grad:
-            self.requires_grad_()
+        if requires_grad is not False:
+            self.requires_grad_(require_bool(source, requires_grad))
         if name:
             self.name = name
-        if modes.watchers and (born := getattr(mode.watcher, "born", None)) is not None:
+        if watchers and (born := getattr(mode.watcher, "born", None)) is not None:
             born(self, source)
 
     # ---- what it is
@@ -262,6 +279,26 @@ class Tensor(Methods):
             self.array = a
             self.version = None
         changed(self)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """What `backward()` has added up, of the shape and dtype of this tensor; None before.
+
+        A tensor that an operation made has none, which UserWarning says, unless `retain_grad()`
+        was called.
+        """
+        if self._grad is None and self.op is not None and not self.retains_grad:
+            warned(
+                f"grad: this tensor of {self.shape} is no leaf, as {self.op.name} made it, so that "
+                "backward() leaves no gradient in it; call its retain_grad() before backward(), or "
+                "read the grad of the leaf. To train a leaf w, write w -= lr * w.grad inside "
+                "no_grad(): w = w - lr * w.grad makes another tensor"
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Tensor | None) -> None:
+        self._grad = grad
 
     @property
     def parents(self) -> Any:
@@ -353,10 +390,20 @@ class Tensor(Methods):
         return self.array.shape[0]
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number("int"))
+
+    def _number(self, word: str) -> Any:
+        number = self.item()
+        if self.requires_grad and mode.grad and not mode.numpy:
+            warned(
+                f"{word}: as a number, this tensor that requires grad loses its record; write "
+                "t.sin() for math.sin(t), stack([...]) for out[i] = t, and t.item() or t.detach() "
+                "where no gradient is wanted"
+            )
+        return number
 
     def __bool__(self) -> bool:
         if self.array.size != 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from copy import deepcopy
 from itertools import islice
 from typing import Any
@@ -14,6 +13,7 @@ from ...engine.arrays import unboxed
 from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array, tape
 from ...engine.tensor import Tensor
+from ...engine.user import quiet
 from .execution import N, Shape, generators, same_numbers
 from .pairs import Run, pair_of
 from .shapes import Failure, choices_for, drawn, in_order, unfit
@@ -145,7 +145,7 @@ class Function:
         }
         for name, p in self.parameters.items():
             p.array = arrays[name].copy()
-        words = like_numpy() if numpy_code else nullcontext()
+        words = like_numpy() if numpy_code else quiet()
         with words, enable_grad(), np.errstate(all="ignore"), same_numbers(self.generators):
             run = self.pair.run(self.values(tensors))
         return run, tensors | self.parameters

@@ -1,0 +1,47 @@
+"""The user's code: the line of it that is running, and warnings that point there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HOMES = tuple(os.path.join(ROOT, name, "") for name in ("autograd_lite", "nn"))
+
+
+def is_ours(file: str | None) -> bool:
+    """Whether a module's file is one of these packages': a user may have an nn.py as well."""
+    return file is not None and file.startswith(HOMES)
+
+
+def users_frame() -> FrameType | None:
+    """What is running outside of these packages."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        names = frame.f_globals
+        if not is_ours(names.get("__file__")) and names.get("__name__") != "contextlib":
+            break
+        frame = frame.f_back
+    return frame
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Meanwhile nothing is told of records that are cut, as what happens is looked at."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* loses? (its|their) record", UserWarning)
+        yield
+
+
+def warned(text: str) -> None:
+    """Warn at the user's line, once for each, as Python's filters have it."""
+    frame = users_frame()
+    if frame is not None:
+        names = frame.f_globals
+        seen = names.setdefault("__warningregistry__", {})
+        place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__")
+        warnings.warn_explicit(text, UserWarning, *place, registry=seen)
