@@ -23,6 +23,8 @@ PARTS = {  # package: what it is for
     "plotly": "films as a page",
     "tqdm": "progress bars in nn.train",
     "safetensors": "nn.serialize in the safetensors format",
+    "onnx": "models as ONNX files",
+    "scikit-learn": "networks as its estimators",
     "threadpoolctl": "this report's knowledge of BLAS",
 }
 # the kernel types of OpenBLAS that do not use AVX-512

@@ -28,7 +28,7 @@ from autograd_lite.exchange import values_of
 from . import torch_files
 from .datasets.kinds import looks_like
 from .module import Module
-from .torch_files import Global, LeftOut
+from .torch_files import Global, LeftOut, Storage
 
 __all__ = ["load", "save"]
 
@@ -106,8 +106,7 @@ def load(
         name, content = repr(os.fspath(path)), Path(path).read_bytes()
     else:
         name, content = f"a {type(path).__name__}", path.read()
-    left_out: list[str] = []
-    tree = _kept(_read(name, content), "", left_out)
+    tree, left_out = _read(name, content)
     if isinstance(tree, LeftOut) or (left_out and not tree):
         raise _refused(name, f"it holds {', '.join(left_out)}, and nothing else")
     if left_out:
@@ -205,18 +204,29 @@ def _nested(arrays: dict[str, Any], structure: str | None) -> Any:
     return arrays if structure is None else built(json.loads(structure))
 
 
-def _kept(x: Any, path: str, left_out: list[str]) -> Any:
-    """The tree without what is left out, of which the names are noted."""
-    if isinstance(x, Global | LeftOut):
-        left_out.append(f"{path!r} ({x.name})" if path else x.name)
-        return LeftOut(x.name)
-    if isinstance(x, dict):
-        kept = {key: _kept(value, _inner(path, key), left_out) for key, value in x.items()}
-        return {key: value for key, value in kept.items() if not isinstance(value, LeftOut)}
-    if isinstance(x, list | tuple):
-        items = [_kept(value, _inner(path, i), left_out) for i, value in enumerate(x)]
+class _Keeping:
+    """Goes through a tree, each node once, and leaves out what is no data: `left_out` names it."""
+
+    def __init__(self) -> None:
+        self.left_out: list[str] = []
+        self.done: dict[int, Any] = {}  # a file may say of a node that it stands in many places
+
+    def kept(self, x: Any, path: str = "") -> Any:
+        if isinstance(x, Global | LeftOut | Storage):
+            self.left_out.append(f"{path!r} ({x.name})" if path else x.name)
+            return LeftOut(x.name)
+        if isinstance(x, dict | list | tuple):
+            if id(x) not in self.done:
+                self.done[id(x)] = self.node(x, path)
+            return self.done[id(x)]
+        return _plain(x) if isinstance(x, np.ndarray) else x
+
+    def node(self, x: Any, path: str) -> Any:
+        if isinstance(x, dict):
+            kept = {key: self.kept(value, _inner(path, key)) for key, value in x.items()}
+            return {key: value for key, value in kept.items() if not isinstance(value, LeftOut)}
+        items = [self.kept(value, _inner(path, i)) for i, value in enumerate(x)]
         return type(x)(None if isinstance(item, LeftOut) else item for item in items)
-    return _plain(x) if isinstance(x, np.ndarray) else x
 
 
 # ---- .npz: a zip archive of .npy files
@@ -321,8 +331,8 @@ def _refused(name: str, reason: str) -> Refused:
     return Refused(f"load: {name} is not a {kind}file of arrays; {reason}")
 
 
-def _read(name: str, content: bytes) -> Any:
-    """The tree in a file, by its first bytes."""
+def _read(name: str, content: bytes) -> tuple[Any, list[str]]:
+    """The tree in a file, by its first bytes, and what is left out."""
     if content.startswith(LEGACY):
         raise _refused(
             name,
@@ -331,15 +341,20 @@ def _read(name: str, content: bytes) -> Any:
         )
     if content[:2] != b"PK" and content[8:9] != b"{":
         raise _refused(name, looks_like(content))
+    keeping = _Keeping()
     try:
-        if content[:2] != b"PK":
-            return _from_st(content)
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if any(n.split("/")[-1] == "data.pkl" for n in archive.namelist()):
-                return torch_files.read(archive)
-            return _from_npz(archive)
+        return keeping.kept(_tree_of(content)), keeping.left_out
     except DAMAGED as error:
         raise _refused(name, f"damaged, or not arrays: {error}") from error
+
+
+def _tree_of(content: bytes) -> Any:
+    if content[:2] != b"PK":
+        return _from_st(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(n.split("/")[-1] == "data.pkl" for n in archive.namelist()):
+            return torch_files.read(archive)
+        return _from_npz(archive)
 
 
 DAMAGED = (  # what Python raises at nonsense; of memory, where a header claims more than there is

@@ -19,7 +19,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-__all__ = ["Global", "LeftOut", "decoded", "read", "write"]
+__all__ = ["Global", "LeftOut", "Storage", "decoded", "read", "write"]
 
 # ---- dtypes that NumPy has not -------------------------------------------------------------------
 
@@ -93,6 +93,7 @@ class Storage(NamedTuple):
 
     dtype: str | None
     data: bytes
+    name: str = "a storage without a shape"
 
 
 class LeftOut(NamedTuple):
@@ -213,6 +214,9 @@ STEPS: dict[str, Callable[[Reader, Any], Any]] = {
 }
 
 
+MOST_REPEATED = 100_000  # times that a tensor may show an element: a few bytes must not fill memory
+
+
 def _tensor(
     storage: Storage, offset: int, shape: Any, strides: Any, *rest: Any, dtype: str | None = None
 ) -> Array:
@@ -222,6 +226,8 @@ def _tensor(
         min(shape, default=1) > 0 and offset + sum(ends) >= flat.size
     ):
         raise ValueError("a tensor reaches out of its storage")
+    if math.prod(shape) > MOST_REPEATED * max(flat.size, 1):
+        raise ValueError(f"a tensor of shape {shape} repeats its {flat.size} elements too often")
     if min(shape, default=1) == 0:
         return np.zeros(shape, flat.dtype)
     steps = [s * flat.itemsize for s in strides]

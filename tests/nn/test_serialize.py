@@ -370,6 +370,50 @@ def test_code_in_a_pt_file_is_never_run(tmp_path: Path, monkeypatch: pytest.Monk
     assert not (tmp_path / "boom").exists()
 
 
+def with_structure(structure: bytes) -> bytes:
+    """tests/data/torch_checkpoint.pt with another pickle in it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(DATA / "torch_checkpoint.pt") as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, structure if name.endswith("data.pkl") else old.read(name))
+    return file.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:load. left out", "ignore:invalid escape:DeprecationWarning")
+def test_a_damaged_structure_gives_no_other_error() -> None:
+    with zipfile.ZipFile(DATA / "torch_checkpoint.pt") as archive:
+        structure = archive.read("torch_checkpoint/data.pkl")
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(500):
+        wrong = bytearray(structure)
+        for i in rng.integers(0, len(wrong), rng.integers(1, 4)):
+            wrong[i] = rng.integers(0, 256)
+        try:
+            load(io.BytesIO(with_structure(bytes(wrong))))
+        except ValueError as error:
+            assert "is not a file of arrays" in str(error)
+            refused += 1
+    assert refused > 250
+
+
+def test_structures_that_would_fill_memory_or_never_end_are_refused() -> None:
+    doubled: Any = []
+    for _ in range(60):
+        doubled = [doubled, doubled]
+    found = load(io.BytesIO(with_structure(pickle.dumps({"w": 1, "doubled": doubled}, 2))))
+    assert found["w"] == 1  # each node once, or it would take years
+    itself: list[Any] = []
+    itself.append(itself)
+    deep = b"\x80\x02" + b"](" * 300_000 + b"e" * 300_000 + b"."
+    for structure in (pickle.dumps(itself, 2), deep):
+        with pytest.raises(ValueError, match="damaged, or not arrays: maximum recursion depth"):
+            load(io.BytesIO(with_structure(structure)))
+    pt = nn.torch_files
+    with pytest.raises(ValueError, match="repeats its 10 elements too often"):
+        pt._tensor(pt.Storage("F32", bytes(40)), 0, (2**40,), (0,))
+
+
 def test_tensors_that_reach_out_of_their_storage_are_refused(tmp_path: Path) -> None:
     pt = nn.torch_files
     storage = pt.Storage("F32", bytes(40))
