@@ -30,7 +30,7 @@ LAYERS = {
         {"__main__"},
     ],
     "autograd_lite.engine": [
-        {"op", "axes", "versions", "modes", "methods", "errors"},
+        {"op", "axes", "versions", "modes", "methods", "errors", "user"},
         {"tape", "declare", "hooks"},
         {"arrays"},
         {"tensor"},
