@@ -161,9 +161,10 @@ def quantile(
     flat = ops.reshape(x, shape=(-1,)) if whole else x
     axis = 0 if at is None else one_axis("quantile", x, at)
     position = q * (flat.shape[axis] - 1)
+    place = position.item() if hasattr(position, "item") else position
     if interpolation == "nearest":
-        position = builtins.round(float(position))
-    low = math.floor(float(position))
+        place = position = builtins.round(place)
+    low = math.floor(place)
     rest: Any = position - low
     if rest:
         rest = BETWEEN[interpolation](rest)
