@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from . import numpy_words  # what NumPy's functions do with Tensors
+from . import linalg, numpy_words  # what NumPy's functions do with Tensors
 from .anomaly import AnomalyError, detect_anomaly
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .conversion import device

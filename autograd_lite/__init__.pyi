@@ -64,6 +64,7 @@ from .engine.rules.steps import ceil as ceil
 from .torch_words.arithmetic import chain_matmul as chain_matmul
 from .comparison.learners.programs import check as check
 from .comparison.learners.functions import check_backward as check_backward
+from .linalg import cholesky as cholesky
 from .engine.rules.pick import chunk as chunk
 from .engine.rules.curves import clip as clip
 from .torch_words.arithmetic import clamp_max as clamp_max
@@ -74,6 +75,7 @@ from .torch_words.shape import combinations as combinations
 from .comparison.gradients import compare as compare
 from .comparison.learners.layers import compare_layers as compare_layers
 from .compilation import compile as compile
+from .linalg import cond as cond
 from .torch_words.arithmetic import copysign as copysign
 from .torch_words.arithmetic import corrcoef as corrcoef
 from .engine.rules.curves import cos as cos
@@ -88,6 +90,7 @@ from .engine.rules.along import cumsum as cumsum
 from .creation import default_generator as default_generator
 from .torch_words.arithmetic import deg2rad as deg2rad
 from .derivation import derive as derive
+from .linalg import det as det
 from .torch_words.shape import detach as detach
 from .anomaly import detect_anomaly as detect_anomaly
 from .conversion import device as device
@@ -101,6 +104,8 @@ from .torch_words.arithmetic import div as div
 from .graph import draw as draw
 from .torch_words.shape import dsplit as dsplit
 from .torch_words.shape import dstack as dstack
+from .linalg import eigh as eigh
+from .linalg import eigvalsh as eigvalsh
 from .engine.rules.products import einsum as einsum
 from .engine.rules.curves import elu as elu
 from .creation import empty as empty
@@ -156,6 +161,7 @@ from .torch_words.pick import index_put as index_put
 from .torch_words.pick import index_select as index_select
 from .engine.modes import inference_mode as inference_mode
 from .engine.rules.products import inner as inner
+from .linalg import inv as inv
 from .torch_words.questions import is_complex as is_complex
 from .torch_words.questions import is_floating_point as is_floating_point
 from .engine.modes import is_grad_enabled as is_grad_enabled
@@ -187,6 +193,7 @@ from .engine.rules.along import log_softmax as log_softmax
 from .engine.rules.arithmetic import logaddexp as logaddexp
 from .torch_words.arithmetic import logaddexp2 as logaddexp2
 from .engine.rules.along import logcumsumexp as logcumsumexp
+from .linalg import logdet as logdet
 from .torch_words.questions import logical_and as logical_and
 from .torch_words.questions import logical_not as logical_not
 from .torch_words.questions import logical_or as logical_or
@@ -199,6 +206,8 @@ from .creation import manual_seed as manual_seed
 from .engine.rules.arithmetic import masked_fill as masked_fill
 from .torch_words.pick import masked_scatter as masked_scatter
 from .torch_words.pick import masked_select as masked_select
+from .linalg import matrix_power as matrix_power
+from .linalg import matrix_rank as matrix_rank
 from .engine.rules.reductions import max as max
 from .engine.rules.arithmetic import maximum as maximum
 from .engine.rules.reductions import mean as mean
@@ -232,10 +241,12 @@ from .origin import origin_of as origin_of
 from .engine.rules.products import outer as outer
 from .engine.rules.pick import pad as pad
 from .engine.rules.shape import permute as permute
+from .linalg import pinv as pinv
 from .torch_words.arithmetic import positive as positive
 from .engine.rules.arithmetic import pow as pow
 from .engine.rules.reductions import prod as prod
 from .torch_words.questions import promote_types as promote_types
+from .linalg import qr as qr
 from .engine.rules.order import quantile as quantile
 from .torch_words.arithmetic import rad2deg as rad2deg
 from .creation import rand as rand
@@ -275,6 +286,7 @@ from .engine.rules.curves import silu as silu
 from .engine.rules.curves import sin as sin
 from .engine.rules.curves import sinc as sinc
 from .engine.rules.curves import sinh as sinh
+from .linalg import slogdet as slogdet
 from .engine.rules.along import softmax as softmax
 from .engine.rules.curves import softplus as softplus
 from .engine.rules.order import sort as sort
@@ -288,6 +300,8 @@ from .engine.rules.spread import std as std
 from .torch_words.arithmetic import std_mean as std_mean
 from .torch_words.arithmetic import sub as sub
 from .engine.rules.reductions import sum as sum
+from .linalg import svd as svd
+from .linalg import svdvals as svdvals
 from .engine.rules.shape import transpose as transpose
 from .torch_words.shape import swapdims as swapdims
 from .torch_words.shape import t as t
@@ -343,11 +357,13 @@ dot = matmul
 fix = trunc
 greater = gt
 greater_equal = ge
+inverse = inv
 less = lt
 less_equal = le
 mm = matmul
 multiply = mul
 not_equal = ne
+pinverse = pinv
 ravel = flatten
 row_stack = vstack
 subtract = sub

@@ -6,7 +6,6 @@ Rows and functions say themselves which function of NumPy they are, where the wo
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -178,13 +177,6 @@ def _pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float 
     return rules.pad(x, pad_width, constant_values)
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    of_matrices = x.ndim > 1 if axis is None else np.ndim(axis) == 1
-    if ord not in (None, "fro") and of_matrices:
-        raise TypeError(f"np.linalg.norm: the matrix norm {ord!r} has no derivative rule")
-    return rules.norm(x, 2 if ord is None else ord, axis, keepdims)
-
-
 def _atleast_2d(x: Any) -> Any:
     return x if x.ndim > 1 else x.reshape((1,) * (2 - x.ndim) + x.shape)
 
@@ -229,7 +221,6 @@ forms.update(
         np.cumprod: lambda x, axis=None: (
             rules.cumprod(x.reshape((-1,)), 0) if axis is None else rules.cumprod(x, axis)
         ),
-        np.linalg.norm: _norm,
         np.clip: _renamed(rules.clip, a_min="min", a_max="max"),
         np.dot: _dot,
         np.outer: lambda a, b: rules.outer(a.reshape((-1,)), b.reshape((-1,))),
@@ -285,7 +276,6 @@ forms.update(
         np.nanmax: _without_nan(-math.inf, "max"),
         np.nanmin: _without_nan(math.inf, "min"),
         np.nanmean: _nanmean,
-        np.linalg.multi_dot: lambda arrays: functools.reduce(rules.matmul, arrays),
         np.fabs: rules.abs,
         np.sum: _total("sum"),
         np.mean: _total("mean"),

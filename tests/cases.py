@@ -482,6 +482,55 @@ for shapes, axis in [
     case("stack", normal(*shapes), axis=axis)
 case("stack", normal((2, 3), (2, 3)), "axis=-1", axis=2, call=lambda *xs: F.stack(xs, -1))
 
+# ---- matrices ----------------------------------------------------------------------------------
+
+
+def regular(*shapes: Shape) -> Factory:
+    """Matrices that are far from singular, of any shape."""
+    return lambda rng: [rng.uniform(-0.5, 0.5, s) + 2 * np.eye(*s[-2:]) for s in shapes]
+
+
+def graded(*shapes: Shape) -> Factory:
+    """Matrices whose singular values, and eigenvalues of the symmetric part, are apart."""
+    return lambda rng: [
+        rng.uniform(-0.2, 0.2, s) + np.eye(*s[-2:]) * (1 + np.arange(s[-1])) for s in shapes
+    ]
+
+
+def symmetric(x: Any) -> Any:
+    return (x + x.mT) / 2
+
+
+def exponential(x: Any) -> Any:
+    """The exponential of the symmetric part, by its eigenvalues; their signs do not matter."""
+    y = F.ops.eigh(symmetric(x))
+    v = y[..., 1:, :]
+    return (v * np.exp(y[..., :1, :])) @ v.mT
+
+
+def squashed(x: Any) -> Any:
+    """A matrix with the logarithms of 1 + its singular values in place of these."""
+    m, y = x.shape[-2], F.ops.svd(x)
+    return (y[..., :m, :] * np.log1p(y[..., m : m + 1, :])) @ y[..., m + 1 :, :].mT
+
+
+SQUARE: list[Shape] = [(1, 1), (2, 2), (2, 3, 3), (2, 1, 2, 2)]
+for shape in SQUARE:
+    for name in ("inv", "det", "cofactor", "logabsdet"):
+        case(name, regular(shape))
+    case("cholesky", regular(shape), "x xT", call=lambda x: F.ops.cholesky(x @ x.mT))
+    case("eigh", graded(shape), "exponential", call=exponential)
+for shape in [*SQUARE, (3, 2), (2, 3, 1)]:
+    case("qr", regular(shape), "squares", call=lambda x: F.ops.qr(x) ** 2)
+for shape in [*SQUARE, (3, 2), (2, 3)]:
+    case("svd", graded(shape), "squashed", call=squashed)
+    case("pinv", regular(shape), rcond=1e-12)
+case("det", fixed(np.array([[1.0, 2.0], [2.0, 4.0]])), "singular", orders=1)
+for shape, other in [((2, 2), (2, 1)), ((3, 3), (2, 3, 2)), ((2, 1, 2, 2), (3, 2, 2))]:
+    case("solve", join(regular(shape), normal(other)))
+for shape in [(1,), (3,), (2, 3)]:
+    case("gaps", apart(shape))
+
 # ---- the same values by another way ----------------------------------------------------------
 
 
@@ -586,7 +635,86 @@ def _runs(values: list[float], combine: Callable[[float, float], float]) -> list
     return list(itertools.accumulate(values, combine))
 
 
+def _by_minors(a: Array) -> Array:
+    """The cofactors, each the determinant of what is left without its row and column."""
+    n = a.shape[-1]
+    y = np.empty(a.shape)
+    for i, j in itertools.product(range(n), repeat=2):
+        rest = np.delete(np.delete(a, i, -2), j, -1)
+        y[..., i, j] = (-1) ** (i + j) * _det(rest)
+    return y
+
+
+def _det(a: Array) -> Any:
+    n = a.shape[-1]
+    total = np.zeros(a.shape[:-2])
+    for p in itertools.permutations(range(n)):
+        sign = np.linalg.det(np.eye(n)[list(p)]) if n else 1.0
+        total = total + round(sign) * math.prod(a[..., i, k] for i, k in enumerate(p))
+    return total
+
+
+def _gram_schmidt(a: Array) -> Array:
+    """The squares of an orthonormal basis of the columns, and below those of r."""
+    q = np.zeros(a.shape)
+    for j in range(a.shape[-1]):
+        v = a[..., j].copy()
+        for i in range(j):
+            v -= (q[..., i] * a[..., j]).sum(-1, keepdims=True) * q[..., i]
+        q[..., j] = v / np.sqrt((v * v).sum(-1, keepdims=True))
+    r = np.triu(np.swapaxes(q, -1, -2) @ a)
+    return np.concatenate([q, r], -2) ** 2
+
+
+def _taylor(x: Array) -> Array:
+    x = symmetric(x)
+    term = total = np.broadcast_to(np.eye(x.shape[-1]), x.shape)
+    for k in range(1, 80):
+        term = term @ x / k
+        total = total + term
+    return total
+
+
+def _squashed(x: Array) -> Array:
+    w, v = np.linalg.eigh(x.mT @ x)
+    s = np.sqrt(np.maximum(w, 1e-300))
+    slope = np.where(w > 1e-9, np.log1p(s) / s, 0)
+    return x @ (v * slope[..., None, :]) @ v.mT
+
+
+def _pinv(a: Array, rcond: float) -> Array:
+    if a.shape[-2] < a.shape[-1]:
+        return a.mT @ np.linalg.inv(a @ a.mT)
+    return np.linalg.inv(a.mT @ a) @ a.mT
+
+
+def _lower(x: Array) -> Array:
+    """The Cholesky factor of x @ x.mT, entry by entry."""
+    a = x @ x.mT
+    y = np.zeros(a.shape)
+    for i, j in itertools.product(range(a.shape[-1]), repeat=2):
+        rest = a[..., i, j] - (y[..., i, :j] * y[..., j, :j]).sum(-1)
+        if j < i:
+            y[..., i, j] = rest / y[..., j, j]
+        elif i == j:
+            y[..., i, i] = np.sqrt(rest)
+    return y
+
+
 EXPECTED: dict[str, Callable[..., Any]] = {
+    "inv": lambda a: _by_minors(a).mT / _det(a)[..., None, None],
+    "solve": lambda a, b: (_by_minors(a).mT / _det(a)[..., None, None]) @ b,
+    "det": _det,
+    "cofactor": _by_minors,
+    "logabsdet": lambda a: np.log(np.abs(_det(a))),
+    "cholesky": _lower,
+    "qr": _gram_schmidt,
+    "eigh": _taylor,
+    "svd": _squashed,
+    "pinv": _pinv,
+    "gaps": lambda x: np.where(
+        np.eye(x.shape[-1]), 0, 1 / (x[..., None, :] - x[..., None] + np.eye(x.shape[-1]))
+    ),
     **{name: each(truth) for name, (_, truth) in (CURVES | PAIRS | JUMPS).items()},
     **{name: each(truth) for name, truth in STEPS.items()},  # type: ignore[operator]
     "round": lambda x, decimals: each(lambda v: round(v, decimals))(x),

@@ -18,7 +18,7 @@ LAYERS = {
     "autograd_lite": [
         {"engine"},
         {"places", "cuda", "conversion"},
-        {"creation", "exchange", "origin", "numpy_words", "dtypes", "backends"},
+        {"creation", "exchange", "origin", "numpy_words", "linalg", "dtypes", "backends"},
         {"random"},
         {"names", "torch_words"},
         {"program"},
@@ -39,7 +39,7 @@ LAYERS = {
     ],
     "autograd_lite.engine.rules": [
         {"arithmetic", "shape", "questions", "pick", "steps"},
-        {"curves", "products", "reductions"},
+        {"curves", "products", "reductions", "matrices"},
         {"along", "order", "spread"},
     ],
 }

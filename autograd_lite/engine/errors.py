@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-EXPLAINED = ValueError, TypeError, IndexError, OverflowError
+EXPLAINED = np.linalg.LinAlgError, ValueError, TypeError, IndexError, OverflowError
 
 
 def explained(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) -> Exception:

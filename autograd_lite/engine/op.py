@@ -33,6 +33,7 @@ KINDS = {
     "reduction": "fewer elements; most have an `axis` and `keepdims`",
     "along": "as many elements, each made from those along an axis",
     "product": "sums of products of two or more inputs",
+    "matrix": "made from matrices as wholes: inverses, determinants, factors",
     "view": "the same elements in another shape, order, size or dtype",
     "pick": "some of the elements, or elements put somewhere",
     "loss": "one number that says how far off an output is",

@@ -27,8 +27,8 @@ __all__ = ["FAMILIES", "Cards"]
 
 FAMILIES = {
     "curve": "activation", "arithmetic": "arithmetic", "comparison": "arithmetic",
-    "product": "product", "reduction": "reduction", "along": "reduction", "loss": "reduction",
-    "view": "shape", "pick": "shape",
+    "product": "product", "matrix": "product", "reduction": "reduction", "along": "reduction",
+    "loss": "reduction", "view": "shape", "pick": "shape",
 }  # fmt: skip
 ARRAY = re.compile(r"array\((\[(?:[-\d., \[\]]|True|False)*\]), dtype='\w+'\)")
 LONG = 40  # characters of an array, from which on a formula has its shape instead

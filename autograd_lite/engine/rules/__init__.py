@@ -8,6 +8,7 @@ from . import (
     along,
     arithmetic,
     curves,
+    matrices,
     order,
     pick,
     products,
