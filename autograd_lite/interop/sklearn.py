@@ -16,7 +16,8 @@ try:
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError:
     raise ImportError(
-        "autograd_lite.interop.sklearn needs a package; install it with: pip install scikit-learn"
+        "autograd_lite.interop.sklearn needs scikit-learn 1.6 or newer; install it with: "
+        "pip install -U scikit-learn"
     ) from None
 
 from ..engine.modes import no_grad

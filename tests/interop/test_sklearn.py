@@ -106,4 +106,4 @@ except ImportError as error:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip().endswith("install it with: pip install scikit-learn")
+    assert done.stdout.strip().endswith("install it with: pip install -U scikit-learn")
