@@ -63,7 +63,6 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "detach of a view": lambda t: t[:].detach(),
     "view of a detach": lambda t: t.detach()[:],
     "reshape": lambda t: t.reshape(1, 2)[0],
-    "flip": lambda t: F.flip(t, 0),
     "permute twice": lambda t: t.reshape(1, 2).T.T[0],
     "mT": lambda t: t.reshape(2, 1).mT[0],
     "unsqueeze": lambda t: t.unsqueeze(0).squeeze(0),

@@ -14,6 +14,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite import tensor
+from autograd_lite.engine.modes import like_numpy
 from tests.helpers import grad, leaf
 
 SHAPE = (2, 3, 2)
@@ -290,6 +291,58 @@ def test_a_detached_part_is_no_view_for_the_record() -> None:
     assert grad(x) == [1.0, 1.0] and w.grad is None
     d.sum().backward()
     assert grad(w) == [1.0, 0.0]
+
+
+def test_flip_is_a_copy_and_a_move_to_the_same_place_a_view(torch: Any) -> None:
+    for lib in (ag, torch):
+        x = lib.tensor([[1.0, 2.0]])
+        x.flip(1).mul_(5.0)
+        assert x.tolist() == [[1.0, 2.0]]
+        moved = lib.movedim(x, 1, 1)
+        moved.mul_(2.0)
+        assert moved is not x and x.tolist() == [[2.0, 4.0]]
+
+
+INDICES: list[Any] = [
+    (0, slice(None), [0, 1]),
+    (slice(None), [0, 1], slice(None), 1),
+    (slice(None), 0, [0, 1, 1]),
+    ([0, 1], slice(None), -1),
+    (..., 0, [0, 1]),
+    (1, ..., [0, 1, 1]),
+    (0, None, [0, 2]),
+    (0, [[0], [2]], slice(1), [1, 0]),
+    ([0, 1], 1, [0, 1], 1),
+]
+
+
+@pytest.mark.parametrize("index", INDICES, ids=str)
+def test_an_int_beside_an_index_array_selects_first(index: Any, torch: Any) -> None:
+    found = []
+    for lib in (ag, torch):
+        x = lib.arange(48.0).reshape(2, 3, 4, 2).requires_grad_()
+        parts = tuple(lib.tensor(i) if isinstance(i, list) else i for i in index)
+        y = x * 1
+        part = y[parts]
+        (part * part).sum().backward()
+        z = x.detach().clone()
+        w = lib.arange(float(part.numel())).reshape(part.shape).requires_grad_()
+        z[parts] = w * 2
+        (z * z).sum().backward()
+        found.append([part.tolist(), x.grad.tolist(), z.tolist(), w.grad.tolist()])
+    if not any(i == [0, 1, 1] for i in index):  # where an index repeats, any one may be put
+        assert found[0] == found[1]
+    assert found[0][:2] == found[1][:2]
+
+
+def test_an_int_beside_an_index_array_is_numpys_for_learners() -> None:
+    x = tensor(np.arange(24.0).reshape(2, 3, 4))
+    with like_numpy():
+        assert x[0, :, [0, 1]].shape == x.array[0, :, [0, 1]].shape == (2, 3)
+    step = ag.compile(lambda x: (x[0, :, [0, 1]] * x[1, :, [1, 2]]).sum())
+    x.requires_grad_()
+    for _ in range(2):
+        assert step(x).item() == (x[0, :, [0, 1]] * x[1, :, [1, 2]]).sum().item()
 
 
 def test_a_copy_that_reshape_makes_is_no_view() -> None:

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ..engine import modes
-from ..engine.arrays import plain_index
+from ..engine.arrays import ints_first, plain_index
 from ..engine.modes import mode, no_grad
 from ..engine.op import Op
 from ..engine.operators import COMPARED
@@ -538,6 +538,8 @@ class Recorder:
 
     def take(self, t: Tensor, index: Any) -> Tensor:
         """Called for `t[index]`: Tensors of integers in the index are followed."""
+        if (found := ints_first(index)) is not None:
+            return self.take(self.take(t, found[0]), found[1])
         parts = index if isinstance(index, tuple) else (index,)
         plain, then = [], []
         for i in parts:

@@ -87,6 +87,28 @@ def plain_index(index: Any) -> Any:
     return index
 
 
+def ints_first(index: Any) -> Any:
+    """An index in two that come one after the other, as in PyTorch, where ints stand beside arrays:
+    with the ints alone, and without them. None elsewhere, and where NumPy is meant."""
+    if index.__class__ is not tuple or mode.numpy:
+        return None
+    arrays = [i for i in index if isinstance(i, np.ndarray | list) or hasattr(i, "__op__")]
+    if not arrays or not any(isinstance(i, int | np.integer) for i in index):
+        return None
+    ints: list[Any] = []
+    rest: list[Any] = []
+    for i in index:
+        if isinstance(i, int | np.integer) and not isinstance(i, bool):
+            ints.append(i)
+            continue
+        rest.append(i)
+        if i is ...:
+            ints.append(i)
+        elif i is not None:  # a mask is about as many axes as it has
+            ints += [slice(None)] * (np.ndim(i) if getattr(i, "dtype", None) == bool else 1)
+    return tuple(ints), tuple(rest)
+
+
 def unboxed(x: Any) -> Any:
     """Arrays in place of tensors, also inside tuples, lists and dictionaries."""
     if hasattr(x, "__op__"):

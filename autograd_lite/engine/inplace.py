@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import plain_index, unboxed
+from .arrays import ints_first, plain_index, unboxed
 from .axes import is_basic, part_of
 from .hooks import Extra
 from .methods import on_tensors
@@ -152,6 +152,9 @@ class InPlace:
         changed(self)
 
     def __setitem__(self: Any, index: Any, value: Any) -> None:
+        if (found := ints_first(index)) is not None:
+            self[found[0]][found[1]] = value
+            return
         index = plain_index(index)
         made = viewed(value) if isinstance(value, Tensor) and is_basic(index) else None
         if made is not None and made[0] is self and made[2] == {"index": index}:

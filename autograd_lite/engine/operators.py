@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import rules
-from .arrays import as_array, plain_index
+from .arrays import as_array, ints_first, plain_index
 from .errors import explained
 from .methods import Methods, on_tensors
 from .modes import mode
@@ -112,6 +112,8 @@ class Operators:
         return Tensor(~self.array)
 
     def __getitem__(self: Any, index: Any) -> Tensor:
+        if index.__class__ is tuple and (found := ints_first(index)) is not None:
+            return self[found[0]][found[1]]
         return record(ops.getitem, (self,), {"index": plain_index(index)})
 
     def clone(self: Any) -> Tensor:
