@@ -782,3 +782,19 @@ def test_the_conversion_of_integers_is_recorded() -> None:
         assert (n * 0.5).dtype == np.float64 and (x * n).dtype == np.float32
     finally:
         ag.set_default_dtype("float32")
+
+
+def test_a_pair_that_axis_does_not_give_is_told() -> None:
+    x = tensor([[1.0, 5.0], [7.0, 2.0]])
+    with pytest.warns(UserWarning, match=r"^max: with axis= .*; write dim=1 for PyTorch's pair"):
+        assert x.max(axis=1)[0].item() == 5.0
+    with pytest.warns(UserWarning, match=r"^min: .* or amin\(axis=1\) for the values"):
+        assert ag.min(x, axis=1)[1].item() == 2.0
+    with pytest.warns(UserWarning, match="pair"):
+        values, indices = x.max(axis=1)
+    assert (values.item(), indices.item()) == (5.0, 7.0)
+    most = x.max(axis=1)
+    assert most[0].item() == 5.0 and x.max(dim=1)[0].tolist() == x.amax(axis=1).tolist()
+    assert x.max(axis=1)[1:].tolist() == [7.0] and [x.max(axis=1), 0][1] == 0
+    with like_numpy():
+        assert x.max(axis=1)[0].item() == 5.0

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .axes import is_basic
 from .modes import mode
 from .tape import Array
 from .user import warned
@@ -87,18 +88,24 @@ def plain_index(index: Any) -> Any:
     return index
 
 
+def is_int(x: Any) -> bool:
+    """Whether an entry of an index is one int."""
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
+
+
 def ints_first(index: Any) -> Any:
-    """An index in two that come one after the other, as in PyTorch, where ints stand beside arrays:
-    with the ints alone, and without them. None elsewhere, and where NumPy is meant."""
-    if index.__class__ is not tuple or mode.numpy:
+    """An index in two that come one after the other, as in PyTorch, where ints stand apart from
+    arrays: with the ints alone, and without them. None elsewhere, where NumPy gives the same, and
+    where NumPy is meant."""
+    if index.__class__ is not tuple or is_basic(index) or mode.numpy:
         return None
-    arrays = [i for i in index if isinstance(i, np.ndarray | list) or hasattr(i, "__op__")]
-    if not arrays or not any(isinstance(i, int | np.integer) for i in index):
+    at = [k for k, i in enumerate(index) if not isinstance(i, slice | None | type(...))]
+    if at[-1] - at[0] < len(at) or not any(map(is_int, index)):
         return None
     ints: list[Any] = []
     rest: list[Any] = []
     for i in index:
-        if isinstance(i, int | np.integer) and not isinstance(i, bool):
+        if is_int(i):
             ints.append(i)
             continue
         rest.append(i)

@@ -7,7 +7,8 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from functools import lru_cache
+from types import CodeType, FrameType
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOMES = tuple(os.path.join(ROOT, name, "") for name in ("autograd_lite", "nn"))
@@ -45,3 +46,17 @@ def warned(text: str) -> None:
         seen = names.setdefault("__warningregistry__", {})
         place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__")
         warnings.warn_explicit(text, UserWarning, *place, registry=seen)
+
+
+@lru_cache(1000)
+def takes_pair(code: CodeType, call: int) -> bool:
+    """Whether what the call at this place of some code gives is unpacked to two names at once, or
+    indexed with 0 or 1."""
+    import dis  # 7 ms
+
+    after = (i for i in dis.get_instructions(code) if i.offset > call)
+    first, second = next(after), next(after, None)
+    if first.opname == "UNPACK_SEQUENCE":
+        return bool(first.argval == 2)
+    indexed = second is not None and (second.opname == "BINARY_SUBSCR" or second.argrepr == "[]")
+    return indexed and first.opname.startswith("LOAD_") and first.argval in (0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from ..declare import differentiable, function, row
 from ..modes import mode
 from ..op import ops
 from ..tensor import Tensor
+from ..user import takes_pair, warned
 from .arithmetic import pow
 from .pick import take_along_axis
 from .questions import argmax, argmin, plain
@@ -271,6 +273,13 @@ def _extreme(
         raise TypeError(f"{name}: axis and dim are two names of one argument; give one")
     pair = dim is not None or (other is not None and not (keepdims or mode.numpy))
     if not pair:
+        caller = sys._getframe(2)
+        if isinstance(axis, int) and not mode.numpy and takes_pair(caller.f_code, caller.f_lasti):
+            warned(
+                f"{name}: with axis= it gives NumPy's values alone, so that [0] is the first of "
+                f"them; write dim={axis} for PyTorch's pair (values, indices), or a{name}(axis="
+                f"{axis}) for the values"
+            )
         axis = some_axes(name, x, other if axis is None else axis)
         return _one(name, getattr(ops, name), x, axis, keepdims or keepdim)
     dim = other if dim is None else dim
