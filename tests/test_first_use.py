@@ -276,3 +276,25 @@ def test_of_one_number_no_angle_is_said():
     report = compare(w**3 + 0 * w.sin(), {"w": 1.3717 * 12})
     assert report.first_wrong.note == "yours is 1.372 times the right one"
     assert "cosine" not in str(report)
+
+
+def two_outputs(a: Array, b: Array) -> tuple[Array, Array]:
+    c = a * b
+    h = np.tanh(c)
+    return h, c
+
+
+def of_the_first(dh: Array, dc: Array, a: Array, b: Array) -> tuple[Array, Array]:
+    d = dh * (1 - np.tanh(a * b) ** 2)
+    return d * b, d * a
+
+
+def test_what_is_said_has_the_names_of_the_learners_variables():
+    report = check_backward(two_outputs, of_the_first, ((5, 3), (5, 3)))
+    assert "1 of 2 contributions is left (at c)" in report.headline
+    x, w = tensor(DATA), tensor(W[:, None], requires_grad=True, name="w")
+    hidden = x @ w + 0.5
+    state = hidden.tanh()
+    loss = (state * state).sum()
+    report = compare(loss, {"w": DATA.T @ (2 * state.array)})
+    assert "the derivative of tanh left out (in state)" in report.headline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,7 @@ from .answers.conventions import (
     scale_hint,
 )
 from .answers.judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row, judge, scale_of
+from .answers.naming import words_in
 from .answers.report import Comparison, Report, Witness
 from .mistakes.naming import Naming
 from .propagation import Backprop, slopes, sources
@@ -108,7 +110,9 @@ def compare(
             "the loss with it, or give the Module that this loss was computed with"
         )
     given = grads() if callable(grads) else grads
-    report = report_on(recorded, given, parameters, value, scale, transposed, effort=effort)
+    words = words_in(sys._getframe(1))
+    options = value, scale, transposed, effort
+    report = report_on(recorded, given, parameters, *options, words=words)
     if not callable(grads):
         return report
     hands = read_gradients(given, backward_order(tape_of(recorded)), parameters)
@@ -144,18 +148,22 @@ def report_on(
     transposed: bool | None = None,
     effort: float = 1.0,
     top: Sequence[Tensor] = (),
+    words: Mapping[Tensor, str] | None = None,
 ) -> Report:
     """`compare` for options that are checked and parameters by name, a row for each of them.
 
     What `top` was computed into is no place for a mistake: the product with an upstream gradient,
     and its sum, are not the learner's. Where gradients are wrong, they are held against what the
-    loss may be meant to be, too.
+    loss may be meant to be, too. `words` are the names of the learner's variables.
     """
     given = value, scale, transposed, effort
-    report = report_of(loss, grads, parameters, *given, top)
+    words = words or {}
+    report = report_of(loss, grads, parameters, *given, top, words)
     for new, note in () if report.ok else meanings(loss):
         meant = {name: new.get(p, p) for name, p in parameters.items()}
-        other = report_of(new[loss], grads, meant, *given, [new.get(t, t) for t in top])
+        called = {new.get(t, t): word for t, word in words.items()}
+        ends = [new.get(t, t) for t in top]
+        other = report_of(new[loss], grads, meant, *given, ends, called)
         if wrongs(other) < wrongs(report):
             report = with_convention(other, report, note)
     return report
@@ -187,6 +195,7 @@ def report_of(
     transposed: bool | None,
     effort: float,
     top: Sequence[Tensor],
+    words: Mapping[Tensor, str],
 ) -> Report:
     """The report on one loss."""
     tape = tape_of(loss)
@@ -211,7 +220,7 @@ def report_of(
                 rows[t] = put_off(row, n) if t in late else row
             elif t in absent:
                 rows[t] = Row(absent[t], t.shape, ABSENT)
-        named = Naming(tape, top, hands, rows, true, effort)
+        named = Naming(tape, top, hands, rows, true, effort, words)
         rows, formula = explained(named, rows)
         remarks = (
             f"Yours are divided by scale, {scale:g}." if scale != 1 else scale_hint(rows),

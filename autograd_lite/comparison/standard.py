@@ -14,12 +14,13 @@ from .idioms import Idioms
 
 
 class Standard(NamedTuple):
-    """A tape in standard form, the tensor that each kept one became, and the largest small number
-    that was left out."""
+    """A tape in standard form, the tensor that each kept one became, the largest small number that
+    was left out, and what others became, where they are still computed."""
 
     tape: Tape
     of: dict[Tensor, Tensor]
     guard: float
+    others: dict[Tensor, Tensor]
 
 
 def standard_form(
@@ -39,7 +40,8 @@ def standard_form(
         stays = node is loss or node.name or node in keep
         builder.symbols[node] = builder.named(node, e) if stays else e
     kept = {t: new for t, new in builder.of.items() if t in keep or t.op is not None}
-    return Standard(Tape(builder.of[loss]), kept, builder.idioms.dropped)
+    made = {t: builder.made[id(s)] for t, s in builder.symbols.items() if id(s) in builder.made}
+    return Standard(Tape(builder.of[loss]), kept, builder.idioms.dropped, made)
 
 
 class Builder:

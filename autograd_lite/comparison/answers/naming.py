@@ -1,14 +1,11 @@
 """The learner's own words for tensors: names of variables, else words for a place in a net.
 
-    names = frame_names(sys._getframe(1))  # {identity of an array: "dz2"}, while the frame runs
-    names.get(identity(tensor_or_array))  # "dz2", or None
+    words = words_in(sys._getframe(1))  # {tensor: "z2"}
     place_name(t, labels, tape)  # "z1", "the output of layer 2", "the hidden layer's tanh"
     Layers(tape, labels).of(t)  # the same for many tensors of one tape
 
-`frame_names` looks at the local variables of a frame, and one level into lists, tuples,
-dictionaries and objects: `W[0]`, `grads["W1"]`, `self.W`. An array and its views have one identity,
-and the name is that of the variable that owns the numbers. Identities are only good while the frame
-and its variables live; nothing is kept.
+`words_in` looks at the local variables of a frame, and one level into lists, tuples, dictionaries
+and objects: `hs[0]`, `cache["z1"]`, `self.h`; `own_words` at those of all functions that run.
 
 `place_name` takes the labels that tensors have (`{tensor: "z1"}`, keys that were handed in before
 names of variables) and the Tape. It never gives the name of a row with a shape: a layer is a
@@ -19,11 +16,12 @@ Both are pure: they change nothing and draw no random numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import FrameType
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import CodeType, FrameType, ModuleType
 from typing import Any
-
-import numpy as np
 
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
@@ -35,31 +33,21 @@ FAR = 2  # operations back to something that has a name
 # ---- names of variables ----------------------------------------------------------------------
 
 
-def frame_names(frame: FrameType) -> dict[int, str]:
-    """The names that a frame has for arrays and Tensors, by `identity`.
+def words_in(frame: FrameType) -> dict[Tensor, str]:
+    """The names that a frame has for Tensors.
 
     >>> import sys
-    >>> d2 = np.ones((2, 3)); grads = {"W1": np.zeros(4)}
-    >>> names = frame_names(sys._getframe())
-    >>> names[identity(d2.T)], names[identity(grads["W1"])]
-    ('d2', 'grads["W1"]')
+    >>> z1, cache = tensor(1.0), {"z2": tensor(2.0)}
+    >>> words = words_in(sys._getframe())
+    >>> words[z1], words[cache["z2"]]
+    ('z1', 'cache["z2"]')
     """
-    found: dict[int, tuple[int, int, str]] = {}
+    found: dict[Tensor, str] = {}
     plain = [(n, v) for n, v in frame.f_locals.items() if not n.startswith(("_", "@", "."))]
-    for place, (name, value) in enumerate(every(plain)):
-        array = numbers_of(value)
-        if array is not None:
-            rank = (array.base is not None) + 2 * (not name.isidentifier())
-            here = (rank, place, name)
-            found[identity(array)] = min(here, found.get(identity(array), here))
-    return {key: name for key, (_, _, name) in found.items()}
-
-
-def every(variables: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Variables, then what is directly inside them."""
-    yield from variables
-    for name, value in variables:
-        yield from inside(name, value)
+    for name, value in (*plain, *(item for n, v in plain for item in inside(n, v))):
+        if isinstance(value, Tensor):
+            found.setdefault(value, name)
+    return found
 
 
 def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -73,29 +61,33 @@ def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value[:MOST]):
             yield f"{name}[{i}]", item
-    elif not isinstance(value, type | Tensor) and isinstance(
-        getattr(value, "__dict__", None), dict
-    ):
-        for key, item in list(vars(value).items())[:MOST]:
-            if isinstance(key, str) and not key.startswith("_"):
+    elif not isinstance(value, type | Tensor | ModuleType):
+        for key, item in list((getattr(value, "__dict__", None) or {}).items())[:MOST]:
+            if not key.startswith("_"):
                 yield f"{name}.{key}", item
 
 
-def numbers_of(value: Any) -> np.ndarray[Any, Any] | None:
-    """The array of an array or a Tensor."""
-    if isinstance(value, Tensor):
-        value = value.array
-    return value if isinstance(value, np.ndarray) else None
+@contextmanager
+def own_words(is_own: Callable[[CodeType], bool]) -> Iterator[dict[Tensor, str]]:
+    """What a learner's functions that run meanwhile call their Tensors: the outer ones last, and no
+    name that several have, as the `out` of a function that is called twice."""
+    found: dict[Tensor, str] = {}
 
+    def look(frame: FrameType, event: str, _: Any) -> None:
+        code = frame.f_code
+        made = code.co_name in ("__init__", "__new__")  # of a dataclass, which is in no file
+        if event == "return" and is_own(code) and not made:
+            found.update(words_in(frame))
 
-def identity(value: Any) -> int:
-    """What an array has in common with its views; 0 for what is no array."""
-    array = numbers_of(value)
-    if array is None:
-        return 0
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return id(array)
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield found
+    finally:
+        sys.setprofile(before)
+        count = Counter(found.values())
+        for t in [t for t, name in found.items() if count[name] > 1]:
+            del found[t]
 
 
 # ---- places in a net -------------------------------------------------------------------------

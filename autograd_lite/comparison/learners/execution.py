@@ -133,6 +133,7 @@ def reported(
     problems: Sequence[Row],
     top: Sequence[Tensor] = (),
     effort: float = 1.0,
+    words: Mapping[Tensor, str] | None = None,
 ) -> Report:
     """The report of `compare`, with rows for what is no gradient; `wanted` gets a row each."""
     problems, fine = list(problems), {}
@@ -143,7 +144,7 @@ def reported(
             text = str(error).removeprefix("compare: ")
             problems.append(fault(name, text, wanted[name].shape if name in wanted else ()))
     if fine:
-        report = report_on(loss, fine, wanted, top=top, effort=effort)
+        report = report_on(loss, fine, wanted, top=top, effort=effort, words=words)
     else:
         rows = [Row(name, t.shape, ABSENT) for name, t in wanted.items()]
         report = Report(loss=float(loss.array.item()), rows=tuple(rows), witness=None)

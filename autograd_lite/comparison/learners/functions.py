@@ -157,18 +157,19 @@ def by_tape(
     again = once_more(function, gs, arrays, plain, list(wanted))
     if function.pair.is_loss:
         (loss,) = run.outputs
-        report = reported(loss, grads, wanted, problems, effort=function.effort)
+        report = reported(loss, grads, wanted, problems, (), function.effort, function.words)
         return searchable(report, again, autodiff(loss, wanted), grads)
     name = "output" if "y" in tensors else "y"
     for i, y in enumerate(run.outputs):
-        y.name = y.name or name + f"{i}" * (len(run.outputs) > 1)
+        own = function.words.get(y, "")
+        y.name = y.name or own * (own not in tensors) or name + f"{i}" * (len(run.outputs) > 1)
     parts = [(y * g).sum() for y, g in zip(run.outputs, gs, strict=True)]
     loss = sum(parts[1:], parts[0])
 
     top = [y for y in run.outputs if y.op is not None]  # else it is an input itself
 
     def judge(mine: Mapping[str, Any]) -> Report:
-        return reported(loss, mine, wanted, problems, top, function.effort)
+        return reported(loss, mine, wanted, problems, top, function.effort, function.words)
 
     if len(gs) > 1:
         report = judge(grads)

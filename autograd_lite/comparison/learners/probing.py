@@ -14,6 +14,8 @@ from ...engine.modes import enable_grad, like_numpy
 from ...engine.tape import Array, tape
 from ...engine.tensor import Tensor
 from ...engine.user import quiet
+from ..answers.naming import own_words
+from ..source.places import is_own
 from .execution import N, Shape, generators, same_numbers
 from .pairs import Run, pair_of
 from .shapes import Failure, choices_for, drawn, in_order, unfit
@@ -30,6 +32,7 @@ class Function:
 
     def __init__(self, forward: Any, backward: Any = None, effort: float = 1.0) -> None:
         self.effort = effort
+        self.words: dict[Tensor, str] = {}  # what the last run calls its Tensors
         self.parameters: dict[str, Any] = {}
         self.torch = Torch.of(forward)
         if hasattr(forward, "named_parameters") and self.torch is None:
@@ -146,8 +149,10 @@ class Function:
         for name, p in self.parameters.items():
             p.array = arrays[name].copy()
         words = like_numpy() if numpy_code else quiet()
-        with words, enable_grad(), np.errstate(all="ignore"), same_numbers(self.generators):
+        still = np.errstate(all="ignore")
+        with words, enable_grad(), still, same_numbers(self.generators), own_words(is_own) as own:
             run = self.pair.run(self.values(tensors))
+        self.words = own
         return run, tensors | self.parameters
 
     def on_arrays(self, arrays: Mapping[str, Array]) -> Run | None:

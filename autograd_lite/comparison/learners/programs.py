@@ -19,8 +19,10 @@ from ...engine.tensor import Tensor
 from ..answers.arguments import check_effort
 from ..answers.judge import Row, fitted
 from ..answers.names import label, leaves, matched
+from ..answers.naming import own_words
 from ..answers.report import Report
 from ..source.doors import Again, as_before, autodiff, searchable, with_fixes
+from ..source.places import is_own
 from .black_box import by_differences
 from .calls import loss_first, positional
 from .execution import fault, generators, raised, reported, same_numbers, seen_by
@@ -282,7 +284,7 @@ class Program:
             name: Tensor(a.copy(), requires_grad=True, name=name) for name, a in self.arrays.items()
         }
         try:
-            with like_numpy(), enable_grad():
+            with like_numpy(), enable_grad(), own_words(is_own) as words:
                 results = self.run_on(tensors)
             losses = [r[0] if isinstance(r, tuple | list) else r for r in results]
             loss: Any = sum(losses[1:], losses[0])
@@ -291,7 +293,8 @@ class Program:
             here = self.loss(self.arrays)
             if abs(float(loss.array.item()) - here) > 1e-9 * max(1.0, abs(here)):
                 return None
-            report = reported(loss, self.grads, tensors, self.problems, effort=self.effort)
+            problems = self.problems
+            report = reported(loss, self.grads, tensors, problems, (), self.effort, words)
             report = searchable(report, self.again, autodiff(loss, tensors), self.grads)
         except Exception:  # noqa: BLE001  (any code: what does not take Tensors fails in any way)
             return None

@@ -32,7 +32,8 @@ READINGS: tuple[dict[str, bool], ...] = (
 class Naming:
     """The search for mistakes in one comparison, whose judgement stays what it is.
 
-    `top` is what the code of the learner ends with, and `true` are the right gradients.
+    `top` is what the code of the learner ends with, `true` are the right gradients, and `words` the
+    names of his variables.
     """
 
     def __init__(
@@ -43,11 +44,12 @@ class Naming:
         rows: Mapping[Tensor, Row],
         true: Mapping[Tensor, Any],
         effort: float,
+        words: Mapping[Tensor, str],
     ) -> None:
         recorded = len(top) == 1 and top[0].op is not None
         self.top = top[0] if recorded else tape.nodes[-1]
         self.tape = Tape(self.top) if recorded else tape
-        self.hands, self.rows, self.true = hands, rows, true
+        self.hands, self.rows, self.true, self.words = hands, rows, true, words
         self.effort, self.late, self.failed = effort, False, ""
 
     def explain(self, wrong: list[Tensor]) -> dict[Tensor, Finding]:
@@ -89,7 +91,7 @@ class Naming:
         """A search in each reading of the tape that is another one."""
         seen = set()
         for reading in (*READINGS, None):
-            standard = Standard(self.tape, {}, 0.0)
+            standard = Standard(self.tape, {}, 0.0, {})
             if reading is not None:
                 standard = standard_form(self.tape, self.hands, **reading)
             written = tuple(t.op.name for t in standard.tape.nodes if t.op is not None)
@@ -127,7 +129,8 @@ class Naming:
             for t, hand in self.hands.items()
             if self.rows[t].verdict != SMALL  # rounding is nothing to hold a guess against
         }
-        labels = {of.get(t, t): row.name for t, row in self.rows.items()}
+        labels = {standard.others.get(t, t): word for t, word in self.words.items()}
+        labels |= {of.get(t, t): row.name for t, row in self.rows.items()}
         labels |= {t: t.name for t in standard.tape.nodes if t.name}
         back = Backprop(standard.tape, yours, {}, self.seed)
         return Search(back, raw, labels, effort, NEAR if standard.guard else 0.0)

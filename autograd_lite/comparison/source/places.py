@@ -169,9 +169,13 @@ def probed(call: str) -> Node:
 
 def is_own(code: CodeType) -> bool:
     """Whether code is neither ours nor a library's."""
-    return not os.path.join(os.path.abspath(code.co_filename), "").startswith(LIBRARIES) and not (
-        code.co_filename.startswith(LIBRARIES)
-    )
+    return is_own_file(code.co_filename)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_own_file(name: str) -> bool:
+    whole = os.path.join(os.path.abspath(name), "")
+    return not whole.startswith(LIBRARIES) and not name.startswith(LIBRARIES)
 
 
 def names_of(code: CodeType) -> set[str]:
