@@ -23,7 +23,7 @@ LAYERS = {
         {"names", "torch_words"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},
-        {"differences", "func"},
+        {"differences", "func", "distributions"},
         {"comparison", "autograd"},
         {"graph", "utils"},
         {"doctor", "files", "interop"},

@@ -143,7 +143,7 @@ class LBFGS(Optimizer):
         group = self.param_groups[0]
         lr, least = float(group["lr"]), group["tolerance_change"]
         first = closure()
-        loss, g, evals = float(first), self._gradient(), 1
+        loss, g, evals = number(first), self._gradient(), 1
         state["func_evals"] += 1
         if largest(g) <= group["tolerance_grad"]:
             return first
@@ -165,7 +165,7 @@ class LBFGS(Optimizer):
 
                 def at(t: float) -> Point:
                     self._place(start, d, t)  # noqa: B023  called in this round alone
-                    f, g = float(closure()), self._gradient()
+                    f, g = number(closure()), self._gradient()
                     return Point(t, f, g, float(g @ d))  # noqa: B023
 
                 point = Point(0.0, loss, g, slope)
@@ -177,7 +177,7 @@ class LBFGS(Optimizer):
                 self._place(start, d, t)
                 calls = 0
                 if i != group["max_iter"]:  # after the last one nobody asks
-                    loss, g, calls = float(closure()), self._gradient(), 1
+                    loss, g, calls = number(closure()), self._gradient(), 1
             evals += calls
             state["func_evals"] += calls
             done = calls > 0 and largest(g) <= group["tolerance_grad"]
@@ -216,6 +216,10 @@ class LBFGS(Optimizer):
                     f"{size} elements"
                 )
         return state
+
+
+def number(loss: Any) -> float:
+    return float(loss.item() if isinstance(loss, Tensor) else loss)
 
 
 def largest(x: Array) -> float:

@@ -1,0 +1,267 @@
+"""`distributions`: PyTorch's values and gradients; samples have the moments that they should."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd_lite import Tensor, compile, distributions, manual_seed, tensor, where
+
+RNG = np.random.default_rng(0)
+LOC, SCALE = RNG.standard_normal((2, 3)), RNG.uniform(0.5, 2, (2, 3))
+PROBS, LOGITS = RNG.uniform(0.1, 0.9, (2, 3)), RNG.standard_normal((2, 3))
+FACTOR = np.tril(RNG.standard_normal((2, 3, 3)), -1) + np.eye(3) * 1.5
+COVARIANCE = FACTOR @ FACTOR.mT
+
+MAKE: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
+    "Normal": (lambda d, a, b: d.Normal(a, b), (LOC, SCALE), LOC + 0.3),
+    "Normal broadcast": (lambda d, a, b: d.Normal(a, b), (LOC, SCALE[0]), RNG.random((4, 2, 3))),
+    "Normal number": (lambda d, a: d.Normal(a, 2.0), (LOC,), LOC),
+    "Uniform": (lambda d, a, b: d.Uniform(a, a + b), (LOC, SCALE), LOC + 0.3),
+    "Bernoulli": (lambda d, p: d.Bernoulli(p), (PROBS,), (PROBS > 0.5) * 1.0),
+    "Bernoulli logits": (lambda d, x: d.Bernoulli(logits=x), (LOGITS,), (LOGITS > 0) * 1.0),
+    "Categorical": (lambda d, p: d.Categorical(p), (PROBS,), np.array([2, 0])),
+    "Categorical logits": (
+        lambda d, x: d.Categorical(logits=x),
+        (LOGITS,),
+        RNG.integers(0, 3, (4, 2)),
+    ),
+    "MultivariateNormal": (
+        lambda d, a, b: d.MultivariateNormal(a, b),
+        (LOC, COVARIANCE),
+        RNG.standard_normal((4, 2, 3)),
+    ),
+    "MultivariateNormal factor": (
+        lambda d, a, b: d.MultivariateNormal(a, scale_tril=b),
+        (LOC[0], FACTOR),
+        LOC,
+    ),
+    "MultivariateNormal precision": (
+        lambda d, a, b: d.MultivariateNormal(a, precision_matrix=b),
+        (LOC, COVARIANCE[0]),
+        LOC + 1,
+    ),
+    "Independent": (
+        lambda d, a, b: d.Independent(d.Normal(a, b), 1),
+        (LOC, SCALE),
+        RNG.random((4, 2, 3)),
+    ),
+}
+
+
+def both(name: str, dtype: str = "float64") -> tuple[Any, Any, list[Any], list[Any]]:
+    torch = pytest.importorskip("torch")
+    make, arrays, _ = MAKE[name]
+    ours = [tensor(a.astype(dtype), requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a.astype(dtype), requires_grad=True) for a in arrays]
+    return make(distributions, *ours), make(torch.distributions, *theirs), ours, theirs
+
+
+def same(
+    mine: Any, judge: Any, ours: list[Any], theirs: list[Any], tolerance: float = 1e-9
+) -> None:
+    """Equal values, and equal gradients of a sum."""
+    np.testing.assert_allclose(
+        mine.detach().numpy(), judge.detach().numpy(), rtol=tolerance, atol=tolerance
+    )
+    assert str(mine.dtype) == str(judge.dtype).removeprefix("torch.")
+    if not judge.requires_grad:
+        assert not mine.requires_grad
+        return
+    for x in (*ours, *theirs):
+        x.grad = None
+    weights = np.random.default_rng(1).standard_normal(mine.shape).astype(mine.dtype)
+    weights[~np.isfinite(mine.detach().numpy())] = 0
+    import torch
+
+    (where(np.isfinite(mine.detach().numpy()), mine, 0) * weights).sum().backward(retain_graph=True)
+    kept = torch.where(judge.isfinite(), judge, 0)
+    (kept * torch.tensor(weights)).sum().backward(retain_graph=True)
+    for x, z in zip(ours, theirs, strict=True):
+        if z.grad is None:
+            assert x.grad is None or not x.grad.array.any()
+        else:
+            found = np.zeros(x.shape) if x.grad is None else x.grad.numpy()
+            np.testing.assert_allclose(found, z.grad.numpy(), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", MAKE)
+def test_log_prob_and_entropy_are_pytorchs(name: str, dtype: str) -> None:
+    import torch
+
+    mine, judge, ours, theirs = both(name, dtype)
+    value = MAKE[name][2]
+    value = value.astype(dtype) if value.dtype.kind == "f" else value
+    tolerance = 1e-9 if dtype == "float64" else 2e-4
+    assert mine.batch_shape == tuple(judge.batch_shape)
+    assert mine.event_shape == tuple(judge.event_shape)
+    assert mine.has_rsample == judge.has_rsample
+    same(mine.log_prob(tensor(value)), judge.log_prob(torch.tensor(value)), ours, theirs, tolerance)
+    same(mine.entropy(), judge.entropy(), ours, theirs, tolerance)
+    if name != "Independent":
+        same(mine.perplexity(), judge.perplexity(), ours, theirs, tolerance * 10)
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_moments_are_pytorchs(name: str) -> None:
+    mine, judge, ours, theirs = both(name)
+    for what in ("mean", "variance", "stddev"):
+        found, expected = getattr(mine, what), getattr(judge, what)
+        if "Categorical" in name:
+            assert np.isnan(found.numpy()).all() and found.shape == tuple(expected.shape)
+        else:
+            same(found, expected, ours, theirs)
+
+
+@pytest.mark.parametrize("what", ["cdf", "probs", "logits", "mode", "matrices"])
+def test_the_rest_is_pytorchs(what: str) -> None:
+    import torch
+
+    if what == "cdf":
+        for name in ("Normal", "Uniform"):
+            mine, judge, ours, theirs = both(name)
+            same(mine.cdf(tensor(LOC + 0.2)), judge.cdf(torch.tensor(LOC + 0.2)), ours, theirs)
+    elif what == "matrices":
+        for name in MAKE:
+            if name.startswith("Multi"):
+                mine, judge, ours, theirs = both(name)
+                same(mine.covariance_matrix, judge.covariance_matrix, ours, theirs)
+                same(mine.precision_matrix, judge.precision_matrix, ours, theirs, 1e-7)
+    else:
+        for name in ("Bernoulli", "Bernoulli logits", "Categorical", "Categorical logits"):
+            mine, judge, ours, theirs = both(name)
+            if what != "mode" or name.startswith("Cat"):
+                same(getattr(mine, what), getattr(judge, what), ours, theirs)
+
+
+def pairs() -> dict[str, Any]:
+    return {
+        "Normal": lambda d, a, b: (d.Normal(a, b), d.Normal(b, b + 1)),
+        "Uniform": lambda d, a, b: (d.Uniform(a, a + b), d.Uniform(a - 1, a + b + 1)),
+        "Uniform outside": lambda d, a, b: (d.Uniform(a, a + b), d.Uniform(a + 0.1, a + b + 1)),
+        "Bernoulli": lambda d, a, b: (d.Bernoulli(b / 3), d.Bernoulli(logits=a)),
+        "Categorical": lambda d, a, b: (d.Categorical(b), d.Categorical(logits=a)),
+        "MultivariateNormal": lambda d, a, b: (
+            d.MultivariateNormal(a, b[..., None] * b[..., None, :] * 0.1 + EYE(d)),
+            d.MultivariateNormal(b, EYE(d) * 2),
+        ),
+        "Independent": lambda d, a, b: (
+            d.Independent(d.Normal(a, b), 1),
+            d.Independent(d.Normal(b, b + 1), 1),
+        ),
+    }
+
+
+def EYE(d: Any) -> Any:
+    if d is distributions:
+        return Tensor(np.eye(3))
+    import torch
+
+    return torch.eye(3, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", pairs())
+def test_divergences_are_pytorchs(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    ours = [tensor(a, requires_grad=True) for a in (LOC, SCALE)]
+    theirs = [torch.tensor(a, requires_grad=True) for a in (LOC, SCALE)]
+    mine = distributions.kl_divergence(*pairs()[name](distributions, *ours))
+    judge = torch.distributions.kl_divergence(*pairs()[name](torch.distributions, *theirs))
+    same(mine, judge, ours, theirs, 1e-7)
+
+
+@pytest.mark.parametrize("kind", ["Bernoulli", "Categorical"])
+def test_divergences_where_a_probability_is_0(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    p = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]])
+    for q in (np.full((3, 2), 0.5), np.array([[0.0, 1.0]] * 3)):
+        mine = distributions.kl_divergence(
+            *(getattr(distributions, kind)(tensor(a)) for a in (p, q))
+        )
+        judge = torch.distributions.kl_divergence(
+            *(getattr(torch.distributions, kind)(torch.tensor(a)) for a in (p, q))
+        )
+        np.testing.assert_allclose(mine.numpy(), judge.numpy(), rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_samples_have_the_moments(name: str) -> None:
+    manual_seed(0)
+    make, arrays, _ = MAKE[name]
+    d = make(distributions, *[tensor(a, requires_grad=True) for a in arrays])
+    x = d.sample((20_000,))
+    assert x.shape == (20_000, *d.batch_shape, *d.event_shape)
+    assert not x.requires_grad
+    if "Categorical" in name:
+        shares = np.stack([(x.numpy() == k).mean(0) for k in range(3)], -1)
+        np.testing.assert_allclose(shares, d.probs.detach().numpy(), atol=0.02)
+        assert x.dtype == np.int64
+    else:
+        np.testing.assert_allclose(x.numpy().mean(0), d.mean.detach().numpy(), atol=0.08)
+        np.testing.assert_allclose(x.numpy().var(0), d.variance.detach().numpy(), rtol=0.1)
+    if "Multi" in name:
+        covariance = np.cov(x.numpy()[:, 0].T)
+        np.testing.assert_allclose(covariance, d.covariance_matrix.detach().numpy()[0], atol=0.25)
+    assert d.sample().shape == (*d.batch_shape, *d.event_shape)
+    assert d.sample((2, 0)).shape == (2, 0, *d.batch_shape, *d.event_shape)
+
+
+@pytest.mark.parametrize("name", [n for n in MAKE if "B" not in n and "C" not in n])
+def test_rsample_has_gradients(name: str) -> None:
+    make, arrays, _ = MAKE[name]
+    xs = [tensor(a, requires_grad=True) for a in arrays]
+    make(distributions, *xs).rsample((5,)).sum().backward()
+    assert all(x.grad is not None and x.grad.array.any() for x in xs[:1])
+
+
+def test_a_policy_learns_and_a_compiled_loss_draws_anew() -> None:
+    manual_seed(0)
+    logits = tensor(np.zeros(3), requires_grad=True)
+    for _ in range(200):
+        policy = distributions.Categorical(logits=logits)
+        action = policy.sample()
+        reward = 1.0 if action.item() == 2 else 0.0
+        logits.grad = None
+        (-policy.log_prob(action) * (reward - 0.3)).backward()
+        assert logits.grad is not None
+        logits.data -= 0.5 * logits.grad
+    assert logits.argmax().item() == 2
+    loc = tensor(np.zeros(2), requires_grad=True)
+    step = compile(lambda: distributions.Normal(loc, 1.0).rsample().sum())
+    assert step().item() != step().item() and not step.why
+
+
+def test_errors() -> None:
+    d = distributions
+    for call, text in [
+        (lambda: d.Normal(0.0, -1.0), "Normal: scale needs numbers above 0, got"),
+        (lambda: d.Normal(0.0, math.nan), "scale needs numbers above 0"),
+        (lambda: d.Uniform(1.0, 1.0), "Uniform: high - low needs numbers above 0"),
+        (lambda: d.Uniform(0.0, 1.0).log_prob(tensor(2.0)), "its value needs numbers from low"),
+        (lambda: d.Bernoulli(1.5), "Bernoulli: probs needs numbers from 0 to 1"),
+        (lambda: d.Bernoulli(0.5).log_prob(tensor(0.5)), "its value needs 0 or 1"),
+        (lambda: d.Bernoulli(), "Bernoulli: give probs or logits, one of them"),
+        (lambda: d.Bernoulli(0.5, 0.5), "give probs or logits"),
+        (lambda: d.Categorical(tensor([-1.0, 2.0])), "Categorical: probs needs numbers from 0"),
+        (lambda: d.Categorical(tensor([0.0, 0.0])), "the sum of probs needs to be above 0"),
+        (lambda: d.Categorical(1.0), "one number for each class is needed"),
+        (lambda: d.Categorical(tensor([0.5, 0.5])).log_prob(tensor(2)), "ints from 0 to 1"),
+        (lambda: d.MultivariateNormal(tensor([0.0])), "give covariance_matrix, precision_matrix"),
+        (
+            lambda: d.MultivariateNormal(tensor([0.0]), Tensor(np.eye(2))),
+            r"loc of shape \(1,\) and",
+        ),
+        (lambda: d.Independent(d.Normal(0.0, 1.0), 1), "Independent: 1 axes of an event"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            call()
+    assert d.Normal(0.0, -1.0, validate_args=False).scale.item() == -1
+    with pytest.raises(NotImplementedError, match="rsample: values that are chosen have no grad"):
+        d.Categorical(tensor([1.0])).rsample()
+    with pytest.raises(NotImplementedError, match="no formula for Normal and Uniform; declare one"):
+        d.kl_divergence(d.Normal(0.0, 1.0), d.Uniform(0.0, 1.0))
+    assert "Normal(batch (2,), event ())" in repr(d.Normal(tensor([0.0, 1.0]), 1.0))
