@@ -86,12 +86,14 @@ def record2(op: Op, a: Tensor, b: Any) -> Tensor:
 
 def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str, Any]) -> Tensor:
     """The Tensor that holds `y`, which is its own record if it is tracked."""
+    if y.__class__ is not ndarray:
+        y = np.asarray(y)  # NumPy gives scalars for 0-d
     if y.dtype is FLOAT64 and getattr(args[0], "dtype", None) is not FLOAT64:
         narrow = narrowed(op, padded(sources, args), args)
         if narrow is not None:
             return record(op, narrow, kw)
     t = new(Tensor)
-    t.array = y if y.__class__ is ndarray else np.asarray(y)  # NumPy gives scalars for 0-d
+    t.array = y
     t._grad = t.extra = t.version = None
     t.serial = tick()
     if tracked and mode.grad:
