@@ -32,6 +32,7 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
     *,
+    only_inputs: bool = True,
     argnums: int | Sequence[int] = 0,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -48,19 +49,16 @@ def grad(
     >>> grad(x * x, x)[0].item(), grad(lambda x: x * x)(3.0).item()
     (6.0, 6.0)
     """
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is no more in PyTorch; call backward() for it")
     if callable(outputs) and not isinstance(outputs, Tensor):
         function = value_and_grad(outputs, argnums, create_graph=create_graph)
         return lambda *args, **kw: function(*args, **kw)[1]
     outputs, inputs = as_tuple(outputs), as_tuple(inputs)
+    keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
-        last = len(as_tuple(grad_outputs)[0]) - 1
-        keep = create_graph if retain_graph is None else retain_graph
-        rows = [
-            grad(outputs, inputs, g, i < last or keep, create_graph, allow_unused,
-                 materialize_grads=materialize_grads)
-            for i, g in enumerate(zip(*as_tuple(grad_outputs), strict=True))
-        ]  # fmt: skip
-        return tuple(None if g[0] is None else stack(g) for g in zip(*rows, strict=True))
+        words = {"allow_unused": allow_unused, "materialize_grads": materialize_grads}
+        return _for_each(outputs, inputs, as_tuple(grad_outputs), keep, create_graph, words)
     seeds = grad_outputs if isinstance(grad_outputs, tuple | list) else (grad_outputs,)
     if len(seeds) == 1 and len(outputs) > 1 and grad_outputs is None:
         seeds = (None,) * len(outputs)
@@ -71,7 +69,6 @@ def grad(
             raise RuntimeError(f"grad: input {i} does not require grad")
     start = [(t, seed_of(t, g, create_graph)) for t, g in zip(outputs, seeds, strict=True)]
     found: dict[Tensor, Any] = {}
-    keep = create_graph if retain_graph is None else retain_graph
     pull_in_mode(start, keep, create_graph, wanted=between(outputs, inputs), found=found)
     handed: dict[int, Any] = {}
     for g in seeds:
@@ -80,6 +77,18 @@ def grad(
     if materialize_grads:
         found |= {x: wrap(np.zeros_like(x.array)) for x in inputs if x not in found}
     return tuple(_gradient(i, x, found.get(x), allow_unused, handed) for i, x in enumerate(inputs))
+
+
+def _for_each(
+    outputs: Any, inputs: Any, batches: Any, keep: bool, create_graph: bool, words: Any
+) -> Any:
+    """`grad` for each slice of the grad_outputs, and each result stacked."""
+    last = len(batches[0]) - 1
+    rows = [
+        grad(outputs, inputs, slices, keep or i < last, create_graph, **words)
+        for i, slices in enumerate(zip(*batches, strict=True))
+    ]
+    return tuple(None if g[0] is None else stack(g) for g in zip(*rows, strict=True))
 
 
 def _gradient(i: int, x: Tensor, g: Any, allow_unused: bool, handed: Any) -> Tensor | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, random
+from .engine.tensor import Tensor
 
 NAMES: dict[str, Any] = {
     **dtypes.DTYPES,
@@ -31,4 +32,6 @@ def find(name: str) -> Any:
     """What PyTorch has under this name; an AttributeError that says what to use instead."""
     if name in NAMES:
         return NAMES[name]
+    if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
+        return getattr(Tensor, name)  # what PyTorch also has as a function
     raise AttributeError(f"module {__package__!r} has no attribute {name!r}")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,20 @@ from numpy.typing import ArrayLike
 
 from autograd_lite import Tensor, as_tensor, default_generator, stack
 
+from .samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+    grouped,
+)
+
 __all__ = [
-    "DataLoader", "Dataset", "Subset", "TensorDataset", "default_collate", "random_split",
+    "BatchSampler", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset", "RandomSampler",
+    "Sampler", "SequentialSampler", "Subset", "SubsetRandomSampler", "TensorDataset",
+    "WeightedRandomSampler", "default_collate", "random_split",
 ]  # fmt: skip
 
 Index = Any  # a slice, or an array of ints
@@ -38,6 +49,47 @@ class Dataset:
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} defines no __len__()")
+
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
+
+class IterableDataset:
+    """Samples one after another: a subclass defines `__iter__`. A DataLoader makes batches of them
+    as they come.
+
+    >>> class Squares(IterableDataset):
+    ...     def __iter__(self):
+    ...         return (i * i for i in range(3))
+    >>> [batch.tolist() for batch in DataLoader(Squares(), batch_size=2)]
+    [[0, 1], [4]]
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(f"{type(self).__name__} defines no __iter__()")
+
+
+class ConcatDataset(Dataset):
+    """Several data sets, one after another.
+
+    >>> data = ConcatDataset(["ab", "c"])
+    >>> len(data), data[2], data[-3]
+    (3, 'c', 'a')
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        self.cumulative_sizes = np.cumsum([len(d) for d in self.datasets]).tolist()
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1] if self.cumulative_sizes else 0
+
+    def __getitem__(self, index: int) -> Any:
+        i = index + len(self) if index < 0 else index
+        if not 0 <= i < len(self):
+            raise IndexError(f"ConcatDataset: there is no sample {index}; it has {len(self)}")
+        at = int(np.searchsorted(self.cumulative_sizes, i, "right"))
+        return self.datasets[at][i - (self.cumulative_sizes[at - 1] if at else 0)]
 
 
 class TensorDataset(Dataset):
@@ -181,6 +233,12 @@ def default_collate(samples: Sequence[Any]) -> Any:
     raise TypeError(f"default_collate: cannot make a batch of {names}; give a collate_fn")
 
 
+FETCHING = {
+    "in_order", "multiprocessing_context", "persistent_workers", "pin_memory_device",
+    "prefetch_factor", "timeout", "worker_init_fn",
+}  # fmt: skip
+
+
 class DataLoader:
     """The batches of a data set, in order or shuffled anew each time it is gone through.
 
@@ -188,7 +246,9 @@ class DataLoader:
     from `generator`, a NumPy one, or from the one that `manual_seed` seeds. `sampler` gives the
     numbers of the samples instead, `batch_sampler` a list of numbers for each batch, and
     `collate_fn` makes a batch of a list of samples. A `TensorDataset`, or a `Subset` of one, is
-    indexed once per batch and tensor; the batches are copies.
+    indexed once per batch and tensor; the batches are copies. PyTorch's options of how batches are
+    fetched (`num_workers`, `pin_memory`, ...) are taken and change nothing.
+    `batch_size=None` gives samples as they are.
 
     ValueError for a batch_size below 1 and for options that exclude one another; TypeError for a
     data set without length or indexing.
@@ -201,20 +261,22 @@ class DataLoader:
     def __init__(
         self,
         dataset: Any,
-        batch_size: int = 1,
-        shuffle: bool = False,
-        *,
+        batch_size: int | None = 1,
+        shuffle: bool | None = False,
         sampler: Iterable[int] | None = None,
         batch_sampler: Iterable[Sequence[int]] | None = None,
+        num_workers: int = 0,
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
         drop_last: bool = False,
+        *,
         generator: np.random.Generator | None = None,
+        **fetching: Any,
     ) -> None:
-        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
-            raise TypeError(
-                f"DataLoader: a {type(dataset).__name__} has no length or cannot be indexed; "
-                "give a Dataset, or list(...)"
-            )
+        self.streams = isinstance(dataset, IterableDataset)
+        _check_source(dataset, self.streams, shuffle or sampler or batch_sampler, fetching)
+        self.single = batch_size is None
+        batch_size = 1 if batch_size is None else batch_size
         if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__"):
             raise TypeError(f"DataLoader: batch_size is {batch_size!r}, not an int")
         if batch_size < 1:
@@ -237,8 +299,20 @@ class DataLoader:
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
+        if self.single:
+            order = self.dataset if self.streams else (self.dataset[i[0]] for i in self._numbers())
+            return map(self.collate_fn or _as_it_is, order)
+        if self.streams:
+            groups = grouped(self.dataset, self.batch_size, self.drop_last)
+            return map(self.collate_fn or default_collate, groups)
         fetch = None if self.collate_fn else _batches_of(self.dataset)
         return map(fetch or self._collated, self._indices())
+
+    def _numbers(self) -> Iterator[list[int]]:
+        """The numbers of the samples that `_indices` selects, one batch after another."""
+        for index in self._indices():
+            at = range(index.start, index.stop) if isinstance(index, slice) else index
+            yield [int(i) for i in at]
 
     def _collated(self, index: Index) -> Any:
         """A batch made sample by sample."""
@@ -253,7 +327,8 @@ class DataLoader:
             return (np.asarray(index, int) for index in self.batch_sampler)
         size = self.batch_size
         if self.sampler is not None:
-            return _grouped(self.sampler, size, self.drop_last)
+            groups = grouped(self.sampler, size, self.drop_last)
+            return (np.asarray(group, int) for group in groups)
         n = len(self.dataset)
         starts = range(0, n - n % size if self.drop_last else n, size)
         if self.shuffle:
@@ -262,10 +337,23 @@ class DataLoader:
         return (slice(i, min(i + size, n)) for i in starts)
 
 
-def _grouped(numbers: Iterable[int], size: int, drop_last: bool) -> Iterator[Index]:
-    rest = iter(numbers)
-    while (group := list(islice(rest, size))) and not (drop_last and len(group) < size):
-        yield np.asarray(group, int)
+def _check_source(dataset: Any, streams: bool, order: Any, fetching: dict[str, Any]) -> None:
+    for word in fetching.keys() - FETCHING:
+        raise TypeError(f"DataLoader: it has no option {word!r}")
+    if streams and order:
+        raise ValueError(
+            "DataLoader: samples of an IterableDataset come as they do; leave out shuffle, "
+            "sampler and batch_sampler"
+        )
+    if not (streams or (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"))):
+        raise TypeError(
+            f"DataLoader: a {type(dataset).__name__} has no length or cannot be indexed; "
+            "give a Dataset, or list(...)"
+        )
+
+
+def _as_it_is(sample: Any) -> Any:
+    return sample
 
 
 def _batches_of(dataset: Any) -> Callable[[Index], Any] | None:

@@ -20,27 +20,21 @@ from autograd_lite.engine import rules
 from autograd_lite.engine.axes import from_zero
 from autograd_lite.engine.modes import asked
 from autograd_lite.engine.op import Op
-from autograd_lite.engine.rules import (
-    elu,
-    gelu,
-    hardtanh,
-    leaky_relu,
-    logsigmoid,
-    ops,
-    relu,
-    sigmoid,
-    silu,
-    softplus,
-    tanh,
-)
+from autograd_lite.engine.rules import logsigmoid, ops, sigmoid, softplus, tanh
 from autograd_lite.engine.tensor import as_tensor, record
+from autograd_lite.torch_words.arithmetic import xlogy
 
 # what PyTorch has under this name, of which some are the engine's own functions
 __all__ = [
-    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
-    "dropout", "elu", "gelu", "hardtanh", "huber_loss", "l1_loss", "layer_norm", "leaky_relu",
-    "linear", "log_softmax", "logsigmoid", "mse_loss", "nll_loss", "normalize", "one_hot", "pad",
-    "relu", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "tanh",
+    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu",
+    "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "dropout", "elu", "embedding",
+    "gaussian_nll_loss", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear",
+    "log_softmax", "logsigmoid", "margin_ranking_loss", "mish", "mse_loss", "nll_loss", "normalize",
+    "one_hot", "pad", "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm",
+    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss",
+    "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+    "triplet_margin_loss",
 ]  # fmt: skip
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -58,22 +52,22 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return y if bias is None else y + bias
 
 
-def softmax(input: Tensor, dim: int | None = None) -> Tensor:
-    """exp(input) divided by its sum along `dim`.
+def softmax(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
+    """exp(input) divided by its sum along `dim`; in `dtype`, where one is given.
 
     >>> softmax(Tensor([[0.0, 0.0]]), dim=1).tolist()
     [[0.5, 0.5]]
     """
-    return rules.softmax(input, implicit_dim("softmax", input, dim))
+    return rules.softmax(input, implicit_dim("softmax", input, dim), dtype=dtype)
 
 
-def log_softmax(input: Tensor, dim: int | None = None) -> Tensor:
-    """The logarithm of softmax along `dim`, without overflow.
+def log_softmax(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
+    """The logarithm of softmax along `dim`, without overflow; in `dtype`, where one is given.
 
     >>> log_softmax(Tensor([[1000.0, 0.0]]), dim=1).tolist()
     [[0.0, -1000.0]]
     """
-    return rules.log_softmax(input, implicit_dim("log_softmax", input, dim))
+    return rules.log_softmax(input, implicit_dim("log_softmax", input, dim), dtype=dtype)
 
 
 def implicit_dim(name: str, input: Tensor, dim: int | None) -> int:
@@ -91,6 +85,7 @@ def dropout(
     input: Tensor,
     p: float = 0.5,
     training: bool = True,
+    inplace: bool = False,
     generator: np.random.Generator | None = None,
 ) -> Tensor:
     """In training, each element set to 0 with probability p, and the others divided by 1 - p.
@@ -111,7 +106,7 @@ def dropout(
         kept = (generator or default_generator()).random(shape, np.float32) >= p
         return np.multiply(kept, 0 if p == 1 else 1 / (1 - p), dtype=dtype)
 
-    return input * drawn(mask)
+    return input.mul_(drawn(mask)) if inplace else input * drawn(mask)
 
 
 def check_probability(name: str, p: float) -> None:
@@ -306,6 +301,250 @@ def _framed(input: Tensor, axis: int, low: int, high: int, mode: str) -> Any:
         raise ValueError(f"pad: {mode} by ({low}, {high}) is too wide for axis {axis} of {n}")
     framed = np.pad(places, (max(low, 0), max(high, 0)), PADDINGS[mode])
     return framed[cut[0] : len(framed) - cut[1]]
+
+
+def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """The rows of `weight` with these numbers, (...) to (..., dim); that of `padding_idx` gets no
+    gradient. IndexError for a number that is no row.
+
+    >>> embedding(Tensor(np.array([1, 1])), Tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[3.0, 4.0], [3.0, 4.0]]
+    """
+    t = as_tensor(input)
+    if not asked(lambda a: _within(a, 0, weight.shape[0] - 1), t):
+        raise IndexError(
+            f"embedding: numbers go from 0 to {weight.shape[0] - 1}, these from {t.array.min()} to "
+            f"{t.array.max()}"
+        )
+    if padding_idx is not None:
+        still = np.arange(weight.shape[0])[:, None] == padding_idx % weight.shape[0]
+        weight = ops.where(still, weight.detach(), weight)
+    return weight[t]
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: int | tuple[int, ...] | list[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """The last axes divided by the root of the mean of their squares, then scaled by weight.
+
+    eps is that of the dtype unless given. Zhang and Sennrich 2019, https://arxiv.org/abs/1910.07467.
+
+    >>> rms_norm(Tensor([[3.0, 3.0]]), (2,)).tolist()
+    [[1.0, 1.0]]
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or input.shape[-len(shape) :] != shape:
+        raise ValueError(
+            f"rms_norm: the last axes of shape {input.shape} are not {shape}, which "
+            "normalized_shape asks for"
+        )
+    eps = float(np.finfo(input.dtype).eps) if eps is None else eps
+    axes = tuple(range(input.ndim - len(shape), input.ndim))
+    y = input / ops.sqrt(ops.mean(ops.power(input, p=2), axis=axes, keepdims=True) + eps)
+    return y if weight is None else y * weight
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """softmax(query @ key.mT * scale) @ value; scale is 1 / sqrt(size of a query) unless given.
+
+    A mask of bools says what may be looked at, one of floats is added; `is_causal` lets no query
+    look at later keys. Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
+
+    >>> x = Tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> scaled_dot_product_attention(x, x, x, is_causal=True)[0].tolist()
+    [1.0, 0.0]
+    """
+    scores = (query @ key.mT) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    if is_causal:
+        if attn_mask is not None:
+            raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
+        attn_mask = np.tri(*scores.shape[-2:], dtype=bool)
+    if attn_mask is not None:
+        mask = as_tensor(attn_mask)
+        plain = mask.dtype.kind == "b"
+        scores = ops.where(mask, scores, -math.inf) if plain else scores + mask
+    return dropout(rules.softmax(scores, -1), dropout_p) @ value
+
+
+# ---- activations ----------------------------------------------------------------------------
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0); its slope at 0 is 0.
+
+    >>> relu(Tensor([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+    return input.relu_() if inplace else rules.relu(input)
+
+
+def placed(f: Any, input: Tensor, inplace: bool) -> Tensor:
+    """An activation, put into its input where that is asked for."""
+    return input.copy_(f(input.clone())) if inplace else f(input)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """input where it is above 0, else negative_slope * input; with slope negative_slope at 0.
+
+    >>> leaky_relu(Tensor([-1.0, 2.0]), 0.5).tolist()
+    [-0.5, 2.0]
+    """
+    return placed(lambda x: rules.leaky_relu(x, negative_slope), input, inplace)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where it is above 0, else alpha * (exp(input) - 1)."""
+    return placed(lambda x: rules.elu(x, alpha), input, inplace)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """input times the normal distribution function of it; "tanh" is the quicker formula."""
+    return rules.gelu(input, approximate)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * sigmoid(input)."""
+    return placed(rules.silu, input, inplace)
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """input held between two numbers; at the edges the slope is 0."""
+    return placed(lambda x: rules.hardtanh(x, min_val, max_val), input, inplace)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """input held between 0 and 6.
+
+    >>> relu6(Tensor([-1.0, 2.0, 7.0])).tolist()
+    [0.0, 2.0, 6.0]
+    """
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where it is above 0, else alpha * (exp(input / alpha) - 1)."""
+    return placed(lambda x: rules.elu(x / alpha, 1.0) * alpha, input, inplace)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """1.0507 * elu(input, 1.6733), which keeps mean 0 and variance 1 through layers.
+
+    Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
+
+    >>> selu(Tensor([0.0])).tolist()
+    [0.0]
+    """
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return placed(lambda x: rules.elu(x, alpha) * scale, input, inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * tanh(softplus(input)). Misra 2019, https://arxiv.org/abs/1908.08681."""
+    return placed(lambda x: x * tanh(softplus(x)), input, inplace)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """input / (1 + |input|)."""
+    return input / (1 + ops.abs(input))
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """input / 6 + 0.5, held between 0 and 1.
+
+    >>> hardsigmoid(Tensor([-4.0, 0.0, 4.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return placed(lambda x: hardtanh(x + 3, 0.0, 6.0) / 6, input, inplace)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * hardsigmoid(input)."""
+    return placed(lambda x: x * hardsigmoid(x), input, inplace)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """input - tanh(input)."""
+    return input - tanh(input)
+
+
+def hardshrink(input: Any, lambd: float = 0.5) -> Tensor:
+    """input where it is further than lambd from 0, else 0."""
+    return ops.where((input > lambd) | (input < -lambd), input, 0)
+
+
+def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
+    """input moved towards 0 by lambd, and 0 where it is nearer.
+
+    >>> softshrink(Tensor([-2.0, 0.25, 2.0])).tolist()
+    [-1.5, 0.0, 1.5]
+    """
+    return ops.where(input > lambd, input - lambd, ops.where(input < -lambd, input + lambd, 0))
+
+
+def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """input where it is above a threshold, else a number."""
+    return placed(lambda x: ops.where(x > threshold, x, value), input, inplace)
+
+
+def softmin(input: Tensor, dim: int | None = None) -> Tensor:
+    """softmax(-input)."""
+    return rules.softmax(-input, implicit_dim("softmin", input, dim))
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """One half along `dim` times the sigmoid of the other. ValueError for an odd size.
+
+    >>> glu(Tensor([4.0, 0.0])).tolist()
+    [2.0]
+    """
+    if input.shape[dim] % 2:
+        raise ValueError(f"glu: axis {dim} of shape {input.shape} has an odd size")
+    a, b = rules.chunk(input, 2, dim)
+    return a * sigmoid(b)
+
+
+def prelu(input: Any, weight: Tensor) -> Tensor:
+    """input where it is above 0, else weight * input: one weight, or one for each channel (axis 1).
+
+    >>> prelu(Tensor([-2.0, 2.0]), Tensor([0.25])).tolist()
+    [-0.5, 2.0]
+    """
+    if weight.numel() > 1 and input.ndim > 1:
+        weight = weight.reshape((-1,) + (1,) * (input.ndim - 2))
+    return ops.where(input > 0, input, weight * input)
+
+
+# ---- distances ------------------------------------------------------------------------------
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along `dim`, whose lengths are held above eps.
+
+    >>> cosine_similarity(Tensor([[1.0, 0.0]]), Tensor([[2.0, 0.0]])).tolist()
+    [1.0]
+    """
+    lengths = [rules.clip(rules.norm(x, 2, dim, keepdims=True), min=eps) for x in (x1, x2)]
+    return rules.sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last axis."""
+    return rules.norm(x1 - x2 + eps, p, -1, keepdim)
 
 
 # ---- losses ---------------------------------------------------------------------------------
@@ -673,3 +912,125 @@ def _class_loss(
             share = rules.where(counted, share, 0)
         return _mean_of(loss, loss.numel() if share is None else share.to(loss.dtype).sum())
     return _reduce(name, loss.reshape(t.shape), reduction)
+
+
+def kl_div(input: Tensor, target: Any, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """target * (log(target) - input), for logarithms of probabilities as input, of both with
+    `log_target`. "batchmean", the sum divided by the size of the batch, is the mathematical one.
+
+    >>> kl_div(Tensor([[-1.0, -1.0]]), Tensor([[0.5, 0.5]]), reduction="sum").item() > 0
+    True
+    """
+    t = as_tensor(target)
+    loss = rules.exp(t) * (t - input) if log_target else xlogy(t, t) - t * input
+    if reduction == "batchmean":
+        return ops.sum(loss, axis=None, keepdims=False) / input.shape[0]
+    return _reduce("kl_div", loss, reduction)
+
+
+def margin_ranking_loss(
+    input1: Tensor, input2: Tensor, target: Any, margin: float = 0, reduction: str = "mean"
+) -> Tensor:
+    """max(0, margin - target * (input1 - input2)), for targets 1 or -1.
+
+    >>> margin_ranking_loss(Tensor([1.0]), Tensor([3.0]), Tensor([1.0])).item()
+    2.0
+    """
+    loss = rules.clip(margin - as_tensor(target) * (input1 - input2), min=0)
+    return _reduce("margin_ranking_loss", loss, reduction)
+
+
+def hinge_embedding_loss(
+    input: Tensor, target: Any, margin: float = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """input where the target is 1, max(0, margin - input) where it is -1."""
+    t = as_tensor(target)
+    held = rules.clip(margin - input, min=0)
+    loss = ops.where(t == 1, 0, held) + ops.where(t == -1, 0, input)
+    return _reduce("hinge_embedding_loss", loss, reduction)
+
+
+def cosine_embedding_loss(
+    input1: Tensor, input2: Tensor, target: Any, margin: float = 0, reduction: str = "mean"
+) -> Tensor:
+    """1 - cos where the target is 1, max(0, cos - margin) where it is -1; cos is that between the
+    inputs along their last axis."""
+    t = as_tensor(target)
+    squares = [rules.sum(x * x, -1) + 1e-12 for x in (input1, input2)]
+    cos = rules.sum(input1 * input2, -1) / rules.sqrt(squares[0] * squares[1])
+    loss = ops.where(t == 1, 1 - cos, rules.clip(cos - margin, min=0))
+    return _reduce("cosine_embedding_loss", loss, reduction)
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """max(0, the distance to `positive` - that to `negative` + margin); `swap` takes the distance
+    between the two where it is less than that to `negative`.
+
+    >>> x = Tensor([[0.0, 0.0]])
+    >>> triplet_margin_loss(x, x, Tensor([[0.0, 3.0]])).item()
+    0.0
+    """
+    near, far = (
+        pairwise_distance(anchor, positive, p, eps),
+        pairwise_distance(anchor, negative, p, eps),
+    )
+    if swap:
+        far = rules.minimum(far, pairwise_distance(positive, negative, p, eps))
+    return _reduce("triplet_margin_loss", rules.clip(near - far + margin, min=0), reduction)
+
+
+def soft_margin_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """log(1 + exp(-target * input)), for targets 1 or -1."""
+    x, t = _pair("soft_margin_loss", input, target)
+    return _reduce("soft_margin_loss", softplus(-t * x), reduction)
+
+
+def poisson_nll_loss(
+    input: Tensor,
+    target: Any,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Tensor:
+    """exp(input) - target * input; without `log_input` input - target * log(input + eps); `full`
+    adds Stirling's approximation of the rest, for targets above 1."""
+    x, t = _pair("poisson_nll_loss", input, target)
+    loss = rules.exp(x) - t * x if log_input else x - t * rules.log(x + eps)
+    if full:
+        large = t.detach().array > 1
+        safe = ops.where(large, t, 1)
+        rest = safe * rules.log(safe) - safe + 0.5 * rules.log(2 * math.pi * safe)
+        loss = loss + ops.where(large, rest, 0)
+    return _reduce("poisson_nll_loss", loss, reduction)
+
+
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Any,
+    var: Any,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """(log(var) + (input - target) ** 2 / var) / 2, of a variance held above eps without a record
+    of that; `full` adds log(2 * pi) / 2. ValueError for a negative variance.
+
+    >>> gaussian_nll_loss(Tensor([1.0]), Tensor([3.0]), Tensor([1.0])).item()
+    2.0
+    """
+    v = as_tensor(var)
+    if not asked(lambda a: _within(a, 0, math.inf), v):
+        raise ValueError(f"gaussian_nll_loss: var has {v.array.min()}; it must not be negative")
+    held = v + (rules.clip(v, min=eps) - v).detach()
+    loss = 0.5 * (rules.log(held) + (input - as_tensor(target)) ** 2 / held)
+    return _reduce("gaussian_nll_loss", loss + 0.5 * math.log(2 * math.pi) * full, reduction)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import Tensor, get_default_dtype
+from autograd_lite import Tensor, get_default_dtype, no_grad
+from autograd_lite.conversion import require_cpu
 from autograd_lite.engine import rules
 from autograd_lite.engine.rules import ops
 
@@ -15,9 +16,11 @@ from . import functional, init
 from .module import FunctionModule, Module, Parameter
 
 __all__ = [
-    "BatchNorm1d", "Dropout", "ELU", "Flatten", "GELU", "Hardtanh", "Identity", "LayerNorm",
-    "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax",
-    "Softplus", "Tanh",
+    "BatchNorm1d", "CELU", "CosineSimilarity", "Dropout", "ELU", "Embedding", "Flatten", "GELU",
+    "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LayerNorm",
+    "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "PairwiseDistance",
+    "RMSNorm", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softmax", "Softmin", "Softplus",
+    "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold", "Unflatten",
 ]  # fmt: skip
 
 
@@ -36,9 +39,15 @@ class Linear(Module):
     bias: Parameter | None
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
+        require_cpu("Linear", device)
         self.in_features = in_features
         self.out_features = out_features
         dtype = dtype or get_default_dtype()
@@ -97,6 +106,7 @@ class _Unary(FunctionModule):
 
     def extra_repr(self) -> str:
         values = [(name, getattr(self, name)) for name in self._settings]
+        values = [(k, v) for k, v in values if v is not False and v != math.inf]
         return ", ".join(f"{k}={v!r}" if isinstance(v, str) else f"{k}={v}" for k, v in values)
 
 
@@ -117,19 +127,24 @@ class Flatten(_Unary, of=rules.flatten):
 
 
 class ReLU(_Unary, of=functional.relu):
-    """max(x, 0); its slope at 0 is 0.
+    """max(x, 0); its slope at 0 is 0. With `inplace` it takes the place of the input.
 
     >>> ReLU()(Tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
 
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
 
 class LeakyReLU(_Unary, of=functional.leaky_relu):
     """x where x > 0, else negative_slope * x; with slope negative_slope at 0; see `leaky_relu`."""
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
         self.negative_slope = negative_slope
+        self.inplace = inplace
 
 
 class Tanh(_Unary, of=functional.tanh):
@@ -155,12 +170,13 @@ class LogSigmoid(_Unary, of=functional.logsigmoid):
 class Hardtanh(_Unary, of=functional.hardtanh):
     """x held between two numbers; at the edges the slope is 0. ValueError unless they ascend."""
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
         if not min_val < max_val:
             raise ValueError(f"Hardtanh: min_val {min_val} is not below max_val {max_val}")
         self.min_val = min_val
         self.max_val = max_val
+        self.inplace = inplace
 
 
 class GELU(_Unary, of=functional.gelu):
@@ -174,21 +190,28 @@ class GELU(_Unary, of=functional.gelu):
 class ELU(_Unary, of=functional.elu):
     """x where x > 0, else alpha * (exp(x) - 1); see `elu`."""
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
         self.alpha = alpha
+        self.inplace = inplace
 
 
 class SiLU(_Unary, of=functional.silu):
     """x * sigmoid(x); see `silu`."""
 
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
 
 class Softplus(_Unary, of=functional.softplus):
-    """log(1 + exp(beta * x)) / beta, exact everywhere: PyTorch's `threshold` has no use."""
+    """log(1 + exp(beta * x)) / beta, exact everywhere; x itself above a `threshold`, which PyTorch
+    sets to 20 and needs; see `softplus`."""
 
-    def __init__(self, beta: float = 1.0) -> None:
+    def __init__(self, beta: float = 1.0, threshold: float = math.inf) -> None:
         super().__init__()
         self.beta = beta
+        self.threshold = threshold
 
 
 class Softmax(_Unary, of=functional.softmax):
@@ -203,6 +226,199 @@ class LogSoftmax(Softmax, of=functional.log_softmax):
     """The logarithm of softmax along `dim`, without overflow; see `log_softmax`."""
 
 
+class CELU(ELU, of=functional.celu):
+    """x where x > 0, else alpha * (exp(x / alpha) - 1); see `celu`."""
+
+
+class ReLU6(ReLU, of=functional.relu6):
+    """x held between 0 and 6; see `relu6`."""
+
+
+class SELU(ReLU, of=functional.selu):
+    """1.0507 * elu(x, 1.6733); see `selu`."""
+
+
+class Mish(ReLU, of=functional.mish):
+    """x * tanh(softplus(x)); see `mish`."""
+
+
+class Hardsigmoid(ReLU, of=functional.hardsigmoid):
+    """x / 6 + 0.5, held between 0 and 1; see `hardsigmoid`."""
+
+
+class Hardswish(ReLU, of=functional.hardswish):
+    """x * hardsigmoid(x); see `hardswish`."""
+
+
+class Softsign(_Unary, of=functional.softsign):
+    """x / (1 + |x|); see `softsign`."""
+
+
+class Tanhshrink(_Unary, of=functional.tanhshrink):
+    """x - tanh(x); see `tanhshrink`."""
+
+
+class Hardshrink(_Unary, of=functional.hardshrink):
+    """x where it is further than lambd from 0, else 0; see `hardshrink`."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+
+class Softshrink(Hardshrink, of=functional.softshrink):
+    """x moved towards 0 by lambd, and 0 where it is nearer; see `softshrink`."""
+
+
+class Threshold(_Unary, of=functional.threshold):
+    """x where it is above a threshold, else a number; see `threshold`."""
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self.value = value
+        self.inplace = inplace
+
+
+class Softmin(Softmax, of=functional.softmin):
+    """softmax(-x) along `dim`; see `softmin`."""
+
+
+class GLU(_Unary, of=functional.glu):
+    """One half along `dim` times the sigmoid of the other; see `glu`."""
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+
+class PReLU(Module):
+    """x where x > 0, else weight * x, with a weight to be trained, one or one for each channel.
+
+    >>> PReLU()(Tensor([-2.0, 2.0])).tolist()
+    [-0.5, 2.0]
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        require_cpu("PReLU", device)
+        self.num_parameters = num_parameters
+        self.weight = Parameter(np.full(num_parameters, init, dtype or get_default_dtype()))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.num_parameters}"
+
+
+class Unflatten(Module):
+    """One axis made several of these sizes; see `unflatten`.
+
+    >>> Unflatten(1, (2, 3))(Tensor(np.zeros((5, 6)))).shape
+    (5, 2, 3)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Any) -> None:
+        super().__init__()
+        self.dim = dim
+        self.unflattened_size = unflattened_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class CosineSimilarity(Module):
+    """The cosine of the angle between vectors along `dim`; see `cosine_similarity`."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return functional.cosine_similarity(x1, x2, self.dim, self.eps)
+
+
+class PairwiseDistance(Module):
+    """The p-norm of x1 - x2 + eps along the last axis."""
+
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
+        super().__init__()
+        self.norm = p
+        self.eps = eps
+        self.keepdim = keepdim
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return functional.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+
+class Embedding(Module):
+    """The rows of a weight with these numbers, (...) to (..., embedding_dim); see `embedding`.
+
+    The weight starts from the standard normal distribution, the row of `padding_idx` at 0; that row
+    gets no gradient.
+
+    >>> Embedding(5, 3)(Tensor(np.array([[1, 4]]))).shape
+    (1, 2, 3)
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        require_cpu("Embedding", device)
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(
+                f"Embedding: padding_idx {padding_idx} is none of the {num_embeddings} rows"
+            )
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        shape = num_embeddings, embedding_dim
+        self.weight = Parameter(np.empty(shape, dtype or get_default_dtype()))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weight anew."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx] = 0
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
+    ) -> Embedding:
+        """One with these rows, which are not trained unless `freeze` is false."""
+        n, size = embeddings.shape
+        layer = cls(n, size, padding_idx, dtype=embeddings.dtype)
+        layer.weight.data.copy_(embeddings)
+        layer.weight.requires_grad_(not freeze)
+        return layer
+
+    def forward(self, input: Any) -> Tensor:
+        return functional.embedding(input, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+
 # ---- dropout and normalisation --------------------------------------------------------------
 
 
@@ -213,14 +429,20 @@ class Dropout(Module):
     manual_seed seeds. ValueError unless p is from 0 to 1. See `dropout`.
     """
 
-    def __init__(self, p: float = 0.5, generator: np.random.Generator | None = None) -> None:
+    def __init__(
+        self,
+        p: float = 0.5,
+        inplace: bool = False,
+        generator: np.random.Generator | None = None,
+    ) -> None:
         super().__init__()
         functional.check_probability("Dropout", p)
         self.p = p
+        self.inplace = inplace
         self.generator = generator
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.dropout(input, self.p, self.training, self.generator)
+        return functional.dropout(input, self.p, self.training, self.inplace, self.generator)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -272,11 +494,13 @@ class BatchNorm1d(_Normalisation):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
         dtype: Any = None,
         *,
         bias: bool = True,
     ) -> None:
         super().__init__()
+        require_cpu("BatchNorm1d", device)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -343,9 +567,11 @@ class LayerNorm(_Normalisation):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
+        require_cpu("LayerNorm", device)
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
         self.normalized_shape = tuple(shape)
         self.eps = eps
@@ -359,4 +585,43 @@ class LayerNorm(_Normalisation):
         return (
             f"{self.normalized_shape}, eps={self.eps}, "
             f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(_Normalisation):
+    """The last axes divided by the root of the mean of their squares, then scaled by weight unless
+    `elementwise_affine` is false; see `rms_norm`.
+
+    >>> RMSNorm(2)(Tensor([[3.0, 3.0]])).tolist()
+    [[1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...] | list[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        require_cpu("RMSNorm", device)
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+        self.normalized_shape = tuple(shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        self._scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
+        del self.bias
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def reset_parameters(self) -> None:
+        """Set weight to 1."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )

@@ -11,8 +11,9 @@ from . import functional
 from .module import FunctionModule
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss",
-    "NLLLoss", "SmoothL1Loss",
+    "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
+    "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
+    "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
 ]  # fmt: skip
 
 
@@ -105,3 +106,90 @@ class BCEWithLogitsLoss(_Loss, of=functional.binary_cross_entropy_with_logits):
         super().__init__(reduction)
         self._keep("weight", weight)
         self._keep("pos_weight", pos_weight)
+
+
+class SoftMarginLoss(_Loss, of=functional.soft_margin_loss):
+    """log(1 + exp(-target * input)), for targets 1 or -1; see `soft_margin_loss`."""
+
+
+class KLDivLoss(_Loss, of=functional.kl_div):
+    """target * (log(target) - input), for logarithms of probabilities as input; see `kl_div`."""
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__("mean" if reduction == "batchmean" else reduction)
+        self.reduction = reduction
+        self.log_target = log_target
+
+
+class HingeEmbeddingLoss(FunctionModule, of=functional.hinge_embedding_loss):
+    """input where the target is 1, max(0, margin - input) where it is -1."""
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__()
+        self.margin = margin
+        self.reduction = reduction
+
+    def forward(self, *inputs: Any) -> Tensor:
+        return self._of(*inputs, *[getattr(self, name) for name in self._settings])
+
+
+class MarginRankingLoss(HingeEmbeddingLoss, of=functional.margin_ranking_loss):
+    """max(0, margin - target * (input1 - input2)), for targets 1 or -1."""
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(margin, reduction)
+
+
+class CosineEmbeddingLoss(MarginRankingLoss, of=functional.cosine_embedding_loss):
+    """1 - cos of two inputs where the target is 1, max(0, cos - margin) where it is -1."""
+
+
+class TripletMarginLoss(HingeEmbeddingLoss, of=functional.triplet_margin_loss):
+    """max(0, the distance to the second - that to the third + margin); see
+    `triplet_margin_loss`."""
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(margin, reduction)
+        self.p = p
+        self.eps = eps
+        self.swap = swap
+
+
+class PoissonNLLLoss(FunctionModule, of=functional.poisson_nll_loss):
+    """exp(input) - target * input; see `poisson_nll_loss`."""
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        eps: float = 1e-8,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+        self.reduction = reduction
+
+    def forward(self, input: Tensor, target: Any) -> Tensor:
+        return self._of(input, target, *[getattr(self, name) for name in self._settings])
+
+
+class GaussianNLLLoss(FunctionModule, of=functional.gaussian_nll_loss):
+    """(log(var) + (input - target) ** 2 / var) / 2; see `gaussian_nll_loss`."""
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__()
+        self.full = full
+        self.eps = eps
+        self.reduction = reduction
+
+    def forward(self, input: Tensor, target: Any, var: Any) -> Tensor:
+        return self._of(input, target, var, *[getattr(self, name) for name in self._settings])

@@ -1,5 +1,5 @@
-"""Write the golden data: what PyTorch gives for the snippets of test_functions, test_torch_words and
-nn/test_golden.
+"""Write the golden data: what PyTorch gives for the snippets of test_functions, test_torch_words,
+test_scripts and nn/test_golden.
 
 Run `python -m tests.make_golden` with PyTorch 2.13 after changing them.
 """
@@ -8,7 +8,7 @@ import json
 import math
 from typing import Any
 
-from tests import test_functions, test_torch_words
+from tests import test_functions, test_scripts, test_torch_words
 from tests.nn import test_golden
 
 
@@ -30,7 +30,7 @@ def near(old: Any, new: Any) -> bool:
 def main() -> None:
     import torch
 
-    for tests in (test_functions, test_torch_words, test_golden):
+    for tests in (test_functions, test_torch_words, test_scripts, test_golden):
         old = json.loads(tests.GOLDEN.read_text()) if tests.GOLDEN.exists() else {}
         found: dict[str, Any] = {name: tests.theirs(torch, name) for name in tests.SAME}
         found |= {n: old[n] for n in found if n in old and near(old[n], found[n])}

@@ -18,8 +18,9 @@ from typing import Any, SupportsFloat
 from .optimizer import Optimizer
 
 __all__ = [
-    "ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR",
-    "MultiStepLR", "OneCycleLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
+    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR",
+    "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR",
+    "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
 ]  # fmt: skip
 
 
@@ -344,6 +345,95 @@ class CosineAnnealingLR(LRScheduler):
             return float(lr + (self.base_lrs[i] - low) * self._height(epoch) / 2)
         ratio = self._height(epoch) / self._height(epoch - 1)
         return low + (lr - low) * ratio
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """The rate goes down half a cosine from its first value to `eta_min` in `T_0` epochs, begins
+    again, and takes `T_mult` times as long each time.
+
+    `step(epoch)` sets the place, which may lie between two epochs. (Loshchilov and Hutter, "SGDR",
+    arXiv:1608.03983.)
+
+    >>> schedule = CosineAnnealingWarmRestarts(nn.optim.SGD([tensor(1.0)], lr=1.0), T_0=2)
+    >>> rates(schedule, 4)
+    [1.0, 0.5, 1.0, 0.5]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        T_0: int,
+        T_mult: int = 1,
+        eta_min: float = 0.0,
+        last_epoch: int = -1,
+    ) -> None:
+        if T_0 < 1 or T_mult < 1:
+            raise ValueError(
+                f"CosineAnnealingWarmRestarts: T_0 is {T_0} and T_mult {T_mult}; at least 1 each"
+            )
+        self.T_0, self.T_i, self.T_mult, self.eta_min = T_0, T_0, T_mult, eta_min
+        self.T_cur: float = last_epoch
+        super().__init__(optimizer, last_epoch)
+
+    def step(self, epoch: float | None = None) -> None:
+        """Go on by one epoch, or to a place, and set the learning rates."""
+        if epoch is not None:
+            if epoch < 0:
+                raise ValueError(f"CosineAnnealingWarmRestarts: epoch is {epoch}; it is from 0")
+            self.T_cur, self.T_i = epoch, self.T_0
+            self.last_epoch = math.floor(epoch) - 1
+        elif self._step_count:
+            self.T_cur += 1
+        else:
+            self.T_cur = self.last_epoch + 1
+        while self.T_cur >= self.T_i:
+            self.T_cur, self.T_i = self.T_cur - self.T_i, self.T_i * self.T_mult
+        super().step()
+
+    def _next(self, lr: float, i: int) -> float:
+        height = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+        return self.eta_min + (self.base_lrs[i] - self.eta_min) * height
+
+
+class MultiplicativeLR(LRScheduler):
+    """The rate is multiplied by what a function gives for each epoch.
+
+    >>> rates(MultiplicativeLR(nn.optim.SGD([tensor(1.0)], lr=1.0), lambda epoch: 0.5), 3)
+    [1.0, 0.5, 0.25]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
+        several = isinstance(lr_lambda, list | tuple)
+        self.lr_lambdas: Any = (
+            list(lr_lambda) if several else [lr_lambda] * len(optimizer.param_groups)  # type: ignore[arg-type]
+        )
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, i: int) -> float:
+        return lr if self.last_epoch == 0 else lr * self.lr_lambdas[i](self.last_epoch)
+
+
+class PolynomialLR(LRScheduler):
+    """The rate goes down to 0 in `total_iters` epochs, like a power of what is left of them.
+
+    >>> rates(PolynomialLR(nn.optim.SGD([tensor(1.0)], lr=1.0), total_iters=2), 4)
+    [1.0, 0.5, 0.0, 0.0]
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
+    ) -> None:
+        self.total_iters, self.power = total_iters, power
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, i: int) -> float:
+        left = max(self.total_iters - self.last_epoch, 0)
+        return float(self.base_lrs[i] * (left / self.total_iters) ** self.power)
 
 
 class OneCycleLR(LRScheduler):

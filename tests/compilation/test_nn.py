@@ -46,6 +46,28 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "Softmax": lambda: nn.Softmax(dim=1),
     "Softplus": lambda: nn.Softplus(2.0),
     "Tanh": nn.Tanh,
+    "CELU": nn.CELU,
+    "CosineSimilarity": lambda: Pair(nn.CosineSimilarity()),
+    "Embedding": lambda: Numbered(nn.Embedding(2, 4)),
+    "Embedding, padded": lambda: Numbered(nn.Embedding(2, 4, padding_idx=0)),
+    "GLU": lambda: nn.Sequential(nn.GLU(), nn.Linear(2, 4)),
+    "Hardshrink": nn.Hardshrink,
+    "Hardsigmoid": nn.Hardsigmoid,
+    "Hardswish": nn.Hardswish,
+    "Mish": nn.Mish,
+    "PReLU": nn.PReLU,
+    "PReLU, channels": lambda: nn.PReLU(4),
+    "PairwiseDistance": lambda: Pair(nn.PairwiseDistance()),
+    "RMSNorm": lambda: nn.RMSNorm(4),
+    "ReLU6": nn.ReLU6,
+    "SELU": nn.SELU,
+    "Softmin": lambda: nn.Softmin(dim=1),
+    "Softplus, threshold": lambda: nn.Softplus(2.0, 0.5),
+    "Softshrink": nn.Softshrink,
+    "Softsign": nn.Softsign,
+    "Tanhshrink": nn.Tanhshrink,
+    "Threshold": lambda: nn.Threshold(0.1, 2.0),
+    "Unflatten": lambda: nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Flatten()),
 }
 
 
@@ -70,6 +92,10 @@ def probabilities(rng: np.random.Generator) -> Any:
 
 def zero_one(rng: np.random.Generator) -> Any:
     return rng.integers(0, 2, (6, 3))
+
+
+def signs(rng: np.random.Generator) -> Any:
+    return rng.choice([-1.0, 1.0], (6, 3))
 
 
 SHARES = Tensor([0.2, 1.0, 3.0])
@@ -102,7 +128,51 @@ LOSSES: dict[str, tuple[Callable[[str], Any], Maker]] = {
     "NLLLoss": (lambda r: nn.NLLLoss(reduction=r), classes),
     "NLLLoss, weight": (lambda r: nn.NLLLoss(SHARES, 1, r), ignoring),
     "SmoothL1Loss": (lambda r: nn.SmoothL1Loss(r, 0.5), rows),
+    "CosineEmbeddingLoss": (lambda r: Third(nn.CosineEmbeddingLoss(reduction=r)), signs),
+    "GaussianNLLLoss": (lambda r: Third(nn.GaussianNLLLoss(reduction=r)), signs),
+    "HingeEmbeddingLoss": (lambda r: nn.HingeEmbeddingLoss(reduction=r), signs),
+    "KLDivLoss": (lambda r: nn.KLDivLoss(r), probabilities),
+    "KLDivLoss, batch": (lambda r: nn.KLDivLoss("batchmean"), probabilities),
+    "MarginRankingLoss": (lambda r: Third(nn.MarginRankingLoss(reduction=r)), signs),
+    "PoissonNLLLoss": (lambda r: nn.PoissonNLLLoss(reduction=r), zero_one),
+    "SoftMarginLoss": (lambda r: nn.SoftMarginLoss(r), signs),
+    "TripletMarginLoss": (lambda r: Third(nn.TripletMarginLoss(reduction=r)), rows),
 }
+
+
+class Pair(nn.Module):
+    """What a layer of two inputs gives, times one of them."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.inner(x, x * x + 1)[:, None]
+
+
+class Numbered(nn.Module):
+    """The rows of an embedding of numbers."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner((x[:, 0] > 0).long()) * x
+
+
+class Third(nn.Module):
+    """A loss of two inputs and a target."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        if isinstance(self.inner, nn.CosineEmbeddingLoss):
+            return self.inner(x, x * x, t[:, 0])
+        return self.inner(x, x * x, t * t if isinstance(self.inner, nn.GaussianNLLLoss) else t)
 
 
 class Reshape(nn.Module):

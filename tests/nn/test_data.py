@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import autograd_lite as ag
+import nn
 from autograd_lite import Tensor, manual_seed, tensor
 from nn.data import DataLoader, Dataset, Subset, TensorDataset, default_collate, random_split
 
@@ -220,3 +222,54 @@ def test_errors() -> None:
     for call, error, text in refused:
         with pytest.raises(error, match=text):
             call()
+
+
+# ---- PyTorch's further words ---------------------------------------------------------------------
+
+
+def test_options_of_fetching_change_nothing_and_others_are_errors() -> None:
+    data = list(range(5))
+    loader = DataLoader(data, 2, num_workers=2, pin_memory=True, persistent_workers=True, timeout=3)
+    assert [b.tolist() for b in loader] == [[0, 1], [2, 3], [4]]
+    with pytest.raises(TypeError, match="DataLoader: it has no option 'batchsize'"):
+        DataLoader(data, batchsize=2)
+    assert [int(x) for x in DataLoader(data, batch_size=None)] == data
+
+
+def test_samples_that_come_one_after_another() -> None:
+    class Count(nn.data.IterableDataset):
+        def __iter__(self) -> Any:
+            return iter(range(5))
+
+    assert [b.tolist() for b in DataLoader(Count(), batch_size=2, drop_last=True)] == [
+        [0, 1],
+        [2, 3],
+    ]
+    assert list(DataLoader(Count(), batch_size=None)) == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="samples of an IterableDataset come as they do"):
+        DataLoader(Count(), shuffle=True)
+
+
+def test_data_sets_are_added() -> None:
+    both = TensorDataset(np.arange(3)) + TensorDataset(np.arange(2))
+    assert len(both) == 5 and [int(x[0]) for x in (both[0], both[3], both[-1])] == [0, 0, 1]
+    assert [b[0].tolist() for b in DataLoader(both, batch_size=4)] == [[0, 1, 2, 0], [1]]
+    with pytest.raises(IndexError, match="ConcatDataset: there is no sample 5; it has 5"):
+        both[5]
+
+
+def test_samplers_give_each_number_as_often_as_they_say() -> None:
+    ag.manual_seed(0)
+    data = list(range(6))
+    assert list(nn.data.SequentialSampler(data)) == data
+    assert sorted(nn.data.RandomSampler(data)) == data != list(nn.data.RandomSampler(data))
+    assert len(list(nn.data.RandomSampler(data, num_samples=9))) == 9
+    drawn = list(nn.data.RandomSampler(data, replacement=True, num_samples=50))
+    assert len(drawn) == 50 and set(drawn) == set(data)
+    weighted = list(nn.data.WeightedRandomSampler([1.0, 0.0, 3.0], 400))
+    assert weighted.count(1) == 0 and 250 < weighted.count(2) < 350
+    assert sorted(nn.data.WeightedRandomSampler([1.0, 0.0, 3.0], 2, replacement=False)) == [0, 2]
+    batches = nn.data.BatchSampler(nn.data.SequentialSampler(data), 4, drop_last=True)
+    assert len(batches) == 1 and list(batches) == [[0, 1, 2, 3]]
+    loader = DataLoader(data, sampler=nn.data.SubsetRandomSampler([4, 1]), batch_size=2)
+    assert sorted(next(iter(loader)).tolist()) == [1, 4] and len(loader) == 1

@@ -150,12 +150,43 @@ for kind, *options in [
     ("ReLU",), ("Tanh",), ("Sigmoid",), ("LogSigmoid",), ("SiLU",), ("Identity",),
     ("LeakyReLU", {"negative_slope": 0.3}, {"negative_slope": 0.0}), ("ELU", {"alpha": 0.4}),
     ("GELU", {"approximate": "tanh"}), ("Hardtanh", {"min_val": -0.5, "max_val": 3.0}),
-    ("Softplus", {"beta": 0.5}, {"beta": 3.0}),
+    ("Softplus", {"beta": 0.5}, {"beta": 3.0}, {"beta": 2.0, "threshold": 1.5}),
+    ("CELU", {"alpha": 0.5}), ("ReLU6",), ("SELU",), ("Mish",), ("Hardswish",), ("Softsign",),
+    ("Tanhshrink",), ("Hardshrink", {"lambd": 0.75}), ("Softshrink", {"lambd": 0.75}),
+    ("Hardsigmoid",),
 ]:  # fmt: skip
     for kw in [{}, *options]:
         module(kind, **kw, x=EDGE)
     module(kind, x=waves(2, 3))
-for kind in ("Softmax", "LogSoftmax"):
+module("Threshold", 0.5, 20.0, x=EDGE)
+for layer in ("ReLU", "LeakyReLU", "ELU", "CELU", "SiLU", "Hardtanh", "ReLU6", "SELU", "Mish"):
+    module(layer, inplace=True, x=waves(2, 3), call=lambda layer, x: layer(x * 2) + x)
+module("Threshold", 0.5, 20.0, inplace=True, x=waves(2, 3), call=lambda layer, x: layer(x * 2) + x)
+module("PReLU", x=waves(2, 3))
+module("PReLU", 3, x=waves(2, 3, 2))
+module("GLU", x=waves(2, 4))
+module("GLU", 0, x=waves(2, 4))
+module("Unflatten", 1, (2, 3), x=waves(2, 6))
+module("CosineSimilarity", x=waves(4, 3), call=lambda layer, x: layer(x, x * x))
+module("CosineSimilarity", dim=0, x=waves(4, 3), call=lambda layer, x: layer(x, x * x))
+module("PairwiseDistance", x=waves(4, 3), call=lambda layer, x: layer(x, x * x))
+module(
+    "PairwiseDistance", p=1.0, keepdim=True, x=waves(4, 3), call=lambda layer, x: layer(x, x * x)
+)
+module(
+    "Embedding",
+    5,
+    3,
+    x=waves(2, 3),
+    call=lambda layer, x: layer((x > 0).long() + 2) * x[..., None],
+)
+module(
+    "Embedding", 5, 3, padding_idx=2, x=waves(2, 3), call=lambda layer, x: layer((x > 0).long() + 2)
+)
+module("RMSNorm", 3, x=waves(4, 3))
+module("RMSNorm", [2, 3], eps=0.1, x=waves(2, 2, 3))
+module("RMSNorm", 3, elementwise_affine=False, x=waves(4, 3))
+for kind in ("Softmax", "LogSoftmax", "Softmin"):
     for dim in (0, 1, -1):
         module(kind, dim=dim, x=ROWS)
     module(kind, dim=1, x=waves(2, 3, 2))
@@ -319,6 +350,51 @@ sure = [1000.0, -1000.0, 1000.0, -1000.0, 0.0, 30.0]
 for positive in (None, [3.0], [0.0]):
     loss("BCEWithLogitsLoss", sure, [1.0, 0.0, 0.0, 1.0, 0.5, 0.2], "edges", pos_weight=positive)
 
+SIGNS = [1.0, -1.0, -1.0, 1.0]
+
+
+def divergence(t: Any, reduction: str, log_target: bool) -> dict[str, Any]:
+    x, p = t.make(LOGITS, grad=True), t.make(np.array(PROBABILITIES) + 0.1, grad=True)
+    out = t.nn.KLDivLoss(reduction=reduction, log_target=log_target)(x, p)
+    backward(t.make, out)
+    return {"loss": out, "input": x.grad, "target": p.grad}
+
+
+for options in itertools.product(("sum", "none", "batchmean"), (False, True)):  # it warns of "mean"
+    same(f"KLDivLoss{options}", lambda t, options=options: divergence(t, *options))
+COVERED.add("KLDivLoss")
+loss("SoftMarginLoss", waves(4), SIGNS, slope=False)
+loss("HingeEmbeddingLoss", waves(4), SIGNS, slope=False)
+loss("HingeEmbeddingLoss", waves(4), SIGNS, margin=0.3, slope=False)
+for kw in ({}, {"full": True}, {"log_input": False}, {"log_input": False, "eps": 0.1}):
+    loss("PoissonNLLLoss", np.abs(waves(4)) + 0.1, [0.0, 1.0, 2.0, 5.0], slope=False, **kw)
+
+
+def of_three(kind: str, c: Any = None, **kw: Any) -> None:
+    """A loss of three tensors, the third of which is `c` or made of the others."""
+
+    def snippet(t: Any, reduction: str) -> dict[str, Any]:
+        a, b = t.make(waves(4, 3), grad=True), t.make(waves(4, 3, phase=1.0), grad=True)
+        third = a * 0.5 + b * b + 0.1 if c is None else t.make(c)
+        out = getattr(t.nn, kind)(reduction=reduction, **kw)(a, b, third)
+        backward(t.make, out)
+        return {"loss": out, "a": a.grad, "b": b.grad}
+
+    COVERED.add(kind)
+    for reduction in ("mean", "sum", "none"):
+        words = ", ".join(f"{k}={v}" for k, v in kw.items())
+        same(f"{kind}({words}) {reduction}", lambda t, r=reduction: snippet(t, r))
+
+
+of_three("MarginRankingLoss", [[1.0, -1.0, 1.0]] * 4)
+of_three("MarginRankingLoss", [[1.0, -1.0, 1.0]] * 4, margin=0.5)
+of_three("CosineEmbeddingLoss", SIGNS)
+of_three("CosineEmbeddingLoss", SIGNS, margin=0.3)
+for kw in ({}, {"p": 1.0, "margin": 0.3}, {"swap": True}):
+    of_three("TripletMarginLoss", **kw)
+for kw in ({}, {"full": True}):
+    of_three("GaussianNLLLoss", np.abs(waves(4, 3)), **kw)
+
 # ---- optimisers ------------------------------------------------------------------------------
 
 OPTIMISED: set[str] = set()
@@ -467,6 +543,11 @@ schedule("ExponentialLR", gamma=0.9)
 schedule("CosineAnnealingLR", T_max=20)
 schedule("CosineAnnealingLR", T_max=7, eta_min=0.01)
 schedule("CosineAnnealingLR", T_max=1)
+schedule("CosineAnnealingWarmRestarts", T_0=3)
+schedule("CosineAnnealingWarmRestarts", T_0=2, T_mult=2, eta_min=0.01)
+schedule("MultiplicativeLR", lr_lambda=lambda epoch: 0.95)
+schedule("PolynomialLR")
+schedule("PolynomialLR", total_iters=12, power=2.0)
 schedule("OneCycleLR", "SGD", "Adam", max_lr=0.5, total_steps=20)
 schedule("OneCycleLR", max_lr=[0.5, 0.1], epochs=5, steps_per_epoch=5, anneal_strategy="linear")
 schedule("OneCycleLR", "SGD", "Adam", max_lr=0.5, total_steps=24, three_phase=True, pct_start=0.4)
@@ -528,7 +609,8 @@ def test_every_module_optimiser_and_schedule_has_a_snippet() -> None:
         return {n for n in found if issubclass(getattr(where, n), base)} - {base.__name__}
 
     assert classes(nn, nn.Module) == COVERED
-    assert classes(optim, optim.Optimizer) == OPTIMISED
+    others = set(optim.others.__all__) | {"LBFGS"}  # test_optim and test_lbfgs compare them live
+    assert classes(optim, optim.Optimizer) == OPTIMISED | others
     every = set(optim.lr_scheduler.__all__) - {"LRScheduler"}
     assert every == SCHEDULED
 
