@@ -74,9 +74,12 @@ LATER = {
     "draw": "graph",
     "load": "files",
     "save": "files",
+    "vmap": "func",
 }
 # in PyTorch's places
-MODULES = {"autograd", "backends", "cuda", "func", "nn", "optim", "random", "utils"}
+MODULES = {
+    "autograd", "backends", "cuda", "distributions", "func", "nn", "optim", "random", "utils",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

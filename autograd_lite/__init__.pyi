@@ -75,7 +75,6 @@ from .torch_words.shape import combinations as combinations
 from .comparison.gradients import compare as compare
 from .comparison.learners.layers import compare_layers as compare_layers
 from .compilation import compile as compile
-from .linalg import cond as cond
 from .torch_words.arithmetic import copysign as copysign
 from .torch_words.arithmetic import corrcoef as corrcoef
 from .engine.rules.curves import cos as cos
@@ -104,8 +103,6 @@ from .torch_words.arithmetic import div as div
 from .graph import draw as draw
 from .torch_words.shape import dsplit as dsplit
 from .torch_words.shape import dstack as dstack
-from .linalg import eigh as eigh
-from .linalg import eigvalsh as eigvalsh
 from .engine.rules.products import einsum as einsum
 from .engine.rules.curves import elu as elu
 from .creation import empty as empty
@@ -207,7 +204,6 @@ from .engine.rules.arithmetic import masked_fill as masked_fill
 from .torch_words.pick import masked_scatter as masked_scatter
 from .torch_words.pick import masked_select as masked_select
 from .linalg import matrix_power as matrix_power
-from .linalg import matrix_rank as matrix_rank
 from .engine.rules.reductions import max as max
 from .engine.rules.arithmetic import maximum as maximum
 from .engine.rules.reductions import mean as mean
@@ -300,8 +296,6 @@ from .engine.rules.spread import std as std
 from .torch_words.arithmetic import std_mean as std_mean
 from .torch_words.arithmetic import sub as sub
 from .engine.rules.reductions import sum as sum
-from .linalg import svd as svd
-from .linalg import svdvals as svdvals
 from .engine.rules.shape import transpose as transpose
 from .torch_words.shape import swapdims as swapdims
 from .torch_words.shape import t as t
@@ -335,6 +329,7 @@ from .torch_words.arithmetic import var_mean as var_mean
 from .engine.rules.products import vdot as vdot
 from .torch_words.shape import view_as as view_as
 from .calculus import vjp as vjp
+from .func import vmap as vmap
 from .torch_words.shape import vsplit as vsplit
 from .engine.rules.arithmetic import where as where
 from .torch_words.arithmetic import xlogy as xlogy

@@ -283,7 +283,6 @@ def qr(A: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     return QR(q[..., :0, :0] if mode == "r" else q, r)
 
 
-@function(numpy=np.linalg.eigh, method=False)
 def eigh(A: Any, UPLO: str = "L") -> Eigh:
     """Eigenvalues, ascending, and eigenvectors, as columns, of symmetric matrices.
 
@@ -299,7 +298,6 @@ def eigh(A: Any, UPLO: str = "L") -> Eigh:
     return Eigh(y[..., 0, :], y[..., 1:, :])
 
 
-@function(numpy=np.linalg.eigvalsh, method=False)
 def eigvalsh(A: Any, UPLO: str = "L") -> Tensor:
     """The eigenvalues of symmetric matrices, ascending; see `eigh`.
 
@@ -309,7 +307,6 @@ def eigvalsh(A: Any, UPLO: str = "L") -> Tensor:
     return eigh(A, UPLO).eigenvalues
 
 
-@function(method=False)
 def svd(A: Any, full_matrices: bool = True) -> SVD:
     """U, the singular values S, descending, and Vh, with U * S @ Vh = A.
 
@@ -332,7 +329,6 @@ def svd(A: Any, full_matrices: bool = True) -> SVD:
     return SVD(u, s, vh)
 
 
-@function(numpy=np.linalg.svdvals, method=False)
 def svdvals(A: Any) -> Tensor:
     """The singular values, descending.
 
@@ -416,7 +412,6 @@ def norm(
     return vector_norm(A, ord, dim, keepdim, dtype=dtype)
 
 
-@function(numpy=np.linalg.cond, method=False)
 def cond(A: Any, p: float | str | None = None) -> Tensor:
     """The condition number: the norm of A times that of its inverse, by default of singular values.
 
@@ -429,7 +424,6 @@ def cond(A: Any, p: float | str | None = None) -> Tensor:
     return matrix_norm(A, p) * matrix_norm(ops.inv(A), p)
 
 
-@function(numpy=np.linalg.matrix_rank, method=False)
 def matrix_rank(A: Any, *, rtol: float | None = None) -> Tensor:
     """How many singular values are above `rtol` times the largest; it has no gradient.
 
@@ -460,6 +454,11 @@ def vecdot(x: Any, y: Any, *, dim: int = -1) -> Tensor:
 forms.update(
     {
         np.linalg.solve: _solve,
+        np.linalg.matrix_rank: matrix_rank,
+        np.linalg.cond: cond,
+        np.linalg.svdvals: svdvals,
+        np.linalg.eigvalsh: eigvalsh,
+        np.linalg.eigh: eigh,
         np.linalg.svd: lambda a, full_matrices=True, compute_uv=True: (
             svd(a, full_matrices) if compute_uv else svdvals(a)
         ),

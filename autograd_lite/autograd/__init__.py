@@ -9,14 +9,14 @@ from ..calculus import as_tuple, grad
 from ..differences import gradcheck, gradgradcheck
 from ..engine.arrays import unboxed
 from ..engine.backward import deliver, own, pull_in_mode, seed_of
-from ..engine.modes import enable_grad, no_grad, set_grad_enabled
+from ..engine.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from ..engine.tensor import Tensor, as_tensor
 from . import function, functional
 from .function import Function
 
 __all__ = [
     "Function", "Variable", "backward", "detect_anomaly", "enable_grad", "function", "functional",
-    "grad", "gradcheck", "gradgradcheck", "no_grad", "set_grad_enabled",
+    "grad", "gradcheck", "gradgradcheck", "inference_mode", "no_grad", "set_grad_enabled",
 ]  # fmt: skip
 
 
