@@ -13,6 +13,7 @@ from ...engine.tape import Array
 from ..answers.judge import fitted
 from .calls import INPUT_GRADIENTS, OUTPUTS, as_floats, copied, is_torch, method, needed, positional
 from .parts import Held, attributes, plain
+from .slopes import own_stream
 
 # what a loss object may call its value, and its gradient, in letters and digits alone
 VALUES = ("calculate", "loss", "forward", "value", "fn", "cost", "compute", "computeloss",
@@ -77,7 +78,7 @@ class Criterion:
         if as_floats(self.loss(prediction, y)).size == 1:
             return
         errors: dict[str, float] = {}
-        step = 1e-5 * np.random.default_rng(3).standard_normal(prediction.shape)
+        step = 1e-5 * own_stream("reduced").standard_normal(prediction.shape)
         for reduced in REDUCED:
             self.reduced = reduced
             try:
@@ -153,7 +154,7 @@ def along(prediction: Any, y: Any) -> Any:
 
 def its_slope(prediction: Any, y: Any) -> Array:
     """The gradient of that loss."""
-    return np.random.default_rng(7919).standard_normal(prediction.shape)
+    return np.asarray(own_stream("slope").standard_normal(prediction.shape))
 
 
 def instance(loss: Any) -> Any:

@@ -6,8 +6,8 @@ else it is made of central differences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from ...differences import slopes
 from ...engine.op import Op
 from ...engine.tape import Array
 from .calls import shaped
+from .slopes import own_stream
 
 DIRECTIONS = 2
 FEW = 50  # elements that are soon moved one by one
@@ -25,25 +26,6 @@ MOST = 2000  # elements that are moved one by one; each takes two runs of the le
 MOST_SLOPES = 4_000_000  # of all outputs by all elements, that are kept for other upstreams
 
 Forward = Callable[..., Array]
-
-
-def differences(
-    forward: Forward, inputs: Sequence[Array], i: int, upstream: Array, mine: Array
-) -> bool:
-    """Whether central differences along random directions agree that `mine` is the gradient of
-    input `i` for that upstream.
-
-    >>> x = np.array([1.0, 2.0])
-    >>> [differences(np.square, [x], 0, np.ones(2), c * x) for c in (2, 3)]
-    [True, False]
-    """
-    rng = np.random.default_rng(7919)
-    for _ in range(DIRECTIONS):
-        d = direction(rng, inputs[i])
-        size = float(np.linalg.norm(mine) * np.linalg.norm(d))
-        if not agrees(forward, inputs, {i: d}, upstream, (float((mine * d).sum()), size)):
-            return False
-    return True
 
 
 def agrees(
@@ -75,8 +57,7 @@ def recorded_right(
 ) -> bool:
     """Whether what a tape gives for all inputs is the slope along a random direction: a float() on
     the way makes no error, but leaves a part out of the tape."""
-    rng = np.random.default_rng(7919)
-    moves = {i: direction(rng, a) for i, a in enumerate(inputs)}
+    moves = directions(inputs, range(len(inputs)), 0)
     parts = [float((grads[i] * d).sum()) for i, d in moves.items()]
     size = max(map(abs, parts), default=0.0)
     if not np.isfinite(directional(forward, inputs, moves, upstream, (1e-5,))[0]):
@@ -85,12 +66,17 @@ def recorded_right(
 
 
 def all_right(
-    forward: Forward, inputs: Sequence[Array], grads: Sequence[Array], upstream: Array
+    forward: Forward, inputs: Sequence[Array], grads: Mapping[int, Array], upstream: Array
 ) -> bool:
-    """Whether central differences along directions of all inputs at once agree with gradients."""
-    rng = np.random.default_rng(7919)
-    for _ in range(DIRECTIONS):
-        moves = {i: direction(rng, a) for i, a in enumerate(inputs)}
+    """Whether central differences along random directions of these inputs at once agree with their
+    gradients for that upstream.
+
+    >>> x = np.array([1.0, 2.0])
+    >>> [all_right(np.square, [x], {0: c * x}, np.ones(2)) for c in (2, 3)]
+    [True, False]
+    """
+    for number in range(DIRECTIONS):
+        moves = directions(inputs, grads, number)
         sizes = [float(np.linalg.norm(grads[i]) * np.linalg.norm(d)) for i, d in moves.items()]
         mine = sum(float((grads[i] * d).sum()) for i, d in moves.items())
         # the smallest of them must not hide beside the others
@@ -99,12 +85,15 @@ def all_right(
     return True
 
 
-def direction(rng: np.random.Generator, a: Array) -> Array:
-    """A random direction from an array that small elements are moved less along, so that what is
+def directions(inputs: Sequence[Array], which: Iterable[int], number: int) -> dict[int, Array]:
+    """Random directions from some inputs, that small elements are moved less along, so that what is
     positive stays so."""
-    size = np.minimum(np.abs(a), 1.0)
-    moved: Array = np.asarray(rng.standard_normal(a.shape) * np.where(size > 0, size, 1.0))
-    return moved
+    rng = own_stream(f"direction {number}")
+    found = {}
+    for i in which:
+        size = np.minimum(np.abs(inputs[i]), 1.0)
+        found[i] = rng.standard_normal(size.shape) * np.where(size > 0, size, 1.0)
+    return found
 
 
 def directional(
@@ -175,10 +164,9 @@ class Opaque:
             mine = [None if m is None else shaped(m, a.shape) for m, a in pairs]
         except Exception:  # noqa: BLE001  (the learner's own: a row says so)
             mine = [None] * len(inputs)
-        moved = [i for i, a in enumerate(inputs) if a.dtype.kind == "f" and mine[i] is not None]
-        right = {i: m for i in moved if (m := mine[i]) is not None}
-        fixed = partial(with_fixed, self.forward, inputs, moved)
-        if all_right(fixed, [inputs[i] for i in moved], [*right.values()], g):
+        floats = [a.dtype.kind == "f" for a in inputs]
+        right = {i: m for i, m in enumerate(mine) if m is not None and floats[i]}
+        if all_right(self.forward, inputs, right, g):
             return cache(lambda i: right[i] if i in right else self.gradient(g, inputs, i, None))
         return cache(lambda i: self.gradient(g, inputs, i, mine[i]))
 
@@ -187,13 +175,13 @@ class Opaque:
             return np.full(inputs[i].shape, np.nan)
         if i in self.slopes:  # what is linear in the upstream takes no run for another one
             return np.tensordot(self.slopes[i], g, g.ndim)
-        if mine is not None and differences(self.forward, inputs, i, g, mine):
+        if mine is not None and all_right(self.forward, inputs, {i: mine}, g):
             return mine
         for like in near(mine) if mine is not None and mine.size > FEW else ():
-            d = direction(np.random.default_rng(11), like)
-            along = float((like * d).sum())
-            c = directional(self.forward, inputs, {i: d}, g)[0] / along if along else 0.0
-            if differences(self.forward, inputs, i, g, c * like):
+            moves = directions(inputs, [i], DIRECTIONS)
+            along = float((like * moves[i]).sum())
+            c = directional(self.forward, inputs, moves, g)[0] / along if along else 0.0
+            if all_right(self.forward, inputs, {i: c * like}, g):
                 return c * like
         if inputs[i].size > (FEW if mine is None else MOST):  # what was not given is not judged
             found = estimated(self.forward, inputs, i, g, mine)
@@ -222,14 +210,6 @@ def near(mine: Array) -> Iterator[Array]:
             yield np.flip(mine, axes).copy()
 
 
-def with_fixed(
-    forward: Forward, inputs: Sequence[Array], moved: Sequence[int], *arrays: Array
-) -> Array:
-    """The output for other arrays at some places, and the old ones at the rest."""
-    new = dict(zip(moved, arrays, strict=True))
-    return forward(*(new.get(i, a) for i, a in enumerate(inputs)))
-
-
 def jacobian(forward: Forward, inputs: Sequence[Array], i: int) -> Array:
     """The central differences of every output by every element of one input."""
     x = inputs[i].copy()
@@ -243,9 +223,9 @@ def estimated(
 ) -> Array:
     """What is known of a gradient along random directions, where it has too many elements."""
     found = np.zeros(inputs[i].shape) if mine is None else mine.copy()
-    rng = np.random.default_rng(7919)
-    for _ in range(DIRECTIONS):
-        d = direction(rng, inputs[i])
-        along, _ = directional(forward, inputs, {i: d}, g)
+    for number in range(DIRECTIONS):
+        moves = directions(inputs, [i], number)
+        along, _ = directional(forward, inputs, moves, g)
+        d = moves[i]
         found += (along - float((found * d).sum())) / float((d * d).sum()) * d
     return found

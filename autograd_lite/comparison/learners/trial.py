@@ -23,6 +23,7 @@ from .execution import (
 )
 from .probes import enlarged, inputs, layouts, like_target, samples
 from .recording import Recording, Setting, forward, pull_one
+from .slopes import own_stream
 from .updates import LayerRecord, Pulled
 
 
@@ -131,7 +132,7 @@ class Trial(Setting):
         if self.x.ndim != 2 or any(isinstance(layer, NETS) for layer in self.layers):
             return
         for features, in_first in layouts():
-            rng = np.random.default_rng((7919, 2))  # no learner's own
+            rng = own_stream("sizes")
             layers = enlarged(self.layers, features, in_first, (n, one), rng)
             x = rng.standard_normal((n, inputs(n)) if features else (inputs(n), n))
             if layers is None:
