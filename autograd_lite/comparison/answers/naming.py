@@ -1,17 +1,10 @@
 """The learner's own words for tensors: names of variables, else words for a place in a net.
 
-    words = words_in(sys._getframe(1))  # {tensor: "z2"}
-    place_name(t, labels, tape)  # "z1", "the output of layer 2", "the hidden layer's tanh"
-    Layers(tape, labels).of(t)  # the same for many tensors of one tape
-
 `words_in` looks at the local variables of a frame, and one level into lists, tuples, dictionaries
 and objects: `hs[0]`, `cache["z1"]`, `self.h`; `own_words` at those of all functions that run.
 
-`place_name` takes the labels that tensors have (`{tensor: "z1"}`, keys that were handed in before
-names of variables) and the Tape. It never gives the name of a row with a shape: a layer is a
-product with weights, and what lies after it up to the next one belongs to it.
-
-Both are pure: they change nothing and draw no random numbers.
+`Layers` never gives the name of a row with a shape: a layer is a product with weights, and what
+lies after it up to the next one belongs to it.
 """
 
 from __future__ import annotations
@@ -27,7 +20,6 @@ from ...engine.tensor import Tensor
 from ...program.chain import Tape
 
 MOST = 200  # items of one container that are looked at
-FAR = 2  # operations back to something that has a name
 
 
 # ---- names of variables ----------------------------------------------------------------------
@@ -93,39 +85,22 @@ def own_words(is_own: Callable[[CodeType], bool]) -> Iterator[dict[Tensor, str]]
 # ---- places in a net -------------------------------------------------------------------------
 
 
-def place_name(t: Tensor, labels: Mapping[Tensor, str], tape: Tape) -> str:
-    """Plain words for a tensor of a tape.
-
-    >>> x = tensor(np.ones((2, 3))); w1 = tensor(np.ones((3, 4)), requires_grad=True, name="W1")
-    >>> w2 = tensor(np.ones((4, 1)), requires_grad=True, name="W2")
-    >>> h = (x @ w1).tanh()
-    >>> loss = ((h @ w2) ** 2).mean()
-    >>> tape = Tape(loss)
-    >>> place_name(h, {}, tape), place_name(h, {h: "a1"}, tape), place_name(w1, {}, tape)
-    ("the hidden layer's tanh", 'a1', 'W1')
-    >>> [place_name(t, {}, tape) for t in tape.nodes[-3:]]
-    ['the output of the last layer', "the last layer's square", 'the loss']
-    """
-    return Layers(tape, labels).of(t)
-
-
-def leaf_name(t: Tensor) -> str:
-    """Words for an input that has no name."""
-    if t.array.size == 1:
-        return f"the number {t.array.item():g}"
-    sizes = " x ".join(map(str, t.shape))
-    return f"the {'parameter' if t.requires_grad else 'input'} of {sizes} numbers"
-
-
 class Layers:
     """The layers of a tape: products with weights, and what is made of them before the next one.
 
     Products that are added up are one layer, as of an RNN's input and state; a weight that is used
     again makes the next step of its layer.
+
+    >>> x, w1 = tensor(np.ones((2, 3))), tensor(np.ones((3, 4)), requires_grad=True)
+    >>> h = (x @ w1).tanh()
+    >>> y = h @ tensor(np.ones((4, 1)), requires_grad=True)
+    >>> layers = Layers(Tape((y**2).mean()))
+    >>> layers.in_layer(h), layers.in_layer(y)
+    ("the hidden layer's tanh", 'the output of the last layer')
     """
 
-    def __init__(self, tape: Tape, labels: Mapping[Tensor, str]) -> None:
-        self.tape, self.labels = tape, labels
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
         self.weight: dict[Tensor, Tensor] = {}  # of the layer that a tensor belongs to
         self.step: dict[Tensor, int] = {}
         self.outputs: set[Tensor] = set()  # products, and sums of them with biases
@@ -164,19 +139,6 @@ class Layers:
             p = self.tape.inputs[p][0]
         return p
 
-    def name(self, t: Tensor, far: int) -> str:
-        """Words for an operation: its layer and what it does there, else what it is made from."""
-        inputs = [p for p in self.tape.inputs[t] if p is not None]
-        if t.op.kind == "view" and inputs and far:
-            return self.of(inputs[0], far)
-        if t in self.weight:
-            return self.in_layer(t)
-        known = [p for p in inputs if self.labels.get(p) or p.name]
-        parts = known if len(known) == len(inputs) else [p for p in inputs if p.op is not None][:1]
-        if not parts or not far:
-            return f"the {spoken(t)}"
-        return f"the {spoken(t)} of {' and '.join(self.of(p, far) for p in parts[:2])}"
-
     def in_layer(self, t: Tensor) -> str:
         """Words for an operation of a layer."""
         whose = self.owner(t)
@@ -185,15 +147,6 @@ class Layers:
         if t.op.kind not in ("curve", "along") and not t.op.activation:
             return f"the {spoken(t)} after {whose}"
         return f"the {spoken(t)} of {whose}" if " in " in whose else f"{whose}'s {spoken(t)}"
-
-    def of(self, p: Tensor, far: int = FAR + 1) -> str:
-        """Words for a tensor; `far` is how many operations back they may go."""
-        name = self.labels.get(p) or p.name
-        if name:
-            return str(name)
-        if p is self.tape.nodes[-1]:
-            return "the loss"
-        return leaf_name(p) if p.op is None else self.name(p, far - 1)
 
     def owner(self, t: Tensor) -> str:
         """Whose it is: layer 2, and in which step of several."""

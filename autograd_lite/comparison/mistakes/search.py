@@ -326,7 +326,7 @@ class Search(Matcher):
     @cached_property
     def layers(self) -> Layers:
         """The layers of the tape, for words."""
-        return Layers(self.back.tape, self.labels)
+        return Layers(self.back.tape)
 
     def label(self, t: Tensor | None) -> str:
         """What a tensor is called: its name, or what it is computed by, in a few words."""
