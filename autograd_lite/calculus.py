@@ -69,7 +69,12 @@ def grad(
             raise RuntimeError(f"grad: input {i} does not require grad")
     start = [(t, seed_of(t, g, create_graph)) for t, g in zip(outputs, seeds, strict=True)]
     found: dict[Tensor, Any] = {}
-    pull_in_mode(start, keep, create_graph, wanted=between(outputs, inputs), found=found)
+    wanted = between(outputs, inputs)
+    # where gradients end nothing was used: those records stay
+    ends = [(x, x.sources, x.args) for x in inputs if x.op is not None and not passes(x, wanted)]
+    pull_in_mode(start, keep, create_graph, wanted=wanted, found=found)
+    for x, sources, args in ends:
+        x.sources, x.args = sources, args
     handed: dict[int, Any] = {}
     for g in seeds:
         if g is not None:
@@ -112,6 +117,11 @@ def between(outputs: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> set[Tens
         if t.requires_grad and any(p in reached for p in recorded_inputs(t) if p is not None):
             reached.add(t)
     return reached
+
+
+def passes(x: Tensor, wanted: set[Tensor]) -> bool:
+    """Whether a gradient goes on from `x` to what is wanted, too."""
+    return x.sources is None or any(p in wanted for p in recorded_inputs(x))
 
 
 def as_tuple(x: Any) -> tuple[Any, ...]:

@@ -581,6 +581,10 @@ def test_backward_of_several_tensors(t: Any) -> None:
     near(x.grad, [3, 5])
     t.autograd.backward((x * x).sum(), retain_graph=True)
     near(x.grad, [5, 9])
+    y = t.tensor([1.0, 2.0], requires_grad=True)
+    t.autograd.backward([(x * y).sum(), y.sum()], inputs=[y])
+    near(x.grad, [5, 9])
+    near(y.grad, [2, 3])
 
 
 def test_variable() -> None:

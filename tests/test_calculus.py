@@ -226,3 +226,15 @@ def test_gradients_for_a_batch_of_grad_outputs() -> None:
     (second,) = ag.grad(jacobian.sum(), a)
     assert second.tolist() == [2.0, 2.0]
     ag.grad(a * a, a, ag.eye(2), is_grads_batched=True)
+
+
+def test_the_record_of_an_input_is_not_released() -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    h = x * x
+    (g,) = ag.grad((h * h).sum(), h)
+    h.backward(g)
+    assert x.grad is not None and x.grad.tolist() == [4.0, 32.0]
+    h = x * x
+    ag.grad((h * h).sum(), [h, x])
+    with pytest.raises(RuntimeError, match="was released by an earlier backward"):
+        h.sum().backward()

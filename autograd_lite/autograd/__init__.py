@@ -35,8 +35,10 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    inputs: Any = None,
 ) -> None:
-    """Add the derivatives of several tensors to the `grad` of the leaves, in one backward pass.
+    """Add the derivatives of several tensors to the `grad` of the leaves, or of the `inputs` alone,
+    in one backward pass.
 
     `grad_tensors` are their gradients; None for a tensor of one element. Errors as
     `Tensor.backward`.
@@ -55,5 +57,9 @@ def backward(
     for _, g in seeds:
         own(unboxed(g), handed)
     keep = create_graph if retain_graph is None else retain_graph
-    for leaf, g in pull_in_mode(seeds, keep, create_graph).items():
+    found: Any = None if inputs is None else {}
+    grads = pull_in_mode(seeds, keep, create_graph, found=found)
+    if inputs is not None:
+        grads = {t: found[t] for t in as_tuple(inputs) if t in found}
+    for leaf, g in grads.items():
         deliver(leaf, g, handed)

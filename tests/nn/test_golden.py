@@ -407,7 +407,8 @@ def descend(t: Any, kind: str, kw: dict[str, Any], clip: Any = None) -> dict[str
     """
     ps = [t.make(waves(2, 3), grad=True), t.make(waves(3, phase=1.0), grad=True)]
     idle = t.make([1.0, -2.0], grad=True)
-    groups = [{"params": [ps[0], idle]}, {"params": [ps[1]], "lr": 0.03, "weight_decay": 0.2}]
+    second = {"lr": 0.03, **({"weight_decay": 0.2} if kind != "Rprop" else {})}
+    groups = [{"params": [ps[0], idle]}, {"params": [ps[1]], **second}]
     optimizer = getattr(t.optim, kind)(groups, **{"lr": 0.01, **kw})
     slope, low = t.make([[0.0, 1.0, 30.0], [0.01, 2.0, -1.0]]), t.make(waves(3, phase=2.0))
     for step in range(STEPS):
@@ -429,7 +430,8 @@ def descend(t: Any, kind: str, kw: dict[str, Any], clip: Any = None) -> dict[str
 
 def optimiser(kind: str, *options: dict[str, Any]) -> None:
     OPTIMISED.add(kind)
-    for kw in ({}, {"weight_decay": 0.1}, {"maximize": True, "lr": 0.005}, *options):
+    usual = ({}, {"weight_decay": 0.1}, {"maximize": True, "lr": 0.005})
+    for kw in (*(usual if kind != "Rprop" else ()), *options):  # which has no weight_decay
         words = ", ".join(f"{k}={v}" for k, v in kw.items())
         same(f"{kind}({words})", lambda t, kw=kw: descend(t, kind, kw))
 
@@ -452,6 +454,18 @@ optimiser(
     "Adagrad", {"lr": 0.5}, {"lr_decay": 0.1}, {"initial_accumulator_value": 0.3}, {"eps": 0.1},
     {"lr": 0.3, "lr_decay": 0.5, "weight_decay": 0.1, "initial_accumulator_value": 1.0},
 )  # fmt: skip
+optimiser(
+    "NAdam", {"betas": (0.5, 0.7)}, {"momentum_decay": 0.1}, {"eps": 0.1},
+    {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True},
+)  # fmt: skip
+optimiser(
+    "RAdam", {"betas": (0.5, 0.7)}, {"betas": (0.5, 0.95)}, {"eps": 0.1},
+    {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True},
+)  # fmt: skip
+optimiser("Adamax", {"betas": (0.5, 0.7)}, {"eps": 0.1}, {"weight_decay": 0.1, "maximize": True})
+optimiser("Adadelta", {"rho": 0.5}, {"eps": 0.1}, {"lr": 0.5, "weight_decay": 0.1})
+optimiser("Rprop", {}, {"etas": (0.3, 2.0)}, {"step_sizes": (0.01, 0.1)}, {"maximize": True})
+optimiser("ASGD", {"lambd": 0.1}, {"alpha": 0.5}, {"t0": 3.0}, {"t0": 0.0, "weight_decay": 0.1})
 for norm in (1.0, 2.0, 3.0, math.inf):
     same(
         f"clip_grad_norm_ {norm}",
@@ -480,7 +494,30 @@ def fit(t: Any, kind: str) -> dict[str, Any]:
     return {"losses": losses, "model": model.state_dict(), "outputs": model.eval()(x)}
 
 
-for kind in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad"):
+def newton(t: Any, kw: dict[str, Any]) -> dict[str, Any]:
+    """Three steps of L-BFGS down a curved valley: what every evaluation saw."""
+    p, seen = t.make([-1.2, 1.0, 0.5], grad=True), []
+    optimizer = t.optim.LBFGS([p], max_iter=6, **kw)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        value = (100 * (p[1:] - p[:-1] ** 2) ** 2 + (1 - p[:-1]) ** 2).sum()
+        value.backward()
+        seen.append(value.item())
+        return value
+
+    for _ in range(3):
+        optimizer.step(closure)
+    return {"seen": seen, "parameters": p.detach()}
+
+
+OPTIMISED.add("LBFGS")
+for search in ({"lr": 0.1}, {"line_search_fn": "strong_wolfe"}):
+    name = f"LBFGS({search})"
+    same(name, lambda t, kw=search: newton(t, kw))
+    LOOSE[name] = 1e-8
+
+for kind in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax", "ASGD"):
     same(f"training with {kind}", lambda t, kind=kind: fit(t, kind))
 
 # ---- schedules -------------------------------------------------------------------------------
