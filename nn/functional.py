@@ -905,11 +905,11 @@ def _class_loss(
         even = -ops.mean(rows if w is None else rows * w, axis=1, keepdims=False)
         loss = loss * (1 - smoothing) + even * smoothing
     if counted is not None:
-        loss = rules.where(counted, loss, 0)
+        loss = ops.where(counted, loss, 0)
     if reduction == "mean":
         share = counted if w is None else w[classes]
         if None not in (w, counted):
-            share = rules.where(counted, share, 0)
+            share = ops.where(counted, share, 0)
         return _mean_of(loss, loss.numel() if share is None else share.to(loss.dtype).sum())
     return _reduce(name, loss.reshape(t.shape), reduction)
 

@@ -153,6 +153,7 @@ def test_a_constant_derivative_has_a_derivative(f: Any) -> None:
 
 
 def test_a_gradient_penalty_of_a_piecewise_linear_net() -> None:
+    ag.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
     x = made([0.1, 0.2, 0.3], dtype="f4")
     (g,) = grad(model(x).sum(), x, create_graph=True)
@@ -372,6 +373,15 @@ def test_frames_of_elements(mode: str, word: str) -> None:
         else (contextlib.nullcontext())
     ):
         F.pad(x, (5, 0), mode)
+
+
+def test_functions_that_give_floats_of_integers() -> None:
+    assert ag.erf(tensor([0, 1])).tolist() == pytest.approx([0, 0.8427008])
+    assert ag.erf(tensor([1])).dtype == np.float32
+    assert ag.copysign(tensor([2]), tensor([-1])).tolist() == [-2]
+    assert ag.copysign(tensor([2]), tensor([-1])).dtype == np.float32
+    assert ag.heaviside(tensor([-1, 0, 3]), tensor([7])).tolist() == [0, 7, 1]
+    assert ag.heaviside(tensor([-1, 0, 3]), tensor([7])).dtype == np.int64
 
 
 def test_0_d_and_empty_tensors_where_pytorch_takes_them() -> None:

@@ -317,6 +317,7 @@ def fmin(a: Any, b: Any) -> Tensor:
 @function(in_place=True)
 def copysign(a: Any, b: Any) -> Tensor:
     """|a| with the sign of b; the slope in b is 0."""
+    a, b = (x if as_array(x).dtype.kind == "f" else x * 1.0 for x in (a, b))
     same = np.signbit(as_array(a)) == np.signbit(as_array(b))
     return rules.where(same, a, -a) + 0 * b
 
@@ -324,7 +325,7 @@ def copysign(a: Any, b: Any) -> Tensor:
 @function(in_place=True)
 def heaviside(x: Any, values: Any) -> Tensor:
     """0 below 0, 1 above, and `values` at 0; it has no gradient."""
-    return as_tensor(np.heaviside(as_array(x), as_array(values)))
+    return Tensor(np.heaviside(as_array(x), as_array(values)).astype(as_array(x).dtype))
 
 
 @function(in_place=True)

@@ -192,7 +192,7 @@ def erf(x: Tensor) -> Tensor:
         from scipy.special import erf
     except ImportError:
         erf = np.frompyfunc(math.erf, 1, 1)
-    return np.asarray(erf(x)).astype(x.dtype)
+    return np.asarray(erf(x)).astype(x.dtype if x.dtype.kind == "f" else float)
 
 
 _leaky_relu = row(

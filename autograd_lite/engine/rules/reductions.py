@@ -3,7 +3,6 @@ users call settles the names and signs of axes before."""
 
 from __future__ import annotations
 
-import builtins
 import math
 import sys
 from collections.abc import Sequence
@@ -39,29 +38,36 @@ def sum(
     return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
 
-def widened(forward: Any) -> Any:
-    """float16 in float32 meanwhile: squares and sums of it overflow."""
+def widened(forward: Any, x: Any, *args: Any) -> Any:
+    """What a forward function gives of float16, whose squares and sums overflow: by way of float32.
 
-    def wide(x: Any, **kw: Any) -> Any:
-        if x.dtype.char != "e":
-            return forward(x, **kw)
-        return forward(x.astype(np.float32), **kw).astype(x.dtype)
-
-    return wide
+    The functions ask for the dtype themselves, as a function around them takes a tenth of a mean.
+    """
+    return forward(x.astype(np.float32), *args).astype(x.dtype)
 
 
-def freedom(x: Any, axis: Any, correction: float = 0) -> Any:
-    n = builtins.max(count(x, axis) - correction, 0)
+def _average(x: Any, axis: Any, keepdims: bool) -> Any:
+    if x.dtype.char == "e":
+        return widened(_average, x, axis, keepdims)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x, axis)
+
+
+def _length(x: Any, axis: Any, keepdims: bool) -> Any:
+    if x.dtype.char == "e":
+        return widened(_length, x, axis, keepdims)
+    return np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
+
+
+def number(x: Any, axis: Any) -> Any:
+    n = count(x, axis)
     return n if x.dtype.char != "e" else np.float32(n)  # which float16 may not hold
 
 
 _mean = row(
     "mean",
-    widened(
-        lambda x, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x, axis)
-    ),
+    _average,
     lambda g, y, x, axis, keepdims: ops.expand(
-        kept(g, x, axis, keepdims) / freedom(x, axis), shape=x.shape
+        kept(g, x, axis, keepdims) / number(x, axis), shape=x.shape
     ),
     kind="reduction",
 )
@@ -120,7 +126,7 @@ def average(
 
 row(
     "norm",
-    widened(lambda x, **kw: np.sqrt(np.add.reduce(x * x, **kw))),
+    _length,
     lambda g, y, x, axis, keepdims: kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims) * x,
     kind="reduction",
 )

@@ -11,7 +11,7 @@ from ..declare import function, row
 from ..modes import mode
 from ..op import ops
 from ..tensor import Tensor
-from .reductions import freedom, widened
+from .reductions import number, widened
 
 
 def _corrected() -> tuple[Any, dict[str, Any]]:
@@ -23,9 +23,21 @@ def _first(x: Any, axis: Any) -> Any:
     return x[tuple([slice(0, 1) if i in axes else slice(None) for i in range(x.ndim)])]
 
 
+def freedom(x: Any, axis: Any, correction: float) -> Any:
+    return max(number(x, axis) - correction, 0)
+
+
 def _var(x: Any, axis: Any, keepdims: bool, correction: float) -> Any:
+    if x.dtype.char == "e":
+        return widened(_var, x, axis, keepdims, correction)
     d = _centred(x - _first(x, axis), axis)  # shifted: a constant has variance exactly 0
     return np.add.reduce(d * d, axis=axis, keepdims=keepdims) / freedom(x, axis, correction)
+
+
+def _std(x: Any, axis: Any, keepdims: bool, correction: float) -> Any:
+    if x.dtype.char == "e":
+        return widened(_std, x, axis, keepdims, correction)
+    return np.sqrt(_var(x, axis, keepdims, correction))
 
 
 def _centred(x: Any, axis: Any) -> Any:
@@ -34,7 +46,7 @@ def _centred(x: Any, axis: Any) -> Any:
 
 row(
     "var",
-    widened(_var),
+    _var,
     lambda g, y, x, axis, keepdims, correction: (
         kept(g, x, axis, keepdims) * 2 * _centred(x, axis) / freedom(x, axis, correction)
     ),
@@ -44,7 +56,7 @@ row(
 )
 row(
     "std",
-    widened(lambda x, **kw: np.sqrt(_var(x, **kw))),
+    _std,
     lambda g, y, x, axis, keepdims, correction: (
         kept(g / np.where(y == 0, np.inf, y), x, axis, keepdims)
         * _centred(x, axis)
