@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .axes import is_basic
 from .modes import mode
 from .tape import Array
 from .user import warned
@@ -97,10 +96,10 @@ def ints_first(index: Any) -> Any:
     """An index in two that come one after the other, as in PyTorch, where ints stand apart from
     arrays: with the ints alone, and without them. None elsewhere, where NumPy gives the same, and
     where NumPy is meant."""
-    if index.__class__ is not tuple or is_basic(index) or mode.numpy:
+    if index.__class__ is not tuple or mode.numpy:
         return None
     at = [k for k, i in enumerate(index) if not isinstance(i, slice | None | type(...))]
-    if at[-1] - at[0] < len(at) or not any(map(is_int, index)):
+    if not at or at[-1] - at[0] < len(at) or not any(map(is_int, index)):
         return None
     ints: list[Any] = []
     rest: list[Any] = []

@@ -152,7 +152,7 @@ class InPlace:
         changed(self)
 
     def __setitem__(self: Any, index: Any, value: Any) -> None:
-        if (found := ints_first(index)) is not None:
+        if not is_basic(index) and (found := ints_first(index)) is not None:
             self[found[0]][found[1]] = value
             return
         index = plain_index(index)

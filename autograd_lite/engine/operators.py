@@ -9,6 +9,7 @@ import numpy as np
 
 from . import rules
 from .arrays import as_array, ints_first, plain_index
+from .axes import is_basic
 from .errors import explained
 from .methods import Methods, on_tensors
 from .modes import mode
@@ -112,9 +113,11 @@ class Operators:
         return Tensor(~self.array)
 
     def __getitem__(self: Any, index: Any) -> Tensor:
-        if index.__class__ is tuple and (found := ints_first(index)) is not None:
-            return self[found[0]][found[1]]
-        return record(ops.getitem, (self,), {"index": plain_index(index)})
+        if not is_basic(index):
+            if (found := ints_first(index)) is not None:
+                return self[found[0]][found[1]]
+            index = plain_index(index)
+        return record(ops.getitem, (self,), {"index": index})
 
     def clone(self: Any) -> Tensor:
         """A recorded copy, with memory of its own."""

@@ -88,7 +88,7 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
     """The Tensor that holds `y`, which is its own record if it is tracked."""
     if y.__class__ is not ndarray:
         y = np.asarray(y)  # NumPy gives scalars for 0-d
-    if y.dtype is FLOAT64 and getattr(args[0], "dtype", None) is not FLOAT64:
+    if y.dtype is FLOAT64 and (args[0].__class__ is not ndarray or args[0].dtype is not FLOAT64):
         narrow = narrowed(op, padded(sources, args), args)
         if narrow is not None:
             return record(op, narrow, kw)

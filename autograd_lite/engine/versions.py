@@ -20,12 +20,10 @@ class Memory:
         self.views: list[ref[Any]] = []  # those made before come first
         self.limit = 8
 
-    def add(self, view: Any) -> None:
-        """Keep a view for as long as somebody else does."""
-        if len(self.views) == self.limit:
-            self.views = [r for r in self.views if r() is not None]
-            self.limit = 2 * len(self.views) + 8
-        self.views.append(ref(view))
+    def tidy(self) -> None:
+        """Forget the views that are gone."""
+        self.views = [r for r in self.views if r() is not None]
+        self.limit = 2 * len(self.views) + 8
 
 
 def shared_version(t: Any) -> Memory:
@@ -42,13 +40,15 @@ HELD, LOOSE = ("of what needs a gradient",), ("of a constant",)
 def made_view(t: Any, a: Any, op: Any, kw: Any, recording: bool) -> None:
     """Note that `t` is a view of `a`. Views of a leaf that requires grad need no place among the
     others, as a change of it is never recorded."""
-    t.version = shared_version(a)
+    memory = t.version = a.version or shared_version(a)
     if not recording:
         t.args = HELD if a.requires_grad or a.args is HELD else LOOSE
     elif a.op is not None or not a.requires_grad:
         if not t.requires_grad:
             t.args = a, op, kw
-        t.version.add(t)
+        if len(memory.views) == memory.limit:
+            memory.tidy()
+        memory.views.append(ref(t))
 
 
 def viewed(t: Any) -> tuple[Any, Any, Any] | None:
