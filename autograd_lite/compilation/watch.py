@@ -157,7 +157,7 @@ class Watched(metaclass=Form):
     array: Any = slot(
         "array", "it reads the values of a tensor", "it replaces the data of a tensor"
     )
-    grad: Any = slot("grad", "it reads a gradient", "it sets a gradient")
+    _grad: Any = slot("_grad", "it reads a gradient", "it sets a gradient")
     requires_grad: Any = slot("requires_grad", "", "it changes requires_grad")
     shape = property(lambda t: array_of(t).shape)
     ndim = property(lambda t: array_of(t).ndim)

@@ -198,7 +198,7 @@ class Optimizer:
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
-                    p.grad = None
+                    p._grad = None  # a step of a small net gains 1 % by the slot
                 elif p.grad is not None:
                     if p.grad.op is not None:  # recorded by create_graph
                         p.grad = p.grad.detach()
@@ -250,7 +250,7 @@ class Optimizer:
             k = self._constants(group)
             names = self._buffers(group)
             for p in group["params"]:
-                grad = p.grad
+                grad = p._grad
                 if grad is None:
                     continue
                 plan = plans.get(p)
@@ -315,7 +315,7 @@ class Optimizer:
 
     def _misfit(self, p: Tensor) -> Exception:
         """The error for a gradient that does not fit its parameter."""
-        grad: Any = p.grad
+        grad: Any = p._grad
         if not isinstance(grad, Tensor):
             return TypeError(
                 f"{self._name}.step: the gradient of a parameter of shape {p.shape} is a "
