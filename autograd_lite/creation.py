@@ -20,6 +20,7 @@ from .engine.tensor import Tensor
 
 Generator = Any  # np.random.Generator; named so, as the import of it takes 8 ms
 
+_seed: int | None = None
 _generator: np.random.Generator | None = None  # made at first use, as that takes 8 ms
 
 
@@ -31,11 +32,20 @@ def manual_seed(seed: int | None) -> np.random.Generator:
     >>> _ = manual_seed(0); bool((a == rand(2)).array.all())
     True
     """
-    global _generator
-    _generator = np.random.default_rng(seed)
+    global _generator, _seed
+    _generator, _seed = np.random.default_rng(seed), seed
     if (seeded := getattr(mode.watcher, "seeded", None)) is not None:
         seeded()
     return _generator
+
+
+def initial_seed() -> int | None:
+    """What `manual_seed` was given last, None where it was not.
+
+    >>> _ = manual_seed(3); initial_seed()
+    3
+    """
+    return _seed
 
 
 def default_generator() -> np.random.Generator:

@@ -4,19 +4,25 @@ Python's `int` and `bool` alone; and why there is no such name."""
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from . import dtypes, random
-from .engine.tensor import Tensor
+from . import creation, dtypes, random, settings
+from .absent import missing
+from .engine.tensor import Tensor, as_tensor
 
 NAMES: dict[str, Any] = {
     **dtypes.DTYPES,
     **dtypes.TYPES,
     **{name: getattr(random, name) for name in random.__all__},
+    **{name: getattr(settings, name) for name in settings.__all__},
     "set_default_tensor_type": dtypes.set_default_tensor_type,
     "Size": tuple,
+    "asarray": as_tensor,
+    "initial_seed": creation.initial_seed,
+    "scalar_tensor": creation.tensor,
     "dtype": np.dtype,
     "finfo": np.finfo,
     "iinfo": np.iinfo,
@@ -34,4 +40,7 @@ def find(name: str) -> Any:
         return NAMES[name]
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
         return getattr(Tensor, name)  # what PyTorch also has as a function
-    raise AttributeError(f"module {__package__!r} has no attribute {name!r}")
+    functional = import_module(f"{__package__}.nn.functional")
+    if name in functional.__all__ and name != "batch_norm":  # whose arguments come in another order
+        return getattr(functional, name)
+    raise missing(str(__package__), name)

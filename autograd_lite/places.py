@@ -16,7 +16,11 @@ from typing import Any
 
 ROOT = __name__.rpartition(".")[0]
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "nn")
-MOVED = {"optim": "nn.optim", "utils.data": "nn.data"}  # PyTorch's place and ours
+MOVED = {
+    "optim": "nn.optim",
+    "utils.data": "nn.data",
+    "nn.parameter": "nn.module",
+}  # PyTorch's place and ours
 
 
 def is_ours(file: str | None) -> bool:

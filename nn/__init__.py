@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from autograd_lite.absent import missing
+
 from . import functional, init, layers, losses, module
 from .layers import *
 from .losses import *
@@ -26,7 +28,7 @@ _LATER = (
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise missing(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, default_generator
+from autograd_lite.absent import missing
 from autograd_lite.creation import drawn
 from autograd_lite.engine import rules
 from autograd_lite.engine.axes import from_zero
@@ -36,6 +37,11 @@ __all__ = [
     "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
     "triplet_margin_loss",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise missing(__name__, name)
+
 
 REDUCTIONS = ("mean", "sum", "none")
 

@@ -17,8 +17,17 @@ from tests.structure import FILES, ROOT, imports, is_module, module_of, tree
 LAYERS = {
     "autograd_lite": [
         {"engine"},
-        {"places", "cuda", "conversion"},
-        {"creation", "exchange", "origin", "numpy_words", "linalg", "dtypes", "backends"},
+        {"absent", "places", "cuda", "conversion"},
+        {
+            "creation",
+            "exchange",
+            "origin",
+            "numpy_words",
+            "linalg",
+            "dtypes",
+            "backends",
+            "settings",
+        },
         {"random"},
         {"names", "torch_words"},
         {"program"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, tensor
+from tests import names
 
 ROOT = Path(__file__).parents[1]
 PLACES = """
@@ -219,3 +221,63 @@ def test_sequences_are_padded_on_either_side() -> None:
     assert pad_sequence(rows, True, padding_side="left")[0].tolist() == [[0, 0], [1, 2]]
     for got, row in zip(unpad_sequence(y, [1, 2], batch_first=True), rows, strict=True):
         assert ag.equal(got, row)
+
+
+# ---- what is absent ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pytorchs() -> dict[str, list[str]]:
+    return json.loads(names.NAMES.read_text())
+
+
+def test_every_name_of_pytorch_is_here_or_explained(pytorchs: dict[str, list[str]]) -> None:
+    assert sum(map(len, pytorchs.values())) > 1500
+    for place in set(names.PLACES) - {"torch.Tensor"}:
+        home = names.ours(place)
+        for name in pytorchs[place]:
+            if not names.has(place, name):
+                with pytest.raises(AttributeError, match=r"it is out of scope here since 0\.1\.0"):
+                    getattr(home, name)
+
+
+def test_the_table_is_the_one_that_is_written(pytorchs: dict[str, list[str]]) -> None:
+    assert names.TABLE.read_text(encoding="utf-8") == names.table(pytorchs), (
+        "run: python -m tests.names"
+    )
+
+
+def test_the_names_are_those_of_the_installed_pytorch(
+    pytorchs: dict[str, list[str]], torch: object
+) -> None:
+    assert names.theirs() == pytorchs
+
+
+def test_an_absent_name_says_what_to_use() -> None:
+    with pytest.raises(
+        AttributeError, match=r"nn.Conv2d: .* there are no convolutions.*; use windows"
+    ):
+        _ = nn.Conv2d
+    with pytest.raises(AttributeError, match=r"autograd_lite.sparse_coo_tensor: .*scipy.sparse"):
+        _ = ag.sparse_coo_tensor
+    with pytest.raises(AttributeError, match=r"module 'nn.functional' has no attribute 'nonsense'"):
+        _ = nn.functional.nonsense
+
+
+def test_switches_of_the_one_state_may_be_set() -> None:
+    ag.set_num_threads(4)
+    ag.use_deterministic_algorithms(True)
+    ag.set_float32_matmul_precision("high")
+    ag.set_default_device("cpu")
+    ag.backends.cudnn.deterministic = True
+    assert ag.get_num_threads() == 1 and ag.get_default_device() == ag.device("cpu")
+    assert ag.typename(tensor([1])) == "torch.LongTensor" and ag.typename(1) == "builtins.int"
+    with pytest.raises(RuntimeError, match="set_default_device: device 'cuda' is not here"):
+        ag.set_default_device("cuda")
+    assert not (ag.backends.mps.is_available() or ag.cuda.device_count())
+    with pytest.raises(AttributeError, match=r"cuda.Stream: tensors are NumPy arrays"):
+        _ = ag.cuda.Stream
+    ag.manual_seed(7)
+    assert ag.initial_seed() == 7
+    x = tensor([-1.0, 1.0])
+    assert ag.relu_(x) is x and x.tolist() == [0.0, 1.0] and ag.selu(x).shape == (2,)

@@ -9,6 +9,10 @@
 [0.5, 1.0]
 """
 
+from typing import Any
+
+from autograd_lite.absent import missing
+
 from . import lr_scheduler
 from .clip import clip_grad_norm_, clip_grad_value_
 from .lbfgs import LBFGS
@@ -20,3 +24,7 @@ __all__ = [
     "ASGD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer",
     "RAdam", "RMSprop", "Rprop", "clip_grad_norm_", "clip_grad_value_", "lr_scheduler",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise missing(__name__, name)

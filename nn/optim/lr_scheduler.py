@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsFloat
 
+from autograd_lite.absent import missing
+
 from .optimizer import Optimizer
 
 __all__ = [
@@ -22,6 +24,10 @@ __all__ = [
     "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR",
     "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise missing(__name__, name)
 
 
 class Schedule:

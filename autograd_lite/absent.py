@@ -1,0 +1,172 @@
+"""Why a name of PyTorch is not here, and what to use: kinds of names, told by patterns."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+SINCE = "0.1.0"  # the version from which on these are out of scope
+KINDS = {  # there are no ...: the names, and what to use
+    "complex numbers": (
+        """
+        *complex* cdouble cfloat chalf angle conj* polar real imag *_as_real* is_conj
+        is_neg resolve_* *stft fft *_window signal
+        """,
+        "np.fft on t.numpy(), or two tensors for both parts",
+    ),
+    "sparse tensors": (
+        """
+        *sparse* *_indices_copy values_copy indices_copy *spmm *dsmm hsmm hspmm smm
+        sspaddmm saddmm lobpcg SparseAdam
+        """,
+        "scipy.sparse on t.numpy()",
+    ),
+    "quantized or very short numbers": (
+        """
+        *quant* q_* qint* quint* qscheme int_repr *qparams* bfloat16 float4* float8* bit
+        bits* int1 int2 int3 int4 int5 int6 int7 uint1 uint2 uint3 uint4 uint5 uint6
+        uint7 fbgemm_* BFloat16* ao per_channel_* per_tensor_* scaled_mm
+        scaled_grouped_mm grouped_mm
+        """,
+        "float16, or float32",
+    ),
+    "GPUs, threads of its own or mixed precision": (
+        """
+        *autocast* amp GradScaler cudnn* miopen* mkldnn* mps mtia xpu cpu accelerator
+        Stream Event *_num_threads *_num_interop_threads *_device get_device_module
+        get_device *deterministic* *float32_matmul_precision set_flush_denormal
+        is_vulkan_available init_num_threads has_* AcceleratorError OutOfMemoryError
+        *_warn_always*
+        """,
+        "nothing: tensors are NumPy arrays, and NumPy chooses its threads",
+    ),
+    "convolutions, pooling or images": (
+        """
+        *conv* *Conv* *pool* *Pool* fold Fold Unfold affine_grid* grid_sampl*
+        interpolate upsampl* Upsampl* pixel_* Pixel* channel_shuffle ChannelShuffle
+        native_channel_shuffle Softmax2d *_norm_* BatchNorm2d BatchNorm3d SyncBatchNorm
+        *LocalResponseNorm local_response_norm CrossMapLRN2d *InstanceNorm*
+        instance_norm *GroupNorm group_norm native_*_norm batch_norm Dropout?d dropout?d
+        *eature*ropout* *Pad?d LazyBatchNorm* unfold
+        """,
+        "windows by t.unfold(...) and a product, einsum, nn.functional.pad or layer_norm",
+    ),
+    "recurrent layers": (
+        """
+        *lstm* *LSTM* *gru* *GRU* rnn_* RNN*
+        """,
+        "nn.Linear in a loop over the steps",
+    ),
+    "ready-made transformers": (
+        """
+        Transformer* MultiheadAttention multi_head_attention_forward attention
+        """,
+        "nn.functional.scaled_dot_product_attention between nn.Linear layers",
+    ),
+    "TorchScript, tracing or symbolic sizes": (
+        """
+        *Script* jit export fx compiler library *sym_* Sym* parse_* import_ir_module*
+        wait fork cond while_loop merge_type_from_type_comment unify_type_list classes
+        package futures CompilationUnit FunctionSchema torch_version
+        """,
+        "autograd_lite.compile, which takes a Python function as it is",
+    ),
+    "parallel or distributed training": (
+        """
+        distributed multiprocessing DataParallel parallel Distributed* is_distributed
+        get_worker_info thread_safe_generator
+        """,
+        "one process; NumPy's matrix products use all cores",
+    ),
+    "strides or storages of its own": (
+        """
+        as_strided* *Storage* is_storage storage empty_strided empty_permuted layout
+        strided memory_format *_format channels_last* from_file frombuffer resize_as_*
+        jagged nested masked
+        """,
+        "t.array, which is the ndarray, and np.lib.stride_tricks",
+    ),
+    "functions that are switches": (
+        """
+        *_anomaly_* *anomaly_enabled is_inference* celu_ selu_ dropout_ threshold_
+        set_printoptions
+        """,
+        "detect_anomaly(), is_grad_enabled(), inplace=True or np.set_printoptions",
+    ),
+    "changes of a shape in place": (
+        """
+        squeeze_ unsqueeze_ t_ transpose_ swapaxes_ swapdims_ resize* set_ new
+        """,
+        "x = x.squeeze() and its kind, which copy nothing",
+    ),
+    "copies under a name of their own": (
+        """
+        *_copy
+        """,
+        "the name without _copy, then clone()",
+    ),
+    "special functions beyond erf": (
+        """
+        *lgamma *digamma polygamma i0* i1* igamma* erfinv frexp ldexp* nextafter gcd*
+        lcm* special bitwise_*_shift
+        """,
+        "scipy.special or NumPy on t.numpy(), or an Op of your own where a gradient is wanted",
+    ),
+    "further decompositions": (
+        """
+        svd lu lu_* geqrf orgqr ormqr cholesky_inverse cholesky_solve matrix_exp
+        *_lowrank eig symeig solve lstsq triangular_solve nuclear_norm frobenius_norm
+        """,
+        "autograd_lite.linalg, or scipy.linalg on t.numpy()",
+    ),
+    "layers that guess their sizes": (
+        """
+        Lazy* Uninitialized*
+        """,
+        "the layer without Lazy",
+    ),
+    "tools for measuring and sharing": (
+        """
+        profiler hub monitor testing overrides utils torch.utils cpp functional
+        quasirandom storage serialization return_types types version factory_kwargs
+        modules parameter common_types qat intrinsic assert_int_or_pair boolean_dispatch
+        handle_torch_function ScalingType SwizzleType *TensorType torch
+        """,
+        "cProfile, files by save and load, and gradcheck",
+    ),
+    "rarely used functions and losses": (
+        """
+        binomial poisson histogram* nanmedian nanquantile segment_reduce renorm
+        index_reduce put slice_* select_scatter diagonal_scatter unsafe_* split_copy
+        unravel_index nonzero_static range resize_as gradient cumulative_trapezoid
+        hash_tensor pdist *rrelu* RReLU alpha_dropout* AlphaDropout gumbel_softmax
+        *ctc_loss CTCLoss multi* Multi* *bilinear Bilinear embedding_bag EmbeddingBag
+        embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
+        linear_cross_entropy TripletMarginWithDistanceLoss
+        triplet_margin_with_distance_loss NLLLoss2d CyclicLR ChainedScheduler Adafactor
+        Muon swa_utils swap_* ChainDataset StackDataset Dirac* dirac* default_convert
+        norm_except_dim fill Buffer ParameterDict ParameterList constant_pad_nd
+        is_same_size is_signed native_* AVG SUM Container grad
+        """,
+        "a composition of what there is, or np functions on t.numpy()",
+    ),
+}
+
+
+def absent(place: str, name: str) -> str | None:
+    """Why PyTorch's `place.name` is not here, and what to use; None where nothing is known of it.
+
+    >>> absent("nn", "Conv2d").split("; ")[1]
+    'use windows by t.unfold(...) and a product, einsum, nn.functional.pad or layer_norm'
+    """
+    for kind, (patterns, remedy) in KINDS.items():
+        if any(fnmatchcase(name, pattern) for pattern in patterns.split()):
+            return (
+                f"{place}.{name}: PyTorch has it, and it is out of scope here since {SINCE}: there "
+                f"are no {kind}; use {remedy}"
+            )
+    return None
+
+
+def missing(place: str, name: str) -> AttributeError:
+    """The error for a name that a place has not."""
+    return AttributeError(absent(place, name) or f"module {place!r} has no attribute {name!r}")
