@@ -16,7 +16,7 @@ import numpy as np
 from .engine.arrays import unboxed
 from .engine.axes import Axis, one_axis
 from .engine.declare import forms, function
-from .engine.rules import concatenate, matmul, movedim, ops
+from .engine.rules import concatenate, matmul, movedim, ops, tril
 from .engine.rules import norm as p_norm
 from .engine.rules.questions import plain
 from .engine.tensor import Tensor, as_tensor
@@ -154,18 +154,37 @@ def solve_triangular(
 
 
 @function(numpy=np.linalg.pinv, also="pinverse")
-def pinv(A: Any, rcond: float | None = None, *, rtol: float | None = None) -> Tensor:
-    """The pseudoinverse: of matrices of any shape. Singular values below `rtol` times the largest
-    count as 0, by default max(m, n) times the precision of the dtype. The gradient is that for
-    matrices which keep their rank.
+def pinv(
+    A: Any,
+    rcond: float | None = None,
+    hermitian: bool = False,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+) -> Tensor:
+    """The pseudoinverse: of matrices of any shape. Singular values up to `rtol` times the largest,
+    or up to `atol`, count as 0; see `matrix_rank`. The gradient is that for matrices which keep
+    their rank. With `hermitian` A is symmetric, and its lower triangle is read.
 
     >>> pinv(tensor([[2.0], [0.0]])).tolist()
     [[0.5, 0.0]]
     """
-    least = rtol if rcond is None else rcond
-    if least is None:
-        least = max(A.shape[-2:]) * float(np.finfo(A.dtype).eps) if A.ndim > 1 else 0.0
-    return ops.pinv(A, rcond=least)
+    if hermitian:
+        A = tril(A) + tril(A, -1).mT
+    atol, rtol = tolerances(A, atol, rtol if rcond is None else rcond)
+    if np.any(atol):
+        values = plain(partial(np.linalg.svd, compute_uv=False), A).array
+        largest = values.max(-1, initial=np.finfo(A.dtype).tiny)
+        return ops.pinv(A, rcond=np.maximum(atol / largest, rtol))
+    return ops.pinv(A, rcond=rtol)
+
+
+def tolerances(A: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
+    """PyTorch's defaults: without any, max(m, n) times the precision of the dtype."""
+    if rtol is None:
+        exact = atol is not None or A.ndim < 2
+        rtol = 0.0 if exact else max(A.shape[-2:]) * float(np.finfo(A.dtype).eps)
+    return unboxed(0.0 if atol is None else atol), unboxed(rtol)
 
 
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Lstsq:
@@ -181,7 +200,7 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     A, B = as_tensor(A), as_tensor(B)
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and A.shape[:-1] == B.shape)
     right = B[..., None] if vector else B
-    x = pinv(A, rcond) @ right
+    x = pinv(A, rtol=rcond) @ right
     rank = matrix_rank(A, rtol=rcond)
     full = bool((rank.array == A.shape[-1]).all()) and A.shape[-2] > A.shape[-1]
     rest = ((A @ x - right) ** 2).sum(-2) if full else Tensor(np.zeros(0, A.dtype))
@@ -424,13 +443,28 @@ def cond(A: Any, p: float | str | None = None) -> Tensor:
     return matrix_norm(A, p) * matrix_norm(ops.inv(A), p)
 
 
-def matrix_rank(A: Any, *, rtol: float | None = None) -> Tensor:
-    """How many singular values are above `rtol` times the largest; it has no gradient.
+def matrix_rank(
+    A: Any,
+    tol: float | None = None,
+    hermitian: bool = False,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+) -> Tensor:
+    """How many singular values are above `atol` and above `rtol` times the largest; it has no
+    gradient. Without both, rtol is max(m, n) times the precision of the dtype; `tol` is `atol`.
 
     >>> matrix_rank(tensor([[1.0, 1.0], [1.0, 1.0]])).item()
     1
     """
-    return plain(partial(np.linalg.matrix_rank, rtol=rtol), A)
+    atol, rtol = tolerances(A, tol if atol is None else atol, rtol)
+
+    def rank(a: Any) -> Any:
+        s = np.linalg.svd(a, compute_uv=False, hermitian=hermitian)
+        least = np.maximum(rtol * s.max(-1, initial=0), atol)
+        return (s > least[..., None]).sum(-1)
+
+    return plain(rank, A)
 
 
 def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:

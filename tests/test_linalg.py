@@ -66,6 +66,8 @@ CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pinv wide": (lambda la, a: la.pinv(a), (WIDE,)),
     "pinv of low rank": (lambda la, a: la.pinv(a), (np.outer(VECTOR, VECTOR),)),
     "pinv with rtol": (lambda la, a: la.pinv(a, rtol=0.4), (TALL,)),
+    "pinv with atol": (lambda la, a: la.pinv(a, atol=0.5), (TALL,)),
+    "pinv hermitian": (lambda la, a: la.pinv(symmetric(a), hermitian=True), (SQUARE,)),
     "lstsq": (lambda la, a, b: la.lstsq(a, b).solution, (TALL, RNG.standard_normal((2, 4, 2)))),
     "matrix_power": (lambda la, a: la.matrix_power(a, 5), (SQUARE,)),
     "matrix_power 1": (lambda la, a: la.matrix_power(a, 1), (SQUARE,)),
@@ -101,6 +103,7 @@ ONCE = {
     "det of rank 1",
     "pinv of low rank",
     "pinv with rtol",
+    "pinv with atol",
 }  # second derivatives do not exist there
 
 
@@ -264,6 +267,17 @@ def test_full_matrices_complete_the_bases() -> None:
     assert q.shape == (4, 4) and r.shape == (4, 3)
     np.testing.assert_allclose((q @ r).numpy(), TALL[0], atol=1e-12)
     assert linalg.qr(Tensor(TALL[0]), "r").Q.size == 0
+
+
+@pytest.mark.parametrize(
+    "words", [{}, {"atol": 0.7}, {"rtol": 0.3}, {"atol": 0.5, "rtol": 0.3}, {"hermitian": True}]
+)
+def test_ranks_are_pytorchs(words: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    for a in (symmetric(SQUARE), np.outer(VECTOR, VECTOR), np.zeros((2, 2)), np.zeros((0, 0))):
+        found = linalg.matrix_rank(Tensor(a), **words)
+        assert found.tolist() == torch.linalg.matrix_rank(torch.tensor(a), **words).tolist()
+    assert linalg.matrix_rank(Tensor(np.eye(2)), 2.0).item() == 0
 
 
 def test_what_has_no_gradient() -> None:

@@ -564,10 +564,20 @@ class Methods:
     def permute(self, *dims: Any) -> Tensor: ...
     def pin_memory(self, device: Any = None) -> Any: ...
     def pinv(
-        self, rcond: builtins.float | None = None, *, rtol: builtins.float | None = None
+        self,
+        rcond: builtins.float | None = None,
+        hermitian: builtins.bool = False,
+        *,
+        atol: builtins.float | None = None,
+        rtol: builtins.float | None = None,
     ) -> Tensor: ...
     def pinverse(
-        self, rcond: builtins.float | None = None, *, rtol: builtins.float | None = None
+        self,
+        rcond: builtins.float | None = None,
+        hermitian: builtins.bool = False,
+        *,
+        atol: builtins.float | None = None,
+        rtol: builtins.float | None = None,
     ) -> Tensor: ...
     def positive(self) -> Any: ...
     def pow(self, p: Any) -> Tensor: ...
