@@ -36,6 +36,11 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True, name: str = "") -> None:
         super().__init__(data, requires_grad, name)
 
+    def _copied(self, memo: dict[int, Any]) -> Tensor:
+        t = super()._copied(memo)
+        t.grad = None  # a copy of a model starts without gradients, as in PyTorch
+        return t
+
 
 class Keys(NamedTuple):
     """What `load_state_dict` did not find, and what it had no place for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import warnings
 from typing import Any
@@ -593,3 +594,37 @@ def test_variable() -> None:
     near(x.grad, [2])
     with pytest.raises(ValueError, match="backward: 2 tensors, but 1 grad_tensors"):
         autograd.backward([x, x], [None])
+
+
+def test_the_search_for_nan_is_switched(t: Any) -> None:
+    def fails() -> bool:
+        x = t.tensor([0.0], requires_grad=True)
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ((x * 0) / x).sum().backward()
+        except (RuntimeError, ArithmeticError):
+            return True
+        return False
+
+    assert not fails()
+    t.autograd.set_detect_anomaly(True)
+    assert fails()
+    with t.autograd.set_detect_anomaly(False):
+        assert not fails()
+    assert fails()
+    t.autograd.set_detect_anomaly(False)
+    assert not fails()
+
+
+def test_gradcheck_takes_pytorchs_words(t: Any) -> None:
+    x = t.tensor(np.array([1.0, 2.0]), requires_grad=True)
+    words = {"eps": 1e-6, "atol": 1e-4, "rtol": 1e-3, "nondet_tol": 0.0, "fast_mode": False}
+    assert t.autograd.gradcheck(lambda x: x * x, (x,), **words)
+    assert t.autograd.gradgradcheck(lambda x: x * x, (x,), None, eps=1e-6)
+
+
+def test_a_copy_of_a_model_has_no_gradients(t: Any) -> None:
+    model = t.nn.Linear(2, 1)
+    model(t.ones(3, 2)).sum().backward()
+    assert copy.deepcopy(model).weight.grad is None and model.weight.grad is not None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import Any, Self
 
+from .. import differences
 from ..anomaly import detect_anomaly
 from ..calculus import as_tuple, grad
-from ..differences import gradcheck, gradgradcheck
 from ..engine.arrays import unboxed
 from ..engine.backward import deliver, own, pull_in_mode, seed_of
 from ..engine.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -16,7 +18,8 @@ from .function import Function
 
 __all__ = [
     "Function", "Variable", "backward", "detect_anomaly", "enable_grad", "function", "functional",
-    "grad", "gradcheck", "gradgradcheck", "inference_mode", "no_grad", "set_grad_enabled",
+    "grad", "gradcheck", "gradgradcheck", "inference_mode", "no_grad", "set_detect_anomaly",
+    "set_grad_enabled",
 ]  # fmt: skip
 
 
@@ -63,3 +66,70 @@ def backward(
         grads = {t: found[t] for t in as_tuple(inputs) if t in found}
     for leaf, g in grads.items():
         deliver(leaf, g, handed)
+
+
+def gradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    *settings: Any,
+    raise_exception: bool = True,
+    **words: Any,
+) -> bool:
+    """`autograd_lite.gradcheck`, which chooses its steps and tolerances itself: PyTorch's `eps`,
+    `atol`, `rtol` and the like change nothing.
+
+    >>> gradcheck(lambda x: x * x, Tensor([1.0, 2.0]), eps=1e-6, atol=1e-4)
+    True
+    """
+    return differences.gradcheck(func, inputs, raise_exception=raise_exception)
+
+
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    raise_exception: bool = True,
+    **words: Any,
+) -> bool:
+    """`autograd_lite.gradgradcheck`, with PyTorch's arguments as in `gradcheck`.
+
+    >>> gradgradcheck(lambda x: x * x, Tensor([1.0, 2.0]), eps=1e-6)
+    True
+    """
+    return differences.gradgradcheck(func, inputs, raise_exception=raise_exception)
+
+
+class Anomaly(threading.local):
+    """The search for NaN that `set_detect_anomaly` has begun in this thread."""
+
+    search: detect_anomaly | None = None
+
+
+anomaly = Anomaly()
+
+
+class set_detect_anomaly:
+    """Begin, or end, in this thread what `detect_anomaly` does; a context manager too.
+
+    >>> set_detect_anomaly(True) and set_detect_anomaly(False) and None
+    """
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self.outer = anomaly.search is not None
+        self.switch(mode)
+
+    def switch(self, mode: bool) -> None:
+        """Search from here on, or no more."""
+        if mode and anomaly.search is None:
+            anomaly.search = detect_anomaly()
+            anomaly.search.__enter__()
+        elif not mode and anomaly.search is not None:
+            anomaly.search.__exit__(None, None, None)
+            anomaly.search = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.switch(self.outer)
