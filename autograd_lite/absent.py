@@ -88,13 +88,12 @@ KINDS = {  # there are no ...: the names, and what to use
     "functions that are switches": (
         """
         *_anomaly_* *anomaly_enabled is_inference* celu_ selu_ dropout_ threshold_
-        set_printoptions
         """,
-        "detect_anomaly(), is_grad_enabled(), inplace=True or np.set_printoptions",
+        "detect_anomaly(), is_grad_enabled() or inplace=True",
     ),
     "changes of a shape in place": (
         """
-        squeeze_ unsqueeze_ t_ transpose_ swapaxes_ swapdims_ resize* set_ new
+        swapaxes_ swapdims_ resize* set_ new
         """,
         "x = x.squeeze() and its kind, which copy nothing",
     ),
@@ -144,7 +143,7 @@ KINDS = {  # there are no ...: the names, and what to use
         linear_cross_entropy TripletMarginWithDistanceLoss
         triplet_margin_with_distance_loss NLLLoss2d CyclicLR ChainedScheduler Adafactor
         Muon swa_utils swap_* ChainDataset StackDataset Dirac* dirac* default_convert
-        norm_except_dim fill Buffer ParameterDict ParameterList constant_pad_nd
+        norm_except_dim fill Buffer constant_pad_nd
         is_same_size is_signed native_* AVG SUM Container grad
         """,
         "a composition of what there is, or np functions on t.numpy()",

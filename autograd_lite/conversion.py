@@ -191,6 +191,8 @@ class Conversions:
         return self.dtype.itemsize
 
     device = property(lambda self: device(), doc="Where it is: the CPU.")
+    is_cpu = property(lambda self: True, doc="Whether it is on the CPU: always.")
+    is_sparse = property(lambda self: False, doc="Whether it keeps few elements alone: never.")
     is_cuda = property(lambda self: False, doc="Whether it is on a GPU: never.")
     itemsize = property(element_size, doc="How many bytes an element has.")
     nbytes = property(lambda self: self.array.nbytes, doc="How many bytes the elements have.")

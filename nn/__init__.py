@@ -7,13 +7,14 @@ from typing import Any
 
 from autograd_lite.absent import missing
 
-from . import functional, init, layers, losses, module
+from . import functional, init, layers, losses, module, parameters
 from .layers import *
 from .losses import *
 from .module import *
+from .parameters import *
 
 __all__ = ["functional", "init"]
-__all__ += layers.__all__ + losses.__all__ + module.__all__
+__all__ += layers.__all__ + losses.__all__ + module.__all__ + parameters.__all__
 
 _LATER = (
     "data",

@@ -281,3 +281,36 @@ def test_switches_of_the_one_state_may_be_set() -> None:
     assert ag.initial_seed() == 7
     x = tensor([-1.0, 1.0])
     assert ag.relu_(x) is x and x.tolist() == [0.0, 1.0] and ag.selu(x).shape == (2,)
+
+
+def test_shapes_change_in_place_where_nothing_is_recorded() -> None:
+    x = ag.arange(6.0).reshape(2, 3).clone()
+    assert x.t_() is x and x.shape == (3, 2) and x.tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert x.unsqueeze_(0).shape == (1, 3, 2) and x.transpose_(1, 2).shape == (1, 2, 3)
+    assert x.squeeze_(0).tolist() == [[0, 1, 2], [3, 4, 5]] and x[1:].storage_offset() == 3
+    assert ag.ones(2, 2).fill_diagonal_(0.0).tolist() == [[0, 1], [1, 0]]
+    with pytest.raises(RuntimeError, match="t_: the shape of a tensor that requires grad stays"):
+        tensor([[1.0]], requires_grad=True).t_()
+    assert tensor([1.0], requires_grad=True).numpy(force=True).tolist() == [1.0]
+
+
+def test_parameters_in_lists_and_dictionaries_are_found() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = nn.ParameterList([ag.ones(2), nn.Parameter(ag.zeros(1))]).append(ag.ones(3))
+            self.named = nn.ParameterDict({"a": ag.ones(1)})
+
+    model = Model()
+    assert [n for n, _ in model.named_parameters()] == ["rows.0", "rows.1", "rows.2", "named.a"]
+    assert len(model.rows) == 3 and model.rows[-1].shape == (3,) and len(model.rows[1:]) == 2
+    model.rows[0], model.named["b"] = ag.zeros(2), nn.Parameter(ag.ones(1))
+    assert model.rows[0].requires_grad and list(model.named.keys()) == ["a", "b"]
+    del model.named["a"]
+    assert [k for k, _ in model.named.items()] == ["b"] and "a" not in model.named
+    with pytest.raises(IndexError, match="ParameterList: index 3 is out of range; it has 3"):
+        _ = model.rows[3]
+    with pytest.raises(KeyError, match="ParameterDict: no parameter 'a'; it has b"):
+        _ = model.named["a"]
+    with pytest.raises(KeyError, match="there is an attribute 'training' already"):
+        model.named["training"] = ag.ones(1)

@@ -52,10 +52,13 @@ def _broadcasts(shapes: list[Any]) -> bool:
     return True
 
 
+SHOWN: dict[str, Any] = {"precision": 4, "max_line_width": 100}  # changed by set_printoptions
+
+
 def picture(t: Any) -> str:
     """A tensor with its values, over as many lines as they need; 1,000 are cut by `...`."""
     a = t.array
-    parts = [np.array2string(a, precision=4, separator=", ", prefix="tensor(", max_line_width=100)]
+    parts = [np.array2string(a, separator=", ", prefix="tensor(", **SHOWN)]
     if not (a.size and (a.dtype == np.float32 or a.dtype.kind in "ib")):
         parts.append(f"dtype={a.dtype}")
     if t.name:

@@ -352,9 +352,9 @@ class Tensor(Methods):
         """The elements as nested Python lists, or one number."""
         return self.array.tolist()
 
-    def numpy(self) -> Array:
-        """The array itself, not a copy; RuntimeError if it requires grad."""
-        if self.requires_grad:
+    def numpy(self, *, force: bool = False) -> Array:
+        """The array itself, not a copy; RuntimeError if it requires grad, unless forced."""
+        if self.requires_grad and not force:
             raise RuntimeError("numpy(): this tensor requires grad; use detach().numpy()")
         return self.array
 

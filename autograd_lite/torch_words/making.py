@@ -51,5 +51,15 @@ class New:
         """Fill with 1 with the probability p, else 0; returns self."""
         return self.copy_(creation.bernoulli(self, p, generator=generator))
 
+    def bernoulli(self: Any, p: Any = None, *, generator: Any = None) -> Tensor:
+        """1 with the probability of each element, or p, else 0."""
+        return creation.bernoulli(self, p, generator=generator)
+
+    def multinomial(
+        self: Any, num_samples: int, replacement: bool = False, *, generator: Any = None
+    ) -> Tensor:
+        """So many places drawn with the elements as weights."""
+        return creation.multinomial(self, num_samples, replacement, generator=generator)
+
     def _fill(self: Any, draw: Any, generator: Any) -> Any:
         return self.copy_(creation._random(draw, generator, self.dtype))

@@ -450,6 +450,42 @@ class Shapes:
         self.requires_grad, self.op, self.sources, self.args, self.kw = False, None, (), (), None
         return self
 
+    def storage_offset(self: Any) -> int:
+        """How many elements of the memory that it shares come before its own."""
+        base = self.array if self.array.base is None else self.array.base
+        start = self.array.ctypes.data - getattr(base, "ctypes", self.array.ctypes).data
+        return int(start // self.array.itemsize)
+
+    def _become(self: Any, name: str, y: Tensor) -> Any:
+        if self.op is not None or self.requires_grad:
+            raise RuntimeError(
+                f"{name}_: the shape of a tensor that requires grad stays; write x = x.{name}(...)"
+            )
+        self.array, self.version = y.array, y.version
+        return self
+
+    def squeeze_(self: Any, *dim: Any) -> Any:
+        """`squeeze` in place, of a tensor that requires no gradient; returns self."""
+        return self._become("squeeze", rules.squeeze(self, *dim))
+
+    def unsqueeze_(self: Any, dim: int) -> Any:
+        """`unsqueeze` in place, of a tensor that requires no gradient; returns self."""
+        return self._become("unsqueeze", rules.unsqueeze(self, dim))
+
+    def transpose_(self: Any, dim0: int, dim1: int) -> Any:
+        """`transpose` in place, of a tensor that requires no gradient; returns self."""
+        return self._become("transpose", rules.transpose(self, dim0, dim1))
+
+    def t_(self: Any) -> Any:
+        """`t` in place, of a tensor that requires no gradient; returns self."""
+        return self._become("t", t(self))
+
+    def fill_diagonal_(self: Any, fill_value: float, wrap: bool = False) -> Any:
+        """Set the diagonal of a matrix; returns self. With `wrap` it begins again below."""
+        places = np.zeros(self.shape, bool)
+        np.fill_diagonal(places, True, wrap)
+        return self.masked_fill_(places, fill_value)
+
     def sum_to_size(self: Any, *size: Any) -> Tensor:
         """Summed over what a broadcast from a shape to this one had repeated.
 

@@ -259,6 +259,19 @@ module(
     call=lambda layers, x: layers["out"](layers["in"](x)),
 )
 
+module(
+    "ParameterList",
+    x=waves(5, 3),
+    build=lambda n: n.ParameterList([n.Linear(3, 2).weight, n.Linear(2, 2).bias]),
+    call=lambda ps, x: x @ ps[0].T + ps[1],
+)
+module(
+    "ParameterDict",
+    x=waves(5, 3),
+    build=lambda n: n.ParameterDict({"w": n.Linear(3, 2).weight, "b": n.Linear(2, 2).bias}),
+    call=lambda ps, x: x @ ps["w"].T + ps["b"],
+)
+
 # ---- losses ----------------------------------------------------------------------------------
 
 
