@@ -19,6 +19,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def looking_for_fixes(code: str) -> Callable[..., dict[str, Any]]:
 
         accepted = {name: unpacked(some) for name, some in task["accepted"].items()}
         shown = fixes([backward], run, Goal(accepted, task["first"], frozenset(task["fine"])))
-        return {"fixes": [{"line": fix.line, "old": fix.old, "new": fix.new} for fix in shown]}
+        return {"fixes": [asdict(fix) for fix in shown]}
 
     return found
 

@@ -279,7 +279,9 @@ def asked(arguments: Any, goal: Goal, names: list[str]) -> dict[str, Any]:
 
 def fix_of(found: dict[str, Any]) -> Fix:
     """A fix that a process sent, of bounded length."""
-    return Fix("<pasted>", int(found["line"]), str(found["old"])[:500], str(found["new"])[:500])
+    old, new, mistake = (str(found[name])[:500] for name in ("old", "new", "mistake"))
+    leaves = tuple(str(name)[:100] for name in found["leaves"][:100])
+    return Fix("<pasted>", int(found["line"]), old, new, int(found["more"]), mistake, leaves)
 
 
 # ---- the verdict

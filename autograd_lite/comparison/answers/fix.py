@@ -10,7 +10,8 @@ class Fix:
     """One edit that makes the gradients right: `line` counts from the top of the file or cell.
 
     `old` is what stands there, `new` the same with the edit, "" where it is to be left out; `more`
-    counts the other ways to write that, as len(x) for n.
+    counts the other ways to write that, as len(x) for n; `mistake` says what the edit mends, and
+    `leaves` names the gradients that stay wrong.
 
     >>> print(Fix("net.py", 12, "d = W.T @ d", "d = W.T @ d * a * (1 - a)"))
     line 12:  d = W.T @ d
@@ -22,6 +23,8 @@ class Fix:
     old: str
     new: str
     more: int = 0
+    mistake: str = ""
+    leaves: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         head = f"line {self.line}:  "

@@ -500,17 +500,3 @@ def on_every_way_back(s: Guessing) -> Iterator[Guess]:
             f"the derivative of {' and '.join(sorted(op))} left out on the way to the layer below"
         )
         yield from s.group(arcs, skip_change, (("activation-missing", words + where),))
-
-
-def formulas_everywhere(s: Guessing) -> Iterator[Guess]:
-    """One wrong formula in every use of an activation."""
-    uses: dict[Any, list[Contribution]] = defaultdict(list)
-    for parts in s.back.into.values():
-        for e in parts:
-            if e.node.op.activation:
-                uses[e.node.op].append(e)
-    for op, arcs in uses.items():
-        if 1 < len(arcs) <= 12:
-            for n, edit in enumerate(edits(arcs[0])):
-                words = f"{edit.words}, in the derivative of {op.name}, in all {len(arcs)} places"
-                yield from s.group(arcs, formula_change(n), ((edit.slug, words),))

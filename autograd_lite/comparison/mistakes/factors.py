@@ -27,6 +27,8 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
     known = {value for value, _ in groups["n"]}
     more = [*mean_counts(tape), *steps(tape), *sizes(tape)] if means else []
     groups["n"] += [pair for pair in more if pair[0] not in known]
+    taken = {value for kind in groups.values() for value, _ in kind}
+    groups["tape"] = [pair for pair in written(tape) if pair[0] not in taken]
     singles = [(v, (name,)) for kind in groups.values() for v, name in kind]
     pairs = [
         (u * v, (one, two))
@@ -41,6 +43,28 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
         if not held or len(held[0]) == len(names):
             held.append(names)
     return found
+
+
+def written(tape: Tape) -> Iterator[NamedFactor]:
+    """The numbers that a program multiplies and divides by, and their squares: left out, or used
+    once too often."""
+    numbers = {
+        float(np.asarray(a)): t.op is ops.div and i == 1
+        for t in tape.nodes
+        if t.op in (ops.mul, ops.div)
+        for i, (a, p) in enumerate(zip(t.args, tape.inputs[t], strict=True))
+        if p is None and np.size(a) == 1
+    }
+    for c, divides in numbers.items():
+        if abs(c) in (0, 0.5, 1, 2) or not np.isfinite(c):
+            continue
+        left, twice = f"the factor {c:.4g} is left out", f"the factor {c:.4g} is used once too often"
+        if divides:
+            left, twice = f"not divided by {c:.4g}", f"divided by {c:.4g} once too often"
+        for k, square in ((1, ""), (2, " ** 2")):
+            value = (1 / c if divides else c) ** k
+            yield 1 / value, ("factor-missing", left.replace(f"{c:.4g}", f"{c:.4g}{square}"))
+            yield value, ("factor-twice", twice.replace(f"{c:.4g}", f"{c:.4g}{square}"))
 
 
 def is_averaged(tape: Tape, n: int, outputs: tuple[int, ...]) -> bool:
@@ -94,7 +118,7 @@ def sizes(tape: Tape) -> Iterator[NamedFactor]:
 def steps(tape: Tape) -> Iterator[NamedFactor]:
     """The factors of a loss that is a sum of several terms, such as those of steps in time."""
     t, n = tape.nodes[-1], 1
-    while t.op is ops.add and all(np.size(a) == 1 for a in t.args):
+    while t.op in (ops.add, ops.sub) and all(np.size(a) == 1 for a in t.args):
         p = tape.inputs[t][0]
         if p is None or p.op is None:
             break

@@ -41,11 +41,18 @@ class Guess:
 
 
 class Guessing:
-    """What a guess about the gradient of `t` is made with, in a pass that may have mistakes."""
+    """What a guess about the gradient of `t` is made with, in a pass that may have mistakes.
 
-    def __init__(self, matcher: Matcher, back: Backprop, t: Tensor) -> None:
-        self.matcher, self.back, self.t = matcher, back, t
-        self.tensors = matcher.above(back, t)[: -NEAREST - 1 : -1]
+    Guesses are about places from which a mistake shows in `all_of` and in no other gradient that
+    was handed in, or, where that is None, from which it shows in `t`.
+    """
+
+    def __init__(
+        self, matcher: Matcher, back: Backprop, t: Tensor, all_of: frozenset[Tensor] | None = None
+    ) -> None:
+        self.matcher, self.back, self.t, self.all_of = matcher, back, t, all_of
+        above = [p for p in matcher.above(back, t) if all_of in (None, matcher.below[p])]
+        self.tensors = above[: -NEAREST - 1 : -1]
         self.sites = [site for p in self.tensors for site in sites_of(back, p)]
         self.single = [(site, *site.edges) for site in self.sites if len(site.edges) == 1]
 
@@ -105,7 +112,7 @@ class Guessing:
     def whole(self, site: Site, changes: Mapping[Any, Change], names: Wording) -> Iterator[Guess]:
         """A guess that takes a pass of its own, as it is made at several places."""
         matcher, back = self.matcher, self.back
-        if matcher.late:
+        if matcher.late or not self.concerns(changes):
             return
         matcher.spend(2 * back.elements, len(back.tape.nodes) / 2)
         try:
@@ -117,6 +124,14 @@ class Guessing:
         if self.t in good - was and matcher.explains(self.t, then.gradient(self.t)):
             explained, spoilt = frozenset(good - was), was - good
             yield Guess(names, site, changes, explained, spoilt, site.first)
+
+    def concerns(self, changes: Mapping[Any, Change]) -> bool:
+        """Whether changes show in exactly the gradients that are to be explained."""
+        if self.all_of is None:
+            return True
+        inputs, below = self.back.tape.inputs, self.matcher.below
+        places = {key if isinstance(key, Tensor) else inputs[key[0]][key[1]] for key in changes}
+        return self.all_of == frozenset().union(*(below.get(p, frozenset()) for p in places))
 
 
 def made_by(row: Mistake) -> Change:

@@ -20,7 +20,7 @@ from ...engine.tensor import Tensor
 from ...program.chain import stretched
 from ..answers.judge import distance, largest
 from ..propagation import Backprop, Change, Contribution, always, times
-from . import edits, roles
+from . import edits, misplaced, roles
 from .guess import Guess, Guessing, made_by
 from .matching import Matcher, ratio
 from .places import (
@@ -66,6 +66,9 @@ class Guesses(Guessing):
             edits.ingredients(self),
             edits.other_formulas(self),
             edits.between_left_out(self),
+            misplaced.once_more(self),
+            misplaced.after_the_derivative(self),
+            misplaced.reshaped(self),
         )
         yield itertools.chain(
             self.factors_of_tensors(zero=True),
@@ -243,8 +246,9 @@ class Guesses(Guessing):
         yield from edits.on_every_way_back(self)
         yield from self.sums_everywhere()
         yield from edits.scaled_groups(self)
-        yield from edits.formulas_everywhere(self)
+        yield from misplaced.exchanged_parts(self)
         yield from roles.in_every_turn(self)
+        yield from misplaced.other_factors(self)
 
     def rules_everywhere(self) -> Iterator[Guess]:
         """A wrong rule in every use of an operation, or in every product with one weight."""
@@ -374,10 +378,11 @@ class Guesses(Guessing):
             return
         if part is not None and (part == 0).any() and part.any():
             alpha = ratio(part, t.array * (part != 0))
-            if self.matcher.agrees(t, self.back.gradient(t) + alpha * t.array * (part == 0)):
+            whole = self.matcher.agrees(t, self.back.gradient(t) + alpha * t.array * (part == 0))
+            if whole or not np.abs(gap[part != 0]).max() > 1e-9 * largest(gap):
                 words = "the elements that the penalty leaves out, as biases, are penalised too"
                 changes = {t: always(self.matcher.target[t])}
-                yield Guess((("penalty", words),), Site(t), changes, frozenset([t]))
+                yield Guess((("penalty", words),), Site(t), changes, frozenset([t]), exact=whole)
         if t.ndim != 2 or min(t.shape) < 2:
             return
         for kind, d, w in (("column", gap, t.array), ("row", gap.T, t.array.T)):

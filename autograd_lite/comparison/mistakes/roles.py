@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..propagation import Backprop, Contribution, times
@@ -29,7 +30,7 @@ SCALES = {
     0: ("path-missing", "the gradient is left out"),
 }
 MANY = 64  # turns of a loop, at most
-ARRAYS = 24  # that are tried in the place of one
+ARRAYS = 100  # that are tried in the place of one
 
 
 class Roles:
@@ -61,10 +62,15 @@ class Roles:
         if first is not None and all(a.shape == own[0].shape for a in own):
             yield first, [own[0], *own[:-1]]
             yield first, [*own[1:], own[-1]]
+        yield from self.joined(found, k, own)
+        yield from self.others_of(own)
+
+    def others_of(self, own: list[Array]) -> Iterator[tuple[Tensor, list[Array]]]:
+        """Results of operations of the same or another turn, where there is one for each."""
         n = len(own)
         for tensors in self.tensors.values():
             arrays = [t.array for t in tensors]
-            if arrays[0].shape != own[0].shape:
+            if any(a.shape != b.shape for a, b in zip(arrays, own, strict=False)):
                 continue
             if len(arrays) == n:
                 yield tensors[0], arrays
@@ -74,6 +80,24 @@ class Roles:
                 yield tensors[0], arrays[1:]
             if len(arrays) == n - 1:
                 yield tensors[0], [*arrays, np.zeros_like(own[0])]
+
+
+    def joined(
+        self, found: list[Contribution], k: int, own: list[Array]
+    ) -> Iterator[tuple[Tensor, list[Array]]]:
+        """What is joined of several arrays, with one of them from another place of the turn."""
+        whole = found[-1].node.parents[k]
+        if whole is None or whole.op is not ops.concatenate:
+            return
+        axis, start = whole.kw["axis"], 0
+        for part in whole.args:
+            cut = (*[slice(None)] * axis, slice(start, start + part.shape[axis]))
+            start += part.shape[axis]
+            for t, others in self.others_of([a[cut] for a in own]):
+                made = [a.copy() for a in own]
+                for a, b in zip(made, others, strict=True):
+                    a[cut] = b
+                yield t, made
 
 
 def made_alike(back: Backprop, depth: int) -> Callable[[Tensor], Any]:
@@ -180,7 +204,9 @@ def steps_skipped(s: Guessing, roles: Roles, found: list[Contribution]) -> Itera
 
 def numbers(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A factor that has a name."""
-    for c, names in s.matcher.factors.items():
+    n = len(found)
+    own = {1 / n: [(("mean-twice", f"divided by {n}, the number of steps"),)]} if n > 2 else {}
+    for c, names in (s.matcher.factors | own).items():
         if c not in (0, 1) and len(names[0]) == 1:
             ((slug, words),) = names[0]
             where = f"{words}, {turns(found)} (at {s.label(found[-1].p)})"

@@ -83,12 +83,14 @@ class Search(Matcher):
 
     def at_once(self, group: list[Tensor]) -> list[Link] | None:
         """One mistake, in one place."""
-        return self.clipped(group) or self.penalised(group) or self.chain(self.back, group, 1)
+        found = self.clipped(group) or self.penalised(group) or self.chain(self.back, group, 0)
+        return found or self.chain(self.back, group, 1)
 
     def in_several(self, group: list[Tensor]) -> list[Link]:
         """One mistake in several places, or several mistakes."""
         guesses = Guesses(self, self.back, group[0])
-        chain = self.alone(group, guesses.everywhere(), 1)
+        exact = Guesses(self, self.back, group[0], frozenset(group))
+        chain = self.alone(group, exact.everywhere(), 1)
         chain = chain or self.chain(self.back, group, 2) or self.apart(group)
         chain = chain or self.exchanged(group)
         for depth in range(3, MOST_MISTAKES + 1):
@@ -141,12 +143,14 @@ class Search(Matcher):
         ordered = [sorted(g, key=order.__getitem__) for g in groups]
         return sorted(ordered, key=lambda g: order[g[0]])
 
-    def classes(self, back: Backprop, wrong: list[Tensor], t: Tensor) -> list[list[Guess]]:
+    def classes(
+        self, back: Backprop, wrong: list[Tensor], t: Tensor, exact: bool = False
+    ) -> list[list[Guess]]:
         """The guesses for one of the wrong tensors, those that do the same together, the ones that
-        explain most first."""
+        explain most first; `exact` ones are where a mistake shows in all of these and no others."""
         among = set(wrong)
         found: dict[Any, list[Guess]] = {}
-        for tier in Guesses(self, back, t).tiers():
+        for tier in Guesses(self, back, t, frozenset(wrong) if exact else None).tiers():
             for guess in tier:
                 if guess.spoilt <= among:
                     found.setdefault((guess.explained & among, guess.spoilt), []).append(guess)
@@ -162,10 +166,10 @@ class Search(Matcher):
 
     def chain(self, back: Backprop, wrong: list[Tensor], depth: int) -> list[Link] | None:
         """At most `depth` mistakes, one after the other, that explain all of `wrong`: those that
-        need the fewest names."""
+        need the fewest names. With a `depth` of 0, one where no other gradient could show it."""
         best: list[Link] | None = None
         for t in wrong[: 4 if depth == 2 else 1]:
-            for guesses in self.classes(back, wrong, t)[:WIDEST]:
+            for guesses in self.classes(back, wrong, t, depth == 0)[:WIDEST]:
                 try:
                     then = back.with_changes(guesses[0].changes)
                 except ValueError:  # a gradient of that shape cannot be passed on
@@ -174,7 +178,7 @@ class Search(Matcher):
                 rest: list[Link] | None = []
                 if left:
                     stuck = len(left) >= len(wrong) or any(u is t for u in left)
-                    rest = None if stuck or depth == 1 else self.chain(then, left, depth - 1)
+                    rest = None if stuck or depth < 2 else self.chain(then, left, depth - 1)
                 if rest is None:
                     continue
                 still = {t, *left}

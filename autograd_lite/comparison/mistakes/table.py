@@ -692,6 +692,11 @@ SUMS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = [
     ("last-sample-only", "only the last sample counts: = for +=", one_of_batch(-1)),
     ("last-sample-only", "only the first sample counts", one_of_batch(0)),
     (
+        "counted-once",
+        "counted once for each sample, not as often as it is used: the count is left out",
+        lambda g, axes: 0 * sum_along(g, axes) + g.flat[np.abs(g).argmax()],
+    ),
+    (
         "summed-over-inputs",
         "summed over the features too",
         lambda g, axes: 0 * sum_along(g, axes) + np.sum(g),

@@ -62,6 +62,8 @@ def written(t: Tensor, inner: list[str]) -> str:
         return f"the normalised {named_inside(t, inner)}"
     if op.kind == "view":
         return f"{first}.T" if op in (ops.mT, ops.permute) else first
+    if op is ops.getitem:
+        return f"({first})[{of_index(t.kw['index'])}]"
     if op.sign and len(inner) == 2:
         a, b = (f"({x})" if " " in x and op is not ops.add else x for x in inner)
         return f"{a} {op.sign} {b}"
@@ -70,6 +72,20 @@ def written(t: Tensor, inner: list[str]) -> str:
     if op is ops.neg:
         return f"-{first}"
     return f"{op.name}({', '.join(inner)})"
+
+
+def of_index(index: Any) -> str:
+    """An index as one writes it.
+
+    >>> of_index((slice(None), slice(3, 6))), of_index(np.arange(3))
+    (':, 3:6', '...')
+    """
+    if isinstance(index, tuple):
+        return ", ".join(map(of_index, index))
+    if isinstance(index, slice):
+        bounds = ["" if b is None else str(b) for b in (index.start, index.stop, index.step)]
+        return ":".join(bounds[: 3 if bounds[2] else 2])
+    return str(index) if isinstance(index, int) else "..."
 
 
 def is_normalised(t: Tensor) -> bool:

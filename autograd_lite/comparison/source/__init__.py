@@ -2,13 +2,15 @@
 gradients come out right.
 
 `text` has the file and the statements, `places` the functions, `edits` the grammar, `probe` what
-runs inside of them, `outside` what must stay as it is, `goal` what is wanted, `search` the search.
+runs inside of them, `outside` what must stay as it is, `goal` what is wanted, `search` the search,
+`words` what an edit says of the mistake.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +23,7 @@ from .edits import Words, kind_of
 from .goal import Goal, Grads
 from .places import Place
 from .search import Found, Run, Search
+from .words import mistake
 
 MOST_FIXES = 4
 RUN = 100  # lines of Python that a run takes beside the learner's own, about
@@ -136,7 +139,19 @@ def shown(found: Found) -> Fix:
     old = text.text[start:end]
     new = text.text[start : edit.start] + edit.new + text.text[edit.end : end]
     left_out = edit.new == "pass" and (edit.start, edit.end) == unit.span
-    return Fix(text.file, line, tidy(old), "" if left_out else tidy(new))
+    said = mistake(*(unit.before + part + unit.after for part in written(found)))
+    return Fix(text.file, line, tidy(old), "" if left_out else tidy(new), 0, said, tuple(sorted(found.still)))
+
+
+def written(found: Found) -> tuple[str, str]:
+    """The statement, or the two of them, that an edit is of: as it is, and as it should be."""
+    edit, text = found.edit, found.line.place.text
+    start, end = found.line.unit.span
+    end = max(end, edit.end)
+    old = text.text[start:end]
+    new = text.text[start : edit.start] + edit.new + text.text[edit.end : end]
+    indent = text.indent(start)
+    return textwrap.dedent(indent + old), textwrap.dedent(indent + new)
 
 
 def tidy(written: str) -> str:

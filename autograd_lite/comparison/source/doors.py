@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from ...engine.modes import no_grad
 from ...engine.tensor import Tensor
 from ...program.chain import Tape, numbers, reverse
 from ..answers.fix import Fix
-from ..answers.judge import ABSENT, OK, OTHER, agree
+from ..answers.judge import ABSENT, OK, OTHER, Diagnosis, Row, agree
 from ..answers.report import Report
 from . import RUN, fixes
 from .goal import Array, Goal, Grads
@@ -67,7 +68,35 @@ def with_fixes(report: Report) -> Report:
     # what a learner hands in may fail in any way, and no report must fail with it
     with suppress(Exception), no_grad():
         found = report.search(report) if report.search is not None else ()
-    return replace(report, fixes=found, search=None)
+    return named_by(found, replace(report, fixes=found, search=None))
+
+
+def named_by(fixes: Sequence[Fix], report: Report) -> Report:
+    """The report in which the likeliest edit explains what raised, what nothing else explains, or
+    only several mistakes together."""
+    first = report.first_wrong
+    if not fixes or first is None or not fixes[0].mistake:
+        return report
+    fix, raised = fixes[0], first.note.startswith("raised ") and not first.diagnoses
+    if not (first.unexplained or raised or is_chain(first)):
+        return report
+    before = f"{first.note}; " if raised else ""
+    said = Diagnosis("line", f"{before}{fix.mistake} (line {fix.line})", exact=True)
+
+    def with_name(row: Row) -> Row:
+        if row is first:
+            return replace(row, diagnoses=(said,))
+        if row.unexplained and row.name not in fix.leaves:
+            return replace(row, diagnoses=(said,), mistake_of=first.name)
+        return row
+
+    return replace(report, rows=tuple(map(with_name, report.rows)))
+
+
+def is_chain(row: Row) -> bool:
+    """Whether only mistakes that are made together explain a row."""
+    ways = Counter(d.explanation for d in row.diagnoses if not d.alternative)
+    return bool(ways) and min(ways.values()) > 1 and not any(d.alternative for d in row.diagnoses)
 
 
 def autodiff(

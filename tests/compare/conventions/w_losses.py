@@ -286,7 +286,7 @@ def gaussian(slip, dt):
     "Distillation",
     "compare",
     {
-        "T**2 left out": (("b",), r"temperature|16|square"),
+        "T**2 left out": (("b",), r"temperature|16|square|4 \*\* 2"),
         "T, not T**2": (("b",), r"temperature|4 times|0\.25|divided by 4"),
         "student at temperature 1": (("b",), r"temperature|softmax|instead|before|scale"),
         "teacher left out": (("b",), r"target|label|teacher|p used for"),
@@ -327,7 +327,7 @@ def distillation(slip, dt):
     {
         "exp not derived": (("s", "c"), r"exp.*left out|derivative of exp|factor"),
         "sign of the centres": (("c",), SIGN),
-        "s for s**2 in the centres": (("c",), r"exponent|power|square|factor|width"),
+        "s for s**2 in the centres": (("c",), r"times s once|exponent|power|square|factor|width"),
         "s**2 for s**3 in the widths": (("s",), r"exponent|power|cube|factor|width"),
         "centres: summed over samples of x only": (("c",), PATH),
         "widths: 2 too many": (("s",), r"2|half"),

@@ -168,7 +168,7 @@ def vae(slip, dt):
         "decoder's use of W left out": ("W", PATH),
         "encoder's use of W left out": ("W", PATH),
         "decoder's part not transposed (square)": ("W", r"transpose|order"),
-        "clean x for the corrupted": ("W", r"mask|corrupt|input|instead|noise"),
+        "clean x for the corrupted": ("W", r"another array|mask|corrupt|input|instead|noise"),
         "hidden sigmoid not derived": (("c", "b_h"), r"sigmoid.*left out"),
         "y (1 - y) of the output too": (("b_v",), r"sigmoid|twice|once more|again"),
         "x - y": (("b_v",), SIGN),
