@@ -195,7 +195,6 @@ def between_left_out(s: Guessing) -> Iterator[Guess]:
             g = s.back.made.get(q)
             if g is None or q is p or g.shape != s.back.made[p].shape or q.serial < p.serial:
                 continue
-            s.matcher.spend(4 * g.size)
             if g.size > 1 and np.ptp(g):
                 site = Site(p)
                 yield from s.exactly(site, g, partial(words_of_between, s, p, q))

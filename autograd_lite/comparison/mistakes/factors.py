@@ -58,7 +58,10 @@ def written(tape: Tape) -> Iterator[NamedFactor]:
     for c, divides in numbers.items():
         if abs(c) in (0, 0.5, 1, 2) or not np.isfinite(c):
             continue
-        left, twice = f"the factor {c:.4g} is left out", f"the factor {c:.4g} is used once too often"
+        left, twice = (
+            f"the factor {c:.4g} is left out",
+            f"the factor {c:.4g} is used once too often",
+        )
         if divides:
             left, twice = f"not divided by {c:.4g}", f"divided by {c:.4g} once too often"
         for k, square in ((1, ""), (2, " ** 2")):

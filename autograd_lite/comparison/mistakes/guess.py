@@ -44,14 +44,20 @@ class Guessing:
     """What a guess about the gradient of `t` is made with, in a pass that may have mistakes.
 
     Guesses are about places from which a mistake shows in `all_of` and in no other gradient that
-    was handed in, or, where that is None, from which it shows in `t`.
+    was handed in; where that is None, from which it shows in `t`, but not just in `besides`.
     """
 
     def __init__(
-        self, matcher: Matcher, back: Backprop, t: Tensor, all_of: frozenset[Tensor] | None = None
+        self,
+        matcher: Matcher,
+        back: Backprop,
+        t: Tensor,
+        all_of: frozenset[Tensor] | None = None,
+        besides: frozenset[Tensor] | None = None,
     ) -> None:
         self.matcher, self.back, self.t, self.all_of = matcher, back, t, all_of
-        above = [p for p in matcher.above(back, t) if all_of in (None, matcher.below[p])]
+        shown = {p: matcher.below[p] for p in matcher.above(back, t)}
+        above = [p for p in shown if all_of in (None, shown[p]) and shown[p] != besides]
         self.tensors = above[: -NEAREST - 1 : -1]
         self.sites = [site for p in self.tensors for site in sites_of(back, p)]
         self.single = [(site, *site.edges) for site in self.sites if len(site.edges) == 1]

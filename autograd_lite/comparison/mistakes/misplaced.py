@@ -32,7 +32,10 @@ def other_factors(s: Guessing) -> Iterator[Guess]:
             continue
         for t, a in alike(arrays, part)[:ARRAYS]:
             with np.errstate(all="ignore"):
-                ways = {"times {} once too often": part * a, "divided by {} once too often": part / a}
+                ways = {
+                    "times {} once too often": part * a,
+                    "divided by {} once too often": part / a,
+                }
             for words, wrong in ways.items():
                 s.matcher.spend(4 * part.size)
                 if s.matcher.late:

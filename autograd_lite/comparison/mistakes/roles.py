@@ -81,7 +81,6 @@ class Roles:
             if len(arrays) == n - 1:
                 yield tensors[0], [*arrays, np.zeros_like(own[0])]
 
-
     def joined(
         self, found: list[Contribution], k: int, own: list[Array]
     ) -> Iterator[tuple[Tensor, list[Array]]]:

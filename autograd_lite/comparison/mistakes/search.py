@@ -83,14 +83,24 @@ class Search(Matcher):
 
     def at_once(self, group: list[Tensor]) -> list[Link] | None:
         """One mistake, in one place."""
-        found = self.clipped(group) or self.penalised(group) or self.chain(self.back, group, 0)
-        return found or self.chain(self.back, group, 1)
+        found = self.clipped(group) or self.penalised(group)
+        for guesses in self.nearby_first(group):
+            found = found or self.chain(self.back, group, 1, guesses)
+        return found
+
+    def nearby_first(self, group: list[Tensor]) -> tuple[Guesses, Guesses]:
+        """Guesses about places where a mistake shows in all of a group and in nothing else, and
+        then about the other ones, where some of what it does would be nothing by chance."""
+        all_ = frozenset(group)
+        return (
+            Guesses(self, self.back, group[0], all_of=all_),
+            Guesses(self, self.back, group[0], besides=all_),
+        )
 
     def in_several(self, group: list[Tensor]) -> list[Link]:
         """One mistake in several places, or several mistakes."""
-        guesses = Guesses(self, self.back, group[0])
-        exact = Guesses(self, self.back, group[0], frozenset(group))
-        chain = self.alone(group, exact.everywhere(), 1)
+        guesses, _ = self.nearby_first(group)
+        chain = self.alone(group, guesses.everywhere(), 1)
         chain = chain or self.chain(self.back, group, 2) or self.apart(group)
         chain = chain or self.exchanged(group)
         for depth in range(3, MOST_MISTAKES + 1):
@@ -143,14 +153,12 @@ class Search(Matcher):
         ordered = [sorted(g, key=order.__getitem__) for g in groups]
         return sorted(ordered, key=lambda g: order[g[0]])
 
-    def classes(
-        self, back: Backprop, wrong: list[Tensor], t: Tensor, exact: bool = False
-    ) -> list[list[Guess]]:
+    def classes(self, guesses: Guesses, wrong: list[Tensor]) -> list[list[Guess]]:
         """The guesses for one of the wrong tensors, those that do the same together, the ones that
-        explain most first; `exact` ones are where a mistake shows in all of these and no others."""
+        explain most first."""
         among = set(wrong)
         found: dict[Any, list[Guess]] = {}
-        for tier in Guesses(self, back, t, frozenset(wrong) if exact else None).tiers():
+        for tier in guesses.tiers():
             for guess in tier:
                 if guess.spoilt <= among:
                     found.setdefault((guess.explained & among, guess.spoilt), []).append(guess)
@@ -164,12 +172,14 @@ class Search(Matcher):
             for key in sorted(found, key=lambda key: (-len(key[0]), len(key[1])))
         ]
 
-    def chain(self, back: Backprop, wrong: list[Tensor], depth: int) -> list[Link] | None:
+    def chain(
+        self, back: Backprop, wrong: list[Tensor], depth: int, first: Guesses | None = None
+    ) -> list[Link] | None:
         """At most `depth` mistakes, one after the other, that explain all of `wrong`: those that
-        need the fewest names. With a `depth` of 0, one where no other gradient could show it."""
+        need the fewest names; the `first` among these guesses, or any."""
         best: list[Link] | None = None
         for t in wrong[: 4 if depth == 2 else 1]:
-            for guesses in self.classes(back, wrong, t, depth == 0)[:WIDEST]:
+            for guesses in self.classes(first or Guesses(self, back, t), wrong)[:WIDEST]:
                 try:
                     then = back.with_changes(guesses[0].changes)
                 except ValueError:  # a gradient of that shape cannot be passed on
@@ -178,7 +188,7 @@ class Search(Matcher):
                 rest: list[Link] | None = []
                 if left:
                     stuck = len(left) >= len(wrong) or any(u is t for u in left)
-                    rest = None if stuck or depth < 2 else self.chain(then, left, depth - 1)
+                    rest = None if stuck or depth == 1 else self.chain(then, left, depth - 1)
                 if rest is None:
                     continue
                 still = {t, *left}

@@ -140,7 +140,15 @@ def shown(found: Found) -> Fix:
     new = text.text[start : edit.start] + edit.new + text.text[edit.end : end]
     left_out = edit.new == "pass" and (edit.start, edit.end) == unit.span
     said = mistake(*(unit.before + part + unit.after for part in written(found)))
-    return Fix(text.file, line, tidy(old), "" if left_out else tidy(new), 0, said, tuple(sorted(found.still)))
+    return Fix(
+        text.file,
+        line,
+        tidy(old),
+        "" if left_out else tidy(new),
+        0,
+        said,
+        tuple(sorted(found.still)),
+    )
 
 
 def written(found: Found) -> tuple[str, str]:

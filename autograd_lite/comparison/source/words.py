@@ -49,9 +49,9 @@ def one_statement(old: Node, new: Node) -> str:
     if kinds == (ast.Assign, ast.Assign) and isinstance(new.value, ast.BinOp | ast.IfExp):
         one, other = chosen(old.value, new.value)
         sums = isinstance(other, ast.BinOp) and isinstance(other.op, ast.Add)
-        if sums and text(old.targets[-1]) in (text(other.left), text(other.right)):
-            if any(same(one, part) for part in (other.left, other.right)):
-                return overwritten("+")
+        parts = (other.left, other.right) if sums else ()
+        if any(same(one, p) for p in parts) and any(same(old.targets[-1], p) for p in parts):
+            return overwritten("+")
     if kinds[0] is not kinds[1]:
         return f"{text(old)} used instead of {text(new)}"
     return difference(old, new)
@@ -155,7 +155,9 @@ def lacks(op: ast.operator, part: Node) -> str:
     if isinstance(op, ast.Div):
         return f"not divided by {text(part)}"
     if isinstance(op, ast.Pow):
-        return "not squared" if same(part, ast.Constant(2)) else f"the power {text(part)} is left out"
+        return (
+            "not squared" if same(part, ast.Constant(2)) else f"the power {text(part)} is left out"
+        )
     what = {ast.Mult: "factor", ast.MatMult: "product with", ast.Add: "term", ast.Sub: "term -"}
     if type(op) not in what:
         return ""
@@ -210,19 +212,20 @@ def changed(a: Node, b: Node) -> str:
         one, other = chosen(a.slice, b.slice)
         texts = [text(ast.Subscript(a.value, at, a.ctx)) for at in (one, other)]
         return f"{texts[0]} used instead of {texts[1]}" + another_step(one, other)
+    if isinstance(a, ast.Attribute) and isinstance(b, ast.Attribute) and a.attr == b.attr:
+        names = isinstance(a.value, ast.Name) and isinstance(b.value, ast.Name)
+        return f"{text(a)} used instead of {text(b)}" if names else ""
     if isinstance(a, ast.keyword) and isinstance(b, ast.keyword) and a.arg == b.arg == "axis":
         return f"taken along axis {text(a.value)}, not along axis {text(b.value)}"
     if isinstance(a, ast.Compare) and isinstance(b, ast.Compare):
         return f"the mask or condition {text(a)} used instead of {text(b)}"
     if isinstance(a, ast.Call) and isinstance(b, ast.Call):
-        if same(a.func, b.func) and sorted(map(dumped, a.args)) == sorted(map(dumped, b.args)):
-            if [*map(dumped, a.args)] != [*map(dumped, b.args)]:
-                return exchanged(a, b)
-        if len(a.keywords) != len(b.keywords) and [*map(dumped, a.args)] == [*map(dumped, b.args)]:
+        if same(a.func, b.func) and in_another_order(a.args, b.args):
+            return exchanged(a, b)
+        if len(a.keywords) != len(b.keywords) and all(map(same, a.args, b.args)):
             return f"{text(a)} used instead of {text(b)}" + axis_of(a, b)
     if isinstance(a, ast.Tuple | ast.List) and type(a) is type(b):
-        if sorted(map(dumped, a.elts)) == sorted(map(dumped, b.elts)):
-            return f"in another order: {text(a)} for {text(b)}"
+        return exchanged(a, b) if in_another_order(a.elts, b.elts) else ""
     return ""
 
 
@@ -245,6 +248,11 @@ def axis_of(a: ast.Call, b: ast.Call) -> str:
     return ": summed or averaged over other axes"
 
 
+def in_another_order(some: list[Node], others: list[Node]) -> bool:
+    one, other = [*map(dumped, some)], [*map(dumped, others)]
+    return one != other and sorted(one) == sorted(other)
+
+
 def exchanged(a: Node, b: Node) -> str:
     return f"{text(a)} used instead of {text(b)}: in another order"
 
@@ -255,7 +263,9 @@ def other_sign(a: ast.BinOp, b: ast.BinOp) -> str:
     if kinds == {ast.Add, ast.Sub}:
         return f"the sign of {right} is flipped"
     if kinds == {ast.Mult, ast.Div}:
-        due, done = ("divided", "multiplied") if isinstance(b.op, ast.Div) else ("multiplied", "divided")
+        due, done = (
+            ("divided", "multiplied") if isinstance(b.op, ast.Div) else ("multiplied", "divided")
+        )
         return f"{done} by {right}, where it should be {due}"
     return f"{text(a)} used instead of {text(b)}"
 
