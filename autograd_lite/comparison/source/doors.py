@@ -95,7 +95,8 @@ def named_by(fixes: Sequence[Fix], report: Report) -> Report:
 
 def is_chain(row: Row) -> bool:
     """Whether only mistakes that are made together explain a row."""
-    ways = Counter(d.explanation for d in row.diagnoses if not d.alternative)
+    said = {(d.explanation, d.sentence) for d in row.diagnoses}
+    ways = Counter(explanation for explanation, _ in said)
     return bool(ways) and min(ways.values()) > 1 and not any(d.alternative for d in row.diagnoses)
 
 
