@@ -267,7 +267,15 @@ def test_the_fix_stands_below_the_first_line() -> None:
         "      ->  d = W.T @ d * a * (1 - a)",
     ]
     assert report.to_dict()["fixes"] == [
-        {"file": "net.py", "line": 12, "old": EDIT.old, "new": EDIT.new, "more": 0}
+        {
+            "file": "net.py",
+            "line": 12,
+            "old": EDIT.old,
+            "new": EDIT.new,
+            "more": 0,
+            "mistake": "",
+            "leaves": [],
+        }
     ]
     several = replace(report, fixes=(replace(EDIT, more=3),))
     assert str(several).splitlines()[3] == "          (or 3 more ways to write it)"
