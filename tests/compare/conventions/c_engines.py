@@ -18,7 +18,7 @@ from .bed import Array, impl, rand
     "compare_layers",
     {
         "tanh 1 - t": ((), r""),
-        "mul adds its own data": ((), r""),
+        "mul adds its own data": ((), r"instead of other"),
         "gradients not added": ((), r"overwrit|contribution"),
     },
 )

@@ -35,7 +35,10 @@ def difference(p: Array, t: Array) -> Array:
         "dbiases averaged": ("layers[2].biases", r"mean|batch|5 times"),
         "relu masked by >= of dvalues": ("layers[0] output", r"mask|upstream|arriving"),
         "loss not over samples": ("layers[2] output", r"batch|5 times|not divided|1/n"),
-        "dinputs with the input": (("layers[0] output", "layers[1] output"), r""),
+        "dinputs with the input": (
+            ("layers[0] output", "layers[1] output"),
+            r"times .* once too often",
+        ),
         "dropout mask not applied": ("layers[0] output", r"mask"),
     },
 )
@@ -630,7 +633,7 @@ def input_and_gradient(slip: str | None, dt: Any) -> Any:
     "compare_layers",
     {
         "dB averaged": ("layers[1].b", r"mean|batch"),
-        "dW of the output": ("layers[1].W", r""),
+        "dW of the output": ("layers[1].W", r"tanh is too many"),
         "tanh grad 1 - x": (("layers[0].W", "layers[0].b"), r""),
     },
 )
@@ -694,7 +697,7 @@ def lazy(slip: str | None, dt: Any) -> Any:
     {
         "dw transposed": ("layers[2].w", r"transpose|order|shape"),
         "db averaged": ("layers[2].b", r"mean|batch"),
-        "sigmoid's rule on z": ("layers[0] output", r""),
+        "sigmoid's rule on z": ("layers[0] output", r"sigmoid' computed from the input"),
     },
 )
 def caches(slip: str | None, dt: Any) -> Any:
@@ -764,7 +767,7 @@ def target_minus_output(slip: str | None, dt: Any) -> Any:
         "kernel not flipped": ("layers[1].kernel", r"flip"),
         "= for +=": ("layers[0].kernel", r"last|=|overwrit"),
         "bias averaged": ("layers[1].bias", r"mean|divided"),
-        "stride forgotten": (("layers[0] output",), r""),
+        "stride forgotten": (("layers[0] output",), r"j is left out"),
     },
 )
 def loops(slip: str | None, dt: Any) -> Any:
@@ -805,7 +808,7 @@ def loops(slip: str | None, dt: Any) -> Any:
     "batch norm with gamma and beta",
     "compare_layers",
     {
-        "dgamma of x": ("norm.gamma", r""),
+        "dgamma of x": ("norm.gamma", r"instead of the normalised"),
         "dbeta averaged": ("norm.beta", r"mean|batch"),
         "mean and variance held": ("first output", r"constant|statistic|mean"),
     },

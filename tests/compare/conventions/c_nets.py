@@ -71,7 +71,7 @@ def loss_and_gradients(slip: str | None, dt: Any) -> Any:
         "prime of the activation": (("Network.weights[0]", "Network.biases[0]"), r"output|twice"),
         "delta without prime": (("Network.weights[1]", "Network.biases[1]"), r"left out"),
         "cost_derivative y - a": (("Network.weights[1]", "Network.biases[1]"), r"sign"),
-        "activation of the wrong layer": ("Network.weights[0]", r""),
+        "activation of the wrong layer": ("Network.weights[0]", r"instead of below"),
     },
 )
 def nablas(slip: str | None, dt: Any) -> Any:
@@ -209,8 +209,14 @@ def ordered_layers(slip: str | None, dt: Any) -> Any:
     "input and target kept in the net",
     "compare_layers",
     {
-        "derivative of the sum": (("NeuralNetwork.weights2", "NeuralNetwork.weights1"), r""),
-        "weights2 not transposed": (("NeuralNetwork.backprop()", "NeuralNetwork.weights1"), r""),
+        "derivative of the sum": (
+            ("NeuralNetwork.weights2", "NeuralNetwork.weights1"),
+            r"1 - y used for the derivative of sigmoid",
+        ),
+        "weights2 not transposed": (
+            ("NeuralNetwork.backprop()", "NeuralNetwork.weights1"),
+            r"not transposed",
+        ),
         "minus": (("NeuralNetwork.weights1", "NeuralNetwork.weights2"), r"up the gradient|sign"),
     },
 )
@@ -291,8 +297,11 @@ def cost_and_prime(slip: str | None, dt: Any) -> Any:
     "columns one after the other, a cost object",
     "compare_layers",
     {
-        "delta of the quadratic cost": (("Network.biases[1]", "Network.weights[1]"), r""),
-        "nabla_w with the output of its layer": ((), r""),
+        "delta of the quadratic cost": (
+            ("Network.biases[1]", "Network.weights[1]"),
+            r"sigmoid applied twice",
+        ),
+        "nabla_w with the output of its layer": ((), r"instead of first"),
     },
 )
 def samples(slip: str | None, dt: Any) -> Any:
@@ -358,8 +367,8 @@ def regularised(slip: str | None, dt: Any) -> Any:
     "query and train on lists",
     "compare_layers",
     {
-        "hidden errors without the slope": ("neuralNetwork.wih", r""),
-        "errors through the new weights": ("neuralNetwork.wih", r"update|changed"),
+        "hidden errors without the slope": ("neuralNetwork.wih", r"instead of deltas"),
+        "errors through the new weights": ("neuralNetwork.wih", r"update|changed|instead of old"),
     },
 )
 def query_and_train(slip: str | None, dt: Any) -> Any:

@@ -17,7 +17,7 @@ M = r"not divided by the|times the right one|times too|batch"
     "1 - A1 for 1 - A1**2": (("b1", "W1"), r"1 - y|1 - a|tanh|relative|norm|exponent"),
     "db without keepdims": "ok",
     "db over the other axis": ("b2", r"axis|shape|only|features"),
-    "W2 for W2.T": (("b1", "W1"), r"transpose|shape|raised"),
+    "W2 for W2.T": (("b1", "W1"), r"transpose|shape|raised|instead of W\.T"),
 })  # fmt: skip
 def planar(slip: Any, dt: Any) -> Any:
     r = rand(30, dt)

@@ -94,7 +94,7 @@ def layernorm(slip: Any, dt: Any) -> Any:
     "db of one sample": ("b", r"only|relative|one|rank|sample|last"),
     "dx padding not cut off": ("x", r"shape"),
     "kernel flipped": ("x", r"flip|relative|revers"),
-    "stride forgotten in dx": ("x", r"only|relative|shift"),
+    "stride forgotten in dx": ("x", r"factor s is left out"),
 })  # fmt: skip
 def conv_naive(slip: Any, dt: Any) -> Any:
     def conv_forward_naive(x: Any, w: Any, b: Any, conv_param: Any) -> Any:

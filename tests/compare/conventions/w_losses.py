@@ -150,7 +150,10 @@ def focal(slip, dt):
             ("u", "v", "A", "B"),
             r"temperature|4 times|0\.25|scale",
         ),
-        "temperature multiplied": (("u", "v", "A", "B"), r"temperature|16 times|0\.0625|scale"),
+        "temperature multiplied": (
+            ("u", "v", "A", "B"),
+            r"temperature|16 times|0\.0625|scale|0\.25 \*\* 2",
+        ),
         "only one direction": (("u", "v", "A", "B"), PATH),
         "identity not subtracted": (("u", "v", "A", "B"), r"target|label|one-hot|p used for|diag"),
         "1/2 of the two directions left out": (("u", "v", "A", "B"), r"2|half"),

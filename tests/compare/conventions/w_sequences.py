@@ -155,7 +155,7 @@ def gru(slip, dt):
     {
         "scale left out backwards": (
             ("q", "Wq", "k", "Wk"),
-            r"scale|sqrt|factor|times too|divisor",
+            r"scale|sqrt|factor|times too|divi",
         ),
         "softmax derivative p (1 - p)": (("q", "Wq", "k", "Wk"), r"diagonal|Jacobian|sigmoid"),
         "softmax not derived": (("q", "Wq", "k", "Wk"), r"softmax|derivative"),
