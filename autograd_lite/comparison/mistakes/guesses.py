@@ -66,9 +66,9 @@ class Guesses(Guessing):
             edits.ingredients(self),
             edits.other_formulas(self),
             edits.between_left_out(self),
-            misplaced.once_more(self),
             misplaced.after_the_derivative(self),
             misplaced.reshaped(self),
+            misplaced.exchanged_parts(self),
         )
         yield itertools.chain(
             self.factors_of_tensors(zero=True),
@@ -246,7 +246,6 @@ class Guesses(Guessing):
         yield from edits.on_every_way_back(self)
         yield from self.sums_everywhere()
         yield from edits.scaled_groups(self)
-        yield from misplaced.exchanged_parts(self)
         yield from roles.in_every_turn(self)
         yield from misplaced.other_factors(self)
 

@@ -59,16 +59,6 @@ def named(s: Guessing, words: str, t: Tensor | None) -> Any:
     return (("factor-twice", words.format(s.label(t))),)
 
 
-def once_more(s: Guessing) -> Iterator[Guess]:
-    """The derivative of a function of rows, as softmax, taken twice."""
-    for site, e in s.single[:PLACES]:
-        if e.node.op.kind == "along" and e.part.shape == e.g.shape:
-            s.matcher.spend_on(e)
-            wrong = Contribution(e.edge, e.part).part
-            words = f"the derivative of {e.node.op.name} once more"
-            yield from s.exactly(site, wrong, (("derivative-twice", words),))
-
-
 def after_the_derivative(s: Guessing) -> Iterator[Guess]:
     """A contribution that is added below an activation, whose derivative it must go through."""
     for site, e in s.single[:PLACES]:
