@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from .edits import REDUCES, SIGNS
 from .text import Node
 
-SIGNS: dict[type, str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
-}  # fmt: skip
-REDUCTIONS = ("sum", "mean", "max", "min", "prod")
 DONE = {"sum": "summed", "mean": "averaged"}
 
 
@@ -120,7 +117,7 @@ def wrapped_in_call(a: Node, b: ast.Call) -> str:
     name = text(b.func).rpartition(".")[2]
     of = b.func.value if isinstance(b.func, ast.Attribute) else None
     inside = any(same(a, arg) for arg in b.args)
-    if name in REDUCTIONS and ((of is not None and same(a, of)) or inside):
+    if name in REDUCES and ((of is not None and same(a, of)) or inside):
         axis = next((text(k.value) for k in b.keywords if k.arg == "axis"), "")
         done = DONE.get(name, f"reduced by {name}")
         return f"{text(a)} is not {done}" + f" over axis {axis}" * bool(axis)
@@ -200,33 +197,67 @@ def is_square(node: Node) -> bool:
 
 def changed(a: Node, b: Node) -> str:
     """Two parts of one kind that differ in themselves: an operator, an order, an axis."""
-    if isinstance(a, ast.BinOp) and isinstance(b, ast.BinOp):
-        if same(a.left, b.left) and same(a.right, b.right):
-            return other_sign(a, b)
-        if type(a.op) is type(b.op) and same(a.left, b.right) and same(a.right, b.left):
-            turned = isinstance(a.op, ast.Sub)
-            return f"the sign is flipped: {text(b)} is due" if turned else exchanged(a, b)
-    if isinstance(a, ast.IfExp) and (branches := chosen(a, b)) != (a, b):
-        return difference(*branches)
-    if isinstance(a, ast.Subscript) and isinstance(b, ast.Subscript) and same(a.value, b.value):
-        one, other = chosen(a.slice, b.slice)
-        texts = [text(ast.Subscript(a.value, at, a.ctx)) for at in (one, other)]
-        return f"{texts[0]} used instead of {texts[1]}" + another_step(one, other)
-    if isinstance(a, ast.Attribute) and isinstance(b, ast.Attribute) and a.attr == b.attr:
-        names = isinstance(a.value, ast.Name) and isinstance(b.value, ast.Name)
-        return f"{text(a)} used instead of {text(b)}" if names else ""
-    if isinstance(a, ast.keyword) and isinstance(b, ast.keyword) and a.arg == b.arg == "axis":
-        return f"taken along axis {text(a.value)}, not along axis {text(b.value)}"
-    if isinstance(a, ast.Compare) and isinstance(b, ast.Compare):
-        return f"the mask or condition {text(a)} used instead of {text(b)}"
-    if isinstance(a, ast.Call) and isinstance(b, ast.Call):
-        if same(a.func, b.func) and in_another_order(a.args, b.args):
-            return exchanged(a, b)
-        if len(a.keywords) != len(b.keywords) and all(map(same, a.args, b.args)):
-            return f"{text(a)} used instead of {text(b)}" + axis_of(a, b)
-    if isinstance(a, ast.Tuple | ast.List) and type(a) is type(b):
-        return exchanged(a, b) if in_another_order(a.elts, b.elts) else ""
+    if isinstance(a, ast.IfExp):
+        branches = chosen(a, b)
+        return difference(*branches) if branches != (a, b) else ""
+    kinds = [kind for kind in CHANGED if isinstance(a, kind) and isinstance(b, kind)]
+    return CHANGED[kinds[0]](a, b) if kinds else ""
+
+
+def changed_operation(a: ast.BinOp, b: ast.BinOp) -> str:
+    if same(a.left, b.left) and same(a.right, b.right):
+        return other_sign(a, b)
+    if type(a.op) is type(b.op) and same(a.left, b.right) and same(a.right, b.left):
+        turned = isinstance(a.op, ast.Sub)
+        return f"the sign is flipped: {text(b)} is due" if turned else exchanged(a, b)
     return ""
+
+
+def changed_item(a: ast.Subscript, b: ast.Subscript) -> str:
+    if not same(a.value, b.value):
+        return ""
+    one, other = chosen(a.slice, b.slice)
+    texts = [text(ast.Subscript(a.value, at, a.ctx)) for at in (one, other)]
+    return f"{texts[0]} used instead of {texts[1]}" + another_step(one, other)
+
+
+def changed_attribute(a: ast.Attribute, b: ast.Attribute) -> str:
+    names = a.attr == b.attr and isinstance(a.value, ast.Name) and isinstance(b.value, ast.Name)
+    return f"{text(a)} used instead of {text(b)}" if names else ""
+
+
+def changed_keyword(a: ast.keyword, b: ast.keyword) -> str:
+    if a.arg == b.arg == "axis":
+        return f"taken along axis {text(a.value)}, not along axis {text(b.value)}"
+    return ""
+
+
+def changed_condition(a: ast.Compare, b: ast.Compare) -> str:
+    return f"the mask or condition {text(a)} used instead of {text(b)}"
+
+
+def changed_call(a: ast.Call, b: ast.Call) -> str:
+    if same(a.func, b.func) and in_another_order(a.args, b.args):
+        return exchanged(a, b)
+    if len(a.keywords) != len(b.keywords) and all(map(same, a.args, b.args)):
+        return f"{text(a)} used instead of {text(b)}" + axis_of(a, b)
+    return ""
+
+
+def changed_items(a: ast.Tuple | ast.List, b: ast.Tuple | ast.List) -> str:
+    return exchanged(a, b) if in_another_order(a.elts, b.elts) else ""
+
+
+CHANGED: dict[type[Node], Callable[[Any, Any], str]] = {
+    ast.BinOp: changed_operation,
+    ast.Subscript: changed_item,
+    ast.Attribute: changed_attribute,
+    ast.keyword: changed_keyword,
+    ast.Compare: changed_condition,
+    ast.Call: changed_call,
+    ast.Tuple: changed_items,
+    ast.List: changed_items,
+}
 
 
 def chosen(a: Node, b: Node) -> tuple[Node, Node]:
