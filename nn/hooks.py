@@ -36,7 +36,7 @@ class Gate:
             return args
         self.entered = True
         self.places = [isinstance(t, Tensor) and t.requires_grad for t in args]
-        passed = iter(Entry.apply(self, *tracked))
+        passed = iter(BackwardHook.apply(self, *tracked))
         return tuple(next(passed) if p else t for t, p in zip(args, self.places, strict=True))
 
     def leave(self, output: Any) -> Any:
@@ -48,7 +48,7 @@ class Gate:
                 f"{kind}: a module with a hook on its backward pass returns a Tensor or a tuple of "
                 f"them, got {type(output).__name__}"
             )
-        passed = Exit.apply(self, *outputs)
+        passed = BackwardPreHook.apply(self, *outputs)
         return passed if isinstance(output, tuple) else passed[0]
 
     def leaving(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -79,7 +79,7 @@ class Gate:
         return new
 
 
-class Entry(Function):
+class BackwardHook(Function):
     """Where gradients leave a module, to its inputs."""
 
     @staticmethod
@@ -94,7 +94,7 @@ class Entry(Function):
         return None, *(g for g, p in zip(found, ctx.gate.places, strict=True) if p)
 
 
-class Exit(Function):
+class BackwardPreHook(Function):
     """Where gradients come into a module, from its outputs."""
 
     @staticmethod

@@ -493,6 +493,16 @@ def test_hooks_see_every_input_output_and_keyword(t: Any) -> None:
     ]
 
 
+def test_a_picture_shows_where_the_hooks_are_and_compile_says_so() -> None:
+    model = Ours.nn.Sequential(Ours.nn.Linear(2, 3), Ours.nn.Tanh())
+    model[1].register_full_backward_hook(lambda *_: None)
+    x = tensor(np.ones((4, 2)), dtype="float32")
+    assert "U: BackwardHook" in str(draw(model, x)).replace("U1", "U")
+    step = compile(lambda: model(x).sum())
+    with pytest.warns(UserWarning, match="it calls BackwardHook, an autograd.Function"):
+        step()
+
+
 def test_a_hooked_module_that_returns_no_tensor_is_an_error() -> None:
     class Dictionary(Ours.nn.Module):  # type: ignore[misc]
         def forward(self, x: Any) -> Any:
