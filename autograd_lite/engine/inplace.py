@@ -35,7 +35,8 @@ def require_recordable(op: Op, path: list[Any]) -> None:
             )
     for t, base in pairwise(path):
         made = t.op or t.args[1]
-        if made is not ops.getitem and (t.size != base.size or table.get(made.name) is not made):
+        known = table.get(made.name) is made and made.kind == "view" and t.size == base.size
+        if made is not ops.getitem and not known:
             raise RuntimeError(
                 f"{op.name}: a change in place of what {made.name} shows of a tensor cannot be "
                 "recorded; write v = v + ... instead of v += ..."

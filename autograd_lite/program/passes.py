@@ -171,8 +171,8 @@ def share(program: Program, r: Rewriter) -> None:
     twins: set[int] = set()
     out: list[Statement] = []
 
-    def shared(e: Symbol) -> Any:
-        if e.op is None:
+    def shared(e: Any) -> Any:
+        if not isinstance(e, Symbol) or e.op is None:
             return standing.get(id(e), e)
         if id(e) in known:
             return known[id(e)]

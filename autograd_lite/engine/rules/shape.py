@@ -85,6 +85,7 @@ row(
     lambda g, y, a, x: g,
     lambda g, y, a, x: np.zeros_like(x),
     view=True,
+    kind="pick",
     example=lambda: ((np.linspace(0.2, 0.9, 3),) * 2, {}),
 )
 
