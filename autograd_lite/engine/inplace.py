@@ -35,7 +35,7 @@ def require_recordable(op: Op, path: list[Any]) -> None:
             )
     for t, base in pairwise(path):
         made = t.op or t.args[1]
-        known = table.get(made.name) is made and made.kind == "view" and t.size == base.size
+        known = made.kind == "view" and t.size == base.size and table.get(made.name) is made
         if made is not ops.getitem and not known:
             raise RuntimeError(
                 f"{op.name}: a change in place of what {made.name} shows of a tensor cannot be "
