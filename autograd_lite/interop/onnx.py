@@ -178,7 +178,7 @@ def _joined(first: Graph, second: Graph) -> dict[str, Array]:
                 raise ValueError(
                     f"export: {op.name} uses {a.dtype} {a.shape} that differs from batch to batch "
                     "and has no record, such as a mask, an index or the size of the batch; "
-                    "compute it with recorded operations"
+                    "compute it with recorded operations, a mask inside of an Op"
                 )
             a = a.copy()
             a[place] = -1
