@@ -638,3 +638,36 @@ def test_a_copy_of_a_model_has_no_gradients(t: Any) -> None:
     model = t.nn.Linear(2, 1)
     model(t.ones(3, 2)).sum().backward()
     assert copy.deepcopy(model).weight.grad is None and model.weight.grad is not None
+
+
+def test_check_backward_takes_a_function_in_pytorchs_words() -> None:
+    class Linear(autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, w: Any, b: Any) -> Any:
+            ctx.save_for_backward(x, w)
+            return x.mm(w.t()) + b
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            x, w = ctx.saved_tensors
+            return g.mm(w), g.t().mm(x), g.mean(0)
+
+    report = autograd_lite.check_backward(Linear, inputs=[(4, 3), (2, 3), (2,)])
+    assert [row.verdict for row in report.rows if row.name != "b"] == ["ok", "ok"]
+    assert report.first_wrong is not None and report.first_wrong.name == "b"
+    assert "mean over the batch" in report.headline
+
+    class Relu(autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            found = g.clone()
+            found[x <= 0] = 0
+            return found
+
+    assert autograd_lite.check_backward(Relu).ok

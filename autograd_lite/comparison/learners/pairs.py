@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.arrays import unboxed
+from ...engine.tensor import Tensor
 from .calls import loss_first, positional
 
 KEPT = re.compile("cache|ctx|context|saved|memory|state")
@@ -173,7 +175,12 @@ class Contextual(Pair):
         return Run(outputs, ctx)
 
     def gradients(self, upstreams: Sequence[Any], values: Sequence[Any], run: Run) -> Any:
-        return self.backward(run.kept, *upstreams)
+        try:
+            return self.backward(run.kept, *upstreams)
+        except AttributeError:  # code in PyTorch's words, such as g.t() or g.clone()
+            if not any(isinstance(y, Tensor) for y in run.outputs):
+                raise
+            return unboxed(self.backward(run.kept, *map(Tensor, upstreams)))
 
 
 @dataclass
