@@ -83,6 +83,12 @@ def test_one_mistake_keeps_its_name_and_a_chain_does_not() -> None:
     assert named_by((FIX,), either) is either
 
 
+def test_what_only_the_numbers_show_is_named_by_the_line() -> None:
+    zero = Diagnosis("placeholder", "zero: never written, or detached", True)
+    (told,) = named_by((FIX,), Report(1.0, (row("a", diagnoses=(zero,)),), None)).rows
+    assert told.explanations == ["the sign is flipped (line 7)"]
+
+
 def test_what_raised_is_said_with_what_mends_it() -> None:
     raised = Row("backward()", (), "wrong here", "raised ValueError: shapes")
     (told,) = named_by((FIX,), Report(1.0, (raised,), None)).rows

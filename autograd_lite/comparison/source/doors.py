@@ -20,6 +20,9 @@ from . import RUN, fixes
 from .goal import Array, Goal, Grads
 
 
+LOOKS = ("placeholder", "clipped", "value-clipped")
+
+
 class Again(NamedTuple):
     """A learner's code, and how its gradients are computed anew.
 
@@ -72,13 +75,13 @@ def with_fixes(report: Report) -> Report:
 
 
 def named_by(fixes: Sequence[Fix], report: Report) -> Report:
-    """The report in which the likeliest edit explains what raised, what nothing else explains, or
-    only several mistakes together."""
+    """The report in which the likeliest edit explains what raised, and what nothing else explains,
+    or only several mistakes together, or only what the numbers look like."""
     first = report.first_wrong
     if not fixes or first is None or not fixes[0].mistake:
         return report
     fix, raised = fixes[0], first.note.startswith("raised ") and not first.diagnoses
-    if not (first.unexplained or raised or is_chain(first)):
+    if not (first.unexplained or raised or is_chain(first) or is_a_look(first)):
         return report
     before = f"{first.note}; " if raised else ""
     said = Diagnosis("line", f"{before}{fix.mistake} (line {fix.line})", exact=True)
@@ -98,6 +101,11 @@ def is_chain(row: Row) -> bool:
     said = {(d.explanation, d.slug) for d in row.diagnoses}
     ways = Counter(explanation for explanation, _ in said)
     return bool(ways) and min(ways.values()) > 1 and not any(d.alternative for d in row.diagnoses)
+
+
+def is_a_look(row: Row) -> bool:
+    """Whether what explains a row is seen in its numbers alone, not in how they are computed."""
+    return bool(row.diagnoses) and all(d.slug in LOOKS for d in row.diagnoses)
 
 
 def autodiff(
