@@ -19,7 +19,6 @@ from ..answers.report import Report
 from . import RUN, fixes
 from .goal import Array, Goal, Grads
 
-
 LOOKS = ("placeholder", "clipped", "value-clipped")
 
 
