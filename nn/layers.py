@@ -101,6 +101,8 @@ class Identity(Module):
 class _Unary(FunctionModule):
     """A function of one tensor; the repr shows its settings."""
 
+    inplace = False  # of what was saved before it was a setting
+
     def forward(self, input: Tensor) -> Tensor:
         return self._of(input, *[getattr(self, name) for name in self._settings])
 
@@ -207,6 +209,8 @@ class SiLU(_Unary, of=functional.silu):
 class Softplus(_Unary, of=functional.softplus):
     """log(1 + exp(beta * x)) / beta, exact everywhere; x itself above a `threshold`, which PyTorch
     sets to 20 and needs; see `softplus`."""
+
+    threshold = math.inf  # of what was saved before it was a setting
 
     def __init__(self, beta: float = 1.0, threshold: float = math.inf) -> None:
         super().__init__()
@@ -428,6 +432,8 @@ class Dropout(Module):
     In eval() it is the identity. Masks come from `generator`, else from the generator that
     manual_seed seeds. ValueError unless p is from 0 to 1. See `dropout`.
     """
+
+    inplace = False  # of what was saved before it was a setting
 
     def __init__(
         self,
