@@ -168,6 +168,26 @@ def sum_of_minus(r: Rewriter, e: Symbol) -> Any:
     return r.rewrite(ops.neg, e.value, (r.rewrite(ops.sum, -e.value, x.inputs, e.kw),))
 
 
+@LAWS.about(numpy_op(np.zeros_like))
+def zeros(r: Rewriter, e: Symbol) -> Any:
+    """zeros_like(x) = full(0)"""
+    return r.full(e.value, 0)
+
+
+@LAWS.about(total)
+def nothing_added(r: Rewriter, e: Symbol) -> Any:
+    """total(x, full(0), x) = total(x, x)
+    total(full(0), x) = x
+    """
+    left = [x for x in e.inputs if not (is_op(x, full) and x.kw["n"] == 0)]
+    if len(left) == len(e.inputs):
+        return None
+    if len(left) < 2:
+        x = left[0] if left else e.inputs[0]
+        return x if x.shape == e.shape and x.dtype == e.dtype else None
+    return r.make(total, e.value, tuple(left))
+
+
 @LAWS.about(total)
 def equal_terms(r: Rewriter, e: Symbol) -> Any:
     """total(x, x, x) = 3 * x"""

@@ -345,3 +345,10 @@ def test_a_check_knows_what_was_added_up_in_a_loss_that_cancels() -> None:
         w = tensor(rng.standard_normal((5, 6)), requires_grad=True, name="w")
         check = derive(F.layer_norm(F.gelu(x @ w), (6,)).sum()).check()
         assert check, str(check)
+
+
+def test_the_slope_of_a_step_is_not_written_out() -> None:
+    x = Tensor([[1.5, -2.5]], requires_grad=True, name="x")
+    source = derive((x.floor() * x).sum()).source()
+    assert "zeros" not in source and "d_x = u" in source
+    assert "d_x = np.full((1, 2), 0.0" in derive(ag.trunc(x).sum()).source()
