@@ -235,7 +235,9 @@ def concatenate(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None
     require_sequence("concatenate", tensors)
     if len(tensors) == 0:
         raise ValueError("concatenate: got no tensors; give at least one")
-    full = [t for t in tensors if t.shape != (0,)] or tensors  # PyTorch joins (0,) to anything
+    full: Any = tensors
+    if not builtins.all(t.ndim == 1 for t in tensors):  # PyTorch joins (0,) to anything
+        full = [t for t in tensors if t.shape != (0,)]
     axis = one_axis("concatenate", full[0], axis if dim is None else dim)
     return ops.concatenate(*full, axis=axis)
 
