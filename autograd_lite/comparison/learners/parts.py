@@ -211,17 +211,21 @@ def stems(name: str) -> list[str]:
 
 def looked_up(items: Mapping[Any, Any], name: str, itself: bool) -> Any:
     """The gradient of `name` among named values: under that name too if they are all gradients."""
-    for exact in [name] * itself + [text.format(name) for text in EXACT]:
-        if items.get(exact) is not None:
-            return items[exact]
+    exact, alike = words_for(name, itself)
+    found = next((items[word] for word in exact if items.get(word) is not None), None)
+    if found is not None:
+        return found
     by_name = {plain(key): value for key, value in items.items() if is_gradient(value)}
-    return next((by_name[word] for word in words_for(name, itself) if word in by_name), None)
+    return next((by_name[word] for word in alike if word in by_name), None)
 
 
 @lru_cache(maxsize=1024)
-def words_for(name: str, itself: bool) -> tuple[str, ...]:
-    """What the gradient of an array may be called, in letters and digits, the likeliest first."""
-    return tuple(text.format(stem) for stem in stems(name) for text in ["{}"] * itself + [*AROUND])
+def words_for(name: str, itself: bool) -> tuple[list[str], list[str]]:
+    """What the gradient of an array may be called, the likeliest first: exactly, and in letters and
+    digits."""
+    own = ["{}"] * itself
+    alike = [text.format(stem) for stem in stems(name) for text in [*own, *AROUND]]
+    return [text.format(name) for text in [*own, *EXACT]], alike
 
 
 EXACT = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}", "{}_gradient", "dL_d{}", "dLd{}")

@@ -192,7 +192,7 @@ class Search:
                 first = not self.found
                 self.try_all(line, [e for e in edits[line] if e.tier == tier])
                 if first and self.found:  # others are looked for half as long again
-                    self.work = min(self.work, max((MOST_WORK - self.work) // 2, MOST_WORK // 8))
+                    self.work = min(self.work, max((MOST_WORK - self.work) // 2, MOST_WORK // 5))
                 if self.edits <= 0 or self.work <= 0:
                     return
 
