@@ -46,10 +46,8 @@ def as_array(x: Any, dtype: Any = None) -> Array:
     try:
         a = np.asarray(x)
     except RuntimeError:  # tensors that require grad, in lists
-        if mode.grad and mode.numpy:
-            raise
         a = np.asarray(listed(x))
-        if mode.grad:
+        if mode.grad and not mode.numpy:
             warned(
                 "tensor: as numbers in a list, tensors that require grad lose their record; write "
                 "stack([...]), which keeps it, or give t.item() where no gradient is wanted"
