@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +13,11 @@ from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import distance, largest, tolerance, without_ones
+from ..answers.naming import Layers
 from ..propagation import Backprop, Contribution, images, work_of
 from .factors import named_factors, penalties_of
 from .places import reached
+from .words import described
 
 # Work is counted in microseconds of a machine on which a call takes 40 and an element 0.004: the
 # same inputs have the same report on every machine, however busy.
@@ -40,13 +43,18 @@ class Matcher:
     """The gradients of one comparison, for guesses to be held against.
 
     `raw` are the gradients as they were handed in, by tensor; those whose shape does not fit are
-    not in `back.yours`.
+    not in `back.yours`. `labels` are names of tensors.
     """
 
     def __init__(
-        self, back: Backprop, raw: Mapping[Tensor, Array], effort: float = 1.0, coarse: float = 0.0
+        self,
+        back: Backprop,
+        raw: Mapping[Tensor, Array],
+        labels: Mapping[Tensor, str],
+        effort: float = 1.0,
+        coarse: float = 0.0,
     ) -> None:
-        self.back = back
+        self.back, self.labels = back, labels
         self.target = {t: back.yours.get(t, g).astype(np.float64) for t, g in raw.items()}
         self.coarse = {t: max(coarse, tolerance(g, t.array)) for t, g in raw.items()}
         self.floor = {t: 1e-9 * largest(back.gradient(t)) for t in raw}  # what cancelled is zero
@@ -59,9 +67,14 @@ class Matcher:
         self.moves: dict[Tensor, tuple[Array, dict[Tensor, Array]]] = {}
         self.gaps: dict[tuple[int, Tensor], tuple[Backprop, Array | None]] = {}
 
+    @cached_property
+    def layers(self) -> Layers:
+        """The layers of the tape, for words."""
+        return Layers(self.back.tape)
+
     def label(self, t: Tensor | None) -> str:
-        """What a tensor is called."""
-        raise NotImplementedError
+        """What a tensor is called: its name, or what it is computed by, in a few words."""
+        return described(t, self.labels, self.layers)
 
     @property
     def late(self) -> bool:

@@ -6,16 +6,13 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.expr import Symbol, as_symbol, formulas, input_names
 from ..answers.judge import Diagnosis, largest
-from ..answers.naming import Layers
 from ..propagation import Backprop
 from .guess import Guess, made_by
 from .guesses import Guesses, penalty_part
@@ -52,18 +49,7 @@ class Link(NamedTuple):
 
 
 class Search(Matcher):
-    """The search for what explains the gradients of a comparison; `labels` are names of tensors."""
-
-    def __init__(
-        self,
-        back: Backprop,
-        raw: Mapping[Tensor, Array],
-        labels: Mapping[Tensor, str],
-        effort: float = 1.0,
-        coarse: float = 0.0,
-    ) -> None:
-        super().__init__(back, raw, effort, coarse)
-        self.labels = labels
+    """The search for what explains the gradients of a comparison."""
 
     def explain(self, wrong: list[Tensor], deep: bool = True) -> dict[Tensor, Finding]:
         """What explains the wrong tensors, which are given in backward order; `deep` looks for
@@ -336,15 +322,6 @@ class Search(Matcher):
             return ""
         inside = e is not None and guess.wrong is not None and guess.site.edges
         return f" (in {self.formula_of(e.node)})" if e and inside else f" (at {self.label(p)})"
-
-    @cached_property
-    def layers(self) -> Layers:
-        """The layers of the tape, for words."""
-        return Layers(self.back.tape)
-
-    def label(self, t: Tensor | None) -> str:
-        """What a tensor is called: its name, or what it is computed by, in a few words."""
-        return described(t, self.labels, self.layers)
 
     def formula_of(self, t: Tensor) -> str:
         """The operation that a tensor is the result of, in a few words."""
