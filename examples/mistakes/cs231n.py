@@ -265,7 +265,7 @@ def dropout_not_scaled_back() -> Report:
     )
 
 
-@mistake(at="x", says=r"last|overwrit|adding|only|part", pending=True)
+@mistake(at="x", says=r"last|overwrit|adding|only|part")
 def convolution_that_overwrites() -> Report:
     """In the loop over positions, `=` stands for `+=`.
 
