@@ -15,7 +15,7 @@ import numpy as np
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import largest, spreads
-from ..propagation import Backprop, Change, Contribution
+from ..propagation import Backprop, Change, Contribution, times
 from .matching import Match, Matcher
 from .places import Site, result_of, sites_of
 from .table import Mistake, Wording
@@ -114,6 +114,15 @@ class Guessing:
         """One change of several edges."""
         changes = {(e.node, e.i): change for e in arcs}
         yield from self.whole(Site(arcs[0].p, (arcs[0],)), changes, names)
+
+    def scaled(
+        self, arcs: list[Contribution], factors: Mapping[float, list[Wording]], where: str
+    ) -> Iterator[Guess]:
+        """One factor with one name on several edges."""
+        for c, names in factors.items():
+            if c not in (0, 1) and len(names[0]) == 1:
+                ((slug, words),) = names[0]
+                yield from self.group(arcs, times(c), ((slug, f"{words}, {where}"),))
 
     def whole(self, site: Site, changes: Mapping[Any, Change], names: Wording) -> Iterator[Guess]:
         """A guess that takes a pass of its own, as it is made at several places."""

@@ -20,7 +20,7 @@ from ...engine.tensor import Tensor
 from ...program.chain import stretched
 from ..answers.judge import distance, largest
 from ..propagation import Backprop, Change, Contribution, always, times
-from . import edits, misplaced, roles
+from . import edits, layers, misplaced, roles
 from .guess import Guess, Guessing, made_by
 from .matching import Matcher, ratio
 from .places import (
@@ -35,7 +35,7 @@ from .places import (
     softmax_by_hand,
     sums_of,
 )
-from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, curve, said
+from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, Mistake, Wording, curve, said
 
 STATISTICS = (ops.mean, ops.var, ops.std)  # what a normalisation is written with
 TWICE = "the arriving gradient taken twice: g * g for g"
@@ -72,7 +72,6 @@ class Guesses(Guessing):
         )
         yield itertools.chain(
             self.factors_of_tensors(zero=True),
-            self.rules(VAGUE),
             self.factor_of([site for site in self.sites if site.edges]),
         )
         yield self.patterns()
@@ -241,11 +240,12 @@ class Guesses(Guessing):
 
     def everywhere(self) -> Iterator[Guess]:
         """The same mistake in several places."""
+        edges = layers.edges_of(self.back)
         yield from self.rules_everywhere()
-        yield from edits.through_time(self)
-        yield from edits.on_every_way_back(self)
+        yield from layers.through_time(self, edges)
+        yield from layers.on_every_way_back(self, edges)
         yield from self.sums_everywhere()
-        yield from edits.scaled_groups(self)
+        yield from layers.scaled_groups(self, edges)
         yield from roles.in_every_turn(self)
         yield from misplaced.other_factors(self)
 
@@ -259,7 +259,7 @@ class Guesses(Guessing):
                     uses.setdefault((e.node.op, None), []).append(e)
                     if e.node.op is ops.matmul and row.which == 0:
                         other = e.node.parents[1 - e.i]
-                        w = edits.root(e.p if other is None else other)
+                        w = layers.root(e.p if other is None else other)
                         uses.setdefault((e.node.op, w), []).append(e)
             for (op, w), found in uses.items():
                 if len(found) > 1:

@@ -20,7 +20,7 @@ from .edits import formula_change, skip_change, with_array
 from .formulas import edits
 from .guess import Guess, Guessing, made_by
 from .places import Site, applies
-from .table import CERTAIN, VAGUE
+from .table import CERTAIN, Wording
 
 DEPTHS = (3, 2, 0)  # operations back that make a role
 SCALES = {
@@ -183,12 +183,12 @@ def paths(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Gues
     e = found[-1]
     if len(s.back.into[e.p]) > 1 or all(len(s.back.into[x.p]) == 1 for x in found):
         words = f"the path through {s.label(e.node)} to {s.label(e.p)} is left out, {turns(found)}"
-        yield from s.group(found, lambda part, e: 0 * part, (("path-missing", words),))
+        yield from s.group(found, times(0), (("path-missing", words),))
 
 
 def rules(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A wrong rule of the table."""
-    for row in (*CERTAIN, *VAGUE):
+    for row in CERTAIN:
         if all(applies(row, e) for e in found):
             ((slug, words),) = row.said_of(found[0].node.op)
             where = f"{words}, {turns(found)} (in {s.label(found[-1].node)})"
@@ -204,12 +204,11 @@ def steps_skipped(s: Guessing, roles: Roles, found: list[Contribution]) -> Itera
 def numbers(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A factor that has a name."""
     n = len(found)
-    own = {1 / n: [(("mean-twice", f"divided by {n}, the number of steps"),)]} if n > 2 else {}
-    for c, names in (s.matcher.factors | own).items():
-        if c not in (0, 1) and len(names[0]) == 1:
-            ((slug, words),) = names[0]
-            where = f"{words}, {turns(found)} (at {s.label(found[-1].p)})"
-            yield from s.group(found, times(c), ((slug, where),))
+    own: dict[float, list[Wording]] = {}
+    if n > 2:
+        own[1 / n] = [(("mean-twice", f"divided by {n}, the number of steps"),)]
+    where = f"{turns(found)} (at {s.label(found[-1].p)})"
+    yield from s.scaled(found, s.matcher.factors | own, where)
 
 
 def formulas(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:

@@ -252,7 +252,7 @@ ACTIVATIONS: Table = {
     ],
     "relu-mask-from-upstream: the mask of {op} taken from the arriving gradient, "
     "not from its input": [
-        (only(ops.relu, ops.maximum), lambda g, y, *x: g * (g > 0)),
+        (MAXIMUM, lambda g, y, a, b: g * (g > 0)),
         (MASK, lambda g, y, x, op, rule, **kw: rule(g, op(g, **kw), g, **kw)),
     ],
     "relu-mask-reversed: the mask of {op} reversed: kept where its input is negative": [
@@ -387,19 +387,12 @@ CROSS_ENTROPIES: Table = {
         (LOG_LOSS, lambda g, y, z, a, b: g * ((a + b) * ((a > b) - ops.sigmoid(z)))),
         (LOG_SOFTMAX, lambda g, y, x, axis: sum_along(g, axis) * (hard(g, axis) - np.exp(y))),
     ],
-    "class-weight: the weight of a term of binary cross-entropy left out": [
+    "class-weight: the weight of one term of binary cross-entropy left out, or used for both": [
         (
             LOG_LOSS,
             lambda g, y, z, a, b: g * (even_out(a, b) - (even_out(a, b) + b) * ops.sigmoid(z)),
         ),
         (LOG_LOSS, lambda g, y, z, a, b: g * (a - (a + even_out(b, a)) * ops.sigmoid(z))),
-    ],
-    "class-weight: the weight of one term of binary cross-entropy used for both": [
-        (LOG_LOSS, lambda g, y, z, a, b: g * (a - (a + even_out(b, a)) * ops.sigmoid(z))),
-        (
-            LOG_LOSS,
-            lambda g, y, z, a, b: g * (even_out(a, b) - (even_out(a, b) + b) * ops.sigmoid(z)),
-        ),
     ],
     "logits-for-probabilities: the logits used for the probabilities: z - t for p - t": [
         (LOG_LOSS, lambda g, y, z, a, b: g * (a - (a + b) * z)),
@@ -577,7 +570,7 @@ RULES = [
         "dropout-mask: the mask left out, its scaling kept",
         lambda g, y, a, b: left_out(mask(b), g) * np.max(b),
     ),
-    *mul_rules(
+    *mul_rules(  # also of another shape than the other factor, where an array in its place is none
         "weight-for-input: multiplied by the factor itself, not by the other one",
         lambda g, y, a, b: g * a,
     ),
@@ -644,20 +637,6 @@ MATMUL_RULES = [
     ),
 ]
 CERTAIN = [row for row in [*RULES, *MATMUL_RULES] if not row.free]
-VAGUE = [  # rules that come last, as they often look like another one
-    *mul_rules("factor-missing: the other factor left out", lambda g, y, a, b: left_out(b, g)),
-    Mistake(
-        "factor-missing",
-        "the divisor left out",
-        only(ops.div),
-        lambda g, y, a, b: left_out(b, g),
-        0,
-    ),
-    *mul_rules(
-        "weight-for-input: multiplied by the output, not by the input", lambda g, y, a, b: g * y
-    ),
-]
-
 # ---- sums that undo broadcasting: of `g` over `axes` ----------------------------------------
 
 
