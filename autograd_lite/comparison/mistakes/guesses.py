@@ -35,7 +35,7 @@ from .places import (
     softmax_by_hand,
     sums_of,
 )
-from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, Mistake, Wording, curve, said
+from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, curve, said
 
 STATISTICS = (ops.mean, ops.var, ops.std)  # what a normalisation is written with
 TWICE = "the arriving gradient taken twice: g * g for g"
@@ -72,6 +72,7 @@ class Guesses(Guessing):
         )
         yield itertools.chain(
             self.factors_of_tensors(zero=True),
+            self.rules(VAGUE),
             self.factor_of([site for site in self.sites if site.edges]),
         )
         yield self.patterns()

@@ -20,7 +20,7 @@ from .edits import formula_change, skip_change, with_array
 from .formulas import edits
 from .guess import Guess, Guessing, made_by
 from .places import Site, applies
-from .table import CERTAIN, Wording
+from .table import CERTAIN, VAGUE, Wording
 
 DEPTHS = (3, 2, 0)  # operations back that make a role
 SCALES = {
@@ -169,9 +169,9 @@ def totals(s: Guessing, roles: Roles) -> Iterator[Guess]:
         used = [t for t in tensors if len(s.back.into[t]) > 1]
         if 1 < len(used) == len(tensors) <= MANY:
             for c, (slug, words) in SCALES.items():
-                where = f"{words}, {turns(used)} (at {s.label(used[-1])})"
-                changes = {t: times(c) for t in used}
-                yield from s.whole(Site(used[0]), changes, ((slug, where),))
+                changes = dict.fromkeys(used, times(c))
+                names = ((slug, f"{words}, {turns(used)}"),)
+                yield from s.whole(Site(used[0]), changes, names)
 
 
 def turns(found: Sequence[Any]) -> str:
@@ -188,7 +188,7 @@ def paths(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Gues
 
 def rules(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:
     """A wrong rule of the table."""
-    for row in CERTAIN:
+    for row in (*CERTAIN, *VAGUE):
         if all(applies(row, e) for e in found):
             ((slug, words),) = row.said_of(found[0].node.op)
             where = f"{words}, {turns(found)} (in {s.label(found[-1].node)})"
@@ -207,8 +207,7 @@ def numbers(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Gu
     own: dict[float, list[Wording]] = {}
     if n > 2:
         own[1 / n] = [(("mean-twice", f"divided by {n}, the number of steps"),)]
-    where = f"{turns(found)} (at {s.label(found[-1].p)})"
-    yield from s.scaled(found, s.matcher.factors | own, where)
+    yield from s.scaled(found, s.matcher.factors | own, turns(found))
 
 
 def formulas(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:

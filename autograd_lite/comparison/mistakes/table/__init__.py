@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from .activations import ACTIVATIONS
 from .losses import CROSS_ENTROPIES, WITH_A_FREE_FACTOR
-from .products import MATMUL_RULES, PRODUCTS
+from .products import MATMUL_RULES, PRODUCTS, VAGUE
 from .reductions import CHOICES, NORMALISATIONS
 from .row import Constant, Mistake, Wording, curve, mistakes_of
 from .sentences import CONSTANTS, SENTENCES, said
 from .sums import SUMS
 
 __all__ = [
-    "CERTAIN", "CONSTANTS", "MATMUL_RULES", "RULES", "SENTENCES", "SUMS", "Constant", "Mistake",
-    "Wording", "curve", "said",
+    "CERTAIN", "CONSTANTS", "MATMUL_RULES", "RULES", "SENTENCES", "SUMS", "VAGUE", "Constant",
+    "Mistake", "Wording", "curve", "said",
 ]  # fmt: skip
 
 # Single edits of a formula or other arrays in it name some of these too, but later, and in the

@@ -129,3 +129,6 @@ MATMUL_RULES = [
         lambda g, y, x, w: sum_along(x.mT @ g, 1) + 0 * w,
     ),
 ]
+# Comes last, as it often looks like another one. Other arrays in a rule make it too, but not with
+# a factor as well, nor in every step by the names of a learner.
+VAGUE = mul_rules("factor-missing: the other factor left out", lambda g, y, a, b: left_out(b, g))
