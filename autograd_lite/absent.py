@@ -72,7 +72,7 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "parallel or distributed training": (
         """
-        distributed multiprocessing DataParallel parallel Distributed* is_distributed
+        distributed multiprocessing Distributed* is_distributed data_parallel
         get_worker_info thread_safe_generator
         """,
         "one process; NumPy's matrix products use all cores",

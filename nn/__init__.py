@@ -20,6 +20,7 @@ _LATER = (
     "data",
     "datasets",
     "optim",
+    "parallel",
     "serialize",
     "train",
     "utils",
@@ -29,6 +30,8 @@ _LATER = (
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return import_module(f".{name}", __name__)
+    if name == "DataParallel":
+        return import_module(".parallel", __name__).DataParallel
     raise missing(__name__, name)
 
 

@@ -48,6 +48,11 @@ class Keys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
 
+    def __repr__(self) -> str:
+        if not any(self):
+            return "<All keys matched successfully>"
+        return f"Keys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
 
 _REGISTRIES = (
     "_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks",

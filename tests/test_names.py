@@ -264,12 +264,27 @@ def test_an_absent_name_says_what_to_use() -> None:
         _ = nn.functional.nonsense
 
 
+def test_what_would_be_spread_over_gpus_runs_the_module() -> None:
+    from autograd_lite.nn.parallel import DataParallel
+
+    layer = nn.Linear(2, 1)
+    model = nn.DataParallel(layer, device_ids=[0])
+    assert type(model) is DataParallel and model.module is layer
+    assert list(model.state_dict()) == ["module.weight", "module.bias"]
+    assert ag.equal(model(ag.ones(3, 2)), layer(ag.ones(3, 2)))
+    with pytest.raises(AttributeError, match="no parallel or distributed training"):
+        _ = nn.parallel.DistributedDataParallel
+
+
 def test_switches_of_the_one_state_may_be_set() -> None:
     ag.set_num_threads(4)
     ag.use_deterministic_algorithms(True)
     ag.set_float32_matmul_precision("high")
     ag.set_default_device("cpu")
-    ag.backends.cudnn.deterministic = True
+    import autograd_lite.backends.cudnn as cudnn  # noqa: PLR0402  as scripts have it
+
+    cudnn.deterministic = cudnn.benchmark = True
+    assert cudnn is ag.backends.cudnn and not cudnn.is_available()
     assert ag.get_num_threads() == 1 and ag.get_default_device() == ag.device("cpu")
     assert ag.typename(tensor([1])) == "torch.LongTensor" and ag.typename(1) == "builtins.int"
     with pytest.raises(RuntimeError, match="set_default_device: device 'cuda' is not here"):

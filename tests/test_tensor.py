@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, tensor
+from autograd_lite import Tensor, no_grad, tensor, zeros
 
 
 def leaf(values: Any, dtype: Any = np.float64) -> Tensor:
@@ -537,11 +537,60 @@ def test_the_warning_comes_once_for_each_line() -> None:
     assert [str(w.message).split(":")[0] for w in caught] == ["float", "int"]
 
 
-def test_sizes_are_no_arguments_of_tensor() -> None:
-    with pytest.raises(
-        TypeError, match=r"^Tensor: requires_grad is True or False, not 7; .* zeros\(5, 7\)"
-    ):
-        Tensor(5, 7)  # type: ignore[arg-type]
+def test_ints_are_sizes_as_in_pytorch() -> None:
+    assert Tensor(5).shape == (5,) and Tensor(5, 7).shape == (5, 7)
+    assert Tensor(2, 3, 4, 5).shape == (2, 3, 4, 5) and Tensor().shape == (0,)
+    named = Tensor(2, requires_grad=True, name="b")
+    assert named.shape == (2,) and named.requires_grad and named.name == "b"
+    assert named.dtype == np.float32 and not Tensor(2, 3).requires_grad
+    assert Tensor(5.0).item() == 5 and Tensor([5]).shape == (1,)
+    with pytest.raises(ValueError, match=r"^Tensor: sizes \[-5\].* write tensor\(-5\)"):
+        Tensor(-5)
+    with pytest.raises(TypeError, match=r"^Tensor: requires_grad is True or False, not 7"):
+        Tensor([1.0], 7)
+
+
+def test_a_tensor_holds_what_a_user_puts_on_it() -> None:
+    t = tensor([1.0, 2.0], requires_grad=True)
+    t.g = t * 2
+    t.g.label = "doubled"
+    assert t.g.label == "doubled" and not hasattr(t * 1, "g")
+    kept = copy.deepcopy(tensor([1.0]))
+    kept.note = [1]
+    other = copy.deepcopy(kept)
+    other.note.append(2)
+    assert (kept.note, other.note) == ([1], [1, 2])
+    assert pickle.loads(pickle.dumps(kept)).note == [1]
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda a, **kw: ag.add(a, a, alpha=2, **kw), [[3.0, 6.0], [9.0, 12.0]]),
+        (lambda a, **kw: ag.sub(a, 1.0, **kw), [[0.0, 1.0], [2.0, 3.0]]),
+        (lambda a, **kw: ag.mul(a, a, **kw), [[1.0, 4.0], [9.0, 16.0]]),
+        (lambda a, **kw: ag.div(a, 2, rounding_mode="floor", **kw), [[0.0, 1.0], [1.0, 2.0]]),
+        (lambda a, **kw: ag.matmul(a, a, **kw), [[7.0, 10.0], [15.0, 22.0]]),
+        (lambda a, **kw: ag.mm(a, a, **kw), [[7.0, 10.0], [15.0, 22.0]]),
+        (lambda a, **kw: ag.relu(a - 2, **kw), [[0.0, 0.0], [1.0, 2.0]]),
+        (lambda a, **kw: ag.maximum(a, 3 - a, **kw), [[2.0, 2.0], [3.0, 4.0]]),
+        (lambda a, **kw: ag.softmax(a * 0, dim=0, **kw), [[0.5, 0.5], [0.5, 0.5]]),
+        (lambda a, **kw: ag.sum(a, dim=0, **kw), [4.0, 6.0]),
+    ],
+)
+def test_out_is_filled_and_returned(call: Any, expected: Any) -> None:
+    a = tensor([[1.0, 2.0], [3.0, 4.0]])
+    out = zeros(np.shape(expected))
+    assert call(a, out=out) is out and out.tolist() == expected == call(a).tolist()
+    with pytest.raises(RuntimeError, match=r"out= has shape \(5,\).* give empty\("):
+        call(a, out=zeros(5))
+    w = a.clone().requires_grad_()
+    before = out.clone()
+    with pytest.raises(RuntimeError, match=r"out= takes values alone.* no_grad\(\)"):
+        call(w, out=out)
+    assert ag.equal(out, before)
+    with no_grad():
+        assert call(w, out=out) is out
 
 
 def test_numbers_reach_the_dtype_that_is_asked_for_unrounded() -> None:

@@ -140,3 +140,17 @@ def narrowed(op: Any, sources: Any, args: Any) -> Any:
             for p, a, kind in zip(sources, args, kinds, strict=True)
         ]
     )
+
+
+def shaped(*given: Any) -> tuple[Array, bool, str]:
+    """What `Tensor(2, 3)` is made of: zeros, and what among the arguments is no size."""
+    dims = [n for n in given if isinstance(n, int) and not isinstance(n, bool)]
+    if min(dims) < 0:
+        raise ValueError(
+            f"Tensor: sizes {dims}; ints are sizes here, and for a number write tensor({dims[0]})"
+        )
+    return (
+        np.zeros(dims, get_default_dtype()),
+        any(a is True or a is np.True_ for a in given),
+        "".join(a for a in given if isinstance(a, str)),
+    )

@@ -118,12 +118,30 @@ def ufunc_of(f: Callable[..., Any]) -> Callable[..., Any]:
     return found[0]
 
 
+def written(y: Any, out: Any, name: str) -> Any:
+    """`out` with the values of `y`, the result of a call `name(..., out=out)`."""
+    if y.requires_grad:
+        raise RuntimeError(
+            f"{name}: out= takes values alone, and an input requires grad; leave out= away, or "
+            "call inside no_grad()"
+        )
+    if out.shape != y.shape:
+        raise RuntimeError(
+            f"{name}: out= has shape {out.shape}, the result {y.shape}; give empty{y.shape}"
+        )
+    return out.copy_(y)
+
+
 def as_it_is(op: Op) -> Callable[..., Any]:
     """A call whose arguments are the inputs."""
     n = len(op.rules) if isinstance(op.rules, tuple) else 0
-    return (
-        (lambda x: op(x)) if n == 1 else (lambda a, b: op(a, b)) if n == 2 else lambda *xs: op(*xs)
-    )
+    if n == 1:
+        return lambda x, *, out=None: op(x) if out is None else written(op(x), out, op.name)
+    if n == 2:
+        return lambda a, b, *, out=None: (
+            op(a, b) if out is None else written(op(a, b), out, op.name)
+        )
+    return lambda *xs: op(*xs)
 
 
 def reduction(op: Op) -> Callable[..., Any]:
@@ -137,10 +155,12 @@ def reduction(op: Op) -> Callable[..., Any]:
         dim: Any = None,
         keepdim: Any = False,
         dtype: Any = None,
+        out: Any = None,
     ) -> Any:
         if dtype is not None:
             x = x.to(dtype)
-        return op(x, axis=some_axes(op.name, x, axis, dim), keepdims=keepdims or keepdim)
+        y = op(x, axis=some_axes(op.name, x, axis, dim), keepdims=keepdims or keepdim)
+        return y if out is None else written(y, out, op.name)
 
     return call
 
@@ -149,9 +169,12 @@ def along(op: Op) -> Callable[..., Any]:
     """A call that settles the one axis; where none is given, it is the default of the body."""
     default = (op.forward.__defaults__ or (-1,))[0]
 
-    def call(x: Any, axis: Any = default, *, dim: Any = None, dtype: Any = None) -> Any:
+    def call(
+        x: Any, axis: Any = default, *, dim: Any = None, dtype: Any = None, out: Any = None
+    ) -> Any:
         x = x if dtype is None else x.to(dtype)
-        return op(x, axis=one_axis(op.name, x, axis if dim is None else dim))
+        y = op(x, axis=one_axis(op.name, x, axis if dim is None else dim))
+        return y if out is None else written(y, out, op.name)
 
     return call
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from . import hooks
-from .arrays import as_array, get_default_dtype, narrowed, unboxed
+from .arrays import as_array, get_default_dtype, narrowed, shaped, unboxed
 from .axes import Size
 from .errors import explained, lost, picture
 from .hooks import Extra, GradFn
@@ -175,21 +175,12 @@ def as_tensor(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return t if dtype is device is None else t.to(dtype, device=device)
 
 
-def require_bool(data: Any, requires_grad: Any) -> bool:
-    """TypeError for sizes, which PyTorch's Tensor takes."""
-    if not isinstance(requires_grad, bool | np.bool_):
-        raise TypeError(
-            f"Tensor: requires_grad is True or False, not {requires_grad!r}; for a tensor of a "
-            f"given shape write zeros({data!r}, {requires_grad!r}) or empty(...)"
-        )
-    return bool(requires_grad)
-
-
 # ---- the class ------------------------------------------------------------------------------
 
 
 class Tensor(Methods):
     """An array with a gradient: `Tensor(array)` shares the array's memory, `tensor(x)` copies.
+    Ints are sizes: `Tensor(2, 3)` is zeros; PyTorch gives what was in memory.
 
     `array` is the ndarray; `grad` is a Tensor of the same shape and dtype, or None;
     `requires_grad=True` asks for it. Numbers and lists become the default float type. TypeError
@@ -203,7 +194,7 @@ class Tensor(Methods):
 
     __slots__ = (
         "array", "_grad", "requires_grad", "op", "sources", "args", "kw", "serial", "version",
-        "extra", "__weakref__",
+        "extra", "__weakref__", "__dict__",
     )  # fmt: skip
 
     array: Array
@@ -220,10 +211,14 @@ class Tensor(Methods):
     version: Any  # None or a Memory
     extra: Any
 
-    def __init__(self, data: Any, requires_grad: bool = False, name: str = "") -> None:
+    def __init__(
+        self, data: Any = (), requires_grad: Any = False, name: Any = "", *sizes: int
+    ) -> None:
         source = data
+        if data.__class__ is int:
+            data, requires_grad, name = shaped(data, requires_grad, name, *sizes)
         if data.__class__ is not np.ndarray or data.dtype.kind not in "fiub":
-            listed = isinstance(data, list | tuple | int) and not isinstance(data, bool)
+            listed = isinstance(data, list | tuple)
             data = as_array(data)
             if listed:
                 data = data.astype(get_default_dtype(), copy=False)
@@ -233,7 +228,12 @@ class Tensor(Methods):
         self.serial = tick()
         self.requires_grad = False
         if requires_grad is not False:
-            self.requires_grad_(require_bool(source, requires_grad))
+            if not isinstance(requires_grad, bool | np.bool_):
+                raise TypeError(
+                    f"Tensor: requires_grad is True or False, not {requires_grad!r}; sizes are "
+                    "ints alone, as in Tensor(2, 3)"
+                )
+            self.requires_grad_(bool(requires_grad))
         if name:
             self.name = name
         if watchers and (born := getattr(mode.watcher, "born", None)) is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from ..engine import rules
 from ..engine.arrays import as_array
 from ..engine.axes import Axis
-from ..engine.declare import function
+from ..engine.declare import function, written
 from ..engine.op import ops
 from ..engine.tensor import Tensor, as_tensor
 
@@ -21,19 +21,21 @@ def scaled(x: Any, by: Any) -> Any:
 
 
 @function()
-def add(a: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def add(a: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Tensor:
     """a + alpha * other.
 
     >>> add(tensor([1.0]), tensor([2.0]), alpha=10).tolist()
     [21.0]
     """
-    return ops.add(a, scaled(other, alpha))
+    y = ops.add(a, scaled(other, alpha))
+    return y if out is None else written(y, out, "add")
 
 
 @function(also="subtract")
-def sub(a: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def sub(a: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Tensor:
     """a - alpha * other."""
-    return ops.sub(a, scaled(other, alpha))
+    y = ops.sub(a, scaled(other, alpha))
+    return y if out is None else written(y, out, "sub")
 
 
 @function()
@@ -43,18 +45,21 @@ def rsub(a: Any, other: Any, *, alpha: float = 1) -> Tensor:
 
 
 @function(also="multiply")
-def mul(a: Any, other: Any) -> Tensor:
+def mul(a: Any, other: Any, *, out: Any = None) -> Tensor:
     """a * other."""
-    return ops.mul(a, other)
+    y = ops.mul(a, other)
+    return y if out is None else written(y, out, "mul")
 
 
 @function(also="divide true_divide")
-def div(a: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(a: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Tensor:
     """a / other; with `rounding_mode` "floor" or "trunc" rounded down, or towards 0.
 
     >>> div(tensor([-7.0]), 2, rounding_mode="trunc").tolist()
     [-3.0]
     """
+    if out is not None:
+        return written(div(a, other, rounding_mode=rounding_mode), out, "div")
     if rounding_mode is None:
         return ops.div(a, other)
     if rounding_mode == "floor":

@@ -724,3 +724,10 @@ def test_a_parameter_has_plain_values() -> None:
     values, indices = weight.max(dim=1)
     assert values.tolist() == [5.0, 7.0] and indices.tolist() == [1, 0]
     assert type(weight.argmax()).__name__ == "Tensor"
+
+
+def test_what_load_state_dict_gives_says_that_all_was_found() -> None:
+    layer = nn.Linear(2, 1)
+    assert repr(layer.load_state_dict(layer.state_dict())) == "<All keys matched successfully>"
+    found = layer.load_state_dict({"weight": zeros(1, 2)}, strict=False)
+    assert repr(found) == "Keys(missing_keys=['bias'], unexpected_keys=[])"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..axes import one_axis
-from ..declare import function, row
+from ..declare import function, row, written
 from ..op import ops
 from ..tensor import Tensor
 from .shape import squeeze, unsqueeze
@@ -80,12 +80,14 @@ row(
 
 
 @function(numpy=np.matmul, also="mm bmm dot")
-def matmul(a: Any, b: Any) -> Tensor:
+def matmul(a: Any, b: Any, *, out: Any = None) -> Tensor:
     """The matrix product: (..., n, k) by (..., k, m) gives (..., n, m); 1-d inputs are vectors.
 
     >>> matmul(tensor([[1.0, 2.0]]), tensor([3.0, 4.0])).tolist()
     [11.0]
     """
+    if out is not None:
+        return written(matmul(a, b), out, "matmul")
     a_is_vector, b_is_vector = a.ndim == 1, b.ndim == 1
     if not (a_is_vector or b_is_vector):
         return _matmul(a, b)

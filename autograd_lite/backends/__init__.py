@@ -2,11 +2,9 @@
 
 from types import SimpleNamespace
 
-from .cuda import is_available
+from ..cuda import is_available
+from . import cudnn
 
-cudnn = SimpleNamespace(
-    enabled=False, benchmark=False, deterministic=True, is_available=is_available
-)
 mps = SimpleNamespace(is_available=is_available, is_built=is_available)
 cuda = SimpleNamespace(is_built=is_available, matmul=SimpleNamespace(allow_tf32=False))
 mkldnn = SimpleNamespace(is_available=is_available)
