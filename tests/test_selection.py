@@ -58,7 +58,7 @@ def test_a_float32_case_of_each_row_is_a_kind_of_its_own() -> None:
     }
 
 
-@pytest.mark.parametrize("name", [*CORE, *SLOW])
+@pytest.mark.parametrize("name", sorted([*CORE, *SLOW]))
 def test_what_is_named_is_there(name: str) -> None:
     file, _, test = name.partition("::")
     text = (HERE / file).read_text("utf-8")
