@@ -505,9 +505,9 @@ def threshold(input: Any, threshold: float, value: float, inplace: bool = False)
     return placed(lambda x: ops.where(x > threshold, x, value), input, inplace)
 
 
-def softmin(input: Tensor, dim: int | None = None) -> Tensor:
+def softmin(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
     """softmax(-input)."""
-    return rules.softmax(-input, implicit_dim("softmin", input, dim))
+    return rules.softmax(-input, implicit_dim("softmin", input, dim), dtype=dtype)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

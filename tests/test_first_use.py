@@ -42,8 +42,8 @@ def steps(w: Array) -> tuple[float, Array]:
 
 def test_the_first_sentence_names_the_line_where_the_mistake_has_no_name():
     report = check(steps, np.array([[0.7, -0.4], [0.2, 0.5]]))
-    line = report.fixes[0].line
-    assert report.headline == f"w is wrong: an edit of line {line} makes it right. Fix w first."
+    said = "states[t - 2] used instead of states[t - 1]: another item or time step"
+    assert report.headline == f"w is wrong: {said} (line {report.fixes[0].line}). Fix w first."
     news = ["".join(fix.new.split()) for fix in report.fixes]
     assert "dw+=np.outer(back,states[t-1])" in news
     assert len({*news}) == len(news)

@@ -505,7 +505,7 @@ def test_accepted_names_of_arguments() -> None:
 def test_negative_steps_and_mixed_indices_are_numpys() -> None:
     a = np.arange(24.0).reshape(2, 3, 4)
     indices: list[Any] = [
-        slice(None, None, -1), (..., slice(None, None, -2)), (0, slice(None), [0, 1]), (slice(2, 0, -1),),
+        slice(None, None, -1), (..., slice(None, None, -2)), (slice(None), 0, [0, 1]), (slice(2, 0, -1),),
         ([0, 1], None, slice(None), 2), (np.array([True, False]), ..., [3, 3]),
     ]  # fmt: skip
     for index in indices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ def mistake(old: str, new: str) -> str:
     >>> mistake("d = W @ d", "d = W.T @ d")
     'W is not transposed'
     >>> mistake("d = g", "d = g * (1 - y ** 2)")
-    "the factor 1 - y ** 2, the derivative of tanh, is left out"
+    'the factor 1 - y ** 2, the derivative of tanh, is left out'
     >>> mistake("db = d", "db += d")
     '= for +=: what was there is overwritten, and only the last contribution counts'
     """
@@ -317,12 +318,10 @@ def instead(a: Node, b: Node) -> str:
 
 
 def another_step(a: Node, b: Node) -> str:
-    """Whether two indices are one item, or one step, apart."""
-    steps = [text(x).replace(" ", "") for x in (a, b)]
-    for one, other in (steps, steps[::-1]):
-        if one in (f"{other}-1", f"{other}+1"):
-            return ": another item or time step"
-    return ""
+    """Whether two indices differ by a number: t - 2 and t - 1, t and t - 1."""
+    one, other = (re.sub(r" [+-] \d+$", "", text(x)) for x in (a, b))
+    named = one == other and not one.isdigit()
+    return ": another item or time step" if named else ""
 
 
 def transposed(node: Node) -> Node | None:
