@@ -123,7 +123,9 @@ def size(one: Found) -> tuple[Any, ...]:
 
 
 def of_a_condition(one: Found) -> bool:
-    """Whether an edit is of what decides on a branch."""
+    """Whether an edit is of what decides on a branch, or of a bool that is kept for that."""
+    if isinstance(one.line.value, bool):
+        return True
     text, edit = one.line.place.text, one.edit
     tests = (getattr(node, "test", None) for node in ast.walk(one.line.unit.node))
     return any(t and text.start(t) <= edit.start <= edit.end <= text.end(t) for t in tests)

@@ -304,8 +304,8 @@ def other_sign(a: ast.BinOp, b: ast.BinOp) -> str:
 
 def instead(a: Node, b: Node) -> str:
     """One part for another."""
-    if same(a, ast.Constant(0)):
-        return f"{text(b)} is left out: 0 in its place"
+    if same(a, ast.Constant(0)) or same(a, ast.Constant(0.0)):
+        return f"{text(b)} is left out: zero in its place"
     if same(a, ast.Constant(1)) and not isinstance(b, ast.Constant):
         return f"the factor {text(b)}{known(b)} is left out: 1 in its place"
     if same(b, ast.Constant(0)):

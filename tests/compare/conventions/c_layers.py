@@ -578,7 +578,7 @@ def called(slip: str | None, dt: Any) -> Any:
     "compare_layers",
     {
         "bias over the wrong axis": ("layers[2].backward()", r"raised"),
-        "weights with the mean": ("layers[2].weights", r"mean|batch|5 times"),
+        "weights with the mean": ("layers[2].weights", r"mean|batch|5 times|len\(input\)"),
         "relu of the gradient": ("layers[0] output", r"mask|upstream|arriving"),
         "grad_input of the new weights": ("layers[1] output", r"updated|update|changed"),
         "logits not over n": ("layers[2] output", r"batch|5 times|not divided"),

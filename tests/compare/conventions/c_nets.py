@@ -124,7 +124,7 @@ def nablas(slip: str | None, dt: Any) -> Any:
         "db over the other axis": ("Affine1.b", r"axis|shape"),
         "relu mask of the output's gradient": ("Affine1 output", r"mask|upstream|arriving"),
         "not over the batch": ("Affine2 output", r"batch|5 times|not divided"),
-        "collected from the other layer": ("TwoLayerNet.b1", r""),
+        "collected from the other layer": ("TwoLayerNet.b1", r"instead of one\.db"),
     },
 )
 def ordered_layers(slip: str | None, dt: Any) -> Any:
