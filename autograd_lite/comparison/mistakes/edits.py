@@ -18,7 +18,7 @@ from ...engine.tensor import Tensor
 from ..propagation import Backprop, Contribution, times
 from .formulas import edits
 from .guess import Guess, Guessing
-from .places import Site, is_weight, of_product
+from .places import Site, activation_above, is_weight, of_product
 from .table import curve, said
 
 STEPS = ("curve", "along", "reduction")  # kinds that have a derivative to speak of
@@ -32,7 +32,7 @@ PLACES, ARRAYS = 80, 30  # that are tried, the nearest ones
 def skipped(s: Guessing) -> Iterator[Guess]:
     """The derivative of an activation left out on the way to one tensor, while others have it."""
     for site, e in s.single[:PLACES]:
-        above = nearest_curve(e)
+        above = activation_above(e.above)
         if above is not None:
             yield from s.exactly(
                 site, skipping(e, above), partial(words_of_skip, s, e, above), skip_change
@@ -44,19 +44,6 @@ def words_of_skip(s: Guessing, e: Contribution, above: Contribution) -> Any:
     return (("activation-missing", f"the derivative of {above.node.op.name} left out, {where}"),)
 
 
-def nearest_curve(e: Contribution) -> Contribution | None:
-    """The activation whose derivative comes just before an edge, sums and views aside."""
-    for _ in range(4):
-        if len(e.above) != 1:
-            return None
-        e = e.above[0]
-        if curve(e.node):
-            return e
-        if e.node.op is not ops.add and e.node.op.kind != "view":
-            return None
-    return None
-
-
 def skipping(e: Contribution, above: Contribution) -> Array:
     """What the edge gives if the gradient arrives as it is above the activation."""
     g = above.g if above.g.shape == e.g.shape else above.g.reshape(e.g.shape)
@@ -64,7 +51,7 @@ def skipping(e: Contribution, above: Contribution) -> Array:
 
 
 def skip_change(part: Array, e: Contribution) -> Array:
-    above = nearest_curve(e)
+    above = activation_above(e.above)
     return part if above is None else skipping(e, above)
 
 

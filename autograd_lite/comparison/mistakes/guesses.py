@@ -35,7 +35,7 @@ from .places import (
     softmax_by_hand,
     sums_of,
 )
-from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, curve, said
+from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, said
 
 STATISTICS = (ops.mean, ops.var, ops.std)  # what a normalisation is written with
 TWICE = "the arriving gradient taken twice: g * g for g"
@@ -163,11 +163,10 @@ class Guesses(Guessing):
         for site, e in self.single:
             if e.node.op is ops.matmul and e.g.ndim == 2:
                 yield from self.updated(site, e)
-                yield from self.before_activation(site, e)
-                yield from self.after_activation(site, e)
+                yield from self.derived_too_soon(site, e)
             else:
                 for product in sums_of(e.p):
-                    if activation_above(self.back, product) is e:
+                    if activation_above(self.back.into[product]) is e:
                         for _, _, s in single_slopes(e, product):
                             yield from self.partial(site, e, e.g * s.sum(axis=1))
 
@@ -185,22 +184,11 @@ class Guesses(Guessing):
                 yield Guess(said("updated-weights", rate=found.c), site, changes, *found[1:], e)
                 return
 
-    def before_activation(self, site: Site, e: Contribution) -> Iterator[Guess]:
-        """The weight's gradient is made with what went into the activation."""
-        h = e.node.parents[1 - e.i]
-        if h is not None and h.op is not None and curve(h):
-            names = said("input-not-activated", op=h.op.name)
-            yield from self.attempt(site, of_product(e, e.g, h.args[0]), names)
-
-    def after_activation(self, site: Site, e: Contribution) -> Iterator[Guess]:
-        """The derivative of the activation above a product is left out, or taken of its parts."""
-        above = activation_above(self.back, e.node)
+    def derived_too_soon(self, site: Site, e: Contribution) -> Iterator[Guess]:
+        """The derivative of the activation above a product is taken of its parts."""
+        above = activation_above(e.above)
         if above is None:
             return
-        if is_weight(e.p):
-            words = f"the derivative of {above.node.op.name} left out, in this gradient alone"
-            wrong = of_product(e, above.g, e.node.args[1 - e.i])
-            yield from self.attempt(site, wrong, (("activation-missing", words),))
         for x, w, s in single_slopes(above, e.node):
             spec = "nj,nk,njk->jk" if e.i else "nk,njk,jk->nj"
             wrong = np.einsum(spec, *((x, above.g, s) if e.i else (above.g, s, w)))

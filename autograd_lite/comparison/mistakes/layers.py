@@ -17,7 +17,7 @@ from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..propagation import Backprop, Contribution, times
-from .edits import nearest_curve, skip_change
+from .edits import skip_change
 from .guess import Guess, Guessing
 from .places import activation_above, is_weight, of_product
 
@@ -44,9 +44,9 @@ def edges_of(back: Backprop) -> Edges:
 
 def on_every_way_back(s: Guessing, edges: Edges) -> Iterator[Guess]:
     """The derivative of the activation left out of what goes to the layer below, in all layers."""
-    arcs = [e for e in edges.below if nearest_curve(e) is not None]
-    if arcs:
-        op = {a.node.op.name for a in map(nearest_curve, arcs) if a is not None}
+    above = {e: a for e in edges.below if (a := activation_above(e.above)) is not None}
+    if above:
+        arcs, op = [*above], {a.node.op.name for a in above.values()}
         where = "" if len(arcs) == 1 else f", in all {len(arcs)} places"
         words = f"{' and '.join(sorted(op))} left out on the way to the layer below{where}"
         names = (("activation-missing", f"the derivative of {words}"),)
@@ -109,7 +109,7 @@ def without_weight(part: Array, e: Contribution) -> Array:
 def shifted_steps(s: Guessing, w: Tensor, weights: list[Contribution]) -> Iterator[Guess]:
     """The gradient of a weight made with the input of another step."""
     inputs = [np.asarray(e.node.args[1 - e.i]) for e in weights]
-    after = [activation_above(s.back, e.node) for e in weights]
+    after = [activation_above(e.above) for e in weights]
     results = [inputs[0] if a is None else a.node.array for a in after]
     zero = np.zeros_like(inputs[0])
     for words, other in (

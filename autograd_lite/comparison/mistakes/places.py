@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,16 +77,18 @@ def is_weight(p: Tensor) -> bool:
     return p.op is None and p.requires_grad
 
 
-def activation_above(back: Backprop, node: Tensor) -> Contribution | None:
-    """The edge of the activation that takes the sum that a matmul is part of."""
+def activation_above(above: Sequence[Contribution]) -> Contribution | None:
+    """The edge of the activation whose derivative comes just before a gradient that these
+    contribute to, sums and views aside."""
     for _ in range(4):
-        parts = back.into[node]
-        if len(parts) != 1:
+        if len(above) != 1:
             return None
-        e = parts[0]
-        if e.node.op is not ops.add:
-            return e if curve(e.node) else None
-        node = e.node
+        (e,) = above
+        if curve(e.node):
+            return e
+        if e.node.op is not ops.add and e.node.op.kind != "view":
+            return None
+        above = e.above
     return None
 
 
@@ -104,7 +106,7 @@ def of_product(e: Contribution, g: Array, other: Array) -> Array:
 def single_slopes(e: Contribution, product: Tensor) -> Iterator[tuple[Array, Array, Array]]:
     """x, w and f' at the single products x_nj w_jk, without and with the bias: (n, j, k)."""
     x, w = product.args
-    if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**6:
+    if x.ndim != 2 or w.ndim != 2 or x.size * w.shape[1] > 10**6 or e.p.shape != product.shape:
         return
     single = x[:, :, None] * w[None]
     bias = e.p.array - product.array
