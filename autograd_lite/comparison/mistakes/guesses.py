@@ -16,13 +16,11 @@ import numpy as np
 
 from ...engine.rules import ops
 from ...engine.tape import Array
-from ...engine.tensor import Tensor
 from ...program.chain import stretched
-from ..answers.judge import distance, largest
-from ..propagation import Backprop, Change, Contribution, always, times
-from . import edits, layers, misplaced, roles
+from ..answers.judge import distance
+from ..propagation import Change, Contribution, times
+from . import edits, layers, misplaced, patterns, penalties, roles
 from .guess import Guess, Guessing, made_by
-from .matching import Matcher, ratio
 from .places import (
     Site,
     activation_above,
@@ -31,7 +29,6 @@ from .places import (
     of_product,
     result_of,
     single_slopes,
-    sites_of,
     softmax_by_hand,
     sums_of,
 )
@@ -53,14 +50,14 @@ class Guesses(Guessing):
             self.statistics(),
             self.factors_of_tensors(zero=False),
             self.without_upstream(),
-            self.penalties(),
+            penalties.penalised(self),
             edits.terms_of_loss(self),
             self.reuse(),
         )
         yield itertools.chain(
             edits.skipped(self),
             edits.unsummed_products(self),
-            self.other_penalties(),
+            penalties.other_penalties(self),
             edits.differences(self),
             edits.chosen_branches(self),
             edits.ingredients(self),
@@ -75,7 +72,7 @@ class Guesses(Guessing):
             self.rules(VAGUE),
             self.factor_of([site for site in self.sites if site.edges]),
         )
-        yield self.patterns()
+        yield patterns.seen_alone(self)
 
     def factors_of_tensors(self, zero: bool) -> Iterator[Guess]:
         """A factor on the whole gradient of a tensor: 0, or another."""
@@ -271,23 +268,6 @@ class Guesses(Guessing):
                 changes |= {(e.node, e.i): made_by(row) for e in more}
                 yield from self.whole(Site(arcs[0].p, (arcs[0],)), changes, names)
 
-    def clipped(self) -> Iterator[Guess]:
-        """A gradient that is zero where a value is larger than some bound: of small matrices, every
-        bound is tried."""
-        for p in self.matcher.above(self.back, self.t):
-            if p.op is None or p.ndim < 2 or p.array.size > 100 or is_weight(p):
-                continue
-            for x in self.around(p):
-                for bound in np.unique(np.abs(x))[:-1]:
-                    inside = np.abs(x) <= bound
-                    names = said("value-clipped", low=-bound, high=bound)
-                    yield from self.whole(Site(p), {p: times(inside)}, names)
-
-    def around(self, p: Tensor) -> list[Array]:
-        """The values of a tensor, and of what it goes into, that have its shape."""
-        values = [p.array, *(e.node.array for e in self.back.into[p])]
-        return [x for x in values if x.shape == p.shape]
-
     # ---- factors, contributions, additions
 
     def factor_of(self, sites: list[Site]) -> Iterator[Guess]:
@@ -300,7 +280,7 @@ class Guesses(Guessing):
             changes = dict.fromkeys(site.keys, times(found.c))
             for names in self.matcher.factors[found.c]:
                 if site.p in self.matcher.penalties:
-                    names = penalty_words(names)
+                    names = penalties.penalty_words(names)
                 elif site.edges and found.c == 0:
                     slug = "overwritten" if count == 2 else "placeholder"
                     names = self.path_missing(slug, site)
@@ -329,79 +309,6 @@ class Guesses(Guessing):
             if np.ptp(bare):  # else it is a placeholder
                 yield from self.attempt(site, bare, said("upstream-missing"))
 
-    def penalties(self) -> Iterator[Guess]:
-        """A multiple of the weight itself, of its sign, or of one of its columns or rows."""
-        t, mine = self.t, self.matcher.target[self.t]
-        if t.op is None and t.array.size < 3 and mine.shape == t.shape:
-            yield from self.known_penalties()
-        if t.op is not None or t.array.size < 3 or mine.shape != t.shape:
-            return
-        if distance(mine, ratio(mine, t.array) * t.array)[1] <= self.matcher.coarse[t]:
-            return  # nothing but a multiple of it: that is a factor, as of the mean of x * x
-        for words, w in (("penalty", t.array), ("penalty-1", np.sign(t.array))):
-            if not (np.abs(w) == np.abs(w.flat[0])).all() or len(np.unique(w)) == 2 < w.size - 1:
-                found = self.match(t, 0, w, "any")
-                if found:
-                    names = said("penalty", words, alpha=found.c)
-                    yield Guess(names, Site(t), {t: always(mine)}, *found[1:])
-        yield from self.penalties_of_lines()
-
-    def known_penalties(self) -> Iterator[Guess]:
-        """The penalty that weights have, on a tensor that is too small to find its factor."""
-        coefficients = set()
-        for w in self.back.tape.nodes:
-            part = penalty_part(self.matcher, self.back, w) if w.op is None else None
-            if part is not None and w.array.size > 2:
-                coefficients.add(round(ratio(part, w.array), 12))
-        for alpha in coefficients:
-            for c in (alpha, -alpha):
-                wrong = self.back.made[self.t] + c * self.t.array
-                yield from self.attempt(Site(self.t), wrong, said("penalty", alpha=c))
-
-    def penalties_of_lines(self) -> Iterator[Guess]:
-        """A multiple of one column or one row of the weight: a bias that is penalised."""
-        t, gap = self.t, self.matcher.gap(self.back, self.t)
-        part = penalty_part(self.matcher, self.back, t)
-        if gap is None:
-            return
-        if part is not None and (part == 0).any() and part.any():
-            alpha = ratio(part, t.array * (part != 0))
-            whole = self.matcher.agrees(t, self.back.gradient(t) + alpha * t.array * (part == 0))
-            if whole or not np.abs(gap[part != 0]).max() > 1e-9 * largest(gap):
-                words = "the elements that the penalty leaves out, as biases, are penalised too"
-                changes = {t: always(self.matcher.target[t])}
-                yield Guess((("penalty", words),), Site(t), changes, frozenset([t]), exact=whole)
-        if t.ndim != 2 or min(t.shape) < 2:
-            return
-        for kind, d, w in (("column", gap, t.array), ("row", gap.T, t.array.T)):
-            lines = np.flatnonzero(np.abs(d).max(axis=0) > 1e-9 * largest(gap))
-            if len(lines) != 1 or len(d) < 3:
-                continue
-            (i,) = lines
-            alpha = ratio(d[:, i], w[:, i])
-            if distance(d[:, i], alpha * w[:, i])[1] < max(1e-8, self.matcher.coarse[t]):
-                words = said("penalty", alpha=alpha)[0][1] + f", in {kind} {i}"
-                changes = {t: always(self.matcher.target[t])}
-                yield Guess((("penalty", words),), Site(t), changes, frozenset([t]))
-
-    def other_penalties(self) -> Iterator[Guess]:
-        """The penalty of another weight."""
-        for e in self.back.into[self.t]:
-            if e.node not in self.matcher.penalties or self.t.ndim != 2:
-                continue
-            k = ratio(e.part, self.t.array)
-            if distance(e.part, k * self.t.array)[1] > 1e-9:
-                continue
-            for w in self.matcher.back.tape.nodes:
-                if w.op is not None or w is self.t or w.ndim != 2:
-                    continue
-                for a in (w.array, w.array.T):
-                    cut = a[: self.t.shape[0], : self.t.shape[1]]
-                    if cut.shape == self.t.shape:
-                        words = f"the penalty is made with {self.label(w)}, another weight"
-                        site = Site(self.t, (e,))
-                        yield from self.attempt(site, k * cut, (("penalty", words),))
-
     def reuse(self) -> Iterator[Guess]:
         """Only one of several contributions is left; or the transpose."""
         for site in self.sites:
@@ -417,120 +324,6 @@ class Guesses(Guessing):
             if part.ndim == 2 and 1 not in part.shape:
                 names = said("transposed")
                 yield from self.attempt(site, part.mT, names, lambda part, e: part.mT)
-
-    # ---- patterns
-
-    def patterns(self) -> Iterator[Guess]:
-        """What the gradient alone shows, or what is left of it without its other parts."""
-        t, back, target = self.t, self.back, self.matcher.target[self.t]
-        for site in [Site(t), *sites_of(back, t)]:
-            if site.p is not t or (site.edges and len(back.into[t]) == len(site.edges) > 1):
-                continue
-            right = site.part(back) if t in back.made else back.gradient(t)
-            if target.shape != right.shape or right.size < 2:
-                continue
-            mine = target - (back.gradient(t) - right)
-            for names in self.seen(mine, right):
-                slug = names[0][0]
-                sure = slug not in ("value-clipped", "dropout-mask", "placeholder")
-                sure = sure or (slug == "placeholder" and float(mine.flat[0]) == 1)
-                yield Guess(names, Site(t), {t: always(target)}, frozenset([t]), exact=sure)
-
-    def seen(self, mine: Array, right: Array) -> Iterator[Wording]:
-        """The patterns in a gradient."""
-        value, size = mine.flat[0], largest(right)
-        if largest(mine - value) <= 1e-12 * abs(value) and largest(right - right.flat[0]):
-            yield said("placeholder", value=float(value))
-        zero = (mine == 0) & (np.abs(right) > 1e-9 * size)
-        same = np.abs(mine - right) <= self.matcher.coarse[self.t] * size
-        if zero.sum() > 2 and (same | zero).all() and not zero.all():
-            yield from self.cut_off(zero, right)
-        elif mine.ndim == 2 and not same.all():
-            yield from self.some_columns(mine, right)
-        yield from reordered(mine, right, self.matcher.coarse[self.t])
-        yield from self.redrawn(mine)
-
-    def cut_off(self, zero: Array, right: Array) -> Iterator[Wording]:
-        """The gradient is zero where a value is outside of some bounds."""
-        for x in self.around(self.t):
-            inside = x[~zero & (right != 0)]
-            low, high = inside.min(initial=np.inf), inside.max(initial=-np.inf)
-            if inside.size and ((x[zero] < low) | (x[zero] > high)).all():
-                yield said("value-clipped", low=float(low), high=float(high))
-                break
-
-    def some_columns(self, mine: Array, right: Array) -> Iterator[Wording]:
-        """A factor in some columns, or in some rows, while the others are right."""
-        coarse = self.matcher.coarse[self.t]
-        for kind, a, b in (("columns", mine, right), ("rows", mine.mT, right.mT)):
-            c = [self.matcher.snapped(ratio(u, v), coarse) for u, v in zip(a.T, b.T, strict=True)]
-            others = {f for f in c if f != 1}
-            if len(others) == 1 and 1.0 in c:
-                whole = b * c if kind == "columns" else (b * c).mT
-                if self.matcher.agrees(self.t, whole):
-                    at = ", ".join(str(i) for i, f in enumerate(c) if f != 1)
-                    where = f"{kind if ',' in at else kind[:-1]} {at}"
-                    for (slug, sentence), *_ in self.matcher.factors[others.pop()]:
-                        yield ((slug, f"{sentence}, in {where}"),)
-
-    def redrawn(self, mine: Array) -> Iterator[Wording]:
-        """The mask of a product is another one."""
-        for e in self.back.into[self.t]:
-            mask = np.asarray(e.node.args[1 - e.i]) if e.node.op is ops.mul else None
-            if mask is not None and (mask == 0).any() and e.raw.shape == mine.shape:
-                factors = (mine / np.where(e.g == 0, np.nan, e.g)).round(9)
-                live = np.unique(factors[np.isfinite(factors)])
-                if len(live) == 2 and live[0] == 0:
-                    yield said("dropout-mask")
-
-
-def reordered(mine: Array, right: Array, coarse: float) -> Iterator[Wording]:
-    """The same numbers in another order."""
-    size = largest(right)
-
-    def same(a: Array) -> bool:
-        return a.shape == mine.shape and largest(mine - a) <= coarse * size
-
-    if mine.size < 3 or same(right) or not same_numbers(mine, right, coarse * size):
-        return
-    axes = range(right.ndim)
-    for n in range(1, right.ndim + 1):
-        for some in itertools.combinations(axes, n):
-            if same(np.flip(right, some)):
-                where = "" if right.ndim == 1 else f" along axis {' and '.join(map(str, some))}"
-                yield (("order", f"flipped{where}: in reverse order"),)
-                return
-    for k in axes:
-        for shift in range(1, min(right.shape[k], 12)):
-            if same(np.roll(right, shift, axis=k)):
-                yield (("order", f"shifted by {shift} along axis {k}"),)
-                return
-    for turned in itertools.permutations(axes) if right.ndim < 5 else ():
-        if turned != tuple(axes) and same(right.transpose(turned).reshape(right.shape)):
-            yield (("order", f"axes in another order, {turned}, and reshaped, not transposed"),)
-            return
-    yield (("order", "the same numbers in another order"),)
-
-
-def same_numbers(a: Array, b: Array, room: float) -> bool:
-    """Whether two arrays have the same elements, in any order."""
-    return a.size == b.size and largest(np.sort(a.ravel()) - np.sort(b.ravel())) <= room
-
-
-def penalty_part(matcher: Matcher, back: Backprop, t: Tensor) -> Array | None:
-    """What the penalties of a loss add to the gradient of a parameter."""
-    parts = [e.part for e in back.into[t] if e.node in matcher.penalties]
-    return np.asarray(sum(parts)) if parts else None
-
-
-def penalty_words(names: Wording) -> Wording:
-    """What is said of a factor on a penalty."""
-    return tuple(
-        ("penalty", "the weight penalty is left out")
-        if slug == "placeholder"
-        else ("penalty", f"{words}, in the weight penalty")
-        for slug, words in names
-    )
 
 
 def summed_by(sum_wrongly: Any) -> Change:

@@ -15,8 +15,10 @@ from ...program.expr import Symbol, as_symbol, formulas, input_names
 from ..answers.judge import Diagnosis, largest
 from ..propagation import Backprop
 from .guess import Guess, made_by
-from .guesses import Guesses, penalty_part
+from .guesses import Guesses
 from .matching import Matcher, ratio
+from .patterns import value_clipped
+from .penalties import penalty_part
 from .places import Site, applies, run_on
 from .table import CERTAIN, CONSTANTS, said
 from .words import described
@@ -96,7 +98,7 @@ class Search(Matcher):
             return chain
         parts = self.partly(group)
         whole = len(group) == sum(1 + len(step.also) for step in parts)
-        return parts if whole else self.alone(group, guesses.clipped(), 1) or parts
+        return parts if whole else self.alone(group, value_clipped(guesses), 1) or parts
 
     def penalised(self, wrong: list[Tensor]) -> list[Link] | None:
         """The penalties of all of these missing, or all times one number."""
