@@ -62,7 +62,7 @@ def compare(
     Shapes are never broadcast. Two gradients are the same if the norm of their difference is up to
     1e-9 of theirs, 1e-4 if either is float32. What follows from a wrong gradient above by the right
     rule is "inherited", not wrong. For the wrong ones the mistakes in `mistakes/` are made on
-    purpose, until the gradients come out as handed in: up to five in a chain. How long that is
+    purpose, until the gradients come out as handed in: up to three in a chain. How long that is
     tried is counted in work, not in seconds, so that the report of the same gradients is the same
     on every machine; `effort=10` is ten times as much.
 

@@ -28,32 +28,24 @@ class Edit(NamedTuple):
     made: Symbol
 
 
-def right_formula(
-    e: Contribution, names: list[str], out: str
-) -> tuple[Symbol, list[Symbol]] | None:
+def right_formula(e: Contribution) -> tuple[Symbol, list[Symbol]] | None:
     """The rule of an edge on Symbols, and those; None if it does not run on them."""
     node = e.node
+    names = input_names(node.op, len(node.args))
     symbols = [as_symbol(name, a) for name, a in zip(names, node.args, strict=True)]
-    g, y = Symbol("g", np.asarray(e.g)), Symbol(out, node.array)
+    g, y = Symbol("g", np.asarray(e.g)), Symbol("y", node.array)
     try:
         made = ruled(e.edge.rule, g, y, symbols, node.kw)
     except UNWRITTEN:
         return None
-    return (
-        (made, [s for s in (g, y, *symbols) if isinstance(s, Symbol)])
-        if isinstance(made, Symbol)
-        else None
-    )
-
-
-def names_of(e: Contribution) -> tuple[list[str], str]:
-    """What the formula of an edge calls its inputs and its output."""
-    return input_names(e.node.op, len(e.node.args)), "y"
+    if not isinstance(made, Symbol):
+        return None
+    return made, [s for s in (g, y, *symbols) if isinstance(s, Symbol)]
 
 
 def edits(e: Contribution) -> Iterator[Edit]:
     """The wrong formulas of an edge, the same ones in the same order for every gradient."""
-    found = right_formula(e, *names_of(e))
+    found = right_formula(e)
     if found is not None:
         all_ = itertools.chain(everywhere(*found), edited(*found))
         yield from itertools.islice(all_, MOST)
@@ -75,8 +67,7 @@ def inner(s: Symbol) -> Iterator[Symbol]:
 
 def again(s: Symbol, op: Op, inputs: tuple[Any, ...], kw: dict[str, Any]) -> Symbol:
     """An operation on other inputs."""
-    values = [x.value if isinstance(x, Symbol) else x for x in inputs]
-    return Symbol(op, op.forward(*values, **kw), inputs, kw)
+    return Symbol(op, op.forward(*map(array_of, inputs), **kw), inputs, kw)
 
 
 def everywhere(right: Symbol, named: list[Symbol]) -> Iterator[Edit]:
@@ -127,7 +118,8 @@ def here(s: Symbol, named: list[Symbol]) -> Iterator[Edit]:
         if x.shape == s.shape and not is_op(s, ops.neg):
             yield Edit("formula", f"{x} used for {s}", x)
     elif s.op.kind == "comparison":
-        yield from masks(s, named)
+        words = f"the mask {s} reversed"
+        yield Edit("mask-reversed", words, Symbol(s.op, ~s.value, s.inputs, s.kw))
 
 
 def factors(s: Symbol) -> Iterator[Edit]:
@@ -185,8 +177,3 @@ def powers(s: Symbol) -> Iterator[Edit]:
 
 def array_of(x: Any) -> Any:
     return x.value if isinstance(x, Symbol) else x
-
-
-def masks(s: Symbol, named: list[Symbol]) -> Iterator[Edit]:
-    """A comparison the other way round."""
-    yield Edit("mask-reversed", f"the mask {s} reversed", Symbol(s.op, ~s.value, s.inputs, s.kw))

@@ -51,7 +51,6 @@ class Matcher:
         back: Backprop,
         raw: Mapping[Tensor, Array],
         labels: Mapping[Tensor, str],
-        effort: float = 1.0,
         coarse: float = 0.0,
     ) -> None:
         self.back, self.labels = back, labels
@@ -61,7 +60,7 @@ class Matcher:
         self.factors = named_factors(back.tape)
         self.tops = {t: largest(g) for t, g in self.target.items()}
         self.agreed: dict[int, tuple[Backprop, frozenset[Tensor]]] = {}
-        self.limit, self.work = effort * LIMIT, 0.0
+        self.limit, self.work = LIMIT, 0.0
         self.below = reached(back, self.target)
         self.penalties = penalties_of(back.tape)
         self.moves: dict[Tensor, tuple[Array, dict[Tensor, Array]]] = {}

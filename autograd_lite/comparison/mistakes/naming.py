@@ -97,7 +97,7 @@ class Naming:
             written = tuple(t.op.name for t in standard.tape.nodes if t.op is not None)
             if written not in seen and self.agrees(standard):
                 seen.add(written)
-                yield standard, self.search(standard, self.effort)
+                yield standard, self.search(standard)
 
     def agrees(self, standard: Standard) -> bool:
         """Whether the right gradients are those of the recorded tape."""
@@ -116,7 +116,7 @@ class Naming:
         """The gradient that the backward pass of the learner begins with."""
         return np.asarray(self.true[self.top])
 
-    def search(self, standard: Standard, effort: float) -> Search:
+    def search(self, standard: Standard) -> Search:
         """A search on the tape in standard form."""
         of = standard.of
         yours = {
@@ -133,7 +133,7 @@ class Naming:
         labels |= {of.get(t, t): row.name for t, row in self.rows.items()}
         labels |= {t: t.name for t in standard.tape.nodes if t.name}
         back = Backprop(standard.tape, yours, {}, self.seed)
-        return Search(back, raw, labels, effort, NEAR if standard.guard else 0.0)
+        return Search(back, raw, labels, NEAR if standard.guard else 0.0)
 
     def told(self, standard: Standard, found: Mapping[Tensor, Finding]) -> dict[Tensor, Finding]:
         """Findings about the tensors that were handed in."""

@@ -37,7 +37,6 @@ class Roles:
     """The operations and edges of a tape by their role, the oldest first; `role` gives that."""
 
     def __init__(self, back: Backprop, role: Callable[[Tensor], Any]) -> None:
-        self.back = back
         self.tensors: dict[Any, list[Tensor]] = defaultdict(list)
         for t in back.tape.nodes:
             if t.op is not None and role(t) is not None:
