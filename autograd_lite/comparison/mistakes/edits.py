@@ -1,4 +1,4 @@
-"""The grammar of edits: other arrays in a rule, steps left out, other formulas, and their groups.
+"""The grammar of edits: other arrays in a rule, steps left out, other formulas.
 
 Each function gives guesses about the gradient that a `Guessing` is about.
 """

@@ -43,8 +43,9 @@ class Guess:
 class Guessing:
     """What a guess about the gradient of `t` is made with, in a pass that may have mistakes.
 
-    Guesses are about places from which a mistake shows in `all_of` and in no other gradient that
-    was handed in; where that is None, from which it shows in `t`, but not just in `besides`.
+    Of the gradients that were handed in, a mistake shows in those below its place. With `all_of`,
+    places are tried that show in exactly these; without it, all that show in `t`, except for those
+    that show in exactly `besides`.
     """
 
     def __init__(

@@ -29,8 +29,8 @@ from .places import (
     of_product,
     result_of,
     single_slopes,
-    softmax_by_hand,
     sums_of,
+    viewed,
 )
 from .table import CERTAIN, MATMUL_RULES, RULES, SUMS, VAGUE, Mistake, Wording, said
 
@@ -84,14 +84,10 @@ class Guesses(Guessing):
 
     def rules(self, rows: list[Mistake]) -> Iterator[Guess]:
         """Wrong rules of the table."""
-        tried: list[tuple[Site, tuple[Contribution, ...]]] = []
-        for site in self.sites:
-            if not site.edges:
-                tried += [(site, (e,)) for e in softmax_by_hand(self.back, site.p)]
-            elif len({e.node.op for e in site.edges}) == 1:
-                tried.append((site, site.edges))
+        tried = [site for site in self.sites if len({e.node.op for e in site.edges}) == 1]
         for row in rows:
-            for site, arcs in tried:
+            for site in tried:
+                arcs = site.edges
                 if not row.concerns(arcs[0].node) or not all(applies(row, e) for e in arcs):
                     continue
                 if self.matcher.late:
@@ -108,8 +104,7 @@ class Guesses(Guessing):
                 except ValueError:
                     continue
                 if np.isfinite(wrong).all():
-                    change = made_by(row) if site.edges else None
-                    yield from self.attempt(site, wrong, names, change, row, arcs[0])
+                    yield from self.attempt(site, wrong, names, made_by(row), row, arcs[0])
 
     def free_rule(self, site: Site, e: Contribution, names: Wording, given: Any) -> Iterator[Guess]:
         """A wrong rule with a factor that is not known."""
@@ -245,7 +240,7 @@ class Guesses(Guessing):
                     uses.setdefault((e.node.op, None), []).append(e)
                     if e.node.op is ops.matmul and row.which == 0:
                         other = e.node.parents[1 - e.i]
-                        w = layers.root(e.p if other is None else other)
+                        w = viewed(e.p if other is None else other)
                         uses.setdefault((e.node.op, w), []).append(e)
             for (op, w), found in uses.items():
                 if len(found) > 1:

@@ -19,7 +19,7 @@ from ...engine.tensor import Tensor
 from ..propagation import Backprop, Contribution, times
 from .edits import skip_change
 from .guess import Guess, Guessing
-from .places import activation_above, is_weight, of_product
+from .places import activation_above, is_weight, of_product, viewed
 
 # ---- layers ----------------------------------------------------------------------------------
 
@@ -91,15 +91,8 @@ def by_weight(
     found: dict[Tensor, list[Contribution]] = defaultdict(list)
     for w, e in sorted(pairs, key=lambda pair: pair[1].node.serial):
         if w is not None and is_weight(w):
-            found[root(w)].append(e)
+            found[viewed(w)].append(e)
     return found
-
-
-def root(p: Tensor) -> Tensor:
-    """The leaf that a tensor is a view of."""
-    while p.op is not None and p.parents[0] is not None:
-        p = p.parents[0]
-    return p
 
 
 def without_weight(part: Array, e: Contribution) -> Array:

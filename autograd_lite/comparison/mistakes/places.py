@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.modes import enable_grad
 from ...engine.op import Op
 from ...engine.rules import ops
 from ...engine.tape import Array, unbroadcast
 from ...engine.tensor import Tensor
-from ...program.chain import Tape
 from ..answers.judge import spreads
 from ..propagation import Backprop, Change, Contribution, always, times
 from .table import Mistake, curve
@@ -67,13 +65,16 @@ def reached(back: Backprop, handed: Mapping[Tensor, Any]) -> dict[Tensor, frozen
     return below
 
 
+def viewed(p: Tensor) -> Tensor:
+    """What a tensor is a view of, itself if it is none."""
+    while p.op is not None and p.op.kind == "view" and p.parents[0] is not None:
+        p = p.parents[0]
+    return p
+
+
 def is_weight(p: Tensor) -> bool:
     """Whether a tensor is a leaf that needs a gradient, or a view of one."""
-    while p.op is not None and p.op.kind == "view":
-        parent = p.parents[0]
-        if parent is None:
-            return False
-        p = parent
+    p = viewed(p)
     return p.op is None and p.requires_grad
 
 
@@ -118,24 +119,6 @@ def single_slopes(e: Contribution, product: Tensor) -> Iterator[tuple[Array, Arr
         except Exception:  # noqa: BLE001  (an operation of a user, not made for three axes)
             return
         yield x, w, slopes
-
-
-def softmax_by_hand(back: Backprop, z: Tensor) -> Iterator[Contribution]:
-    """exp(z) / sum(exp(z)) as one softmax of z, whose gradient passes through it alone."""
-
-    def user(t: Tensor, *these: Op) -> Tensor | None:
-        return next((arc.node for arc in back.into[t] if arc.node.op in these), None)
-
-    e = user(z, ops.exp, ops.sub)
-    if e is not None and e.op is ops.sub:
-        e = user(e, ops.exp)
-    for arc in back.into[e] if e is not None else ():
-        s = arc.node.parents[1] if arc.node.op is ops.div else None
-        if s is not None and s.op is ops.sum and s.parents[0] is e:
-            with enable_grad():
-                whole = ops.softmax(z, axis=s.kw["axis"])
-            (edge,) = Tape(nodes=[whole]).edges[whole]
-            yield Contribution(edge, arc.g, back.made[z])
 
 
 def on_transposes(row: Mistake, e: Contribution) -> bool | None:
