@@ -1,9 +1,4 @@
-"""Guessing a mistake: make it on purpose, and see whether a gradient comes out as handed in.
-
-The backward pass is linear, so a mistake at one site changes the gradients below it by what the
-difference at that site pulls back to. A `Guess` is one mistake at one site, or the same in
-several.
-"""
+"""All guesses about one gradient, in their order; and those by rules, sums, statistics, factors."""
 
 from __future__ import annotations
 
