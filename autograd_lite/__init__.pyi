@@ -147,6 +147,7 @@ from .engine.rules.curves import hardtanh as hardtanh
 from .torch_words.arithmetic import heaviside as heaviside
 from .calculus import hessian as hessian
 from .torch_words.order import histc as histc
+from .torch_words.order import histogram as histogram
 from .torch_words.shape import hsplit as hsplit
 from .torch_words.shape import hstack as hstack
 from .calculus import hvp as hvp

@@ -134,10 +134,10 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "rarely used functions and losses": (
         """
-        binomial poisson histogram* nanmedian nanquantile segment_reduce renorm
+        binomial poisson histogramdd nanmedian nanquantile segment_reduce renorm
         index_reduce put slice_* select_scatter diagonal_scatter unsafe_* split_copy
         unravel_index nonzero_static range resize_as gradient cumulative_trapezoid
-        hash_tensor pdist *rrelu* RReLU alpha_dropout* AlphaDropout gumbel_softmax
+        hash_tensor pdist *rrelu* RReLU alpha_dropout* AlphaDropout
         *ctc_loss CTCLoss multi* Multi* *bilinear Bilinear embedding_bag EmbeddingBag
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
         linear_cross_entropy TripletMarginWithDistanceLoss

@@ -33,7 +33,8 @@ from .engine.tensor import Tensor, as_tensor
 from .linalg import cholesky, diagonal, inv, solve_triangular
 
 __all__ = [
-    "Bernoulli", "Categorical", "Distribution", "Independent", "MultivariateNormal", "Normal",
+    "Bernoulli", "Categorical", "Distribution", "Exponential", "Independent", "Laplace",
+    "LogNormal", "MixtureSameFamily", "MultivariateNormal", "Normal", "OneHotCategorical",
     "Uniform", "kl_divergence", "register_kl",
 ]  # fmt: skip
 
@@ -161,6 +162,94 @@ class Normal(Distribution):
     mode = property(lambda self: self.loc)
     variance = property(lambda self: self.scale**2)
     stddev = property(lambda self: self.scale)
+
+
+class Laplace(Distribution):
+    """The distribution with density exp(-|x - loc| / scale) / (2 * scale).
+
+    >>> Laplace(0.0, 0.5).log_prob(tensor(0.0)).item()
+    0.0
+    """
+
+    has_rsample = True
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+        self.loc, self.scale = broadcast(loc, scale)
+        super().__init__(self.loc.shape, (), validate_args)
+        self.check("scale", self.scale, "numbers above 0", lambda a: a > 0)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        u = rand(self.extended(sample_shape), dtype=self.loc.dtype) - 0.5
+        return self.loc - self.scale * u.sign() * log1p(-2 * u.abs())
+
+    def log_prob(self, value: Any) -> Tensor:
+        z = (parameter(value, self.loc) - self.loc).abs() / self.scale
+        return -z - (2 * self.scale).log()
+
+    def entropy(self) -> Tensor:
+        return 1 + (2 * self.scale).log()
+
+    mean = property(lambda self: self.loc)
+    mode = property(lambda self: self.loc)
+    variance = property(lambda self: 2 * self.scale**2)
+
+
+class Exponential(Distribution):
+    """The distribution of numbers from 0 with density rate * exp(-rate * x).
+
+    >>> Exponential(2.0).mean.item()
+    0.5
+    """
+
+    has_rsample = True
+
+    def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
+        (self.rate,) = broadcast(rate)
+        super().__init__(self.rate.shape, (), validate_args)
+        self.check("rate", self.rate, "numbers above 0", lambda a: a > 0)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return -log1p(-rand(self.extended(sample_shape), dtype=self.rate.dtype)) / self.rate
+
+    def log_prob(self, value: Any) -> Tensor:
+        value = parameter(value, self.rate)
+        self.check("its value", value, "numbers from 0", lambda a: a >= 0)
+        return self.rate.log() - self.rate * value
+
+    def entropy(self) -> Tensor:
+        return 1 - self.rate.log()
+
+    mean = property(lambda self: 1 / self.rate)
+    variance = property(lambda self: 1 / self.rate**2)
+
+
+class LogNormal(Normal):
+    """The distribution of exp(x) for x of the normal distribution with `loc` and `scale`.
+
+    >>> LogNormal(0.0, 1.0).log_prob(tensor(1.0)).item()
+    -0.9189385175704956
+    """
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return super().rsample(sample_shape).exp()
+
+    def log_prob(self, value: Any) -> Tensor:
+        value = parameter(value, self.loc)
+        self.check("its value", value, "numbers above 0", lambda a: a > 0)
+        return super().log_prob(value.log()) - value.log()
+
+    def cdf(self, value: Any) -> Tensor:
+        return super().cdf(parameter(value, self.loc).log())
+
+    def entropy(self) -> Tensor:
+        return super().entropy() + self.loc
+
+    mean = property(lambda self: (self.loc + self.scale**2 / 2).exp())
+    mode = property(lambda self: (self.loc - self.scale**2).exp())
+    variance = property(
+        lambda self: ((self.scale**2).exp() - 1) * (2 * self.loc + self.scale**2).exp()
+    )
+    stddev = property(lambda self: self.variance.sqrt())
 
 
 class Uniform(Distribution):
@@ -316,6 +405,37 @@ class Categorical(Chosen):
         return self.probs.argmax(-1)
 
 
+class OneHotCategorical(Categorical):
+    """Categorical, whose values are rows of 0 and a 1.
+
+    >>> OneHotCategorical(tensor([1.0, 3.0])).log_prob(tensor([0.0, 1.0])).exp().item()
+    0.75
+    """
+
+    def __init__(
+        self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
+    ) -> None:
+        super().__init__(probs, logits, validate_args)
+        self.event_shape = self.probs.shape[-1:]
+
+    def classes(self, i: Any) -> Tensor:
+        """Rows of 0 and a 1 for classes."""
+        return Tensor(np.eye(self.probs.shape[-1], dtype=self.probs.dtype)[i.array])
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        return self.classes(Categorical(probs=self.probs.detach()).sample(sample_shape))
+
+    def log_prob(self, value: Any) -> Tensor:
+        value = parameter(value, self.probs)
+        self.check("its value", value, "0 and a 1", lambda a: (a == 0) | (a == 1))
+        self.check("the sum of its value", value.sum(-1), "to be 1", lambda a: a == 1)
+        return super().log_prob(value.argmax(-1))
+
+    mean = property(lambda self: self.probs)
+    mode = property(lambda self: self.classes(self.probs.argmax(-1)))
+    variance = property(lambda self: self.probs * (1 - self.probs))
+
+
 class MultivariateNormal(Distribution):
     """The normal distribution of vectors, with mean `loc` and one of: `covariance_matrix`, its
     inverse `precision_matrix`, or its Cholesky factor `scale_tril`.
@@ -441,6 +561,64 @@ class Independent(Distribution):
 
     def entropy(self) -> Tensor:
         return self.summed(self.base_dist.entropy())
+
+
+class MixtureSameFamily(Distribution):
+    """One of the distributions along the last batch axis of `component_distribution`, chosen by the
+    Categorical `mixture_distribution`.
+
+    ValueError where their batch shapes do not agree.
+
+    >>> half = Categorical(tensor([1.0, 1.0]))
+    >>> MixtureSameFamily(half, Normal(tensor([-1.0, 3.0]), 1.0)).mean.item()
+    1.0
+    """
+
+    def __init__(
+        self,
+        mixture_distribution: Categorical,
+        component_distribution: Distribution,
+        validate_args: bool | None = None,
+    ) -> None:
+        mixture, parts = mixture_distribution, component_distribution
+        *batch, n = mixture.logits.shape
+        if parts.batch_shape[-1:] != (n,) or (batch and parts.batch_shape[:-1] != tuple(batch)):
+            raise ValueError(
+                f"MixtureSameFamily: parts of batch shape {parts.batch_shape} are chosen by "
+                f"probabilities of shape {mixture.logits.shape}; both end in the number of parts"
+            )
+        super().__init__(parts.batch_shape[:-1], parts.event_shape, validate_args)
+        self.mixture_distribution, self.component_distribution = mixture, parts
+
+    def weighted(self, x: Tensor) -> Tensor:
+        """The mean of the parts' values."""
+        axes = (1,) * len(self.event_shape)
+        probs = self.mixture_distribution.probs
+        return (x * probs.reshape(probs.shape + axes)).sum(-1 - len(axes))
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        shape, events = self.extended(sample_shape), len(self.event_shape)
+        lead = shape[: len(shape) - events]
+        probs = self.mixture_distribution.probs.detach()
+        part = Categorical(probs=expand(probs, *lead, probs.shape[-1])).sample()
+        every = self.component_distribution.sample(sample_shape)
+        places = expand(part.reshape((*lead, 1, *(1,) * events)), *lead, 1, *self.event_shape)
+        return gather(every, len(lead), places).squeeze(len(lead))
+
+    def log_prob(self, value: Any) -> Tensor:
+        value = as_tensor(value).unsqueeze(-1 - len(self.event_shape))
+        parts = self.component_distribution.log_prob(value)
+        return logsumexp(parts + self.mixture_distribution.logits, -1)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.weighted(self.component_distribution.mean)
+
+    @property
+    def variance(self) -> Tensor:
+        means = self.component_distribution.mean
+        apart = means - self.mean.unsqueeze(-1 - len(self.event_shape))
+        return self.weighted(self.component_distribution.variance + apart**2)
 
 
 # ---- divergences -------------------------------------------------------------------------------

@@ -21,8 +21,8 @@ from .engine.tensor import Tensor, as_tensor
 from .program.reach import needed_leaves
 
 __all__ = [
-    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp",
-    "vmap",
+    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp",
+    "stack_module_state", "vjp", "vmap",
 ]  # fmt: skip
 
 Argnums = int | tuple[int, ...]
@@ -398,3 +398,28 @@ def functional_call(
     finally:
         for names, last, before, _ in places:
             names[last] = before
+
+
+def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """(parameters, buffers) of modules of one kind, by name, each stacked along a new first axis.
+
+    With `vmap` and `functional_call` they run as an ensemble. RuntimeError for no modules.
+
+    >>> parameters, _ = stack_module_state([nn.Linear(2, 1), nn.Linear(2, 1)])
+    >>> parameters["weight"].shape, parameters["weight"].is_leaf
+    ((2, 1, 2), True)
+    """
+    if not models:
+        raise RuntimeError("stack_module_state: no modules; give a list of at least one")
+
+    def stacked(of: str) -> dict[str, Tensor]:
+        columns: dict[str, list[Tensor]] = {}
+        for model in models:
+            for name, t in getattr(model, of)():
+                columns.setdefault(name, []).append(t)
+        return {
+            name: stack([t.detach() for t in ts]).requires_grad_(ts[0].requires_grad)
+            for name, ts in columns.items()
+        }
+
+    return stacked("named_parameters"), stacked("named_buffers")

@@ -13,6 +13,8 @@ from .losses import *
 from .module import *
 from .parameters import *
 
+parameter = module  # PyTorch's name of the file
+
 __all__ = ["functional", "init"]
 __all__ += layers.__all__ + losses.__all__ + module.__all__ + parameters.__all__
 

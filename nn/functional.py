@@ -29,7 +29,8 @@ from autograd_lite.torch_words.arithmetic import xlogy
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu",
     "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "dropout", "elu", "embedding",
-    "gaussian_nll_loss", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "gaussian_nll_loss", "gelu", "glu", "gumbel_softmax", "hardshrink",
+    "hardsigmoid", "hardswish", "hardtanh",
     "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear",
     "log_softmax", "logsigmoid", "margin_ranking_loss", "mish", "mse_loss", "nll_loss", "normalize",
     "one_hot", "pad", "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm",
@@ -508,6 +509,24 @@ def threshold(input: Any, threshold: float, value: float, inplace: bool = False)
 def softmin(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
     """softmax(-input)."""
     return rules.softmax(-input, implicit_dim("softmin", input, dim), dtype=dtype)
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """Probabilities drawn around softmax(logits), the closer to 0 and 1 the smaller `tau`; with
+    `hard` a class of each as a row of 0 and a 1, whose gradient is that of the probabilities.
+    `eps` is not used, as in PyTorch. (Jang, Gu and Poole, arXiv:1611.01144.)
+
+    >>> gumbel_softmax(Tensor([[0.0, 50.0]]), hard=True).tolist()
+    [[0.0, 1.0]]
+    """
+    noise = -np.log(default_generator().standard_exponential(logits.shape))
+    y = rules.softmax((logits + noise.astype(logits.dtype)) / tau, dim)
+    if not hard:
+        return y
+    chosen = one_hot(y.argmax(dim), y.shape[dim]).movedim(-1, dim).to(y.dtype)
+    return chosen - y.detach() + y
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

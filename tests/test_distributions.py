@@ -21,6 +21,10 @@ MAKE: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
     "Normal broadcast": (lambda d, a, b: d.Normal(a, b), (LOC, SCALE[0]), RNG.random((4, 2, 3))),
     "Normal number": (lambda d, a: d.Normal(a, 2.0), (LOC,), LOC),
     "Uniform": (lambda d, a, b: d.Uniform(a, a + b), (LOC, SCALE), LOC + 0.3),
+    "Laplace": (lambda d, a, b: d.Laplace(a, b), (LOC, SCALE), LOC + 0.3),
+    "Exponential": (lambda d, b: d.Exponential(b), (SCALE,), SCALE + 0.3),
+    "LogNormal": (lambda d, a, b: d.LogNormal(a, b), (LOC, SCALE / 4), SCALE),
+    "OneHot": (lambda d, p: d.OneHotCategorical(p), (PROBS,), np.eye(3)[[2, 0]]),
     "Bernoulli": (lambda d, p: d.Bernoulli(p), (PROBS,), (PROBS > 0.5) * 1.0),
     "Bernoulli logits": (lambda d, x: d.Bernoulli(logits=x), (LOGITS,), (LOGITS > 0) * 1.0),
     "Categorical": (lambda d, p: d.Categorical(p), (PROBS,), np.array([2, 0])),
@@ -210,7 +214,9 @@ def test_samples_have_the_moments(name: str) -> None:
     assert d.sample((2, 0)).shape == (2, 0, *d.batch_shape, *d.event_shape)
 
 
-@pytest.mark.parametrize("name", [n for n in MAKE if "B" not in n and "C" not in n])
+@pytest.mark.parametrize(
+    "name", [n for n in MAKE if "B" not in n and "C" not in n and n != "OneHot"]
+)
 def test_rsample_has_gradients(name: str) -> None:
     make, arrays, _ = MAKE[name]
     xs = [tensor(a, requires_grad=True) for a in arrays]
@@ -265,3 +271,35 @@ def test_errors() -> None:
     with pytest.raises(NotImplementedError, match="no formula for Normal and Uniform; declare one"):
         d.kl_divergence(d.Normal(0.0, 1.0), d.Uniform(0.0, 1.0))
     assert "Normal(batch (2,), event ())" in repr(d.Normal(tensor([0.0, 1.0]), 1.0))
+
+
+MIXTURES: dict[str, tuple[Any, Any]] = {
+    "Normal": (lambda d, a, b: d.Normal(a, b), RNG.standard_normal((4, 2))),
+    "Independent": (lambda d, a, b: d.Independent(d.Normal(a, b), 1), RNG.standard_normal((4, 3))),
+}
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_mixtures_are_pytorchs(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    make, value = MIXTURES[name]
+    n = 3 if name == "Normal" else 2
+    arrays = (LOGITS if name == "Normal" else LOGITS[:, 0], LOC, SCALE)
+    ours = [tensor(a, requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    mine, judge = (
+        d.MixtureSameFamily(d.Categorical(logits=logits), make(d, loc, scale))
+        for d, (logits, loc, scale) in ((distributions, ours), (torch.distributions, theirs))
+    )
+    assert (mine.batch_shape, mine.event_shape) == (judge.batch_shape, judge.event_shape)
+    for what in ("mean", "variance", "stddev"):
+        same(getattr(mine, what), getattr(judge, what), ours, theirs)
+    same(mine.log_prob(tensor(value)), judge.log_prob(torch.tensor(value)), ours, theirs)
+    manual_seed(0)
+    drawn = mine.sample((20_000,))
+    assert drawn.shape == tuple(judge.sample((20_000,)).shape) and not drawn.requires_grad
+    np.testing.assert_allclose(drawn.mean(0).numpy(), mine.mean.detach().numpy(), atol=0.06)
+    with pytest.raises(ValueError, match=r"^MixtureSameFamily: parts of batch shape .*number of"):
+        distributions.MixtureSameFamily(
+            distributions.Categorical(logits=np.zeros(n + 1)), make(distributions, LOC, SCALE)
+        )

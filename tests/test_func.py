@@ -311,3 +311,25 @@ def test_an_input_that_was_changed_is_an_error() -> None:
     h.mul_(2)
     with pytest.raises(RuntimeError, match="changed in place"):
         y.sum().backward()
+
+
+def test_an_ensemble_runs_on_stacked_states() -> None:
+    models = [nn.BatchNorm1d(3), nn.BatchNorm1d(3)]
+    models[1].bias.data.fill_(2.0)
+    parameters, buffers = func.stack_module_state(models)
+    assert {n: t.shape for n, t in parameters.items()} == {"weight": (2, 3), "bias": (2, 3)}
+    assert all(t.is_leaf and t.requires_grad for t in parameters.values())
+    assert buffers["running_var"].shape == (2, 3) and not buffers["running_var"].requires_grad
+    x = tensor([[1.0, 2.0, 3.0]])
+    for model in models:
+        model.eval()
+
+    def call(parameters: Any, buffers: Any) -> Any:
+        return func.functional_call(models[0], (parameters, buffers), x)
+
+    together = func.vmap(call)(parameters, buffers)
+    np.testing.assert_array_equal(
+        together.detach().numpy(), np.stack([m(x).detach().numpy() for m in models])
+    )
+    with pytest.raises(RuntimeError, match=r"^stack_module_state: no modules"):
+        func.stack_module_state([])

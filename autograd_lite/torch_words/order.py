@@ -131,6 +131,24 @@ def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
 
 
 @function()
+def histogram(
+    x: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False
+) -> tuple[Tensor, Tensor]:
+    """(counts, edges) of the elements in so many intervals, of equal width unless `bins` are their
+    edges; with `density` the counts are divided by their sum and by the widths.
+
+    >>> counts, edges = histogram(tensor([1.0, 2.0, 2.0, 5.0]), 2, range=(1.0, 5.0))
+    >>> counts.tolist(), edges.tolist()
+    ([3.0, 1.0], [1.0, 3.0, 5.0])
+    """
+    a = as_array(x)
+    given = None if weight is None else as_array(weight).reshape(-1)
+    places = bins if isinstance(bins, int) else as_array(bins)
+    counts, edges = np.histogram(a.reshape(-1), places, range, density, given)
+    return Tensor(counts.astype(a.dtype)), Tensor(edges.astype(a.dtype))
+
+
+@function()
 def count_nonzero(x: Any, dim: Any = None) -> Tensor:
     """How many elements are not 0, of all or along axes."""
     axis = tuple(dim) if isinstance(dim, list) else dim

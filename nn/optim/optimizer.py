@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextvars import Context
 from typing import Any
@@ -66,6 +67,22 @@ class Optimizer:
 
     ValueError for no parameters, a parameter given twice (PyTorch only warns within one group),
     one that is not a leaf, and options out of range; TypeError for what is not a tensor.
+
+    As in PyTorch, a class of your own may also define `step` alone and keep in `self.state[p]`, a
+    dictionary that is there when it is asked for, whatever it likes.
+
+    >>> class Halving(Optimizer):
+    ...     @no_grad()
+    ...     def step(self, closure=None):
+    ...         for p in self.param_groups[0]["params"]:
+    ...             p.sub_(p.grad, alpha=self.defaults["lr"])
+    ...             self.state[p]["last"] = p.grad.clone()
+    >>> w = Tensor([3.0], requires_grad=True)
+    >>> optimizer = Halving([w], {"lr": 0.5})
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w.tolist(), optimizer.state[w]["last"].tolist()
+    ([0.0], [6.0])
     """
 
     knows: tuple[str, ...] = ()  # the names of the arrays that the state may have
@@ -77,9 +94,9 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
         self.defaults = dict(defaults)
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
-        self.stepped = False
+        self.stepped = self._steps_itself  # whose calls nobody counts
         self._plans: dict[Tensor, Plan] = {}
         self._pool = np.empty(0, np.uint8)
         if isinstance(params, Tensor | dict | str) or hasattr(params, "parameters"):
@@ -101,6 +118,15 @@ class Optimizer:
     @property
     def _name(self) -> str:
         return type(self).__name__
+
+    @property
+    def _steps_itself(self) -> bool:
+        """Whether `step` is a user's, and with it what is in the state."""
+        cls = type(self)
+        return cls.step is not Optimizer.step and cls.state_dict is Optimizer.state_dict
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     # ---- what a subclass says
 
@@ -342,7 +368,9 @@ class Optimizer:
             groups.append({**group, "params": [numbers[p] for p in group["params"]]})
         state = {}
         for p, number in numbers.items():
-            if p in self.state:
+            if p in self.state and self._steps_itself:
+                state[number] = copy.deepcopy(self.state[p])
+            elif p in self.state:
                 state[number] = {k: a.copy() for k, a in self.state[p].items() if k != "step"}
                 if self.counts:
                     state[number]["step"] = np.array(self.state[p]["step"], np.float32)
@@ -387,13 +415,15 @@ class Optimizer:
         if unknown:
             raise ValueError(f"{where}: there is state for {unknown}, which no group lists")
         self.param_groups = new_groups
-        self.state = {p: state for p, state in new_states.items() if state}
+        self.state = defaultdict(dict, {p: state for p, state in new_states.items() if state})
         self._plans.clear()
 
     def _loaded(
         self, where: str, number: int, saved: dict[str, Any], p: Tensor, options: Group
     ) -> dict[str, Any]:
         """The state of one parameter, in its dtype and layout."""
+        if self._steps_itself:
+            return copy.deepcopy(saved)
         state: dict[str, Any] = {}
         for name, value in saved.items():
             if name == "step" or value is None:  # PyTorch saves a missing momentum as None

@@ -12,7 +12,7 @@ import pytest
 
 import autograd_lite as ag
 import nn.functional as F
-from autograd_lite import Tensor, gradcheck, gradgradcheck, tape
+from autograd_lite import Tensor, gradcheck, gradgradcheck, tape, tensor
 
 
 class Theirs:
@@ -686,3 +686,23 @@ def test_a_failed_batch_norm_leaves_the_running_statistics() -> None:
         F.batch_norm(Tensor(np.ones((1, 3))), mean, var, training=True)
     assert mean.tolist() == [0, 0, 0]
     assert var.tolist() == [1, 1, 1]
+
+
+def test_gumbel_softmax_draws_as_softmax_says_and_has_its_gradient() -> None:
+    ag.manual_seed(0)
+    logits = tensor(np.log(np.array([0.2, 0.5, 0.3])), requires_grad=True)
+    rows = logits.expand(20_000, 3)
+    hard = F.gumbel_softmax(rows, hard=True)
+    assert set(np.unique(hard.detach().numpy().round(12))) == {0.0, 1.0}
+    np.testing.assert_allclose(hard.detach().numpy().mean(0), [0.2, 0.5, 0.3], atol=0.01)
+    ag.manual_seed(0)
+    soft = F.gumbel_softmax(rows, tau=0.5, dim=-1)
+    np.testing.assert_allclose(soft.detach().numpy().sum(-1), 1)
+    ag.manual_seed(0)
+    same = F.gumbel_softmax(rows, tau=0.5, hard=True)
+    weights = np.arange(3.0)
+    (first,) = ag.autograd.grad((soft * weights).sum(), [logits], retain_graph=True)
+    (second,) = ag.autograd.grad((same * weights).sum(), [logits])
+    np.testing.assert_allclose(first.numpy(), second.numpy())
+    columns = F.gumbel_softmax(tensor(np.zeros((4, 5))), hard=True, dim=0)
+    assert columns.sum(0).tolist() == [1.0] * 5
