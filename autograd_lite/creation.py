@@ -248,7 +248,12 @@ def logspace(
 
 
 def zeros_like(
-    x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    x: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """Zeros in the shape and dtype of x.
 
@@ -259,7 +264,12 @@ def zeros_like(
 
 
 def ones_like(
-    x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    x: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """Ones in the shape and dtype of x.
 
@@ -270,7 +280,12 @@ def ones_like(
 
 
 def empty_like(
-    x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    x: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """A tensor in the shape and dtype of x that is to be filled: zeros here.
 

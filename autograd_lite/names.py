@@ -30,6 +30,8 @@ NAMES: dict[str, Any] = {
     "inf": math.inf,
     "nan": math.nan,
     "newaxis": None,
+    "preserve_format": None,  # whatever the order in memory is, NumPy follows it
+    "contiguous_format": None,
     "pi": math.pi,
 }
 

@@ -135,13 +135,9 @@ def written(y: Any, out: Any, name: str) -> Any:
 def as_it_is(op: Op) -> Callable[..., Any]:
     """A call whose arguments are the inputs."""
     n = len(op.rules) if isinstance(op.rules, tuple) else 0
-    if n == 1:
-        return lambda x, *, out=None: op(x) if out is None else written(op(x), out, op.name)
-    if n == 2:
-        return lambda a, b, *, out=None: (
-            op(a, b) if out is None else written(op(a, b), out, op.name)
-        )
-    return lambda *xs: op(*xs)
+    return (
+        (lambda x: op(x)) if n == 1 else (lambda a, b: op(a, b)) if n == 2 else lambda *xs: op(*xs)
+    )
 
 
 def reduction(op: Op) -> Callable[..., Any]:

@@ -139,7 +139,7 @@ class Operators:
         """Broadcast to the shape of another tensor."""
         return rules.expand(self, *other.shape)
 
-    def contiguous(self: Any) -> Tensor:
+    def contiguous(self: Any, memory_format: Any = None) -> Tensor:
         """Self: NumPy arrays need not be contiguous."""
         return self
 

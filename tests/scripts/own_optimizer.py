@@ -32,7 +32,7 @@ class Lion(Optimizer):
                 state = self.state[p]
                 if len(state) == 0:
                     state["step"] = 0
-                    state["exp_avg"] = torch.zeros_like(p)
+                    state["exp_avg"] = torch.zeros_like(p, memory_format=torch.preserve_format)
                 state["step"] += 1
                 update = state["exp_avg"] * beta1 + p.grad * (1 - beta1)
                 p.add_(torch.sign(update), alpha=-group["lr"])
