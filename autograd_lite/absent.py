@@ -141,7 +141,7 @@ KINDS = {  # there are no ...: the names, and what to use
         *ctc_loss CTCLoss multi* Multi* *bilinear Bilinear embedding_bag EmbeddingBag
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
         linear_cross_entropy TripletMarginWithDistanceLoss
-        triplet_margin_with_distance_loss NLLLoss2d CyclicLR ChainedScheduler Adafactor
+        triplet_margin_with_distance_loss NLLLoss2d ChainedScheduler Adafactor
         Muon swa_utils swap_* ChainDataset StackDataset Dirac* dirac* default_convert
         norm_except_dim fill Buffer constant_pad_nd
         is_same_size is_signed native_* AVG SUM Container grad

@@ -550,19 +550,6 @@ def test_ints_are_sizes_as_in_pytorch() -> None:
         Tensor([1.0], 7)
 
 
-def test_a_tensor_holds_what_a_user_puts_on_it() -> None:
-    t = tensor([1.0, 2.0], requires_grad=True)
-    t.g = t * 2
-    t.g.label = "doubled"
-    assert t.g.label == "doubled" and not hasattr(t * 1, "g")
-    kept = copy.deepcopy(tensor([1.0]))
-    kept.note = [1]
-    other = copy.deepcopy(kept)
-    other.note.append(2)
-    assert (kept.note, other.note) == ([1], [1, 2])
-    assert pickle.loads(pickle.dumps(kept)).note == [1]
-
-
 @pytest.mark.parametrize(
     ("call", "expected"),
     [

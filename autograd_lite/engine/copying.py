@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 from .methods import on_tensors
@@ -17,12 +16,9 @@ class Copying:
 
     def __deepcopy__(self: Any, memo: dict[int, Any]) -> Tensor:
         """A copy of this tensor and of everything it was computed from, without recursion."""
-        new = [old for old in walk(self, released=lambda node: ()) if id(old) not in memo]
-        for old in reversed(new):
-            memo[id(old)] = old._copied(memo)
-        for old in new:  # what users put on them, where they may find one another
-            if old.__dict__:
-                memo[id(old)].__dict__.update(deepcopy(old.__dict__, memo))
+        for old in reversed(list(walk(self, released=lambda node: ()))):
+            if id(old) not in memo:
+                memo[id(old)] = old._copied(memo)
         return memo[id(self)]
 
     def _copied(self: Any, memo: dict[int, Any]) -> Tensor:
@@ -54,5 +50,4 @@ class Copying:
             raise TypeError(
                 "copy and pickle: only a leaf can be copied or pickled; use clone() or detach()"
             )
-        given = (self.array, self.requires_grad, self.name)
-        return self.__class__, given, self.__dict__ or None
+        return self.__class__, (self.array, self.requires_grad, self.name)

@@ -194,7 +194,7 @@ class Tensor(Methods):
 
     __slots__ = (
         "array", "_grad", "requires_grad", "op", "sources", "args", "kw", "serial", "version",
-        "extra", "__weakref__", "__dict__",
+        "extra", "__weakref__",
     )  # fmt: skip
 
     array: Array

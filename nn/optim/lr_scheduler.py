@@ -20,7 +20,7 @@ from autograd_lite.absent import missing
 from .optimizer import Optimizer
 
 __all__ = [
-    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR",
+    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
     "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR",
     "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
 ]  # fmt: skip
@@ -553,6 +553,90 @@ class OneCycleLR(LRScheduler):
             else:
                 group["momentum"] = momentum
         return self._between(group[phase["start_lr"]], group[phase["end_lr"]], part)
+
+
+class CyclicLR(LRScheduler):
+    """The rate goes up from `base_lr` to `max_lr` in `step_size_up` batches and down again in
+    `step_size_down`, for ever.
+
+    In the mode "triangular2" every cycle is half as high as the one before, in "exp_range" batch n
+    by the factor gamma**n; `scale_fn` gives a factor of your own, of the number of the cycle or,
+    with `scale_mode="iterations"`, of the batch. Momentum, or Adam's first beta, goes the other way
+    between `max_momentum` and `base_momentum`, unless `cycle_momentum` is False. (Smith, "Cyclical
+    learning rates", arXiv:1506.01186.)
+
+    >>> optimizer = nn.optim.SGD([tensor(1.0)], lr=1.0, momentum=0.9)
+    >>> rates(CyclicLR(optimizer, base_lr=0.1, max_lr=0.5, step_size_up=2), 5)
+    [0.1, 0.3, 0.5, 0.3, 0.1]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: float | list[float],
+        max_lr: float | list[float],
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: float | list[float] = 0.8,
+        max_momentum: float | list[float] = 0.9,
+        last_epoch: int = -1,
+    ) -> None:
+        self._attach(optimizer)
+        if scale_fn is None and mode not in ("triangular", "triangular2", "exp_range"):
+            raise ValueError(
+                f"CyclicLR: mode is {mode!r}; it is 'triangular', 'triangular2' or 'exp_range', "
+                "or give scale_fn"
+            )
+        options = optimizer.defaults
+        if cycle_momentum and "momentum" not in options and "betas" not in options:
+            raise ValueError(
+                f"CyclicLR: {type(optimizer).__name__} has no momentum to change; "
+                "give cycle_momentum=False"
+            )
+        down = step_size_up if step_size_down is None else step_size_down
+        self.total_size = float(step_size_up + down)
+        self.step_ratio = step_size_up / self.total_size
+        self.max_lrs = self._per_group("max_lr", max_lr)
+        self.mode, self.gamma, self._scale_fn_custom = mode, gamma, scale_fn
+        by_batch = scale_fn is None and mode == "exp_range"
+        self.scale_mode = "iterations" if by_batch else scale_mode
+        self.cycle_momentum, self.use_beta1 = cycle_momentum, "betas" in options
+        if cycle_momentum:
+            self.base_momentums = self._per_group("base_momentum", base_momentum)
+            self.max_momentums = self._per_group("max_momentum", max_momentum)
+        if last_epoch == -1:
+            lows = self._per_group("base_lr", base_lr)
+            for group, lr in zip(optimizer.param_groups, lows, strict=True):
+                group["initial_lr"] = lr
+        super().__init__(optimizer, last_epoch)
+
+    def scale_fn(self, x: float) -> float:
+        """The height of a cycle, or at a batch, as a factor."""
+        if self._scale_fn_custom is not None:
+            return float(self._scale_fn_custom(x))
+        if self.mode == "exp_range":
+            return float(self.gamma**x)
+        return 1.0 if self.mode == "triangular" else 0.5 ** (x - 1)
+
+    def _next(self, lr: float, i: int) -> float:
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        x = 1 + self.last_epoch / self.total_size - cycle
+        up = x <= self.step_ratio
+        height = x / self.step_ratio if up else (x - 1) / (self.step_ratio - 1)
+        height *= self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            group, high = self.optimizer.param_groups[i], self.max_momentums[i]
+            momentum = high - (high - self.base_momentums[i]) * height
+            if self.use_beta1:
+                group["betas"] = (momentum, *group["betas"][1:])
+            else:
+                group["momentum"] = momentum
+        return self.base_lrs[i] + (self.max_lrs[i] - self.base_lrs[i]) * height
 
 
 class SequentialLR(LRScheduler):

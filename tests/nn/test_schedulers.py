@@ -215,6 +215,7 @@ def test_going_on_with_last_epoch(name: str, kw: Any, last_epoch: int) -> None:
 def test_one_cycle_plateau_and_sequences_are_saved() -> None:
     makers: list[Callable[[Optimizer], Any]] = [
         lambda o: OneCycleLR(o, 0.5, total_steps=20),
+        lambda o: lr_scheduler.CyclicLR(o, 0.1, 0.5, 3, mode="triangular2"),
         lambda o: SequentialLR(o, [LinearLR(o), ExponentialLR(o, 0.9)], [3]),
     ]
     for maker in makers:
@@ -346,3 +347,17 @@ def test_wrong_arguments() -> None:
         with pytest.raises(error, match=text):
             call()
     assert (repr(o.param_groups), repr(two.param_groups)) == before
+
+
+def test_a_cycle_of_ones_own_height() -> None:
+    kw: dict[str, Any] = {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 2, "cycle_momentum": False}
+    for mode in ("cycle", "iterations"):
+        more = {"scale_fn": lambda x: 1 / (1 + x), "scale_mode": mode}
+        mine, judge = both()
+        pair = lr_scheduler.CyclicLR(mine, **kw, **more), theirs_of("CyclicLR")(judge, **kw, **more)
+        agree(*pair)
+        go([pair], 9)
+    with pytest.raises(ValueError, match=r"^CyclicLR: mode is 'square'; it is 'triangular'"):
+        lr_scheduler.CyclicLR(mine, **kw, mode="square")
+    with pytest.raises(ValueError, match=r"^CyclicLR: Adagrad has no momentum to change"):
+        lr_scheduler.CyclicLR(Adagrad([Tensor(np.ones(1))]), 0.1, 0.5)
