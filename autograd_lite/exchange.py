@@ -56,7 +56,10 @@ def from_dlpack(x: Any) -> Tensor:
     if not hasattr(x, "__dlpack__"):
         raise TypeError(f"from_dlpack: a {type(x).__name__} has no __dlpack__; tensor(x) copies")
     try:
-        return Tensor(np.from_dlpack(x))
+        a = np.from_dlpack(x)
+        if not a.flags.writeable and hasattr(x, "numpy"):  # NumPy 2.0 marks all arrays so
+            a = x.numpy()
+        return Tensor(a)
     except RuntimeError as error:  # a dtype or a device that NumPy has not
         raise TypeError(
             f"from_dlpack: NumPy does not take this {type(x).__module__.split('.')[0]} array "
