@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -112,9 +113,14 @@ class ParameterDict(Module):
         return [(key, getattr(self, key)) for key in self._keys]
 
     def update(self, parameters: Any) -> None:
-        """Put in parameters from a mapping, or from pairs of name and parameter."""
-        pairs = (
-            parameters.items() if isinstance(parameters, Mapping | ParameterDict) else parameters
-        )
+        """Put in parameters from a mapping, or from pairs of name and parameter.
+
+        A plain mapping is put in by the order of its names, as PyTorch does, an OrderedDict and
+        another ParameterDict by their own.
+        """
+        pairs = parameters
+        if isinstance(parameters, Mapping | ParameterDict):
+            ordered = isinstance(parameters, OrderedDict | ParameterDict)
+            pairs = parameters.items() if ordered else sorted(parameters.items())
         for key, value in pairs:
             self[key] = value
