@@ -167,8 +167,8 @@ class Normal(Distribution):
 class Laplace(Distribution):
     """The distribution with density exp(-|x - loc| / scale) / (2 * scale).
 
-    >>> Laplace(0.0, 0.5).log_prob(tensor(0.0)).item()
-    0.0
+    >>> Laplace(0.0, 0.5).log_prob(tensor(0.5)).item()
+    -1.0
     """
 
     has_rsample = True
