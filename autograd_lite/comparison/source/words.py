@@ -11,6 +11,10 @@ from .edits import REDUCES, SIGNS
 from .text import Node
 
 DONE = {"sum": "summed", "mean": "averaged"}
+OPERANDS: dict[type[ast.operator], str] = {
+    ast.Mult: "factor", ast.MatMult: "product with", ast.Add: "term", ast.Sub: "term -",
+    ast.Pow: "power",
+}  # fmt: skip
 
 
 def mistake(old: str, new: str) -> str:
@@ -152,25 +156,19 @@ def unwrapped(a: Node, b: Node) -> str:
 def lacks(op: ast.operator, part: Node) -> str:
     if isinstance(op, ast.Div):
         return f"not divided by {text(part)}"
-    if isinstance(op, ast.Pow):
-        return (
-            "not squared" if same(part, ast.Constant(2)) else f"the power {text(part)} is left out"
-        )
-    what = {ast.Mult: "factor", ast.MatMult: "product with", ast.Add: "term", ast.Sub: "term -"}
-    if type(op) not in what:
-        return ""
-    return f"the {what[type(op)]} {text(part)}{known(part)} is left out"
+    if isinstance(op, ast.Pow) and same(part, ast.Constant(2)):
+        return "not squared"
+    return f"{operand(op, part)} is left out" if type(op) in OPERANDS else ""
 
 
 def exceeds(op: ast.operator, part: Node) -> str:
     if isinstance(op, ast.Div):
         return f"divided by {text(part)} once too often"
-    if isinstance(op, ast.Pow):
-        return f"the power {text(part)} is too many"
-    what = {ast.Mult: "factor", ast.MatMult: "product with", ast.Add: "term", ast.Sub: "term -"}
-    if type(op) not in what:
-        return ""
-    return f"the {what[type(op)]} {text(part)}{known(part)} is too many"
+    return f"{operand(op, part)} is too many" if type(op) in OPERANDS else ""
+
+
+def operand(op: ast.operator, part: Node) -> str:
+    return f"the {OPERANDS[type(op)]} {text(part)}{known(part)}"
 
 
 def known(factor: Node) -> str:
