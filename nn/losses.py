@@ -8,6 +8,7 @@ from autograd_lite import Tensor
 from autograd_lite.engine.tensor import as_tensor
 
 from . import functional
+from .functional.checks import check_reduction
 from .module import FunctionModule
 
 __all__ = [
@@ -22,7 +23,7 @@ class _Loss(FunctionModule):
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        functional.check_reduction(type(self).__name__, reduction)
+        check_reduction(type(self).__name__, reduction)
         self.reduction = reduction
 
     def forward(self, input: Tensor, target: Any) -> Tensor:

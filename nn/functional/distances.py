@@ -1,0 +1,25 @@
+"""Distances and angles between rows."""
+
+from __future__ import annotations
+
+from autograd_lite import Tensor
+from autograd_lite.engine import rules
+
+__all__ = ["cosine_similarity", "pairwise_distance"]
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along `dim`, whose lengths are held above eps.
+
+    >>> cosine_similarity(Tensor([[1.0, 0.0]]), Tensor([[2.0, 0.0]])).tolist()
+    [1.0]
+    """
+    lengths = [rules.clip(rules.norm(x, 2, dim, keepdims=True), min=eps) for x in (x1, x2)]
+    return rules.sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last axis."""
+    return rules.norm(x1 - x2 + eps, p, -1, keepdim)
