@@ -21,6 +21,8 @@ __all__ = [
 class _Loss(FunctionModule):
     """A loss with a `reduction`: "mean", "sum" or "none"; ValueError for another word."""
 
+    _each = ""  # the textbook's loss of one element
+
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
         check_reduction(type(self).__name__, reduction)
@@ -29,6 +31,15 @@ class _Loss(FunctionModule):
     def forward(self, input: Tensor, target: Any) -> Tensor:
         return self._of(input, target, *[getattr(self, name) for name in self._settings])
 
+    @property
+    def textbook(self) -> str:
+        buffers = any(True for _ in self.buffers())  # the weights of classes or elements
+        if not self._each or buffers or vars(self).get("label_smoothing"):
+            return f"L = {self._of.__name__}(Y, T)"
+        return (
+            f"L = {self._each if self.reduction == 'none' else f'{self.reduction}({self._each})'}"
+        )
+
     def _keep(self, name: str, weight: Any) -> None:
         self.register_buffer(name, None if weight is None else as_tensor(weight))
 
@@ -36,9 +47,13 @@ class _Loss(FunctionModule):
 class MSELoss(_Loss, of=functional.mse_loss):
     """The squared difference of input and target of one shape (ValueError); see `mse_loss`."""
 
+    _each = "(Y − T)²"
+
 
 class L1Loss(_Loss, of=functional.l1_loss):
     """The absolute difference of input and target of one shape (ValueError); see `l1_loss`."""
+
+    _each = "|Y − T|"
 
 
 class HuberLoss(_Loss, of=functional.huber_loss):
@@ -63,6 +78,8 @@ class CrossEntropyLoss(_Loss, of=functional.cross_entropy):
     `weight` (C,) is a buffer.
     """
 
+    _each = "−log softmax(Y)[T]"
+
     def __init__(
         self,
         weight: Any = None,
@@ -82,6 +99,8 @@ class NLLLoss(_Loss, of=functional.nll_loss):
     `weight` (C,) is a buffer.
     """
 
+    _each = "−Y[T]"
+
     def __init__(
         self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
     ) -> None:
@@ -94,6 +113,8 @@ class BCELoss(_Loss, of=functional.binary_cross_entropy):
     """The cross-entropy of probabilities against targets from 0 to 1; see
     `binary_cross_entropy`. `weight`, which broadcasts, is a buffer."""
 
+    _each = "−T log Y − (1 − T) log(1 − Y)"
+
     def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self._keep("weight", weight)
@@ -103,6 +124,8 @@ class BCEWithLogitsLoss(_Loss, of=functional.binary_cross_entropy_with_logits):
     """The cross-entropy of sigmoid(input) against targets from 0 to 1, without overflow; see
     `binary_cross_entropy_with_logits`. `weight` and `pos_weight`, which broadcast, are buffers."""
 
+    _each = "log(1 + exp(Y)) − T · Y"
+
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
         super().__init__(reduction)
         self._keep("weight", weight)
@@ -111,6 +134,8 @@ class BCEWithLogitsLoss(_Loss, of=functional.binary_cross_entropy_with_logits):
 
 class SoftMarginLoss(_Loss, of=functional.soft_margin_loss):
     """log(1 + exp(-target * input)), for targets 1 or -1; see `soft_margin_loss`."""
+
+    _each = "log(1 + exp(−T · Y))"
 
 
 class KLDivLoss(_Loss, of=functional.kl_div):

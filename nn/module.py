@@ -85,7 +85,8 @@ class Module:
 
     A subclass calls `super().__init__()`, sets parameters and other modules as attributes, and
     defines `forward`; calling the module runs it. A plain list of modules is not registered: use
-    ModuleList or Sequential.
+    ModuleList or Sequential. A class may say its `textbook`, a formula from X to Y in mathematical
+    signs, as an attribute or a property: `draw` writes it on the one card of a folded module.
 
     >>> class Scale(Module):
     ...     def __init__(self):

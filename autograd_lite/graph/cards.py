@@ -75,7 +75,7 @@ class Cards:
         root = self.root
         self.op_cards(formulas)
         self.leaf_cards()
-        self.fold_cards()
+        self.fold_cards(formulas)
         self.connect()
         if constants:
             self.constant_cards()
@@ -252,7 +252,7 @@ class Cards:
         into = self.gradients.into
         return [into[p.serial] for p in leaves if p.serial in into]
 
-    def fold_cards(self) -> None:
+    def fold_cards(self, formulas: bool) -> None:
         members: dict[str, list[Tensor]] = {}
         for t in self.folded.ops:
             if t.serial in self.group:
@@ -272,14 +272,30 @@ class Cards:
             }
             box = self.box(path)
             card = Card(key, "module", box.title, box.what, path=path.rpartition(".")[0])
+            card.forward = self.modules.textbook(path) if formulas else ""
             total = sum(p.array.size for p in leaves.values())
-            card.lines.append(f"{operations} · {counted(total, 'parameter')}")
+            holds = f"{operations} · {counted(total, 'parameter')}"
+            card.lines += [*filter(None, [self.through(inside)]), holds]
             grads = self.sizes(leaves.values())
             card.grad = f"grad norm {span(list(map(abs, grads)))}" if grads else ""
             bad = sum(bool(self.alarm([t])) for t in everyone)
             card.alarm = f"NaN or infinite values in {bad} of them" * (bad > 0)
             self.judge(card, [self.modules.label(p) for p in leaves.values()])
             self.made[key] = card
+
+    def through(self, inside: list[Tensor]) -> str:
+        """The shapes of what goes into operations, without parameters, and of what comes out."""
+        within = {t.serial for t in inside}
+        given = [u.source for _, _, u in self.read.each_use(inside)]
+        data = {s.serial: s for s in given if s.op is not None or not s.requires_grad}
+        into = [str(s.shape) for serial, s in data.items() if serial not in within]
+        users = self.read.consumers
+        out = [
+            str(t.shape)
+            for t in inside
+            if t is self.root or any(c.serial not in within for c in users.get(t.serial, ()))
+        ]
+        return f"{', '.join(into)} → {', '.join(out)}" if into and out else ""
 
     def alarm(self, alike: list[Tensor]) -> str:
         """What is said of the first of these tensors that has values that are no numbers."""

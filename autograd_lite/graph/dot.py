@@ -64,7 +64,7 @@ class Page:
 
     def __init__(self, drawing: Drawing, palette: dict[str, str], direction: str) -> None:
         self.drawing, self.colour, self.direction = drawing, palette, direction
-        self.formulas = any(node.forward for node in drawing.nodes)
+        self.formulas = any(node.forward for node in drawing.nodes if node.kind == "op")
         self.beside = {node.key: node.beside for node in drawing.nodes}
         self.rows: dict[str, list[str]] = {}  # edges on one rank, by the operation they lead to
         self.others: list[str] = []
@@ -267,14 +267,17 @@ class Page:
     def module_card(self, node: Card) -> str:
         colour = self.colour
         what = font(node.shape or " ", 10, colour["quiet"])
+        *shapes, holds = node.lines
         rows = [
             cell(font(node.title, 13, colour["ink"], bold=True), width=128)
-            + cell(what, align="right", width=168),
-            pair(
-                font(node.lines[0], 10, colour["quiet"]),
-                self.number(node.grad, "gradient", "alarm"),
-            ),
+            + cell(what, align="right", width=168)
         ]
+        if node.forward and self.drawing.view != "backward":
+            rows.append(cell(mono(wrapped(typeset(node.forward)), 11, colour["ink"]), colspan=2))
+        rows += [cell(mono(line, 10, colour["quiet"]), colspan=2) for line in shapes]
+        rows.append(
+            pair(font(holds, 10, colour["quiet"]), self.number(node.grad, "gradient", "alarm"))
+        )
         return self.judged(node, rows, colour["module frame"], colour["module ground"], 52)
 
     def hidden_card(self, node: Card) -> str:

@@ -118,6 +118,18 @@ class Modules:
         part = self.part(frame)
         return "" if part is None else type(part).__name__
 
+    def textbook(self, frame: str) -> str:
+        """The formula that the class of a module states, unless a derived class computes another.
+
+        >>> modules = Modules(Reading(tensor(1.0)), nn.Linear(2, 1))
+        >>> modules.textbook("")
+        'Y = X · Wᵀ + b'
+        """
+        kind = type(self.part(frame))
+        home = next((c for c in kind.__mro__ if "textbook" in vars(c)), None)
+        code = [getattr(getattr(c, "forward", None), "__code__", None) for c in (kind, home)]
+        return str(self.part(frame).textbook) if home is not None and code[0] is code[1] else ""
+
     def what_is(self, frame: str) -> str:
         """The module of a frame as it prints itself, if that is one short line."""
         part = self.part(frame)

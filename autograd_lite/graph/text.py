@@ -54,7 +54,7 @@ def flows(node: Card, drawing: Drawing) -> list[str]:
         name = origin.symbol or origin.title
         if arrow.grads:
             found.append(f"{name if arrow.signed else f'|{name}|'} {span(arrow.grads)}")
-        elif not node.forward:
+        elif node.kind != "op":
             found.append(name)
     head = "gradient to" if any(arrow.grads for arrow in arrows) else "from"
     return [f"    {head}  {', '.join(found)}"] if found else []

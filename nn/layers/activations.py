@@ -197,6 +197,7 @@ class PReLU(Module):
     [-0.5, 2.0]
     """
 
+    textbook = "Y = max(X, 0) + w · min(X, 0)"
     weight: Parameter
 
     def __init__(

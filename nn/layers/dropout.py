@@ -37,5 +37,9 @@ class Dropout(Module):
     def forward(self, input: Tensor) -> Tensor:
         return functional.dropout(input, self.p, self.training, self.inplace, self.generator)
 
+    @property
+    def textbook(self) -> str:
+        return "Y = X · mask / (1 − p)" if self.training and self.p else "Y = X"
+
     def extra_repr(self) -> str:
         return f"p={self.p}"

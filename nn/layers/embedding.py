@@ -25,6 +25,7 @@ class Embedding(Module):
     (1, 2, 3)
     """
 
+    textbook = "Y = W[X]"
     weight: Parameter
 
     def __init__(

@@ -66,6 +66,10 @@ class Linear(Module):
             ) from None
         return y if self.bias is None else y + self.bias
 
+    @property
+    def textbook(self) -> str:
+        return "Y = X · Wᵀ" if self.bias is None else "Y = X · Wᵀ + b"
+
     def _name(self) -> str:
         return f"Linear({self.extra_repr()})"
 
@@ -82,6 +86,8 @@ class Identity(Module):
     >>> Identity(54)(Tensor([1.0])).tolist()
     [1.0]
     """
+
+    textbook = "Y = X"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()

@@ -28,6 +28,11 @@ class _Normalisation(Module):
         zeros = Parameter(np.zeros(shape, dtype)) if weight and bias else None
         self.register_parameter("bias", zeros)
 
+    def _scaled(self, normal: str) -> str:
+        """The textbook's formula: what is normal, then scaled and shifted."""
+        scale, shift = (getattr(self, name, None) is not None for name in ("weight", "bias"))
+        return f"Y = {normal}" + " · γ" * scale + " + β" * shift
+
     def reset_parameters(self) -> None:
         """Set weight to 1 and bias to 0."""
         if self.weight is not None:
@@ -115,6 +120,10 @@ class BatchNorm1d(_Normalisation):
             count._move(ops.add, 1)
         return y
 
+    @property
+    def textbook(self) -> str:
+        return self._scaled("(X − μ) / √(σ² + ε)")
+
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
@@ -148,6 +157,10 @@ class LayerNorm(_Normalisation):
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    @property
+    def textbook(self) -> str:
+        return self._scaled("(X − μ) / √(σ² + ε)")
 
     def extra_repr(self) -> str:
         return (
@@ -188,6 +201,10 @@ class RMSNorm(_Normalisation):
         """Set weight to 1."""
         if self.weight is not None:
             init.ones_(self.weight)
+
+    @property
+    def textbook(self) -> str:
+        return self._scaled("X / √(mean(X²) + ε)")
 
     def extra_repr(self) -> str:
         return (

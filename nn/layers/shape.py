@@ -33,6 +33,8 @@ class Unflatten(Module):
     (5, 2, 3)
     """
 
+    textbook = "Y = unflatten(X)"
+
     def __init__(self, dim: int, unflattened_size: Any) -> None:
         super().__init__()
         self.dim = dim

@@ -17,6 +17,10 @@ class Unary(FunctionModule):
     def forward(self, input: Tensor) -> Tensor:
         return self._of(input, *[getattr(self, name) for name in self._settings])
 
+    @property
+    def textbook(self) -> str:
+        return f"Y = {self._of.__name__}(X)"
+
     def extra_repr(self) -> str:
         values = [(name, getattr(self, name)) for name in self._settings]
         values = [(k, v) for k, v in values if v is not False and v != math.inf]

@@ -495,7 +495,7 @@ def test_depth_folds_modules_into_cards():
     loss = net(rand(2, 3)).sum()
     g = draw(loss, net, depth=0)
     assert [n.title for n in g.drawing.nodes] == ["X", "0", "relu", "2", "sum", "loss"]
-    assert card(g, "0").lines == ["5 operations · 24 parameters"]
+    assert card(g, "0").lines == ["(2, 3) → (2, 3)", "5 operations · 24 parameters"]
     assert " to " in card(g, "0").grad and card(g, "0").shape == "Net"
     opened = draw(loss, net, depth=1)
     assert [n.title for n in opened.drawing.nodes if n.kind == "module"] == ["0.0", "0.2"]

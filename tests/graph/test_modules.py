@@ -342,7 +342,7 @@ def test_depth_folds_the_folded():
     (card,) = [n for n in g.drawing.nodes if n.title == "blocks.0 … blocks.5"]
     assert card.kind == "module" and card.shape == "Block × 6"
     per_block = len([1 for _, path in paths(draw(model, x, collapse=False)) if "blocks.0" in path])
-    assert card.lines == [f"{6 * per_block} operations · {6 * 28} parameters"]
+    assert card.lines == ["(2, 4) → (2, 4)", f"{6 * per_block} operations · {6 * 28} parameters"]
     assert " to " in card.grad
     one_by_one = draw(model, x, depth=1, collapse=False)
     assert len(titles(one_by_one)) == 5 + len(titles(g))

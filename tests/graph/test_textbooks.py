@@ -1,0 +1,88 @@
+"""The formula that a module states about itself, on the card that it is folded to."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+import nn
+from autograd_lite import manual_seed, ones, rand
+from autograd_lite.graph import draw
+
+SIGNS = set("αβγδεμσλπΣ√∞≈≠≤≥·×÷−‖∂→←²³¹ᵀ°½¼¾±…")  # beside ASCII, in every font of every Graphviz
+ARGUMENTS = {
+    "Linear": (3, 2), "BatchNorm1d": (3,), "LayerNorm": (3,), "RMSNorm": (3,), "Embedding": (3, 2),
+    "Unflatten": (0, (3, 1)), "Threshold": (0.1, 20),
+}  # fmt: skip
+
+
+def stating():
+    """The layers and losses that state a formula."""
+    for name in nn.__all__:
+        kind = getattr(nn, name)
+        if inspect.isclass(kind) and issubclass(kind, nn.Module) and hasattr(kind, "textbook"):
+            yield name
+
+
+@pytest.mark.parametrize("name", list(stating()))
+def test_every_formula_is_a_line_in_signs_that_every_font_has(name):
+    try:
+        text = getattr(nn, name)(*ARGUMENTS.get(name, ())).textbook
+    except TypeError as error:
+        pytest.fail(f"give {name} its arguments in ARGUMENTS: {error}")
+    assert re.fullmatch(r"[YL] = \S.*", text) and len(text) <= 72
+    assert set(text) - SIGNS <= set(map(chr, range(32, 127))), text
+
+
+def folded(model, x):
+    return {n.title: n for n in draw(model, x, depth=0).drawing.nodes if n.kind == "module"}
+
+
+def test_a_folded_card_has_the_formula_and_the_shapes():
+    manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.GELU(), nn.Linear(4, 2, bias=False))
+    g = draw(model, rand(5, 3), depth=0)
+    cards = {n.title: n for n in g.drawing.nodes if n.kind == "module"}
+    assert [cards[k].forward for k in "0123"] == [
+        "Y = X · Wᵀ + b", "Y = (X − μ) / √(σ² + ε) · γ + β", "Y = gelu(X)", "Y = X · Wᵀ",
+    ]  # fmt: skip
+    assert cards["0"].lines == ["(5, 3) → (5, 4)", "2 operations · 16 parameters"]
+    for text in (g.to_text(), g.to_dot(), g.to_mermaid(), g.to_html()):
+        assert "X · Wᵀ + b" in text and "(5, 3) → (5, 4)" in text
+    assert "Y = X · Wᵀ + b" not in draw(model, rand(5, 3), depth=0, formulas=False).to_text()
+
+
+class Sum(nn.Linear):
+    def forward(self, input):
+        return input + self.bias
+
+
+class Bilinear(nn.Module):
+    textbook = "Y = XᵀWX"
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(np.eye(3))
+
+    def forward(self, x):
+        return x @ self.weight @ x.mT
+
+
+class Renamed(nn.Linear):
+    """It computes what Linear does."""
+
+
+def test_a_formula_holds_where_the_forward_is_that_of_the_class_that_states_it():
+    model = nn.Sequential(Renamed(3, 3), Sum(3, 3), Bilinear())
+    cards = folded(model, rand(3, 3))
+    assert [cards[k].forward for k in "012"] == ["Y = X · Wᵀ + b", "", "Y = XᵀWX"]
+
+
+def test_a_loss_says_how_it_is_reduced_and_only_what_it_computes():
+    assert nn.MSELoss().textbook == "L = mean((Y − T)²)"
+    assert nn.MSELoss(reduction="sum").textbook == "L = sum((Y − T)²)"
+    assert nn.CrossEntropyLoss(reduction="none").textbook == "L = −log softmax(Y)[T]"
+    assert nn.CrossEntropyLoss(ones(3)).textbook == "L = cross_entropy(Y, T)"
+    dropout = nn.Dropout(0.2)
+    assert dropout.textbook == "Y = X · mask / (1 − p)" and dropout.eval().textbook == "Y = X"
