@@ -17,14 +17,14 @@ from ..engine.errors import kind_of
 from ..engine.modes import mode
 from ..engine.op import Op
 from ..engine.tensor import Tensor, wrap
-from ..engine.versions import changed, tick
+from ..engine.versions import changed, shared_version, tick
 from ..program.expr import leaf
 from . import watch
 from .emit import Writer
 from .guards import Captured, Untraceable, has_attributes
 from .lower import Step, lowered
 from .reader import Reader, Source
-from .step import Descent, Differs
+from .step import Descent, Differs, Options
 
 __all__ = ["Compiled", "compile"]
 
@@ -97,7 +97,12 @@ class Variant:
         if self.inside and not self.plain:
             self.descent = read(optimizer, reader.leaves)
             self.inside = self.descent is not None
-        self.params = [list(g["params"]) for g in optimizer.param_groups] if self.inside else []
+        groups = optimizer.param_groups if self.inside else []
+        self.params = [list(group["params"]) for group in groups]
+        if self.descent is not None:
+            self.options = self.descent.options
+        else:
+            self.options = [Options(group, rate_alone) for group in groups]
 
     def write(self, reader: Reader) -> None:
         """The source, the function that makes the code, and where its arguments come from."""
@@ -118,6 +123,10 @@ class Variant:
         sources = [(given[id(s)], source) for s, source in reader.sources]
         sources = [(s, source) for s, source in sources if id(s) in live]
         self.getters = [getter(source) for _, source in sources]
+        self.given = [None if kind == 0 else x for kind, x in self.getters]
+        self.from_arguments = [(i, x) for i, (kind, x) in enumerate(self.getters) if kind == 0]
+        self.from_tensors = [(i, x) for i, (kind, x) in enumerate(self.getters) if kind == 1]
+        self.read_tensors()
         self.source, self.make = Writer(
             steps,
             results[: len(results) - n],
@@ -128,6 +137,13 @@ class Variant:
             list(zip(targets[:n], results[len(results) - n :], strict=True)),
             reader.program.quiet,
         ).compiled()
+
+    def read_tensors(self) -> None:
+        """What the code is given of tensors, which `fits` finds there still."""
+        given = self.given.copy()  # another thread may be using it
+        for i, t in self.from_tensors:
+            given[i] = t.array
+        self.given = given
 
     def keep_tensors(self, reader: Reader) -> None:
         """The tensors that get gradients or are changed, and what all of them have to be still."""
@@ -156,6 +172,7 @@ class Variant:
             if not all(t.array.flags.writeable for t in self.targets):
                 return False
             self.arrays = arrays
+            self.read_tensors()
         return self.captured.unchanged()
 
     def is_shown(self, others: list[Tensor]) -> bool:
@@ -168,11 +185,10 @@ class Variant:
         groups = optimizer.param_groups
         if is_wrapped(optimizer) or len(groups) != len(self.params):
             raise Differs
-        for group, params in zip(groups, self.params, strict=True):
+        for group, options, params in zip(groups, self.options, self.params, strict=True):
             now = group["params"]
+            options.group = group
             if len(now) != len(params) or not all(map(is_, now, params)):
-                raise Differs
-            if self.plain and not has_rate_alone(group):
                 raise Differs
 
     def has_hooks(self) -> bool:
@@ -182,14 +198,17 @@ class Variant:
                 return True
         return False
 
-    def numbers(self, optimizer: Any) -> Any:
+    def numbers(self) -> Any:
         """What the step is given: values, and the states whose steps it counts; None where the
         optimizer has to do it."""
         if self.descent is not None:
             return self.descent.values()
         if not self.plain:
             return [], []
-        return [float(group["lr"]) for group in optimizer.param_groups], []
+        rates = [options.now() for options in self.options]
+        if None in rates:
+            raise Differs
+        return rates, []
 
     def run(self, arrays: list[Any], rates: list[float]) -> Any:
         """The loss and the gradients."""
@@ -197,14 +216,9 @@ class Variant:
             run = self.threads.run
         except AttributeError:
             run = self.threads.run = self.make()
-        given: list[Any] = []
-        for kind, x in self.getters:
-            if kind == 0:
-                given.append(arrays[x])
-            elif kind == 1:
-                given.append(x.array)
-            else:
-                given.append(x)
+        given = self.given.copy()
+        for i, place in self.from_arguments:
+            given[i] = arrays[place]
         return run(*given, *rates)
 
 
@@ -262,6 +276,11 @@ def is_plain(optimizer: Any, leaves: list[Tensor]) -> bool:
 def has_rate_alone(group: dict[str, Any]) -> bool:
     """Whether a group of SGD has no option but its rate."""
     return not (group["momentum"] or group["weight_decay"] or group["maximize"])
+
+
+def rate_alone(group: dict[str, Any]) -> float | None:
+    """The rate of a group of SGD that has no other option."""
+    return float(group["lr"]) if has_rate_alone(group) else None
 
 
 def read(optimizer: Any, leaves: list[Tensor]) -> Descent | None:
@@ -413,7 +432,7 @@ class Compiled:
         if v.changes and v.is_shown(tensors):
             return None
         try:
-            found = v.numbers(self.optimizer)
+            found = v.numbers()
             if found is None:
                 return None
             rates, states = found
@@ -439,9 +458,10 @@ class Compiled:
         if self.optimizer is not None:
             if v.inside:
                 self.optimizer.stepped = True
+                now = tick()
                 for p in parents:
-                    p.grad = None
-                    changed(p)
+                    p._grad = None
+                    (p.version or shared_version(p)).changed = now
             else:
                 self.update(parents, out)
             return wrap(y)

@@ -112,8 +112,9 @@ class Captured:
                 ]
         for values, always in self.holders:
             self.named(values, self.used(values, always))
-        self.absent = [values for values, _ in self.holders]
-        self.missing = [self.names.difference(values) for values in self.absent]
+        absent = [(self.names.difference(values), values) for values, _ in self.holders]
+        self.missing = [names for names, _ in absent if names]
+        self.absent = [values for names, values in absent if names]
         self.empty = [v for v in self.views if not len(v)]
         self.views = [v for v in self.views if len(v)]
         self.lengths = list(map(len, self.views))
@@ -127,7 +128,7 @@ class Captured:
         """Whether every holder holds the same objects, and every array the same values."""
         try:
             same = (
-                not any(map(len, self.empty))
+                not any(self.empty)  # a third of the time of their lengths
                 and list(map(len, self.views)) == self.lengths
                 and all(map(set.isdisjoint, self.missing, self.absent))
                 and all(map(is_, self.now(), self.items))

@@ -9,15 +9,47 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Descent", "Differs"]
+__all__ = ["Descent", "Differs", "Options"]
+
+step_of = itemgetter("step")
+LASTING = (int, float, bool, str, type(None))
 
 
 class Differs(Exception):
     """A question about values has another answer than in the trace."""
+
+
+class Options:
+    """The options of a parameter group as `read(group)` gives them, which is called again only
+    where one is another: 0.2 us for Adam's instead of 1.3."""
+
+    def __init__(self, group: dict[str, Any], read: Callable[[dict[str, Any]], Any]) -> None:
+        self.group, self.read = group, read
+        self.pick = itemgetter(*[k for k in group if k != "params"])
+        self.values: Any = None
+        self.given: Any = None
+
+    def now(self) -> Any:
+        values = self.pick(self.group)
+        if values != self.values:
+            self.given = self.read(self.group)
+            self.values = values if all(map(lasts, flat(values))) else None
+        return self.given
+
+
+def flat(x: Any) -> list[Any]:
+    return [i for part in x for i in flat(part)] if isinstance(x, tuple) else [x]
+
+
+def lasts(x: Any) -> bool:
+    """Whether a value is a number, or a word, that cannot change itself."""
+    return isinstance(x, LASTING)
 
 
 class Descent:
@@ -39,6 +71,8 @@ class Descent:
         self.known: dict[str, str] = {}
         self.used: dict[str, None] = {}
         self.scalars: dict[tuple[str, str], str] = {}
+        self.options = [Options(group, self.read_options) for group in optimizer.param_groups]
+        self.picks = [itemgetter(*names) if names else None for names in self.buffers]
         place = {id(t): k for k, t in enumerate(leaves)}
         for i, group in enumerate(optimizer.param_groups):
             options = [
@@ -51,6 +85,10 @@ class Descent:
             for p in group["params"]:
                 self.read(place[id(p)], p, len(self.buffers[i]), tuple(options), count)
             self.given += [x.text for x in (*options, count)]
+
+    def read_options(self, group: dict[str, Any]) -> Any:
+        """The names of a group's states, and its options."""
+        return self.optimizer._buffers(group), self.optimizer._constants(group)
 
     def read(self, k: int, p: Any, n: int, options: Any, count: Any) -> None:
         """The update of one tensor; of a large one part by part."""
@@ -118,20 +156,26 @@ class Descent:
         """
         found: list[Any] = []
         counted: list[dict[str, Any]] = []
-        for group, names in zip(self.optimizer.param_groups, self.buffers, strict=True):
-            if self.optimizer._buffers(group) != names:
+        groups = zip(self.options, self.buffers, self.picks, strict=True)
+        for options, names, pick in groups:
+            now, constants = options.now()
+            if now != names:
                 raise Differs
             n = 0
-            for p in group["params"] if names else ():
-                state = self.optimizer.state.get(p)
-                if state is None or not state.keys() >= set(names):
+            if pick is not None:
+                states = list(map(self.optimizer.state.get, options.group["params"]))
+                try:
+                    arrays = list(map(pick, states))
+                    steps = list(map(step_of, states))
+                except (KeyError, TypeError):
                     return None
-                found += [state[name] for name in names]
-                counted.append(state)
-                if n and state["step"] + 1 != n:
+                found += arrays if len(names) == 1 else chain.from_iterable(arrays)
+                if steps and steps.count(steps[0]) != len(steps):
                     return None
-                n = state["step"] + 1
-            found += [*self.optimizer._constants(group), n]
+                counted += states
+                n = steps[0] + 1 if steps else 0
+            found += constants
+            found.append(n)
         return found, counted
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nn
-from autograd_lite import Tensor, compile, manual_seed
-from autograd_lite.compilation.step import Descent
+from autograd_lite import Tensor, compile, manual_seed, tensor
+from autograd_lite.compilation.step import Descent, Options
 from nn.optim import (
     ASGD,
     SGD,
@@ -364,3 +364,44 @@ def test_a_rule_with_numbers_in_its_state_steps_outside_of_the_code(rule: Any) -
     pair = Pair(lambda p: rule(p, lr=0.1))
     pair.train(4)
     assert not pair.is_inside() and not pair.step.why
+
+
+def test_options_are_read_again_where_one_is_another():
+    reads = []
+
+    def read(group):
+        reads.append(group["lr"])
+        return group["lr"]
+
+    group = {"params": [], "lr": 0.5, "betas": (0.9, 0.99), "maximize": False}
+    options = Options(group, read)
+    assert [options.now() for _ in range(3)] == [0.5] * 3
+    group["lr"] = 0.25
+    assert options.now() == options.now() == 0.25
+    assert reads == [0.5, 0.25]
+    group["lr"] = np.array(0.125)  # which may change where it is
+    options.now()
+    group["lr"][...] = 2.0
+    assert options.now() == 2.0
+
+
+def test_loaded_options_and_states_count_without_another_trace():
+    w = tensor([1.0, 2.0], requires_grad=True)
+    optimizer = nn.optim.Adam([w], lr=0.1)
+    step = compile(lambda x: ((w - x) ** 2).sum(), optimizer=optimizer)
+    x = tensor([0.5, 0.0])
+    for _ in range(3):
+        step(x)
+    saved, then = optimizer.state_dict(), w.detach().numpy().copy()
+    for _ in range(2):
+        step(x)
+    after = w.detach().numpy().copy()
+    w.data = then.copy()
+    optimizer.load_state_dict(saved)
+    for _ in range(2):
+        step(x)
+    assert np.array_equal(w.detach().numpy(), after)
+    assert optimizer.state[w]["step"] == 5
+    traces = step.traces
+    step(x)
+    assert step.traces == traces
