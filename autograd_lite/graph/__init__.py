@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import origin
 from ..creation import default_generator, tensor
 from ..engine.errors import kind_of
 from ..engine.modes import enable_grad
 from ..engine.tensor import Tensor
-from ..origin import record_lines
 from . import dot, film, mermaid, render, text
 from .cards import Cards
 from .collapse import Folded
 from .model import Drawing
 from .modules import Modules
 from .panels import panels_of
+from .ran import Ran
 from .read import Gradients, Reading
 from .render import GraphRenderError
 from .theme import THEMES, follow_system
@@ -61,9 +61,10 @@ def draw(
     """The computation graph of a tensor as a picture: shown in a notebook, printed, or saved.
 
     The modules that ran are framed, and their parameters have dotted names, if they are nn.Modules
-    called after `draw` was imported, or `model` is given. `draw(model, x)` calls the model first,
-    with `x` or a tuple of inputs, arrays or Tensors, and leaves its buffers and the random numbers
-    as they were. Equal modules in a row are drawn once.
+    called after `draw` was imported, or `model` is given. `draw(model, x)`, with a model or any
+    function, calls it first, with `x` or a tuple of inputs, arrays or Tensors, and leaves buffers
+    and random numbers as they were: then all that ran is drawn, in grey what needs no gradient.
+    Equal modules in a row are drawn once.
 
     `view` is "both", "forward" or "backward"; `depth` is how many levels of modules are opened, the
     others being one card each. `grads` puts on every edge the norm of the gradient that a backward
@@ -77,8 +78,8 @@ def draw(
     has them.
 
     The tape stays as it is and no `.grad` changes, so draw works before and after
-    `backward(retain_graph=True)`. TypeError if `loss` is no Tensor and no module, ValueError for an
-    option that does not exist.
+    `backward(retain_graph=True)`. TypeError if `loss` is no Tensor and no function, ValueError for
+    an option that does not exist.
 
     >>> from autograd_lite import tensor
     >>> x = tensor(3.0, requires_grad=True, name="x")
@@ -109,32 +110,56 @@ def draw(
         raise ValueError(
             f"draw: depth={depth!r} must be a number of levels, from 0, or None for all"
         )
-    if not isinstance(loss, Tensor):
-        loss, model = output_of(loss, model), loss
-    if model is not None and not hasattr(model, "named_parameters"):
-        raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
-    read = Reading(loss)
-    modules = Modules(read, model)
-    report = report_of(loss, compare, modules.model)
-    folded = Folded(read, modules, depth, collapse)
-    gradients = Gradients(read, folded.bundles(), wanted=grads and view != "forward")
-    cards = Cards(read, modules, folded, gradients, report)
-    drawing = cards.drawing(view, formulas, constants)
-    drawing.panels = panels_of(cards)
+    options = Options(view, depth, grads, formulas, constants, collapse, compare)
+    if isinstance(loss, Tensor):
+        drawing = drawing_of(Reading(loss), model, options)
+    else:
+        with Ran() as ran:
+            output = output_of(loss, model)
+        with ran.recorded():
+            named = hasattr(loss, "named_parameters")
+            drawing = drawing_of(Reading(output, whole=True), loss if named else None, options)
     return Graph(drawing, theme, direction, backend, timeout)
 
 
+class Options(NamedTuple):
+    """How much is drawn, as `draw` has it."""
+
+    view: str
+    depth: int | None
+    grads: bool
+    formulas: bool
+    constants: bool
+    collapse: bool | None
+    compare: Any
+
+
+def drawing_of(read: Reading, model: Any, options: Options) -> Drawing:
+    """All that there is to draw of what was read."""
+    if model is not None and not hasattr(model, "named_parameters"):
+        raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
+    modules = Modules(read, model)
+    report = report_of(read.root, options.compare, modules.model)
+    folded = Folded(read, modules, options.depth, options.collapse)
+    wanted = options.grads and options.view != "forward"
+    gradients = Gradients(read, folded.bundles(), wanted)
+    cards = Cards(read, modules, folded, gradients, report)
+    drawing = cards.drawing(options.view, options.formulas, options.constants)
+    drawing.panels = panels_of(cards)
+    return drawing
+
+
 def output_of(model: Any, inputs: Any) -> Tensor:
-    """What a model gives for some inputs; its buffers and the generator of random numbers stay."""
-    if not (callable(model) and hasattr(model, "named_parameters")):
+    """What a model or function gives for some inputs; a model's buffers and the generator of random
+    numbers stay."""
+    if not callable(model):
         raise TypeError(
-            f"draw: needs the Tensor that was computed, or a model and its input, not a "
+            "draw: needs the Tensor that was computed, or a model or function and its input, not a "
             f"{kind_of(model)}"
         )
+    name = getattr(model, "__name__", f"the {type(model).__name__}")
     if inputs is None:
-        raise TypeError(
-            f"draw: needs an input to call the {type(model).__name__} with: draw(model, x)"
-        )
+        raise TypeError(f"draw: needs an input to call {name} with: draw(model, x)")
     generator = default_generator()
     state = generator.bit_generator.state
     buffers = [(b, b.array.copy()) for _, b in getattr(model, "named_buffers", tuple)()]
@@ -144,7 +169,7 @@ def output_of(model: Any, inputs: Any) -> Tensor:
         for i, x in enumerate(inputs if several else (inputs,), 1)
     ]
     try:
-        with enable_grad(), record_lines():
+        with enable_grad():
             output = model(*given)
     finally:
         generator.bit_generator.state = state
@@ -152,8 +177,7 @@ def output_of(model: Any, inputs: Any) -> Tensor:
             b.array[...] = kept
     if not isinstance(output, Tensor):
         raise TypeError(
-            f"draw: the {type(model).__name__} gave a {type(output).__name__}; compute one Tensor "
-            "from it and draw that"
+            f"draw: {name} gave a {type(output).__name__}; compute one Tensor from it and draw that"
         )
     return output
 

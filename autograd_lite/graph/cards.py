@@ -231,7 +231,10 @@ class Cards:
         if many:
             card.lines.append(f"{len(everyone)} × {counted(size, 'number')} · {t.dtype}")
         elif not t.requires_grad:
-            card.lines.append(f"input · {t.dtype} · needs no gradient")
+            made = f"computed by {t.kw.name}" if isinstance(t.kw, Op) else ""
+            if made and not self.read.whole:
+                made += " before the record"
+            card.lines.append(f"{made or 'input'} · {t.dtype} · needs no gradient")
         elif size > 1:
             card.lines.append(f"{counted(size, 'number')} · {t.dtype}")
         if any(map(self.read.overwritten, everyone)):
@@ -418,8 +421,9 @@ class Cards:
         if released:
             yield (
                 f"The record of {counted(released, 'operation')} "
-                f"{'were' if released > 1 else 'was'} released by an earlier backward(); "
-                "call that with retain_graph=True to see what lies before."
+                f"{'were' if released > 1 else 'was'} released by backward(), so that what lies "
+                "before is not drawn: draw first, or call backward(retain_graph=True), or let draw "
+                "compute it again, draw(model, x)."
             )
         if self.gradients.error:
             yield f"Gradients are missing: {self.gradients.error}."
@@ -458,9 +462,11 @@ class Cards:
 def family(t: Tensor) -> str:
     """The family, which is the colour, of an operation's card, by its kind.
 
-    One that does not say its kind is a reduction if it gives fewer elements than it gets, else a
-    curve of one input, or arithmetic of several.
+    What needs no gradient is a family of its own. One that does not say its kind is a reduction if
+    it gives fewer elements than it gets, else a curve of one input, or arithmetic of several.
     """
+    if not t.requires_grad:
+        return "untracked"
     if t.op in (ops.neg, ops.power):  # one input, but written with a sign: -x, x ** 2
         return "arithmetic"
     if t.op.kind:

@@ -174,6 +174,8 @@ class Page:
             what = "gradient" if all(e.signed for e in edges if e.grads) else "‖gradient‖"
             numbers = f"; number and thickness = {what}" if sizes else ""
             yield f"{back} gradient flows {way_back}{numbers}", "gradient"
+        if view != "forward" and any(node.family == "untracked" for node in self.drawing.nodes):
+            yield "grey: needs no gradient", "untracked"
         if not all(map(math.isfinite, sizes)):
             yield "● gradient is NaN or infinite", "alarm"
         if any(g < VANISHING for g in sizes):

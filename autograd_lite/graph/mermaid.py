@@ -9,7 +9,16 @@ from .dot import VANISHING
 from .model import Card, Drawing
 from .theme import THEMES
 
-CLASSES = ("product", "arithmetic", "activation", "reduction", "shape", "parameter", "input")
+CLASSES = (
+    "product",
+    "arithmetic",
+    "activation",
+    "reduction",
+    "shape",
+    "untracked",
+    "parameter",
+    "input",
+)
 TONES = ("wrong", "doubt")  # of verdicts
 ENTITIES = {
     "#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;",

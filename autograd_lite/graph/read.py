@@ -33,10 +33,13 @@ class Use(NamedTuple):
 
 
 class Reading:
-    """The tape of `root`: the operations that are drawn, what each used, and what used it."""
+    """The tape of `root`: the operations that are drawn, what each used, and what used it.
 
-    def __init__(self, root: Tensor) -> None:
-        self.root = root
+    `whole` says that everything that ran is on it, and not only what needs a gradient.
+    """
+
+    def __init__(self, root: Tensor, whole: bool = False) -> None:
+        self.root, self.whole = root, whole
         nodes = list(walk(root, released=lambda node: ()))[::-1]
         self.tape = Tape(
             nodes=nodes, inputs=lambda t: [] if t.sources is None else recorded_inputs(t)

@@ -20,6 +20,7 @@ COLOURS = {
     "activation": ("#237A36", "#69C77D"), "activation ground": ("#EBF8EE", "#1A3324"),
     "reduction": ("#9C36B5", "#D88BEA"), "reduction ground": ("#F9EEFC", "#35203D"),
     "shape": ("#5C6B86", "#93A3BF"), "shape ground": ("#F1F3F7", "#242B38"),
+    "untracked": ("#7A8397", "#8A94A6"), "untracked ground": ("#F4F5F7", "#1E232D"),
     "parameter": ("#E8A317", "#B98A2B"), "parameter ground": ("#FFFBF0", "#241F14"),
     "parameter ink": ("#8A5A00", "#F0C063"),
     "input": ("#868E96", "#7D8899"), "input ground": ("#F8F9FA", "#1B212C"),

@@ -280,7 +280,7 @@ def test_errors_say_what_there_is():
     _, y = scalar()
     with pytest.raises(
         TypeError,
-        match=r"^draw: needs the Tensor that was computed, or a model and its input, not a ndarray",
+        match=r"^draw: needs the Tensor that was computed, or a model or function and its input, not a ndarray",
     ):
         draw(y.array)
     with pytest.raises(ValueError, match=r"view='up' does not exist; there are 'both', 'forward'"):
@@ -315,7 +315,7 @@ def test_released_records_are_drawn_as_far_as_they_go():
     h = x * x
     y, z = h.sum(), (h + x).sum()
     y.backward()
-    assert "1 operation was released by an earlier backward()" in note(draw(y))
+    assert "1 operation was released by backward()" in note(draw(y))
     g = draw(z)
     assert "1 operation was released" in note(g)
     assert card(g, "mul").lines == ["record released by backward()"]

@@ -47,7 +47,7 @@ class RNN(nn.Module):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_unrolled_rnn_of_50_steps(backend):
     g = draw(RNN(), (randn(50, 2, 3), zeros(2, 4)), collapse=False)
-    assert len([n for n in g.drawing.nodes if n.kind == "op"]) == 50 * 6 + 2
+    assert len([n for n in g.drawing.nodes if n.kind == "op"]) == 50 * 7 + 2
     svg = g.render("svg", backend=backend, timeout=PATIENCE)
     assert len(list(ET.fromstring(svg).iter())) > 3000
 
