@@ -16,6 +16,7 @@ from autograd_lite.engine.errors import kind_of
 from autograd_lite.engine.hooks import Handle
 from autograd_lite.engine.versions import changed, tick
 from autograd_lite.exchange import values_of
+from autograd_lite.interrupts import whole
 
 from .hooks import Gate, WithKeywords
 
@@ -524,9 +525,7 @@ class Module:
                 "changed (strict=False forgives missing and unexpected names)\n  "
                 + "\n  ".join(faults)
             )
-        for target, array in copies:
-            target.array[...] = array
-            changed(target)
+        whole(_copy, copies)
         return Keys(missing, unexpected)
 
     # ---- text
@@ -563,6 +562,12 @@ class FunctionModule(Module):
             cls.forward = FunctionType(forward.__code__, forward.__globals__)
             cls.forward.__annotations__ = forward.__annotations__
             cls.forward.__qualname__ = f"{cls.__qualname__}.forward"
+
+
+def _copy(copies: list[tuple[Tensor, Any]]) -> None:
+    for target, array in copies:
+        target.array[...] = array
+        changed(target)
 
 
 def _fitting(key: str, target: Tensor, value: Any, faults: list[str]) -> Any:

@@ -722,6 +722,7 @@ def test_error_types_are_those_of_pytorch(name: str, torch: Any) -> None:
         (lambda: ag.cat(tensor([1.0]), tensor([2.0])), "the tensors come in one list or tuple"),
         (lambda: tensor([1.0]) & tensor([2.0]), "^bitwise_and: "),
         (lambda: ag.einsum(tensor([1.0]), [0]), "einsum: the first argument is a text"),
+        (lambda: tensor(np.ma.array([1.0, 2.0], mask=[0, 1])), "tensor: a masked array has elem"),
     ],
 )
 def test_wrong_kinds_are_type_errors(call: Any, text: str) -> None:

@@ -18,6 +18,7 @@ from ..engine.modes import mode
 from ..engine.op import Op
 from ..engine.tensor import Tensor, wrap
 from ..engine.versions import changed, shared_version, tick
+from ..interrupts import whole
 from ..program.expr import leaf
 from . import watch
 from .emit import Writer
@@ -220,6 +221,14 @@ class Variant:
         for i, place in self.from_arguments:
             given[i] = arrays[place]
         return run(*given, *rates)
+
+
+def stepped(v: Variant, arrays: list[Any], rates: Any, states: list[dict[str, Any]]) -> Any:
+    """What the code gives where the step of the optimizer is in it, with the steps counted."""
+    out = v.run(arrays, rates)
+    for state in states:
+        state["step"] += 1
+    return out
 
 
 def stand_ins(tensors: list[Tensor], captured: dict[int, Tensor]) -> list[Tensor]:
@@ -435,8 +444,8 @@ class Compiled:
             found = v.numbers()
             if found is None:
                 return None
-            rates, states = found
-            out = v.run([t.array for t in tensors], rates)
+            arrays = [t.array for t in tensors]
+            out = whole(stepped, v, arrays, *found) if v.inside else v.run(arrays, found[0])
         except Differs:
             raise
         except Exception as error:  # noqa: BLE001  the function itself does it, or raises
@@ -444,8 +453,6 @@ class Compiled:
             return None
         for t in v.changes:
             changed(t)
-        for state in states:
-            state["step"] += 1
         return self.result(v, out, tensors)
 
     def result(self, v: Variant, out: tuple[Any, ...], tensors: list[Tensor]) -> Tensor:

@@ -343,7 +343,7 @@ class Recorder:
         self.inside: dict[int, Tensor] = {}  # watched, made in the trace
         self.finished = False
         self.disturbed = False  # whether the end of another trace may have hidden something
-        self.modes = mode.grad, mode.numpy, len(mode.outer)
+        self.modes = mode.grad, mode.numpy
 
     def note(self, what: str) -> None:
         """Keep the first reason, with the line of the user's code."""
@@ -385,8 +385,7 @@ class Recorder:
         """Put everything back; again at the second time, but for what is done."""
         mode.watcher = here.recorder = None
         if not self.finished:  # contexts that an interrupt came into may have left it
-            mode.grad, mode.numpy, depth = self.modes
-            del mode.outer[depth:]
+            mode.grad, mode.numpy = self.modes
         for t in self.inside.values():
             set_class(t, plain_class(type(t)))
         while self in modes.watchers:

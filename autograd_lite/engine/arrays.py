@@ -54,6 +54,11 @@ def as_array(x: Any, dtype: Any = None) -> Array:
             )
     except ValueError as error:
         raise ValueError(f"tensor: these nested lists are not rectangular ({error})") from None
+    if a is not x and np.any(getattr(x, "mask", False)):  # a masked array
+        raise TypeError(
+            "tensor: a masked array has elements without a value; give x.filled(value), or x.data "
+            "and the mask as tensors of their own"
+        )
     if a.dtype.kind not in "fiub":
         raise TypeError(
             f"tensor: cannot hold dtype {a.dtype} (from a {type(x).__name__}); "

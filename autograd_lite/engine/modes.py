@@ -16,9 +16,6 @@ class Mode(threading.local):
     watcher: Any = None  # an origin.record_lines, or a compilation.watch.Recorder
     numpy = False  # whether methods of Tensors mean what NumPy's do where PyTorch's differ
 
-    def __init__(self) -> None:
-        self.outer: list[bool] = []  # the modes around the contexts that are open
-
 
 mode = Mode()
 # Those that are active in any thread: none spares `record` the question. A list, and no count
@@ -66,6 +63,9 @@ class no_grad:
     """
 
     enabled = False
+    # The modes around, newest first, as one instance may be entered again. They are kept here, not
+    # by the thread: an interrupt that skips one exit then spoils nothing for the exits around it.
+    outer: Any = None
 
     def __new__(cls, function: Any = None) -> Any:
         if callable(function):  # a decorator without brackets
@@ -73,20 +73,25 @@ class no_grad:
         return super().__new__(cls)
 
     def __enter__(self) -> Self:
-        mode.outer.append(mode.grad)
+        self.outer = mode.grad, self.outer
         mode.grad = self.enabled
         return self
 
     def __exit__(self, *error: object) -> None:
-        mode.grad = mode.outer.pop()
+        mode.grad, self.outer = self.outer
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        context = enable_grad if self.enabled else no_grad
+        enabled = self.enabled
+        context = enable_grad if enabled else no_grad
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kw: Any) -> Any:
-            with context():
+            outer = mode.grad  # no `with`: an interrupt may come as __exit__ begins
+            try:
+                mode.grad = enabled
                 return function(*args, **kw)
+            finally:
+                mode.grad = outer
 
         @functools.wraps(function)
         def generator(*args: Any, **kw: Any) -> Any:
@@ -120,7 +125,7 @@ class inference_mode(no_grad):
         self.wanted = enabled
 
     def __enter__(self) -> Self:
-        mode.outer.append(mode.grad)
+        self.outer = mode.grad, self.outer
         mode.grad = mode.grad and not self.wanted
         return self
 
@@ -139,16 +144,16 @@ class set_grad_enabled(no_grad):
 
     def __init__(self, enabled: bool) -> None:
         self.enabled = bool(enabled)
-        self.outer = mode.grad
+        self.before = mode.grad
         mode.grad = self.enabled
 
     def __enter__(self) -> Self:
-        mode.outer.append(self.outer)
+        self.outer = self.before, self.outer
         mode.grad = self.enabled
         return self
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        mode.grad = self.outer  # as a decorator it acts in the calls, not at once
+        mode.grad = self.before  # as a decorator it acts in the calls, not at once
         return super().__call__(function)
 
 

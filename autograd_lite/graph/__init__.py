@@ -15,6 +15,7 @@ from ..creation import default_generator, tensor
 from ..engine.errors import kind_of
 from ..engine.modes import enable_grad
 from ..engine.tensor import Tensor
+from ..interrupts import in_own_context
 from . import dot, film, mermaid, render, text
 from .cards import Cards
 from .collapse import Folded
@@ -42,6 +43,7 @@ CHOICES = {
 }
 
 
+@in_own_context
 def draw(
     loss: Any,
     model: Any = None,

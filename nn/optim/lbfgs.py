@@ -10,6 +10,7 @@ import numpy as np
 
 from autograd_lite import Tensor, enable_grad
 from autograd_lite.engine.versions import changed
+from autograd_lite.interrupts import whole
 
 from .optimizer import Array, Group, Optimizer, given, quiet
 
@@ -133,10 +134,10 @@ class LBFGS(Optimizer):
         self.stepped = True
         try:
             loss = quiet.context.copy().run(self._minimize, evaluate, state)
+            self.state[params[0]] = state
         except BaseException:
-            self._place(before, np.zeros(sum(a.size for a in before)), 0.0)
+            whole(self._place, before, np.zeros(sum(a.size for a in before)), 0.0)
             raise
-        self.state[params[0]] = state
         return loss
 
     def _minimize(self, closure: Callable[[], Any], state: dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsFloat
 
 from autograd_lite.absent import missing
+from autograd_lite.interrupts import wholly
 
 from .optimizer import Optimizer
 
@@ -115,6 +116,7 @@ class LRScheduler(Schedule):
         """The rates at `last_epoch`, computed from the optimiser's present ones."""
         return [self._next(group["lr"], i) for i, group in enumerate(self.optimizer.param_groups)]
 
+    @wholly
     def step(self) -> None:
         """Go on by one epoch, or batch, and set the learning rates; after `optimizer.step()`."""
         if self._step_count == 1 and not self.optimizer.stepped:
@@ -122,7 +124,7 @@ class LRScheduler(Schedule):
                 f"{type(self).__name__}.step() is called before optimizer.step(), which skips the "
                 "first learning rate; call optimizer.step() first",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=4,
             )
         self._step_count += 1
         self.last_epoch += 1
@@ -381,6 +383,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
 
+    @wholly
     def step(self, epoch: float | None = None) -> None:
         """Go on by one epoch, or to a place, and set the learning rates."""
         if epoch is not None:
@@ -682,6 +685,7 @@ class SequentialLR(LRScheduler):
         first.step()
         self._last_lr = first.get_last_lr()
 
+    @wholly
     def step(self) -> None:
         """Go on by one epoch with the schedule whose turn it is."""
         self.last_epoch += 1
@@ -769,6 +773,7 @@ class ReduceLROnPlateau(Schedule):
             return sign * metric > sign * self.best * (1 + sign * self.threshold)
         return sign * metric > sign * (self.best + sign * self.threshold)
 
+    @wholly
     def step(self, metrics: SupportsFloat) -> None:
         """Take note of the quantity after an epoch, and lower the rates if it is time."""
         metric = float(metrics)

@@ -20,6 +20,7 @@ import numpy as np
 from autograd_lite import Tensor, enable_grad
 from autograd_lite.engine.errors import kind_of
 from autograd_lite.engine.versions import changed
+from autograd_lite.interrupts import whole
 
 Array = np.ndarray[Any, Any]
 Group = dict[str, Any]
@@ -238,7 +239,7 @@ class Optimizer:
 
         `closure` computes the loss and its gradients; it is called once, before the update.
         ValueError or TypeError if a gradient does not have the shape and dtype of its parameter:
-        then no parameter and no state has changed.
+        then no parameter and no state has changed. Ctrl-C waits for the end of the update.
         """
         loss = None
         if closure is not None:
@@ -246,7 +247,7 @@ class Optimizer:
                 loss = closure()
         work = self._work()
         self.stepped = True
-        quiet.context.run(self._apply, work)
+        whole(quiet.context.run, self._apply, work)
         return loss
 
     def _apply(self, work: list[tuple[Any, ...]]) -> None:
@@ -414,9 +415,8 @@ class Optimizer:
         unknown = sorted(states.keys() - {n for saved in groups for n in saved["params"]})
         if unknown:
             raise ValueError(f"{where}: there is state for {unknown}, which no group lists")
-        self.param_groups = new_groups
-        self.state = defaultdict(dict, {p: state for p, state in new_states.items() if state})
-        self._plans.clear()
+        state = defaultdict(dict, {p: state for p, state in new_states.items() if state})
+        whole(self.__dict__.update, {"param_groups": new_groups, "state": state, "_plans": {}})
 
     def _loaded(
         self, where: str, number: int, saved: dict[str, Any], p: Tensor, options: Group

@@ -92,7 +92,6 @@ def everything_works(model: Any, classes: list[type]) -> None:
     assert (modes.watchers, watch.here.recorder, modes.mode.watcher) == ([], None, None)
     assert modes.mode.grad
     assert choices.allowed
-    assert not modes.mode.outer
     x = tensor([1.0], requires_grad=True)
     y = (x * 3 + 1).sum()
     y.backward()
