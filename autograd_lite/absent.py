@@ -50,11 +50,11 @@ KINDS = {  # there are no ...: the names, and what to use
         """,
         "windows by t.unfold(...) and a product, einsum, nn.functional.pad or layer_norm",
     ),
-    "recurrent layers": (
+    "recurrent layers as functions": (
         """
-        *lstm* *LSTM* *gru* *GRU* rnn_* RNN*
+        *lstm* *gru* rnn_*
         """,
-        "nn.Linear in a loop over the steps",
+        "nn.RNN, nn.LSTM, nn.GRU and their cells",
     ),
     "ready-made transformers": (
         """

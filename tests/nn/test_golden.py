@@ -272,6 +272,72 @@ module(
     call=lambda ps, x: x @ ps["w"].T + ps["b"],
 )
 
+
+# ---- recurrence ------------------------------------------------------------------------------
+
+
+def with_states(layer: Any, *given: Any) -> Any:
+    """The outputs of a recurrent layer times something that all its last states have a part in."""
+    y, states = layer(*given)
+    states = states if isinstance(states, tuple) else (states,)
+    return y * sum(((k + 2) * s * s).mean() for k, s in enumerate(states))
+
+
+for kind in ("RNN", "LSTM", "GRU"):
+    for kw in [
+        {}, {"bias": False, "batch_first": True}, {"num_layers": 2, "bidirectional": True},
+        {"proj_size": 1, "bidirectional": True} if kind == "LSTM" else {"num_layers": 3},
+    ]:  # fmt: skip
+        module(kind, 3, 2, **kw, x=waves(4, 2, 3), call=with_states)
+    module(kind, 3, 2, x=waves(4, 3), call=with_states)
+    module(f"{kind}Cell", 3, 2, x=waves(5, 3), call=lambda layer, x: layer(x)[0] * 2)
+    module(f"{kind}Cell", 3, 2, bias=False, x=waves(3), call=lambda layer, x: layer(x)[0] * 2)
+module("RNN", 3, 2, nonlinearity="relu", x=waves(4, 2, 3), call=with_states)
+module("RNNCell", 3, 2, nonlinearity="relu", x=waves(5, 3))
+COVERED |= {"RNNBase", "RNNCellBase"}  # what these are derived from
+
+
+def packed(t: Any, kind: str, lengths: list[int], **kw: Any) -> dict[str, Any]:
+    """A recurrent layer on sequences of different lengths, from states of their own."""
+    layer, rnn = filled(t, getattr(t.nn, kind)(3, 2, **kw)), t.nn.utils.rnn
+    x = t.make(waves(len(lengths), max(lengths), 3), grad=True)
+    n = t.make(np.array(lengths))
+    states = [
+        t.make(waves(kw.get("num_layers", 1) * 2, len(lengths), 2, phase=k), grad=True)
+        for k in range(1 + (kind == "LSTM"))
+    ]
+    sequences = rnn.pack_padded_sequence(x, n, batch_first=True, enforce_sorted=False)
+    y, last = layer(sequences, tuple(states) if kind == "LSTM" else states[0])
+    out, found = rnn.pad_packed_sequence(y, padding_value=-3.0, total_length=max(lengths) + 1)
+    last = last if kind == "LSTM" else (last,)
+    backward(t.make, out * sum(((k + 2) * s * s).mean() for k, s in enumerate(last)))
+    gradients = {key: p.grad for key, p in layer.named_parameters()}
+    given = {name: getattr(sequences, name) for name in sequences._fields}
+    return {
+        "given": given, "output": out, "lengths": found, "last": last, "input": x.grad,
+        "states": [s.grad for s in states], "gradients": gradients,
+    }  # fmt: skip
+
+
+for kind in ("RNN", "LSTM", "GRU"):
+    for lengths in ([4, 2, 2], [1, 4, 3]):
+        same(
+            f"{kind}, packed, {lengths}",
+            lambda t, kind=kind, n=lengths: packed(t, kind, n, num_layers=2, bidirectional=True),
+        )
+
+
+def over_time(t: Any, **kw: Any) -> dict[str, Any]:
+    """The loss of a class for each step, some of which are left out."""
+    x, classes = t.make(waves(2, 3, 4), grad=True), t.make(np.array([[0, 2, 1, 2], [1, -1, 0, -1]]))
+    out = t.nn.functional.cross_entropy(x, classes, ignore_index=-1, **kw)
+    backward(t.make, out)
+    return {"loss": out, "input": x.grad}
+
+
+for reduction in ("mean", "sum", "none"):
+    same(f"cross_entropy over time, {reduction}", lambda t, r=reduction: over_time(t, reduction=r))
+
 # PyTorch's backward has 1/6 in float32
 LOOSE |= dict.fromkeys([name for name in SAME if name.startswith("Hardsigmoid")], 1e-7)
 
