@@ -1,5 +1,8 @@
 """autograd_lite: reverse-mode automatic differentiation on NumPy, to build, see and compare."""
 
+from __future__ import annotations
+
+import builtins
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -93,11 +96,12 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *MODULES, *import_module(".names", __name__).NAMES})
+    special = [name for name in globals() if name.startswith("__")]
+    return sorted({*special, *NAMES, *MODULES, *import_module(".names", __name__).NAMES})
 
 
 __version__ = "0.1.0"
-__all__ = [
+NAMES = [
     *public,
     *LATER,
     "AnomalyError",
@@ -157,3 +161,6 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+__all__ = [
+    name for name in NAMES if not hasattr(builtins, name)
+]  # a star import leaves Python's sum alone

@@ -1,7 +1,14 @@
-"""Written by `python -m tests.stubs`, from `__all__`."""
+"""Written by `python -m tests.stubs`, from `dir(autograd_lite)`."""
+
+from typing import Any
+
+import numpy as np
+
+from .dtypes import TensorType
 
 from .anomaly import AnomalyError as AnomalyError
 from .derivation import Derivation as Derivation
+from .random import Generator as Generator
 from .differences import GradcheckError as GradcheckError
 from .graph import Graph as Graph
 from .graph.render import GraphRenderError as GraphRenderError
@@ -41,7 +48,9 @@ from .comparison.gradients import assert_same as assert_same
 from .torch_words.shape import atleast_1d as atleast_1d
 from .torch_words.shape import atleast_2d as atleast_2d
 from .torch_words.shape import atleast_3d as atleast_3d
+from . import autograd as autograd
 from .engine.rules.reductions import average as average
+from . import backends as backends
 from .torch_words.arithmetic import baddbmm as baddbmm
 from .creation import bernoulli as bernoulli
 from .torch_words.order import bincount as bincount
@@ -82,6 +91,7 @@ from .engine.rules.curves import cosh as cosh
 from .torch_words.order import count_nonzero as count_nonzero
 from .torch_words.arithmetic import cov as cov
 from .torch_words.arithmetic import cross as cross
+from . import cuda as cuda
 from .engine.rules.order import cummax as cummax
 from .engine.rules.order import cummin as cummin
 from .engine.rules.along import cumprod as cumprod
@@ -99,6 +109,7 @@ from .torch_words.shape import diagflat as diagflat
 from .torch_words.shape import diagonal as diagonal
 from .engine.rules.pick import diff as diff
 from .torch_words.arithmetic import dist as dist
+from . import distributions as distributions
 from .torch_words.arithmetic import div as div
 from .graph import draw as draw
 from .torch_words.shape import dsplit as dsplit
@@ -128,17 +139,22 @@ from .torch_words.arithmetic import floor_divide as floor_divide
 from .torch_words.arithmetic import fmax as fmax
 from .torch_words.arithmetic import fmin as fmin
 from .engine.rules.arithmetic import fmod as fmod
+from .random import fork_rng as fork_rng
 from .program.expr import formula as formula
 from .torch_words.arithmetic import frac as frac
 from .exchange import from_dlpack as from_dlpack
 from .exchange import from_numpy as from_numpy
 from .creation import full as full
 from .creation import full_like as full_like
+from . import func as func
 from .engine.rules.pick import gather as gather
 from .torch_words.questions import ge as ge
 from .engine.rules.curves import gelu as gelu
 from .torch_words.arithmetic import ger as ger
+from .settings import get_default_device as get_default_device
 from .engine.arrays import get_default_dtype as get_default_dtype
+from .settings import get_num_threads as get_num_threads
+from .random import get_rng_state as get_rng_state
 from .calculus import grad as grad
 from .differences import gradcheck as gradcheck
 from .differences import gradgradcheck as gradgradcheck
@@ -158,6 +174,7 @@ from .torch_words.pick import index_fill as index_fill
 from .torch_words.pick import index_put as index_put
 from .torch_words.pick import index_select as index_select
 from .engine.modes import inference_mode as inference_mode
+from .creation import initial_seed as initial_seed
 from .engine.rules.products import inner as inner
 from .linalg import inv as inv
 from .torch_words.questions import is_complex as is_complex
@@ -226,6 +243,7 @@ from .torch_words.shape import narrow as narrow
 from .torch_words.questions import ne as ne
 from .engine.rules.arithmetic import neg as neg
 from .torch_words.arithmetic import negative as negative
+import nn as nn
 from .engine.modes import no_grad as no_grad
 from .torch_words.pick import nonzero as nonzero
 from .engine.rules.reductions import norm as norm
@@ -234,6 +252,7 @@ from .torch_words.shape import numel as numel
 from .creation import ones as ones
 from .creation import ones_like as ones_like
 from .engine.op import ops as ops
+from nn import optim as optim
 from .origin import origin_of as origin_of
 from .engine.rules.products import outer as outer
 from .engine.rules.pick import pad as pad
@@ -252,6 +271,7 @@ from .creation import randint as randint
 from .creation import randint_like as randint_like
 from .creation import randn as randn
 from .creation import randn_like as randn_like
+from . import random as random
 from .creation import randperm as randperm
 from .engine.rules.arithmetic import reciprocal as reciprocal
 from .origin import record_lines as record_lines
@@ -268,13 +288,21 @@ from .torch_words.shape import vstack as vstack
 from .engine.rules.curves import rsqrt as rsqrt
 from .torch_words.arithmetic import rsub as rsub
 from .files import save as save
+from .creation import tensor as tensor
 from .torch_words.pick import scatter as scatter
 from .torch_words.pick import scatter_add as scatter_add
 from .torch_words.pick import scatter_reduce as scatter_reduce
 from .torch_words.order import searchsorted as searchsorted
+from .random import seed as seed
 from .torch_words.shape import select as select
+from .settings import set_default_device as set_default_device
 from .engine.arrays import set_default_dtype as set_default_dtype
+from .dtypes import set_default_tensor_type as set_default_tensor_type
+from .settings import set_float32_matmul_precision as set_float32_matmul_precision
 from .engine.modes import set_grad_enabled as set_grad_enabled
+from .settings import set_num_threads as set_num_threads
+from .settings import set_printoptions as set_printoptions
+from .random import set_rng_state as set_rng_state
 from .torch_words.arithmetic import sgn as sgn
 from .engine.rules.curves import sigmoid as sigmoid
 from .engine.rules.steps import sign as sign
@@ -306,7 +334,6 @@ from .torch_words.pick import take_along_dim as take_along_dim
 from .engine.rules.curves import tan as tan
 from .engine.rules.curves import tanh as tanh
 from .engine.tape import tape as tape
-from .creation import tensor as tensor
 from .torch_words.shape import tensor_split as tensor_split
 from .engine.rules.products import tensordot as tensordot
 from .engine.rules.shape import tile as tile
@@ -317,12 +344,15 @@ from .engine.rules.questions import tril as tril
 from .torch_words.shape import tril_indices as tril_indices
 from .engine.rules.questions import triu as triu
 from .torch_words.shape import triu_indices as triu_indices
+from .settings import typename as typename
 from .torch_words.shape import unbind as unbind
 from .torch_words.shape import unflatten as unflatten
 from .torch_words.shape import unfold as unfold
 from .torch_words.order import unique as unique
 from .torch_words.order import unique_consecutive as unique_consecutive
 from .engine.rules.shape import unsqueeze as unsqueeze
+from .settings import use_deterministic_algorithms as use_deterministic_algorithms
+from . import utils as utils
 from .calculus import value_and_grad as value_and_grad
 from .torch_words.shape import vander as vander
 from .engine.rules.spread import var as var
@@ -337,34 +367,432 @@ from .torch_words.arithmetic import xlogy as xlogy
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
 
+BoolTensor: TensorType
+ByteTensor: TensorType
+CharTensor: TensorType
+DoubleTensor: TensorType
+FloatTensor: TensorType
+HalfTensor: TensorType
+IntTensor: TensorType
+LongTensor: TensorType
+ShortTensor: TensorType
+Size: Any
 acos = arccos
 acosh = arccosh
+asarray = as_tensor
 asin = arcsin
 asinh = arcsinh
 atan = arctan
 atan2 = arctan2
 atanh = arctanh
 bmm = matmul
+bool: np.dtype[np.bool]
 cat = concatenate
 clamp = clip
 concat = concatenate
+contiguous_format: Any
 divide = div
 dot = matmul
+double: np.dtype[np.float64]
+dtype: Any
+e: Any
+finfo: Any
 fix = trunc
+float: np.dtype[np.float32]
+float16: np.dtype[np.float16]
+float32: np.dtype[np.float32]
+float64: np.dtype[np.float64]
 greater = gt
 greater_equal = ge
+half: np.dtype[np.float16]
+iinfo: Any
+inf: Any
+int: np.dtype[np.int32]
+int16: np.dtype[np.int16]
+int32: np.dtype[np.int32]
+int64: np.dtype[np.int64]
+int8: np.dtype[np.int8]
 inverse = inv
 less = lt
 less_equal = le
+long: np.dtype[np.int64]
 mm = matmul
 multiply = mul
+nan: Any
+newaxis: Any
 not_equal = ne
+pi: Any
 pinverse = pinv
+preserve_format: Any
 ravel = flatten
 row_stack = vstack
+scalar_tensor = tensor
+short: np.dtype[np.int16]
 subtract = sub
 swapaxes = transpose
 trapz = trapezoid
 true_divide = div
+uint16: np.dtype[np.uint16]
+uint32: np.dtype[np.uint32]
+uint64: np.dtype[np.uint64]
+uint8: np.dtype[np.uint8]
 
 __version__: str
+__all__ = [
+    "AnomalyError",
+    "Derivation",
+    "GradcheckError",
+    "Graph",
+    "GraphRenderError",
+    "Op",
+    "Place",
+    "Tensor",
+    "absolute",
+    "acos",
+    "acosh",
+    "add",
+    "addbmm",
+    "addcdiv",
+    "addcmul",
+    "addmm",
+    "addmv",
+    "addr",
+    "adjoint",
+    "allclose",
+    "amax",
+    "amin",
+    "aminmax",
+    "arange",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "argmax",
+    "argmin",
+    "argsort",
+    "argwhere",
+    "as_tensor",
+    "asin",
+    "asinh",
+    "assert_same",
+    "atan",
+    "atan2",
+    "atanh",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "average",
+    "baddbmm",
+    "bernoulli",
+    "bincount",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "block_diag",
+    "bmm",
+    "broadcast_shapes",
+    "broadcast_tensors",
+    "broadcast_to",
+    "bucketize",
+    "can_cast",
+    "cartesian_prod",
+    "cat",
+    "cbrt",
+    "cdist",
+    "ceil",
+    "chain_matmul",
+    "check",
+    "check_backward",
+    "cholesky",
+    "chunk",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "clip",
+    "clone",
+    "column_stack",
+    "combinations",
+    "compare",
+    "compare_layers",
+    "concat",
+    "concatenate",
+    "copysign",
+    "corrcoef",
+    "cos",
+    "cosh",
+    "count_nonzero",
+    "cov",
+    "cross",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
+    "default_generator",
+    "deg2rad",
+    "derive",
+    "det",
+    "detach",
+    "detect_anomaly",
+    "device",
+    "diag",
+    "diag_embed",
+    "diagflat",
+    "diagonal",
+    "diff",
+    "dist",
+    "div",
+    "divide",
+    "dot",
+    "draw",
+    "dsplit",
+    "dstack",
+    "einsum",
+    "elu",
+    "empty",
+    "empty_like",
+    "enable_grad",
+    "eq",
+    "equal",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expand",
+    "expm1",
+    "eye",
+    "fix",
+    "flatten",
+    "flip",
+    "fliplr",
+    "flipud",
+    "float_power",
+    "floor",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "fmod",
+    "formula",
+    "frac",
+    "from_dlpack",
+    "from_numpy",
+    "full",
+    "full_like",
+    "gather",
+    "ge",
+    "gelu",
+    "ger",
+    "get_default_dtype",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "greater",
+    "greater_equal",
+    "gt",
+    "hardtanh",
+    "heaviside",
+    "hessian",
+    "histc",
+    "histogram",
+    "hsplit",
+    "hstack",
+    "hvp",
+    "hypot",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_put",
+    "index_select",
+    "inference_mode",
+    "inner",
+    "inv",
+    "inverse",
+    "is_complex",
+    "is_floating_point",
+    "is_grad_enabled",
+    "is_nonzero",
+    "is_tensor",
+    "isclose",
+    "isfinite",
+    "isin",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "isreal",
+    "jacobian",
+    "jvp",
+    "kron",
+    "kthvalue",
+    "le",
+    "leaky_relu",
+    "lerp",
+    "less",
+    "less_equal",
+    "linspace",
+    "load",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "log_softmax",
+    "logaddexp",
+    "logaddexp2",
+    "logcumsumexp",
+    "logdet",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "logit",
+    "logsigmoid",
+    "logspace",
+    "logsumexp",
+    "lt",
+    "manual_seed",
+    "masked_fill",
+    "masked_scatter",
+    "masked_select",
+    "matmul",
+    "matrix_power",
+    "maximum",
+    "mean",
+    "median",
+    "meshgrid",
+    "minimum",
+    "mm",
+    "mode",
+    "moveaxis",
+    "movedim",
+    "msort",
+    "mul",
+    "multinomial",
+    "multiply",
+    "mv",
+    "nan_to_num",
+    "nanmean",
+    "nansum",
+    "narrow",
+    "ne",
+    "neg",
+    "negative",
+    "no_grad",
+    "nonzero",
+    "norm",
+    "normal",
+    "not_equal",
+    "numel",
+    "ones",
+    "ones_like",
+    "ops",
+    "origin_of",
+    "outer",
+    "pad",
+    "permute",
+    "pinv",
+    "pinverse",
+    "positive",
+    "prod",
+    "promote_types",
+    "qr",
+    "quantile",
+    "rad2deg",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "ravel",
+    "reciprocal",
+    "record_lines",
+    "relu",
+    "remainder",
+    "repeat_interleave",
+    "reshape",
+    "reshape_as",
+    "result_type",
+    "roll",
+    "rot90",
+    "row_stack",
+    "rsqrt",
+    "rsub",
+    "save",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "searchsorted",
+    "select",
+    "set_default_dtype",
+    "set_grad_enabled",
+    "sgn",
+    "sigmoid",
+    "sign",
+    "signbit",
+    "silu",
+    "sin",
+    "sinc",
+    "sinh",
+    "slogdet",
+    "softmax",
+    "softplus",
+    "sort",
+    "split",
+    "split_with_sizes",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "std_mean",
+    "sub",
+    "subtract",
+    "swapaxes",
+    "swapdims",
+    "t",
+    "take",
+    "take_along_axis",
+    "take_along_dim",
+    "tan",
+    "tanh",
+    "tape",
+    "tensor",
+    "tensor_split",
+    "tensordot",
+    "tile",
+    "topk",
+    "trace",
+    "transpose",
+    "trapezoid",
+    "trapz",
+    "tril",
+    "tril_indices",
+    "triu",
+    "triu_indices",
+    "true_divide",
+    "trunc",
+    "unbind",
+    "unflatten",
+    "unfold",
+    "unique",
+    "unique_consecutive",
+    "unsqueeze",
+    "value_and_grad",
+    "vander",
+    "var",
+    "var_mean",
+    "vdot",
+    "view_as",
+    "vjp",
+    "vmap",
+    "vsplit",
+    "vstack",
+    "where",
+    "xlogy",
+    "zeros",
+    "zeros_like",
+]

@@ -38,4 +38,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LATER])
+    special = [name for name in globals() if name.startswith("__")]
+    return sorted([*special, *__all__, *_LATER, "DataParallel", "parameter"])

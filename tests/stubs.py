@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import autograd_lite
+from autograd_lite.dtypes import TensorType
 from autograd_lite.engine.methods import Methods
-from autograd_lite.engine.op import ops
 
 PACKAGE = Path(autograd_lite.__file__).parent
 HEAD = '''"""Written by `python -m tests.stubs`, from what rows and functions say of themselves."""
@@ -62,17 +64,30 @@ def methods_text() -> str:
 
 def package_text() -> str:
     """The stub of the package: every public name from where it is defined."""
-    imports, aliases = [], []
-    for name in sorted(autograd_lite.__all__):
+    imports, values = [], []
+    for name in [name for name in dir(autograd_lite) if not name.startswith("__")]:
         value = getattr(autograd_lite, name)
-        home, own = value.__class__.__module__, name
-        if value is not ops:
-            home, own = value.__module__, value.__name__
-        imports.append(f"from {home.removeprefix('autograd_lite')} import {own} as {own}")
-        if own != name:
-            aliases.append(f"{name} = {own}")
-    head = '"""Written by `python -m tests.stubs`, from `__all__`."""\n'
-    return "\n".join([head, *dict.fromkeys(imports), "", *aliases, "", "__version__: str", ""])
+        home, own = getattr(value, "__module__", ""), getattr(value, "__name__", name)
+        if name in autograd_lite.MODULES:
+            home, _, own = own.rpartition(".")
+            home = "." if home == "autograd_lite" else home
+            imports.append(
+                f"from {home} import {own} as {name}" if home else f"import {name} as {name}"
+            )
+        elif isinstance(value, np.dtype):
+            values.append(f"{name}: np.dtype[np.{value.type.__name__}]")
+        elif isinstance(value, TensorType):
+            values.append(f"{name}: TensorType")
+        elif hasattr(sys.modules.get(home), own) and home.startswith("autograd_lite"):
+            imports.append(f"from {home.removeprefix('autograd_lite')} import {own} as {own}")
+            if own != name:
+                values.append(f"{name} = {own}")
+        else:
+            values.append(f"{name}: Any")
+    head = '"""Written by `python -m tests.stubs`, from `dir(autograd_lite)`."""\n'
+    head += "from typing import Any\n\nimport numpy as np\n\nfrom .dtypes import TensorType\n"
+    star = f"__all__ = {sorted(autograd_lite.__all__)}"
+    return "\n".join([head, *dict.fromkeys(imports), "", *values, "", "__version__: str", star, ""])
 
 
 STUBS = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -138,8 +140,21 @@ def test_dtypes_have_pytorchs_names_and_methods() -> None:
     assert x.element_size() == 4 and x.is_floating_point() and ag.finfo(x.dtype).eps < 1e-6
 
 
-def test_a_star_import_leaves_int_and_bool_alone() -> None:
-    assert not {"int", "bool", "float"} & set(ag.__all__)
+def test_a_star_import_replaces_nothing_of_python() -> None:
+    assert "tanh" in ag.__all__ and not {*vars(builtins)} & {*ag.__all__}
+
+
+def test_the_surface_is_what_users_need() -> None:
+    """Every name offered is a function, a class, a number or a module of ours, and documented."""
+    for where in (ag, nn, nn.functional):
+        offered = [name for name in dir(where) if not name.startswith("__")]
+        assert {"sum", "float32", "relu", "Linear"} & {*offered}
+        assert not {"Any", "TYPE_CHECKING", "np", "math", "asked", "drawn", "missing"} & {*offered}
+        for name in offered:
+            value = getattr(where, name)
+            home = getattr(value, "__module__", None) or getattr(value, "__name__", "")
+            if callable(value) or isinstance(value, ModuleType):
+                assert home.partition(".")[0] in {"autograd_lite", "nn", "numpy", "builtins"}, name
 
 
 # ---- random numbers ------------------------------------------------------------------------------

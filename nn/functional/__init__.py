@@ -40,3 +40,7 @@ __all__ += padding.__all__
 
 def __getattr__(name: str) -> Any:
     raise missing(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*[name for name in globals() if name.startswith("__")], *__all__])
