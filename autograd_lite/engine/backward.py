@@ -102,8 +102,9 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
             )
         grad.array += g
         changed(grad)
-    for hook in list(leaf.extra.after.values()) if leaf.extra is not None else ():
-        hook(leaf)
+    if leaf.extra is not None:
+        for hook in list(leaf.extra.after.values()):
+            hook(leaf)
 
 
 def checked(grad: Any, leaf: Tensor) -> Tensor:

@@ -144,7 +144,7 @@ class InPlace:
                 base, v.op, v.kw = made
                 v.sources, v.args = base, (base.array,)
             v.requires_grad, v.serial = True, tick()
-        memory.recorded = tick()
+        memory.recorded = memory.last = tick()
 
     def _move(self: Any, op: Op, *others: Any) -> None:
         """Make this tensor, which needs no gradient, `op(self, *others)` in its own memory; nothing

@@ -163,7 +163,7 @@ def pull(
         for p, rule in zip(sources, node.op.rules):  # noqa: B905  (rules of `each` have no end)
             if p is None:
                 continue
-            if p.version is not None:
+            if p.version is not None and p.version.last > p.serial:
                 check_version(node, p)
             if p.serial > serial:
                 p = before(p, serial)

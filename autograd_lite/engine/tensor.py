@@ -111,7 +111,9 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
         base = t.array.base
         a = sources[0] if sources.__class__ is tuple else sources
         if base is not None and a is not None and (base is a.array or base is a.array.base):
-            made_view(t, a, op, kw, mode.grad)
+            t.version = a.version or shared_version(a)
+            if a.op is not None or not a.requires_grad or not mode.grad:
+                made_view(t, a, op, kw, mode.grad)
     if watchers and mode.watcher is not None:
         mode.watcher.made(op, t, padded(sources, args), args, kw)
     return t

@@ -11,12 +11,14 @@ tick = count(1).__next__  # serial numbers; next() on a count is atomic
 
 class Memory:
     """What tensors that share memory share: when it was last changed in place, when that was last
-    recorded, and the views among them that a recorded change gives new records."""
+    recorded, the later of the two, and the views among them that a recorded change gives new
+    records."""
 
-    __slots__ = ("changed", "recorded", "views", "limit")
+    __slots__ = ("changed", "recorded", "last", "views", "limit")
 
     def __init__(self, changed: int = 0) -> None:
-        self.changed, self.recorded = changed, 0
+        self.changed = self.last = changed
+        self.recorded = 0
         self.views: list[ref[Any]] = []  # those made before come first
         self.limit = 8
 
@@ -38,17 +40,17 @@ HELD, LOOSE = ("of what needs a gradient",), ("of a constant",)
 
 
 def made_view(t: Any, a: Any, op: Any, kw: Any, recording: bool) -> None:
-    """Note that `t` is a view of `a`. Views of a leaf that requires grad need no place among the
-    others, as a change of it is never recorded."""
-    memory = t.version = a.version or shared_version(a)
+    """Note that `t` is a view of `a`, whose memory it has. Views of a leaf that requires grad need
+    no place among the others, as a change of it is never recorded."""
+    memory = t.version
     if not recording:
         t.args = HELD if a.requires_grad or a.args is HELD else LOOSE
-    elif a.op is not None or not a.requires_grad:
-        if not t.requires_grad:
-            t.args = a, op, kw
-        if len(memory.views) == memory.limit:
-            memory.tidy()
-        memory.views.append(ref(t))
+        return
+    if not t.requires_grad:
+        t.args = a, op, kw
+    if len(memory.views) == memory.limit:
+        memory.tidy()
+    memory.views.append(ref(t))
 
 
 def viewed(t: Any) -> tuple[Any, Any, Any] | None:
@@ -74,7 +76,8 @@ def route(t: Any) -> list[Any]:
 def changed(t: Any) -> None:
     """Note that the memory of `t` was changed in place, so that a backward that needs the old
     values is an error."""
-    shared_version(t).changed = tick()
+    memory = shared_version(t)
+    memory.changed = memory.last = tick()
 
 
 def reads(op: Any, y: Any, args: Any, kw: Any, tracked: Any, i: int) -> bool:
