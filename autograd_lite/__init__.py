@@ -44,6 +44,7 @@ from .engine import backward, copying, inplace, operators, protocol  # methods o
 from .engine import rules as functions
 from .engine.arrays import get_default_dtype, set_default_dtype
 from .engine.declare import public
+from .engine.errors import MisfitError
 from .engine.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .engine.op import Op, row_of
 from .engine.rules import *
@@ -106,6 +107,7 @@ NAMES = [
     *LATER,
     "AnomalyError",
     "GradcheckError",
+    "MisfitError",
     "Op",
     "Place",
     "Tensor",

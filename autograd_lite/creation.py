@@ -15,6 +15,7 @@ import numpy as np
 from .conversion import require_cpu
 from .engine.arrays import as_array, get_default_dtype
 from .engine.axes import sizes
+from .engine.errors import MisfitError
 from .engine.modes import mode
 from .engine.tensor import Tensor
 
@@ -438,7 +439,7 @@ def normal(
     """
     m, s = as_array(mean), as_array(std)
     if s.size and s.min() < 0:
-        raise ValueError(f"normal: std is {s.min()}; it must not be negative")
+        raise MisfitError(f"normal: std is {s.min()}; it must not be negative")
     n = np.broadcast_shapes(m.shape, s.shape) if size is None else sizes((size,))
     kind = get_default_dtype() if dtype is None and size is not None else dtype
     kind = np.result_type(m, s) if kind is None else kind
@@ -455,7 +456,7 @@ def bernoulli(x: Any, p: Any = None, *, generator: Generator | None = None) -> T
     """
     chance = as_array(x if p is None else p)
     if chance.size and not (chance.min() >= 0 and chance.max() <= 1):
-        raise ValueError(
+        raise MisfitError(
             f"bernoulli: probabilities are from 0 to 1, got {chance.min()} to {chance.max()}"
         )
     return _random(lambda g: g.random(x.shape) < chance, generator, x.dtype)
@@ -477,12 +478,12 @@ def multinomial(
     """
     a = as_array(weights).astype(np.float64)
     if a.ndim not in (1, 2) or not np.all(a >= 0) or not np.all(a.sum(-1) > 0):
-        raise ValueError(
+        raise MisfitError(
             "multinomial: weights are a vector or rows of numbers from 0 that are not all 0, "
             f"got shape {a.shape}"
         )
     if not replacement and (fewest := int((a > 0).sum(-1).min())) < num_samples:
-        raise ValueError(
+        raise MisfitError(
             f"multinomial: {num_samples} places without replacement, and {fewest} have a weight; "
             "replacement=True draws them again"
         )

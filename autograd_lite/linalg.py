@@ -1,7 +1,8 @@
 """Linear algebra in the words of `torch.linalg`; `np.linalg` of a Tensor comes here too.
 
 The last two axes are those of the matrices, all others batches. NumPy computes, in float32 and
-float64. LinAlgError, a ValueError, for a matrix that is singular or not positive definite.
+float64. LinAlgError, a ValueError and a RuntimeError, for a matrix that is singular or not positive
+definite.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from .engine.arrays import unboxed
 from .engine.axes import Axis, one_axis
 from .engine.declare import forms, function
+from .engine.errors import LinAlgError, MisfitError
 from .engine.rules import concatenate, matmul, movedim, ops, tril
 from .engine.rules import norm as p_norm
 from .engine.rules.questions import plain
@@ -27,8 +29,6 @@ __all__ = [
     "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
     "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm",
 ]  # fmt: skip
-
-LinAlgError = np.linalg.LinAlgError
 
 
 class Eigh(NamedTuple):
@@ -126,7 +126,7 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Tensor:
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and A.shape[:-1] == B.shape)
     if not left:
         if vector:
-            raise ValueError("solve: with left=False the right side is a matrix")
+            raise MisfitError("solve: with left=False the right side is a matrix")
         return ops.solve(A.mT, B.mT).mT
     return ops.solve(A, B[..., None])[..., 0] if vector else ops.solve(A, B)
 
@@ -215,7 +215,7 @@ def matrix_power(A: Any, n: int) -> Tensor:
     [[1.0, 5.0], [0.0, 1.0]]
     """
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
-        raise ValueError(f"matrix_power: square matrices are needed, got shape {A.shape}")
+        raise MisfitError(f"matrix_power: square matrices are needed, got shape {A.shape}")
     if n < 0:
         return matrix_power(ops.inv(A), -n)
     power, found = A, None
@@ -238,7 +238,7 @@ def multi_dot(tensors: Sequence[Any]) -> Tensor:
     """
     parts = list(tensors)
     if len(parts) < 2:
-        raise ValueError(f"multi_dot: two tensors or more are needed, got {len(parts)}")
+        raise MisfitError(f"multi_dot: two tensors or more are needed, got {len(parts)}")
     sizes = [1 if parts[0].ndim == 1 else parts[0].shape[0]]
     sizes += [1 if i and x.ndim == 1 else x.shape[-1] for i, x in enumerate(parts)]
     cost: dict[tuple[int, int], tuple[int, int]] = {(i, i): (0, i) for i in range(len(parts))}
@@ -286,11 +286,11 @@ def qr(A: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     [[5.0]]
     """
     if mode not in ("reduced", "complete", "r"):
-        raise ValueError(f"qr: mode is 'reduced', 'complete' or 'r', got {mode!r}")
+        raise MisfitError(f"qr: mode is 'reduced', 'complete' or 'r', got {mode!r}")
     m, n = A.shape[-2:]
     if mode == "complete" and m > n:
         if getattr(A, "requires_grad", False):
-            raise ValueError(
+            raise MisfitError(
                 f"qr: with mode 'complete' the added columns of Q are arbitrary and have no "
                 f"gradient; detach() the matrix of shape {A.shape}, or use 'reduced'"
             )
@@ -312,7 +312,7 @@ def eigh(A: Any, UPLO: str = "L") -> Eigh:
     [1.0, 2.0]
     """
     if UPLO not in ("L", "U"):
-        raise ValueError(f"eigh: UPLO is 'L' or 'U', got {UPLO!r}")
+        raise MisfitError(f"eigh: UPLO is 'L' or 'U', got {UPLO!r}")
     y = ops.eigh(A if UPLO == "L" else A.mT)
     return Eigh(y[..., 0, :], y[..., 1:, :])
 
@@ -389,7 +389,7 @@ def matrix_norm(
     A = A if dtype is None else A.to(dtype)
     i, j = (one_axis("matrix_norm", A, d) for d in dim)
     if i == j:
-        raise ValueError(f"matrix_norm: dim is {dim!r}; give two axes")
+        raise MisfitError(f"matrix_norm: dim is {dim!r}; give two axes")
     if ord == "fro":
         return p_norm(A, 2, (i, j), keepdim)
     moved = movedim(movedim(A, i, -1), j - (j > i), -1)
@@ -402,7 +402,7 @@ def matrix_norm(
         sums = ops.abs(moved).sum(-2 if ord in (1, -1) else -1)
         y = sums.amax(-1) if ord > 0 else sums.amin(-1)
     else:
-        raise ValueError(
+        raise MisfitError(
             f"matrix_norm: ord is 'fro', 'nuc', 1, 2, inf or their negatives, got {ord!r}"
         )
     return y.reshape([1 if a in (i, j) else n for a, n in enumerate(A.shape)]) if keepdim else y
@@ -427,7 +427,7 @@ def norm(
     if several or isinstance(ord, str) or (dim is None and A.ndim == 2):
         return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)  # type: ignore[arg-type]
     if dim is None and A.ndim != 1:
-        raise ValueError(f"norm: with ord a vector or a matrix is needed, got shape {A.shape}")
+        raise MisfitError(f"norm: with ord a vector or a matrix is needed, got shape {A.shape}")
     return vector_norm(A, ord, dim, keepdim, dtype=dtype)
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .errors import MisfitError
+
 Axis = int | Sequence[int] | None
 
 
@@ -54,7 +56,7 @@ def some_axes(name: str, x: Any, axis: Axis, dim: Axis = None) -> int | tuple[in
             return some_axes(name, x, axis[0]) if len(axis) == 1 else ()
         axes = tuple(one_axis(name, x, a) for a in axis)
         if len(set(axes)) < len(axes):
-            raise ValueError(f"{name}: axis {tuple(axis)} names one axis of {x.shape} twice")
+            raise MisfitError(f"{name}: axis {tuple(axis)} names one axis of {x.shape} twice")
         return axes
     return one_axis(name, x, axis) if x.ndim else one_axis(name, x, axis) or None
 
@@ -111,4 +113,4 @@ def from_zero(t: Any) -> bool:
 def require_elements(name: str, x: Any, axis: Any) -> None:
     """ValueError if there is nothing along an axis to choose from."""
     if count(x, axis) == 0:
-        raise ValueError(f"{name}: shape {x.shape} has no element along axis {axis} to choose")
+        raise MisfitError(f"{name}: shape {x.shape} has no element along axis {axis} to choose")

@@ -6,13 +6,29 @@ from typing import Any
 
 import numpy as np
 
-EXPLAINED = np.linalg.LinAlgError, ValueError, TypeError, IndexError, OverflowError
+
+class MisfitError(ValueError, RuntimeError):
+    """Shapes, sizes or values that an operation cannot take: a ValueError, as NumPy raises there,
+    and a RuntimeError, as PyTorch does, so that what catches either catches it."""
+
+
+class LinAlgError(np.linalg.LinAlgError, MisfitError):
+    """A matrix that is singular or not positive definite: NumPy's error, and a RuntimeError."""
+
+
+for kind in (MisfitError, LinAlgError):
+    kind.__module__ = __name__.partition(".")[0]  # as tracebacks name them
+EXPLAINED: dict[type, type[Exception]] = {
+    np.linalg.LinAlgError: LinAlgError,
+    ValueError: MisfitError,
+    **{kind: kind for kind in (TypeError, IndexError, OverflowError)},
+}
 
 
 def explained(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) -> Exception:
     """An error to raise that names the operation, the shapes, the cause and the remedy.
 
-    It is of the same type for NumPy's and Python's own; one of somebody else is raised here as it
+    It is of the same kind for NumPy's and Python's own; one of somebody else is raised here as it
     is, with a note.
     """
     shapes = [np.shape(a) for a in args]
@@ -25,7 +41,7 @@ def explained(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) ->
     text = f"{op.name}: {text or f'{error} (inputs of shape {listed(shapes)})'}"
     known = [c for c in type(error).__mro__ if c in EXPLAINED]
     if known and type(error).__module__.split(".")[0] in ("builtins", "numpy"):
-        return known[0](text)
+        return EXPLAINED[known[0]](text)
     error.add_note(text)
     raise error
 

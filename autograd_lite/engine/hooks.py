@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import kind_of
+from .errors import MisfitError, kind_of
 
 box: Any = None  # Tensor, put here by `tensor`, which imports this file: hooks get Tensors
 next_key = count(1).__next__
@@ -41,7 +41,7 @@ class Extra:
                 if result is not None:
                     if not hasattr(result, "__op__") or result.shape != node.shape:
                         shape = getattr(result, "shape", None)
-                        raise ValueError(
+                        raise MisfitError(
                             f"hook: returned {kind_of(result)} of shape {shape}; "
                             f"return None or a tensor of shape {node.shape}"
                         )

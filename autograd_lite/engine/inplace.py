@@ -10,6 +10,7 @@ import numpy as np
 
 from .arrays import ints_first, plain_index, unboxed
 from .axes import is_basic, part_of
+from .errors import MisfitError
 from .hooks import Extra
 from .methods import on_tensors
 from .modes import mode
@@ -101,7 +102,7 @@ class InPlace:
                 raise TypeError(f"{op.name}: {x.dtype} cannot be put into a tensor of {self.dtype}")
         t = record(op, (self, *others), kw)
         if t.shape != self.shape:
-            raise ValueError(
+            raise MisfitError(
                 f"{op.name}: in place, the result of shape {t.shape} does not fit into this "
                 f"tensor of shape {self.shape}"
             )

@@ -11,7 +11,7 @@ import numpy as np
 from . import hooks
 from .arrays import as_array, get_default_dtype, narrowed, shaped, unboxed
 from .axes import Size
-from .errors import explained, lost, picture
+from .errors import MisfitError, explained, lost, picture
 from .hooks import Extra, GradFn
 from .methods import Methods
 from .modes import mode, watchers
@@ -270,7 +270,7 @@ class Tensor(Methods):
     def data(self, value: Any) -> None:
         a = as_array(value)
         if a.shape != self.array.shape:
-            raise ValueError(
+            raise MisfitError(
                 f"data: values of shape {a.shape} for a tensor of shape {self.shape}; "
                 "make a new tensor for another shape"
             )
@@ -345,7 +345,7 @@ class Tensor(Methods):
     def item(self) -> Any:
         """The one element as a Python number; ValueError if there is not exactly one."""
         if self.array.size != 1:
-            raise ValueError(f"item: this tensor has {self.array.size} elements, not 1")
+            raise MisfitError(f"item: this tensor has {self.array.size} elements, not 1")
         if mode.numpy and mode.grad and self.requires_grad:
             raise lost("item", self)
         return self.array.item()
@@ -411,7 +411,7 @@ class Tensor(Methods):
 
     def __bool__(self) -> bool:
         if self.array.size != 1:
-            raise ValueError(
+            raise MisfitError(
                 f"bool: a tensor of shape {self.shape} has no single truth value; "
                 "use .any() or .all() of its data"
             )

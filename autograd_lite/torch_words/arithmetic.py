@@ -11,6 +11,7 @@ from ..engine import rules
 from ..engine.arrays import as_array
 from ..engine.axes import Axis
 from ..engine.declare import function, written
+from ..engine.errors import MisfitError
 from ..engine.op import ops
 from ..engine.tensor import Tensor, as_tensor
 
@@ -69,7 +70,7 @@ def div(a: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None
                 y = ops.constant(y, t)
         return y
     if rounding_mode != "trunc":
-        raise ValueError(f"div: rounding_mode is None, 'floor' or 'trunc', got {rounding_mode!r}")
+        raise MisfitError(f"div: rounding_mode is None, 'floor' or 'trunc', got {rounding_mode!r}")
     y = rules.trunc(ops.div(a, other))
     return y if "f" in (as_tensor(a).dtype.kind, as_array(other).dtype.kind) else y.to(np.int64)
 
@@ -174,7 +175,7 @@ def added(
 def product(name: str, a: Any, b: Any, axes_of_a: int, axes_of_b: int) -> Any:
     """a @ b; ValueError unless they have so many axes."""
     if (a.ndim, b.ndim) != (axes_of_a, axes_of_b):
-        raise ValueError(
+        raise MisfitError(
             f"{name}: inputs of {axes_of_a} and {axes_of_b} axes, got shapes {a.shape} and "
             f"{b.shape}; matmul takes any"
         )
@@ -238,7 +239,7 @@ def cross(a: Any, b: Any, dim: int | None = None) -> Tensor:
     if dim is None:
         dim = next((i for i, n in enumerate(a.shape) if n == 3), -1)
     if a.shape[dim] != 3 or b.shape[dim] != 3:
-        raise ValueError(
+        raise MisfitError(
             f"cross: axis {dim} of shapes {a.shape} and {b.shape} has the size 3 in both"
         )
     turned = [rules.roll(x, -by, dim) for x, by in ((a, 1), (b, 2), (a, 2), (b, 1))]

@@ -10,6 +10,7 @@ from ..engine import rules
 from ..engine.arrays import as_array
 from ..engine.axes import one_axis
 from ..engine.declare import function
+from ..engine.errors import MisfitError
 from ..engine.rules.reductions import MaxResult, picked
 from ..engine.tensor import Tensor
 
@@ -24,7 +25,7 @@ def kthvalue(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> MaxResult:
     at = one_axis("kthvalue", x, dim)
     n = x.shape[at] if x.ndim else 1
     if not 1 <= k <= n:
-        raise ValueError(f"kthvalue: k is from 1 to {n}, of axis {dim} of {x.shape}, got {k}")
+        raise MisfitError(f"kthvalue: k is from 1 to {n}, of axis {dim} of {x.shape}, got {k}")
     places = rules.argsort(x, at)
     chosen = places[(slice(None),) * at + (slice(k - 1, k),)] if x.ndim else places
     return picked(x, chosen, at, keepdim or not x.ndim)

@@ -12,6 +12,7 @@ from ..engine import rules
 from ..engine.arrays import as_array
 from ..engine.axes import one_axis
 from ..engine.declare import function
+from ..engine.errors import MisfitError
 from ..engine.op import ops
 from ..engine.tensor import Tensor, as_tensor
 
@@ -28,7 +29,7 @@ def grid(name: str, x: Any, dim: int, index: Any) -> tuple[Any, ...]:
     """The places of `x` that `gather` reads and `scatter` writes for an index."""
     places, at = as_array(index), one_axis(name, x, dim)
     if places.ndim != x.ndim:
-        raise ValueError(
+        raise MisfitError(
             f"{name}: the index has shape {places.shape}; it has the {x.ndim} axes of {x.shape}"
         )
     if places.dtype.kind not in "iu":
@@ -116,7 +117,7 @@ def scatter(
     if reduce == "multiply":
         return scatter_reduce(x, dim, index, source, "prod")
     if reduce:
-        raise ValueError(f"scatter: reduce is 'add' or 'multiply', got {reduce!r}")
+        raise MisfitError(f"scatter: reduce is 'add' or 'multiply', got {reduce!r}")
     where = grid("scatter", x, dim, index)
     return ops.put(x, part(source, index), index=where)
 
@@ -157,7 +158,7 @@ def scatter_reduce(
         return total / np.maximum(count, 1)
     kinds = {"prod": (np.multiply, 1), "amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf)}
     if reduce not in kinds:
-        raise ValueError(
+        raise MisfitError(
             f"scatter_reduce: reduce is 'sum', 'mean', 'prod', 'amax' or 'amin', got {reduce!r}"
         )
     followed = any(getattr(t, "requires_grad", False) for t in (x, src))

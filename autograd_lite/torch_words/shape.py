@@ -13,6 +13,7 @@ from ..engine import rules
 from ..engine.arrays import as_array
 from ..engine.axes import one_axis, sizes
 from ..engine.declare import forms, function
+from ..engine.errors import MisfitError
 from ..engine.methods import on_tensors
 from ..engine.op import ops
 from ..engine.tensor import Tensor, as_tensor
@@ -84,7 +85,7 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
     at = one_axis("narrow", x, dim)
     start = int(start) % x.shape[at] if start < 0 else int(start)
     if length < 0 or start + length > x.shape[at]:
-        raise ValueError(
+        raise MisfitError(
             f"narrow: {length} places from {start} are not in axis {dim} of shape {x.shape}"
         )
     return x[(*[slice(None)] * at, slice(start, start + int(length)))]
@@ -110,7 +111,7 @@ def t(x: Any) -> Tensor:
     [[1.0], [2.0]]
     """
     if x.ndim > 2:
-        raise ValueError(f"t: a matrix is needed, got shape {x.shape}; use mT or transpose")
+        raise MisfitError(f"t: a matrix is needed, got shape {x.shape}; use mT or transpose")
     return ops.mT(x) if x.ndim == 2 else x
 
 
@@ -142,7 +143,7 @@ def unfold(x: Any, dimension: int, size: int, step: int) -> Tensor:
     at = one_axis("unfold", x, dimension)
     n = x.shape[at] if x.ndim else 1
     if not 0 <= size <= n or step < 1:
-        raise ValueError(
+        raise MisfitError(
             f"unfold: size {size} is from 0 to {n}, of axis {dimension} of {x.shape}, and step "
             f"{step} at least 1"
         )
@@ -311,7 +312,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
         tensors = tuple(tensors[0])
     if indexing not in ("ij", "xy"):
-        raise ValueError(f"meshgrid: indexing is 'ij' or 'xy', got {indexing!r}")
+        raise MisfitError(f"meshgrid: indexing is 'ij' or 'xy', got {indexing!r}")
     n, shape = len(tensors), tuple(t.numel() for t in tensors)
     found = [
         rules.expand(rules.reshape(t, (1,) * i + (-1,) + (1,) * (n - 1 - i)), shape)

@@ -9,6 +9,7 @@ import numpy as np
 
 from autograd_lite import Tensor, default_generator
 from autograd_lite.engine import rules
+from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.rules import logsigmoid, ops, sigmoid, softplus, tanh
 
 from .embeddings import one_hot
@@ -200,7 +201,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     [2.0]
     """
     if input.shape[dim] % 2:
-        raise ValueError(f"glu: axis {dim} of shape {input.shape} has an odd size")
+        raise MisfitError(f"glu: axis {dim} of shape {input.shape} has an odd size")
     a, b = rules.chunk(input, 2, dim)
     return a * sigmoid(b)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from autograd_lite import Tensor
 from autograd_lite.engine import rules
+from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
 
@@ -38,7 +39,7 @@ def scaled_dot_product_attention(
     scores = (query @ key.mT) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     if is_causal:
         if attn_mask is not None:
-            raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
+            raise MisfitError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
         attn_mask = np.tri(*scores.shape[-2:], dtype=bool)
     if attn_mask is not None:
         mask = as_tensor(attn_mask)

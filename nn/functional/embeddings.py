@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor
+from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.modes import asked
 from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
@@ -29,11 +30,11 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
         raise TypeError(f"one_hot: classes are ints, not {t.dtype}")
     if num_classes == -1:
         if t.numel() == 0:
-            raise ValueError("one_hot: no classes to count; give num_classes")
+            raise MisfitError("one_hot: no classes to count; give num_classes")
         num_classes = int(t.array.max()) + 1
     if not asked(lambda a: within(a, 0, num_classes - 1), t):
         low, high = t.array.min(), t.array.max()
-        raise ValueError(
+        raise MisfitError(
             f"one_hot: classes go from 0 to {num_classes - 1}, these from {low} to {high}"
         )
     return (t[..., None] == np.arange(num_classes)).to(np.int64)

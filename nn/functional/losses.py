@@ -10,6 +10,7 @@ import numpy as np
 from autograd_lite import Tensor
 from autograd_lite.engine import rules
 from autograd_lite.engine.axes import from_zero
+from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.modes import asked
 from autograd_lite.engine.op import Op
 from autograd_lite.engine.rules import ops, softplus
@@ -40,7 +41,7 @@ def _pair(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
     """Input and target as tensors, of one shape."""
     x, t = as_tensor(input), as_tensor(target)
     if x.shape != t.shape:
-        raise ValueError(
+        raise MisfitError(
             f"{name}: the input has shape {x.shape} and the target {t.shape}; they must agree, as "
             "a loss does not broadcast (reshape or unsqueeze one of them)"
         )
@@ -79,7 +80,7 @@ def huber_loss(input: Tensor, target: Any, reduction: str = "mean", delta: float
     [0.0, 1.5]
     """
     if not delta > 0:
-        raise ValueError(f"huber_loss: delta is positive, got {delta}")
+        raise MisfitError(f"huber_loss: delta is positive, got {delta}")
     x, t = _pair("huber_loss", input, target)
     return _reduce("huber_loss", _huber(x - t, delta), reduction)
 
@@ -100,7 +101,7 @@ def smooth_l1_loss(
     2.0
     """
     if not beta >= 0:
-        raise ValueError(f"smooth_l1_loss: beta is not negative, got {beta}")
+        raise MisfitError(f"smooth_l1_loss: beta is not negative, got {beta}")
     x, t = _pair("smooth_l1_loss", input, target)
     loss = _huber(x - t, beta) / beta if beta > 0 else ops.abs(x - t)
     return _reduce("smooth_l1_loss", loss, reduction)
@@ -139,7 +140,7 @@ def binary_cross_entropy(
     """
     x, t = _pair("binary_cross_entropy", input, target)
     if not asked(lambda a: within(a, 0, 1), x):
-        raise ValueError(
+        raise MisfitError(
             "binary_cross_entropy: the input is probabilities from 0 to 1, this one goes from "
             f"{x.array.min()} to {x.array.max()}; apply sigmoid, or use "
             "binary_cross_entropy_with_logits"
@@ -158,7 +159,7 @@ def _weight_like(name: str, loss: Tensor, weight: Any) -> Tensor:
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(
+        raise MisfitError(
             f"{name}: a weight of shape {w.shape} does not broadcast to the input's {loss.shape}"
         )
     return w.to(loss.dtype)
@@ -240,7 +241,7 @@ def cross_entropy(
     x, t = as_tensor(input), as_tensor(target)
     check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(
+        raise MisfitError(
             f"cross_entropy: label_smoothing is a fraction from 0 to 1, got {label_smoothing}"
         )
     axis = _class_axis("cross_entropy", x)
@@ -302,7 +303,7 @@ def _is_plain(input: Any, target: Any, ignore_index: int, reduction: str) -> boo
 
 def _class_axis(name: str, x: Tensor) -> int:
     if x.ndim == 0:
-        raise ValueError(f"{name}: the input has shape () and so no axis of classes")
+        raise MisfitError(f"{name}: the input has shape () and so no axis of classes")
     return 0 if x.ndim == 1 else 1
 
 
@@ -311,7 +312,7 @@ def _class_weight(name: str, weight: Any, x: Tensor, axis: int) -> Any:
         return None
     w = as_tensor(weight).detach().to(x.dtype)
     if w.shape != x.shape[axis : axis + 1]:
-        raise ValueError(
+        raise MisfitError(
             f"{name}: weight has shape {w.shape}; it needs one for each of the "
             f"{x.shape[axis]} classes of the input of shape {x.shape}"
         )
@@ -336,7 +337,7 @@ def _check_classes(name: str, x: Tensor, t: Tensor, ignore_index: int) -> None:
         )
     wanted = x.shape[2:] if x.ndim == 1 else x.shape[:1] + x.shape[2:]
     if t.shape != wanted:
-        raise ValueError(
+        raise MisfitError(
             f"{name}: for an input of shape {x.shape} class targets have shape {wanted}, "
             f"these have {t.shape}" + "; probabilities are floats" * (t.shape == x.shape)
         )
@@ -506,7 +507,7 @@ def gaussian_nll_loss(
     """
     v = as_tensor(var)
     if not asked(lambda a: within(a, 0, math.inf), v):
-        raise ValueError(f"gaussian_nll_loss: var has {v.array.min()}; it must not be negative")
+        raise MisfitError(f"gaussian_nll_loss: var has {v.array.min()}; it must not be negative")
     held = v + (rules.clip(v, min=eps) - v).detach()
     loss = 0.5 * (rules.log(held) + (input - as_tensor(target)) ** 2 / held)
     return _reduce("gaussian_nll_loss", loss + 0.5 * math.log(2 * math.pi) * full, reduction)

@@ -9,6 +9,7 @@ import numpy as np
 
 from autograd_lite import Tensor
 from autograd_lite.engine import rules
+from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.op import Op
 from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
@@ -55,10 +56,10 @@ def batch_norm(
     """
     input = as_tensor(input)
     if input.ndim < 2:
-        raise ValueError(f"batch_norm: shape {input.shape} has no axis 1, the channels")
+        raise MisfitError(f"batch_norm: shape {input.shape} has no axis 1, the channels")
     for t in (running_mean, running_var, weight, bias):
         if t is not None and t.shape != input.shape[1:2]:
-            raise ValueError(
+            raise MisfitError(
                 f"batch_norm: the input of shape {input.shape} has {input.shape[1]} channels "
                 f"(axis 1), and a statistic, weight or bias has shape {t.shape}"
             )
@@ -67,7 +68,7 @@ def batch_norm(
     if training:
         n = math.prod([input.shape[i] for i in axes])
         if n < 2:
-            raise ValueError(
+            raise MisfitError(
                 f"batch_norm: shape {input.shape} has {n} value(s) per channel, and the statistics "
                 "of a batch need two or more; use a larger batch"
                 + (", or eval()" if running_mean is not None else "")
@@ -82,7 +83,7 @@ def batch_norm(
         scale = (1 if weight is None else weight.reshape(along)) / ops.sqrt(var + eps)
         y = centred * scale  # a product with few scales takes fewer passes than a division
     elif running_mean is None or running_var is None:
-        raise ValueError("batch_norm: without training it needs running_mean and running_var")
+        raise MisfitError("batch_norm: without training it needs running_mean and running_var")
     else:
         mean, var = _kept(running_mean, shape=along), _kept(running_var, shape=along)
         mean.name, var.name = "running_mean", "running_var"
@@ -109,7 +110,7 @@ def layer_norm(
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
-        raise ValueError(
+        raise MisfitError(
             f"layer_norm: the last axes of shape {input.shape} are not {shape}, which "
             "normalized_shape asks for"
         )
@@ -146,7 +147,7 @@ def rms_norm(
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
-        raise ValueError(
+        raise MisfitError(
             f"rms_norm: the last axes of shape {input.shape} are not {shape}, which "
             "normalized_shape asks for"
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from autograd_lite import Tensor
 from autograd_lite.engine import rules
+from autograd_lite.engine.errors import MisfitError
 
 __all__ = ["pad"]
 
@@ -31,9 +32,9 @@ def pad(
     [[1.0, 0.0, 0.0]]
     """
     if mode not in PADDINGS:
-        raise ValueError(f"pad: the modes are {', '.join(PADDINGS)}, got {mode!r}")
+        raise MisfitError(f"pad: the modes are {', '.join(PADDINGS)}, got {mode!r}")
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
-        raise ValueError(
+        raise MisfitError(
             f"pad: {tuple(pad)} are not pairs for at most {input.ndim} axes of {input.shape}"
         )
     pairs = [(0, 0)] * (input.ndim - len(pad) // 2)
@@ -57,6 +58,6 @@ def _framed(input: Tensor, axis: int, low: int, high: int, mode: str) -> Any:
     if mode == "circular":  # only what is left goes round
         places, cut = places[cut[0] : n - cut[1]], [0, 0]
     if max(low, high) > {"reflect": n - 1, "circular": len(places)}.get(mode, max(low, high)):
-        raise ValueError(f"pad: {mode} by ({low}, {high}) is too wide for axis {axis} of {n}")
+        raise MisfitError(f"pad: {mode} by ({low}, {high}) is too wide for axis {axis} of {n}")
     framed = np.pad(places, (max(low, 0), max(high, 0)), PADDINGS[mode])
     return framed[cut[0] : len(framed) - cut[1]]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..declare import differentiable, function, row
+from ..errors import MisfitError
 from ..op import ops
 from ..tensor import Tensor
 from .arithmetic import where
@@ -274,7 +275,7 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     if approximate == "none":
         return x * (0.5 * (1 + ops.erf(x * math.sqrt(0.5))))
     if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', got {approximate!r}")
+        raise MisfitError(f"gelu: approximate is 'none' or 'tanh', got {approximate!r}")
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
     return x * (0.5 * (1 + ops.tanh(inner)))
 
@@ -320,7 +321,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     3.0
     """
     if min is None and max is None:
-        raise ValueError("clip: give min, max or both")
+        raise MisfitError("clip: give min, max or both")
     if x.ndim:  # a 0-d bound has no say in the dtype, as in PyTorch
         min, max = (
             b.to(x.dtype) if getattr(b, "ndim", 1) == 0 and hasattr(b, "to") else b

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..axes import one_axis, require_elements, some_axes
 from ..declare import function
+from ..errors import MisfitError
 from ..op import ops
 from ..tensor import Tensor
 from .pick import stack, take_along_axis
@@ -93,7 +94,7 @@ def topk(
     axis = one_axis("topk", x, axis if dim is None else dim)
     n = x.shape[axis] if x.ndim else 1
     if not 0 <= k <= n:
-        raise ValueError(f"topk: k is {k}, axis {axis} of shape {x.shape} has {n} elements")
+        raise MisfitError(f"topk: k is {k}, axis {axis} of shape {x.shape} has {n} elements")
     places = argsort(x, axis, descending=largest)
     return picked(x, places[(slice(None),) * axis + (slice(0, k),)] if x.ndim else places, axis)
 
@@ -150,11 +151,11 @@ def quantile(
         words = {"dim": dim, "keepdim": keepdim, "interpolation": interpolation}
         return stack([quantile(x, one, axis, keepdims, **words) for one in q])
     if interpolation not in BETWEEN:
-        raise ValueError(
+        raise MisfitError(
             f"quantile: interpolation is one of {list(BETWEEN)}, not {interpolation!r}"
         )
     if (not isinstance(q, int | float) and not hasattr(q, "ndim")) or not 0 <= q <= 1:
-        raise ValueError(f"quantile: q is one share from 0 to 1, got {q!r}")
+        raise MisfitError(f"quantile: q is one share from 0 to 1, got {q!r}")
     at, keepdims = some_axes("quantile", x, axis, dim), keepdims or keepdim
     require_elements("quantile", x, at)
     whole, shape = at is None, (1,) * x.ndim

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..axes import Axis, from_zero, is_basic, one_axis, part_of, some_axes
 from ..declare import function, row
-from ..errors import listed
+from ..errors import MisfitError, listed
 from ..modes import mode
 from ..op import ops
 from ..tensor import Tensor
@@ -75,7 +75,7 @@ def _why_not_joined(others: str) -> Any:
 
 def _nll(x: Any, t: Any, n: float) -> Any:
     if t.shape != x.shape[:1]:
-        raise ValueError(f"needs one class for each of the {x.shape[0]} rows, got {t.shape}")
+        raise MisfitError(f"needs one class for each of the {x.shape[0]} rows, got {t.shape}")
     if t.__class__ is np.ndarray and not from_zero(t):
         raise IndexError("a class is negative")  # which NumPy would count from the end
     return -np.add.reduce(x[np.arange(t.shape[0]), t]) / n
@@ -184,7 +184,7 @@ def roll(x: Tensor, shifts: Any, axis: Axis = None, *, dims: Axis = None) -> Ten
         axes = at if isinstance(at, tuple) else (at,)
         steps = shifts if isinstance(shifts, Sequence) else (shifts,) * len(axes)
         if len(steps) != len(axes):
-            raise ValueError(f"roll: shifts {shifts} for the axes {at}; give one for each axis")
+            raise MisfitError(f"roll: shifts {shifts} for the axes {at}; give one for each axis")
         for step, one in zip(steps, axes, strict=True):
             x = roll(x, step, one)
         return x
@@ -210,7 +210,7 @@ def diag(x: Tensor, diagonal: int = 0) -> Tensor:
     if x.ndim == 2:
         return ops.getitem(x, index=np.eye(x.shape[0], x.shape[1], k, dtype=bool))
     if x.ndim != 1:
-        raise ValueError(f"diag: shape {x.shape} is neither a vector nor a matrix")
+        raise MisfitError(f"diag: shape {x.shape} is neither a vector nor a matrix")
     width = (builtins.max(k, 0), builtins.max(-k, 0))
     return ops.where(np.eye(x.shape[0] + builtins.abs(k), k=k, dtype=bool), pad(x, width), 0)
 
@@ -234,7 +234,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None
     """
     require_sequence("concatenate", tensors)
     if len(tensors) == 0:
-        raise ValueError("concatenate: got no tensors; give at least one")
+        raise MisfitError("concatenate: got no tensors; give at least one")
     full: Any = tensors
     if not builtins.all(t.ndim == 1 for t in tensors):  # PyTorch joins (0,) to anything
         full = [t for t in tensors if t.shape != (0,)]
@@ -251,7 +251,7 @@ def stack(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None) -> T
     """
     require_sequence("stack", tensors)
     if len(tensors) == 0:
-        raise ValueError("stack: got no tensors; give at least one")
+        raise MisfitError("stack: got no tensors; give at least one")
     n = tensors[0].ndim + 1
     axis = axis if dim is None else dim
     if not -n <= axis < n:
@@ -273,12 +273,12 @@ def split(
     if not isinstance(split_size, Sequence):
         split_size = int(split_size)
         if split_size < 1:
-            raise ValueError(f"split: split_size is at least 1, got {split_size}")
+            raise MisfitError(f"split: split_size is at least 1, got {split_size}")
         lengths = [builtins.min(split_size, n - i) for i in range(0, n, split_size)] or [0]
     else:
         lengths = list(split_size)
         if builtins.sum(lengths) != n:
-            raise ValueError(
+            raise MisfitError(
                 f"split: sizes {lengths} do not add up to {n}, axis {axis} of {x.shape}"
             )
     pieces, start = [], 0
@@ -297,7 +297,7 @@ def chunk(x: Tensor, chunks: int, axis: int = 0, *, dim: int | None = None) -> t
     """
     axis = one_axis("chunk", x, axis if dim is None else dim)
     if chunks < 1:
-        raise ValueError(f"chunk: chunks is at least 1, got {chunks}")
+        raise MisfitError(f"chunk: chunks is at least 1, got {chunks}")
     return split(x, builtins.max(1, -(-x.shape[axis] // int(chunks))), axis)
 
 
@@ -342,7 +342,7 @@ def gather(x: Tensor, dim: int, index: Any) -> Tensor:
 def _along(x: Any, picked: Any, axis: int, shape: tuple[int, ...]) -> Any:
     grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in shape)])
     if picked.ndim != x.ndim:
-        raise ValueError(
+        raise MisfitError(
             f"take_along_axis: indices of shape {picked.shape} need the {x.ndim} axes of x"
         )
     if x.ndim == 0:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..axes import one_axis
 from ..declare import function, row, written
+from ..errors import MisfitError
 from ..op import ops
 from ..tensor import Tensor
 from .shape import squeeze, unsqueeze
@@ -120,7 +121,7 @@ def explicit(spec: str, operands: Sequence[Any]) -> str:
     left, arrow, out = spec.partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):
-        raise ValueError(f"einsum: {spec!r} names {len(terms)} operands, got {len(operands)}")
+        raise MisfitError(f"einsum: {spec!r} names {len(terms)} operands, got {len(operands)}")
     spare = [c for c in ascii_lowercase[::-1] + ascii_uppercase[::-1] if c not in spec]
     longest = 0
     for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
@@ -129,7 +130,7 @@ def explicit(spec: str, operands: Sequence[Any]) -> str:
             longest = builtins.max(longest, n)
             terms[i] = term.replace("...", "".join(spare[:n][::-1]))
         if len(terms[i]) != x.ndim:
-            raise ValueError(f"einsum: {term!r} does not fit operand {i} of shape {x.shape}")
+            raise MisfitError(f"einsum: {term!r} does not fit operand {i} of shape {x.shape}")
     batch = "".join(spare[:longest][::-1])
     if not arrow:
         letters = "".join(terms)
@@ -188,7 +189,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, dims: Any = None) -> Tensor:
     letters = iter(ascii_letters)
     of_a, of_b = ([next(letters) for _ in range(x.ndim)] for x in (a, b))
     if len(left) != len(right):
-        raise ValueError(f"tensordot: axes {left} of a and {right} of b are not pairs")
+        raise MisfitError(f"tensordot: axes {left} of a and {right} of b are not pairs")
     for i, j in zip(left, right, strict=True):
         of_b[j] = of_a[i]
     out = [c for c in of_a if c not in of_b] + [c for c in of_b if c not in of_a]
@@ -218,7 +219,7 @@ def trace(x: Tensor, offset: int = 0) -> Tensor:
     5.0
     """
     if x.ndim != 2:
-        raise ValueError(f"trace: a matrix is needed, got shape {x.shape}")
+        raise MisfitError(f"trace: a matrix is needed, got shape {x.shape}")
     if not offset and x.shape[0] == x.shape[1]:
         return einsum("ii->", x)
     on = np.eye(x.shape[0], x.shape[1], offset, dtype=bool)

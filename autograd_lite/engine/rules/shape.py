@@ -10,6 +10,7 @@ import numpy as np
 
 from ..axes import Axis, axes_of, one_axis, sizes, some_axes
 from ..declare import function, row
+from ..errors import MisfitError
 from ..op import ops
 from ..tensor import Tensor
 
@@ -120,7 +121,7 @@ def flatten(x: Tensor, start_dim: int | str = 0, end_dim: int = -1, *, order: st
         return ops.reshape(x, shape=(1,))
     start, end = one_axis("flatten", x, start_dim), one_axis("flatten", x, end_dim)
     if start > end:
-        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+        raise MisfitError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
     merged = math.prod(x.shape[start : end + 1])
     return ops.reshape(x, shape=(*x.shape[:start], merged, *x.shape[end + 1 :]))
 
@@ -134,7 +135,7 @@ def permute(x: Tensor, *dims: Any) -> Tensor:
     """
     axes = some_axes("permute", x, sizes(dims))
     if not isinstance(axes, tuple) or len(axes) != x.ndim:
-        raise ValueError(f"permute: {dims} does not name each axis of shape {x.shape} once")
+        raise MisfitError(f"permute: {dims} does not name each axis of shape {x.shape} once")
     return ops.permute(x, axes=axes)
 
 
@@ -197,7 +198,7 @@ def unsqueeze(x: Tensor, axis: Axis = None, *, dim: Axis = None) -> Tensor:
         raise IndexError(f"unsqueeze: {axis} is out of range; use {-n} to {n - 1}")
     places = [p % n for p in places]
     if len(set(places)) < len(places):
-        raise ValueError(f"unsqueeze: {axis} names one place twice")
+        raise MisfitError(f"unsqueeze: {axis} names one place twice")
     rest = iter(x.shape)
     shape = tuple(1 if i in places else next(rest) for i in range(n))
     return ops.reshape(x, shape=shape)
@@ -213,7 +214,7 @@ def expand(x: Tensor, *shape: Any) -> Tensor:
     wanted = sizes(shape)
     new = len(wanted) - x.ndim
     if new < 0:
-        raise ValueError(f"expand: {wanted} has fewer axes than shape {x.shape}")
+        raise MisfitError(f"expand: {wanted} has fewer axes than shape {x.shape}")
     full = tuple(x.shape[i - new] if n == -1 and i >= new else n for i, n in enumerate(wanted))
     return ops.expand(x, shape=full)
 
