@@ -12,6 +12,7 @@ from .random import Generator as Generator
 from .differences import GradcheckError as GradcheckError
 from .graph import Graph as Graph
 from .graph.render import GraphRenderError as GraphRenderError
+from .engine.errors import MisfitError as MisfitError
 from .engine.op import Op as Op
 from .origin import Place as Place
 from .engine.tensor import Tensor as Tensor

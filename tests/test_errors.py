@@ -628,7 +628,7 @@ def test_error_says_what_is_wrong_and_changes_nothing(name: str) -> None:
         call(world)
     message = str(caught.value)
     assert re.search(text, message), message
-    assert caught.type in (ValueError, TypeError, IndexError, RuntimeError)
+    assert caught.type in (ValueError, ag.MisfitError, TypeError, IndexError, RuntimeError)
     assert "\n" not in message
     assert world.state() == before
     world.z.sum().backward()  # everything that was recorded still works
@@ -761,3 +761,18 @@ def test_an_operation_of_three_inputs_or_any_number_is_declared() -> None:
         for names in (table, declare.public):
             names.pop("joined", None)
         del Methods.joined  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError])
+def test_what_does_not_fit_is_numpys_error_and_pytorchs(kind: type[Exception]) -> None:
+    calls: list[Callable[[], Any]] = [
+        lambda: ag.ones(2, 3) @ ag.ones(2, 3),  # NumPy's error, explained
+        lambda: ag.ones(2).item(),  # our own
+        lambda: ops.nll(ag.ones(2, 3), np.array([1]), n=1),  # a row's own
+        lambda: ag.linalg.inv(ag.zeros(2, 2)),
+    ]
+    for call in calls:
+        with pytest.raises(kind) as caught:
+            call()
+        assert isinstance(caught.value, ag.MisfitError)
+        assert isinstance(caught.value, np.linalg.LinAlgError) is (call is calls[-1])

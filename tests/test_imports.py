@@ -39,7 +39,8 @@ LAYERS = {
         {"__main__"},
     ],
     "autograd_lite.engine": [
-        {"op", "axes", "versions", "modes", "methods", "errors", "user"},
+        {"errors"},
+        {"op", "axes", "versions", "modes", "methods", "user"},
         {"tape", "declare", "hooks"},
         {"arrays"},
         {"tensor"},

@@ -16,13 +16,13 @@ class LinAlgError(np.linalg.LinAlgError, MisfitError):
     """A matrix that is singular or not positive definite: NumPy's error, and a RuntimeError."""
 
 
-for kind in (MisfitError, LinAlgError):
-    kind.__module__ = __name__.partition(".")[0]  # as tracebacks name them
 EXPLAINED: dict[type, type[Exception]] = {
     np.linalg.LinAlgError: LinAlgError,
     ValueError: MisfitError,
     **{kind: kind for kind in (TypeError, IndexError, OverflowError)},
 }
+
+OURS = "builtins", "numpy", __name__.partition(".")[0]  # the packages whose errors are explained
 
 
 def explained(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) -> Exception:
@@ -40,7 +40,7 @@ def explained(op: Any, args: list[Any], kw: dict[str, Any], error: Exception) ->
         )
     text = f"{op.name}: {text or f'{error} (inputs of shape {listed(shapes)})'}"
     known = [c for c in type(error).__mro__ if c in EXPLAINED]
-    if known and type(error).__module__.split(".")[0] in ("builtins", "numpy"):
+    if known and type(error).__module__.split(".")[0] in OURS:
         return EXPLAINED[known[0]](text)
     error.add_note(text)
     raise error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from autograd_lite.engine.errors import MisfitError
+
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -13,9 +15,9 @@ def within(a: Any, low: float, high: float) -> bool:
 
 def check_reduction(name: str, reduction: str) -> None:
     if reduction not in REDUCTIONS:
-        raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', got {reduction!r}")
+        raise MisfitError(f"{name}: reduction is 'mean', 'sum' or 'none', got {reduction!r}")
 
 
 def check_probability(name: str, p: float) -> None:
     if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p is a probability from 0 to 1, got {p}")
+        raise MisfitError(f"{name}: p is a probability from 0 to 1, got {p}")
