@@ -36,10 +36,11 @@ NO_SECOND = (
     "backward(): a compiled function has no second derivatives; call the function itself for "
     "create_graph"
 )
+OPTIONS = "mode", "backend", "fullgraph", "dynamic", "options", "disable"  # of torch.compile
 STATIC = (int, float, bool, str, bytes, type(None))
 
 
-def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
+def compile(function: Any = None, optimizer: Any = None, **options: Any) -> Any:
     """`function`, which computes a loss, so that its calls run generated NumPy code.
 
     The function gets Tensors for the Tensors and arrays among its arguments, and returns one scalar
@@ -61,8 +62,14 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     gradient; else, and where a gradient has a hook or parameters of a group have made other numbers
     of steps, `step()` itself runs.
 
-    TypeError if the function returns no Tensor, or for an `optimizer` that is none; RuntimeError if
-    that is no scalar, needs no gradient, or depends on an operation without a derivative.
+    What returns something else than a loss, such as a model, runs as it is too, so that scripts
+    can have `compile` as `torch.compile`: as a decorator, and with its `options` (`mode`,
+    `backend`, `fullgraph`, `dynamic`, `disable`), of which `disable` alone changes something.
+
+    TypeError for an `optimizer` that is none, or an option that PyTorch has not; RuntimeError if
+    the loss depends on an operation without a derivative. With an optimizer also where there is no
+    loss: TypeError if the function returns no Tensor, RuntimeError if that is no scalar or needs no
+    gradient.
 
     >>> from autograd_lite import tensor
     >>> w = tensor([1.0, 2.0], requires_grad=True)
@@ -75,6 +82,12 @@ def compile(function: Callable[..., Tensor], optimizer: Any = None) -> Compiled:
     5.0 [2.0, 4.0]
     36.0 [0.0, 36.0]
     """
+    if unknown := options.keys() - OPTIONS:
+        raise TypeError(f"compile: unknown options {sorted(unknown)}; PyTorch has {OPTIONS}")
+    if function is None:
+        return functools.partial(compile, optimizer=optimizer, **options)
+    if options.get("disable"):
+        return function
     return Compiled(function, optimizer)
 
 
@@ -361,6 +374,11 @@ class Compiled:
         state = f"runs eagerly: {self.why}" if self.why else f"traced {self.traces} times"
         return f"<compiled {name}; {state}>"
 
+    def __getattr__(self, name: str) -> Any:
+        if name == "function":  # a copy that is being made has none yet
+            raise AttributeError(name)
+        return getattr(self.function, name)  # of a model: parameters(), train(), ...
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Compiled, (self.function, self.optimizer)
 
@@ -408,7 +426,7 @@ class Compiled:
     def eager(self, given: list[Any], kw: dict[str, Any]) -> Tensor:
         """The function itself."""
         args, kw = self.split(given, kw)
-        return self.finished(checked(self.function(*args, **kw)))
+        return self.finished(self.function(*args, **kw))
 
     def instead(self, v: Variant, given: list[Any], kw: dict[str, Any]) -> Tensor:
         """The function itself, and no code any more where only that failed."""
@@ -423,6 +441,8 @@ class Compiled:
         """The loss; with an optimizer after its step."""
         if self.optimizer is None:
             return loss
+        if error := no_loss(loss):
+            raise error
         if mode.grad:
             self.optimizer.zero_grad()
             loss.backward()
@@ -468,7 +488,8 @@ class Compiled:
                 now = tick()
                 for p in parents:
                     p._grad = None
-                    (p.version or shared_version(p)).changed = now
+                    memory = p.version or shared_version(p)
+                    memory.changed = memory.last = now
             else:
                 self.update(parents, out)
             return wrap(y)
@@ -526,7 +547,11 @@ class Compiled:
         given = [next(takes) if isinstance(x, Tensor) else x for x in given]
         args, words = self.split(given, kw)
         recorder = watch.Recorder()
-        loss = checked(recorder.watch(self.function, args, words, captured))
+        loss = recorder.watch(self.function, args, words, captured)
+        if missing := no_loss(loss):
+            if self.optimizer is None:
+                self.give_up(str(missing))
+            return self.finished(loss)
         reason = recorder.reason
         if not reason:
             try:
@@ -571,21 +596,21 @@ def rule(g: Any, y: Any, *args: Any, i: int, gradients: list[Any]) -> Any:
 ROW = Op("compiled", forward_only, each=rule)
 
 
-def checked(loss: Any) -> Tensor:
-    """The result of the function, if a gradient can start from it."""
+def no_loss(loss: Any) -> Exception | None:
+    """Why no gradient can start from what the function returned."""
     if not isinstance(loss, Tensor):
-        raise TypeError(
+        return TypeError(
             f"compile: the function returned a {kind_of(loss)}; it has to return one Tensor, "
             "the loss"
         )
     if loss.array.size != 1:
-        raise RuntimeError(
+        return RuntimeError(
             f"compile: the function returned a tensor of shape {loss.shape}, not a scalar; "
             "return its sum() or its mean()"
         )
     if mode.grad and not loss.requires_grad:
-        raise RuntimeError(
+        return RuntimeError(
             "compile: the loss does not require grad: nothing that it was computed from has "
             "requires_grad=True"
         )
-    return loss
+    return None

@@ -1363,6 +1363,37 @@ def test_a_step_put_on_the_optimizer_is_called() -> None:
     assert len(calls) == 3
 
 
+# ---- as torch.compile in scripts ------------------------------------------------------------------
+
+
+def test_what_is_no_loss_runs_as_it_is_and_warns_once() -> None:
+    w = weight(3)
+
+    @compile(mode="max-autotune", fullgraph=True)
+    def double(x: Tensor) -> Any:
+        return x * w, None
+
+    with pytest.warns(UserWarning, match="double runs as it is: .*one Tensor, the loss"):
+        y, _ = double(Tensor(np.ones(3)))
+    y, _ = double(Tensor(np.ones(3)))  # warnings are errors here
+    np.testing.assert_array_equal(y.array, w.array)
+    y.sum().backward()
+    assert w.grad is not None
+
+
+def test_a_model_stays_what_it_is() -> None:
+    model = nn.Linear(2, 1)
+    assert compile(model, disable=True) is model
+    compiled = compile(model)
+    with pytest.warns(UserWarning, match=r"Linear runs as it is.*shape \(3, 1\), not a scalar"):
+        y = compiled(Tensor(np.ones((3, 2), "float32")))
+    y.sum().backward()
+    nn.optim.SGD(compiled.parameters(), lr=0.1).step()
+    assert compiled.eval() is model and compiled.state_dict().keys() == {"weight", "bias"}
+    with pytest.raises(AttributeError, match=r"Linear.*nothing"):
+        getattr(compiled, "nothing")  # noqa: B009  what is not there
+
+
 # ---- what cannot be compiled ----------------------------------------------------------------
 
 
@@ -1370,12 +1401,15 @@ def test_errors() -> None:
     w, x = weight(3), Tensor(np.ones(3))
     with pytest.raises(TypeError, match="a Tensor cannot be called; give a function"):
         compile(x)  # type: ignore[arg-type]
+    step = nn.optim.SGD([w], lr=0.1)
     with pytest.raises(TypeError, match="returned a tuple; it has to return one Tensor"):
-        compile(lambda: (w.sum(), w))()  # type: ignore[arg-type,return-value]
+        compile(lambda: (w.sum(), w), step)()
     with pytest.raises(RuntimeError, match=r"shape \(3,\), not a scalar"):
-        compile(lambda: w * 2)()
+        compile(lambda: w * 2, step)()
     with pytest.raises(RuntimeError, match="does not require grad: nothing"):
-        compile(lambda x: x.sum())(x)
+        compile(lambda x: x.sum(), step)(x)
+    with pytest.raises(TypeError, match=r"unknown options \['speed'\]"):
+        compile(lambda: w, speed=3)
     stuck = Op("stuck", lambda x: x * 2)
     with pytest.raises(
         RuntimeError, match=r"stuck has no derivative for its input 0, of shape \(3,\)"
