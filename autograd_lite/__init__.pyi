@@ -445,6 +445,7 @@ __all__ = [
     "GradcheckError",
     "Graph",
     "GraphRenderError",
+    "MisfitError",
     "Op",
     "Place",
     "Tensor",
