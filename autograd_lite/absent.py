@@ -43,18 +43,16 @@ KINDS = {  # there are no ...: the names, and what to use
         """
         *conv* *Conv* *pool* *Pool* fold Fold Unfold affine_grid* grid_sampl*
         interpolate upsampl* Upsampl* pixel_* Pixel* channel_shuffle ChannelShuffle
-        native_channel_shuffle Softmax2d *_norm_* BatchNorm2d BatchNorm3d SyncBatchNorm
-        *LocalResponseNorm local_response_norm CrossMapLRN2d *InstanceNorm*
-        instance_norm *GroupNorm group_norm native_*_norm batch_norm Dropout?d dropout?d
-        *eature*ropout* *Pad?d LazyBatchNorm* unfold
+        native_channel_shuffle *Pad?d unfold
         """,
         "windows by t.unfold(...) and a product, einsum, nn.functional.pad or layer_norm",
     ),
-    "recurrent layers as functions": (
+    "layers under this name": (
         """
-        *lstm* *gru* rnn_*
+        *lstm* *gru* rnn_* *_norm_* batch_norm group_norm instance_norm native_*_norm
+        CrossMapLRN2d *eature*ropout* *alpha_dropout* *rrelu*
         """,
-        "nn.RNN, nn.LSTM, nn.GRU and their cells",
+        "nn.LSTM, nn.GRU, nn.LocalResponseNorm, ... or their functions in nn.functional",
     ),
     "ready-made transformers": (
         """
@@ -73,7 +71,7 @@ KINDS = {  # there are no ...: the names, and what to use
     "parallel or distributed training": (
         """
         distributed multiprocessing Distributed* is_distributed data_parallel
-        get_worker_info thread_safe_generator
+        get_worker_info thread_safe_generator SyncBatchNorm
         """,
         "one process; NumPy's matrix products use all cores",
     ),
@@ -137,11 +135,10 @@ KINDS = {  # there are no ...: the names, and what to use
         binomial poisson histogramdd nanmedian nanquantile segment_reduce renorm
         index_reduce put slice_* select_scatter diagonal_scatter unsafe_* split_copy
         unravel_index nonzero_static range resize_as gradient cumulative_trapezoid
-        hash_tensor pdist *rrelu* RReLU alpha_dropout* AlphaDropout
+        hash_tensor pdist
         *ctc_loss CTCLoss multi* Multi* *bilinear Bilinear embedding_bag EmbeddingBag
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
-        linear_cross_entropy TripletMarginWithDistanceLoss
-        triplet_margin_with_distance_loss NLLLoss2d ChainedScheduler Adafactor
+        linear_cross_entropy NLLLoss2d ChainedScheduler Adafactor
         Muon swa_utils swap_* ChainDataset StackDataset Dirac* dirac* default_convert
         norm_except_dim fill Buffer constant_pad_nd
         is_same_size is_signed native_* AVG SUM Container grad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from autograd_lite import Tensor
@@ -15,6 +16,7 @@ __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
     "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
     "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]  # fmt: skip
 
 
@@ -186,6 +188,30 @@ class TripletMarginLoss(HingeEmbeddingLoss, of=functional.triplet_margin_loss):
         self.p = p
         self.eps = eps
         self.swap = swap
+
+
+class TripletMarginWithDistanceLoss(
+    FunctionModule, of=functional.triplet_margin_with_distance_loss
+):
+    """`TripletMarginLoss` of any distance; see `triplet_margin_with_distance_loss`."""
+
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.distance_function = distance_function
+        self.margin = margin
+        self.swap = swap
+        self.reduction = reduction
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        settings = {name: getattr(self, name) for name in self._settings}
+        return self._of(anchor, positive, negative, **settings)
 
 
 class PoissonNLLLoss(FunctionModule, of=functional.poisson_nll_loss):

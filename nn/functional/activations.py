@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, default_generator
+from autograd_lite.creation import drawn
 from autograd_lite.engine import rules
 from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.rules import logsigmoid, ops, sigmoid, softplus, tanh
@@ -18,7 +19,7 @@ from .embeddings import one_hot
 __all__ = [
     "celu", "elu", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish",
     "hardtanh", "leaky_relu", "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6",
-    "selu", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign",
+    "rrelu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign",
     "tanh", "tanhshrink", "threshold",
 ]  # fmt: skip
 
@@ -215,3 +216,27 @@ def prelu(input: Any, weight: Tensor) -> Tensor:
     if weight.numel() > 1 and input.ndim > 1:
         weight = weight.reshape((-1,) + (1,) * (input.ndim - 2))
     return ops.where(input > 0, input, weight * input)
+
+
+def rrelu(
+    input: Tensor,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """input where it is above 0, else a slope times it: in training one drawn for each element from
+    lower to upper, otherwise their mean.
+
+    ValueError unless lower is at most upper. Xu et al. 2015, https://arxiv.org/abs/1505.00853.
+
+    >>> rrelu(Tensor([-4.0, 4.0]), 0.25, 0.75).tolist()
+    [-2.0, 4.0]
+    """
+    if not lower <= upper:
+        raise ValueError(f"rrelu: lower {lower} is above upper {upper}")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    shape, dtype = input.shape, input.dtype
+    slope = drawn(lambda: default_generator().uniform(lower, upper, shape).astype(dtype))
+    return placed(lambda x: ops.where(x > 0, x, x * slope), input, inplace)

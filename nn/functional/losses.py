@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "cross_entropy", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div",
     "l1_loss", "margin_ranking_loss", "mse_loss", "nll_loss", "poisson_nll_loss",
     "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]  # fmt: skip
 
 
@@ -463,6 +465,31 @@ def triplet_margin_loss(
     if swap:
         far = rules.minimum(far, pairwise_distance(positive, negative, p, eps))
     return _reduce("triplet_margin_loss", rules.clip(near - far + margin, min=0), reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """`triplet_margin_loss` of any distance, `pairwise_distance` unless given.
+
+    >>> x, far = Tensor([[0.0]]), Tensor([[0.5]])
+    >>> one = lambda a, b: (a - b).abs().sum(-1)
+    >>> triplet_margin_with_distance_loss(x, x, far, distance_function=one).item()
+    0.5
+    """
+    distance = pairwise_distance if distance_function is None else distance_function
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = rules.minimum(far, distance(positive, negative))
+    held = rules.clip(near - far + margin, min=0)
+    return _reduce("triplet_margin_with_distance_loss", held, reduction)
 
 
 def soft_margin_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:

@@ -14,7 +14,10 @@ from autograd_lite.engine.op import Op
 from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
 
-__all__ = ["batch_norm", "layer_norm", "normalize", "rms_norm"]
+__all__ = [
+    "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
+    "rms_norm",
+]  # fmt: skip
 
 
 _step = Op(
@@ -88,9 +91,112 @@ def batch_norm(
         mean, var = _kept(running_mean, shape=along), _kept(running_var, shape=along)
         mean.name, var.name = "running_mean", "running_var"
         y = _standardize(input, mean, var, eps=eps)
-        if weight is not None:
-            y = y * weight.reshape(along)
+        return _scaled_by_channel(y, weight, bias)
     return y if bias is None else y + bias.reshape(along)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: Any = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """`batch_norm` of each sample alone: each channel (axis 1) of each shifted and scaled to mean 0
+    and variance 1, then weight and bias.
+
+    The running statistics take a step towards the means over the batch; they are used without
+    `use_input_stats`. ValueError for fewer than two values per channel. Ulyanov et al. 2016,
+    https://arxiv.org/abs/1607.08022.
+
+    >>> instance_norm(Tensor([[[1.0, 3.0]], [[5.0, 5.0]]]), eps=1e-20).tolist()
+    [[[-1.0, 1.0]], [[0.0, 0.0]]]
+    """
+    input = as_tensor(input)
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    n = math.prod(input.shape[2:])
+    if input.ndim < 3 or n < 2:
+        raise ValueError(
+            f"instance_norm: shape {input.shape} has {n if input.ndim > 2 else 'no'} value(s) per "
+            "channel and sample, and their statistics need two or more"
+        )
+    axes = tuple(range(2, input.ndim))
+    mean = ops.mean(input, axis=axes, keepdims=True)
+    centred = input - mean
+    var = ops.mean(ops.power(centred, p=2), axis=axes, keepdims=True)
+    for running, value, factor in ((running_mean, mean, 1.0), (running_var, var, n / (n - 1))):
+        if running is not None:
+            running._move(_step, ops.mean(value, axis=0, keepdims=True), momentum, factor)
+    return _scaled_by_channel(centred / ops.sqrt(var + eps), weight, bias)
+
+
+def _scaled_by_channel(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    along = (1, -1) + (1,) * (y.ndim - 2)
+    if weight is not None:
+        y = y * weight.reshape(along)
+    return y if bias is None else y + bias.reshape(along)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """The channels (axis 1) of each sample in groups, each group shifted and scaled to mean 0 and
+    variance 1, then weight and bias of every channel.
+
+    ValueError unless the groups divide the channels. Wu and He 2018,
+    https://arxiv.org/abs/1803.08494.
+
+    >>> group_norm(Tensor([[1.0, 3.0, 5.0, 9.0]]), 2, eps=1e-20).tolist()
+    [[-1.0, 1.0, -1.0, 1.0]]
+    """
+    input = as_tensor(input)
+    if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
+        raise ValueError(
+            f"group_norm: {num_groups} groups do not divide the channels (axis 1) of shape "
+            f"{input.shape}"
+        )
+    n = math.prod(input.shape[1:]) // num_groups
+    if n * input.shape[0] == 1:
+        raise ValueError(
+            f"group_norm: shape {input.shape} has 1 value in each of {num_groups} groups, and "
+            "their statistics need two or more"
+        )
+    x = input.reshape((input.shape[0], num_groups, n))
+    centred = x - ops.mean(x, axis=2, keepdims=True)
+    var = ops.mean(ops.power(centred, p=2), axis=2, keepdims=True)
+    y = (centred / ops.sqrt(var + eps)).reshape(input.shape)
+    return _scaled_by_channel(y, weight, bias)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """input / (k + alpha * the mean square of `size` neighbouring channels) ** beta.
+
+    The channels are axis 1; beyond them the squares are 0. ValueError for fewer than 3 axes.
+    Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks".
+
+    >>> local_response_norm(Tensor([[[1.0], [1.0]]]), 2, alpha=2.0, beta=1.0).tolist()
+    [[[0.5], [0.3333333432674408]]]
+    """
+    if input.ndim < 3 or size < 1:
+        raise ValueError(
+            f"local_response_norm: needs 3 axes or more, and a size of at least 1; got shape "
+            f"{input.shape} and size {size}"
+        )
+    frame = [(0, 0)] * input.ndim
+    frame[1] = (size // 2, (size - 1) // 2)
+    squares = rules.pad(ops.power(input, p=2), frame, 0.0)
+    mean = rules.mean(squares.unfold(1, size, 1), -1)
+    return input / (k + alpha * mean) ** beta
 
 
 def layer_norm(

@@ -16,9 +16,9 @@ from .unary import Unary
 
 __all__ = [
     "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh",
-    "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "SELU", "SiLU",
-    "Sigmoid", "Softmax", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
-    "Threshold",
+    "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU",
+    "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign",
+    "Tanh", "Tanhshrink", "Threshold",
 ]  # fmt: skip
 
 
@@ -213,3 +213,36 @@ class PReLU(Module):
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"
+
+
+class RReLU(Unary, of=functional.rrelu):
+    """x where x > 0, else a slope times x that is drawn in training and the mean in eval(); see
+    `rrelu`."""
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False) -> None:
+        super().__init__()
+        self.lower = lower
+        self.upper = upper
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._of(input, self.lower, self.upper, self.training, self.inplace)
+
+
+class Softmax2d(Module):
+    """softmax over the channels of (N, C, H, W), or of (C, H, W), at every pixel. ValueError for
+    other shapes.
+
+    >>> Softmax2d()(Tensor(np.zeros((4, 1, 1)))).tolist()
+    [[[0.25]], [[0.25]], [[0.25]], [[0.25]]]
+    """
+
+    textbook = "Y = softmax(X)"
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (3, 4):
+            raise ValueError(
+                f"Softmax2d: the input has shape {input.shape}; it should have 4 axes, or 3 for "
+                "one image"
+            )
+        return functional.softmax(input, -3)

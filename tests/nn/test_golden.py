@@ -209,6 +209,35 @@ for train in (True, False):
     module("BatchNorm1d", 2, train=train, x=[[0.0, 1000.0], [0.0, -1000.0]])
 
 
+for train in (True, False):
+    for dims, size in ((2, (3, 2)), (3, (2, 3, 2))):
+        module(f"BatchNorm{dims}d", 3, train=train, x=waves(2, 3, *size))
+        module(
+            f"BatchNorm{dims}d", 3, affine=False, momentum=None, train=train, x=waves(2, 3, *size)
+        )
+    for dims, size in ((1, (4,)), (2, (3, 2)), (3, (2, 3, 2))):
+        for kw in ({}, {"affine": True, "eps": 0.1}, {"track_running_stats": True, "affine": True}):
+            module(f"InstanceNorm{dims}d", 3, **kw, train=train, x=waves(2, 3, *size))
+        module(f"InstanceNorm{dims}d", 3, affine=True, train=train, x=waves(3, *size))
+for kw in [{}, {"eps": 0.1}, {"affine": False}, {"bias": False}]:
+    module("GroupNorm", 2, 4, **kw, x=waves(3, 4, 2, 3))
+module("GroupNorm", 1, 4, x=waves(3, 4))
+module("GroupNorm", 4, 4, x=waves(2, 4, 3))
+for n in (1, 2, 3, 6):
+    module("LocalResponseNorm", n, x=waves(2, 4, 3))
+module("LocalResponseNorm", 3, alpha=0.5, beta=0.4, k=2.0, x=waves(2, 4, 3, 2))
+module("Softmax2d", x=waves(2, 3, 2, 2))
+module("Softmax2d", x=waves(3, 2, 2))
+module("RReLU", train=False, x=EDGE)
+module("RReLU", 0.3, 0.3, x=EDGE)
+module("RReLU", inplace=True, train=False, x=waves(2, 3), call=lambda layer, x: layer(x * 2) + x)
+for kind in ("AlphaDropout", "FeatureAlphaDropout", "Dropout1d", "Dropout2d", "Dropout3d"):
+    shape = (2, 3, *[2] * int(kind[-2])) if kind[-1] == "d" else (2, 3, 2)
+    module(kind, 0.4, train=False, x=waves(*shape))
+    module(kind, p=0.0, x=waves(*shape))
+    module(kind, p=1.0, x=waves(*shape))
+
+
 def seen(t: Any, **kw: Any) -> dict[str, Any]:
     """A BatchNorm1d after batches of several sizes, then in eval()."""
     layer = filled(t, t.nn.BatchNorm1d(3, **kw))
@@ -474,6 +503,8 @@ of_three("CosineEmbeddingLoss", SIGNS)
 of_three("CosineEmbeddingLoss", SIGNS, margin=0.3)
 for kw in ({}, {"p": 1.0, "margin": 0.3}, {"swap": True}):
     of_three("TripletMarginLoss", **kw)
+for kw in ({}, {"margin": 0.3}, {"swap": True}):
+    of_three("TripletMarginWithDistanceLoss", **kw)
 for kw in ({}, {"full": True}):
     of_three("GaussianNLLLoss", np.abs(waves(4, 3)), **kw)
 

@@ -365,3 +365,71 @@ def test_the_package_offers_its_parts_when_they_are_used() -> None:
         _ = nn.Liner
     for name in nn.__all__:
         assert getattr(nn, name) is not None
+
+
+def test_channels_are_dropped_whole() -> None:
+    shapes = {
+        "Dropout1d": [(40, 3, 5), (40, 5)], "Dropout2d": [(40, 3, 5, 2), (40, 3, 5)],
+        "Dropout3d": [(40, 3, 5, 2, 2), (40, 5, 2, 2)], "FeatureAlphaDropout": [(40, 3, 5)],
+    }  # fmt: skip
+    for name, every in shapes.items():
+        for shape in every:
+            manual_seed(0)
+            x = Tensor(np.ones(shape, "float32"), requires_grad=True)
+            y = getattr(nn, name)(0.4)(x)
+            whole = 2 if len(shape) == len(every[0]) or name == "Dropout2d" else 1
+            rows = y.array.reshape(math.prod(shape[:whole]), -1)
+            assert (rows == rows[:, :1]).all(), name
+            kept = rows[:, 0] == rows.max()
+            assert 0.4 < kept.mean() < 0.8, name
+            y.sum().backward()
+            assert ((x.grad.array.reshape(rows.shape)[:, 0] > 0) == kept).all()
+            assert x.grad.dtype == y.dtype == np.float32
+
+
+def test_alpha_dropout_keeps_mean_and_variance_and_drops_to_the_limit_of_selu() -> None:
+    manual_seed(0)
+    x = Tensor(np.random.default_rng(1).standard_normal(200_000), requires_grad=True)
+    y = nn.AlphaDropout(0.3)(x)
+    assert abs(y.array.mean()) < 0.01
+    assert abs(y.array.var() - 1) < 0.01
+    y.sum().backward()
+    dropped = x.grad.array == 0
+    assert abs(dropped.mean() - 0.3) < 0.01
+    limit = -1.0507009873554805 * 1.6732632423543772
+    a = 1 / math.sqrt(0.7 * (1 + 0.3 * limit**2))
+    np.testing.assert_allclose(y.array[dropped], a * limit * 0.7, rtol=1e-12)
+    np.testing.assert_allclose(y.array[~dropped], a * (x.array[~dropped] - 0.3 * limit), rtol=1e-9)
+
+
+def test_rrelu_draws_a_slope_for_each_element() -> None:
+    x = Tensor(np.full(10_000, -2.0), requires_grad=True)
+    y = nn.RReLU(0.1, 0.3)(x)
+    y.sum().backward()
+    assert 0.1 <= x.grad.array.min() < 0.11
+    assert 0.29 < x.grad.array.max() <= 0.3
+    np.testing.assert_allclose(y.array, -2 * x.grad.array)
+
+
+NORM_ERRORS: dict[str, tuple[Any, str]] = {
+    "axes": (lambda: nn.BatchNorm2d(3)(ag.zeros(2, 3)), r"\(2, 3\); .*\(batch, 3, height, width\)"),
+    "channels": (lambda: nn.BatchNorm3d(3)(ag.zeros(2, 2, 1, 1, 1)), r"BatchNorm3d\(3\): .*depth"),
+    "one value": (lambda: nn.BatchNorm2d(1)(ag.zeros(1, 1, 1, 1)), "1 value.s. per channel"),
+    "instance": (lambda: nn.InstanceNorm1d(3)(ag.zeros(2)), r"\(batch, 3, length\) or \(3, length"),
+    "one pixel": (lambda: nn.InstanceNorm2d(3)(ag.zeros(2, 3, 1, 1)), "1 value.s. per channel and"),
+    "groups": (lambda: nn.GroupNorm(2, 3), "2 groups do not divide 3 channels"),
+    "of groups": (lambda: nn.GroupNorm(2, 4)(ag.zeros(2, 3)), r"\(2, 3\); .*4 channels"),
+    "one of a group": (lambda: nn.GroupNorm(2, 2)(ag.zeros(1, 2)), "1 value in each of 2 groups"),
+    "response": (lambda: nn.LocalResponseNorm(2)(ag.zeros(2, 3)), r"3 axes or more.*\(2, 3\)"),
+    "dropout": (lambda: nn.Dropout3d()(ag.zeros(2, 3)), r"\(2, 3\); .* 5 axes, or 4 for one"),
+    "probability": (lambda: nn.AlphaDropout(1.5), "AlphaDropout: p is .* 1.5"),
+    "slopes": (lambda: nn.RReLU(0.5, 0.1)(ag.zeros(2)), "lower 0.5 is above upper 0.1"),
+    "softmax": (lambda: nn.Softmax2d()(ag.zeros(2)), r"\(2,\); .*4 axes"),
+}
+
+
+@pytest.mark.parametrize("name", NORM_ERRORS)
+def test_norms_and_dropouts_name_the_shapes(name: str) -> None:
+    call, words = NORM_ERRORS[name]
+    with pytest.raises(ValueError, match=words):
+        call()
