@@ -142,7 +142,7 @@ def drawing_of(read: Reading, model: Any, options: Options) -> Drawing:
         raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
     modules = Modules(read, model)
     report = report_of(read.root, options.compare, modules.model)
-    folded = Folded(read, modules, options.depth, options.collapse)
+    folded = Folded.whole(read, modules, options.depth, options.collapse)
     wanted = options.grads and options.view != "forward"
     gradients = Gradients(read, folded.bundles(), wanted)
     cards = Cards(read, modules, folded, gradients, report)
