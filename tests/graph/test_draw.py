@@ -539,7 +539,12 @@ def test_large_models_fold_their_modules_first():
     net = Net(*(layer for block in blocks for layer in (block, F.relu)))  # no two in a row
     g = draw(net(rand(1, 2)).sum(), net)
     assert len(g.drawing.nodes) <= LIMIT
-    assert [b.what for b in g.drawing.modules.values()] == ["as here", "Net", "Linear(2, 2)", "Linear(2, 2)"]
+    assert [b.what for b in g.drawing.modules.values()] == [
+        "as here",
+        "Net",
+        "Linear(2, 2)",
+        "Linear(2, 2)",
+    ]
     assert "nslimit" not in g.to_dot()
     assert "nslimit" in draw(net(rand(1, 2)).sum(), net, collapse=False).to_dot()
 
