@@ -136,7 +136,7 @@ KINDS = {  # there are no ...: the names, and what to use
         index_reduce put slice_* select_scatter diagonal_scatter unsafe_* split_copy
         unravel_index nonzero_static range resize_as gradient cumulative_trapezoid
         hash_tensor pdist
-        *ctc_loss CTCLoss multi* Multi* *bilinear Bilinear embedding_bag EmbeddingBag
+        *ctc_loss CTCLoss *bilinear Bilinear embedding_bag EmbeddingBag
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
         linear_cross_entropy NLLLoss2d ChainedScheduler Adafactor
         Muon swa_utils swap_* ChainDataset StackDataset Dirac* dirac* default_convert
