@@ -16,7 +16,7 @@ KINDS = {  # there are no ...: the names, and what to use
     "sparse tensors": (
         """
         *sparse* *_indices_copy values_copy indices_copy *spmm *dsmm hsmm hspmm smm
-        sspaddmm saddmm lobpcg SparseAdam
+        sspaddmm saddmm lobpcg
         """,
         "scipy.sparse on t.numpy()",
     ),
@@ -53,12 +53,6 @@ KINDS = {  # there are no ...: the names, and what to use
         CrossMapLRN2d *eature*ropout* *alpha_dropout* *rrelu*
         """,
         "nn.LSTM, nn.GRU, nn.LocalResponseNorm, ... or their functions in nn.functional",
-    ),
-    "ready-made transformers": (
-        """
-        Transformer* MultiheadAttention multi_head_attention_forward attention
-        """,
-        "nn.functional.scaled_dot_product_attention between nn.Linear layers",
     ),
     "TorchScript, tracing or symbolic sizes": (
         """
@@ -135,8 +129,8 @@ KINDS = {  # there are no ...: the names, and what to use
         binomial poisson histogramdd nanmedian nanquantile segment_reduce renorm
         index_reduce put slice_* select_scatter diagonal_scatter unsafe_* split_copy
         unravel_index nonzero_static range resize_as gradient cumulative_trapezoid
-        hash_tensor pdist
-        *ctc_loss CTCLoss *bilinear Bilinear embedding_bag EmbeddingBag
+        hash_tensor pdist multi_head_attention_forward attention
+        *ctc_loss CTCLoss multi* Multi* *bilinear Bilinear
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
         linear_cross_entropy NLLLoss2d ChainedScheduler Adafactor
         Muon swa_utils swap_* ChainDataset StackDataset Dirac* dirac* default_convert

@@ -44,6 +44,7 @@ LAYERS = {
         {"tape", "declare", "hooks"},
         {"arrays"},
         {"tensor"},
+        {"rows"},
         {"rules"},
         {"backward", "copying", "inplace", "operators", "protocol"},
     ],

@@ -14,6 +14,7 @@ from .hooks import Handle
 from .methods import on_tensors
 from .modes import mode
 from .op import Op, ops
+from .rows import Rows, RowsGrad
 from .tape import Array, pull
 from .tensor import Tensor, wrap
 from .versions import changed
@@ -90,7 +91,7 @@ def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
             g = checked(grad, leaf) + g
         leaf._grad = g if own(g.array, handed) is g.array else g.clone()
     elif grad is None:
-        leaf._grad = wrap(own(g, handed))
+        leaf._grad = RowsGrad(g) if g.__class__ is Rows else wrap(own(g, handed))
     elif checked(grad, leaf).requires_grad:
         leaf._grad = grad + wrap(g)
     else:

@@ -41,8 +41,7 @@ def run(arguments: list[str] | None) -> None:
         parser.error(f"--port: {options.port} cannot be used: {error.strerror}")
 
     signal.signal(signal.SIGINT, interrupt)
-    from autograd_lite.sandbox.process import held
-
+    from .sandbox import held
     from .server import serve
 
     with listening:

@@ -1,8 +1,9 @@
-"""Attention as a function."""
+"""Attention as functions."""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from autograd_lite import Tensor
 from autograd_lite.engine import rules
 from autograd_lite.engine.errors import MisfitError
+from autograd_lite.engine.modes import asked
 from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
 
@@ -26,23 +28,96 @@ def scaled_dot_product_attention(
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
+    enable_gqa: bool = False,
 ) -> Tensor:
     """softmax(query @ key.mT * scale) @ value; scale is 1 / sqrt(size of a query) unless given.
 
-    A mask of bools says what may be looked at, one of floats is added; `is_causal` lets no query
-    look at later keys. Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
+    query (..., L, E), key (..., S, E), value (..., S, Ev), result (..., L, Ev). A mask of bools
+    says what may be looked at, one of floats is added; `is_causal` lets no query look at later
+    keys; a query that may look at nothing gets 0. With `enable_gqa` each head of key and value
+    (axis -3) serves several of query. ValueError for shapes that do not fit. Vaswani et al. 2017,
+    https://arxiv.org/abs/1706.03762.
 
     >>> x = Tensor([[1.0, 0.0], [0.0, 1.0]])
     >>> scaled_dot_product_attention(x, x, x, is_causal=True)[0].tolist()
     [1.0, 0.0]
     """
-    scores = (query @ key.mT) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    if enable_gqa:
+        key, value = (_shared(query, t) for t in (key, value))
+    _check_shapes(query, key, value)
     if is_causal:
         if attn_mask is not None:
             raise MisfitError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
-        attn_mask = np.tri(*scores.shape[-2:], dtype=bool)
-    if attn_mask is not None:
-        mask = as_tensor(attn_mask)
-        plain = mask.dtype.kind == "b"
-        scores = ops.where(mask, scores, -math.inf) if plain else scores + mask
-    return dropout(rules.softmax(scores, -1), dropout_p) @ value
+        attn_mask = causal_mask(query.shape[-2], key.shape[-2], query.dtype.str)
+    elif attn_mask is not None:
+        attn_mask = added_mask(as_tensor(attn_mask), query.dtype)
+    return attention_weights(query, key, attn_mask, dropout_p, scale, is_causal) @ value
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    mask: Any = None,
+    dropout_p: float = 0.0,
+    scale: float | None = None,
+    looks: bool = False,
+) -> Tensor:
+    """softmax(query @ key.mT * scale + mask) with dropout, (..., L, S); `looks` says that no query
+    is kept from all keys, which is found out where it is not known."""
+    scores = (query @ key.mT) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    if mask is None:
+        return dropout(rules.softmax(scores, -1), dropout_p)
+    pairs = zip(mask.shape[::-1], scores.shape[::-1], strict=False)
+    if mask.ndim > scores.ndim or any(m not in (1, n) for m, n in pairs):
+        raise MisfitError(
+            f"attention: a mask of shape {mask.shape} does not broadcast to the scores, "
+            f"{scores.shape} for queries {query.shape} and keys {key.shape}"
+        )
+    if looks or asked(_all_look, mask):
+        return dropout(rules.softmax(scores + mask, -1), dropout_p)
+    kept = (mask > -math.inf).any(-1, keepdims=True)
+    seen = rules.softmax(scores + ops.where(kept, mask, 0), -1) * kept
+    return dropout(seen, dropout_p)
+
+
+def _all_look(mask: Any) -> bool:
+    return not (mask.max(-1) == -math.inf).any()
+
+
+@lru_cache(maxsize=16)  # a mask is made for each layer and each step: of 64 x 64 it takes 15 us
+def causal_mask(queries: int, keys: int, dtype: str) -> Any:
+    """0, and -inf where a key comes later than the query; not to be written to."""
+    mask = np.triu(np.full((queries, keys), -np.inf, dtype), 1)
+    mask.flags.writeable = False
+    return mask
+
+
+def added_mask(mask: Tensor, dtype: Any, blocked: bool = False) -> Tensor:
+    """A mask as it is added to scores of this dtype: of bools, which say what may be looked at (or
+    may not, with `blocked`), 0 and -inf."""
+    if mask.dtype.kind == "f":
+        return mask if mask.dtype == dtype else mask.to(dtype)
+    if mask.dtype.kind != "b":
+        raise TypeError(f"attention: a mask is of bools or floats, not of {mask.dtype}")
+    zero, inf = np.zeros((), dtype), np.full((), -np.inf, dtype)
+    return ops.where(mask, *((inf, zero) if blocked else (zero, inf)))
+
+
+def _shared(query: Tensor, t: Tensor) -> Tensor:
+    """The heads of a key or value, each as often as queries share it."""
+    if min(query.ndim, t.ndim) < 3 or query.shape[-3] % t.shape[-3]:
+        raise MisfitError(
+            f"scaled_dot_product_attention: enable_gqa needs heads (axis -3) of {query.shape} that "
+            f"are a multiple of those of {t.shape}"
+        )
+    return t.repeat_interleave(query.shape[-3] // t.shape[-3], dim=-3)
+
+
+def _check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:
+    if min(query.ndim, key.ndim, value.ndim) < 2 or (
+        query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]
+    ):
+        raise MisfitError(
+            f"scaled_dot_product_attention: query {query.shape}, key {key.shape} and value "
+            f"{value.shape} are (..., L, E), (..., S, E) and (..., S, Ev): E and S must agree"
+        )

@@ -1,7 +1,19 @@
 """Layers, with PyTorch's names and defaults, in files by subject."""
 
-from . import activations, distances, dropout, embedding, linear, normalization, recurrent, shape
+from . import (
+    activations,
+    attention,
+    distances,
+    dropout,
+    embedding,
+    linear,
+    normalization,
+    recurrent,
+    shape,
+    transformer,
+)
 from .activations import *
+from .attention import *
 from .distances import *
 from .dropout import *
 from .embedding import *
@@ -9,6 +21,8 @@ from .linear import *
 from .normalization import *
 from .recurrent import *
 from .shape import *
+from .transformer import *
 
-__all__ = activations.__all__ + distances.__all__ + dropout.__all__ + embedding.__all__
-__all__ += linear.__all__ + normalization.__all__ + recurrent.__all__ + shape.__all__
+__all__ = activations.__all__ + distances.__all__ + dropout.__all__ + linear.__all__
+__all__ += attention.__all__ + embedding.__all__ + transformer.__all__
+__all__ += normalization.__all__ + recurrent.__all__ + shape.__all__

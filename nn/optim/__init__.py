@@ -19,10 +19,12 @@ from .lbfgs import LBFGS
 from .optimizer import Optimizer
 from .others import ASGD, Adadelta, Adamax, NAdam, RAdam, Rprop
 from .rules import SGD, Adagrad, Adam, AdamW, RMSprop
+from .sparse import SparseAdam
 
 __all__ = [
     "ASGD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer",
-    "RAdam", "RMSprop", "Rprop", "clip_grad_norm_", "clip_grad_value_", "lr_scheduler",
+    "RAdam", "RMSprop", "Rprop", "SparseAdam", "clip_grad_norm_", "clip_grad_value_",
+    "lr_scheduler",
 ]  # fmt: skip
 
 

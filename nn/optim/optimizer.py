@@ -11,7 +11,7 @@ import copy
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from autograd_lite import Tensor, enable_grad
 from autograd_lite.engine.errors import kind_of
+from autograd_lite.engine.rows import Rows
 from autograd_lite.engine.versions import changed
 from autograd_lite.interrupts import whole
 
@@ -53,7 +54,7 @@ class Plan:
 
     __slots__ = ("array", "shape", "dtype", "parts")
 
-    def __init__(self, data: Array, parts: list[tuple[Any, list[Array]]]) -> None:
+    def __init__(self, data: Array, parts: Iterable[tuple[Any, list[Array]]]) -> None:
         self.array, self.shape, self.dtype = data, data.shape, data.dtype
         self.parts = parts  # (index, scratch); one index None is the whole array
 
@@ -139,6 +140,10 @@ class Optimizer:
     def _buffers(self, group: Group) -> tuple[str, ...]:
         """The names of the arrays in the state of a parameter."""
         return self.knows
+
+    def _passes_zeros(self, group: Group) -> bool:
+        """Whether a step leaves what it updates as it is where the gradient is 0."""
+        return False
 
     def _constants(self, group: Group) -> tuple[Any, ...]:
         """The options as `_update` wants them: Python numbers, which keep float32 arrays float32.
@@ -273,6 +278,7 @@ class Optimizer:
         new_states: dict[Tensor, dict[str, Any]] = {}
         nothing: dict[str, Any] = {}
         plans = self._plans
+        few = False
         for group in self.param_groups:
             k = self._constants(group)
             names = self._buffers(group)
@@ -283,9 +289,11 @@ class Optimizer:
                 plan = plans.get(p)
                 if plan is None or plan.array is not p.array:
                     plan = self._plan(p)
-                if not isinstance(grad, Tensor):
-                    raise self._misfit(p)
-                g = grad.array
+                if grad.__class__ is Tensor:
+                    g = grad.array
+                else:
+                    g = self._given(group, p, grad)
+                    few |= g.__class__ is Rows
                 if g.shape != plan.shape or (g.dtype is not plan.dtype and g.dtype != plan.dtype):
                     raise self._misfit(p)
                 if not names:
@@ -306,7 +314,28 @@ class Optimizer:
                 work.append((p, g, plan, state, [state[name] for name in names], k))
         if new_states:
             self.state.update(new_states)
-        return work
+        return [self._of_rows(*w) if w[1].__class__ is Rows else w for w in work] if few else work
+
+    def _given(self, group: Group, p: Tensor, grad: Any) -> Any:
+        """The gradient of `p`: its array, or the few rows that alone the step has to update."""
+        if not isinstance(grad, Tensor):
+            raise self._misfit(p)
+        rows = getattr(grad, "rows", None)
+        return grad.array if rows is None or not self._passes_zeros(group) else rows
+
+    def _of_rows(self, p: Tensor, g: Rows, plan: Plan, state: Any, buffers: Any, k: Any) -> Any:
+        """The work on the rows of `p` that `g` has."""
+        index, values = g.merged()
+        arrays = [plan.array, *buffers]
+        parts = [a[index] for a in arrays]
+        scratch = [np.empty_like(values) for _ in range(self.scratch)]
+
+        def one_part() -> Iterator[Any]:
+            yield None, scratch
+            for array, part in zip(arrays, parts, strict=True):  # which are updated by now
+                array[index] = part
+
+        return p, values, Plan(parts[0], one_part()), state, parts[1:], k
 
     def _plan(self, p: Tensor) -> Plan:
         """How the array of `p` is updated; made when it is new, then kept."""

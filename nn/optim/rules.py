@@ -70,6 +70,9 @@ class SGD(Optimizer):
     def _buffers(self, group: Group) -> tuple[str, ...]:
         return self.knows if group["momentum"] else ()
 
+    def _passes_zeros(self, group: Group) -> bool:
+        return not (group["momentum"] or group["weight_decay"])
+
     def _constants(self, group: Group) -> tuple[Any, ...]:  # of a step's 9.5 us it saves 0.6
         decay = float(group["weight_decay"])
         momentum, dampening = float(group["momentum"]), float(group["dampening"])
@@ -323,6 +326,9 @@ class Adagrad(Optimizer):
 
     def _initial(self, group: Group, name: str) -> float:
         return float(group["initial_accumulator_value"])
+
+    def _passes_zeros(self, group: Group) -> bool:
+        return not group["weight_decay"]
 
     def _update(self, p: Array, g: Array, t: list[Array], state: Any, k: Any, n: int) -> None:
         lr, lr_decay, eps, decay, maximize = k

@@ -72,6 +72,19 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "CosineSimilarity": lambda: Pair(nn.CosineSimilarity()),
     "Embedding": lambda: Numbered(nn.Embedding(2, 4)),
     "Embedding, padded": lambda: Numbered(nn.Embedding(2, 4, padding_idx=0)),
+    "Embedding, few rows": lambda: Numbered(nn.Embedding(2, 4, sparse=True)),
+    "EmbeddingBag": lambda: Numbered(nn.EmbeddingBag(2, 4, padding_idx=0), bags=True),
+    "EmbeddingBag, max": lambda: Numbered(nn.EmbeddingBag(2, 4, mode="max"), bags=True),
+    "MultiheadAttention": lambda: OfItself(nn.MultiheadAttention(4, 2, 0.2), 3),
+    "Transformer": lambda: OfItself(nn.Transformer(4, 2, 1, 1, 6), 2),
+    "TransformerDecoder": lambda: OfItself(
+        nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 2, 6, 0.0), 2), 2
+    ),
+    "TransformerDecoderLayer": lambda: OfItself(nn.TransformerDecoderLayer(4, 1, 6), 2),
+    "TransformerEncoder": lambda: nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(4, 2, 6), 2, nn.LayerNorm(4)
+    ),
+    "TransformerEncoderLayer": lambda: nn.TransformerEncoderLayer(4, 2, 6, norm_first=True),
     "GLU": lambda: nn.Sequential(nn.GLU(), nn.Linear(2, 4)),
     "Hardshrink": nn.Hardshrink,
     "Hardsigmoid": nn.Hardsigmoid,
@@ -104,11 +117,6 @@ def ignoring(rng: np.random.Generator) -> Any:
     t = rng.integers(0, 3, 6)
     t[int(rng.integers(0, 6)) :] = 1
     return t
-
-
-def listed(rng: np.random.Generator) -> Any:
-    """Classes, of which those before the first -1 count."""
-    return np.array([rng.permutation([0, 1, 2, -1])[:3] for _ in range(6)])
 
 
 def rows(rng: np.random.Generator) -> Any:
@@ -163,9 +171,6 @@ LOSSES: dict[str, tuple[Callable[[str], Any], Maker]] = {
     "KLDivLoss": (lambda r: nn.KLDivLoss(r), probabilities),
     "KLDivLoss, batch": (lambda r: nn.KLDivLoss("batchmean"), probabilities),
     "MarginRankingLoss": (lambda r: Third(nn.MarginRankingLoss(reduction=r)), signs),
-    "MultiLabelMarginLoss": (lambda r: nn.MultiLabelMarginLoss(r), listed),
-    "MultiLabelSoftMarginLoss": (lambda r: nn.MultiLabelSoftMarginLoss(SHARES, r), zero_one),
-    "MultiMarginLoss": (lambda r: nn.MultiMarginLoss(2, 0.5, SHARES, r), classes),
     "PoissonNLLLoss": (lambda r: nn.PoissonNLLLoss(reduction=r), zero_one),
     "SoftMarginLoss": (lambda r: nn.SoftMarginLoss(r), signs),
     "TripletMarginWithDistanceLoss": (
@@ -190,12 +195,26 @@ class Pair(nn.Module):
 class Numbered(nn.Module):
     """The rows of an embedding of numbers."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, bags: bool = False) -> None:
         super().__init__()
         self.inner = inner
+        self.bags = bags
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.inner((x[:, 0] > 0).long()) * x
+        return self.inner(((x if self.bags else x[:, 0]) > 0).long()) * x
+
+
+class OfItself(nn.Module):
+    """What a layer gives where all its inputs are one; of pairs the first."""
+
+    def __init__(self, inner: Any, count: int) -> None:
+        super().__init__()
+        self.inner = inner
+        self.count = count
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.inner(*[x] * self.count)
+        return y[0] if isinstance(y, tuple) else y
 
 
 class Third(nn.Module):

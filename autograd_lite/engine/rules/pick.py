@@ -13,6 +13,7 @@ from ..declare import function, row
 from ..errors import MisfitError, listed
 from ..modes import mode
 from ..op import ops
+from ..rows import add_rows
 from ..tensor import Tensor
 
 
@@ -33,6 +34,8 @@ def _scatter_add(x: Any, shape: tuple[int, ...], index: Any) -> Any:
     y = np.zeros(shape, x.dtype)
     if is_basic(index):
         y[index] = x
+    elif index.__class__ is np.ndarray and index.dtype.kind == "i" and x.size > 16 * index.size:
+        add_rows(y, index.reshape(-1), x)
     else:
         np.add.at(y, index, x)  # an element that was read twice gets both gradients
     return y
