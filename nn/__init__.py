@@ -19,6 +19,7 @@ __all__ = ["functional", "init"]
 __all__ += layers.__all__ + losses.__all__ + module.__all__ + parameters.__all__
 
 _LATER = (
+    "checkpoints",
     "data",
     "datasets",
     "optim",

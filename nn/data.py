@@ -308,6 +308,28 @@ class DataLoader:
         fetch = None if self.collate_fn else _batches_of(self.dataset)
         return map(fetch or self._collated, self._indices())
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where the generators of this loader and of its samplers are, for a checkpoint between
+        epochs. The one that `manual_seed` seeds has a place of its own in checkpoints."""
+        return {"generators": [g.bit_generator.state for g in self._generators()]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from `state_dict()`. ValueError for another number of generators, or their kind."""
+        mine, saved = self._generators(), state_dict["generators"]
+        kinds = [g.bit_generator.state["bit_generator"] for g in mine]
+        if [state["bit_generator"] for state in saved] != kinds:
+            raise ValueError(
+                f"DataLoader.load_state_dict: {len(saved)} generators are saved, and do not fit "
+                f"the {len(mine)} that this loader draws from"
+            )
+        for g, state in zip(mine, saved, strict=True):
+            g.bit_generator.state = state
+
+    def _generators(self) -> list[np.random.Generator]:
+        owners = (self, self.sampler, self.batch_sampler, getattr(self.batch_sampler, "sampler", 0))
+        found = (getattr(owner, "generator", None) for owner in owners)
+        return [g for g in found if isinstance(g, np.random.Generator)]
+
     def _numbers(self) -> Iterator[list[int]]:
         """The numbers of the samples that `_indices` selects, one batch after another."""
         for index in self._indices():

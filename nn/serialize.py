@@ -16,7 +16,8 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,6 +30,11 @@ from . import torch_files
 from .datasets.kinds import looks_like
 from .module import Module
 from .torch_files import Global, LeftOut, Storage
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["load", "save"]
 
@@ -367,21 +373,55 @@ DAMAGED = (  # what Python raises at nonsense; of memory, where a header claims 
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write, which takes the place of `path` once every byte is on the disk."""
     path = Path(os.path.realpath(path))  # through a link, not in its place
+    _remove_leftovers(path)
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        file = open(new, "xb")  # noqa: SIM115
-    except OSError as error:
-        raise type(error)(
-            error.errno, f"save: cannot write into the folder: {error.strerror}", str(path.parent)
-        ) from None
+    while True:
+        try:  # of others nobody reads it before it has the rights of the old file
+            file = open(new, "xb", opener=_private if path.exists() else None)  # noqa: SIM115
+        except OSError as error:
+            raise type(error)(
+                error.errno,
+                f"save: cannot write into the folder: {error.strerror}",
+                str(path.parent),
+            ) from None
+        with suppress(OSError):  # a file system without locks
+            lock(file, wait=True)
+        if new.exists():
+            break
+        file.close()  # somebody took it for a leftover before it was locked
     try:
         with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, new)
-        os.replace(new, path)
-    except BaseException:
-        new.unlink()
+            if path.exists():
+                shutil.copymode(path, new)
+            if os.name != "nt":  # which moves closed files alone
+                os.replace(new, path)
+        if os.name == "nt":
+            os.replace(new, path)
+    except BaseException as error:
+        new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write: the disk is full
+            raise type(error)(
+                error.errno, f"save: cannot write: {error.strerror}", str(path)
+            ) from None
         raise
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
+def lock(file: IO[bytes], wait: bool) -> None:
+    """Say that this process uses a file, until it is closed; OSError if another one does."""
+    if fcntl is not None:  # Windows removes no file that is open
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what was written of this file by processes that were killed: nobody has it locked."""
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        with suppress(OSError), open(left, "r+b") as file:
+            lock(file, wait=False)
+            left.unlink()

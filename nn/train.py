@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import signal
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 
 from autograd_lite import Tensor, as_tensor, no_grad
 
+from .checkpoints import Checkpoints
 from .module import Module
 from .optim import Optimizer
 from .optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, Schedule
@@ -47,6 +49,14 @@ class History:
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.interrupted = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows, for a checkpoint."""
+        return {"rows": [dict(row) for row in self.rows]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over the rows of `state_dict()`."""
+        self.rows = [dict(row) for row in state_dict["rows"]]
 
     def keys(self) -> list[str]:
         """The names of the columns."""
@@ -143,8 +153,12 @@ def fit(
     progress: bool | str = "auto",
     scheduler: Schedule | None = None,
     callbacks: Iterable[Any] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int = 1,
+    keep_last: int | None = 2,
+    resume: bool = True,
 ) -> History:
-    """Train a model for some epochs, and return what was measured.
+    """Train a model up to `epochs` epochs, and return what was measured.
 
     model: a Module, which is in training mode meanwhile, or any function of the inputs.
     loss_fn: `loss_fn(output, target)` gives the mean loss of a batch as a scalar tensor.
@@ -160,6 +174,12 @@ def fit(
     callbacks: functions called with the history after each epoch; one that returns True ends the
         training. What has a method `add_scalar(name, value, epoch)`, as a SummaryWriter of
         TensorBoard, gets every column of the epoch instead.
+    checkpoint: a folder for checkpoints, one after each `every` epochs and at the end, of which the
+        last `keep_last` stay (all with None). If there are any, the training goes on from the last,
+        to the bit: with weights, rates, history, random numbers and the order of the data as they
+        were. The whole script is simply run again. With `resume=False` a folder that has some is a
+        ValueError. Callbacks with `state_dict()` and `load_state_dict()` are saved too; what the
+        data draw themselves, from the module random, say, is not.
 
     Losses and metrics are means over the samples of an epoch, batches weighted by their size; those
     of the training batches are measured on the way, before each batch's update. A loss that is
@@ -181,9 +201,19 @@ def fit(
     if epochs < 0:
         raise ValueError(f"fit: epochs is {epochs}; it cannot be negative")
     history = History()
+    callbacks = list(callbacks)
+    kept, start, ended = None, 0, False
+    if checkpoint is not None:
+        parts: dict[str, Any] = {"model": model, "loss_fn": loss_fn, "optimizer": optimizer}
+        parts |= {"scheduler": scheduler, "loader": loader, "validation": validation}
+        parts |= {f"callback{i}": callback for i, callback in enumerate(callbacks)}
+        parts["history"] = history
+        _check_saved(optimizer, model, loss_fn)
+        kept = Checkpoints(checkpoint, every, keep_last, parts)
+        start, ended = kept.resume(resume)
     means = _Means("fit", metrics)
     val_means = _Means("fit: validation", metrics)
-    with _mode(model, True), _ctrl_c() as pressed, _bar(progress, loader, epochs) as bar:
+    with _mode(model, True), _ctrl_c() as pressed, _bar(progress, loader, start, epochs) as bar:
         batches = 0
 
         def train(batch: int, loss: Any) -> None:
@@ -208,7 +238,7 @@ def fit(
 
         epoch = 0
         try:
-            for epoch in range(1, epochs + 1):
+            for epoch in range(start + 1, 0 if ended else epochs + 1):
                 if bar is not None:
                     bar.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
                 row: dict[str, Any] = {"epoch": epoch}
@@ -227,7 +257,10 @@ def fit(
                 elif scheduler is not None and not isinstance(scheduler, OneCycleLR):
                     scheduler.step()  # type: ignore[attr-defined]
                 answers = [_told(callback, history) for callback in callbacks]
-                if any(answer is True for answer in answers):
+                ended = any(answer is True for answer in answers)
+                if kept is not None:
+                    kept.save(epoch, ended, last=ended or epoch == epochs)
+                if ended:
                     break
         except KeyboardInterrupt:
             history.interrupted = True
@@ -238,6 +271,17 @@ def fit(
             file=sys.stderr,
         )
     return history
+
+
+def _check_saved(optimizer: Optimizer, *owners: Any) -> None:
+    """ValueError if a parameter is trained that no checkpoint would hold."""
+    found = {id(p) for x in owners if isinstance(x, Module) for p in x.parameters()}
+    for p in (p for group in optimizer.param_groups for p in group["params"]):
+        if id(p) not in found:
+            raise ValueError(
+                f"fit: checkpoint= would lose a parameter of shape {p.shape} that the optimizer "
+                "trains; it has to be of model or loss_fn, as Modules"
+            )
 
 
 def _told(callback: Any, history: History) -> Any:
@@ -365,8 +409,8 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _bar(progress: bool | str, loader: Any, epochs: int) -> Iterator[Any]:
-    """A tqdm bar over all batches of all epochs, or None."""
+def _bar(progress: bool | str, loader: Any, start: int, epochs: int) -> Iterator[Any]:
+    """A tqdm bar over all batches of all epochs, those until `start` done before, or None."""
     if progress not in (True, False, "auto"):
         raise ValueError(f"fit: progress is {progress!r}; it is True, False or 'auto'")
     if progress is False or (progress == "auto" and not sys.stderr.isatty()):
@@ -381,10 +425,13 @@ def _bar(progress: bool | str, loader: Any, epochs: int) -> Iterator[Any]:
         raise ImportError(
             "fit: progress=True needs tqdm; install it with: pip install tqdm"
         ) from None
-    total = epochs * len(loader) if hasattr(loader, "__len__") else None
+    batches = len(loader) if hasattr(loader, "__len__") else None
+    total, done = (None, 0) if batches is None else (epochs * batches, start * batches)
     # a terminal may say that it has no columns and no rows, and tqdm then shows nothing
     width, height = shutil.get_terminal_size()
-    with tqdm(total=total, unit="batch", file=sys.stderr, ncols=width, nrows=height) as bar:
+    with tqdm(
+        total=total, initial=done, unit="batch", file=sys.stderr, ncols=width, nrows=height
+    ) as bar:
         yield bar
 
 

@@ -196,8 +196,8 @@ class LambdaLR(LRScheduler):
         mine, saved = self.lr_lambdas, state_dict.get("lr_lambdas", [])
         if len(saved) != len(mine):
             raise ValueError(
-                f"LambdaLR.load_state_dict: {len(saved)} functions are saved, this schedule has "
-                f"{len(mine)}"
+                f"{type(self).__name__}.load_state_dict: {len(saved)} functions are saved, this "
+                f"schedule has {len(mine)}"
             )
         super().load_state_dict(state_dict)
         self.lr_lambdas = mine
@@ -404,24 +404,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return self.eta_min + (self.base_lrs[i] - self.eta_min) * height
 
 
-class MultiplicativeLR(LRScheduler):
+class MultiplicativeLR(LambdaLR):
     """The rate is multiplied by what a function gives for each epoch.
 
     >>> rates(MultiplicativeLR(nn.optim.SGD([tensor(1.0)], lr=1.0), lambda epoch: 0.5), 3)
     [1.0, 0.5, 0.25]
     """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
-        last_epoch: int = -1,
-    ) -> None:
-        several = isinstance(lr_lambda, list | tuple)
-        self.lr_lambdas: Any = (
-            list(lr_lambda) if several else [lr_lambda] * len(optimizer.param_groups)  # type: ignore[arg-type]
-        )
-        super().__init__(optimizer, last_epoch)
 
     def _next(self, lr: float, i: int) -> float:
         return lr if self.last_epoch == 0 else lr * self.lr_lambdas[i](self.last_epoch)
@@ -617,6 +605,14 @@ class CyclicLR(LRScheduler):
             for group, lr in zip(optimizer.param_groups, lows, strict=True):
                 group["initial_lr"] = lr
         super().__init__(optimizer, last_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of everything but the optimiser and a `scale_fn` of yours."""
+        return {**super().state_dict(), "_scale_fn_custom": None}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict()` gave; a `scale_fn` stays as it is."""
+        super().load_state_dict({**state_dict, "_scale_fn_custom": self._scale_fn_custom})
 
     def scale_fn(self, x: float) -> float:
         """The height of a cycle, or at a batch, as a factor."""

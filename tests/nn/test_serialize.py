@@ -668,7 +668,7 @@ def test_folders_that_cannot_be_written_to(path: Path, monkeypatch: pytest.Monke
     with pytest.raises(FileNotFoundError, match=r"save: cannot write into the folder.*nowhere"):
         save({}, path.parent / "nowhere" / path.name)
 
-    def denied(*_: Any) -> Any:
+    def denied(*_: Any, **__: Any) -> Any:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(nn.serialize, "open", denied, raising=False)
