@@ -1,5 +1,6 @@
 """Ctrl-C at every moment: a step is whole or not at all, and modes are what they were."""
 
+import gc
 import signal
 import sys
 import threading
@@ -41,6 +42,7 @@ def interrupted(function: Callable[[], Any], at: int, begins: str | None = None)
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # others may have hooked functions into it
     try:
         sys.settrace(trace)
         function()
@@ -48,6 +50,7 @@ def interrupted(function: Callable[[], Any], at: int, begins: str | None = None)
         pass
     finally:
         sys.settrace(before)
+        gc.enable()
     return left <= 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from operator import attrgetter, is_
 from threading import local
 from typing import Any
@@ -566,8 +567,16 @@ class Compiled:
         reason = recorder.reason or reason
         if reason:
             self.give_up(reason)
-        elif not recorder.disturbed:  # else the next call traces
+        elif not recorder.disturbed and all(t.array.flags.writeable for t in variant.targets):
+            # else the next call traces
             self.variants.setdefault(key, []).insert(0, variant)
+            # the code does it again, as its last bits may be others: a training that goes on from a
+            # checkpoint traces in its middle
+            undo = recorder.rewind()
+            with suppress(Differs):
+                if (found := self.fast(variant, tensors)) is not None:
+                    return found
+            undo()
         return self.finished(loss)
 
     def give_up(self, reason: str) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
 
+from ..creation import default_generator
 from ..engine import modes
 from ..engine.arrays import ints_first, plain_index
 from ..engine.modes import mode, no_grad
@@ -26,7 +27,7 @@ from ..engine.protocol import apply_function, apply_ufunc
 from ..engine.rules import ops
 from ..engine.tensor import Tensor, record, wrap
 from ..engine.user import is_ours, users_frame
-from ..engine.versions import tick
+from ..engine.versions import changed, tick
 from .guards import Captured, is_of_user
 
 __all__ = ["Question", "Recorder"]
@@ -337,6 +338,8 @@ class Recorder:
         self.reason = ""
         self.generators: list[Any] = []  # those that the function reaches
         self.states: Any = None
+        self.begun: list[tuple[Any, Any]] = []  # generators, and where they were before the call
+        self.held: dict[int, tuple[Tensor, Any]] = {}  # changed in place: with its values before
         self.drawing = False
         self.others: list[Tensor] = []  # arguments, and tensors made of arrays
         self.outside: dict[int, Tensor] = {}  # watched, and other traces may watch them too
@@ -373,6 +376,10 @@ class Recorder:
         self.generators += captured.generators
         self.common = captured.draws()
         self.states = self.random_states()
+        known = {id(g): g for g in (*self.generators, default_generator())}
+        self.begun = [
+            (g, g.bit_generator.state) for g in known.values() if hasattr(g, "bit_generator")
+        ]
         modes.watchers.append(self)
         for t in (*args, *kw.values(), *self.captured.values()):
             if isinstance(t, Tensor):
@@ -516,7 +523,9 @@ class Recorder:
         shared = any(x is not t and np.may_share_memory(a, array_of(x)) for x in known)
         if gradient or not mine or shared:
             self.note("it changes a tensor in place" + " that shares memory" * shared)
-        elif t.serial > self.start and id(t) not in self.made_by:
+        elif t.serial <= self.start:
+            self.held.setdefault(id(t), (t, a.copy()))
+        elif id(t) not in self.made_by:
             old = a.copy()  # the constant that it is until then
             constant = wrap(old)
             self.keep(constant)
@@ -535,6 +544,13 @@ class Recorder:
         """The tensors from outside that were changed in place, with their values at the end."""
         return [(t, value) for t, value in self.values.values() if t.serial <= self.start]
 
+    def rewind(self) -> Callable[[], None]:
+        """Put what the call has moved back to where it was; what is returned undoes that."""
+        moved = [(t, t.array.copy()) for t, _ in self.held.values()]
+        drawn = [(g, g.bit_generator.state) for g, _ in self.begun]
+        place(self.held.values(), self.begun)
+        return lambda: place(moved, drawn)
+
     def take(self, t: Tensor, index: Any) -> Tensor:
         """Called for `t[index]`: Tensors of integers in the index are followed."""
         if (found := ints_first(index)) is not None:
@@ -551,6 +567,15 @@ class Recorder:
             kw = {"index": tuple(then) if parts is index else then[0]}
             self.made_by[id(taken)] = (*self.made_by[id(taken)][:4], kw)
         return taken
+
+
+def place(values: Iterable[tuple[Tensor, Any]], states: Iterable[tuple[Any, Any]]) -> None:
+    """Give tensors their values, and generators their states."""
+    for t, a in values:
+        t.array[...] = a
+        changed(t)
+    for generator, state in states:
+        generator.bit_generator.state = state
 
 
 def where() -> str:
