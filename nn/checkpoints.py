@@ -106,20 +106,26 @@ def put(x: Any, state: Any) -> None:
 
 
 class Checkpoints:
-    """The checkpoints of a training in a folder, one after every so many epochs."""
+    """The checkpoints of a training in a folder, one after every so many epochs; None for none."""
 
-    def __init__(self, folder: Any, every: int, keep_last: int | None, parts: Mapping[str, Any]):
+    def __init__(
+        self, folder: Any, every: int, keep_last: int | None, parts: Mapping[str, Any]
+    ) -> None:
         for name, value in (("every", every), ("keep_last", keep_last)):
             if not (value is None and name == "keep_last") and (
                 not isinstance(value, int) or value < 1
             ):
                 raise ValueError(f"fit: {name} is {value!r}; it is a number from 1")
-        self.folder, self.every, self.keep_last = Path(folder), every, keep_last
+        self.folder = None if folder is None else Path(folder)
+        self.every, self.keep_last = every, keep_last
         self.parts = {k: x for k, x in parts.items() if hasattr(x, "state_dict")}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
 
     def files(self) -> list[tuple[int, Path]]:
         """The epochs of which there are files, the last one at the end."""
+        if self.folder is None:
+            return []
         found = ((re.fullmatch(r"epoch-(\d+)\.npz", p.name), p) for p in self.folder.iterdir())
         return sorted((int(match[1]), path) for match, path in found if match)
 
@@ -130,7 +136,7 @@ class Checkpoints:
             return 0, False
         if not wanted:
             raise ValueError(
-                f"fit: {os.fspath(self.folder)!r} holds checkpoints of another training; give an "
+                f"fit: {str(self.folder)!r} holds checkpoints of another training; give an "
                 "empty folder, or resume=True to go on with it"
             )
         rest = load_checkpoint(files[-1][1], **self.parts)
@@ -138,7 +144,7 @@ class Checkpoints:
 
     def save(self, epoch: int, ended: bool, last: bool) -> None:
         """Save it after an epoch, if it is time, and remove the files that are not to be kept."""
-        if epoch % self.every and not last:
+        if self.folder is None or (epoch % self.every and not last):
             return
         path = self.folder / f"epoch-{epoch:04}.npz"
         save_checkpoint(path, **self.parts, epoch=epoch, ended=ended)

@@ -202,15 +202,14 @@ def fit(
         raise ValueError(f"fit: epochs is {epochs}; it cannot be negative")
     history = History()
     callbacks = list(callbacks)
-    kept, start, ended = None, 0, False
+    parts: dict[str, Any] = {"model": model, "loss_fn": loss_fn, "optimizer": optimizer}
+    parts |= {"scheduler": scheduler, "loader": loader, "validation": validation}
+    parts |= {f"callback{i}": callback for i, callback in enumerate(callbacks)}
+    parts["history"] = history
     if checkpoint is not None:
-        parts: dict[str, Any] = {"model": model, "loss_fn": loss_fn, "optimizer": optimizer}
-        parts |= {"scheduler": scheduler, "loader": loader, "validation": validation}
-        parts |= {f"callback{i}": callback for i, callback in enumerate(callbacks)}
-        parts["history"] = history
         _check_saved(optimizer, model, loss_fn)
-        kept = Checkpoints(checkpoint, every, keep_last, parts)
-        start, ended = kept.resume(resume)
+    kept = Checkpoints(checkpoint, every, keep_last, parts)
+    start, ended = kept.resume(resume)
     means = _Means("fit", metrics)
     val_means = _Means("fit: validation", metrics)
     with _mode(model, True), _ctrl_c() as pressed, _bar(progress, loader, start, epochs) as bar:
@@ -258,8 +257,7 @@ def fit(
                     scheduler.step()  # type: ignore[attr-defined]
                 answers = [_told(callback, history) for callback in callbacks]
                 ended = any(answer is True for answer in answers)
-                if kept is not None:
-                    kept.save(epoch, ended, last=ended or epoch == epochs)
+                kept.save(epoch, ended, last=ended or epoch == epochs)
                 if ended:
                     break
         except KeyboardInterrupt:
