@@ -251,10 +251,7 @@ def fit(
                 if pressed():
                     raise KeyboardInterrupt
                 history.rows.append(row)
-                if isinstance(scheduler, ReduceLROnPlateau):
-                    scheduler.step(row.get("val_loss", row["loss"]))
-                elif scheduler is not None and not isinstance(scheduler, OneCycleLR):
-                    scheduler.step()  # type: ignore[attr-defined]
+                _advance(scheduler, row)
                 answers = [_told(callback, history) for callback in callbacks]
                 ended = any(answer is True for answer in answers)
                 kept.save(epoch, ended, last=ended or epoch == epochs)
@@ -269,6 +266,14 @@ def fit(
             file=sys.stderr,
         )
     return history
+
+
+def _advance(scheduler: Any, row: dict[str, Any]) -> None:
+    """The step of a schedule after an epoch."""
+    if isinstance(scheduler, ReduceLROnPlateau):
+        scheduler.step(row.get("val_loss", row["loss"]))
+    elif scheduler is not None and not isinstance(scheduler, OneCycleLR):
+        scheduler.step()
 
 
 def _check_saved(optimizer: Optimizer, *owners: Any) -> None:

@@ -570,14 +570,19 @@ class Compiled:
         elif not recorder.disturbed and all(t.array.flags.writeable for t in variant.targets):
             # else the next call traces
             self.variants.setdefault(key, []).insert(0, variant)
-            # the code does it again, as its last bits may be others: a training that goes on from a
-            # checkpoint traces in its middle
-            undo = recorder.rewind()
-            with suppress(Differs):
-                if (found := self.fast(variant, tensors)) is not None:
-                    return found
-            undo()
+            if (found := self.again(recorder, variant, tensors)) is not None:
+                return found
         return self.finished(loss)
+
+    def again(self, recorder: Any, v: Variant, tensors: list[Tensor]) -> Tensor | None:
+        """What the code gives in the place of the call that was traced, as its last bits may be
+        others: a training that goes on from a checkpoint traces in its middle."""
+        undo = recorder.rewind()
+        with suppress(Differs):
+            if (loss := self.fast(v, tensors)) is not None:
+                return loss
+        undo()
+        return None
 
     def give_up(self, reason: str) -> None:
         """Run eagerly from now on, and say why once."""
