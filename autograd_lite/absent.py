@@ -130,7 +130,7 @@ KINDS = {  # there are no ...: the names, and what to use
         index_reduce put slice_* select_scatter diagonal_scatter unsafe_* split_copy
         unravel_index nonzero_static range resize_as gradient cumulative_trapezoid
         hash_tensor pdist multi_head_attention_forward attention
-        *ctc_loss CTCLoss multi* Multi* *bilinear Bilinear
+        *ctc_loss CTCLoss *bilinear Bilinear
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
         linear_cross_entropy NLLLoss2d ChainedScheduler Adafactor
         Muon swa_utils swap_* ChainDataset StackDataset Dirac* dirac* default_convert

@@ -9,13 +9,14 @@ from autograd_lite import Tensor
 from autograd_lite.engine.tensor import as_tensor
 
 from . import functional
-from .functional.checks import check_reduction
+from .functional.checks import check_reduction, in_old_words
 from .module import FunctionModule
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
     "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
-    "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
+    "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss",
+    "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
 ]  # fmt: skip
 
@@ -245,3 +246,33 @@ class GaussianNLLLoss(FunctionModule, of=functional.gaussian_nll_loss):
 
     def forward(self, input: Tensor, target: Any, var: Any) -> Tensor:
         return self._of(input, target, var, *[getattr(self, name) for name in self._settings])
+
+
+class MultiLabelMarginLoss(_Loss, of=functional.multilabel_margin_loss):
+    """Margins between classes that are targets and that are not; see `multilabel_margin_loss`."""
+
+
+class MultiLabelSoftMarginLoss(_Loss, of=functional.multilabel_soft_margin_loss):
+    """The binary cross-entropy of the logits of each class; see `multilabel_soft_margin_loss`.
+    `weight` (C,) is a buffer."""
+
+    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self._keep("weight", weight)
+
+
+class MultiMarginLoss(_Loss, of=functional.multi_margin_loss):
+    """Margins between the target and the other classes; see `multi_margin_loss`. `weight` (C,) is a
+    buffer."""
+
+    def __init__(
+        self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.p = p
+        self.margin = margin
+        self._keep("weight", weight)
+
+
+for _name in __all__:
+    globals()[_name].__init__ = in_old_words(globals()[_name].__init__)

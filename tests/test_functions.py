@@ -798,3 +798,9 @@ def test_a_pair_that_axis_does_not_give_is_told() -> None:
     assert x.max(axis=1)[1:].tolist() == [7.0] and [x.max(axis=1), 0][1] == 0
     with like_numpy():
         assert x.max(axis=1)[0].item() == 5.0
+
+
+def test_ints_that_are_clipped_on_one_side_stay_ints() -> None:
+    x = tensor([3, -1])
+    assert x.clip(min=0).tolist() == [3, 0] and x.clip(min=0).dtype == "int64"
+    assert x.clip(max=2).tolist() == [2, -1] and x.clip(max=2.5).dtype == "float32"

@@ -72,8 +72,10 @@ def draw(
     others being one card each. `grads` puts on every edge the norm of the gradient that a backward
     pass from `loss` sends along it, without hooks, of `loss.sum()` if it has several elements;
     `formulas` prints the rules that it runs; `constants` gives a card to inputs that are no
-    tensors. `collapse` folds modules, and cuts out the middle of what is still too long: by default
-    above 400 cards, never with False, which also draws equal modules one by one.
+    tensors. Above 40 cards equal modules and the steps of loops are drawn once, then modules become
+    one card each until the picture fits a page, with their formula where their class states a
+    `textbook`; `collapse=True` folds all of them, False none. Above 400 cards the middle is left
+    out, but for False.
     `compare` is a dictionary of gradients by hand, or a report of `compare`: cards get verdicts.
     `theme` is "light", "dark" or "auto", an SVG that follows the reader's system; `direction` is
     "TB" (down) or "LR" (to the right). `backend` and `timeout` are for pictures, as `Graph.render`
@@ -142,7 +144,7 @@ def drawing_of(read: Reading, model: Any, options: Options) -> Drawing:
         raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
     modules = Modules(read, model)
     report = report_of(read.root, options.compare, modules.model)
-    folded = Folded(read, modules, options.depth, options.collapse)
+    folded = Folded.whole(read, modules, options.depth, options.collapse)
     wanted = options.grads and options.view != "forward"
     gradients = Gradients(read, folded.bundles(), wanted)
     cards = Cards(read, modules, folded, gradients, report)

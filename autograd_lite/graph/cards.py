@@ -20,7 +20,7 @@ from .collapse import COPIES, HIDDEN, Folded
 from .facts import no_numbers, size_of
 from .layout import in_reading_order, lay_out
 from .model import Arrow, Box, Card, Drawing, order
-from .modules import Modules, common_path, spoken_path
+from .modules import Modules, common_path, is_loop, spoken_path, together
 from .read import Gradients, Reading
 
 __all__ = ["FAMILIES", "Cards"]
@@ -50,7 +50,7 @@ class Cards:
         self.arrivals: Counter[int] = Counter()
         for t, i, use in self.read.each_use(folded.ops):
             s = use.source.serial
-            self.arrivals[s] += 1
+            self.arrivals[s] += use.tracked
             if use.source.op is None:
                 self.users.setdefault(s, []).append(t)
                 for twin in folded.twins[t.serial]:
@@ -158,7 +158,9 @@ class Cards:
         steps = {serial: i for i, serial in enumerate(pulled, 1)}
         for t in self.folded.shown:
             twins = self.folded.twins[t.serial]
-            card = Card(self.key(t), "op", t.op.name, str(t.shape), family(t), path=self.path(t))
+            card = Card(
+                self.key(t), "op", t.op.name, str(t.shape), self.family(t), path=self.path(t)
+            )
             card.symbol = self.symbols[t.serial]
             card.step = steps.get(t.serial, 0)
             card.times = len(twins)
@@ -175,6 +177,23 @@ class Cards:
             card.lines += gone
             self.judge(card, [t.name])
             self.made[card.key] = card
+
+    def family(self, t: Tensor) -> str:
+        """The family, which is the colour, of an operation's card, by its kind.
+
+        What needs no gradient is its own family. One that does not say its kind is a reduction if
+        it gives fewer elements than it gets, else a curve of one input, or arithmetic of several.
+        """
+        if not self.read.tracked(t):
+            return "untracked"
+        if t.op in (ops.neg, ops.power):  # one input, but written with a sign: -x, x ** 2
+            return "arithmetic"
+        if t.op.kind:
+            return FAMILIES[t.op.kind]
+        args = t.args or ()
+        if any(np.size(a) > t.array.size for a in args):
+            return "reduction"
+        return "arithmetic" if len(args) > 1 else "activation"
 
     def put_formulas(self, card: Card, t: Tensor) -> None:
         """The printed reading of the operation and of each rule that would be called."""
@@ -448,33 +467,22 @@ class Cards:
 
     def box(self, path: str) -> Box:
         """The name on a box, of all the modules that it stands for, and what they are."""
-        alike = self.folded.times.get(path)
-        if alike is not None:
-            title = f"{spoken_path(alike[0])} … {spoken_path(alike[-1])}"
-            return Box(title, f"{self.modules.kind(path)} × {len(alike)}")
-        title = spoken_path(path)
-        for first, others in self.folded.times.items():
-            if path.startswith(f"{first}."):
-                title = starred([f"{other}{path[len(first) :]}" for other in others])
-        return Box(title, self.modules.what_is(path))
-
-
-def family(t: Tensor) -> str:
-    """The family, which is the colour, of an operation's card, by its kind.
-
-    What needs no gradient is a family of its own. One that does not say its kind is a reduction if
-    it gives fewer elements than it gets, else a curve of one input, or arithmetic of several.
-    """
-    if not t.requires_grad:
-        return "untracked"
-    if t.op in (ops.neg, ops.power):  # one input, but written with a sign: -x, x ** 2
-        return "arithmetic"
-    if t.op.kind:
-        return FAMILIES[t.op.kind]
-    args = t.args or ()
-    if any(np.size(a) > t.array.size for a in args):
-        return "reduction"
-    return "arithmetic" if len(args) > 1 else "activation"
+        repeats = self.folded.repeats
+        times = len(repeats.times.get(path, ()))
+        if is_loop(path):
+            return Box(f"{times} times", "as here")
+        names = next(
+            (
+                [f"{name}{path[len(f) :]}" for name in found]
+                for f, found in repeats.names.items()
+                if f"{path}.".startswith(f"{f}.")
+            ),
+            [path],
+        )
+        title = together(names) if len(names) > 1 else spoken_path(path)
+        return Box(
+            title, f"{self.modules.kind(path)} × {times}" if times else self.modules.what_is(path)
+        )
 
 
 def brief(formula: str) -> str:

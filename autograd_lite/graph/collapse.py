@@ -1,66 +1,118 @@
-"""What is drawn as one: repeated modules, modules below a depth, and the middle of long graphs."""
+"""What is drawn as one: modules on a card each until a drawing fits, the middle of long ones."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import accumulate, groupby
 from typing import Any
 
-from .modules import Modules
-from .read import Place, Reading, Use
+from .modules import Modules, is_loop, level
+from .read import Place, Reading
+from .repeats import Repeats
 
-__all__ = ["COPIES", "HIDDEN", "Folded"]
+__all__ = ["COPIES", "HIDDEN", "LIMIT", "Folded"]
 
-LIMIT = 400  # drawn nodes; above it modules are folded, then the middle is cut out
+LIMIT = 40  # drawn nodes; above it modules are folded until there are no more
+PAGE = 1380  # points from the first card to the last, which a drawing of more nodes is folded to
+ARROW, TITLE, LINE, MODULE = 41, 38, 17, 56  # points of the parts of cards, and of a folded module
+BOTTOM, TOP = 12, 32  # of a frame
+MOST = 400  # drawn nodes; of more, where there is nothing left to fold, the middle is cut out
 ENDS = 40  # operations kept at either end of a cut
 HIDDEN = "\0hidden"  # the group of what is cut out; no module is called this
 COPIES = 4  # a leaf used more often than this is drawn anew at every use
-REPEATS = 4  # so many equal modules in a row are drawn once
 
 
 class Folded:
     """What is left of a tape when all that is too deep or too much is folded.
 
-    `group` says which card an operation is drawn on together with others, `twin` which operation of
-    an equal module before it is drawn in its place, `twins` which operations one is drawn for, and
-    `times` how many modules a frame stands for. `ops` are the operations without those that have a
-    twin, and `shown` those that have a card of their own.
+    `group` says which card an operation is drawn on together with others, `twins` which operations
+    one is drawn for. `ops` are the operations without those that have a twin, and `shown` those
+    that have a card of their own. `frames` are the modules that are folded, and `opened` is one of
+    another drawing that is open here.
     """
 
     def __init__(
-        self, read: Reading, modules: Modules, depth: int | None, collapse: bool | None
+        self,
+        read: Reading,
+        modules: Modules,
+        repeats: Repeats,
+        frames: Iterable[str] = (),
+        opened: str = "",
     ) -> None:
-        self.read, self.modules = read, modules
+        self.read, self.modules, self.repeats = read, modules, repeats
+        self.opened = opened
         self.group: dict[int, str] = {}
-        self.twin: dict[int, Any] = {}
-        self.times: dict[str, list[str]] = {}
+        self.ops = [t for t in read.ops if t.serial not in repeats.twin]
+        open_here = set(parents(opened)) if opened else set()
+        self.frames = set(frames) - open_here
+        self.fold()
+
+    @classmethod
+    def whole(
+        cls, read: Reading, modules: Modules, depth: int | None, collapse: bool | None
+    ) -> Folded:
+        """What `draw` shows: all modules below a depth on cards, or as many as are too many."""
+        repeats = Repeats(read, modules)
         if collapse is not False:
-            self.find_repeats()
-        self.ops = [t for t in read.ops if t.serial not in self.twin]
-        self.fold_below(0 if collapse and depth is None else depth)
-        if collapse is not False and self.size() > LIMIT:
-            self.fold_more(0 if collapse and depth is None else depth)
+            repeats.find(large=False)
+        found = cls(read, modules, repeats)
+        if depth is None and collapse is None and found.size() > LIMIT:
+            repeats = Repeats(read, modules)
+            repeats.find(large=True)
+            found = cls(read, modules, repeats)
+            found.fold_until_it_fits(found.candidates(), PAGE)
+        elif depth is not None or collapse:
+            found.frames = {f for f in found.candidates(least=1) if level(f) == (depth or 0) + 1}
+            found.fold()
+        if collapse is not False and found.size() > MOST:
+            found.group |= {t.serial: HIDDEN for t in found.ops[ENDS:-ENDS]}
+        found.settle()
+        return found
+
+    def open(self, frame: str) -> Folded:
+        """The same with one more module open; what is in it is folded until it fits."""
+        found = Folded(self.read, self.modules, self.repeats, self.frames, frame)
+        inside = [f for f in found.candidates() if f.startswith(f"{frame}.")]
+        found.fold_until_it_fits(inside)
+        found.settle()
+        return found
+
+    def settle(self) -> None:
         self.shown = [t for t in self.ops if t.serial not in self.group]
         self.twins = {t.serial: [t] for t in self.ops}
-        for serial, first in self.twin.items():
-            self.twins[first.serial].append(read.ops[read.number[serial]])
+        for serial, first in self.repeats.twin.items():
+            self.twins[first.serial].append(self.read.ops[self.read.number[serial]])
 
-    def fold_below(self, depth: int | None) -> None:
-        """Put every module deeper than `depth` on one card."""
-        self.group = {
-            t.serial: ".".join(path.split(".")[: depth + 1])
-            for t in self.read.ops
-            if depth is not None
-            and (path := self.modules.paths.get(t.serial))
-            and path.count(".") >= depth
-        }
+    def candidates(self, least: int = 2) -> list[str]:
+        """The modules of at least so many operations and parameters that are drawn."""
+        found: dict[str, int] = {}
+        leaves = {u.source.serial: u.source for _, _, u in self.read.each_use(self.ops)}
+        for t in (*self.ops, *(s for s in leaves.values() if s.op is None and s.requires_grad)):
+            for frame in parents(self.modules.paths.get(t.serial, "")):
+                found[frame] = found.get(frame, 0) + 1
+        return [f for f, n in found.items() if n >= least]
 
-    def fold_more(self, depth: int | None) -> None:
-        """Fold modules, the deepest first; what is still too much loses its middle."""
-        deepest = max((p.count(".") for p in self.modules.paths.values() if p), default=-1)
-        for d in range(deepest if depth is None else min(deepest, depth - 1), -1, -1):
-            self.fold_below(d)
-            if self.size() <= LIMIT:
+    def fold_until_it_fits(self, frames: list[str], page: float = float("inf")) -> None:
+        """Fold what states a formula first, then the deepest; loops last."""
+
+        def rank(frame: str) -> tuple[Any, ...]:
+            return is_loop(frame), not self.modules.textbook(frame), -level(frame)
+
+        ranks = {f: rank(f) for f in frames}
+        for _, alike in groupby(sorted(frames, key=ranks.__getitem__), ranks.__getitem__):
+            if self.size() <= LIMIT and self.height() <= page:
                 return
-        self.group |= {t.serial: HIDDEN for t in self.ops[ENDS:-ENDS]}
+            self.frames |= set(alike)
+            self.fold()
+
+    def fold(self) -> None:
+        """Put every operation in a folded module on the card of the outermost."""
+        self.group = {}
+        for t in self.ops if self.frames else ():
+            path = self.modules.paths.get(t.serial, "")
+            card = next((frame for frame in parents(path) if frame in self.frames), None)
+            if card is not None:
+                self.group[t.serial] = card
 
     def size(self) -> int:
         """How many cards there are."""
@@ -73,9 +125,32 @@ class Folded:
         groups = {self.group[t.serial] for t in self.ops if t.serial in self.group}
         return len(shown) + len(groups) + leaves
 
+    def height(self) -> float:
+        """How many points high the drawing is about: the longest way through its cards."""
+        deep: dict[Any, float] = {}
+        frames: dict[Any, set[str]] = {}  # that a card stands in
+        for t in self.ops:
+            group = self.group.get(t.serial)
+            card = t.serial if group is None else group
+            if card not in frames:
+                path = self.modules.paths.get(t.serial, "")
+                frames[card] = set(parents(path if group is None else group.rpartition(".")[0]))
+            above = 0.0
+            for _, _, use in self.read.each_use((t,)):
+                s = self.drawn(use.source).serial
+                source = self.group.get(s, s)
+                if source != card:
+                    left, entered = frames.get(source, set()), frames[card]
+                    edges = BOTTOM * len(left - entered) + TOP * len(entered - left)
+                    above = max(above, deep.get(source, 0.0) + edges)
+            lines = 1 + sum(use.tracked for use in self.read.uses[t.serial] if use is not None)
+            own = TITLE + LINE * lines if group is None else MODULE
+            deep[card] = max(deep.get(card, 0.0), above + own + ARROW)
+        return max(deep.values(), default=0.0)
+
     def drawn(self, t: Any) -> Any:
         """The tensor that stands for `t` in the drawing."""
-        return self.twin.get(t.serial, t)
+        return self.repeats.twin.get(t.serial, t)
 
     # ---- gradients of folded cards
 
@@ -103,69 +178,11 @@ class Folded:
                     edges.setdefault(key, []).append((t.serial, edge.i))
         return {place: key for key, places in edges.items() if len(places) > 1 for place in places}
 
-    # ---- repeats
 
-    def find_repeats(self) -> None:
-        """Find runs of equal modules, outermost first; the first of a run is drawn."""
-        ops = self.read.ops
-        spans: dict[str, tuple[int, int, int]] = {}  # of a frame: first and last operation, count
-        for i, t in enumerate(ops):
-            parts = self.modules.paths.get(t.serial, "").split(".")
-            for n in range(1, len(parts) + 1):
-                frame = ".".join(parts[:n])
-                first, _, n_before = spans.get(frame, (i, i, 0))
-                spans[frame] = first, i, n_before + 1
-        spans.pop("", None)
-        whole = {f: (first, n) for f, (first, last, n) in spans.items() if last - first + 1 == n}
-        run: list[str] = []
-        for frame in [*sorted(whole, key=lambda f: (f.count("."), whole[f][0])), ""]:
-            if run and not (frame and self.follows(run[-1], frame, whole, len(run) == 1)):
-                if len(run) >= REPEATS:
-                    self.merge(run, *whole[run[0]])
-                run = []
-            if frame and ops[whole[frame][0]].serial not in self.twin:
-                run.append(frame)
+def parents(path: str) -> list[str]:
+    """A dotted path and those it lies in, outermost first.
 
-    def follows(
-        self, last: str, frame: str, whole: dict[str, tuple[int, int]], second: bool
-    ) -> bool:
-        """Whether a module continues a run: right after it, the same operations on the same shapes,
-        each connected as in the module before."""
-        (start, n), here = whole[last], whole[frame]
-        if (
-            here != (start + n, n)
-            or last.rpartition(".")[0] != frame.rpartition(".")[0]
-            or self.modules.kind(frame) != self.modules.kind(last)
-        ):
-            return False
-        pairs: set[tuple[int, int]] = set()  # sources in the one module and in the other
-        for a, b in zip(*(self.read.ops[k : k + n] for k in (start, start + n)), strict=True):
-            if (a.op, a.shape, a.dtype) != (b.op, b.shape, b.dtype):
-                return False
-            for u, v in zip(self.read.uses[a.serial], self.read.uses[b.serial], strict=True):
-                if not self.alike(u, v, start, n, second):
-                    return False
-                if u is not None and v is not None:
-                    pairs.add((u.source.serial, v.source.serial))
-        return len({u for u, _ in pairs}) == len({v for _, v in pairs}) == len(pairs)
-
-    def alike(self, u: Use | None, v: Use | None, start: int, n: int, second: bool) -> bool:
-        """Whether an input of an operation of one module is to it as the one of the module after is
-        to that; where the first module of a run, number `start`, has its inputs from is free."""
-        if u is None or v is None:
-            return u is v
-        if (u.tracked, u.mark, u.source.shape) != (v.tracked, v.mark, v.source.shape):
-            return False
-        i, j = (self.read.number.get(use.source.serial) for use in (u, v))
-        if u.source is v.source or (i is None and j is None):
-            return True
-        if j is None:
-            return False
-        return j - n == i or (second and (i is None or i < start) and start <= j < start + n)
-
-    def merge(self, run: list[str], start: int, n: int) -> None:
-        """Draw the operations of the first module of a run in place of those of the others."""
-        ops = self.read.ops
-        for i in range(start + n, start + n * len(run)):
-            self.twin[ops[i].serial] = ops[start + (i - start) % n]
-        self.times[run[0]] = run
+    >>> parents("a.b.c")
+    ['a', 'a.b', 'a.b.c']
+    """
+    return list(accumulate(path.split("."), "{}.{}".format)) if path else []

@@ -85,8 +85,8 @@ class Page:
         graph: dict[str, object] = {
             "bgcolor": self.colour["paper"], "fontname": SANS,
             "label": self.heading() if titled else "",
-            "labeljust": "l", "labelloc": "t", "nodesep": 0.6, "pad": 0.35,
-            "rankdir": self.direction, "ranksep": 0.44, "splines": "spline",
+            "labeljust": "l", "labelloc": "t", "nodesep": 0.5, "pad": 0.25,
+            "rankdir": self.direction, "ranksep": 0.34, "splines": "spline",
         }  # fmt: skip
         n = len(drawing.nodes)
         if n > 150:
@@ -138,7 +138,7 @@ class Page:
         frame = {
             "class": "module", "color": self.colour["module frame"],
             "fillcolor": self.colour["module ground"], "id": f"module {path}",
-            "label": f"<{title}>", "labeljust": "l", "margin": 16, "penwidth": 1.2,
+            "label": f"<{title}>", "labeljust": "l", "margin": 12, "penwidth": 1.2,
             "style": "rounded,filled", "tooltip": escape(path),
         }  # fmt: skip
         return [
@@ -245,7 +245,9 @@ class Page:
         left = font(head, 9.5, self.colour[head_tone])
         right = mono(lines, points, self.colour[tone])
         top = {"valign": "top"} if len(lines) > 1 else {}
-        return cell(left, width=HEAD, **top) + cell(right, width=TAIL, balign="left")
+        return cell(left, width=HEAD, cellpadding=3, **top) + cell(
+            right, width=TAIL, balign="left", cellpadding=3
+        )
 
     def number(self, text: str, usual: str, bad: str) -> str:
         """A text with a number in it, in another colour where it is none."""
@@ -268,18 +270,18 @@ class Page:
 
     def module_card(self, node: Card) -> str:
         colour = self.colour
-        what = font(node.shape or " ", 10, colour["quiet"])
         *shapes, holds = node.lines
-        rows = [
-            cell(font(node.title, 13, colour["ink"], bold=True), width=128)
-            + cell(what, align="right", width=168)
-        ]
+        title = font(node.title, 13, colour["ink"], bold=True)
+        what = font(node.shape or " ", 10, colour["quiet"])
+        rows = [cell(title, width=128) + cell(what, align="right", width=168)]
         if node.forward and self.drawing.view != "backward":
-            rows.append(cell(mono(wrapped(typeset(node.forward)), 11, colour["ink"]), colspan=2))
-        rows += [cell(mono(line, 10, colour["quiet"]), colspan=2) for line in shapes]
-        rows.append(
-            pair(font(holds, 10, colour["quiet"]), self.number(node.grad, "gradient", "alarm"))
-        )
+            formula = mono(wrapped(typeset(node.forward)), 11, colour["ink"])
+            rows.append(cell(formula, colspan=2, cellpadding=3))
+        left = "".join(shapes) if node.forward and shapes else holds
+        right = self.number(node.grad, "gradient", "alarm")
+        if shapes and not node.forward:
+            rows.append(cell(mono(shapes, 10, colour["quiet"]), colspan=2, cellpadding=3))
+        rows.append(pair(font(left, 10, colour["quiet"]), right, cellpadding=3))
         return self.judged(node, rows, colour["module frame"], colour["module ground"], 52)
 
     def hidden_card(self, node: Card) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from bisect import bisect_left
 from collections import Counter, deque
@@ -13,9 +14,10 @@ from ..engine.tensor import Tensor
 from ..origin import calls
 from .read import Reading
 
-__all__ = ["Modules", "common_path", "spoken_path"]
+__all__ = ["LOOP", "Modules", "common_path", "is_loop", "level", "spoken_path", "together"]
 
 CALL = re.compile(r"#(\d+)$")  # what the second and later calls add to a path
+LOOP = "×"  # what the name of the frame of a loop begins with
 
 
 class Call(NamedTuple):
@@ -59,6 +61,7 @@ class Modules:
                 taken.add(name)
                 self.add(name, module)
         self.paths = self.frames(read)
+        self.place_leaves(read)
 
     def frames(self, read: Reading) -> dict[int, str]:
         """The frame of every tensor that is drawn: that of the innermost module it was computed in.
@@ -69,11 +72,14 @@ class Modules:
         """
         paths = by_parameters(read, self) if self.uncalled() else {}
         paths |= {serial: path for serial, path in by_calls(read, self).items() if path}
-        for t in read.tape.nodes:
-            if t.op is None and self.path(t):  # a parameter stands where it is used
-                used = [paths.get(c.serial, "") for c in read.consumers.get(t.serial, ())]
-                paths[t.serial] = common_path(used or [""])
         return paths
+
+    def place_leaves(self, read: Reading) -> None:
+        """Parameters stand where they are used."""
+        for t in read.tape.nodes:
+            if t.op is None and self.path(t):
+                used = [self.paths.get(c.serial, "") for c in read.consumers.get(t.serial, ())]
+                self.paths[t.serial] = common_path(used or [""])
 
     def add(self, prefix: str, root: Any) -> None:
         """Take in what a module holds; all that is asked of it is `named_parameters()`."""
@@ -102,7 +108,7 @@ class Modules:
 
     def part(self, frame: str) -> Any:
         """The module that a frame is drawn for; None if it cannot be found."""
-        path = ".".join(CALL.sub("", name) for name in frame.split("."))
+        path = ".".join(CALL.sub("", name) for name in named(frame))
         if path in self.at or self.model is None:
             return self.at.get(path)
         part = self.model
@@ -137,7 +143,10 @@ class Modules:
             return ""
         whole = repr(part)
         text = whole.partition("  #")[0]  # without the count of parameters
-        text = re.sub(r"\b(in|out|num)_features=|, bias=True", "", text)
+        usual = inspect.signature(type(part)).parameters.values()
+        for setting in (f"{p.name}={p.default}" for p in usual):  # they tell nothing
+            text = text.replace(f", {setting}", "").replace(f"({setting})", "()")
+        text = re.sub(r"\b(in|out|num)_features=", "", text)
         short = "\n" not in whole and len(text) <= 60 and " at 0x" not in text  # no addresses
         text = text if short else type(part).__name__
         return "" if text in (frame, f"{frame}()") else text
@@ -261,13 +270,46 @@ def common_path(paths: Iterable[str]) -> str:
     return ".".join(first[:n])
 
 
+def is_loop(frame: str) -> bool:
+    """Whether a frame is that of the steps of a loop, and no module's."""
+    return frame.rpartition(".")[2].startswith(LOOP)
+
+
+def named(frame: str) -> list[str]:
+    """The names of the modules that a frame lies in."""
+    return [name for name in frame.split(".") if not name.startswith(LOOP)]
+
+
+def level(frame: str) -> int:
+    """How many modules a frame lies in, with its own; that of a loop is between two."""
+    return len(named(frame))
+
+
 def spoken_path(frame: str) -> str:
     """The path of a frame as its title has it.
 
-    >>> spoken_path("cell#2"), spoken_path("cell#2.gate")
+    >>> spoken_path("cell#2"), spoken_path("×1.cell#2.gate")
     ('cell, call 2', 'cell.gate, call 2')
     """
-    names = frame.split(".")
+    names = named(frame)
     numbers = [found[1] for name in reversed(names) if (found := CALL.search(name))]
     path = ".".join(CALL.sub("", name) for name in names)
     return f"{path}, call {' of call '.join(numbers)}" if numbers else path
+
+
+def together(frames: list[str]) -> str:
+    """The paths of frames that are drawn as one.
+
+    >>> together(["cell", "cell#2", "cell#3"]), together(["cell#2.fc", "cell#3.fc"])
+    ('cell, calls 1 … 3', 'cell.fc, calls 2 … 3')
+    >>> together(["blocks.0", "blocks.1", "blocks.2"]), together(["blocks.0.fc", "blocks.1.fc"])
+    ('blocks.0 … blocks.2', 'blocks.*.fc')
+    """
+    first, last = (named(frame) for frame in (frames[0], frames[-1]))
+    path = ".".join(CALL.sub("", name) for name in first)
+    if path == ".".join(CALL.sub("", name) for name in last):
+        calls = [[found[1] for n in f if (found := CALL.search(n))] for f in (first, last)]
+        return f"{path}, calls {' … '.join(found[-1] if found else '1' for found in calls)}"
+    if first[-1] != last[-1]:
+        return f"{'.'.join(first)} … {'.'.join(last)}"
+    return ".".join(a if a == b else "*" for a, b in zip(first, last, strict=True))

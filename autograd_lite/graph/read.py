@@ -75,14 +75,18 @@ class Reading:
             t.serial: [
                 None
                 if p is None
-                else Use(p, "", p.requires_grad)
+                else Use(p, "", p.requires_grad and t.requires_grad)
                 if p.serial not in turned
-                else Use(turned[p.serial], ".mT", p.requires_grad)
+                else Use(turned[p.serial], ".mT", p.requires_grad and t.requires_grad)
                 for p in found
             ]
             for t, found in inputs.items()
             if t.op is not None and t.serial not in turned
         }
+
+    def tracked(self, t: Tensor) -> bool:
+        """Whether an operation, or one that it is drawn for, sends gradients back."""
+        return any(use is not None and use.tracked for use in self.uses[t.serial])
 
     def overwritten(self, t: Tensor) -> bool:
         """Whether the values that were computed with are gone, by a change in place since."""

@@ -41,7 +41,8 @@ def run(arguments: list[str] | None) -> None:
         parser.error(f"--port: {options.port} cannot be used: {error.strerror}")
 
     signal.signal(signal.SIGINT, interrupt)
-    from .sandbox import held
+    from autograd_lite.sandbox.process import held
+
     from .server import serve
 
     with listening:

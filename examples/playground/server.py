@@ -23,9 +23,10 @@ from werkzeug.wrappers import Response as AnyResponse
 import nn
 from autograd_lite import Tensor, derive
 from autograd_lite.graph import GraphRenderError, draw
+from autograd_lite.sandbox.process import Limits, held, seconds
 
 from . import layers
-from .sandbox import Limits, held, judge, seconds
+from .box import judge
 from .training import CHOICES, Form, Run, checked
 from .typeset import typeset
 

@@ -119,6 +119,11 @@ def ignoring(rng: np.random.Generator) -> Any:
     return t
 
 
+def listed(rng: np.random.Generator) -> Any:
+    """Classes, of which those before the first -1 count."""
+    return np.array([rng.permutation([0, 1, 2, -1])[:3] for _ in range(6)])
+
+
 def rows(rng: np.random.Generator) -> Any:
     return rng.standard_normal((6, 3))
 
@@ -171,6 +176,9 @@ LOSSES: dict[str, tuple[Callable[[str], Any], Maker]] = {
     "KLDivLoss": (lambda r: nn.KLDivLoss(r), probabilities),
     "KLDivLoss, batch": (lambda r: nn.KLDivLoss("batchmean"), probabilities),
     "MarginRankingLoss": (lambda r: Third(nn.MarginRankingLoss(reduction=r)), signs),
+    "MultiLabelMarginLoss": (lambda r: nn.MultiLabelMarginLoss(r), listed),
+    "MultiLabelSoftMarginLoss": (lambda r: nn.MultiLabelSoftMarginLoss(SHARES, r), zero_one),
+    "MultiMarginLoss": (lambda r: nn.MultiMarginLoss(2, 0.5, SHARES, r), classes),
     "PoissonNLLLoss": (lambda r: nn.PoissonNLLLoss(reduction=r), zero_one),
     "SoftMarginLoss": (lambda r: nn.SoftMarginLoss(r), signs),
     "TripletMarginWithDistanceLoss": (

@@ -236,11 +236,11 @@ def test_equal_modules_in_a_row_are_one_step_and_the_page_says_so():
     loss = model(randn(3, 2)).sum()
     story = story_of(draw(loss, model=model).to_html())
     tanh = [card for card in story["cards"].values() if card["title"] == "tanh"]
-    assert len(tanh) == 2  # the first stands alone: its input needs no gradient
-    assert tanh[1]["lines"] == ["One card for 4 alike; these are the numbers of the first."]
+    (tanh,) = tanh
+    assert tanh["lines"] == ["One card for 5 alike; these are the numbers of the first."]
     weight = card_of(story, "*.0.weight")
     loss.backward()
-    assert np.array_equal(numbers_of(story, weight["total"]), model[1][0].weight.grad.numpy())
+    assert np.array_equal(numbers_of(story, weight["total"]), model[0][0].weight.grad.numpy())
 
 
 def test_verdicts_of_compare_are_told():

@@ -87,7 +87,7 @@ def test_the_same_computation_gives_the_same_text_in_another_interpreter():
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(texts) == 1 and "Sequential × 4" in texts.pop().decode()
+    assert len(texts) == 1 and "Sequential × 5" in texts.pop().decode()
 
 
 def test_labels_are_escaped_everywhere():

@@ -591,6 +591,13 @@ COVERED.add("KLDivLoss")
 loss("SoftMarginLoss", waves(4), SIGNS, slope=False)
 loss("HingeEmbeddingLoss", waves(4), SIGNS, slope=False)
 loss("HingeEmbeddingLoss", waves(4), SIGNS, margin=0.3, slope=False)
+for kw in ({}, {"weight": CLASS_WEIGHT}):
+    loss("MultiLabelSoftMarginLoss", waves(2, 3), TARGETS, slope=False, **kw)
+    loss("MultiMarginLoss", LOGITS, CLASSES, p=2, margin=0.3, **kw)
+loss("MultiMarginLoss", waves(3), 1, "no batch")
+FIRST = [[1, 0, -1], [2, -1, 0], [-1, 1, 1], [0, 1, 2]]
+loss("MultiLabelMarginLoss", waves(4, 3), FIRST)
+loss("MultiLabelMarginLoss", waves(3), FIRST[0], "no batch")
 for kw in ({}, {"full": True}, {"log_input": False}, {"log_input": False, "eps": 0.1}):
     loss("PoissonNLLLoss", np.abs(waves(4)) + 0.1, [0.0, 1.0, 2.0, 5.0], slope=False, **kw)
 
@@ -607,7 +614,7 @@ def of_three(kind: str, c: Any = None, **kw: Any) -> None:
 
     COVERED.add(kind)
     for reduction in ("mean", "sum", "none"):
-        words = ", ".join(f"{k}={v}" for k, v in kw.items())
+        words = ", ".join(f"{k}={getattr(v, '__name__', v)}" for k, v in kw.items())
         same(f"{kind}({words}) {reduction}", lambda t, r=reduction: snippet(t, r))
 
 

@@ -81,3 +81,31 @@ def test_weights_are_buffers() -> None:
 def test_losses_without_a_target_for_one_input_say_what_is_missing() -> None:
     with pytest.raises(TypeError, match="target"):
         nn.MSELoss()(Tensor([1.0]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"size_average": False}, "sum"),
+        ({"reduce": False}, "none"),
+        ({"size_average": True}, "mean"),
+        ({"size_average": False, "reduce": False}, "none"),
+    ],
+)
+@pytest.mark.parametrize("name", ["mse_loss", "cross_entropy", "binary_cross_entropy_with_logits"])
+def test_the_words_before_0_4_1_are_followed_with_a_warning(
+    old: dict[str, Any], new: str, name: str
+) -> None:
+    kind = {"mse_loss": nn.MSELoss, "cross_entropy": nn.CrossEntropyLoss}.get(
+        name, nn.BCEWithLogitsLoss
+    )
+    loss = getattr(nn.functional, name)
+    x, t = Tensor(LOGITS), Tensor(TARGETS)
+    wanted = loss(x, t, reduction=new)
+    with pytest.warns(UserWarning, match=f"write reduction='{new}'"):
+        given = loss(x, t, **old)
+    with pytest.warns(UserWarning, match=f"write reduction='{new}'"):
+        module = kind(**old)
+    for found in (given, module(x, t)):
+        np.testing.assert_array_equal(found.array, wanted.array)
+    assert module.reduction == new

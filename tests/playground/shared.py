@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from examples.playground.sandbox import Limits
+from autograd_lite.sandbox.process import Limits
 from examples.playground.training import Form
 from tests.helpers import PATIENCE, until
 

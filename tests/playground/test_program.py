@@ -125,7 +125,7 @@ def test_ctrl_c_while_it_starts_is_no_traceback():
         "import os, signal, sys, threading\n"
         "from examples.playground.__main__ import main\n"
         "sys.modules['examples.playground.server'] = None\n"
-        "import examples.playground.sandbox\n"
+        "import autograd_lite.sandbox.process\n"
         "def interrupted(*a): raise KeyboardInterrupt\n"
         "import socket; socket.create_server = interrupted\n"
         "sys.exit(main(['--no-browser']))"

@@ -14,13 +14,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.playground import sandbox
+from autograd_lite.sandbox import process as sandbox
+from autograd_lite.sandbox.process import Limits
+from examples.playground.box import judge
 from examples.playground.layers import LAYERS
-from examples.playground.sandbox import Limits, judge
 from tests.helpers import PATIENCE, until
 from tests.playground.shared import GONE, LIMITS, RIGHT, SLEEP, ended
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "autograd_lite"
+
+
+@pytest.fixture(autouse=True)
+def native(monkeypatch):
+    """Without the WebAssembly Python, which test_wasm.py is about."""
+    monkeypatch.setattr(sandbox, "find_spec", lambda name: None)
 
 
 def verdict(code, layer="tanh", limits=LIMITS):
@@ -73,7 +81,7 @@ FORBIDDEN = {  # each does no harm where it is not refused
     "import sys; open(sys.path[0] + '/.git/config')": "open is refused",
     "class S(str):\n  startswith = lambda *a: True\nopen(S('/etc/passwd'))": "open is refused",
     "import builtins, sys\nclass S(str):\n  startswith = lambda *a: True\n"
-    "  removeprefix = lambda *a: 'x'\nrunner = sys.modules['examples.playground.runner']\n"
+    "  removeprefix = lambda *a: 'x'\nrunner = sys.modules['sandbox.runner']\n"
     "runner.type = lambda x: str\n"
     "try: open(S('/etc/passwd'))\nfinally: del runner.type": "open is refused",
     "import os; os.remove('{victim}')": "os.remove",
@@ -112,7 +120,7 @@ FORBIDDEN = {  # each does no harm where it is not refused
 
 WITHOUT = sandbox.START.replace(
     "main()",
-    "from examples.playground import jail\njail.part = jail.shut = lambda *a: False\nmain()",
+    "from sandbox import jail\njail.part = jail.shut = jail.sift = lambda *a: False\nmain()",
 )
 
 
@@ -161,7 +169,7 @@ def test_the_folders_of_the_server_are_not_read(tmp_path, monkeypatch, start):
     tries = [f"print(len(open({file!r}).read()))" for file in files]
     tries += ["import diary", "import examples.playground.server"]
     code = "".join(f"try: {t}\nexcept Exception as e: print(type(e).__name__)\n" for t in tries)
-    told = ["PermissionError"] * 3 + ["ModuleNotFoundError"] * 2
+    told = ["PermissionError"] * 3 + ["ImportError"] * 2
     assert verdict(code)["printed"].split() == told
     needed = "import cmath, fractions, random, statistics, numpy.random, numpy.polynomial as p\n"
     computed = verdict(f"{needed}print(p.Polynomial([0, 2])(cmath.pi / cmath.pi))")
@@ -171,11 +179,11 @@ def test_the_folders_of_the_server_are_not_read(tmp_path, monkeypatch, start):
 LOCKED = """
 import gc, os, sys
 sys.path += {path!r}
-from examples.playground import jail, runner
+from sandbox import jail, runner
 modules = [vars(sys.modules[name]) for name in jail.OF_MODULES]
 old = [held[name] for held in modules for name in jail.UNTOLD if name in held] + [os.stat]
 sys.addaudithook = lambda hook: None
-jail.lock((), "")
+jail.lock((), (), ())
 del sys.addaudithook
 holders = [(f, h) for f in old for h in gc.get_referrers(f) if h is not old]
 print(len(old), *(f.__name__ for f, h in holders if type(h).__name__ != "frame"))
@@ -185,7 +193,7 @@ print(len(old), *(f.__name__ for f, h in holders if type(h).__name__ != "frame")
 @pytest.mark.skipif(os.name != "posix", reason="os.stat stays on Windows")
 def test_nothing_holds_what_was_replaced():
     """No module, no set of them and no function's closure."""
-    code = LOCKED.format(path=[str(Path(np.__file__).parents[1]), str(ROOT)])
+    code = LOCKED.format(path=[str(Path(np.__file__).parents[1]), str(PACKAGE)])
     run = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
     )
@@ -196,10 +204,12 @@ def test_nothing_holds_what_was_replaced():
 KERNEL = """
 import errno, json, os, resource, signal, socket, sys  # before they are out of reach
 sys.path[:] = {path!r}
-from examples.playground import jail
+from sandbox import jail
 folder, outside, port, layers = {folder!r}, {outside}, {port}, {layers!r}
 if "part" in layers and not jail.part(): sys.exit("no namespaces")
+if "enclose" in layers and not jail.enclose([*sys.path, folder][: -1 if "alone" in layers else None]): sys.exit("no mounts")
 if "shut" in layers and not jail.shut(sys.path): sys.exit("no Landlock")
+if "sift" in layers and not jail.sift(): sys.exit("no libseccomp")
 if "limit" in layers:
     os.setuid(65534) if os.geteuid() == 0 else None
     jail.limit(5, 1 << 30)
@@ -216,6 +226,8 @@ tries = {{
     "connect": connect,
     "write": write,
     "read": lambda: open(folder + "/victim").close(),
+    "chmod": lambda: os.chmod(folder + "/victim", 0o600),
+    "utime": lambda: os.utime(folder + "/victim", (0, 0)),
     "remove": lambda: os.remove(folder + "/victim"),
     "mkfifo": lambda: os.mkfifo(folder + "/pipe"),
     "kill": lambda: os.kill(outside, 0),
@@ -229,9 +241,9 @@ for name, f in tries.items():
     except (OSError, ImportError) as error: found[name] = errno.errorcode.get(getattr(error, "errno", 0), str(error))
 print(json.dumps(found))
 """
-DONE = dict.fromkeys(
-    ["connect", "write", "read", "remove", "mkfifo", "kill", "pidfd", "fork", "import"], "done"
-)
+CHANGES = ["write", "chmod", "utime", "remove", "mkfifo"]
+APART = {"connect": "ENETUNREACH", "kill": "ESRCH", "pidfd": "ESRCH"}
+DONE = dict.fromkeys(["connect", "read", "kill", "pidfd", "fork", "import", *CHANGES], "done")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of the Linux kernel")
@@ -239,15 +251,18 @@ DONE = dict.fromkeys(
     ("layers", "refused"),
     [
         ([], {}),
-        (["part"], {"connect": "ENETUNREACH", "kill": "ESRCH", "pidfd": "ESRCH"}),
+        (["part"], APART),
+        (["part", "enclose"], APART | dict.fromkeys(CHANGES, "EROFS")),
+        (["part", "enclose", "alone"], APART | dict.fromkeys(["read", *CHANGES], "ENOENT")),
         (
             ["shut"],
             dict.fromkeys(["connect", "write", "read", "remove", "mkfifo"], "EACCES")
             | dict.fromkeys(["kill", "pidfd"], "EPERM"),
         ),
+        (["sift"], dict.fromkeys(["connect", "kill", "pidfd", "fork", *CHANGES], "EPERM")),
         (["limit"], {"fork": "EAGAIN"}),
     ],
-    ids=["nothing", "namespaces", "Landlock", "limits"],
+    ids=["nothing", "namespaces", "mounts", "mounts without it", "Landlock", "seccomp", "limits"],
 )
 def test_the_kernel_refuses_without_the_hook(tmp_path, layers, refused):
     """Each layer alone: what it refuses, and what goes through it."""
@@ -257,7 +272,7 @@ def test_the_kernel_refuses_without_the_hook(tmp_path, layers, refused):
     outside = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with socket.create_server(("127.0.0.1", 0)) as listening, outside:
         code = KERNEL.format(
-            path=[str(ROOT), *sys.path], folder=str(folder), outside=outside.pid,
+            path=[*sys.path, str(PACKAGE)], folder=str(folder), outside=outside.pid,
             port=listening.getsockname()[1], layers=layers,
         )  # fmt: skip
         run = subprocess.run(
@@ -271,35 +286,103 @@ def test_the_kernel_refuses_without_the_hook(tmp_path, layers, refused):
     if layers == ["limit"]:  # nobody may not, where this is root; that is not what is asked
         assert found["fork"] == "EAGAIN"
         return
+    if "alone" in layers and found["mkfifo"] == "EROFS":  # its folder may be there, empty
+        found |= dict.fromkeys(["mkfifo", "write"], "ENOENT")
     assert found == DONE | refused
     left = {path.name for path in folder.iterdir()}
     assert left == ({"victim"} if "write" in refused else {"new", "pipe"})
 
 
-def test_it_is_said_what_holds(monkeypatch):
-    files, others = (
-        "opening files other than Python's and libraries",
-        "the network and other processes",
+ESCAPE = """
+import ctypes, errno, os, platform
+victim, own, libc = {victim!r}, np.__file__, ctypes.CDLL(None, use_errno=True)
+libc.unshare(0x10000000 | 0x00020000)  # a user and a mount namespace of its own
+for mount in ("/", *sorted({{os.path.dirname(os.path.dirname(own)), os.path.dirname(own)}})):
+    libc.mount(b"", mount.encode(), b"", 0x20 | 0x1000, None)  # written to from now on
+for path in (victim, own):  # no harm is done where it succeeds
+    now = os.stat(own)
+    for name, change in (
+        ("chmod", lambda: os.chmod(path, now.st_mode & 0o777)),
+        ("utime", lambda: os.utime(path, ns=(now.st_atime_ns, now.st_mtime_ns))),
+        ("chown", lambda: os.chown(path, os.getuid(), os.getgid())),
+        ("setxattr", lambda: os.setxattr(path, "user.x", b"x")),
+        ("write", lambda: open(path, "a")),
+        ("remove", lambda: os.remove(victim)),
+        ("rename", lambda: os.rename(victim, victim + "~")),
+    ):
+        try: change()
+        except OSError as error: print(errno.errorcode[error.errno])
+        else: print(name, path, "DONE")
+"""
+
+
+def undone(*layers):
+    """A start without Python's hook, as hostile code leaves it, and without these layers."""
+    lines = ["from sandbox import jail", "jail.lock = lambda *a: None"]
+    lines += [f"jail.{name} = lambda *a: False" for name in layers]
+    return sandbox.START.replace("main()", "\n".join([*lines, "main()"]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of the Linux kernel")
+@pytest.mark.parametrize("layers", [(), ("sift",), ("part", "enclose", "shut")], ids=str)
+def test_code_that_undid_the_hook_changes_nothing(tmp_path, monkeypatch, layers):
+    """Neither what is in files, nor what is known of them: by mounts, by seccomp, and by both."""
+    told = sandbox.held()
+    needed = {"seccomp": "sift" not in layers, "mounts": "part" not in layers}
+    missing = [name for name, wanted in needed.items() if wanted and name not in told]
+    if missing and len(missing) == sum(needed.values()):
+        pytest.skip(f"this machine has no {' and no '.join(missing)}")
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    own = Path(np.__file__)
+    before = [(os.stat(p), os.listxattr(p)) for p in (victim, own)]
+    monkeypatch.setattr(sandbox, "START", undone(*layers))
+    answer = verdict(ESCAPE.format(victim=str(victim)) + RIGHT["tanh"])
+    lines = answer["printed"].split()
+    assert len(lines) == 14 and set(lines) <= {"EPERM", "EROFS", "ENOENT", "EACCES"}, answer
+    for path, (stat, names) in zip((victim, own), before, strict=True):
+        now = os.stat(path)
+        assert (now.st_mode, now.st_mtime_ns, now.st_ctime_ns) == (
+            stat.st_mode, stat.st_mtime_ns, stat.st_ctime_ns,
+        )  # fmt: skip
+        assert os.listxattr(path) == names
+    assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("by_kernel", [0, 1, 2, 3, 4])
+def test_it_is_said_what_holds(monkeypatch, by_kernel):
+    functions = ("part", "enclose", "shut", "sift")
+    lines = ["from sandbox import jail"]
+    lines += [f"jail.{name} = lambda *a: {i < by_kernel}" for i, name in enumerate(functions)]
+    monkeypatch.setattr(
+        sandbox, "START", sandbox.START.replace("main()", "\n".join([*lines, "main()"]))
     )
-    starts = {
-        (False, False): f"Python alone bars it from {others} and from {files}.",
-        (True, False): f"The kernel bars it from {others} (namespaces). "
-        f"Python alone bars it from {files}.",
-        (False, True): f"The kernel bars it from {files} (Landlock). "
-        f"Python alone bars it from {others}.",
-        (True, True): f"The kernel bars it from {others} (namespaces) and from {files} (Landlock).",
-    }
-    for (apart, shut), told in starts.items():
-        pretended = f"lambda: {apart}; jail.shut = lambda folders: {shut}\nmain()"
-        start = sandbox.START.replace(
-            "main()", "from examples.playground import jail\njail.part = " + pretended
-        )
-        monkeypatch.setattr(sandbox, "START", start)
-        end = "What Python refuses keeps off a mistake, not hostile code."
-        assert sandbox.held.__wrapped__() == f"{told} {end}"
-        monkeypatch.undo()
+    bars = [[f"{what} ({who})", what] for _, who, what in sandbox.BARS]
+    kernel = "; from ".join(bar for bar, _ in bars[:by_kernel])
+    python = "; from ".join(bar for _, bar in bars[by_kernel:])
+    told = [f"The kernel bars it from {kernel}."] * bool(kernel)
+    told += [f"Python alone bars it from {python}."] * bool(python)
+    told += ["What Python refuses keeps off a mistake, not hostile code."]
+    assert sandbox.held.__wrapped__() == " ".join(told)
+
+
+def test_a_process_that_does_not_begin_is_told(monkeypatch):
     monkeypatch.setattr(sandbox, "START", "raise SystemExit(3)")
     assert sandbox.held.__wrapped__() == "The code ended its process without a verdict (code 3)."
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what a process does")
+def test_an_endless_loop_on_a_busy_machine_is_not_said_to_wait():
+    """The clock is over before the time of the processor, as where others compute too."""
+    busy = verdict("while True: pass", limits=Limits(seconds=600, wall=0.7))
+    assert busy["error"] == "It was ended after 0.7 seconds. Is a loop endless?"
+    waits = verdict(SLEEP, limits=Limits(seconds=600, wall=0.7))
+    assert waits["error"] == "It was ended after 0.7 seconds. Does it wait for something?"
+
+
+def test_where_the_system_does_not_tell_both_are_asked(monkeypatch):
+    monkeypatch.setattr(sandbox, "Path", lambda name: Path("nowhere"))
+    assert sandbox.waiting(1) == "Is a loop endless, or does it wait for something?"
 
 
 def test_a_loop_without_an_end_is_ended():
@@ -321,10 +404,10 @@ OUT_OF_ITS_GROUP = f"import os\ntry: os.setsid()\nexcept OSError: pass\n{SLEEP}"
 def test_code_that_waits_does_not_outlive_the_server(how, start):
     code = (
         "import threading, time, sys\n"
-        "from examples.playground import sandbox\n"
+        "from autograd_lite.sandbox import process as sandbox\nfrom examples.playground.box import judge\n"
         f"sandbox.START = {start!r}\n"
         f"code = ('tanh', {OUT_OF_ITS_GROUP!r}, sandbox.Limits(wall={PATIENCE}))\n"
-        "ask = threading.Thread(target=sandbox.judge, args=code)\n"
+        "ask = threading.Thread(target=judge, args=code)\n"
         "ask.daemon = True; ask.start()\n"
         "while not sandbox.RUNNING: time.sleep(0.01)\n"
         "print(next(iter(sandbox.RUNNING)).pid, flush=True)\n"
@@ -440,7 +523,7 @@ def test_right_gradients_are_known_to_the_server_alone():
     forged = (
         "import sys\nprint([m for m in sys.modules if m.startswith('autograd_lite')])\n"
         "def backward(g, x):\n"
-        "    import examples.playground.runner as runner\n"
+        "    import sandbox.runner as runner\n"
         "    runner.called = lambda *a: {'ok': True, 'rows': [], 'ends': []}\n"
         "    return g"
     )

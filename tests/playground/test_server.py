@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("flask", reason="needs flask")
 
 from autograd_lite.graph import render as renderers
-from examples.playground import sandbox, server
-from examples.playground.sandbox import Limits
+from autograd_lite.sandbox.process import Limits
+from examples.playground import box, server
 from examples.playground.server import MOST_SESSIONS, MOST_TRAININGS, Handler, Once, create, serve
 from examples.playground.training import Run
 from tests.playground.shared import CODE, FIRST, GONE, LIMITS, LONG, TOKEN
@@ -258,9 +258,9 @@ def test_what_waits_too_long_for_its_turn_is_told_so(monkeypatch):
     answer = one.get("/film?run=1&frame=0")
     assert answer.status_code == 503
     assert answer.text == "Others are drawing; try again when they have ended.\n"
-    monkeypatch.setattr(sandbox, "ROOM", threading.BoundedSemaphore(1))
-    with sandbox.ROOM:
-        told = sandbox.judge("tanh", "", Limits(wall=0.05))
+    monkeypatch.setattr(box, "ROOM", threading.BoundedSemaphore(1))
+    with box.ROOM:
+        told = box.judge("tanh", "", Limits(wall=0.05))
     assert told == {"error": "Other code is still running; try again when it has ended."}
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from examples.playground.wire import LARGEST, packed, unpacked
+from autograd_lite.sandbox.wire import LARGEST, packed, unpacked
 
 
 def sent(value):

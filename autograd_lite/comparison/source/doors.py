@@ -45,8 +45,8 @@ def searchable(
     """The report, which `with_fixes` can look for fixes of: edits of the learner's functions that
     make its wrong gradients right.
 
-    An object that runs the learner's code in another process has a method `__fixes__(goal, names)`,
-    which is called instead; `given` is what it handed in.
+    An object that runs the learner's code in another process has a method `__fixes__(goal,
+    wanted)`, which is called instead; `given` is what it handed in.
     """
 
     if again is None or report.first_wrong is None:
@@ -57,7 +57,7 @@ def searchable(
         goal = goal_of(report, wanted)
         elsewhere = getattr(getattr(again.owners[0], "__self__", None), "__fixes__", None)
         if elsewhere is not None:
-            found: tuple[Fix, ...] = elsewhere(goal(given), [*wanted])
+            found: tuple[Fix, ...] = elsewhere(goal(given), wanted)
             return found
         return fixes(again.owners, again.run, goal, again.runs * RUN, again.same)
 

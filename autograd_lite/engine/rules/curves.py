@@ -327,8 +327,9 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
             b.to(x.dtype) if getattr(b, "ndim", 1) == 0 and hasattr(b, "to") else b
             for b in (min, max)
         )
-    low: Any = -math.inf if min is None else min
-    high: Any = math.inf if max is None else max
+    whole = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None  # ints stay ints
+    low: Any = (whole.min if whole else -math.inf) if min is None else min
+    high: Any = (whole.max if whole else math.inf) if max is None else max
     if isinstance(low, int | float) and isinstance(high, int | float):
         return _held(x, low=low, high=high)
     y = x if min is None else where(x < low, low, x)

@@ -1,4 +1,4 @@
-"""What goes between the server and the process of pasted code, as JSON: arrays and what holds them.
+"""What goes to the process of pasted code and comes back, as JSON: arrays and what holds them.
 
 Nothing that is unpacked can run anything, and its size is bounded.
 """
@@ -17,16 +17,27 @@ MOST = 50  # gradients
 
 
 def packed(value: Any) -> Any:
-    """What a backward got or returned: an array, a tuple or list of them, or a mapping.
+    """What a function got or returned: an array, or tuples, lists and mappings of them.
 
     >>> unpacked(packed((np.arange(3.0), None, 2)))
     (array([0., 1., 2.]), None, array(2))
+    >>> unpacked(packed((2.5, {"w": np.zeros(2)})))
+    (array(2.5), {'w': array([0., 0.])})
     """
     if isinstance(value, tuple | list) and len(value) <= MOST:
-        return {"items": [packed_array(v) for v in value]}
+        return {"items": [packed_part(v) for v in value]}
     if isinstance(value, Mapping) and len(value) <= MOST:
-        return {"names": {str(k)[:100]: packed_array(v) for k, v in value.items()}}
+        return {"names": {str(k)[:100]: packed_part(v) for k, v in value.items()}}
     return packed_array(value)
+
+
+def packed_part(value: Any) -> Any:
+    """An array, or what holds some that are none together, such as the gradients after a loss."""
+    alone = packed_array(value)
+    nested = isinstance(value, Mapping) or (
+        isinstance(value, tuple | list) and any(isinstance(v, np.ndarray | Mapping) for v in value)
+    )
+    return packed(value) if nested and "type" in (alone or {}) else alone
 
 
 def packed_array(value: Any) -> dict[str, Any] | None:
@@ -51,9 +62,9 @@ def packed_array(value: Any) -> dict[str, Any] | None:
 def unpacked(found: Any) -> Any:
     """The value that was packed; ValueError, KeyError or TypeError for anything else."""
     if isinstance(found, dict) and isinstance(found.get("items"), list):
-        return tuple(unpacked_array(v) for v in found["items"][:MOST])
+        return tuple(unpacked(v) for v in found["items"][:MOST])
     if isinstance(found, dict) and isinstance(found.get("names"), dict):
-        return {name: unpacked_array(v) for name, v in list(found["names"].items())[:MOST]}
+        return {name: unpacked(v) for name, v in list(found["names"].items())[:MOST]}
     return unpacked_array(found)
 
 
