@@ -14,10 +14,12 @@ import numpy as np
 from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tensor import Tensor
-from ..program.expr import UNWRITTEN, as_symbol, forward_text, gradients
+from ..program.expr import UNWRITTEN, as_symbol, forward_of, gradients
 from ..program.names import ShortNames, constant, counted, number, rounded, span, words
+from ..program.notation import text
 from .collapse import COPIES, HIDDEN, Folded
 from .facts import no_numbers, size_of
+from .formulas import cross_entropy_line, forward_line, gradient_line
 from .layout import in_reading_order, lay_out
 from .model import Arrow, Box, Card, Drawing, order
 from .modules import Modules, common_path, is_loop, spoken_path, together
@@ -61,7 +63,6 @@ class Cards:
         is_loss = modules.model is not None and self.root.array.size == 1
         self.label = self.root.name or ("loss" if is_loss else "y")
         self.symbols = self.name_all()
-        self.arrays: dict[str, dict[int, int]] = {}  # constants of one shape, numbered by identity
         self.keys_of_groups: dict[str, str] = {}
         for t in folded.ops:
             if t.serial in self.group:
@@ -119,6 +120,12 @@ class Cards:
                 names.result(serial, self.label, t)
             else:
                 names.operation(serial, t)
+        arrays: set[int] = set()  # constants, by identity
+        for t in shown:
+            for i, (use, a) in enumerate(zip(self.read.uses[t.serial], t.args or (), strict=False)):
+                if use is None and np.size(a) > 1 and id(a) not in arrays:
+                    arrays.add(id(a))
+                    names.leaf(-id(a), "", np.asarray(a), t.op if i else None)
         return names.settle()
 
     def second_of(self, t: Tensor) -> Op | None:
@@ -135,12 +142,7 @@ class Cards:
 
     def constant(self, a: Any) -> str:
         """What formulas call an input that is no tensor; two arrays of one shape differ."""
-        name = constant(a)
-        if np.size(a) == 1:
-            return name
-        alike = self.arrays.setdefault(name, {})
-        n = alike.setdefault(id(a), len(alike) + 1)
-        return name if n == 1 else f"{name}_{n}"
+        return constant(a) if np.size(a) == 1 else self.symbols[-id(a)]
 
     def key(self, t: Tensor) -> str:
         t = self.folded.drawn(t)
@@ -207,17 +209,33 @@ class Cards:
         try:
             with np.errstate(all="ignore"):
                 symbols = [as_symbol(name, a) for name, a in zip(names, t.args, strict=True)]
-                card.forward = brief(f"{out} = {forward_text(t.op, symbols, t.kw)}")
+                whole = forward_of(t.op, symbols, t.kw)
+                card.forward = brief(f"{out} = {text(whole)}")
+                card.book[card.forward] = forward_line(out, t.op, symbols, t.kw, whole)
                 rules = gradients(t.op, t.array, symbols, t.kw, out, f"d{out}")
             for use, name, rule in zip(uses, names, rules, strict=False):
                 if rule is not None and use is not None and use.tracked:
                     adds = "+=" if self.arrivals[use.source.serial] > 1 else "="
-                    card.backward.append(brief(f"d{name} {adds} {rule}".replace(".mT.mT", "")))
+                    code = brief(f"d{name} {adds} {rule}".replace(".mT.mT", ""))
+                    card.backward.append(code)
+                    whose = name.removesuffix(use.mark)
+                    card.book[code] = gradient_line(whose, use.mark, adds, rule)
                     saved |= rule.leaves()
+            (user, *more) = self.read.consumers.get(t.serial, [None])
+            if t.op is ops.log_softmax and not more and user and user.op is ops.nll:
+                self.put_cross_entropy(card, names[0], user)
         except UNWRITTEN as error:  # a rule of the user's own that only runs on arrays
             card.forward = card.forward or f"{out} = {t.op.name}({', '.join(names)})"
             card.backward = [f"no text: its rule raises {type(error).__name__} on Symbols"]
         card.saved = [name for name in dict.fromkeys([*names, out]) if name in saved]
+
+    def put_cross_entropy(self, card: Card, x: str, user: Tensor) -> None:
+        """Where a log_softmax meets the negative log-likelihood, its gradient is p - t."""
+        _, target = self.read.uses[user.serial]
+        t = self.constant(user.args[1]) if target is None else self.symbol(target.source)
+        if card.backward and user.serial in self.symbols:
+            out = self.symbols[user.serial]
+            card.book[card.backward[0]] = cross_entropy_line(x, t, out, user.kw["n"])
 
     def leaf_cards(self) -> None:
         """One card for a leaf, or one at every use if it is used often."""

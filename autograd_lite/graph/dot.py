@@ -204,12 +204,12 @@ class Page:
             cell(html_table(band, border=0, padding=4, bgcolor=ground), colspan=2, cellpadding=1)
         ]
         if node.forward and view != "backward":
-            rows.append(self.formula("forward", node.forward, "quiet", "ink"))
+            rows.append(self.formula("forward", node.said(node.forward), "quiet", "ink"))
         if node.backward and view != "forward":
             when = f"× {node.times}" if node.times > 1 else f"· {node.step}"
             heads = [f"backward {when}", *" " * len(node.backward)]
             for head, rule in zip(heads, node.backward, strict=False):
-                rows.append(self.formula(head, rule, "gradient", "gradient"))
+                rows.append(self.formula(head, node.said(rule), "gradient", "gradient"))
             if node.saved:
                 rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 9.5))
         rows += [cell(font(line, 10, colour["quiet"]), colspan=2) for line in node.lines]

@@ -229,7 +229,7 @@ def card(node: Card, drawing: Drawing, numbers: Numbers) -> dict[str, Any]:
             "verdict": f"{node.sign} {node.verdict}".strip(),
             "tone": node.tone,
             "mistakes": list(filter(None, node.mistakes)),
-            "forward": typeset(node.forward) if drawing.view != "backward" else "",
+            "forward": node.said(node.forward) if drawing.view != "backward" else "",
             "saved": [typeset(name) for name in node.saved],
             "arrays": [[name, numbers.put(array)] for name, array in panel.arrays.items()],
             "total": numbers.put(panel.total),

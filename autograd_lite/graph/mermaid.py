@@ -70,9 +70,9 @@ def inside(drawing: Drawing, path: str, level: int) -> list[str]:
 def card(node: Card, drawing: Drawing) -> str:
     facts = [" ".join(part for part in (node.title, node.value or node.shape) if part)]
     if drawing.view != "backward" and node.forward:
-        facts.append(typeset(node.forward))
+        facts.append(node.said(node.forward))
     if drawing.view != "forward":
-        facts += [typeset(rule) for rule in node.backward]
+        facts += [node.said(rule) for rule in node.backward]
     if node.kind != "op":
         facts += [part for part in (*node.lines, node.grad) if part]
     if node.alarm:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..origin import Place
+from ..program.names import typeset
 from .facts import Facts
 
 __all__ = ["Arrow", "Box", "Card", "Drawing", "Gift", "Panel", "order"]
@@ -41,6 +42,11 @@ class Card:
     sign: str = ""  # of the verdict
     tone: str = ""  # the name of its colour
     mistakes: list[str] = field(default_factory=list)  # what explains a wrong gradient
+    book: dict[str, str] = field(default_factory=dict)  # formulas as a textbook writes them
+
+    def said(self, formula: str) -> str:
+        """One of its formulas, which are code, as pictures have it."""
+        return self.book.get(formula) or typeset(formula)
 
 
 @dataclass

@@ -31,7 +31,7 @@ def panels_of(cards: Cards) -> dict[str, Panel]:
     for t in cards.folded.shown:
         card = cards.made[cards.key(t)]
         panel = Panel({}, totals.get(t.serial), parts[t.serial], times=card.times)
-        rules = iter(card.backward)
+        rules = map(card.said, card.backward)
         for i, (use, a) in enumerate(zip(read.uses[t.serial], t.args or (), strict=False)):
             if use is None:
                 if np.size(a) > 1:

@@ -289,8 +289,13 @@ def as_symbol(name: str, a: Any) -> Any:
     return Symbol(name, a) if isinstance(a, np.ndarray) else a
 
 
+def forward_of(op: Op, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
+    """What an operation does as an expression; of one that is `named` a call."""
+    return Symbol(op, 0.0, tuple(symbols), kw) if op.named else op.forward(*symbols, **kw)
+
+
 def forward_text(op: Op, symbols: Sequence[Any], kw: dict[str, Any]) -> str:
-    return text(Symbol(op, 0.0, tuple(symbols), kw) if op.named else op.forward(*symbols, **kw))
+    return text(forward_of(op, symbols, kw))
 
 
 def gradients(

@@ -44,9 +44,10 @@ class ShortNames:
     def leaf(self, key: int, label: str, t: Any, use: Op | None) -> None:
         """Ask for the name of an input; `use` is the operation whose second input it is."""
         last = label.rpartition(".")[2]
-        letter = "t" if t.dtype.kind in "iub" else "x"
-        if t.requires_grad:
-            letter = parameter_letter(use, t.array.ndim) or letter
+        if getattr(t, "requires_grad", False):
+            letter = parameter_letter(use, t.ndim) or "x"
+        else:
+            letter = data_letter(use, t.dtype)
         self.ask(key, LEAF.get(last, last), letter, t)
 
     def operation(self, key: int, t: Any) -> None:
@@ -59,7 +60,7 @@ class ShortNames:
         if name.isidentifier() and len(name) <= 16:
             self.given[key] = name
         else:
-            self.made[key] = letter.upper() if t.array.ndim >= 2 else letter
+            self.made[key] = letter.upper() if t.ndim >= 2 and len(letter) == 1 else letter
 
     def settle(self) -> dict[int, str]:
         """Number the names that occur more than once, so that no two are the same, and none is
@@ -96,6 +97,22 @@ def parameter_letter(use: Op | None, ndim: int) -> str:
     if use.kind == "product":
         return "w"
     return "b" if use.sign == "+" and ndim <= 1 else ""
+
+
+def data_letter(use: Op | None, dtype: Any) -> str:
+    """The usual name of data, by the operation whose second input they are: of a tensor that needs
+    no gradient, and of an array.
+
+    >>> data_letter(None, np.dtype("f4")), data_letter(ops.sub, np.dtype("f4"))
+    ('x', 't')
+    """
+    if dtype.kind == "b":
+        return "mask"
+    if use is not None and (use.kind == "loss" or use.sign == "-"):
+        return "t"
+    if dtype.kind in "iu":
+        return "index"
+    return "k" if use is not None and use.sign in ("*", "/") else "x"
 
 
 def is_gradient(name: str, names: Container[str]) -> bool:

@@ -153,7 +153,7 @@ def test_inputs_that_need_no_gradient_have_no_rule_and_constants_no_card():
     assert untracked.grads == [] and untracked.source == "n1"
     assert [n.kind for n in g.drawing.nodes] == ["input", "parameter", "op", "op", "op", "result"]
     muls = [n.forward for n in g.drawing.nodes if n.title == "mul"]
-    assert muls == ["U = Z * const2x4", "Y = U * 2.0"]
+    assert muls == ["U = Z * K", "Y = U * 2.0"]
 
 
 def test_a_transposed_weight_is_drawn_as_the_weight():
@@ -226,7 +226,7 @@ def test_cards_on_both_sides_of_an_operation():
     target = card(g, "where").key
     assert [n.beside for n in g.drawing.nodes if n.beside] == [target, target]
     (row,) = [line for line in g.to_dot().splitlines() if "rank=same" in line]
-    left, right = card(g, "t").key, card(g, "other").key
+    left, right = card(g, "mask").key, card(g, "other").key
     assert f"{left} -> {target}" in row and f"{target} -> {right}" in row
     turned = f'color="{LIGHT["gradient"]}:{LIGHT["data"]}"'
     assert turned in row  # as its edge is
@@ -572,13 +572,13 @@ def test_two_constants_of_one_shape_have_two_names():
     x = tensor([1.0, 2.0, 3.0], requires_grad=True, name="x")
     mask, other = np.array([True, False, True]), np.array([7.0, 8.0, 9.0], "float32")
     g = draw(F.where(mask, x, other))
-    assert card(g, "where").forward == "y = where(const3, x, const3_2)"
+    assert card(g, "where").forward == "y = where(mask, x, x1)"
     arrays = g.drawing.panels[card(g, "where").key].arrays
-    assert arrays["const3"].values.tolist() == mask.tolist()
-    assert arrays["const3_2"].values.tolist() == other.tolist()
+    assert arrays["mask"].values.tolist() == mask.tolist()
+    assert arrays["x1"].values.tolist() == other.tolist()
     twice = draw((x * other + other).sum())
     assert [n.forward for n in twice.drawing.nodes if n.kind == "op"][:2] == [
-        "u = x * const3", "a = u + const3",
+        "u = x * k", "a = u + k",
     ]  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def test_the_numbers_are_those_of_the_tensors():
         assert np.array_equal(numbers_of(story, card["total"]), p.grad.numpy())
     assert numbers_of(story, card_of(story, "nll")["arrays"][-1][1]).item() == loss.item()
     relu = card_of(story, "relu")
-    assert relu["forward"] == "H = maximum(A1, 0)"
+    assert relu["forward"] == "H = max(A1, 0)"
     assert relu["leaving"][0]["formula"] == "dA1 = dH × (H > 0)"
     before, after = (numbers_of(story, at) for _, at in relu["arrays"])
     assert np.array_equal(after, np.maximum(before, 0))

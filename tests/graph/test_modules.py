@@ -416,7 +416,7 @@ def test_constants_are_drawn_if_asked_for():
     y = ((x * np.arange(2.0)) + 3.0).sum()
     assert titles(draw(y)) == ["x", "mul", "add", "sum", "y"]
     g = draw(y, constants=True)
-    assert titles(g) == ["const2", "x", "mul", "3", "add", "sum", "y"]
+    assert titles(g) == ["k", "x", "mul", "3", "add", "sum", "y"]
     assert [(e.source, e.target) for e in g.drawing.edges if not e.tracked] == [
         ("c2_1", "n2"), ("c3_1", "n3"),
     ]  # fmt: skip

@@ -54,7 +54,7 @@ def test_a_function_is_called_as_a_model_is():
     assert ops_of(g) == [("mul", True), ("matmul", False)]
     g = draw(lambda a, b: (a - b) / 2, (rand(2), rand(2)))
     assert ops_of(g) == [("sub", True), ("div", True)]
-    assert [n.title for n in g.drawing.nodes if n.kind == "input"] == ["x1", "x2"]
+    assert [n.title for n in g.drawing.nodes if n.kind == "input"] == ["x", "t"]
     assert g.drawing.notes == []
     with pytest.raises(TypeError, match=r"needs an input to call relu with: draw\(model, x\)"):
         draw(nn.functional.relu)

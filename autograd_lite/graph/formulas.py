@@ -1,0 +1,194 @@
+"""Formulas as a textbook writes them, where NumPy's code says more than a reader wants to know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..engine.rules import ops
+from ..program.expr import Symbol, is_op
+from ..program.names import number, typeset
+from ..program.notation import ATOM, SIGNS, Writer, Written
+
+__all__ = ["cross_entropy_line", "forward_line", "gradient_line"]
+
+SIGMA = "Σ"
+
+
+def over(x: Any, axis: Any) -> str:
+    """The axes of a reduction in words; nothing where it takes all of them.
+
+    >>> x = Symbol("x", np.ones((2, 3)))
+    >>> over(x, 0), over(x, (1,)), over(x, None), over(Symbol("x", np.ones((2, 3, 4))), (0, 1))
+    (' over rows', ' over columns', '', ' over axes 0, 1')
+    """
+    if axis is None:
+        return ""
+    axes = [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
+    if len(axes) == x.ndim:
+        return ""
+    if x.ndim == 2:
+        return (" over rows", " over columns")[axes[0]]
+    if axes == [x.ndim - 1]:
+        return " over the last axis"
+    return f" over ax{'i' if len(axes) == 1 else 'e'}s {', '.join(map(str, axes))}"
+
+
+def reduced(w: Any, s: Symbol) -> Written:
+    """A sum, a mean, a maximum of elements."""
+    x = s.inputs[0]
+    return f"{w.names.get(s.op, s.op.name)}({w.text(x)}{over(x, s.kw.get('axis'))})", ATOM
+
+
+def inner(w: Any, s: Symbol) -> Written:
+    """What changes a dtype, copies, or repeats along axes, is written as its input."""
+    written: Written = w.written(s.inputs[0])
+    return written
+
+
+def reshaped(w: Any, s: Symbol) -> Written:
+    """Another shape, its sizes one by one; axes of size 1 are not told."""
+    if without_ones(s.shape) == without_ones(s.inputs[0].shape):
+        return inner(w, s)
+    told = ", ".join(map(str, s.shape))
+    return f"{w.bracketed(s.inputs[0], ATOM)}.reshape({told})", ATOM
+
+
+def transposed(w: Any, s: Symbol) -> Written:
+    """Another order of axes."""
+    return f"{w.bracketed(s.inputs[0], ATOM)}.transpose({', '.join(map(str, s.kw['axes']))})", ATOM
+
+
+def without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [n for n in shape if n != 1]
+
+
+def powered(w: Any, s: Symbol) -> Written:
+    """x ** 1 is x."""
+    return w.written(s.inputs[0]) if s.kw["p"] == 1 else Writer.forms[ops.power](w, s)
+
+
+def scattered(w: Any, s: Symbol) -> Written:
+    """Elements put into zeros, as a part of a formula."""
+    return f"scatter({w.text(s.inputs[0])})", ATOM
+
+
+class Book(Writer):
+    """The words of textbooks."""
+
+    names = {ops.sum: SIGMA}
+    # what code says about shapes and dtypes, and a textbook leaves out or writes another way
+    forms = {
+        **Writer.forms,
+        ops.expand: inner,
+        ops.cast: inner,
+        ops.copy: inner,
+        ops.reshape: reshaped,
+        ops.permute: transposed,
+        ops.power: powered,
+        ops.scatter_add: scattered,
+    }
+
+    def written(self, s: Any) -> Written:
+        kind = getattr(getattr(s, "op", None), "kind", "")
+        if kind in ("reduction", "along") and s.op not in self.forms:
+            return reduced(self, s) if kind == "reduction" else self.along(s)
+        if getattr(s, "op", None) is not None and s.op.sign == "|":
+            a, b = s.inputs
+            if is_not_itself(b):  # true for NaN alone
+                return self.written(a)
+        return super().written(s)
+
+    def along(self, s: Symbol) -> Written:
+        """A softmax, running sums: along the last axis, if no other is said."""
+        x, axis = s.inputs[0], s.kw.get("axis", -1)
+        last = axis is None or axis % max(x.ndim, 1) == x.ndim - 1
+        words = [self.text(i) for i in s.inputs]
+        return f"{s.op.name}({', '.join(words)}{'' if last else f' along axis {axis}'})", ATOM
+
+    def number(self, x: Any) -> str:
+        return str(int(x)) if isinstance(x, float) and x == int(x) else number(x, 6)
+
+    def function(self, name: str) -> str:
+        # of two numbers, where NumPy's words are those of an array
+        return {"maximum": "max", "minimum": "min"}.get(name, name)
+
+    def array_text(self, a: Any) -> str:
+        """An array in an index: rows that are counted are i, few numbers themselves."""
+        if a.dtype.kind in "iu" and a.ndim == 1 and a.size > 1 and (a == np.arange(a.size)).all():
+            return "i"
+        return str(a.tolist()) if a.size <= 8 and a.ndim < 2 else "index"
+
+
+book = Book()
+
+
+def is_not_itself(x: Any) -> bool:
+    """Whether it asks for NaN: x != x."""
+    return (
+        isinstance(x, Symbol)
+        and x.op is not None
+        and x.op.sign == SIGNS[np.not_equal]
+        and x.inputs[0] is x.inputs[1]
+    )
+
+
+def turned(e: Any) -> Any:
+    """The transpose of an expression, without writing it twice: (A.mT @ B).mT = B.mT @ A."""
+    if is_op(e, ops.mT):
+        return e.inputs[0]
+    if is_op(e, ops.matmul):
+        a, b = e.inputs
+        return Symbol(ops.matmul, e.value.mT, (turned(b), turned(a)))
+    if is_op(e, ops.sum) and e.ndim == 2:
+        return Symbol(ops.sum, e.value.mT, (turned(e.inputs[0]),), e.kw)
+    return Symbol(ops.mT, e.value.mT, (e,))
+
+
+def plain(e: Any) -> Any:
+    """Without what changes the dtype or copies."""
+    while is_op(e, ops.cast, ops.copy):
+        e = e.inputs[0]
+    return e
+
+
+def repeated(e: Any) -> str:
+    """What an expanded array is the same for."""
+    given = without_ones(e.inputs[0].shape)
+    if e.ndim == 2 and given and e.shape[0] != e.shape[1]:
+        return "row" if given == [e.shape[1]] else "column"
+    return "element"
+
+
+def forward_line(out: str, op: Any, symbols: Any, kw: dict[str, Any], whole: Any) -> str:
+    """What an operation gives, by its name where that says it all; `whole` is what it does."""
+    if op.kind in ("reduction", "along"):
+        whole = Symbol(op, np.float64(0), tuple(symbols), kw)
+    if op is ops.nll:
+        x, t = symbols
+        return typeset(f"{out} = -mean({x}[i, {t}])")
+    return shown(f"{out} = {book.text(whole)}")
+
+
+def shown(formula: str) -> str:
+    """A formula in mathematical signs; what is transposed twice is as it was."""
+    return typeset(formula.replace(".mT.mT", ""))
+
+
+def cross_entropy_line(x: str, t: str, out: str, n: Any) -> str:
+    """The gradient of a log_softmax that goes into the negative log-likelihood alone."""
+    return typeset(f"d{x} = (softmax({x}) - onehot({t})) * d{out} / {book.text(n)}")
+
+
+def gradient_line(name: str, mark: str, adds: str, rule: Any) -> str:
+    """What a rule gives to an input: to a part of it where it was read in part, and to itself
+    where its transpose was read."""
+    e = plain(rule)
+    if mark:
+        e = turned(e)
+    if is_op(e, ops.scatter_add):
+        index = book.index_text(e.kw["index"])
+        return shown(f"d{name}[{index}] += {book.text(e.inputs[0])}")
+    every = f", for every {repeated(e)}" if is_op(e, ops.expand) else ""
+    return shown(f"d{name} {adds} {book.text(e)}{every}")

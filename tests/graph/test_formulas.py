@@ -1,0 +1,107 @@
+"""Formulas on cards: the code that runs, and what a textbook writes for it."""
+
+import numpy as np
+import pytest
+
+import nn
+from autograd_lite import Tensor, manual_seed, rand, randn, tensor
+from autograd_lite.graph import draw
+from autograd_lite.program.notation import namespace
+from tests.graph import gallery
+
+
+def lines(g):
+    """Every formula of a drawing as pictures have it."""
+    return [
+        node.said(code)
+        for node in g.drawing.nodes
+        if node.kind == "op"
+        for code in (node.forward, *node.backward)
+    ]
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    manual_seed(0)
+
+
+@pytest.mark.parametrize("net", gallery.NETS)
+def test_no_formula_shows_what_only_code_needs(net):
+    for line in lines(gallery.drawn(net)):
+        for word in ("keepdims", "slice(", "None", "scatter_add", "broadcast_to", "astype", ".mT"):
+            assert word not in line
+        assert "((" not in line.replace("log((", "") or ".reshape" not in line
+
+
+def test_the_code_of_every_card_gives_the_recorded_values_and_gradients():
+    names, ran = namespace(), 0
+    for net in gallery.NETS:
+        drawing = gallery.drawn(net).drawing
+        for node in drawing.nodes:
+            panel = drawing.panels.get(node.key)
+            if node.kind != "op" or panel is None or net == "names":
+                continue
+            facts = {name: f.values for name, f in panel.arrays.items()}
+            if any(v is None for v in facts.values()) or panel.total is None:
+                continue
+            known = names | facts | {f"d{node.symbol}": panel.total.values}
+            with np.errstate(all="ignore"):
+                found = eval(node.forward.partition(" = ")[2], known)
+                assert np.allclose(found, facts[node.symbol], 1e-5, 1e-6, equal_nan=True), net
+                for code, gift in zip(node.backward, panel.leaving, strict=True):
+                    found = eval(code.partition("= ")[2], known)
+                    recorded = gift.facts and gift.facts.values
+                    if recorded is not None:
+                        assert np.allclose(found, recorded, 1e-4, 1e-6, equal_nan=True), code
+                        ran += 1
+    assert ran > 150
+
+
+def test_slices_are_written_as_slices_in_the_backward_too():
+    x = randn(2, 3, 64, requires_grad=True)
+    x.name = "x"
+    g = draw(x[:, :, 0:32].sum())
+    assert lines(g)[:2] == ["V = x[:, :, 0:32]", "dx[:, :, 0:32] += dV"]
+    y = x[[0, 0, 1], 1] * 2
+    assert "dx[[0, 0, 1], 1] += dV" in lines(draw(y.sum()))
+
+
+def test_the_gradient_of_cross_entropy_is_p_minus_t():
+    x = tensor(rand(4, 3, dtype="float64"), requires_grad=True, name="x")
+    t = np.array([0, 2, 1, 1])
+    loss = nn.CrossEntropyLoss()(x, t)
+    g = draw(loss)
+    assert "dx = (softmax(x) − onehot(t)) × dy / 4" in lines(g)
+    loss.backward()
+    assert np.allclose((x.softmax(-1).array - np.eye(3)[t]) / 4, x.grad.array)
+    log_p = x.log_softmax(-1)  # which is used twice
+    both = nn.NLLLoss()(log_p, t) + log_p.sum()
+    assert not any("onehot" in line for line in lines(draw(both)))
+
+
+def test_axes_are_told_in_words():
+    x = randn(4, 3, requires_grad=True)
+    x.name = "x"
+    a = randn(2, 4, 3, requires_grad=True)
+    a.name = "a"
+    assert lines(draw(x.sum(0))) == ["y = Σ(x over rows)", "dx = dy, for every row"]
+    assert lines(draw(x.mean(1))) == ["y = mean(x over columns)", "dx = dy / 3, for every column"]
+    assert any("mean(a over the last axis)" in line for line in lines(draw(a.mean(-1))))
+    assert any("Σ(a over axes 0, 1)" in line for line in lines(draw(a.sum((0, 1)))))
+    assert any(line.endswith(", for every element") for line in lines(draw(x.sum())))
+
+
+def test_the_gradient_of_a_weight_that_is_read_turned_is_its_own():
+    g = draw(nn.Linear(3, 2), rand(4, 3))
+    assert "dW = dZᵀ · X" in lines(g)
+    assert "dW.mT = X.mT @ dZ" in g.to_text()  # what is run
+
+
+def test_targets_and_constants_are_named_alike():
+    x = Tensor(np.ones((4, 3)), requires_grad=True)
+    t = np.array([0, 1, 2, 0])
+    for target in (t, Tensor(t)):
+        assert "y = −mean(P[i, t])" in lines(draw(nn.CrossEntropyLoss()(x, target)))
+    y = np.zeros((4, 3))
+    for target in (y, Tensor(y)):
+        assert any("− T" in line for line in lines(draw(((x - target) ** 2).mean())))
