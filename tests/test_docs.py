@@ -1,0 +1,53 @@
+"""The documentation: its examples run, and every public name has a page. CI builds it."""
+
+from __future__ import annotations
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import autograd_lite as ag
+import nn
+
+DOCS = Path(__file__).parents[1] / "docs"
+WRITTEN = sorted(p for p in DOCS.rglob("*.md") if "out" not in p.relative_to(DOCS).parts)
+
+
+@pytest.fixture(scope="module")
+def pages() -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DOCS))
+        return import_module("pages")
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda p: str(p.relative_to(DOCS)))
+def test_examples_run(path: Path) -> None:
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.testfile(str(path), module_relative=False, optionflags=flags).failed == 0
+
+
+def test_every_public_name_has_a_page(pages: ModuleType) -> None:
+    paths = {name.path for _, names in pages.listed() for name in names}
+    functions = {f"autograd_lite.{name}" for name in ag.__all__}
+    assert functions | {f"nn.{name}" for name in nn.layers.__all__} <= paths
+
+
+def test_a_page_has_the_formula_of_its_row_and_a_checked_gradient(pages: ModuleType) -> None:
+    page = pages.page(pages.Name("autograd_lite", "tanh"))
+    assert "dx = g * (1 - y * y)" in page and r"\bar{x} &= g \odot" in page
+    assert "5 cases" in page and "`torch.tanh` in PyTorch, `np.tanh` in NumPy" in page
+
+
+def test_a_wrong_example_or_gradient_stops_the_build(
+    pages: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = pages.Name("autograd_lite", "tanh")
+    monkeypatch.setattr(name.value, "__doc__", ">>> 1 + 1\n3\n")
+    with pytest.raises(ValueError, match=r"the example of autograd_lite\.tanh"):
+        pages.ran(name)
+    monkeypatch.setattr(ag.ops.cos, "rules", (lambda g, y, x: g,))
+    with pytest.raises(ag.GradcheckError):
+        pages.checked("cos")
