@@ -39,13 +39,12 @@ KINDS = {  # there are no ...: the names, and what to use
         """,
         "nothing: tensors are NumPy arrays, and NumPy chooses its threads",
     ),
-    "convolutions, pooling or images": (
+    "images under this name": (
         """
         *conv* *Conv* *pool* *Pool* fold Fold Unfold affine_grid* grid_sampl*
-        interpolate upsampl* Upsampl* pixel_* Pixel* channel_shuffle ChannelShuffle
-        native_channel_shuffle *Pad?d unfold
+        interpolate upsampl* pixel_* channel_shuffle native_channel_shuffle
         """,
-        "windows by t.unfold(...) and a product, einsum, nn.functional.pad or layer_norm",
+        "nn.Conv2d, nn.MaxPool2d, ... or their functions in nn.functional",
     ),
     "layers under this name": (
         """
@@ -145,8 +144,8 @@ KINDS = {  # there are no ...: the names, and what to use
 def absent(place: str, name: str) -> str | None:
     """Why PyTorch's `place.name` is not here, and what to use; None where nothing is known of it.
 
-    >>> absent("nn", "Conv2d").split("; ")[1]
-    'use windows by t.unfold(...) and a product, einsum, nn.functional.pad or layer_norm'
+    >>> absent("torch", "conv2d").split("; ")[1]
+    'use nn.Conv2d, nn.MaxPool2d, ... or their functions in nn.functional'
     """
     for kind, (patterns, remedy) in KINDS.items():
         if any(fnmatchcase(name, pattern) for pattern in patterns.split()):

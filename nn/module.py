@@ -559,7 +559,9 @@ class FunctionModule(Module):
             cls._of = staticmethod(of)
             cls._settings = tuple(inspect.signature(cls).parameters)
             forward = cls.forward  # its own, as Python's TypeErrors say whose arguments they are
-            cls.forward = FunctionType(forward.__code__, forward.__globals__)
+            cls.forward = FunctionType(
+                forward.__code__, forward.__globals__, argdefs=forward.__defaults__
+            )
             cls.forward.__annotations__ = forward.__annotations__
             cls.forward.__qualname__ = f"{cls.__qualname__}.forward"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -700,6 +700,106 @@ def _lower(x: Array) -> Array:
     return y
 
 
+def _places(shape: Shape, size: Shape, stride: Shape = (), dilation: Shape = ()) -> Shape:
+    steps = zip(shape, size, stride or (1,) * 9, dilation or (1,) * 9)  # noqa: B905
+    return tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in steps)
+
+
+def _read(
+    x: Array, size: Shape, stride: Shape = (), dilation: Shape = ()
+) -> Iterator[tuple[Shape, Shape, Shape]]:
+    """Every window, every place in it, and the element of x that is there."""
+    d = len(size)
+    for window in np.ndindex(*_places(x.shape[-d:], size, stride, dilation)):
+        for place in np.ndindex(*size):
+            along = zip(window, place, stride or (1,) * d, dilation or (1,) * d, strict=True)
+            yield window, place, tuple(s * i + t * k for i, k, s, t in along)
+
+
+def _windows(x: Array, size: Shape, **kw: Any) -> Array:
+    d = len(size)
+    y = np.zeros((*x.shape[:-d], *size, *_places(x.shape[-d:], size, **kw)), x.dtype)
+    for window, place, at in _read(x, size, **kw):
+        y[(..., *place, *window)] = x[(..., *at)]
+    return y
+
+
+def _overlap_add(x: Array, shape: Shape, **kw: Any) -> Array:
+    d = len(shape)
+    y = np.zeros((*x.shape[: -2 * d], *shape), x.dtype)
+    for window, place, at in _read(y, x.shape[-2 * d : -d], **kw):
+        y[(..., *at)] += x[(..., *place, *window)]
+    return y
+
+
+def _conv(x: Array, w: Array, b: Any = 0.0, groups: int = 1, **kw: Any) -> Array:
+    size = w.shape[2:]
+    y = np.zeros((len(x), len(w), *_places(x.shape[2:], size, **kw)), x.dtype)
+    for o in range(len(w)):
+        first = o // (len(w) // groups) * w.shape[1]
+        for window, place, at in _read(x, size, **kw):
+            for c in range(w.shape[1]):
+                y[(slice(None), o, *window)] += x[(slice(None), first + c, *at)] * w[(o, c, *place)]
+    return y + np.reshape(b, (-1,) + (1,) * len(size))
+
+
+def _conv_input(g: Array, w: Array, shape: Shape, groups: int = 1, **kw: Any) -> Array:
+    y = np.zeros((len(g), w.shape[1] * groups, *shape), g.dtype)
+    for o in range(len(w)):
+        first = o // (len(w) // groups) * w.shape[1]
+        for window, place, at in _read(y, w.shape[2:], **kw):
+            for c in range(w.shape[1]):
+                y[(slice(None), first + c, *at)] += g[(slice(None), o, *window)] * w[(o, c, *place)]
+    return y
+
+
+def _conv_weight(x: Array, g: Array, size: Shape, groups: int = 1, **kw: Any) -> Array:
+    y = np.zeros((g.shape[1], x.shape[1] // groups, *size), x.dtype)
+    for o in range(len(y)):
+        first = o // (len(y) // groups) * y.shape[1]
+        for window, place, at in _read(x, size, **kw):
+            for c in range(y.shape[1]):
+                both = x[(slice(None), first + c, *at)] * g[(slice(None), o, *window)]
+                y[(o, c, *place)] += both.sum()
+    return y
+
+
+def _over(x: Array, size: Shape) -> tuple[int, ...]:
+    return tuple(range(x.ndim - 2 * len(size), x.ndim - len(size)))
+
+
+def _window_sum(x: Array, size: Shape, **kw: Any) -> Array:
+    y = _windows(x, size, **kw)
+    return y.sum(axis=_over(y, size))
+
+
+def _window_spread(g: Array, shape: Shape, size: Shape, **kw: Any) -> Array:
+    d = len(size)
+    wide = g.reshape(*g.shape[:-d], *(1,) * d, *g.shape[-d:])
+    return _overlap_add(wide * np.ones((*size, *(1,) * d), g.dtype), shape, **kw)
+
+
+def _max_pool(x: Array, size: Shape, **kw: Any) -> Array:
+    y = _windows(x, size, **kw)
+    return y.max(axis=_over(y, size))
+
+
+def _hits(x: Array, top: Array, size: Shape, **kw: Any) -> Array:
+    d = len(size)
+    return _windows(x, size, **kw) == top.reshape(*top.shape[:-d], *(1,) * d, *top.shape[-d:])
+
+
+def _pool_spread(g: Array, x: Array, *_: Array, size: Shape, **kw: Any) -> Array:
+    d, top = len(size), _max_pool(x, size, **kw)
+    wide = g.reshape(*g.shape[:-d], *(1,) * d, *g.shape[-d:])
+    return _overlap_add(wide * _hits(x, top, size, **kw), x.shape[-d:], **kw)
+
+
+def _pool_gather(g: Array, x: Array, *_: Array, size: Shape, **kw: Any) -> Array:
+    y = _windows(g, size, **kw) * _hits(x, _max_pool(x, size, **kw), size, **kw)
+    return y.sum(axis=_over(y, size))
+
+
 EXPECTED: dict[str, Callable[..., Any]] = {
     "inv": lambda a: _by_minors(a).mT / _det(a)[..., None, None],
     "solve": lambda a, b: (_by_minors(a).mT / _det(a)[..., None, None]) @ b,
@@ -758,7 +858,63 @@ EXPECTED: dict[str, Callable[..., Any]] = {
         np.array([r for x in xs for r in np.moveaxis(x, axis, 0)]), 0, axis
     ),
     "stack": lambda *xs, axis: np.moveaxis(np.array(xs), 0, axis),
+    "conv": _conv,
+    "conv_input": _conv_input,
+    "conv_weight": _conv_weight,
+    "windows": _windows,
+    "overlap_add": _overlap_add,
+    "window_sum": _window_sum,
+    "window_spread": _window_spread,
+    "max_pool": _max_pool,
+    "pool_spread": _pool_spread,
+    "pool_gather": _pool_gather,
 }  # fmt: skip
+
+
+# ---- windows -----------------------------------------------------------------------------------
+
+CONVOLUTIONS: list[tuple[Shape, Shape, dict[str, Any]]] = [
+    ((2, 2, 4, 5), (3, 2, 2, 3), {}),
+    ((2, 4, 6, 5), (6, 2, 3, 2), {"stride": (2, 1), "dilation": (1, 2), "groups": 2}),
+    ((1, 2, 7), (1, 2, 3), {"stride": (3,)}), ((2, 1, 3, 3, 4), (2, 1, 2, 1, 2), {"stride": (1, 2, 2)}),
+    ((0, 2, 3, 3), (2, 2, 2, 2), {}), ((2, 1, 1, 1), (1, 1, 1, 1), {}), ((2, 3, 4, 4), (3, 1, 3, 3), {"groups": 3}),
+]  # fmt: skip
+
+
+for x_shape, w_shape, kw in CONVOLUTIONS:
+    along = {k: v for k, v in kw.items() if k != "groups"}
+    out = (x_shape[0], w_shape[0], *_places(x_shape[2:], w_shape[2:], **along))
+    case("conv", normal(x_shape, w_shape, w_shape[:1]), **kw)
+    case("conv", normal(x_shape, w_shape), **kw)
+    case("conv_input", normal(out, w_shape), shape=x_shape[2:], **kw)
+    case("conv_weight", normal(x_shape, out), size=w_shape[2:], **kw)
+
+for name in ("pool_spread", "pool_gather"):  # windows of one element, which is their largest
+    case(name, lambda rng: [*normal((2, 3))(rng), *2 * apart((2, 3))(rng)], size=(1,))
+
+WINDOWS: list[tuple[Shape, Shape, dict[str, Any]]] = [
+    ((2, 3, 4, 5), (2, 3), {}), ((3, 7), (3,), {"stride": (2,)}), ((2, 6, 5), (2, 2), {"stride": (2, 1), "dilation": (3, 2)}),
+    ((5,), (2,), {"stride": (3,)}), ((1, 4, 4), (1, 1), {}), ((0, 4), (2,), {}), ((2, 3, 3, 3), (2, 2, 2), {"stride": (1, 1, 1)}),
+]  # fmt: skip
+for x_shape, size, kw in WINDOWS:
+    d = len(size)
+    out = (*x_shape[:-d], *_places(x_shape[-d:], size, **kw))
+    case("windows", normal(x_shape), size=size, **kw)
+    case("overlap_add", normal((*x_shape[:-d], *size, *out[-d:])), shape=x_shape[-d:], **kw)
+    case("window_sum", normal(x_shape), size=size, **kw)
+    case("window_spread", normal(out), shape=x_shape[-d:], size=size, **kw)
+    case("max_pool", apart(x_shape), size=size, kinks=True, **kw)
+
+    def through(name: str, size: Shape = size, kw: dict[str, Any] = kw) -> Callable[..., Any]:
+        """A row that gets the output of a pooling too."""
+        return lambda g, x: table[name](
+            g, x, table["max_pool"](x, size=size, **kw), size=size, **kw
+        )
+
+    both = {"pool_spread": out, "pool_gather": x_shape}
+    for name, shape in both.items():
+        factory = join(normal(shape), apart(x_shape))
+        case(name, factory, size=size, call=through(name), **kw)
 
 CASES_OF: dict[str, list[Case]] = {}
 for one in CASES:

@@ -167,8 +167,9 @@ def test_the_engine_can_be_read() -> None:
     # what follows changes in place of views 110, keywords of PyTorch's samples 60,
     # warnings at the user's line, the float type of integers, ints beside index arrays 140,
     # matrices as wholes 190, out= and ints as sizes 40, errors of both kinds 20,
-    # a gradient of few rows, and adding to them, 50
-    assert whole <= 3480, f"{whole} lines of code in engine"
+    # a gradient of few rows, and adding to them, 50, windows: convolutions, sums and largest
+    # elements of them, and the adjoints of all 320
+    assert whole <= 3800, f"{whole} lines of code in engine"
     assert core <= 800, f"op, tape, tensor and a file of rules: {core} lines of code"
 
 

@@ -19,6 +19,7 @@ from ..engine.axes import is_basic
 from ..engine.op import Op, table
 from ..engine.protocol import PLAIN
 from ..engine.rules import ops
+from ..engine.rules.convolutions import LOOPS
 from ..program.expr import NUMPY, full, is_number
 from .laws import is_range, plus_at
 from .lower import Step, ask, check, constant, given, is_draw
@@ -436,6 +437,12 @@ class Writer:
                 self.lines.append(f"copyto({s.text}, {words[0]})")
         self.lines.append(f"{self.at(s, s.text, s.kw['index'])} += {words[1]}")
 
+    def loop(self, i: int, s: Step, words: list[str]) -> None:
+        """An operation on windows, whose forward function writes into a buffer."""
+        words += [f"{k}={self.arg(v)}" for k, v in s.kw.items()]
+        call = f"{self.called(f'f_{s.op.name}', s.op.forward)}({', '.join(words)}"
+        self.line(s, call, self.out(i, s, False), word="out=")
+
     def other(self, s: Step, words: list[str]) -> None:
         """An operation without a form of its own here: its forward function is called. What that
         gives may show memory of an input, unless it is known to have its own."""
@@ -535,7 +542,7 @@ class Writer:
 FORMS: dict[Op, Callable[[Writer, int, Step, list[str]], None]] = {
     check: Writer.check, ask: Writer.ask, plus_at: Writer.plus_at, ops.getitem: Writer.getitem,
     ops.matmul: Writer.product, ops.expand: Writer.copied, ops.cast: Writer.copied,
-    **dict.fromkeys(REDUCE, Writer.reduce),
+    **dict.fromkeys(REDUCE, Writer.reduce), **dict.fromkeys(LOOPS, Writer.loop),
 }  # fmt: skip
 LASTING = (given, constant, full)
 

@@ -29,6 +29,7 @@ from ..program.trace import Statement
 from .names import ERF_SLOPE, TAKEN, root
 from .source import part_text, reads_each_once, shape_text
 from .textbook import is_one_hot, keeps_all
+from .windows import windowed
 
 __all__ = ["latex_code", "latex_formula", "latex_line", "latex_name"]
 
@@ -379,6 +380,7 @@ BIG = {  # signs that a further factor would seem to be part of
 Latex.forms = {
     **Writer.forms,
     **dict.fromkeys(BIG, reduction),
+    **windowed,
     ops.add: plus_or_minus,
     ops.sub: plus_or_minus,
     ops.mul: lambda w, s: (w.product(*s.inputs), TIMES),

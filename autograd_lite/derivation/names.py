@@ -17,12 +17,14 @@ from ..engine.rules import ops
 from ..program.expr import is_op, is_view
 from ..program.names import parameter_letter, result_letter
 from ..program.trace import Argument, Program, Statement
+from .windows import LOOP_NAMES
 
 ERF_SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
 LONGEST = 28  # characters of a name: three of them still fit on a line
 TAKEN = {
     *keyword.kwlist, *dir(builtins), "np", "math", "erf", "parameters", "gradients", "backprop",
     "l", "O", "I",  # which look like 1 and 0
+    *LOOP_NAMES,
 }  # fmt: skip
 # what people call these results by, rather than by the letter of their kind
 WORDS = {ops.log_softmax: "log_p", ops.std: "sd", ops.var: "var", ops.sqrt: "s", ops.exp: "e"}

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..engine.axes import is_basic
 from ..engine.rules import ops
+from ..engine.rules.convolutions import LOOPS
 from ..program.expr import (
     Symbol,
     call,
@@ -39,6 +40,7 @@ from ..program.passes import BLOCKS, operations_shown
 from ..program.rewrite import Rewriter
 from ..program.trace import Argument, Program, Statement
 from .names import Taken, local_letter
+from .windows import loop
 
 WIDTH = 88
 INDENT = " " * 4
@@ -400,9 +402,11 @@ def with_comment(lines: list[str], comment: str) -> list[str]:
 
 
 def block(s: Statement, visible: dict[int, Symbol], write: NumPy) -> list[str]:
-    """The lines of an assignment to a part of an array."""
+    """The lines of an assignment to a part of an array, or of a loop over windows."""
     np = write.prefix
     name, e = s.target.name, s.expr
+    if e.op in LOOPS:
+        return loop(name, e, write)
     x, index = e.inputs[0], e.kw["index"]
     if e.op is ops.put:
         copy = f"{x.name}.copy()" if is_leaf(x) and x.ndim else f"{np}array({write.text(x)})"

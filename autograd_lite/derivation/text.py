@@ -8,7 +8,8 @@ from textwrap import wrap
 from typing import Any
 
 from ..engine.rules import ops
-from ..program.expr import Symbol, is_op, is_view
+from ..engine.rules.convolutions import LOOPS
+from ..program.expr import Symbol, is_leaf, is_op, is_view
 from ..program.names import words
 from ..program.notation import ATOM, TIMES, Writer, Written, is_identity
 from ..program.passes import BLOCKS
@@ -16,6 +17,7 @@ from ..program.trace import Program, Statement
 from .latex import latex_code, latex_formula, latex_line, latex_name
 from .names import ERF_SLOPE, root
 from .source import NumPy, block, shape_text
+from .windows import sentence
 
 COLUMNS = 72  # of a formula; longer ones go on below
 
@@ -94,6 +96,9 @@ def notes(
     if s.kind == "sum":
         summed = ", each summed over what was broadcast" if s.summed else ""
         said.append(f"{s.paths} paths lead from {of} to the loss: they add up{summed}")
+    if s.kind != "forward" and is_op(s.expr, *LOOPS):
+        names = [called(x.name) if is_leaf(x) else plain.text(x) for x in s.expr.inputs]
+        said.append(sentence(s.expr.op, names))
     if s.kind == "hook":
         said.append(f"through {called(s.expr.inputs[0].name)}, a hook of {of}")
     if s.summed and s.kind != "sum":
@@ -127,6 +132,12 @@ def lines_of(s: Statement, visible: dict[int, Symbol]) -> list[str]:
     return [f"{s.target.name} = {plain.text(s.expr)}"]
 
 
+def short(s: Statement, visible: dict[int, Symbol]) -> str:
+    """A statement on one line; a loop over windows by the name of what it does."""
+    loop = is_op(s.expr, *LOOPS)
+    return f"{s.target.name} = {Writer().call(s.expr)}" if loop else lines_of(s, visible)[-1]
+
+
 # ---- plain text -----------------------------------------------------------------------------
 
 
@@ -150,7 +161,7 @@ def as_text(program: Program) -> str:
     body: list[tuple[str, ...]] = []
     for step in steps(program):
         for s in step.through:
-            body.append((f"through {lines_of(s, visible)[-1]}", "", operations(s)))
+            body.append((f"through {short(s, visible)}", "", operations(s)))
         for s in step.gives:
             indent = "  " if step.through else ""
             body += [(indent + text, *more) for text, *more in rows(s, visible, notes(s, visible))]

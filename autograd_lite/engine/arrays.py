@@ -159,3 +159,13 @@ def shaped(*given: Any) -> tuple[Array, bool, str]:
         any(a is True or a is np.True_ for a in given),
         "".join(a for a in given if isinstance(a, str)),
     )
+
+
+def framed(x: Any, width: Any, value: float) -> Any:
+    """NumPy's pad with one value, which takes 30 us for a small array where this takes 5."""
+    if x.__class__ is not np.ndarray:  # a Symbol shows NumPy's name
+        return np.pad(x, width or 0, constant_values=value)
+    along = [*zip(x.shape, width, strict=True)]
+    y = np.full([n + low + high for n, (low, high) in along], value, x.dtype)
+    y[tuple([slice(low, low + n) for n, (low, _) in along])] = x
+    return y

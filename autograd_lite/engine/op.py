@@ -36,6 +36,7 @@ KINDS = {
     "matrix": "made from matrices as wholes: inverses, determinants, factors",
     "view": "the same elements in another shape, order, size or dtype",
     "pick": "some of the elements, or elements put somewhere",
+    "window": "made of the elements under windows that move along axes",
     "loss": "one number that says how far off an output is",
 }
 

@@ -31,6 +31,7 @@ FAMILIES = {
     "curve": "activation", "arithmetic": "arithmetic", "comparison": "arithmetic",
     "product": "product", "matrix": "product", "reduction": "reduction", "along": "reduction",
     "loss": "reduction", "view": "shape", "pick": "shape",
+    "window": "reduction",
 }  # fmt: skip
 ARRAY = re.compile(r"array\((\[(?:[-\d., \[\]]|True|False)*\]), dtype='\w+'\)")
 LONG = 40  # characters of an array, from which on a formula has its shape instead

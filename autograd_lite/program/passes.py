@@ -13,6 +13,7 @@ from typing import Any
 from ..engine.axes import is_basic
 from ..engine.op import Op
 from ..engine.rules import ops
+from ..engine.rules.convolutions import LOOPS
 from .expr import Symbol, full, is_leaf, is_op, is_view, leaf, leaves, parts, total
 from .laws import LAWS
 from .rewrite import Rewriter
@@ -22,7 +23,8 @@ __all__ = ["spell_out"]
 
 MOST = 64  # records that a statement takes over from what was dropped before it
 TERMS = 200  # of a sum in one statement
-BLOCKS = (ops.scatter_add, ops.put)  # more than one line of NumPy
+# more than one line of NumPy: what is put somewhere, and loops over the places of a window
+BLOCKS = (ops.scatter_add, ops.put, *LOOPS)
 
 
 def is_sign(op: Op) -> bool:

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..engine.op import Op, table
 from ..engine.rules import ops
+from ..engine.rules.convolutions import LOOPS
 from .expr import (
     UNWRITTEN,
     NumpyOp,
@@ -44,6 +45,7 @@ Law = Callable[[Any, Symbol], Any]
 # Of these the name stays, though a forward function could be written out or NumPy has no such
 # function: a mean reads better than a sum and a division, and the others have a form of their own.
 KEPT = {ops.mean, ops.erf, ops.expand, ops.flip, ops.scatter_add, ops.put, full, total, call, outer}
+KEPT |= LOOPS
 # and these forward functions do nothing else, which need not be found out anew
 PRIMITIVE = {*KEPT, ops.getitem, *(op for op in table.values() if op.ufunc or op.kind == "view")}
 # of which two are one if they print alike, as nan and nan do, 0.0 and -0.0 do not

@@ -16,26 +16,32 @@ from . import (
     activations,
     affine,
     attention,
+    convolution,
     distances,
     dropouts,
     embeddings,
     losses,
     normalization,
     padding,
+    pooling,
+    resampling,
 )
 from .activations import *
 from .affine import *
 from .attention import *
+from .convolution import *
 from .distances import *
 from .dropouts import *
 from .embeddings import *
 from .losses import *
 from .normalization import *
 from .padding import *
+from .pooling import *
+from .resampling import *
 
 __all__ = activations.__all__ + affine.__all__ + attention.__all__ + distances.__all__
 __all__ += dropouts.__all__ + embeddings.__all__ + losses.__all__ + normalization.__all__
-__all__ += padding.__all__
+__all__ += padding.__all__ + convolution.__all__ + pooling.__all__ + resampling.__all__
 
 
 def __getattr__(name: str) -> Any:

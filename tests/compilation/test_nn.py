@@ -105,6 +105,73 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "Tanhshrink": nn.Tanhshrink,
     "Threshold": lambda: nn.Threshold(0.1, 2.0),
     "Unflatten": lambda: nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Flatten()),
+    "AdaptiveAvgPool1d": lambda: Within((-1, 2, 2), nn.Upsample(3), nn.AdaptiveAvgPool1d(2)),
+    "AdaptiveAvgPool2d": lambda: Within((-1, 1, 2, 2), nn.Upsample(4), nn.AdaptiveAvgPool2d(2)),
+    "AdaptiveAvgPool3d": lambda: Within(
+        (-1, 1, 2, 2, 1), nn.Upsample(3), nn.AdaptiveAvgPool3d((2, 2, 1))
+    ),
+    "AdaptiveMaxPool1d": lambda: Within((-1, 2, 2), nn.Upsample(4), nn.AdaptiveMaxPool1d(2)),
+    "AdaptiveMaxPool2d": lambda: Within((-1, 1, 2, 2), nn.Upsample(4), nn.AdaptiveMaxPool2d(2)),
+    "AdaptiveMaxPool3d": lambda: Within(
+        (-1, 1, 2, 2, 1), nn.Upsample(4), nn.AdaptiveMaxPool3d((2, 2, 1))
+    ),
+    "AvgPool1d": lambda: Within((-1, 2, 2), nn.AvgPool1d(3, 1, 1, count_include_pad=False)),
+    "AvgPool2d": lambda: Within((-1, 1, 2, 2), nn.AvgPool2d(3, 1, 1)),
+    "AvgPool3d": lambda: Within((-1, 1, 2, 2, 1), nn.AvgPool3d((3, 3, 1), 1, (1, 1, 0))),
+    "ChannelShuffle": lambda: Within((-1, 4, 1), nn.ChannelShuffle(2)),
+    "CircularPad1d": lambda: Within((-1, 2, 2), nn.CircularPad1d(1), nn.Conv1d(2, 2, 3)),
+    "CircularPad2d": lambda: Within((-1, 1, 2, 2), nn.CircularPad2d(1), nn.Conv2d(1, 1, 3)),
+    "CircularPad3d": lambda: Within((-1, 1, 2, 2, 1), nn.CircularPad3d(1), nn.Conv3d(1, 1, 3)),
+    "ConstantPad1d": lambda: Within((-1, 2, 2), nn.ConstantPad1d(1, 0.5), nn.Conv1d(2, 2, 3)),
+    "ConstantPad2d": lambda: Within((-1, 1, 2, 2), nn.ConstantPad2d(1, 0.5), nn.Conv2d(1, 1, 3)),
+    "ConstantPad3d": lambda: Within((-1, 1, 2, 2, 1), nn.ConstantPad3d(1, 2.0), nn.Conv3d(1, 1, 3)),
+    "Conv1d": lambda: Within((-1, 2, 2), nn.Conv1d(2, 2, 3, padding="same", bias=False)),
+    "Conv2d": lambda: Within((-1, 1, 2, 2), nn.Conv2d(1, 4, 2, 2), nn.Conv2d(4, 4, 1, groups=2)),
+    "Conv3d": lambda: Within((-1, 1, 2, 2, 1), nn.Conv3d(1, 1, 3, padding=1)),
+    "ConvTranspose1d": lambda: Within((-1, 4, 1), nn.ConvTranspose1d(4, 2, 2)),
+    "ConvTranspose2d": lambda: Within(
+        (-1, 4, 1, 1), nn.ConvTranspose2d(4, 1, 2, 2, output_padding=1), nn.MaxPool2d(2, 1)
+    ),
+    "ConvTranspose3d": lambda: Within((-1, 2, 2, 1, 1), nn.ConvTranspose3d(2, 1, (1, 2, 1))),
+    "Fold": lambda: Within((-1, 1, 4), nn.Fold((2, 2), 1)),
+    "LPPool1d": lambda: Within((-1, 2, 2), nn.ConstantPad1d((0, 1), 1.0), nn.LPPool1d(2, 2, 1)),
+    "LPPool2d": lambda: Within((-1, 1, 2, 2), nn.ZeroPad2d((0, 1, 0, 1)), nn.LPPool2d(2, 2, 1)),
+    "LPPool3d": lambda: Within(
+        (-1, 1, 2, 2, 1), nn.ZeroPad3d((0, 0, 0, 1, 0, 1)), nn.LPPool3d(2, (2, 2, 1), 1)
+    ),
+    "MaxPool1d": lambda: Within((-1, 2, 2), nn.MaxPool1d(2, 1, 1), nn.Conv1d(2, 2, 2)),
+    "MaxPool2d": lambda: Within((-1, 1, 2, 2), nn.MaxPool2d(3, 1, 1)),
+    "MaxPool3d": lambda: Within((-1, 1, 2, 2, 1), nn.MaxPool3d(3, 1, 1)),
+    "MaxUnpool1d": lambda: Within((-1, 2, 2), Unpooled(nn.MaxPool1d(2), nn.MaxUnpool1d(2))),
+    "MaxUnpool2d": lambda: Within((-1, 1, 2, 2), Unpooled(nn.MaxPool2d(2), nn.MaxUnpool2d(2))),
+    "MaxUnpool3d": lambda: Within(
+        (-1, 1, 2, 2, 1), Unpooled(nn.MaxPool3d((2, 1, 1)), nn.MaxUnpool3d((2, 1, 1)))
+    ),
+    "PixelShuffle": lambda: Within((-1, 4, 1, 1), nn.PixelShuffle(2)),
+    "PixelUnshuffle": lambda: Within((-1, 1, 2, 2), nn.PixelUnshuffle(2)),
+    "ReflectionPad1d": lambda: Within((-1, 2, 2), nn.ReflectionPad1d(1), nn.Conv1d(2, 2, 3)),
+    "ReflectionPad2d": lambda: Within((-1, 1, 2, 2), nn.ReflectionPad2d(1), nn.Conv2d(1, 1, 3)),
+    "ReflectionPad3d": lambda: Within(
+        (-1, 1, 2, 2, 1), nn.ReflectionPad3d((0, 0, 1, 1, 1, 1)), nn.Conv3d(1, 1, (3, 3, 1))
+    ),
+    "ReplicationPad1d": lambda: Within((-1, 2, 2), nn.ReplicationPad1d(1), nn.Conv1d(2, 2, 3)),
+    "ReplicationPad2d": lambda: Within((-1, 1, 2, 2), nn.ReplicationPad2d(1), nn.Conv2d(1, 1, 3)),
+    "ReplicationPad3d": lambda: Within(
+        (-1, 1, 2, 2, 1), nn.ReplicationPad3d(1), nn.Conv3d(1, 1, 3)
+    ),
+    "Unfold": lambda: Within((-1, 1, 2, 2), nn.Unfold(2)),
+    "Upsample": lambda: Within(
+        (-1, 1, 2, 2), nn.Upsample(3, mode="bicubic"), nn.Upsample(2, mode="bilinear")
+    ),
+    "UpsamplingBilinear2d": lambda: Within(
+        (-1, 1, 2, 2), nn.UpsamplingBilinear2d(3), nn.AvgPool2d(2, 1)
+    ),
+    "UpsamplingNearest2d": lambda: Within(
+        (-1, 1, 2, 2), nn.UpsamplingNearest2d(3), nn.AvgPool2d(2, 1)
+    ),
+    "ZeroPad1d": lambda: Within((-1, 2, 2), nn.ZeroPad1d(1), nn.Conv1d(2, 2, 3)),
+    "ZeroPad2d": lambda: Within((-1, 1, 2, 2), nn.ZeroPad2d(1), nn.Conv2d(1, 1, 3)),
+    "ZeroPad3d": lambda: Within((-1, 1, 2, 2, 1), nn.ZeroPad3d(1), nn.Conv3d(1, 1, 3)),
 }
 
 
@@ -262,6 +329,18 @@ class Within(nn.Module):
             if isinstance(y, tuple):
                 y = y[0] + sum((s * s).mean() for s in (y[1] if isinstance(y[1], tuple) else y[1:]))
         return y.reshape(x.shape)
+
+
+class Unpooled(nn.Module):
+    """The largest elements where they are from."""
+
+    def __init__(self, pool: Any, unpool: Any) -> None:
+        super().__init__()
+        pool.return_indices = True
+        self.pool, self.unpool = pool, unpool
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.unpool(*self.pool(x), output_size=x.shape)
 
 
 class Whole(nn.Module):

@@ -416,6 +416,59 @@ module(
 LOOSE |= dict.fromkeys([name for name in SAME if name.startswith(("Multi", "Transf"))], 1e-9)
 
 
+# ---- images ----------------------------------------------------------------------------------
+
+SIZES = (5, 4, 3)
+for d in (1, 2, 3):
+    shape = (2, 4, *SIZES[:d])
+    for kw in [
+        {"kernel_size": 3}, {"kernel_size": 2, "stride": 2, "padding": 1, "bias": False},
+        {"kernel_size": 2, "dilation": 2, "groups": 2}, {"kernel_size": 3, "padding": "same"},
+        {"kernel_size": 3, "padding": 1, "padding_mode": "reflect"},
+    ]:  # fmt: skip
+        module(f"Conv{d}d", 4, 2, **kw, x=waves(*shape))
+    for kw in [
+        {"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1},
+        {"kernel_size": 2, "dilation": 2, "groups": 2, "bias": False},
+    ]:  # fmt: skip
+        module(f"ConvTranspose{d}d", 4, 2, **kw, x=waves(1, 4, *(3, 2, 2)[:d]))
+    module(f"Conv{d}d", 4, 2, 2, x=waves(*shape[1:]), note="no samples")
+    module(f"MaxPool{d}d", 2, x=waves(*shape))
+    module(f"MaxPool{d}d", 2, stride=1, padding=1, dilation=2, x=waves(*shape))
+    module(f"MaxPool{d}d", 3, stride=2, ceil_mode=True, x=waves(*shape))
+    module(f"AvgPool{d}d", 2, x=waves(*shape))
+    module(f"AvgPool{d}d", 3, stride=2, padding=1, ceil_mode=True, x=waves(*shape))
+    module(f"AvgPool{d}d", 3, stride=1, padding=1, count_include_pad=False, x=waves(*shape))
+    module(f"LPPool{d}d", 2, 2, x=waves(*shape))
+    module(f"AdaptiveAvgPool{d}d", 3, x=waves(*shape))
+    module(f"AdaptiveMaxPool{d}d", 3, x=waves(*shape))
+    module(
+        f"MaxUnpool{d}d", 2, x=waves(1, 2, *(4, 2, 2)[:d]), note="of what was pooled",
+        build=lambda n, d=d: n.ModuleList(
+            [getattr(n, f"MaxPool{d}d")(2, return_indices=True), getattr(n, f"MaxUnpool{d}d")(2)]
+        ),
+        call=lambda layers, x: layers[1](*layers[0](x)),
+    )  # fmt: skip
+    for kind in ("Circular", "Reflection", "Replication", "Zero"):
+        module(f"{kind}Pad{d}d", 1, x=waves(*shape))
+        module(f"{kind}Pad{d}d", (1, 0, 0, 1, 1, 1)[: 2 * d], x=waves(*shape))
+    module(f"ConstantPad{d}d", 1, 2.5, x=waves(*shape))
+    modes = ["nearest", "area", ("linear", "bilinear", "trilinear")[d - 1]]
+    for mode in [*modes, "nearest-exact", *["bicubic"] * (d == 2)]:
+        for kw in [{"size": 7}, {"scale_factor": 2}, {"scale_factor": 1.4}]:
+            module("Upsample", mode=mode, **kw, x=waves(1, 1, *SIZES[:d]))
+    module("Upsample", size=6, mode=modes[2], align_corners=True, x=waves(1, 1, *SIZES[:d]))
+module("UpsamplingNearest2d", scale_factor=2, x=waves(1, 1, 3, 2))
+module("UpsamplingBilinear2d", size=5, x=waves(1, 1, 3, 2))
+module("PixelShuffle", 2, x=waves(1, 8, 2, 3))
+module("PixelUnshuffle", 2, x=waves(1, 2, 4, 6))
+module("ChannelShuffle", 2, x=waves(1, 4, 2, 3))
+module("Unfold", 2, x=waves(2, 3, 4, 5))
+module("Unfold", (2, 3), dilation=2, padding=1, stride=(1, 2), x=waves(2, 3, 4, 5))
+module("Fold", (4, 5), 2, x=waves(2, 8, 12))
+module("Fold", (4, 5), (2, 3), dilation=2, padding=1, stride=(1, 2), x=waves(2, 6, 8))
+
+
 # ---- recurrence ------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from ..op import ops as ops
 from . import (
     along,
     arithmetic,
+    convolutions,
     curves,
     matrices,
     order,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import framed
 from ..axes import Axis, from_zero, is_basic, one_axis, part_of, some_axes
 from ..declare import function, row
 from ..errors import MisfitError, listed
@@ -130,7 +131,7 @@ row(
 )
 row(
     "pad",
-    lambda x, width, value: np.pad(x, width or 0, constant_values=value),
+    framed,
     lambda g, y, x, width, value: g[
         tuple([slice(low, low + n) for (low, _), n in zip(width, x.shape, strict=True)])
     ],

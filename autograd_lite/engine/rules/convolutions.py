@@ -1,0 +1,128 @@
+"""Convolutions, and their adjoints, which are of the same kind: together they have all derivatives.
+
+x is (n, c, *shape), w (o, c / groups, *size), and y (n, o, *grid), with as many windows as `grid`
+says. What frames the input is a `pad` before.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..declare import row
+from ..op import Op, ops, table
+from .windows import Sizes, add_overlaps, blocks, sample, view
+
+
+def _conv(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Sizes = (),
+    dilation: Sizes = (),
+    groups: int = 1,
+    out: Any = None,
+) -> Any:
+    windows = view(x, w.shape[2:], stride, dilation)  # (n, c, *size, *grid)
+    n, o, places = len(x), len(w), windows.shape[w.ndim :]
+    if out is None:
+        out = np.empty((n, o, *places), np.result_type(x, w))
+    y = out.reshape(n, groups, o // groups, math.prod(places))
+    filters = w.reshape(groups, o // groups, math.prod(w.shape[1:]))
+    for part in blocks(n, windows[:1].nbytes):
+        columns = windows[part].reshape(len(y[part]), groups, filters.shape[2], y.shape[3])
+        np.matmul(filters, columns, out=y[part])
+        if b is not None:
+            y[part] += b.reshape(groups, -1, 1)
+    return out
+
+
+def _conv_input(
+    g: Any,
+    w: Any,
+    shape: Sizes,
+    stride: Sizes = (),
+    dilation: Sizes = (),
+    groups: int = 1,
+    out: Any = None,
+) -> Any:
+    n, (o, c, *size) = len(g), w.shape
+    if out is None:
+        out = np.empty((n, c * groups, *shape), np.result_type(g, w))
+    out[...] = 0
+    places = g.shape[2:]
+    filters = w.reshape(groups, o // groups, c * math.prod(size)).mT
+    above = g.reshape(n, groups, o // groups, math.prod(places))
+    for part in blocks(n, c * groups * math.prod((*size, *places)) * g.itemsize):
+        columns = filters @ above[part]
+        y = out[part]
+        add_overlaps(columns.reshape(len(y), c * groups, *size, *places), y, stride, dilation)
+    return out
+
+
+def _conv_weight(
+    x: Any,
+    g: Any,
+    size: Sizes,
+    stride: Sizes = (),
+    dilation: Sizes = (),
+    groups: int = 1,
+    out: Any = None,
+) -> Any:
+    windows = view(x, size, stride, dilation)
+    n, o, c, d = len(x), g.shape[1], x.shape[1] // groups, len(size)
+    if out is None:
+        out = np.empty((o, c, *size), np.result_type(x, g))
+    out[...] = 0
+    y = out.reshape(groups, o // groups, c * math.prod(size))
+    length = math.prod(g.shape[2:])
+    above = g.reshape(n, groups, o // groups, length).transpose(1, 2, 0, 3)
+    for part in blocks(n, windows[:1].nbytes):
+        axes = (*range(1, d + 2), 0, *range(d + 2, 2 * d + 2))
+        some = windows[part].transpose(axes)
+        columns = some.reshape(groups, y.shape[2], len(windows[part]) * length)
+        y += above[:, :, part].reshape(groups, o // groups, columns.shape[2]) @ columns.mT
+    return out
+
+
+X, W, Y = (1, 2, 4, 4), (3, 2, 3, 3), (1, 3, 2, 2)  # shapes of a small convolution
+
+# The correlation of x (n, c, *shape) with w (o, c / groups, *size), which networks call a
+# convolution, plus b (o,) where there is one.
+row(
+    "conv",
+    _conv,
+    lambda g, y, x, w, b=None, **kw: ops.conv_input(g, w, shape=x.shape[2:], **kw),
+    lambda g, y, x, w, b=None, **kw: ops.conv_weight(x, g, size=w.shape[2:], **kw),
+    lambda g, y, x, w, b, **kw: np.add.reduce(g, axis=(0, *range(2, g.ndim))),
+    kind="product",
+    named=True,
+    example=sample(X, W),
+)
+# Its adjoint in x, of spatial `shape`: every g times the kernel, added up where windows overlap.
+row(
+    "conv_input",
+    _conv_input,
+    lambda g, y, x, w, shape, **kw: ops.conv(g, w, **kw),
+    lambda g, y, x, w, shape, **kw: ops.conv_weight(g, x, size=w.shape[2:], **kw),
+    kind="product",
+    named=True,
+    example=sample(Y, W, shape=(4, 4)),
+)
+# Its adjoint in w: the windows of x times the g that they went into.
+row(
+    "conv_weight",
+    _conv_weight,
+    lambda g, y, x, u, size, **kw: ops.conv_input(u, g, shape=x.shape[2:], **kw),
+    lambda g, y, x, u, size, **kw: ops.conv(x, g, **kw),
+    kind="product",
+    named=True,
+    example=sample(X, Y, size=(3, 3)),
+)
+
+# what reads and writes element by element, so that no expression of NumPy's functions says it
+LOOPS: frozenset[Op] = frozenset(
+    op for op in table.values() if op.forward.__module__ in (__name__, view.__module__)
+)
