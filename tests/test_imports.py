@@ -49,8 +49,8 @@ LAYERS = {
         {"backward", "copying", "inplace", "operators", "protocol"},
     ],
     "autograd_lite.engine.rules": [
-        {"arithmetic", "shape", "questions", "pick", "steps"},
-        {"curves", "products", "reductions", "matrices"},
+        {"arithmetic", "shape", "questions", "pick", "steps", "windows"},
+        {"curves", "products", "reductions", "matrices", "convolutions"},
         {"along", "order", "spread"},
     ],
 }
