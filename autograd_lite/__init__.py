@@ -76,13 +76,15 @@ LATER = {
     "Graph": "graph",
     "GraphRenderError": "graph",
     "draw": "graph",
+    "autocast": "amp",
     "load": "files",
     "save": "files",
     "vmap": "func",
 }
 # in PyTorch's places
 MODULES = {
-    "autograd", "backends", "cuda", "distributions", "func", "nn", "optim", "random", "utils",
+    "amp", "autograd", "backends", "cuda", "distributions", "func", "nn", "optim", "random",
+    "utils",
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from .graph.render import GraphRenderError as GraphRenderError
 from .engine.errors import MisfitError as MisfitError
 from .engine.op import Op as Op
 from .origin import Place as Place
+from .engine.axes import Shape as Shape
 from .engine.tensor import Tensor as Tensor
 from .engine.rules.curves import abs as abs
 from .torch_words.arithmetic import absolute as absolute
@@ -33,6 +34,7 @@ from .engine.rules.questions import allclose as allclose
 from .engine.rules.reductions import amax as amax
 from .engine.rules.reductions import amin as amin
 from .torch_words.order import aminmax as aminmax
+from . import amp as amp
 from .engine.rules.questions import any as any
 from .creation import arange as arange
 from .engine.rules.curves import arcsin as arcsin
@@ -49,6 +51,7 @@ from .comparison.gradients import assert_same as assert_same
 from .torch_words.shape import atleast_1d as atleast_1d
 from .torch_words.shape import atleast_2d as atleast_2d
 from .torch_words.shape import atleast_3d as atleast_3d
+from .amp import autocast as autocast
 from . import autograd as autograd
 from .engine.rules.reductions import average as average
 from . import backends as backends
@@ -377,7 +380,7 @@ HalfTensor: TensorType
 IntTensor: TensorType
 LongTensor: TensorType
 ShortTensor: TensorType
-Size: Any
+Size = Shape
 acos = arccos
 acosh = arccosh
 asarray = as_tensor
@@ -486,6 +489,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "autocast",
     "average",
     "baddbmm",
     "bernoulli",

@@ -31,7 +31,7 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "GPUs, threads of its own or mixed precision": (
         """
-        *autocast* amp GradScaler cudnn* miopen* mkldnn* mps mtia xpu cpu accelerator
+        autocast_* *_autocast* cudnn* miopen* mkldnn* mps mtia xpu cpu accelerator
         Stream Event *_num_threads *_num_interop_threads *_device get_device_module
         get_device *deterministic* *float32_matmul_precision set_flush_denormal
         is_vulkan_available init_num_threads has_* AcceleratorError OutOfMemoryError
@@ -84,7 +84,7 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "changes of a shape in place": (
         """
-        swapaxes_ swapdims_ resize* set_ new
+        swapaxes_ swapdims_ resize resize_as* set_
         """,
         "x = x.squeeze() and its kind, which copy nothing",
     ),
@@ -131,8 +131,8 @@ KINDS = {  # there are no ...: the names, and what to use
         hash_tensor pdist multi_head_attention_forward attention
         *ctc_loss CTCLoss *bilinear Bilinear
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
-        linear_cross_entropy NLLLoss2d ChainedScheduler Adafactor
-        Muon swa_utils swap_* ChainDataset StackDataset Dirac* dirac* default_convert
+        linear_cross_entropy NLLLoss2d Adafactor
+        Muon swap_* ChainDataset StackDataset Dirac* dirac* default_convert
         norm_except_dim fill Buffer constant_pad_nd
         is_same_size is_signed native_* AVG SUM Container grad
         """,

@@ -72,7 +72,7 @@ class Lstsq(NamedTuple):
 # ---- inverses and determinants -----------------------------------------------------------------
 
 
-@function(numpy=np.linalg.inv, also="inverse", method=False)
+@function(numpy=np.linalg.inv, also="inverse")
 def inv(A: Any) -> Tensor:
     """The inverse.
 

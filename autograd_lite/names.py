@@ -11,6 +11,7 @@ import numpy as np
 
 from . import creation, dtypes, random, settings
 from .absent import missing
+from .engine.axes import Shape
 from .engine.tensor import Tensor, as_tensor
 
 NAMES: dict[str, Any] = {
@@ -19,7 +20,7 @@ NAMES: dict[str, Any] = {
     **{name: getattr(random, name) for name in random.__all__},
     **{name: getattr(settings, name) for name in settings.__all__},
     "set_default_tensor_type": dtypes.set_default_tensor_type,
-    "Size": tuple,
+    "Size": Shape,
     "asarray": as_tensor,
     "initial_seed": creation.initial_seed,
     "scalar_tensor": creation.tensor,

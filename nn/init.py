@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autograd_lite import Tensor, default_generator
+from autograd_lite.absent import missing
 from autograd_lite.engine.versions import changed
 
 __all__ = [
@@ -19,6 +20,13 @@ __all__ = [
     "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_",
     "xavier_uniform_", "zeros_",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if f"{name}_" in __all__:  # as PyTorch named it before 0.4
+        return globals()[f"{name}_"]
+    raise missing(__name__, name)
+
 
 if TYPE_CHECKING:  # numpy.random takes 8 ms to import
     Generator = np.random.Generator | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, ClassVar, NamedTuple, Self, overload
@@ -475,13 +476,13 @@ class Module:
 
     # ---- state
 
-    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
+    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Tensor]:
         """All parameters and persistent buffers under their dotted names.
 
         The tensors share memory with the module, so they follow later training: copy them to keep
         a state. They are detached unless `keep_vars`. A shared module appears under all its names.
         """
-        state = {}
+        state: OrderedDict[str, Tensor] = OrderedDict()
         for path, module in self.named_modules(remove_duplicate=False):
             values = module.__dict__
             names = [*module._parameters, *(n for n, keep in module._buffers.items() if keep)]

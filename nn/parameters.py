@@ -50,6 +50,10 @@ class ParameterList(Module):
     def __setitem__(self, index: int, value: Any) -> None:
         setattr(self, self._place(index), trained(value))
 
+    def __repr__(self) -> str:
+        lines = [f"  ({i}): {shown(x)}" for i, x in enumerate(self)]
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
     def append(self, value: Any) -> Self:
         """Put a parameter at the end; returns self."""
         setattr(self, str(self._size), trained(value))
@@ -61,6 +65,14 @@ class ParameterList(Module):
         for value in values:
             self.append(value)
         return self
+
+
+def shown(x: Any) -> str:
+    """A parameter or another value of a list, as its repr has it."""
+    if not isinstance(x, Tensor):
+        return f"Object of type: {type(x).__name__}"
+    kind = "Parameter" if isinstance(x, Parameter) else "Tensor"
+    return f"{kind} containing: [{x.dtype} of size {'x'.join(map(str, x.shape))}]"
 
 
 class ParameterDict(Module):
@@ -99,6 +111,10 @@ class ParameterDict(Module):
     def __delitem__(self, key: str) -> None:
         delattr(self, key)
         del self._keys[key]
+
+    def __repr__(self) -> str:
+        lines = [f"  ({key}): {shown(x)}" for key, x in self.items()]
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
     def keys(self) -> Iterable[str]:
         """The names."""

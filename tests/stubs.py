@@ -44,7 +44,10 @@ OVERRIDES = {"__eq__", "__ne__"}  # object has them with another type
 def line(name: str, value: Any) -> str:
     """The declaration of one method or property."""
     if isinstance(value, property):
-        return f"    @property\n    def {name}(self) -> Tensor: ...\n"
+        setter = f"    @{name}.setter\n    def {name}(self, value: Any) -> None: ...\n"
+        kind = "Tensor" if value.fset is None else "Any"
+        getter = f"    @property\n    def {name}(self) -> {kind}: ...\n"
+        return getter if value.fset is None else getter + setter
     signature = inspect.signature(value)
     first, *rest = signature.parameters.values()
     me = first.replace(name="self", annotation=inspect.Parameter.empty)

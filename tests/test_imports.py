@@ -27,6 +27,7 @@ LAYERS = {
             "dtypes",
             "backends",
             "settings",
+            "amp",
         },
         {"random"},
         {"names", "torch_words"},

@@ -168,8 +168,9 @@ def test_the_engine_can_be_read() -> None:
     # warnings at the user's line, the float type of integers, ints beside index arrays 140,
     # matrices as wholes 190, out= and ints as sizes 40, errors of both kinds 20,
     # a gradient of few rows, and adding to them, 50, windows: convolutions, sums and largest
-    # elements of them, and the adjoints of all 320
-    assert whole <= 3800, f"{whole} lines of code in engine"
+    # elements of them, and the adjoints of all 320, shapes that count, ints that stay ints, one
+    # attribute of the user 20
+    assert whole <= 3820, f"{whole} lines of code in engine"
     assert core <= 800, f"op, tape, tensor and a file of rules: {core} lines of code"
 
 

@@ -638,3 +638,34 @@ def test_data_of_what_no_rule_needs_may_change() -> None:
     x.data = np.array([9.0, 9.0], "float32")
     y.backward()
     assert x.grad is not None and x.grad.tolist() == [1.0, 1.0]
+
+
+def test_one_attribute_of_ones_own() -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    y = x * 3
+    y.g = Tensor([1.0, 1.0])  # as scripts keep gradients by hand
+    x.g = y.g * 3
+    assert x.g.tolist() == [3.0, 3.0] and not hasattr(y * 2, "g")
+    with pytest.raises(AttributeError, match=r"g: nothing was kept in this tensor of shape \(2,\)"):
+        _ = (y * 2).g
+    assert y.sum().backward() is None and x.grad is not None
+
+
+def test_size_knows_its_number_and_makes_zeros() -> None:
+    x = Tensor([[1.0, 2.0, 3.0]])
+    assert x.size() == (1, 3) and x.size().numel() == 3 and x.size(1) == 3
+    assert Tensor(x.size()).tolist() == [[0.0, 0.0, 0.0]]
+    assert Tensor((1, 3)).tolist() == [1.0, 3.0]
+
+
+def test_older_words_of_tensors() -> None:
+    x = Tensor([1.0, 2.0, 3.0, 4.0])
+    assert x.new(2).tolist() == [0.0, 0.0] and x.new([5]).dtype == np.float32
+    assert x.new(x.size()).shape == (4,)
+    assert x.resize_(2, 3).tolist() == [[1.0, 2.0, 3.0], [4.0, 0.0, 0.0]]
+    assert x.resize_((2,)).tolist() == [1.0, 2.0]
+    assert x.apply_(lambda v: v + 1).tolist() == [2.0, 3.0]
+    assert x.map_(Tensor([10.0, 20.0]), lambda a, b: a * b).tolist() == [20.0, 60.0]
+    with pytest.raises(RuntimeError, match="resize_: a tensor that requires grad keeps its shape"):
+        Tensor([1.0], requires_grad=True).resize_(2)
+    assert Tensor(np.array([1, 2])).copy_(Tensor([1.5, -2.5])).tolist() == [1, -2]

@@ -117,12 +117,13 @@ class set_detect_anomaly:
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.outer = anomaly.search is not None
+        self.check_nan = check_nan
         self.switch(mode)
 
     def switch(self, mode: bool) -> None:
         """Search from here on, or no more."""
         if mode and anomaly.search is None:
-            anomaly.search = detect_anomaly()
+            anomaly.search = detect_anomaly(self.check_nan)
             anomaly.search.__enter__()
         elif not mode and anomaly.search is not None:
             anomaly.search.__exit__(None, None, None)

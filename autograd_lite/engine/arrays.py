@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .axes import Shape
 from .modes import mode
 from .tape import Array
 from .user import warned
@@ -67,6 +68,14 @@ def as_array(x: Any, dtype: Any = None) -> Array:
     if a.dtype.kind == "f" and not isinstance(x, np.ndarray | np.generic):
         a = a.astype(default_dtype if dtype is None else dtype, copy=False)
     return a
+
+
+def as_floats(x: Any) -> Array:
+    """`as_array` with numbers of lists as floats; zeros of a Shape."""
+    if isinstance(x, Shape):
+        return np.zeros(x, default_dtype)
+    a = as_array(x)
+    return a.astype(default_dtype, copy=False) if isinstance(x, list | tuple) else a
 
 
 def listed(x: Any) -> Any:

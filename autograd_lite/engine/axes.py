@@ -11,6 +11,17 @@ from .errors import MisfitError
 Axis = int | Sequence[int] | None
 
 
+class Shape(tuple[int, ...]):
+    """A shape as `size()` gives it, and PyTorch's `Size`: a tuple that knows how many elements it
+    is of. `Tensor(shape)` is zeros of that shape."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        return math.prod(self)
+
+
 class Size(int):
     """How many elements there are, as NumPy's `size`; called, as PyTorch's `size`, the shape or the
     size of one axis."""
@@ -25,7 +36,7 @@ class Size(int):
         return size
 
     def __call__(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[one_axis("size", self, dim)]
+        return Shape(self.shape) if dim is None else self.shape[one_axis("size", self, dim)]
 
 
 def one_axis(name: str, x: Any, axis: int) -> int:

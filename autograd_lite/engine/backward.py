@@ -151,6 +151,18 @@ class Backward:
         for leaf, g in grads.items():
             deliver(leaf, g, handed)
 
+    @property
+    def g(self: Any) -> Any:
+        """The one attribute of your own that a tensor can keep, such as a gradient by hand; nothing
+        reads it. AttributeError before it is set."""
+        if self.extra is None or self.extra.g is None:
+            raise AttributeError(f"g: nothing was kept in this tensor of shape {self.shape}")
+        return self.extra.g
+
+    @g.setter
+    def g(self: Any, value: Any) -> None:
+        self._more().g = value
+
     def retain_grad(self: Any) -> None:
         """Keep the gradient of this tensor too, though it is not a leaf."""
         if not self.requires_grad:

@@ -16,10 +16,10 @@ next_key = count(1).__next__
 
 
 class Extra:
-    """What few tensors have: a name, hooks, a wish to keep the gradient, where it was made, and
-    the record before an in-place change."""
+    """What few tensors have: a name, hooks, a wish to keep the gradient, where it was made, the
+    record before an in-place change, and what the user has kept as `g`."""
 
-    __slots__ = ("name", "hooks", "after", "retain", "origin", "previous")
+    __slots__ = ("name", "hooks", "after", "retain", "origin", "previous", "g")
 
     def __init__(self, name: str = "", retain: bool = False, previous: Any = None) -> None:
         self.name = name
@@ -28,6 +28,7 @@ class Extra:
         self.retain = retain
         self.origin: Any = None
         self.previous = previous
+        self.g: Any = None
 
     def arrive(self, node: Any, g: Any) -> Any:
         """Run the hooks on the total gradient of `node`, and keep it if it was asked for."""

@@ -181,8 +181,10 @@ class InPlace:
             return self._overwrite(ops.div, other)
         return self.copy_(self.clone().div(other, rounding_mode=rounding_mode))
 
-    def copy_(self: Any, other: Any) -> Tensor:
-        """Take the values of `other`, which broadcasts."""
+    def copy_(self: Any, other: Any, non_blocking: bool = False) -> Tensor:
+        """Take the values of `other`, which broadcasts, in the dtype of this tensor."""
+        if isinstance(other, Tensor) and other.dtype.kind != self.dtype.kind:
+            other = other.to(self.dtype)
         return self._overwrite(ops.put, other, index=...)
 
     def fill_(self: Any, value: float) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from . import hooks
-from .arrays import as_array, get_default_dtype, narrowed, shaped, unboxed
+from .arrays import as_array, as_floats, narrowed, shaped, unboxed
 from .axes import Size
 from .errors import MisfitError, explained, lost, picture
 from .hooks import Extra, GradFn
@@ -220,10 +220,7 @@ class Tensor(Methods):
         if data.__class__ is int:
             data, requires_grad, name = shaped(data, requires_grad, name, *sizes)
         if data.__class__ is not np.ndarray or data.dtype.kind not in "fiub":
-            listed = isinstance(data, list | tuple)
-            data = as_array(data)
-            if listed:
-                data = data.astype(get_default_dtype(), copy=False)
+            data = as_floats(data)
         self.array = data
         self._grad = self.extra = self.version = self.op = self.kw = None
         self.sources = self.args = ()

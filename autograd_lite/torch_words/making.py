@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+
 from .. import creation
-from ..engine.axes import sizes
+from ..engine.axes import Shape, sizes
 from ..engine.methods import on_tensors
 from ..engine.tensor import Tensor
+from ..engine.versions import changed
 
 
 @on_tensors
@@ -29,6 +33,39 @@ class New:
     def new_empty(self: Any, *size: Any, **options: Any) -> Tensor:
         """What is to be filled, in a shape: zeros."""
         return creation.zeros(*size, **{"dtype": self.dtype, **options})
+
+    def new(self: Any, *given: Any) -> Tensor:
+        """PyTorch's older `new_empty` of sizes and `new_tensor` of values.
+
+        >>> tensor([1.0]).new(2).tolist(), tensor([1.0]).new([2, 3]).tolist()
+        ([0.0, 0.0], [2.0, 3.0])
+        """
+        if len(given) == 1 and not isinstance(given[0], int | Shape):
+            return self.new_tensor(given[0])
+        return self.new_empty(*given)
+
+    def resize_(self: Any, *sizes_: Any) -> Any:
+        """Take another shape; what elements are new are 0, and those that are too many are gone.
+        Returns self. RuntimeError for a tensor that requires grad."""
+        if self.requires_grad:
+            raise RuntimeError("resize_: a tensor that requires grad keeps its shape; use reshape")
+        shape = sizes(sizes_)
+        if math.prod(shape) <= self.array.size:
+            self.array = self.array.reshape(-1)[: math.prod(shape)].reshape(shape)
+        else:
+            old, self.array = self.array, np.zeros(shape, self.array.dtype)
+            self.array.reshape(-1)[: old.size] = old.reshape(-1)
+            self.version = None
+        changed(self)
+        return self
+
+    def apply_(self: Any, function: Any) -> Any:
+        """Put `function` of each element, a Python number, into its place; returns self."""
+        return self.copy_(np.vectorize(function, otypes=[self.dtype])(self.array))
+
+    def map_(self: Any, other: Any, function: Any) -> Any:
+        """Put `function` of each element and that of `other` into its place; returns self."""
+        return self.copy_(np.vectorize(function, otypes=[self.dtype])(self.array, other.array))
 
     def normal_(self: Any, mean: float = 0, std: float = 1, *, generator: Any = None) -> Any:
         """Fill with random numbers of a normal distribution; returns self."""

@@ -1,10 +1,10 @@
-"""PyTorch's `utils`: `utils.data` is `nn.data`; `utils.checkpoint`."""
+"""PyTorch's `utils`: `utils.data` is `nn.data`; `utils.checkpoint`, `utils.tensorboard`."""
 
 from importlib import import_module
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("data", "checkpoint"):
+    if name in ("data", "checkpoint", "tensorboard"):
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

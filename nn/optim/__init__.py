@@ -9,6 +9,7 @@
 [0.5, 1.0]
 """
 
+from importlib import import_module
 from typing import Any
 
 from autograd_lite.absent import missing
@@ -29,4 +30,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "swa_utils":
+        return import_module(f"{__name__}.swa_utils")
     raise missing(__name__, name)

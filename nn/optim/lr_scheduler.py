@@ -21,7 +21,8 @@ from autograd_lite.interrupts import wholly
 from .optimizer import Optimizer
 
 __all__ = [
-    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts",
+    "CyclicLR", "ExponentialLR",
     "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR",
     "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
 ]  # fmt: skip
@@ -636,6 +637,45 @@ class CyclicLR(LRScheduler):
             else:
                 group["momentum"] = momentum
         return self.base_lrs[i] + (self.max_lrs[i] - self.base_lrs[i]) * height
+
+
+class ChainedScheduler(Schedule):
+    """Several schedules of one optimiser, each of which goes on at every step, so that they
+    multiply. ValueError for none, or for schedules of different optimisers.
+
+    >>> optimizer = nn.optim.SGD([tensor(1.0)], lr=1.0)
+    >>> warm, down = ConstantLR(optimizer, 0.5, total_iters=2), ExponentialLR(optimizer, 0.5)
+    >>> rates(ChainedScheduler([warm, down]), 4)
+    [0.5, 0.25, 0.25, 0.125]
+    """
+
+    def __init__(self, schedulers: Sequence[Any], optimizer: Optimizer | None = None) -> None:
+        if not schedulers:
+            raise ValueError("ChainedScheduler: give one schedule or more")
+        self._attach(schedulers[0].optimizer if optimizer is None else optimizer)
+        for i, scheduler in enumerate(schedulers):
+            if scheduler.optimizer is not self.optimizer:
+                raise ValueError(f"ChainedScheduler: scheduler {i} belongs to another optimiser")
+        self._schedulers = list(schedulers)
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    @wholly
+    def step(self) -> None:
+        """Go on by one epoch with all of them."""
+        for scheduler in self._schedulers:
+            scheduler.step()
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of the last rates, and of the states of the schedules."""
+        states = [scheduler.state_dict() for scheduler in self._schedulers]
+        return {"_last_lr": list(self._last_lr), "_schedulers": states}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict()` gave."""
+        for scheduler, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
+            scheduler.load_state_dict(state)
+        self._last_lr = list(state_dict["_last_lr"])
 
 
 class SequentialLR(LRScheduler):

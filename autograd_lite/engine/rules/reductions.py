@@ -143,7 +143,8 @@ def norm(
     keepdim: bool = False,
 ) -> Tensor:
     """The p-norm of the elements, also for p of 0, which counts them, below, and for both
-    infinities; "fro" is 2. Its gradient at 0 is 0.
+    infinities; "fro" is 2, "nuc" of a matrix the sum of its singular values. The gradient at 0 is
+    0.
 
     >>> norm(tensor([3.0, 4.0])).item()
     5.0
@@ -151,8 +152,10 @@ def norm(
     axis, keepdims = some_axes("norm", x, axis, dim), keepdims or keepdim
     if p in (2, "fro"):
         return ops.norm(x, axis=axis, keepdims=keepdims)
+    if p == "nuc" and x.ndim == 2 and axis in (None, (0, 1)):
+        return ops.sum(ops.svd(x)[x.shape[0]], axis=None, keepdims=False)
     if not isinstance(p, int | float):
-        raise TypeError(f"norm: p is a number or 'fro', got {p!r}")
+        raise TypeError(f"norm: p is a number, 'fro', or 'nuc' of a matrix, got {p!r}")
     size = ops.abs(x)
     if p == 1:
         return ops.sum(size, axis=axis, keepdims=keepdims)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 
@@ -31,6 +32,8 @@ manual_seed = manual_seed_all = empty_cache = reset_peak_memory_stats = nothing
 
 
 def __getattr__(name: str) -> Any:
+    if name == "amp":
+        return import_module(f"{__name__}.amp")
     raise AttributeError(
         f"cuda.{name}: tensors are NumPy arrays, on the CPU; ask cuda.is_available(), which is "
         "False, before it"
