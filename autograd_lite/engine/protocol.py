@@ -107,7 +107,7 @@ def plain(x: Any) -> bool:
 def _no_rule(cls: Any, name: str) -> Any:
     raise TypeError(
         f"{name}: there is no derivative rule for it, so it does not take a {cls.__name__}; "
-        "use t.detach().numpy() for plain values, or make it an Op (README)"
+        "use t.detach().numpy() for plain values, or make it an Op (docs/how/add.md)"
     )
 
 

@@ -80,7 +80,7 @@ def dropout1d(
 ) -> Tensor:
     """`dropout` of whole channels of (N, C, L), or of (C, L). ValueError for other shapes.
 
-    >>> dropout1d(Tensor(np.ones((1, 50, 2)))).array.sum(2).max()
+    >>> float(dropout1d(Tensor(np.ones((1, 50, 2)))).array.sum(2).max())
     4.0
     """
     shape = _channels("dropout1d", input, 3)

@@ -465,7 +465,7 @@ SAID: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         ("the forward runs with no shapes that were tried. With x (5, 3) it raised TypeError: "
         "np.spacing: there is no derivative rule for it, so it does not take a Tensor; use "
-        "t.detach().numpy() for plain values, or make it an Op (README). Mend that, or "
+        "t.detach().numpy() for plain values, or make it an Op (docs/how/add.md). Mend that, or "
         "give shapes that fit, as in inputs=((5, 3),)"),
     ),
 }  # fmt: skip

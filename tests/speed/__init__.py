@@ -1,4 +1,4 @@
-"""Benchmarks: `python -m tests.speed` prints the tables of the README. They are not tests.
+"""Benchmarks: `python -m tests.speed` prints the tables of docs/speed.md. They are not tests.
 
 Absolute times are noise on a shared machine. Every number is a ratio within one run: the candidates
 compute the same losses first, then take turns, and the least time of each counts. Every row is a
