@@ -100,7 +100,7 @@ class Reader:
 
     def nodes(self) -> list[Any]:
         """The records of the call that the loss was computed from, oldest first."""
-        made = takewhile(lambda t: t.serial > self.recorder.start, walk(self.loss))
+        made = takewhile(lambda t: t.serial > self.recorder.start, walk(self.loss, unfold=True))
         return [t for t in made if t.op is not None][::-1]
 
     # ---- forward

@@ -16,7 +16,7 @@ class Copying:
 
     def __deepcopy__(self: Any, memo: dict[int, Any]) -> Tensor:
         """A copy of this tensor and of everything it was computed from, without recursion."""
-        for old in reversed(list(walk(self, released=lambda node: ()))):
+        for old in reversed(list(walk(self, released=lambda node: (), unfold=True))):
             if id(old) not in memo:
                 memo[id(old)] = old._copied(memo)
         return memo[id(self)]

@@ -110,6 +110,9 @@ class Op:
         """Whether it acts on each element alone."""
         return self.kind in ("curve", "arithmetic", "comparison")
 
+    def unfold(self, node: Any) -> Any:
+        """What stands in the place of a record of this operation; None for the record itself."""
+
     def __call__(self, *inputs: Any, **kw: Any) -> Any:
         for x in inputs:
             if x.__class__ not in UNBOXED and hasattr(x, "__op__"):

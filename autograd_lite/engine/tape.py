@@ -28,18 +28,22 @@ def before(tensor: Any, serial: int) -> Any:
     return tensor
 
 
-def walk(*roots: Any, released: Callable[[Any], Any] | None = None) -> Iterator[Any]:
+def walk(
+    *roots: Any, released: Callable[[Any], Any] | None = None, unfold: bool = False
+) -> Iterator[Any]:
     """Everything that the roots were computed from, newest first, each once.
 
     RuntimeError at a record that a backward pass has released, unless `released(node)` gives
-    parents to go on with.
+    parents to go on with. `unfold` puts what a fused operation is made of in its place.
     """
     pending = {-t.serial: t for t in roots}
     heap = sorted(pending)
     while heap:
         node = pending.pop(heappop(heap))
-        yield node
-        parents = node.parents
+        parents = node.op.unfold(node) if unfold and node.op is not None else None
+        if parents is None:
+            yield node
+            parents = node.parents
         if parents is None:
             parents = (released or released_is_error)(node)
         for p in parents:
@@ -51,9 +55,9 @@ def walk(*roots: Any, released: Callable[[Any], Any] | None = None) -> Iterator[
                     heappush(heap, -p.serial)
 
 
-def tape(*roots: Any) -> list[Any]:
+def tape(*roots: Any, unfold: bool = False) -> list[Any]:
     """What the roots were computed from, inputs included, in the order it was recorded."""
-    return list(walk(*roots))[::-1]
+    return list(walk(*roots, unfold=unfold))[::-1]
 
 
 def released_is_error(node: Any) -> Any:

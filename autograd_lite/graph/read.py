@@ -40,7 +40,7 @@ class Reading:
 
     def __init__(self, root: Tensor, whole: bool = False) -> None:
         self.root, self.whole = root, whole
-        nodes = list(walk(root, released=lambda node: ()))[::-1]
+        nodes = list(walk(root, released=lambda node: (), unfold=True))[::-1]
         self.tape = Tape(
             nodes=nodes, inputs=lambda t: [] if t.sources is None else recorded_inputs(t)
         )

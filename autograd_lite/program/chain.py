@@ -46,7 +46,7 @@ class Tape:
     def __init__(
         self, *roots: Any, inputs: Callable[[Any], list[Any]] = recorded_inputs, nodes: Any = None
     ) -> None:
-        self.nodes: list[Any] = tape(*roots) if nodes is None else nodes
+        self.nodes: list[Any] = tape(*roots, unfold=True) if nodes is None else nodes
         self.inputs: dict[Any, list[Any]] = {t: inputs(t) for t in self.nodes}
         self.edges: dict[Any, list[Edge]] = {
             t: [

@@ -170,6 +170,7 @@ def share(program: Program, r: Rewriter) -> None:
                     stack += parts(e)
     known: dict[int, Symbol] = {}
     standing: dict[int, Any] = {}
+    equal: dict[int, Symbol] = {}
     twins: set[int] = set()
     out: list[Statement] = []
 
@@ -188,16 +189,17 @@ def share(program: Program, r: Rewriter) -> None:
 
     for s in program.statements:
         e = s.expr
-        if not isinstance(e, Symbol) or e.op is None or id(e) in known:
-            s.expr = shared(e)
+        new = isinstance(e, Symbol) and e.op is not None and id(e) not in known
+        s.expr = r.rebuilt(e, shared) if new else shared(e)
+        if id(s.expr) in equal:  # its parts have turned out to be equal
+            s.expr, new = equal[id(s.expr)], False
+        if new and not trivial(e):
+            known[id(e)] = equal[id(s.expr)] = s.target
+        elif not new:
             twins.add(id(s.expr))
             if not fixed(program, s):
                 standing[id(s.target)] = s.expr
                 continue
-        else:
-            s.expr = r.rebuilt(e, shared)
-            if not trivial(e):
-                known[id(e)] = s.target
         out.append(s)
     for s in out:
         s.twin = s.kind == "forward" and id(s.target) in twins

@@ -24,6 +24,7 @@ from .expr import (
     call,
     choosing,
     full,
+    is_op,
     is_view,
     leaf,
     parts,
@@ -183,6 +184,7 @@ class Tracer:
         self.made: dict[int, Statement] = {}  # by the identity of the target
         self.symbols: dict[int, Symbol] = {}
         self.statements: list[Statement] = []
+        self.parts: set[int] = set()  # statements of gradients that stand in another one
         for node in self.tape.nodes:
             if node.op is None:
                 self.symbols[node.serial] = self.leaf(node)
@@ -354,6 +356,8 @@ class Tracer:
                 leaves.append((t, g))
         for t, found in leaves:
             self.total(t, found)
+        if self.parts:
+            self.statements = [s for s in self.statements if id(s) not in self.parts]
 
     def arrived(self, t: Any, found: list[Symbol]) -> Any:
         """The whole gradient of what an operation made; that of a leaf is added up at the end."""
@@ -392,9 +396,14 @@ class Tracer:
         last = self.made[id(g)]
         if len(targets) > 1:
             g = leaf(targets[0].value)
-            nodes = [n for x in targets for n in self.made[id(x)].nodes]
-            expr = Symbol(total, g.value, tuple(targets))
-            last = Statement(g, expr, "sum", nodes, of=[of], paths=len(targets))
+            made = [self.made[id(x)] for x in targets]
+            nodes = [n for s in made for n in s.nodes]
+            if (expr := assembled([s.expr for s in made])) is not None:
+                self.parts |= set(map(id, made))
+                last = Statement(g, expr, "gradient", nodes, of=[of], through=made[-1].through)
+            else:
+                expr = Symbol(total, g.value, tuple(targets))
+                last = Statement(g, expr, "sum", nodes, of=[of], paths=len(targets))
             self.state(last)
         for hook in list(t.extra.hooks.values()) if t.extra is not None else ():
             key = ("hook", id(hook))
@@ -409,6 +418,40 @@ class Tracer:
         if t.op is None:
             last.argument = self.of_symbol[id(of)]
         return g
+
+
+def assembled(found: list[Any]) -> Symbol | None:
+    """What puts gradients of parts beside one another that add up to the gradient of a whole, as of
+    the gates in one matrix or the steps of a sequence."""
+    if not all(is_op(e, ops.scatter_add) for e in found):
+        return None
+    shape, indices = found[0].shape, [e.kw["index"] for e in found]
+    indices = [i if isinstance(i, tuple) else (i,) for i in indices]
+    axis = max(map(len, indices)) - 1
+    if not all(len(i) == axis + 1 and all(k == slice(None) for k in i[:axis]) for i in indices):
+        return None
+    ends = [span(i[axis], shape[axis]) for i in indices]
+    if None in ends or len({whole for _, _, whole in ends}) > 1:
+        return None
+    order = sorted(range(len(ends)), key=lambda k: ends[k][0])
+    at = [0, *(ends[k][1] for k in order)]
+    if at[-1] != shape[axis] or any(
+        ends[k][0] != start for k, start in zip(order, at, strict=False)
+    ):
+        return None
+    join = ops.concatenate if ends[0][2] else ops.stack
+    inputs = tuple([found[k].inputs[0] for k in order])
+    return Symbol(join, join.forward(*[x.value for x in inputs], axis=axis), inputs, {"axis": axis})
+
+
+def span(index: Any, n: int) -> Any:
+    """Where the part of an axis that an index reads begins and ends, and whether the axis stays;
+    None if it is not one part in order."""
+    if isinstance(index, int):
+        return index % n, index % n + 1, False
+    if isinstance(index, slice) and index.indices(n)[2] == 1:
+        return (*index.indices(n)[:2], True)
+    return None
 
 
 def check_rules(tape: Tape, node: Any) -> None:

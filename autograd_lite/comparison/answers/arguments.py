@@ -59,7 +59,7 @@ def check_loss(loss: Any) -> None:
 
 def tape_of(loss: Tensor) -> Tape:
     """What a loss was computed from; RuntimeError in the words of `compare` if it was released."""
-    return Tape(nodes=list(walk(loss, released=released))[::-1])
+    return Tape(nodes=list(walk(loss, released=released, unfold=True))[::-1])
 
 
 def backward_order(tape: Tape) -> list[Tensor]:

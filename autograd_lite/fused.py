@@ -1,0 +1,145 @@
+"""Operations that run as one record for speed, and are read as what they are made of.
+
+`backward()` meets one record, whose rules run on arrays and may use what forward kept. Who reads
+the tape finds the operations in its place, as `engine.tape.walk` asks for them; and gradients that
+are to be differentiated again are those of the operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import takewhile
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from .calculus import grad
+from .engine import modes
+from .engine.modes import enable_grad, mode
+from .engine.op import Op
+from .engine.rules import ops
+from .engine.tape import before, walk
+from .engine.tensor import Tensor, as_tensor, record, result
+from .engine.versions import tick
+
+__all__ = ["Fused"]
+
+
+def _placed(g: Any, y: Any, x: Any, place: Any) -> Any:
+    whole = np.zeros_like(x)
+    whole[place] = g
+    return whole
+
+
+# No view: who changes an output in place changes that alone, as no rule reads the whole.
+OUTPUT = Op("output", lambda x, place: x[place], _placed)
+
+
+class Fused(Op):
+    """One record for `made_of`, a function of Tensors that gives several: `fused(*inputs, **kw)`.
+
+    `forward(*arrays, **kw)` gives one array that holds all outputs, where each is in it, and what
+    backward needs; it runs on float arrays of one dtype, or None. `shared(g, kept, *arrays, **kw)`
+    is what all gradients have in common, of which `rule(found, kept, *arrays)` makes one of them.
+    """
+
+    __slots__ = ("made_of",)
+
+    def __init__(
+        self,
+        name: str,
+        made_of: Callable[..., tuple[Tensor, ...]],
+        forward: Callable[..., Any],
+        shared: Callable[..., Any],
+        *rules: Callable[..., Any],
+    ) -> None:
+        super().__init__(name, forward, kind="product")
+        self.made_of = made_of
+        self.rules = Rules(self, shared, rules)
+
+    def __call__(self, *inputs: Any, **kw: Any) -> tuple[Tensor, ...]:
+        tensors = [x for x in inputs if x is not None]
+        if (modes.watchers and mode.watcher is not None) or any(
+            x.__class__.__op__ is not record or x.dtype != tensors[0].dtype for x in tensors
+        ):
+            return self.made_of(*inputs, **kw)
+        arrays = tuple([None if x is None else x.array for x in inputs])
+        y, places, kept = self.forward(*arrays, **kw)
+        tracked = mode.grad and any(x.requires_grad for x in tensors)
+        told: dict[str, Any] = {"kept": kept, "places": places, "outputs": []} if tracked else {}
+        whole = result(self, y, tracked, inputs, arrays, kw | told)
+        outputs = tuple([OUTPUT(whole, place=place) for place in places])
+        if tracked:
+            told["outputs"] += [(ref(t), t.serial) for t in outputs]
+        return outputs
+
+    def unfold(self, node: Any) -> list[Any] | None:
+        """Put what it is made of in the place of a record: the tensors that its outputs are now
+        made from. It stays where it was released, or an input was changed since, which would give
+        others."""
+        known = [p for p in node.parents or () if p is not None]
+        if not known or any(p.version and p.version.changed > node.serial for p in known):
+            return None
+        start, outer = tick(), mode.watcher
+        mode.watcher = None
+        try:
+            with enable_grad():
+                made = self.made_of(*node.parents, **plain(node.kw), named=True)
+        finally:
+            mode.watcher = outer
+        inner = list(takewhile(lambda t: t.serial > start, walk(*made)))
+        for i, t in enumerate(inner):  # between the number before and its own
+            t.serial = node.serial - (i + 1) / (len(inner) + 1)
+            if node.extra is not None and node.extra.origin is not None:
+                t._more().origin = node.extra.origin
+        used = {p for t in inner for p in t.parents if p is not None}
+        for (output, serial), t in zip(node.kw["outputs"], made, strict=True):
+            if (y := output()) is not None:
+                y = before(y, serial)
+                if t in used:
+                    y.op, y.sources, y.args, y.kw = ops.getitem, t, (t.array,), {"index": ...}
+                else:
+                    y.op, y.sources, y.args, y.kw = t.op, t.sources, t.args, t.kw
+        return list(made)
+
+
+def plain(kw: dict[str, Any]) -> dict[str, Any]:
+    """The metadata without what is for backward and for readers."""
+    return {k: v for k, v in kw.items() if k not in ("kept", "places", "outputs")}
+
+
+class Rules:
+    """The rules of a fused operation; those of one visit share what they have in common."""
+
+    def __init__(self, op: Fused, shared: Callable[..., Any], rules: Sequence[Any]) -> None:
+        self.op = op
+        self.shared = shared
+        self.rules = rules
+
+    def __iter__(self) -> Iterator[Any]:
+        memo: list[Any] = []  # a gradient, and what was found for it
+        yield from (partial(self.rule, memo, i) for i in range(len(self.rules)))
+
+    def rule(self, memo: list[Any], i: int, g: Any, y: Any, *inputs: Any, **kw: Any) -> Any:
+        """The gradient of input `i`: of arrays an array, of Tensors a Tensor."""
+        boxed = hasattr(g, "__op__")
+        if not memo or memo[0] is not g:
+            memo[:] = g, (self.of_tensors if boxed else self.shared)(g, *inputs, **kw)
+        return memo[1][i] if boxed else self.rules[i](memo[1], kw["kept"], *inputs)
+
+    def of_tensors(self, g: Any, *inputs: Any, **kw: Any) -> list[Any]:
+        """All gradients, as those of what it is made of."""
+        given = [None if x is None else as_tensor(x) for x in inputs]
+        wanted = [x for x in given if x is not None and x.requires_grad]
+        with enable_grad():
+            outputs = self.op.made_of(*given, **plain(kw))
+        parts = [g[place] for place in kw["places"]]
+        found = iter(grad(outputs, wanted, parts, True, True, allow_unused=True))
+        return [next(found) if x is not None and x.requires_grad else None for x in given]
+
+    @staticmethod
+    def reads(i: int, **kw: Any) -> bool:
+        """Whether backward may use the value of input `i`, or of the output for -1."""
+        return i >= 0
