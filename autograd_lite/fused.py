@@ -13,8 +13,6 @@ from itertools import takewhile
 from typing import Any
 from weakref import ref
 
-import numpy as np
-
 from .calculus import grad
 from .engine import modes
 from .engine.modes import enable_grad, mode
@@ -27,22 +25,21 @@ from .engine.versions import tick
 __all__ = ["Fused"]
 
 
-def _placed(g: Any, y: Any, x: Any, place: Any) -> Any:
-    whole = np.zeros_like(x)
-    whole[place] = g
-    return whole
-
-
 # No view: who changes an output in place changes that alone, as no rule reads the whole.
-OUTPUT = Op("output", lambda x, place: x[place], _placed)
+OUTPUT = Op(
+    "output",
+    lambda x, place: x[place],
+    lambda g, y, x, place: ops.scatter_add(g, shape=x.shape, index=place),
+)
 
 
 class Fused(Op):
     """One record for `made_of`, a function of Tensors that gives several: `fused(*inputs, **kw)`.
 
-    `forward(*arrays, **kw)` gives one array that holds all outputs, where each is in it, and what
-    backward needs; it runs on float arrays of one dtype, or None. `shared(g, kept, *arrays, **kw)`
-    is what all gradients have in common, of which `rule(found, kept, *arrays)` makes one of them.
+    `forward(*arrays, **kw)` gives one array that holds all outputs, the places where they are, and
+    what backward needs; it runs on float arrays of one dtype, or None. What all gradients have in
+    common is `shared(g, kept, *arrays, places=places, **kw)`, of which `rule(found, kept, *arrays)`
+    makes one of them.
     """
 
     __slots__ = ("made_of",)
@@ -68,11 +65,12 @@ class Fused(Op):
         arrays = tuple([None if x is None else x.array for x in inputs])
         y, places, kept = self.forward(*arrays, **kw)
         tracked = mode.grad and any(x.requires_grad for x in tensors)
-        told: dict[str, Any] = {"kept": kept, "places": places, "outputs": []} if tracked else {}
-        whole = result(self, y, tracked, inputs, arrays, kw | told)
+        made: list[Any] = []
+        told = kw | {"places": places, "outputs": made}
+        # what was kept is the last argument, which is let go where the record is released
+        whole = result(self, y, tracked, (*inputs, None), (*arrays, kept), told)
         outputs = tuple([OUTPUT(whole, place=place) for place in places])
-        if tracked:
-            told["outputs"] += [(ref(t), t.serial) for t in outputs]
+        made += [(ref(t), t.serial) for t in outputs]
         return outputs
 
     def unfold(self, node: Any) -> list[Any] | None:
@@ -86,7 +84,7 @@ class Fused(Op):
         mode.watcher = None
         try:
             with enable_grad():
-                made = self.made_of(*node.parents, **plain(node.kw), named=True)
+                made = self.made_of(*node.parents[:-1], **plain(node.kw), named=True)
         finally:
             mode.watcher = outer
         inner = list(takewhile(lambda t: t.serial > start, walk(*made)))
@@ -106,8 +104,8 @@ class Fused(Op):
 
 
 def plain(kw: dict[str, Any]) -> dict[str, Any]:
-    """The metadata without what is for backward and for readers."""
-    return {k: v for k, v in kw.items() if k not in ("kept", "places", "outputs")}
+    """The metadata without what is for readers."""
+    return {k: v for k, v in kw.items() if k not in ("places", "outputs")}
 
 
 class Rules:
@@ -122,12 +120,16 @@ class Rules:
         memo: list[Any] = []  # a gradient, and what was found for it
         yield from (partial(self.rule, memo, i) for i in range(len(self.rules)))
 
-    def rule(self, memo: list[Any], i: int, g: Any, y: Any, *inputs: Any, **kw: Any) -> Any:
+    def rule(self, memo: list[Any], i: int, g: Any, y: Any, *given: Any, **kw: Any) -> Any:
         """The gradient of input `i`: of arrays an array, of Tensors a Tensor."""
-        boxed = hasattr(g, "__op__")
+        *inputs, kept = given
+        if hasattr(g, "__op__"):
+            if not memo or memo[0] is not g:
+                memo[:] = g, self.of_tensors(g, *inputs, **kw)
+            return memo[1][i]
         if not memo or memo[0] is not g:
-            memo[:] = g, (self.of_tensors if boxed else self.shared)(g, *inputs, **kw)
-        return memo[1][i] if boxed else self.rules[i](memo[1], kw["kept"], *inputs)
+            memo[:] = g, self.shared(g, kept, *inputs, places=kw["places"], **plain(kw))
+        return self.rules[i](memo[1], kept, *inputs)
 
     def of_tensors(self, g: Any, *inputs: Any, **kw: Any) -> list[Any]:
         """All gradients, as those of what it is made of."""

@@ -33,7 +33,7 @@ LAYERS = {
         {"names", "torch_words"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},
-        {"differences", "func", "distributions"},
+        {"differences", "func", "distributions", "fused"},
         {"comparison", "autograd"},
         {"graph", "utils"},
         {"doctor", "files", "interop"},

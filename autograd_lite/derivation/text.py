@@ -9,13 +9,14 @@ from typing import Any
 
 from ..engine.rules import ops
 from ..engine.rules.convolutions import LOOPS
-from ..program.expr import Symbol, is_leaf, is_op, is_view
+from ..program.expr import Symbol, is_leaf, is_op, is_view, total
 from ..program.names import words
 from ..program.notation import ATOM, TIMES, Writer, Written, is_identity
 from ..program.passes import BLOCKS
 from ..program.trace import Program, Statement
 from .latex import latex_code, latex_formula, latex_line, latex_name
 from .names import ERF_SLOPE, root
+from .series import series
 from .source import NumPy, block, shape_text
 from .windows import sentence
 
@@ -129,6 +130,11 @@ def lines_of(s: Statement, visible: dict[int, Symbol]) -> list[str]:
     """A statement as plain text."""
     if is_op(s.expr, *BLOCKS):
         return block(s, visible, plain)
+    if is_op(s.expr, total):
+        found = series([plain.text(x) for x in s.expr.inputs], r"(?<=[A-Za-z])(\d+)\b", "[{}]")
+        if found is not None:
+            over = f"over t = {found.first}, ..., {found.last}"
+            return [f"{s.target.name} = sum of {found.term} {over}"]
     return [f"{s.target.name} = {plain.text(s.expr)}"]
 
 

@@ -28,9 +28,7 @@ def before(tensor: Any, serial: int) -> Any:
     return tensor
 
 
-def walk(
-    *roots: Any, released: Callable[[Any], Any] | None = None, unfold: bool = False
-) -> Iterator[Any]:
+def walk(*roots: Any, released: Any = None, unfold: bool = False) -> Iterator[Any]:
     """Everything that the roots were computed from, newest first, each once.
 
     RuntimeError at a record that a backward pass has released, unless `released(node)` gives
@@ -43,9 +41,8 @@ def walk(
         parents = node.op.unfold(node) if unfold and node.op is not None else None
         if parents is None:
             yield node
-            parents = node.parents
-        if parents is None:
-            parents = (released or released_is_error)(node)
+            gone = node.sources is None
+            parents = (released or released_is_error)(node) if gone else node.parents
         for p in parents:
             if p is not None:
                 if p.serial > node.serial:

@@ -425,32 +425,31 @@ def assembled(found: list[Any]) -> Symbol | None:
     the gates in one matrix or the steps of a sequence."""
     if not all(is_op(e, ops.scatter_add) for e in found):
         return None
-    shape, indices = found[0].shape, [e.kw["index"] for e in found]
-    indices = [i if isinstance(i, tuple) else (i,) for i in indices]
-    axis = max(map(len, indices)) - 1
-    if not all(len(i) == axis + 1 and all(k == slice(None) for k in i[:axis]) for i in indices):
+    spans = [span(e.kw["index"], e.shape) for e in found]
+    if None in spans or len({s[:2] for s in spans}) > 1:
         return None
-    ends = [span(i[axis], shape[axis]) for i in indices]
-    if None in ends or len({whole for _, _, whole in ends}) > 1:
+    axis, stays = spans[0][:2]
+    order = sorted(range(len(found)), key=lambda k: spans[k])
+    starts, stops = ([spans[k][i] for k in order] for i in (2, 3))
+    if [*starts, found[0].shape[axis]] != [0, *stops]:
         return None
-    order = sorted(range(len(ends)), key=lambda k: ends[k][0])
-    at = [0, *(ends[k][1] for k in order)]
-    if at[-1] != shape[axis] or any(
-        ends[k][0] != start for k, start in zip(order, at, strict=False)
-    ):
-        return None
-    join = ops.concatenate if ends[0][2] else ops.stack
-    inputs = tuple([found[k].inputs[0] for k in order])
-    return Symbol(join, join.forward(*[x.value for x in inputs], axis=axis), inputs, {"axis": axis})
+    join, inputs = ops.concatenate if stays else ops.stack, [found[k].inputs[0] for k in order]
+    value = join.forward(*[x.value for x in inputs], axis=axis)
+    return Symbol(join, value, tuple(inputs), {"axis": axis})
 
 
-def span(index: Any, n: int) -> Any:
-    """Where the part of an axis that an index reads begins and ends, and whether the axis stays;
-    None if it is not one part in order."""
-    if isinstance(index, int):
-        return index % n, index % n + 1, False
-    if isinstance(index, slice) and index.indices(n)[2] == 1:
-        return (*index.indices(n)[:2], True)
+def span(index: Any, shape: tuple[int, ...]) -> Any:
+    """The axis of which an index reads a part, whether it stays, where the part begins and ends;
+    None if it reads something else."""
+    entries = index if isinstance(index, tuple) else (index,)
+    axis = len(entries) - 1
+    if axis < 0 or any(not isinstance(i, slice) or i != slice(None) for i in entries[:-1]):
+        return None
+    last, n = entries[-1], shape[axis]
+    if isinstance(last, int):
+        return axis, False, last % n, last % n + 1
+    if isinstance(last, slice) and last.indices(n)[2] == 1:
+        return axis, True, *last.indices(n)[:2]
     return None
 
 

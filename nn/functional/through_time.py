@@ -85,8 +85,8 @@ class Steps:
         return y, places, kept
 
     def shared(
-        self, g: Array, x: Array, w: Array, u: Array, *others: Array, kept: Any, places: Any,
-        sizes: Any, reverse: bool, outputs: Any,
+        self, g: Array, kept: Any, x: Array, w: Array, u: Array, *others: Array, places: Any,
+        sizes: Any, reverse: bool,
     ) -> Found:  # fmt: skip
         """What all gradients are made of, from the last step to the first."""
         first = [g[place].copy() for place in places[1:]]

@@ -1,0 +1,164 @@
+"""Fused operations: one record for `backward()`, what they are made of for everybody else."""
+
+import copy
+import gc
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+import nn
+from autograd_lite import Tensor, compare, compile, derive, draw, tape, tensor
+from autograd_lite.anomaly import detect_anomaly
+from autograd_lite.program.chain import Tape
+
+R = np.random.default_rng(0)
+KINDS = ("RNN", "LSTM", "GRU")
+
+
+def net(kind: str, **kw: Any) -> tuple[Any, Tensor]:
+    layer = getattr(nn, kind)(3, 2, **kw).double()
+    return layer, tensor(R.standard_normal((4, 2, 3)), requires_grad=True, name="x")
+
+
+def loss_of(layer: Any, x: Tensor) -> Tensor:
+    y, last = layer(x)
+    last = last if isinstance(last, tuple) else (last,)
+    return (y * y).sum() + sum(((k + 2) * s.sin()).sum() for k, s in enumerate(last))
+
+
+def grads(layer: Any, x: Tensor, loss: Tensor, **kw: Any) -> list[Any]:
+    layer.zero_grad()
+    x.grad = None
+    loss.backward(**kw)
+    return [p.grad.array for p in (x, *layer.parameters())]
+
+
+def close(a: list[Any], b: list[Any]) -> None:
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_backward_meets_one_record_and_readers_what_it_is_made_of(kind: str) -> None:
+    layer, x = net(kind)
+    found = grads(layer, x, loss_of(layer, x))
+    loss = loss_of(layer, x)
+    fused = [t.op.name for t in tape(loss) if t.op is not None]
+    assert kind.lower() in fused
+    ops = [t.op.name for t in tape(loss, unfold=True) if t.op is not None]
+    assert kind.lower() not in ops
+    assert ops.count("matmul") == 2 * 4
+    assert len(ops) > len(fused) + 15
+    close(grads(layer, x, loss, retain_graph=True), found)  # now through all operations
+    close(grads(layer, x, loss), found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kw", [{"num_layers": 2}, {"bidirectional": True}, {"bias": False}])
+def test_gradients_to_second_order_are_those_of_the_operations(kind: str, kw: Any) -> None:
+    layer, x = net(kind, **kw)
+    params = (x, *layer.parameters())
+    results = []
+    for open_first in (False, True):
+        loss = loss_of(layer, x)
+        if open_first:
+            Tape(loss)
+        first = ag.grad(loss, params, create_graph=True)
+        total = sum(((k + 1) * g * g).sum() for k, g in enumerate(first))
+        results.append([g.array for g in (*first, *ag.grad(total, params))])
+    close(*results)
+
+
+def test_serial_numbers_stay_in_order() -> None:
+    layer, x = net("LSTM", num_layers=2)
+    nodes = Tape(loss_of(layer, x)).nodes
+    assert [t.serial for t in nodes] == sorted(t.serial for t in nodes)
+    for t in nodes:
+        assert all(p is None or p.serial < t.serial for p in t.parents or ())
+
+
+def test_an_output_may_be_changed_in_place() -> None:
+    layer, x = net("LSTM")
+    y, _ = layer(x)
+    expected = grads(layer, x, (y * 2).sum())
+    for reader in (None, Tape, draw):
+        y, (_, c) = layer(x)
+        y *= 2
+        c += 1
+        loss = y.sum()
+        if reader is not None:
+            reader(loss)
+        close(grads(layer, x, loss), expected)
+
+
+def test_an_input_that_was_changed_is_an_error() -> None:
+    layer, x = net("GRU")
+    loss = loss_of(layer, x)
+    with ag.no_grad():
+        layer.weight_hh_l0 *= 2
+    with pytest.raises(RuntimeError, match=r"derive: .* was changed in place"):
+        derive(loss)
+    with pytest.raises(RuntimeError, match=r"gru: input 2, .* \(6, 2\), was changed in place"):
+        loss.backward()
+
+
+def test_what_forward_kept_goes_with_the_record() -> None:
+    layer, x = net("LSTM")
+    gc.disable()
+    try:
+        y, _ = layer(x)
+        whole = y.parents[0]
+        kept = [weakref.ref(a) for a in whole.args[-1]]
+        del whole
+        y.sum().backward()
+        assert all(r() is None for r in kept)
+    finally:
+        gc.enable()
+
+
+def test_nothing_is_kept_without_a_gradient() -> None:
+    layer, x = net("LSTM")
+    with ag.no_grad():
+        y, _ = layer(x)
+    assert y.op is None
+    assert y.parents == ()
+
+
+def test_readers() -> None:
+    layer, x = net("LSTM")
+    head = nn.Linear(2, 1).double()
+    model = nn.ModuleList([layer, head])
+
+    def loss() -> Tensor:
+        return (head(layer(x)[0][-1]) ** 2).mean()
+
+    derived = derive(loss(), model)
+    assert all(row.ok for row in derived.check().rows)
+    value, found = derived.function()(**derived.arguments)
+    expected = loss()
+    expected.backward()
+    assert value == pytest.approx(expected.item(), rel=1e-12)
+    for name, p in model.named_parameters():
+        np.testing.assert_allclose(found[name], p.grad.array, rtol=1e-9, atol=1e-12)
+    assert compare(loss(), {n: p.grad.array for n, p in model.named_parameters()}, model=model).ok
+    step = compile(loss)
+    assert step().item() == pytest.approx(expected.item(), rel=1e-12)
+    assert not step.why
+    assert "tanh" in str(draw(loss(), model=model, depth=9))
+    again = copy.deepcopy(loss())
+    assert again.item() == expected.item()
+    with detect_anomaly():
+        loss().backward()
+
+
+def test_a_derivation_names_states_gates_and_the_sum_over_time() -> None:
+    layer, x = net("LSTM")
+    text = str(derive(layer(x.detach())[0].sum(), layer))
+    assert "c2 = f2 * c1 + i2 * g2" in text
+    assert "h2 = o2 * a2" in text
+    assert "d_z2 = concatenate([d_" in text
+    assert "d_weight_hh_l0 = sum of d_z[t].T @ h[t-1] over t = 1, ..., 4" in text
+    assert "d_bias_ih_l0 = d_bias_hh_l0" in text
