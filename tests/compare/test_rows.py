@@ -27,10 +27,11 @@ from autograd_lite.program.expr import example
 N, K = 5, 4
 OWN = {op.name: op for op in (log_loss, log_loss_of_p, normalise)}  # of idioms
 ALL = {**table, **OWN}
-# Rows that need arrays of their own: one-hot rows, masks, weights, windows; conventions/ has them.
+# Rows that need arrays of their own: one-hot rows, masks, weights, windows, heads; conventions/ has
+# them.
 ELSEWHERE = {
     "gather-overwritten", "targets-wrong", "class-weight", "max-mask", "activation-missing",
-    "not-normalised", "wrong-axis",
+    "not-normalised", "wrong-axis", "order",
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def inputs_of(name: str) -> tuple[list[Any], dict[str, Any]]:
     if name == "mul":
         return [x, (rng.random((N, K)) > 0.5) / 0.5], {}
     if name == "getitem":
-        return [x], {"index": np.array([0, 2, 2, 1])}
+        return [x], {"index": np.array([[0, 2, 2], [1, 2, 0], [3, 3, 1]])}
     if table[name].kind == "curve" and name not in ("clip", "hardtanh"):
         return [domain(table[name], x, kw)], kw
     if name in ("log_softmax", "softmax"):

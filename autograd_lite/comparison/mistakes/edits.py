@@ -78,9 +78,9 @@ class Arrays:
     def like(self, a: Array) -> list[tuple[Tensor | None, Array, bool]]:
         """Other arrays of that shape, and the transposes that have it: whether they are one."""
         found = [(t, b, False) for t, b in self.by_shape[a.shape] if b is not a]
-        if a.ndim == 2 and 1 not in a.shape:
-            turned = self.by_shape[a.shape[::-1]]
-            found += [(t, b.T, True) for t, b in turned if b.base is not a]
+        if a.ndim >= 2 and 1 not in a.shape[-2:]:
+            turned = self.by_shape[(*a.shape[:-2], *a.shape[:-3:-1])]
+            found += [(t, b.mT, True) for t, b in turned if b.base is not a]
         return found[:ARRAYS]
 
 

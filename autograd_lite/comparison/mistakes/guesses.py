@@ -14,7 +14,7 @@ from ...engine.tape import Array
 from ...program.chain import stretched
 from ..answers.judge import distance
 from ..propagation import Change, Contribution, times
-from . import edits, layers, misplaced, patterns, penalties, roles
+from . import attention, edits, layers, misplaced, patterns, penalties, roles
 from .guess import Guess, Guessing, made_by
 from .places import (
     Site,
@@ -55,6 +55,8 @@ class Guesses(Guessing):
             penalties.other_penalties(self),
             edits.differences(self),
             edits.chosen_branches(self),
+            attention.masks_of_softmax(self),
+            attention.exchanged_factors(self),
             edits.ingredients(self),
             edits.other_formulas(self),
             edits.between_left_out(self),

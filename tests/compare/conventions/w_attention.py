@@ -26,7 +26,7 @@ def softmax(s):
         "the Jacobian's sum over the queries": ("q", r"axis"),
         "the Jacobian's sum over everything": ("q", r"axis|sum"),
         "p (1 - p)": ("q", r"softmax|sigmoid|Jacobian|diagonal"),
-        "softmax not derived": ("q", r"softmax|Jacobian"),
+        "softmax not derived": ("q", r"softmax|Jacobian|gradient of p used"),
         "k and q exchanged": ("q", r"exchang|swap|instead|other factor|itself"),
         "dk without transposing": ("k", ORDER),
         "dv without transposing": ("v", ORDER),
@@ -39,22 +39,21 @@ def softmax(s):
     },
 )
 def attention(slip, dt):
-    r, t = rand(81, dt), 4
+    r, t, root = rand(81, dt), 4, dt(np.sqrt(5))
     mask = np.tri(t, dtype=bool)
 
     def forward(q, k, v):
-        scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1]).astype(dt)
+        scores = q @ np.swapaxes(k, -1, -2) / root
         p = softmax(np.where(mask, scores, -np.inf))
         return p @ v, (q, k, v, p)
 
     def backward(dout, cache):
         q, k, v, p = cache
-        d = q.shape[-1]
         dv = (p if slip == "dv without transposing" else p.swapaxes(-1, -2)) @ dout
         # of a square v; where it is none, NumPy refuses
         dp = dout @ (v if slip == "v not transposed" else v.swapaxes(-1, -2))
         if slip in ("mask after the softmax", "mask of the scores forgotten"):
-            p = softmax(q @ k.swapaxes(-1, -2) / np.sqrt(d))
+            p = softmax(q @ k.swapaxes(-1, -2) / root)
             if slip == "mask after the softmax":
                 p = p * mask
         axis = -2 if slip == "the Jacobian's sum over the queries" else -1
@@ -69,11 +68,11 @@ def attention(slip, dt):
             ds = np.where(mask, dp, 0)
         if slip == "sign of ds":
             ds = -ds
-        scale = {"1/sqrt(d) left out backwards": 1, "1/d for 1/sqrt(d)": d}.get(slip, np.sqrt(d))
-        ds = (ds / scale).astype(dt)
+        scale = {"1/sqrt(d) left out backwards": 1, "1/d for 1/sqrt(d)": 5}.get(slip, root)
+        ds = ds / scale
         dq = ds @ (q if slip == "k and q exchanged" else k)
         if slip == "1/sqrt(d) left out of dq":
-            dq = dq * np.sqrt(d)
+            dq = dq * root
         dst = ds if slip == "dk without transposing" else ds.swapaxes(-1, -2)
         dk = dst @ (k if slip == "k and q exchanged" else q)
         if slip == "dq and dk exchanged":
@@ -101,7 +100,7 @@ def attention(slip, dt):
         "dx without the keys": ("x", PATH),
         "last sentence's dWq": ("Wq", r"last|sample|batch|sum"),
         "bo averaged": ("bo", r"mean|average|divided"),
-        "bo summed over the batch alone": ("bo", r"axis|axes|sum|broadcast"),
+        "bo: the last position alone": ("bo", r"last|position|sum"),
         "dWo with x for the heads": ("Wo", r"instead|input"),
         "Wo not transposed": (("Wv", "x", "Wq"), ORDER),
         "Wq and Wk exchanged in dx": ("x", r"instead|exchang|swap|other"),
@@ -128,8 +127,8 @@ def multi_head(slip, dt):
         dbo = dout.sum(axis=(0, 1))
         if slip == "bo averaged":
             dbo = dout.mean(axis=(0, 1))
-        if slip == "bo summed over the batch alone":
-            dbo = dout.sum(axis=0)[0]
+        if slip == "bo: the last position alone":
+            dbo = dout[:, -1].sum(axis=0)
         rows = x if slip == "dWo with x for the heads" else heads
         dWo = rows.reshape(-1, width).T @ dout.reshape(-1, width)
         dheads = dout @ (Wo if slip == "Wo not transposed" else Wo.T)
@@ -140,14 +139,14 @@ def multi_head(slip, dt):
         total = (da * a).sum(axis=axis, keepdims=True)
         ds = a * (da - (0 if slip == "the Jacobian's sum left out" else total))
         size = {"1/sqrt(d) left out backwards": 1, "sqrt of the whole width": width}.get(slip, e)
-        ds = (ds / np.sqrt(size)).astype(dt)
+        ds = ds / np.sqrt(size)
         dq = ds @ k
         dk = (ds if slip == "dk without transposing" else ds.swapaxes(-1, -2)) @ q
         wrong = slip == "heads merged in the wrong order"
         merged = (lambda b: b.reshape(n, t, width)) if wrong else merge
         dq, dk, dv = merged(dq), merged(dk), merged(dv)
         if slip == "heads of dq merged in the wrong order":
-            dq = merge(ds @ k).reshape(n, t, h, e).swapaxes(2, 3).reshape(n, t, width)
+            dq = (ds @ k).reshape(n, t, width)
         exchanged = slip == "Wq and Wk exchanged in dx"
         dx = dv @ Wv.T
         if slip != "dx of the values alone":

@@ -25,7 +25,7 @@ def softmax(s):
         "the last example's rows alone": ("C", r"last|sample|overwrit|several"),
         "the first letter's rows alone": ("C", r"path|contribution|overwrit|several|first"),
         "rows averaged": ("C", r"mean|average|divided|small"),
-        "gradient of all rows": ("C", r"row|where|index|every|unexplained"),
+        "gradient of all rows": ("C", r"every row"),
         "W1 not transposed": (("emb", "C"), r"transpose|order"),
         "tanh not derived": (("hpreact", "W1", "b1"), r"tanh"),
         "label not taken off": (("logits", "W2"), TARGET),
@@ -89,9 +89,10 @@ def letters(slip, dt):
         "label not taken off": (("center", "outside"), TARGET),
         "U not transposed: the wrong product": (("center",), r"transpose|order|product"),
         "sign": (("center", "outside"), SIGN),
-        "outer product of y_hat with u_o": (("outside",), ELSE),
-        "only the row of the neighbour": (("outside",), r"row|only|left out|path|softmax"),
-        "center's part of the softmax left out": (("center",), r"path|term|left out|contribution"),
+        "softmax left out: only the label": (
+            ("center", "outside"),
+            r"softmax|path|term|left out|label",
+        ),
         "y - y_hat": (("center", "outside"), SIGN),
     },
 )
@@ -104,16 +105,12 @@ def naive_softmax(slip, dt):
         loss = -np.log(y_hat[outside_idx])
         y = onehot(outside_idx, len(outside), dt)
         delta = y_hat if slip == "label not taken off" else y_hat - y
+        delta = -y if slip == "softmax left out: only the label" else delta
         delta = -delta if slip in ("sign", "y - y_hat") else delta
         grad_center = outside.T @ delta
         if slip == "U not transposed: the wrong product":
             grad_center = outside @ delta
-        if slip == "center's part of the softmax left out":
-            grad_center = -outside[outside_idx]
-        by = outside[outside_idx] if slip == "outer product of y_hat with u_o" else center
-        grad_outside = np.outer(delta, by)
-        if slip == "only the row of the neighbour":
-            grad_outside = grad_outside * y[:, None]
+        grad_outside = np.outer(delta, center)
         return loss, grad_center, grad_outside
 
     n = 4 if slip == "U not transposed: the wrong product" else 5
@@ -183,7 +180,7 @@ def negative_sampling(slip, dt):
         "weights of the counts left out": (("W", "Wt", "b", "bt"), r"factor|weight|f\b|left out"),
         "W for Wt": ("W", ELSE),
         "Wt not transposed": ("Wt", r"transpose|order"),
-        "bias not summed over the contexts": ("b", r"sum|axis|broadcast"),
+        "bias of the last context alone": ("b", r"last|sum|axis|broadcast"),
         "bias summed along the other axis": ("b", r"axis|sum"),
         "sign": (("W", "Wt", "b", "bt"), SIGN),
     },
@@ -204,8 +201,8 @@ def glove(slip, dt):
         slip, e
     )
     db = e.sum(1, keepdims=True)
-    if slip == "bias not summed over the contexts":
-        db = e[:, :1]
+    if slip == "bias of the last context alone":
+        db = e[:, -1:]
     if slip == "bias summed along the other axis":
         db = e.sum(0)[:, None]
     G = {
@@ -225,7 +222,6 @@ def glove(slip, dt):
         "row of padding not zeroed": ("wte", r"padding|row|where|mask"),
         "positions not summed over the batch": ("wpe", r"batch|sum|sample|last|first"),
         "positions averaged over the batch": ("wpe", r"mean|average|divided"),
-        "positions with the words' rows": ("wpe", r"instead|row|sum|axis|unexplained"),
         "head not tied: its part left out": ("wte", r"path|contribution|overwrit|use"),
         "embedding's part left out": ("wte", r"path|contribution|overwrit|use"),
         "label not taken off": (("logits", "wte", "x"), TARGET),
@@ -266,8 +262,6 @@ def positions(slip, dt):
         dwpe = dx[0]
     if slip == "positions averaged over the batch":
         dwpe = dx.mean(0)
-    if slip == "positions with the words' rows":
-        dwpe = rows[:t]
     G = {"wte": dwte + rows, "wpe": dwpe, "x": dx, "logits": dlogits}
     x, logits = forward(**named(p))
     x.name, logits.name = "x", "logits"

@@ -49,6 +49,26 @@ def left_out(b: Any, g: Any) -> Any:
     return g if hasattr(g, "leaves") else 0 * b + g  # a Symbol shows itself
 
 
+def rows(index: Any) -> Any:
+    """An index of whole rows, as of an embedding; ValueError for another one."""
+    if not isinstance(index, np.ndarray) or index.dtype.kind != "i" or not index.ndim:
+        raise ValueError("gather-overwritten: no rows")
+    return index
+
+
+def some_rows(axis: int, i: int) -> Rule:
+    """Of the rows that are read those at one place of an axis of the index alone."""
+
+    def wrong(g: Any, y: Any, x: Any, index: Any) -> Any:
+        if rows(index).ndim < 2:
+            raise ValueError("last-sample-only: one axis")
+        at = axis % index.ndim
+        part = (slice(None),) * at + (slice(i, i + 1 or None),)
+        return ops.scatter_add(g[part], shape=x.shape, index=index[part])
+
+    return wrong
+
+
 PRODUCTS = [
     *mul_rules(
         "dropout-mask: the 1 / keep of the mask missing", lambda g, y, a, b: g * (mask(b) != 0)
@@ -71,6 +91,36 @@ PRODUCTS = [
         "rows read several times overwritten, not accumulated",
         only(ops.getitem),
         lambda g, y, x, index: ops.put(x * 0, g, index=index),
+    ),
+    *[
+        Mistake("last-sample-only", sentence, only(ops.getitem), some_rows(axis, i))
+        for axis, i, sentence in (
+            (0, -1, "only the rows that the last sample read count: = for +="),
+            (0, 0, "only the rows that the first sample read count"),
+            (-1, -1, "only the rows that were read last in each sample count"),
+            (-1, 0, "only the rows that were read first in each sample count"),
+        )
+    ],
+    Mistake(
+        "bias-averaged",
+        "the gradient of a row divided by how often it was read: a mean for the sum",
+        only(ops.getitem),
+        lambda g, y, x, index: (
+            ops.scatter_add(g, shape=x.shape, index=rows(index))
+            / np.maximum(np.bincount(rows(index).reshape(-1), minlength=len(x)), 1)[:, None]
+        ),
+    ),
+    Mistake(
+        "summed-over-inputs",
+        "every row gets the gradient of all rows that were read",
+        only(ops.getitem),
+        lambda g, y, x, index: sum_along(g, tuple(range(rows(index).ndim)))[0] + 0 * x,
+    ),
+    Mistake(  # as heads that are merged
+        "order",
+        "reshaped where axes must be exchanged: the elements come in another order",
+        lambda node: node.op is ops.permute and node.ndim > 2,
+        lambda g, y, x, **kw: g.reshape(x.shape),
     ),
 ]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....engine.axes import axes_of, count
 from ...idioms import deviation
-from .row import ALONG, EXTREME, NORMALISE, Table, has, other, sum_along
+from .row import ALONG, EXTREME, NORMALISE, SOFTMAX, Table, has, other, sum_along
 
 
 def mean_along(x: Any, axis: Any) -> Any:
@@ -37,14 +37,28 @@ def over_more(g: Any, x: Any, axis: Any, keepdims: bool, op: Any, k: int) -> Any
 
 NORMALISATIONS: Table = {
     "wrong-axis: the derivative of {op} taken along another axis": [
-        (ALONG, lambda g, y, x, rule, axis, **kw: rule(g, y, x, axis=other(x, axis), **kw)),
-        (
-            NORMALISE,
-            lambda g, y, x, axis, **kw: (
-                deviation(x, axis, **kw)
-                * (g - mean_along(g, other(x, axis)) - y * mean_along(g * y, other(x, axis)))
-            ),
-        ),
+        *[
+            (
+                ALONG,
+                lambda g, y, x, rule, axis, k=k, **kw: rule(g, y, x, axis=other(x, axis, k), **kw),
+            )
+            for k in range(2)
+        ],
+        (SOFTMAX, lambda g, y, x, axis: y * (g - np.add.reduce(g * y, axis=None, keepdims=True))),
+        *[
+            (
+                NORMALISE,
+                lambda g, y, x, axis, k=k, **kw: (
+                    deviation(x, axis, **kw)
+                    * (
+                        g
+                        - mean_along(g, other(x, axis, k))
+                        - y * mean_along(g * y, other(x, axis, k))
+                    )
+                ),
+            )
+            for k in range(2)
+        ],
         (
             has(kind="reduction"),
             lambda g, y, x, rule, axis, **kw: rule(

@@ -127,8 +127,9 @@ def through(g: Any, z: Any) -> Any:
     return g * ops.sigmoid(z) * (1 - ops.sigmoid(z))
 
 
-def other(x: Any, axis: Any) -> int:
-    """The other axis of a matrix."""
-    if x.ndim != 2 or axis not in (0, 1, (0,), (1,)):
-        raise ValueError("wrong-axis: only for one axis of a matrix")
-    return 1 - (axis[0] if isinstance(axis, tuple) else axis)
+def other(x: Any, axis: Any, k: int = 0) -> int:
+    """The other axis of a matrix; of more axes the `k`th before this one."""
+    one = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+    if x.ndim < 2 or x.ndim < k + 2 or one not in range(x.ndim):
+        raise ValueError("wrong-axis: no other axis")
+    return int(one - 1 - k) % x.ndim

@@ -18,13 +18,17 @@ def rest(g: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(i for i in range(g.ndim) if i not in axes)
 
 
-def one_of_batch(i: int) -> Callable[[Any, tuple[int, ...]], Any]:
-    """The sum over all but the first of the axes, of the first or the last sample alone."""
+def first_sample(g: Any, axes: tuple[int, ...]) -> Any:
+    return g[tuple(slice(1) if i in axes else slice(None) for i in range(g.ndim))]
+
+
+def one_of_batch(i: int, k: int = 0) -> Callable[[Any, tuple[int, ...]], Any]:
+    """The sum over all but the `k`th of the axes, of the first or the last on that one alone."""
 
     def change(g: Any, axes: tuple[int, ...]) -> Any:
         if len(axes) < 2:
             raise ValueError("last-sample-only: one axis")
-        one = np.take(g, [i], axis=axes[0])
+        one = np.take(g, [i], axis=axes[k])
         return np.sum(one, axis=axes)
 
     return change
@@ -38,8 +42,11 @@ SUMS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = [
         lambda g, axes: sum_along(g, axes) / np.prod([g.shape[i] for i in axes]),
     ),
     ("last-sample-only", "only the last sample counts: = for +=", last_sample),
+    ("last-sample-only", "only the first sample counts", first_sample),
     ("last-sample-only", "only the last sample counts: = for +=", one_of_batch(-1)),
     ("last-sample-only", "only the first sample counts", one_of_batch(0)),
+    ("last-sample-only", "only the last position counts, in each sample", one_of_batch(-1, 1)),
+    ("last-sample-only", "only the first position counts, in each sample", one_of_batch(0, 1)),
     (
         "counted-once",
         "counted once for each sample, not as often as it is used: the count is left out",
