@@ -78,6 +78,7 @@ class Cards:
         self.op_cards(formulas)
         self.leaf_cards()
         self.fold_cards(formulas)
+        self.place_mistakes()
         self.connect()
         if constants:
             self.constant_cards()
@@ -374,6 +375,24 @@ class Cards:
             formula = self.report.formula.removeprefix(f"{worst.name}: ")
             if formula != self.report.formula:
                 card.mistakes.append(formula)
+
+    def place_mistakes(self) -> None:
+        """A mistake stands at the operation whose derivative is wrong, with what shows it."""
+        made = {t.serial: t for t in self.read.ops}
+        for row in self.rows.values():
+            first = next((d for d in row.diagnoses if d.at in made), None)
+            if first is None:
+                continue
+            card = self.made[self.key(made[first.at])]
+            showing = [r.name for r in self.rows.values() if row.name in (r.name, r.mistake_of)]
+            inside = f"in {made[first.at].op.name}: " if card.kind != "op" else ""
+            words_of = first.sentence.partition(" (in ")[0]  # which is here
+            said = f"{inside}{'' if first.exact else 'perhaps '}{words_of}"
+            if not card.verdict or card.tone != "wrong":
+                card.verdict, card.sign, card.tone = "the mistake is here", "■", "wrong"
+                card.mistakes = [f"seen in {first_three(showing)}", said]
+            elif said not in card.mistakes and card.kind == "op":
+                card.mistakes.append(said)
 
     # ---- arrows
 

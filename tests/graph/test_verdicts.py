@@ -137,3 +137,38 @@ def test_what_compare_is_not(setting):
         draw(loss, compare=np.ones(3))
     with pytest.raises(ValueError, match=r"no tensor is called '2\.wieght'"):
         draw(loss, compare={"2.wieght": np.ones(3)})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_mistake_stands_at_its_operation_and_points_to_what_shows_it(dtype):
+    manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).to(dtype)
+    x, t = rand(5, 4, dtype=dtype), np.arange(5) % 3
+    criterion = nn.CrossEntropyLoss()
+    loss = criterion(model(x), t)
+    h = (x @ model[0].weight.mT + model[0].bias).relu().array
+    d = (model(x).softmax(1).array - np.eye(3, dtype=dtype)[t]) / 5
+    dh = d @ model[2].weight.array  # without the mask
+    hand = {
+        "0.weight": dh.T @ x.array,
+        "0.bias": dh.sum(0),
+        "2.weight": d.T @ h,
+        "2.bias": d.sum(0),
+    }
+    g = draw(loss, model, compare=hand)
+    relu = card(g, "relu")
+    assert (relu.verdict, relu.tone) == ("the mistake is here", "wrong")
+    assert relu.mistakes == ["seen in 0.bias, 0.weight", "the mask of relu left out"]
+    marked = [n.title for n in g.drawing.nodes if n.kind == "op" and n.verdict]
+    assert marked == ["relu"]
+    assert card(g, "0.bias").verdict == "wrong here"  # as compare says
+    for text in (g.to_text(), g.to_mermaid(), g.to_html()):
+        assert "the mistake is here" in text
+    folded = draw(loss, model, compare=hand, depth=0)
+    assert card(folded, "1").mistakes[-1] == "in relu: the mask of relu left out"
+    report = compare(loss, hand, model)
+    assert "the mistake is here" in draw(loss, model, compare=report).to_text()
+    told = [d for row in report.to_dict()["rows"] for d in row["diagnoses"]]
+    assert told and not any("at" in d for d in told)
+    hand["0.weight"], hand["0.bias"] = -dh.T @ x.array * (h > 0).sum(), dh.sum(0) * 7.3
+    assert "the mistake is here" not in draw(loss, model, compare=hand).to_text()  # none is known

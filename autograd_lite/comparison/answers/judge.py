@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -33,7 +33,8 @@ class Diagnosis:
     """A mistake that explains a gradient: exactly (to rel 1e-4), or merely consistent with it.
 
     Those with one number of `explanation` are made together, or are one factor that has several
-    causes if they are an `alternative`; another number is another way to explain the same.
+    causes if they are an `alternative`; another number is another way to explain the same. `at` is
+    the serial number of the operation whose derivative it is about, 0 where it is about none.
     """
 
     slug: str
@@ -41,6 +42,7 @@ class Diagnosis:
     exact: bool
     explanation: int = 0
     alternative: bool = False
+    at: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -354,7 +354,7 @@ def width_of(out: TextIO) -> int:
 def for_json(x: Any) -> Any:
     """What json has for a value: no tuples, no dataclasses and no numbers that are not finite."""
     if isinstance(x, Diagnosis | Fix):
-        x = asdict(x)
+        x = {name: value for name, value in asdict(x).items() if name != "at"}  # of this process
     if isinstance(x, dict):
         return {name: for_json(value) for name, value in x.items()}
     if isinstance(x, tuple | list):

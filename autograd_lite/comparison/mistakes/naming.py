@@ -136,9 +136,15 @@ class Naming:
         return Search(back, raw, labels, NEAR if standard.guard else 0.0)
 
     def told(self, standard: Standard, found: Mapping[Tensor, Finding]) -> dict[Tensor, Finding]:
-        """Findings about the tensors that were handed in."""
+        """Findings about the tensors that were handed in, at the operations that were recorded."""
         recorded = {new: t for t, new in standard.of.items()}
+        made = (*standard.others.items(), *standard.of.items())
+        serials = {new.serial: t.serial for t, new in made if t.op is not None}
         return {
-            recorded.get(t, t): replace(f, also=tuple(recorded.get(u, u) for u in f.also))
+            recorded.get(t, t): replace(
+                f,
+                also=tuple(recorded.get(u, u) for u in f.also),
+                diagnoses=tuple(replace(d, at=serials.get(d.at, 0)) for d in f.diagnoses),
+            )
             for t, f in found.items()
         }

@@ -312,10 +312,11 @@ class Search(Matcher):
         for n, guess in enumerate(causes):
             place = "" if n else self.where(t, guess)
             (slug, words) = guess.names[0]
-            yield Diagnosis(slug, words + place, sure(guess), 0, n > 0)
+            yield Diagnosis(slug, words + place, sure(guess), 0, n > 0, at(guess))
         for n, guess in enumerate(others, 1 if causes else 0):
             for i, (slug, words) in enumerate(guess.names):
-                yield Diagnosis(slug, words if i else words + self.where(t, guess), sure(guess), n)
+                said_of = words if i else words + self.where(t, guess)
+                yield Diagnosis(slug, said_of, sure(guess), n, at=at(guess))
 
     def where(self, t: Tensor, guess: Guess) -> str:
         """The place in words, unless it is the tensor itself."""
@@ -350,6 +351,12 @@ class Search(Matcher):
             return ""
         text = f"yours {yours}, right {right}"
         return text if "array(" not in text else ""
+
+
+def at(guess: Guess) -> int:
+    """The serial number of the operation whose derivative is wrong, 0 if it is none."""
+    inside = guess.edge is not None and guess.wrong is not None
+    return guess.edge.node.serial if inside and guess.edge is not None else 0
 
 
 def told_of(found: Mapping[Tensor, Finding]) -> set[Tensor]:
