@@ -17,7 +17,7 @@ from ..engine.modes import enable_grad
 from ..engine.tensor import Tensor
 from ..interrupts import in_own_context
 from . import dot, film, mermaid, render, text
-from .cards import Cards
+from .cards import Cards, Shared
 from .collapse import Folded
 from .model import Drawing
 from .modules import Modules
@@ -145,12 +145,20 @@ def drawing_of(read: Reading, model: Any, options: Options) -> Drawing:
     modules = Modules(read, model)
     report = report_of(read.root, options.compare, modules.model)
     folded = Folded.whole(read, modules, options.depth, options.collapse)
+    opening = folded.opening()
     wanted = options.grads and options.view != "forward"
-    gradients = Gradients(read, folded.bundles(), wanted)
-    cards = Cards(read, modules, folded, gradients, report)
-    drawing = cards.drawing(options.view, options.formulas, options.constants)
-    drawing.panels = panels_of(cards)
-    return drawing
+    views = [folded, *opening.values()]
+    gradients = Gradients(read, [view.bundles() for view in views], wanted)
+    shared = Shared()
+    drawings = []
+    for scene, view in enumerate(views):
+        cards = Cards(read, modules, view, gradients, report, shared, scene)
+        drawing = cards.drawing(options.view, options.formulas, options.constants)
+        drawing.panels = panels_of(cards)
+        drawings.append(drawing)
+    whole, *opened = drawings
+    whole.scenes = dict(zip(opening, opened, strict=True))
+    return whole
 
 
 def output_of(model: Any, inputs: Any) -> Tensor:

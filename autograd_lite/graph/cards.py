@@ -6,6 +6,7 @@ import re
 from ast import literal_eval
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..program.expr import UNWRITTEN, as_symbol, forward_of, gradients
 from ..program.names import ShortNames, constant, counted, number, rounded, span, words
 from ..program.notation import text
 from .collapse import COPIES, HIDDEN, Folded
-from .facts import no_numbers, size_of
+from .facts import Facts, no_numbers, size_of
 from .formulas import cross_entropy_line, forward_line, gradient_line
 from .layout import in_reading_order, lay_out
 from .model import Arrow, Box, Card, Drawing, order
@@ -38,13 +39,37 @@ LONG = 40  # characters of an array, from which on a formula has its shape inste
 OVERWRITTEN = "changed in place since: the values are gone"
 
 
+@dataclass
+class Shared:
+    """What the drawings of one tape have in common: names, numbers, and formulas once written."""
+
+    names: ShortNames = field(default_factory=ShortNames)
+    facts: dict[int, Facts] = field(default_factory=dict)  # by serial number
+    written: dict[int, Card] = field(default_factory=dict)
+    alarms: dict[int, str] = field(default_factory=dict)
+
+    def no_numbers(self, t: Tensor) -> str:
+        """How many values of a tensor are no numbers."""
+        if t.serial not in self.alarms:
+            self.alarms[t.serial] = no_numbers(t.array)
+        return self.alarms[t.serial]
+
+
 class Cards:
     """Makes a Drawing of what was read, without what is folded: `made` are the cards, by key."""
 
     def __init__(
-        self, read: Reading, modules: Modules, folded: Folded, gradients: Gradients, report: Any
+        self,
+        read: Reading,
+        modules: Modules,
+        folded: Folded,
+        gradients: Gradients,
+        report: Any,
+        shared: Shared,
+        scene: int = 0,
     ) -> None:
         self.read, self.modules, self.folded, self.gradients = read, modules, folded, gradients
+        self.shared, self.scene = shared, scene
         self.root, self.group, self.report = read.root, folded.group, report
         self.rows = {row.name: row for row in report.rows} if report is not None else {}
         # leaves that stand in one place of equal modules, by the one in the first of them
@@ -110,7 +135,7 @@ class Cards:
 
     def name_all(self) -> dict[int, str]:
         """A short name for every tensor that occurs in a formula."""
-        names = ShortNames()
+        names = self.shared.names
         root = self.folded.drawn(self.root)
         shown = self.folded.shown
         sources = (self.folded.drawn(use.source) for _, _, use in self.read.each_use(shown))
@@ -121,7 +146,7 @@ class Cards:
             elif t is root:
                 names.result(serial, self.label, t)
             else:
-                names.operation(serial, t)
+                names.operation(serial, t, self.modules.results.get(serial, ""))
         arrays: set[int] = set()  # constants, by identity
         for t in shown:
             for i, (use, a) in enumerate(zip(self.read.uses[t.serial], t.args or (), strict=False)):
@@ -177,7 +202,11 @@ class Cards:
             if t.sources is None:
                 card.lines.append("record released by backward()")
             elif formulas:
-                self.put_formulas(card, t)
+                written = self.shared.written.setdefault(t.serial, card)
+                if written is card:
+                    self.put_formulas(card, t)
+                card.forward, card.backward = written.forward, written.backward
+                card.saved, card.book = written.saved, written.book
             card.lines += gone
             self.judge(card, [t.name])
             self.made[card.key] = card
@@ -314,6 +343,7 @@ class Cards:
             }
             box = self.box(path)
             card = Card(key, "module", box.title, box.what, path=path.rpartition(".")[0])
+            card.opens = path
             card.forward = self.modules.textbook(path) if formulas else ""
             total = sum(p.array.size for p in leaves.values())
             holds = f"{operations} · {counted(total, 'parameter')}"
@@ -342,7 +372,7 @@ class Cards:
     def alarm(self, alike: list[Tensor]) -> str:
         """What is said of the first of these tensors that has values that are no numbers."""
         known = (t for t in alike if not self.read.overwritten(t))
-        return next(filter(None, (no_numbers(t.array) for t in known)), "")
+        return next(filter(None, map(self.shared.no_numbers, known)), "")
 
     def result_card(self) -> Card:
         root = self.root
@@ -398,7 +428,8 @@ class Cards:
 
     def connect(self) -> None:
         """An arrow for every use; those of a folded card are one for each card at the other end."""
-        bundles, sums = self.gradients.bundles, dict(self.gradients.sums)
+        bundles = self.gradients.bundles[self.scene]
+        sums = dict(self.gradients.sums[self.scene])
         merged: dict[tuple[str, str], Arrow] = {}
         copies: Counter[int] = Counter()
         for t, i, use in self.read.each_use(self.folded.ops):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Any
 
-from .modules import Modules, is_loop, level
+from .modules import Modules, is_loop, level, parents
 from .read import Place, Reading
 from .repeats import Repeats
 
@@ -17,6 +17,7 @@ PAGE = 1380  # points from the first card to the last, which a drawing of more n
 ARROW, TITLE, LINE, MODULE = 41, 38, 17, 56  # points of the parts of cards, and of a folded module
 BOTTOM, TOP = 12, 32  # of a frame
 MOST = 400  # drawn nodes; of more, where there is nothing left to fold, the middle is cut out
+WORK = 20_000  # operations that are looked at for drawings with one more module open
 ENDS = 40  # operations kept at either end of a cut
 HIDDEN = "\0hidden"  # the group of what is cut out; no module is called this
 COPIES = 4  # a leaf used more often than this is drawn anew at every use
@@ -67,6 +68,21 @@ class Folded:
         if collapse is not False and found.size() > MOST:
             found.group |= {t.serial: HIDDEN for t in found.ops[ENDS:-ENDS]}
         found.settle()
+        return found
+
+    def opening(self) -> dict[str, Folded]:
+        """The drawings in which one of the folded modules is open, and again of those in it, by the
+        path of the module, as many as may be made with little work."""
+        found: dict[str, Folded] = {}
+        todo, cards = [self], 0
+        while todo:
+            outer = todo.pop(0)
+            for frame in dict.fromkeys(outer.group.values()):
+                little = len(found) * len(self.read.ops) < WORK and cards < MOST
+                if frame not in found and frame != HIDDEN and little:
+                    inner = found[frame] = outer.open(frame)
+                    cards += inner.size()
+                    todo.append(inner)
         return found
 
     def open(self, frame: str) -> Folded:
@@ -177,12 +193,3 @@ class Folded:
                 ):
                     edges.setdefault(key, []).append((t.serial, edge.i))
         return {place: key for key, places in edges.items() if len(places) > 1 for place in places}
-
-
-def parents(path: str) -> list[str]:
-    """A dotted path and those it lies in, outermost first.
-
-    >>> parents("a.b.c")
-    ['a', 'a.b', 'a.b.c']
-    """
-    return list(accumulate(path.split("."), "{}.{}".format)) if path else []

@@ -42,6 +42,7 @@ class Card:
     sign: str = ""  # of the verdict
     tone: str = ""  # the name of its colour
     mistakes: list[str] = field(default_factory=list)  # what explains a wrong gradient
+    opens: str = ""  # the module that is folded on it
     book: dict[str, str] = field(default_factory=dict)  # formulas as a textbook writes them
 
     def said(self, formula: str) -> str:
@@ -108,6 +109,7 @@ class Drawing:
     notes: list[str] = field(default_factory=list)
     panels: dict[str, Panel] = field(default_factory=dict)  # what the film tells, by card
     judgement: str = ""  # the sentence that a comparison ends with
+    scenes: dict[str, Drawing] = field(default_factory=dict)  # with one more module open
 
     @cached_property
     def into(self) -> dict[str, list[Arrow]]:

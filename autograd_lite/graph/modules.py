@@ -7,7 +7,7 @@ import re
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+from itertools import accumulate, count
 from typing import Any, NamedTuple
 
 from ..engine.tensor import Tensor
@@ -50,6 +50,7 @@ class Modules:
         self.buffers: dict[int, str] = {}
         self.names: dict[int, str] = {}
         self.at: dict[str, Any] = {}
+        self.told: dict[str, str] = {}  # what modules are, by frame
         if model is not None:
             self.add("", model)
         taken: set[str] = set()
@@ -61,6 +62,7 @@ class Modules:
                 taken.add(name)
                 self.add(name, module)
         self.paths = self.frames(read)
+        self.results = self.named_results(read)
         self.place_leaves(read)
 
     def frames(self, read: Reading) -> dict[int, str]:
@@ -73,6 +75,19 @@ class Modules:
         paths = by_parameters(read, self) if self.uncalled() else {}
         paths |= {serial: path for serial, path in by_calls(read, self).items() if path}
         return paths
+
+    def named_results(self, read: Reading) -> dict[int, str]:
+        """The names of the modules that the results of operations are the results of, by serial
+        number: of the outermost that has one that may stand in a formula."""
+        last = {path: t for t in read.ops for path in parents(self.paths.get(t.serial, ""))}
+        found: dict[int, str] = {}
+        for path, t in last.items():
+            name = CALL.sub("", path.rpartition(".")[2])
+            users = read.consumers.get(t.serial, ())
+            inside = any(f"{self.paths.get(c.serial, '')}.".startswith(f"{path}.") for c in users)
+            if name.isidentifier() and not inside and t is not read.root:
+                found.setdefault(t.serial, name)
+        return found
 
     def place_leaves(self, read: Reading) -> None:
         """Parameters stand where they are used."""
@@ -138,6 +153,11 @@ class Modules:
 
     def what_is(self, frame: str) -> str:
         """The module of a frame as it prints itself, if that is one short line."""
+        if frame not in self.told:
+            self.told[frame] = self.printed(frame)
+        return self.told[frame]
+
+    def printed(self, frame: str) -> str:
         part = self.part(frame)
         if part is None:
             return ""
@@ -253,6 +273,15 @@ def carried(
         elif known:
             paths[t.serial] = paths[nearest(known)]
     return paths
+
+
+def parents(path: str) -> list[str]:
+    """A dotted path and those it lies in, outermost first.
+
+    >>> parents("a.b.c")
+    ['a', 'a.b', 'a.b.c']
+    """
+    return list(accumulate(path.split("."), "{}.{}".format)) if path else []
 
 
 def common_path(paths: Iterable[str]) -> str:

@@ -17,8 +17,7 @@ __all__ = ["panels_of"]
 
 def panels_of(cards: Cards) -> dict[str, Panel]:
     """The panels of all cards, by their keys."""
-    read, totals = cards.read, cards.gradients.totals
-    known: dict[int, Facts] = {}
+    read, totals, known = cards.read, cards.gradients.totals, cards.shared.facts
     parts = parts_of(cards)
 
     def facts(t: Tensor) -> Facts:

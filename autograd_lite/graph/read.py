@@ -98,15 +98,15 @@ class Reading:
 class Gradients:
     """What a backward pass from the root would send along every edge and into every tensor.
 
-    `bundles` are edges whose gradients are told as one, by what they have in common; `sums` are the
-    sizes of those.
+    `bundles` are edges whose gradients are told as one, by what they have in common, for each of
+    several drawings; `sums` are the sizes of those.
     """
 
-    def __init__(self, read: Reading, bundles: dict[Place, Any], wanted: bool) -> None:
+    def __init__(self, read: Reading, bundles: list[dict[Place, Any]], wanted: bool) -> None:
         self.read, self.bundles = read, bundles
         self.along: dict[Place, Facts] = {}
         self.totals: dict[int, Facts] = {}
-        self.sums: dict[Any, float] = {}
+        self.sums: list[dict[Any, float]] = [{} for _ in bundles]
         self.error = ""
         if wanted and read.root.requires_grad and read.tape.inputs[read.root]:
             try:
@@ -121,7 +121,7 @@ class Gradients:
         """Send ones back from the root, and note what they become."""
         arrived: dict[Tensor, Any] = {}
         several: set[Tensor] = {self.read.root}  # whose whole gradient is not the one that came
-        bundled: dict[Any, Any] = {}
+        bundled: list[dict[Any, Any]] = [{} for _ in self.bundles]
 
         def send(edge: Edge, g: Any) -> None:
             part = numbers(edge, g)
@@ -132,11 +132,12 @@ class Gradients:
             else:  # added at once: all parts of a weight of an RNN would not fit into memory
                 several.add(p)
                 arrived[p] = arrived[p] + part
-            if place in self.bundles:
-                use = self.read.uses[edge.node.serial][edge.i]
-                turned = part.mT if use is not None and use.mark else part
-                key = self.bundles[place]
-                bundled[key] = bundled[key] + turned if key in bundled else np.array(turned)
+            for keys, sums in zip(self.bundles, bundled, strict=True):
+                if place in keys:
+                    use = self.read.uses[edge.node.serial][edge.i]
+                    turned = part.mT if use is not None and use.mark else part
+                    key = keys[place]
+                    sums[key] = sums[key] + turned if key in sums else np.array(turned)
 
         def total(t: Tensor, parts: list[Any]) -> Any:
             return arrived.pop(t, parts[0])
@@ -146,4 +147,4 @@ class Gradients:
         for t, g in reverse(self.read.tape, seed, send, total):
             if t in several:
                 self.totals[t.serial] = Facts.of(np.asarray(g))
-        self.sums = {key: size_of(np.asarray(g)) for key, g in bundled.items()}
+        self.sums = [{k: size_of(np.asarray(g)) for k, g in sums.items()} for sums in bundled]

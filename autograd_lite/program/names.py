@@ -40,6 +40,9 @@ class ShortNames:
     def __init__(self) -> None:
         self.given: dict[int, str] = {}  # names that people chose stay as they are
         self.made: dict[int, str] = {}
+        self.settled: dict[int, str] = {}
+        self.taken: set[str] = set()
+        self.last: Counter[str] = Counter()
 
     def leaf(self, key: int, label: str, t: Any, use: Op | None) -> None:
         """Ask for the name of an input; `use` is the operation whose second input it is."""
@@ -50,13 +53,16 @@ class ShortNames:
             letter = data_letter(use, t.dtype)
         self.ask(key, LEAF.get(last, last), letter, t)
 
-    def operation(self, key: int, t: Any) -> None:
-        self.ask(key, t.name, result_letter(t.op), t)
+    def operation(self, key: int, t: Any, module: str = "") -> None:
+        """Ask for the name of a result; `module` is the name of the module whose result it is."""
+        self.ask(key, t.name or module, result_letter(t.op), t)
 
     def result(self, key: int, label: str, t: Any) -> None:
         self.ask(key, LEAF.get(label, t.name), "y", t)
 
     def ask(self, key: int, name: str, letter: str, t: Any) -> None:
+        if key in self.settled:
+            return
         if name.isidentifier() and len(name) <= 16:
             self.given[key] = name
         else:
@@ -64,25 +70,24 @@ class ShortNames:
 
     def settle(self) -> dict[int, str]:
         """Number the names that occur more than once, so that no two are the same, and none is
-        that of the gradient of another, as dx is of x."""
-        settled: dict[int, str] = {}
-        taken: set[str] = set()
+        that of the gradient of another, as dx is of x. What was settled before stays."""
         for asked in (self.given, self.made):
             times = Counter(asked.values())
             single = {
                 name
                 for name, n in times.items()
-                if n == 1 and not clashes(name, taken) and not is_gradient(name, times)
+                if n == 1 and not clashes(name, self.taken) and not is_gradient(name, times)
             }
-            taken |= single
-            last: Counter[str] = Counter()
+            self.taken |= single
             for key, name in asked.items():
-                settled[key] = name
-                while name not in single and (settled[key] == name or clashes(settled[key], taken)):
-                    last[name] += 1
-                    settled[key] = f"{name}{last[name]}"
-                taken.add(settled[key])
-        return settled
+                found = name
+                while name not in single and (found == name or clashes(found, self.taken)):
+                    self.last[name] += 1
+                    found = f"{name}{'_' * name[-1].isdecimal()}{self.last[name]}"
+                self.settled[key] = found
+                self.taken.add(found)
+            asked.clear()
+        return self.settled
 
 
 def parameter_letter(use: Op | None, ndim: int) -> str:
