@@ -2,20 +2,23 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const story = JSON.parse(byId("film-story").textContent);
-  const { steps, cards, edges, numbers } = story;
+  const { numbers, scenes } = story; // scenes by the module that is open, "" the whole
+  scenes[""] = { cards: story.cards, edges: story.edges, steps: story.steps };
   const stage = byId("film-stage"), canvas = byId("film-canvas"), panel = byId("film-panel");
   const slider = byId("film-slider"), count = byId("film-count"), say = byId("film-say");
-  const picture = byId("film-picture"), root = document.documentElement;
+  const root = document.documentElement;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const SVG = "http://www.w3.org/2000/svg";
   const PAUSE = 1600; // milliseconds a step is shown
-  const keys = Object.keys(cards).filter((key) => byId(key));
-  let now = 0, picked = null, timer = 0, scale = 1, focused = keys[0];
+  let steps, cards, edges, picture, keys, begun, here = ""; // of the scene that is shown
+  let now = 0, picked = null, timer = 0, scale = 1, focused;
 
-  for (const card of Object.values(cards)) { // what is empty was left out
-    for (const list of ["lines", "mistakes", "arrays", "leaving"]) card[list] ??= [];
-    card.parts = story.sums[card.parts] || [];
-  }
+  for (const scene of Object.values(scenes))
+    for (const card of Object.values(scene.cards)) { // what is empty was left out
+      for (const list of ["lines", "mistakes", "arrays", "leaving"]) card[list] ??= [];
+      card.parts = story.sums[card.parts] || [];
+    }
+  scenes[""].html = canvas.innerHTML;
   root.classList.add("js");
   canvas.classList.add("film");
 
@@ -309,7 +312,7 @@
     if (picture) picture.querySelector(".graph").append(rect);
     return rect;
   }
-  const frames = { now: framed(""), picked: framed("picked"), focused: framed("focused") };
+  let frames;
 
   function surround(rect, key, pad) {
     const node = key && byId(key);
@@ -324,27 +327,31 @@
 
   /* Since which step the data of a card are there, and since which its gradient is. */
   const reached = new Map(), returned = new Map();
-  steps.forEach((step, i) => {
-    const at = { forward: reached, backward: returned, seed: returned }[step.way];
-    if (at) at.set(step.card, i);
-  });
-  const begun = steps.findIndex((step) => step.way === "seed");
-  for (const [source, target] of edges) {
-    const [key, at] = cards[source].kind === "op" ? [null] : [source, reached.get(target)];
-    if (key && !["module", "hidden"].includes(cards[key].kind) && at !== undefined)
-      reached.set(key, Math.min(at, reached.get(key) ?? Infinity));
-    if (key && returned.has(target))
-      returned.set(key, Math.max(returned.get(target), returned.get(key) ?? 0));
-    if (target === "out") reached.set("out", reached.get(source) ?? 0);
+  function time() {
+    reached.clear();
+    returned.clear();
+    steps.forEach((step, i) => {
+      const at = { forward: reached, backward: returned, seed: returned }[step.way];
+      if (at) at.set(step.card, i);
+    });
+    begun = steps.findIndex((step) => step.way === "seed");
+    for (const [source, target] of edges) {
+      const [key, at] = cards[source].kind === "op" ? [null] : [source, reached.get(target)];
+      if (key && !["module", "hidden"].includes(cards[key].kind) && at !== undefined)
+        reached.set(key, Math.min(at, reached.get(key) ?? Infinity));
+      if (key && returned.has(target))
+        returned.set(key, Math.max(returned.get(target), returned.get(key) ?? 0));
+      if (target === "out") reached.set("out", reached.get(source) ?? 0);
+    }
   }
 
   function paint() {
     const step = steps[now];
     canvas.classList.toggle("whole", step.way === "start");
-    const here = (at) => now === 0 || (at ?? 0) <= now;
+    const come = (at) => now === 0 || (at ?? 0) <= now;
     for (const key of keys) {
       const node = byId(key);
-      node.classList.toggle("later", !here(reached.get(key)));
+      node.classList.toggle("later", !come(reached.get(key)));
       node.classList.toggle("back", now > 0 && now >= begun && begun > 0 && returned.has(key) && returned.get(key) <= now);
       node.classList.toggle("now", step.card === key);
       node.classList.toggle("picked", picked === key);
@@ -354,7 +361,7 @@
     edges.forEach(([source, target, tracked], i) => {
       const edge = byId(`e${i + 1}`);
       if (!edge) return;
-      edge.classList.toggle("later", !(here(reached.get(target)) && here(reached.get(source))));
+      edge.classList.toggle("later", !(come(reached.get(target)) && come(reached.get(source))));
       edge.classList.toggle("back", tracked && begun > 0 && returned.get(target) <= now);
       edge.classList.toggle("now", (step.way === "forward" && target === step.card)
         || (step.way === "seed" && target === step.card)
@@ -457,9 +464,7 @@
     last: () => show(steps.length - 1),
   };
   for (const [go, move] of Object.entries(moves)) control(go).addEventListener("click", move);
-  slider.max = steps.length - 1;
   slider.addEventListener("input", () => show(Number(slider.value)));
-  if (begun > 0) slider.style.setProperty("--turn", `${(100 * (begun - 0.5)) / (steps.length - 1)}%`);
 
   // ---- cards that can be focused: one of them is in the order of the Tab key
 
@@ -469,23 +474,150 @@
     byId(key).setAttribute("tabindex", "0");
     if (focus) byId(key).focus({ preventScroll: true });
   }
-  if (picture) {
-    picture.setAttribute("role", "group");
-    picture.setAttribute("aria-label", "Cards of the graph; up and down go from one to the next");
+  function animate() {
+    if (picture) {
+      picture.setAttribute("role", "group");
+      picture.setAttribute("aria-label", "Cards of the graph; up and down go from one to the next");
+    }
+    for (const key of keys) {
+      const node = byId(key), card = cards[key];
+      node.setAttribute("role", "button");
+      node.setAttribute("tabindex", "-1");
+      node.setAttribute("aria-label", card.opens ? `${card.label}, closed` : card.label);
+      if (card.opens) {
+        node.setAttribute("aria-expanded", "false");
+        sign(node, "+");
+      }
+      node.addEventListener("focus", () => node.matches(":focus-visible") && surround(frames.focused, key, 12));
+      node.addEventListener("blur", () => surround(frames.focused, null));
+    }
+    for (const frame of canvas.querySelectorAll(".cluster")) {
+      const path = frame.id.slice("module ".length);
+      if (path && scenes[path] && within(here, path)) sign(frame, "−");
+    }
+    focused = keys[0];
+    if (keys.length) rove(keys[0]);
   }
-  for (const key of keys) {
-    const node = byId(key);
-    node.setAttribute("role", "button");
-    node.setAttribute("tabindex", "-1");
-    node.setAttribute("aria-label", cards[key].label);
-    node.addEventListener("focus", () => node.matches(":focus-visible") && surround(frames.focused, key, 12));
-    node.addEventListener("blur", () => surround(frames.focused, null));
+
+  /* What a click does to a module stands behind its name. */
+  function sign(element, what) {
+    element.classList.add(what === "+" ? "opens" : "closes");
+    const texts = element.querySelectorAll("text");
+    const text = what === "+" ? texts[0] : texts[texts.length - 1]; // a frame has its title alone
+    if (!text) return;
+    const mark = document.createElementNS(SVG, "tspan");
+    mark.textContent = ` [${what}]`;
+    text.append(mark);
   }
-  if (keys.length) rove(keys[0]);
+
+  // ---- scenes: the whole, and one for every module that can be opened
+
+  const within = (path, outer) => `${path}.`.startsWith(outer ? `${outer}.` : "");
+  const outwards = (path) => { // the scenes around one, the whole first
+    const names = path.split(".");
+    const around = names.map((_, i) => names.slice(0, i).join("."));
+    return [...new Set(["", ...around])].filter((p) => scenes[p]);
+  };
+
+  async function unpacked(scene) {
+    if (!scene.html) {
+      const bytes = Uint8Array.from(atob(scene.picture), (c) => c.charCodeAt(0));
+      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+      scene.html = await new Response(stream).text();
+    }
+    return scene.html;
+  }
+
+  async function enter(path, key) {
+    pause();
+    canvas.innerHTML = await unpacked(scenes[path]);
+    const from = here;
+    stand(path);
+    show(0);
+    const back = keys.find((k) => cards[k].opens === from || within(from, cards[k].opens || "-"));
+    const first = keys.find((k) => k === key) ?? (within(path, from)
+      ? keys.find((k) => cards[k].path && within(cards[k].path, path)) : back);
+    if (key) pick(key);
+    else if (first) {
+      rove(first, true);
+      reveal(first);
+    }
+    if (!key && path) say.textContent = `Open: ${path}. ${steps.length - 1} steps.`;
+  }
+
+  const close = () => here && enter(outwards(here).at(-1));
+
+  function stand(path) {
+    here = path;
+    ({ steps, cards, edges } = scenes[path]);
+    picture = byId("film-picture");
+    keys = Object.keys(cards).filter((key) => byId(key));
+    frames = { now: framed(""), picked: framed("picked"), focused: framed("focused") };
+    time();
+    animate();
+    slider.max = steps.length - 1;
+    slider.style.setProperty("--turn", begun > 0 ? `${(100 * (begun - 0.5)) / (steps.length - 1)}%` : "");
+    const trail = byId("film-trail");
+    trail.hidden = Object.keys(scenes).length < 2;
+    trail.replaceChildren(...[...new Set([...outwards(path), path])].map((p) => {
+      const button = make("button", p || document.title);
+      button.type = "button";
+      if (p === path) button.setAttribute("aria-current", "location");
+      button.addEventListener("click", () => enter(p));
+      return button;
+    }));
+    if (picture) { // to the width, with letters neither tiny nor huge
+      const drawn = picture.querySelector(".graph").transform.baseVal.consolidate().matrix.a;
+      zoom(Math.min(1.4 / drawn, Math.max(fitting(), 1 / drawn)));
+    }
+  }
+
+  // ---- a name to be found
+
+  const search = byId("film-search");
+  function find() {
+    const wanted = search.value.trim().toLowerCase();
+    if (!wanted) return tell();
+    const found = new Map();
+    for (const path of [here, ...Object.keys(scenes)])
+      for (const [key, card] of Object.entries(scenes[path].cards)) {
+        const text = `${card.label} ${card.forward || ""} ${card.opens || ""}`;
+        if (text.toLowerCase().includes(wanted) && !found.has(card.label + key))
+          found.set(card.label + key, [path, key, card]);
+      }
+    const list = make("ul", null, "leaves");
+    const named = ([, , card]) => !card.title.toLowerCase().startsWith(wanted);
+    const sorted = [...found.values()].sort((a, b) => named(a) - named(b));
+    for (const [path, key, card] of sorted.slice(0, 40)) {
+      const button = make("button"), item = make("li");
+      button.type = "button";
+      button.append(make("b", card.title, card.family || card.kind), make("span", card.name || ""));
+      button.append(make("small", path && path !== here ? `in ${path}` : card.shape || ""));
+      button.addEventListener("click", () => (path === here ? pick(key) : enter(path, key)));
+      item.append(button);
+      list.append(item);
+    }
+    byId("film-card").replaceChildren(section(`Found: ${found.size}`), list);
+    say.textContent = `${found.size} found for ${search.value}.`;
+  }
+  search.addEventListener("input", find);
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") byId("film-card").querySelector("button")?.click();
+    else if (event.key === "Escape") {
+      search.value = "";
+      tell();
+      stage.focus();
+    } else if (!["Home", "End"].includes(event.key)) return event.stopPropagation();
+    event.stopPropagation();
+  });
+
+  const act = (key) => (cards[key].opens ? enter(cards[key].opens) : pick(key));
 
   stage.addEventListener("click", (event) => {
-    const node = event.target.closest(".node");
-    if (node && cards[node.id] && !moved) pick(node.id);
+    const node = event.target.closest(".node"), title = event.target.closest(".closes text");
+    if (moved) return;
+    if (node && cards[node.id]) act(node.id);
+    else if (title) enter(outwards(title.closest(".closes").id.slice("module ".length)).at(-1));
   });
 
   document.addEventListener("keydown", (event) => {
@@ -494,7 +626,7 @@
     const node = on.closest(".node");
     const pressed = on.closest("button, a, summary");
     let done = true;
-    if (node && cards[node.id] && (key === "Enter" || key === " ")) pick(node.id);
+    if (node && cards[node.id] && (key === "Enter" || key === " ")) act(node.id);
     else if (node && cards[node.id] && (key === "ArrowUp" || key === "ArrowDown")) {
       const next = keys[keys.indexOf(node.id) + (key === "ArrowUp" ? -1 : 1)];
       if (next) {
@@ -509,6 +641,8 @@
     else if (key === "End") moves.last();
     else if (key === " " && !pressed) play();
     else if (key === "Escape" && picked) show(now);
+    else if (key === "Backspace" && here) close();
+    else if (key === "/") search.focus();
     else if (key === "+" || key === "=") zoom(scale * 1.25);
     else if (key === "-") zoom(scale / 1.25);
     else if (key === "0" && picture) zoom(fitting());
@@ -524,7 +658,7 @@
       const how = { in: scale * 1.25, out: scale / 1.25, fit: fitting() };
       zoom(how[button.dataset.zoom]);
     });
-  if (!picture) byId("film-zoom").style.display = "none";
+  if (!byId("film-picture")) byId("film-zoom").style.display = "none";
   stage.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return;
     event.preventDefault();
@@ -561,9 +695,6 @@
   night.addEventListener("change", lamp);
   lamp();
 
-  if (picture) { // to the width, with letters neither tiny nor huge
-    const drawn = picture.querySelector(".graph").transform.baseVal.consolidate().matrix.a;
-    zoom(Math.min(1.4 / drawn, Math.max(fitting(), 1 / drawn)));
-  }
+  stand("");
   show(0);
 })();

@@ -6,9 +6,13 @@ asks nobody for anything, and forbids itself to.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
+import zlib
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -32,18 +36,26 @@ def page(drawing: Drawing, direction: str, dark: bool, backend: str | None, time
     Without a renderer the cards are text, with the same steps, and the page says what is missing;
     GraphRenderError only if `backend` was asked for.
     """
+    scenes = (drawing, *drawing.scenes.values())
+
+    def picture_of(scene: Drawing) -> str:
+        return still(scene, direction, backend, timeout)
+
     try:
-        picture = still(drawing, direction, backend, timeout)
+        with ThreadPoolExecutor(4) as pool:  # which wait for the renderer
+            pictures = list(pool.map(picture_of, scenes))
     except render.GraphRenderError as error:
         if backend is not None:
             raise
-        picture = listing(drawing, str(error))
-    told = story(drawing)
+        pictures = [listing(scene, str(error)) for scene in scenes]
+    known = story(drawing)
+    for scene, picture in zip(known["scenes"].values(), pictures[1:], strict=True):
+        scene["picture"] = base64.b64encode(zlib.compress(picture.encode(), 9)).decode()
     down, up = ("▼", "▲") if direction == "TB" else ("►", "◄")
     legend = []
     if drawing.view != "backward":
         legend.append(f'<span class="data">{down} data</span>')
-    if any(step["way"] in ("seed", "backward") for step in told["steps"]):
+    if any(step["way"] in ("seed", "backward") for step in known["steps"]):
         legend.append(f'<span class="gradient">{up} gradient, with its norm</span>')
     folder = Path(__file__).parent
     holes = {
@@ -54,14 +66,15 @@ def page(drawing: Drawing, direction: str, dark: bool, backend: str | None, time
         "theme": "dark" if dark else "",
         "css": recoloured() + folder.joinpath("film.css").read_text("utf-8"),
         "js": folder.joinpath("film.js").read_text("utf-8"),
-        "picture": picture,
+        "picture": pictures[0],
         "text": escape(text.source(drawing)),
-        "story": embedded(told),
+        "story": embedded(known),
     }
     template = folder.joinpath("film.html").read_text("utf-8")
     # characters that no file can hold, such as half of a pair, become "?"
-    whole = re.sub(r"\{\{(\w+)\}\}", lambda hole: holes[hole[1]], template)
-    return whole.encode(errors="replace").decode()
+    whole = re.sub(r"\{\{(\w+)\}\}", lambda hole: holes.get(hole[1], hole[0]), template)
+    whole = whole.encode(errors="replace").decode()
+    return whole.replace("{{size}}", f"{len(whole.encode()) / 1000:.0f} kB", 1)
 
 
 def embedded(data: Any) -> str:
@@ -148,10 +161,16 @@ def listing(drawing: Drawing, why: str) -> str:
 def story(drawing: Drawing) -> dict[str, Any]:
     """All that the script knows: numbers, cards, edges and steps."""
     numbers = Numbers()
+    known = drawing.scenes.keys()
+    scenes = {path: told(scene, numbers, known) for path, scene in drawing.scenes.items()}
+    whole = told(drawing, numbers, known)
+    return {**whole, "scenes": scenes, "numbers": numbers.arrays, "sums": numbers.sums}
+
+
+def told(drawing: Drawing, numbers: Numbers, known: Collection[str]) -> dict[str, Any]:
+    """What the script knows of one drawing; `known` are the modules that can be opened."""
     return {
-        "cards": {node.key: card(node, drawing, numbers) for node in drawing.nodes},
-        "numbers": numbers.arrays,
-        "sums": numbers.sums,
+        "cards": {node.key: card(node, drawing, numbers, known) for node in drawing.nodes},
         "edges": [[e.source, e.target, e.tracked] for e in drawing.edges],
         "steps": steps(drawing),
     }
@@ -207,12 +226,14 @@ def filled(found: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value not in ("", [], None)}
 
 
-def card(node: Card, drawing: Drawing, numbers: Numbers) -> dict[str, Any]:
+def card(node: Card, drawing: Drawing, numbers: Numbers, known: Collection[str]) -> dict[str, Any]:
     """What the panel shows of a card; what is empty is left out."""
     panel = drawing.panels.get(node.key, Panel())
     facts = node.lines if node.kind == "op" else [*node.lines, node.value, node.grad]
     if node.kind in ("module", "hidden"):
         facts = [*facts, *flows(node, drawing)]
+    if node.kind in ("module", "hidden") and node.opens not in known:
+        facts.append("Folded; draw with a greater depth or with collapse=False.")
     facts = [*facts, node.alarm]
     if panel.times > 1:
         facts.append(f"One card for {panel.times} alike; these are the numbers of the first.")
@@ -220,6 +241,8 @@ def card(node: Card, drawing: Drawing, numbers: Numbers) -> dict[str, Any]:
     return filled(
         {
             "kind": node.kind,
+            "opens": node.opens if node.opens in known else "",
+            "path": node.path if known else "",
             "family": node.family,
             "title": node.title,
             "name": node.symbol,
@@ -252,16 +275,11 @@ def told_place(at: Place, line: str) -> dict[str, Any]:
 
 
 def flows(node: Card, drawing: Drawing) -> list[str]:
-    """The gradients at a card that stands for several operations, and how to open it."""
+    """The gradients at a card that stands for several operations."""
     ways = [("from", e.target, e) for e in drawing.edges if e.source == node.key]
     ways += [("to", e.source, e) for e in drawing.into[node.key]]
     return [
-        *(
-            f"gradient {w} {drawing.by_key[k].title}: {span(e.grads)}"
-            for w, k, e in ways
-            if e.grads
-        ),
-        "Folded; draw with a greater depth or with collapse=False.",
+        f"gradient {w} {drawing.by_key[k].title}: {span(e.grads)}" for w, k, e in ways if e.grads
     ]
 
 
