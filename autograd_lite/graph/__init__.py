@@ -243,8 +243,8 @@ class Graph:
         It needs no network, and no script to be a complete picture. It has the numbers of arrays
         up to 64 elements, statistics of larger ones, and the lines of operations that ran inside
         `record_lines()`. It is as light or dark as the reader's system, with the theme "dark"
-        always dark. A click on a folded module opens it. Without a renderer the cards are text; GraphRenderError if the `backend` that
-        was asked for is not there.
+        always dark. A click on a folded module opens it. Without a renderer the cards are text;
+        GraphRenderError if the `backend` that was asked for is not there.
 
         >>> x = tensor(3.0, requires_grad=True, name="x")
         >>> "Forward 1 of 1: mul makes y = 9." in draw(x * x).to_html()
