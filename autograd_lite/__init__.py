@@ -63,6 +63,8 @@ for place, kept in (("tensor", {"Tensor": Tensor}), ("ops", {"_row": row_of, "Op
 del place, kept
 
 
+from . import special as special
+
 # imported where they are first used, to keep `import autograd_lite` fast
 LATER = {
     "assert_same": "comparison",

@@ -112,6 +112,7 @@ from .torch_words.shape import diag_embed as diag_embed
 from .torch_words.shape import diagflat as diagflat
 from .torch_words.shape import diagonal as diagonal
 from .engine.rules.pick import diff as diff
+from .special import digamma as digamma
 from .torch_words.arithmetic import dist as dist
 from . import distributions as distributions
 from .torch_words.arithmetic import div as div
@@ -127,6 +128,7 @@ from .torch_words.questions import eq as eq
 from .engine.rules.questions import equal as equal
 from .engine.rules.curves import erf as erf
 from .torch_words.arithmetic import erfc as erfc
+from .special import erfinv as erfinv
 from .engine.rules.curves import exp as exp
 from .engine.rules.curves import exp2 as exp2
 from .engine.rules.shape import expand as expand
@@ -202,6 +204,7 @@ from .torch_words.questions import le as le
 from .engine.rules.curves import leaky_relu as leaky_relu
 from .torch_words.arithmetic import lerp as lerp
 from .torch_words.questions import lt as lt
+from .special import lgamma as lgamma
 from .creation import linspace as linspace
 from .files import load as load
 from .engine.rules.curves import log as log
@@ -262,6 +265,7 @@ from .engine.rules.products import outer as outer
 from .engine.rules.pick import pad as pad
 from .engine.rules.shape import permute as permute
 from .linalg import pinv as pinv
+from .special import polygamma as polygamma
 from .torch_words.arithmetic import positive as positive
 from .engine.rules.arithmetic import pow as pow
 from .engine.rules.reductions import prod as prod
@@ -549,6 +553,7 @@ __all__ = [
     "diagflat",
     "diagonal",
     "diff",
+    "digamma",
     "dist",
     "div",
     "divide",
@@ -565,6 +570,7 @@ __all__ = [
     "equal",
     "erf",
     "erfc",
+    "erfinv",
     "exp",
     "exp2",
     "expand",
@@ -638,6 +644,7 @@ __all__ = [
     "lerp",
     "less",
     "less_equal",
+    "lgamma",
     "linspace",
     "load",
     "log",
@@ -700,6 +707,7 @@ __all__ = [
     "permute",
     "pinv",
     "pinverse",
+    "polygamma",
     "positive",
     "prod",
     "promote_types",

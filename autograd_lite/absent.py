@@ -94,10 +94,9 @@ KINDS = {  # there are no ...: the names, and what to use
         """,
         "the name without _copy, then clone()",
     ),
-    "special functions beyond erf": (
+    "special functions beyond erf and gamma": (
         """
-        *lgamma *digamma polygamma i0* i1* igamma* erfinv frexp ldexp* nextafter gcd*
-        lcm* special bitwise_*_shift
+        *mvlgamma* i0* i1* igamma* frexp ldexp* nextafter* gcd* lcm* bitwise_*_shift*
         """,
         "scipy.special or NumPy on t.numpy(), or an Op of your own where a gradient is wanted",
     ),
@@ -125,6 +124,9 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "rarely used functions and losses": (
         """
+        Wishart LKJCholesky LowRank* Relaxed* ContinuousBernoulli NegativeBinomial VonMises
+        Weibull Pareto GeneralizedPareto Kumaraswamy FisherSnedecor InverseGamma
+        ExponentialFamily StackTransform CatTransform CorrCholeskyTransform AbsTransform
         binomial poisson histogramdd nanmedian nanquantile segment_reduce renorm
         index_reduce put slice_* select_scatter diagonal_scatter unsafe_* split_copy
         unravel_index nonzero_static range resize_as gradient cumulative_trapezoid

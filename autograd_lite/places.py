@@ -21,6 +21,12 @@ MOVED = {
     "utils.data": "nn.data",
     "nn.parameter": "nn.module",
 }  # PyTorch's place and ours
+DISTRIBUTIONS = {  # PyTorch's files of `distributions`
+    "bernoulli", "beta", "binomial", "categorical", "cauchy", "chi2", "dirichlet", "distribution",
+    "exponential", "gamma", "geometric", "gumbel", "half_cauchy", "half_normal", "independent",
+    "laplace", "log_normal", "mixture_same_family", "multinomial", "multivariate_normal", "normal",
+    "one_hot_categorical", "poisson", "studentT", "transformed_distribution", "uniform",
+}  # fmt: skip
 
 
 def is_ours(file: str | None) -> bool:
@@ -49,6 +55,8 @@ def meant(name: str) -> str | None:
     for place, ours in MOVED.items():
         if inner == place or inner.startswith(f"{place}."):
             inner = ours + inner.removeprefix(place)
+    if inner.startswith("distributions.") and inner.rpartition(".")[2] in DISTRIBUTIONS:
+        return f"{ROOT}.distributions"  # which has what PyTorch has in files of their own
     return top() + inner[2:] if inner == "nn" or inner.startswith("nn.") else None
 
 

@@ -29,7 +29,7 @@ LAYERS = {
             "settings",
             "amp",
         },
-        {"random"},
+        {"random", "special"},
         {"names", "torch_words"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},

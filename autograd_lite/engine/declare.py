@@ -59,7 +59,7 @@ def changing(f: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     def change(x: Any, *args: Any, **kw: Any) -> Any:
         old = x.clone() if x.requires_grad else x  # what derivatives may read after the change
-        return x.copy_(f(old, *args, **kw))
+        return x._overwrite(table["put"], f(old, *args, **kw), index=...)
 
     wraps(f)(change).__doc__ = f"`{name}` in place."
     change.__name__ = change.__qualname__ = f"{name}_"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import creation
+from .. import creation, special
 from ..engine.axes import Shape, sizes
 from ..engine.methods import on_tensors
 from ..engine.tensor import Tensor
@@ -66,6 +66,10 @@ class New:
     def map_(self: Any, other: Any, function: Any) -> Any:
         """Put `function` of each element and that of `other` into its place; returns self."""
         return self.copy_(np.vectorize(function, otypes=[self.dtype])(self.array, other.array))
+
+    def polygamma(self: Any, n: int) -> Tensor:
+        """`polygamma` of order n of each element."""
+        return special.polygamma(n, self)
 
     def normal_(self: Any, mean: float = 0, std: float = 1, *, generator: Any = None) -> Any:
         """Fill with random numbers of a normal distribution; returns self."""
