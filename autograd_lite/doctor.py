@@ -43,6 +43,7 @@ def report() -> Iterator[str]:
     yield f"system        {system}, {os.cpu_count()} cores"
     pools = blas()
     yield from blas_lines(pools, cpu_flags(Path("/proc/cpuinfo")))
+    yield f"C compiler    {native_state()}"
     yield f"renderer      {renderer()}"
     yield from missing()
 
@@ -93,6 +94,13 @@ def blas_lines(pools: list[dict[str, Any]] | None, flags: set[str]) -> Iterator[
             )
         elif asked:
             yield f"              {KERNEL}={asked} is set"
+
+
+def native_state() -> str:
+    """What `compile` makes C code with, or why it runs NumPy code."""
+    from .compilation.native.library import state
+
+    return state()
 
 
 # ---- packages -------------------------------------------------------------------------------

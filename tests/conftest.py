@@ -16,6 +16,9 @@ from tests.selection import CORE, CORE_FEW, SLOW, chosen
 
 HERE = Path(__file__).parent
 
+# tests/compilation/test_native.py asks for C: elsewhere a test need not wait for a C compiler
+os.environ.setdefault("AUTOGRAD_LITE_BACKEND", "numpy")
+
 # a busy machine is no failure
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("local", **PATIENT)

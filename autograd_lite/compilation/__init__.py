@@ -1,4 +1,4 @@
-"""`compile`: a function's loss and gradients as NumPy source that runs in memory of its own."""
+"""`compile`: a function's loss and gradients as source, C or NumPy, that runs in its own memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from operator import attrgetter, is_
-from threading import local
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from ..engine.versions import changed, shared_version, tick
 from ..interrupts import whole
 from ..program.expr import leaf
 from . import watch
-from .emit import Writer
+from .backend import Code, backend_of
 from .guards import Captured, Untraceable, has_attributes
 from .lower import Step, lowered
 from .reader import Reader, Source
@@ -42,7 +41,7 @@ STATIC = (int, float, bool, str, bytes, type(None))
 
 
 def compile(function: Any = None, optimizer: Any = None, **options: Any) -> Any:
-    """`function`, which computes a loss, so that its calls run generated NumPy code.
+    """`function`, which computes a loss, so that its calls run generated code, in C or NumPy.
 
     The function gets Tensors for the Tensors and arrays among its arguments, and returns one scalar
     Tensor that requires grad. It is run once for each combination of shapes, dtypes, numbers,
@@ -63,14 +62,22 @@ def compile(function: Any = None, optimizer: Any = None, **options: Any) -> Any:
     gradient; else, and where a gradient has a hook or parameters of a group have made other numbers
     of steps, `step()` itself runs.
 
+    The code is one function of C where the system has a compiler and every step has a form in C:
+    the first call of a trace then takes about half a second, and a millisecond where a call before
+    has left the compiled file in the user's cache. Elsewhere it is NumPy code. Results differ by
+    rounding alone. `backend="numpy"` is NumPy code anywhere, `backend="c"` is C with calls of NumPy
+    for steps without a form; the variable AUTOGRAD_LITE_BACKEND sets the default, and
+    `python -m autograd_lite doctor` tells the compiler. `sources` shows the code.
+
     What returns something else than a loss, such as a model, runs as it is too, so that scripts
     can have `compile` as `torch.compile`: as a decorator, and with its `options` (`mode`,
-    `backend`, `fullgraph`, `dynamic`, `disable`), of which `disable` alone changes something.
+    `backend`, `fullgraph`, `dynamic`, `disable`), of which `disable` alone changes something beside
+    the names of `backend` above.
 
     TypeError for an `optimizer` that is none, or an option that PyTorch has not; RuntimeError if
-    the loss depends on an operation without a derivative. With an optimizer also where there is no
-    loss: TypeError if the function returns no Tensor, RuntimeError if that is no scalar or needs no
-    gradient.
+    the loss depends on an operation without a derivative, and for backend="c" without a compiler.
+    With an optimizer also where there is no loss: TypeError if the function returns no Tensor,
+    RuntimeError if that is no scalar or needs no gradient.
 
     >>> from autograd_lite import tensor
     >>> w = tensor([1.0, 2.0], requires_grad=True)
@@ -89,15 +96,15 @@ def compile(function: Any = None, optimizer: Any = None, **options: Any) -> Any:
         return functools.partial(compile, optimizer=optimizer, **options)
     if options.get("disable"):
         return function
-    return Compiled(function, optimizer)
+    return Compiled(function, optimizer, options.get("backend", "auto"))
 
 
 class Variant:
     """The code for one combination: its sources, the tensors that get gradients, its guards."""
 
-    def __init__(self, reader: Reader, captured: Captured, optimizer: Any) -> None:
+    def __init__(self, reader: Reader, captured: Captured, optimizer: Any, backend: str) -> None:
         self.captured = captured
-        self.threads = local()
+        self.backend = backend
         self.error: Exception | None = None
         self.changes = [t for t, _ in reader.changes]
         self.place_step(reader, optimizer)
@@ -137,21 +144,26 @@ class Variant:
         live = is_used(steps, [*results, *targets])
         sources = [(given[id(s)], source) for s, source in reader.sources]
         sources = [(s, source) for s, source in sources if id(s) in live]
-        self.getters = [getter(source) for _, source in sources]
-        self.given = [None if kind == 0 else x for kind, x in self.getters]
-        self.from_arguments = [(i, x) for i, (kind, x) in enumerate(self.getters) if kind == 0]
-        self.from_tensors = [(i, x) for i, (kind, x) in enumerate(self.getters) if kind == 1]
-        self.read_tensors()
-        self.source, self.make = Writer(
+        self.place_sources([getter(source) for _, source in sources])
+        self.code = Code(
+            self.backend,
             steps,
             results[: len(results) - n],
             [*(s for s, _ in sources), *(given[id(rate)] for rate in rates)],
+            len(rates),
             self.inside,
             targets[n:],
             self.descent,
             list(zip(targets[:n], results[len(results) - n :], strict=True)),
             reader.program.quiet,
-        ).compiled()
+        )
+
+    def place_sources(self, getters: list[tuple[int, Any]]) -> None:
+        """Where the arguments of the code come from."""
+        self.given = [None if kind == 0 else x for kind, x in getters]
+        self.from_arguments = [(i, x) for i, (kind, x) in enumerate(getters) if kind == 0]
+        self.from_tensors = [(i, x) for i, (kind, x) in enumerate(getters) if kind == 1]
+        self.read_tensors()
 
     def read_tensors(self) -> None:
         """What the code is given of tensors, which `fits` finds there still."""
@@ -227,14 +239,10 @@ class Variant:
 
     def run(self, arrays: list[Any], rates: list[float]) -> Any:
         """The loss and the gradients."""
-        try:
-            run = self.threads.run
-        except AttributeError:
-            run = self.threads.run = self.make()
         given = self.given.copy()
         for i, place in self.from_arguments:
             given[i] = arrays[place]
-        return run(*given, *rates)
+        return self.code.run(given, rates)
 
 
 def stepped(v: Variant, arrays: list[Any], rates: Any, states: list[dict[str, Any]]) -> Any:
@@ -344,7 +352,7 @@ class Loss(Tensor):
 class Compiled:
     """What `compile` returns: call it like the function."""
 
-    def __init__(self, function: Callable[..., Tensor], optimizer: Any) -> None:
+    def __init__(self, function: Callable[..., Tensor], optimizer: Any, backend: str) -> None:
         if not callable(function):
             raise TypeError(
                 f"compile: a {type(function).__name__} cannot be called; give a function, as in "
@@ -355,6 +363,7 @@ class Compiled:
                 f"compile: optimizer is a {type(optimizer).__name__}; give one of nn.optim, as in "
                 "compile(loss_of, optimizer=nn.optim.SGD(model.parameters(), lr=0.1))"
             )
+        self.backend = backend_of(backend)
         functools.update_wrapper(self, function, updated=())
         self.function, self.optimizer = function, optimizer
         self.variants: dict[Any, list[Variant]] = {}
@@ -363,7 +372,7 @@ class Compiled:
     @property
     def sources(self) -> list[str]:
         """The generated code of every combination so far."""
-        return [v.source for found in self.variants.values() for v in found]
+        return [v.code.source for found in self.variants.values() for v in found]
 
     @property
     def traces(self) -> int:
@@ -381,7 +390,7 @@ class Compiled:
         return getattr(self.function, name)  # of a model: parameters(), train(), ...
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Compiled, (self.function, self.optimizer)
+        return Compiled, (self.function, self.optimizer, self.backend)
 
     def __call__(self, *args: Any, **kw: Any) -> Tensor:
         if mode.watcher is not None:
@@ -559,7 +568,7 @@ class Compiled:
                 captured.follow(recorder.operations())
                 reader = Reader(loss, recorder, own)
                 recorder.check_draws()  # of the rules
-                variant = Variant(reader, captured, self.optimizer)
+                variant = Variant(reader, captured, self.optimizer, self.backend)
             except Untraceable as error:
                 reason = str(error)
             except (AttributeError, TypeError, ValueError, RecursionError) as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Descent", "Differs", "Options"]
+__all__ = ["Descent", "Differs", "Options", "Unsuited"]
 
 step_of = itemgetter("step")
 LASTING = (int, float, bool, str, type(None))
@@ -23,6 +23,10 @@ LASTING = (int, float, bool, str, type(None))
 
 class Differs(Exception):
     """A question about values has another answer than in the trace."""
+
+
+class Unsuited(Exception):
+    """The C code does not do this call; with the arrays that it has drawn."""
 
 
 class Options:
@@ -67,6 +71,8 @@ class Descent:
         self.given: list[str] = []
         self.numbers: list[str] = []
         self.lines: list[str] = []
+        self.in_c: list[str] = []  # what `numbers` says, in C
+        self.calls: list[tuple[int, Any, tuple[Any, ...], Any]] = []  # what `lines` say
         self.names: dict[str, Any] = {"Differs": Differs}
         self.known: dict[str, str] = {}
         self.used: dict[str, None] = {}
@@ -111,7 +117,15 @@ class Descent:
             self.indent = "    "
             for x, y in zip(("p", "g", *states), whole, strict=True):
                 self.line(f"{x} = {y}[i]")
-        named = [[Named(self, x) for x in group] for group in ([p, g], scratch, states)]
+        named = [
+            [Named(self, x, word) for x, word in zip(group, words, strict=True)]
+            for group, words in (
+                ([p, g], ["p", "g"]),
+                (scratch, [f"t{j}" for j in range(len(scratch))]),
+                (states, [f"s{j}" for j in range(n)]),
+            )
+        ]
+        self.tensor = k
         self.optimizer._update(*named[0], *named[1:], options, count)
 
     def line(self, text: str) -> None:
@@ -124,6 +138,10 @@ class Descent:
         word = "out=" if name in ("maximum", "minimum") else ""
         texts = [self.scalar(x) if isinstance(x, Number) else str(x) for x in words]
         self.line(f"{name}({', '.join(texts)}, {word}{out})")
+        if function is np.copyto:
+            (out,), words = words, (out,)
+        short = tuple([x.word if isinstance(x, Named) else x for x in words])
+        self.calls.append((self.tensor, function, short, out.word))
 
     def scalar(self, x: Number) -> str:
         """A number as an array of one in the dtype of the tensor, which an elementwise function
@@ -139,6 +157,10 @@ class Descent:
         if text not in self.known:
             self.known[text] = f"number{len(self.known)}"
             self.numbers.append(f"{self.known[text]} = {text}")
+            a, power, b = text.partition(" ** ")
+            self.in_c.append(
+                f"const double {self.known[text]} = {f'pow({a}, {b})' if power else text};"
+            )
         return Number(self, self.known[text], value)
 
     def asked(self, text: str, answer: bool) -> bool:
@@ -146,6 +168,7 @@ class Descent:
         line = f"if {f'not ({text})' if answer else text}: raise Differs"
         if line not in self.numbers:
             self.numbers.append(line)
+            self.in_c.append(f"if ({'!' * answer}({text})) return 1;")
         return answer
 
     def values(self) -> tuple[list[Any], list[dict[str, Any]]] | None:
@@ -182,8 +205,8 @@ class Descent:
 class Named:
     """The name of an array in an update rule."""
 
-    def __init__(self, descent: Descent, text: str) -> None:
-        self.descent, self.text = descent, text
+    def __init__(self, descent: Descent, text: str, word: str) -> None:
+        self.descent, self.text, self.word = descent, text, word
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any) -> Any:
         if method != "__call__":

@@ -1,0 +1,112 @@
+"""Which code runs a trace: C where there is a compiler and every step has a form in C, else NumPy.
+
+Both compute the same but for rounding. A call that the C code does not suit, as an array lies
+otherwise in memory or NumPy would warn, is done by the NumPy code, which is made then.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from threading import local
+from typing import Any
+
+from .emit import Writer
+from .lower import Step, is_draw
+from .step import Unsuited
+
+__all__ = ["BACKENDS", "Code", "backend_of"]
+
+BACKENDS = ("auto", "numpy", "c")
+PATIENCE = 8  # calls that do not suit the C code, then the NumPy code runs them all
+VARIABLE = "AUTOGRAD_LITE_BACKEND"
+
+
+def backend_of(named: Any) -> str:
+    """A back end by its name; PyTorch's names mean the default. RuntimeError for C without a
+    compiler."""
+    backend = named if named in BACKENDS else "auto"
+    if backend == "auto":
+        backend = os.environ.get(VARIABLE, "auto")
+        if backend not in BACKENDS:
+            raise ValueError(f"compile: {VARIABLE} is {backend!r}; it is one of {BACKENDS}")
+    if backend == "c":
+        from .native import NoCompiler, compiler
+
+        try:
+            compiler()
+        except NoCompiler as error:
+            raise RuntimeError(
+                f"compile: backend='c' needs a C compiler: {error}; or leave out backend"
+            ) from None
+    return backend
+
+
+class Code:
+    """The code of a trace: `source`, and `run`. The arguments are those of `Writer`; the last
+    `numbers` of `given` are numbers. `native` is the C code, if it is C."""
+
+    def __init__(
+        self,
+        backend: str,
+        steps: list[Step],
+        results: list[Any],
+        given: list[Step],
+        numbers: int,
+        keep: bool,
+        *ends: Any,
+    ) -> None:
+        self.threads = local()
+        self.draws = [i for i, s in enumerate(given) if is_draw(s)]
+        self.in_numpy = partial(Writer, steps, results, given, keep, *ends)
+        self.unsuited = 0
+        self.native = None
+        if backend != "numpy":
+            self.native = natively(backend, steps, results, given, numbers, *ends)
+        if self.native is not None:
+            self.source, self.make = self.native.source, self.native.make
+        else:
+            self.source, self.make = self.in_numpy().compiled()
+
+    def run(self, given: list[Any], rates: list[float]) -> Any:
+        """The loss and the gradients, of arrays and numbers."""
+        try:
+            run = self.threads.run
+        except AttributeError:
+            run = self.threads.run = self.make()
+        try:
+            return run(*given, *rates)
+        except Unsuited as error:
+            drawn = error.args
+        return self.instead(given, rates, drawn)
+
+    def instead(self, given: list[Any], rates: list[float], drawn: tuple[Any, ...]) -> Any:
+        """The same in NumPy code, with the random numbers that are drawn already."""
+        self.unsuited += 1
+        if self.unsuited == 1:
+            self.source_in_numpy, self.make_in_numpy = self.in_numpy().compiled()
+        if self.unsuited > PATIENCE:
+            self.native = None
+            self.source, self.make = self.source_in_numpy, self.make_in_numpy
+            self.threads = local()
+        for i, a in zip(self.draws, drawn, strict=False):
+            given[i] = partial(same, a)
+        return self.make_in_numpy()(*given, *rates)
+
+
+def same(x: Any) -> Any:
+    return x
+
+
+def natively(backend: str, *code: Any) -> Any:
+    """The code in C; None where there can be none."""
+    from .native import Native, NoCompiler, NoForm
+
+    try:
+        return Native(backend == "auto", *code)
+    except (NoForm, NoCompiler):
+        return None
+    except Exception:
+        if backend == "c":
+            raise
+        return None  # no reason not to train

@@ -1,0 +1,533 @@
+"""The C back end against the NumPy code: values, effects, errors; its cache; who has no compiler."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autograd_lite as ag
+import nn
+from autograd_lite import Tensor, compile, tensor
+from autograd_lite.compilation.native import NoCompiler, compiler, library
+from tests.cases import CASES, Case
+
+from .test_compile import gradients, programs, run_program, same
+
+try:
+    compiler()
+except NoCompiler as error:
+    pytestmark = pytest.mark.skip(reason=f"needs a C compiler: {error}")
+
+ROOT = Path(__file__).resolve().parents[2]
+FUSED = 24  # cases that share a compiled file
+
+
+def code_of(step: Any) -> Any:
+    """The code of the only trace."""
+    (found,) = step.variants.values()
+    (variant,) = found
+    return variant.code
+
+
+def is_c(step: Any) -> bool:
+    return not step.why and code_of(step).native is not None
+
+
+def close(a: list[Any], b: list[Any], rtol: float) -> None:
+    """The same to rounding: as near as `rtol` of the largest number of an array."""
+    assert len(a) == len(b)
+    for x, y in zip(a, b, strict=True):
+        assert (x is None) == (y is None)
+        if x is not None:
+            assert (x.shape, x.dtype) == (y.shape, y.dtype)
+            finite = np.abs(x[np.isfinite(x)])
+            largest = float(finite.max()) if finite.size else 0.0
+            np.testing.assert_allclose(x, y, rtol=rtol, atol=rtol * max(1.0, largest))
+
+
+# ---- every row ------------------------------------------------------------------------------
+
+
+def smooth(case: Case) -> bool:
+    """Whether rounding stays rounding: not in what magnifies it, which both codes get from NumPy."""
+    return case.op.kind != "matrix"
+
+
+GROUPS = [
+    (dtype, start)
+    for dtype in ("float64", "float32")
+    for start in range(0, sum(map(smooth, CASES)), FUSED)
+]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "start"),
+    [
+        pytest.param(*group, marks=[] if i % 8 == 0 else [pytest.mark.slow])
+        for i, group in enumerate(GROUPS)
+    ],
+)
+def test_every_row_through_both_printers(dtype: str, start: int) -> None:
+    cases = [case for case in CASES if smooth(case)][start : start + FUSED]
+    inputs, leaves = [], []
+    for case in cases:
+        arrays = case.arrays(np.dtype(dtype))
+        inputs.append([Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays])
+        leaves += [t for t in inputs[-1] if t.requires_grad]
+
+    def loss() -> Tensor:
+        whole: Any = 0.0
+        for case, tensors in zip(cases, inputs, strict=True):
+            y = case(*tensors)
+            if y.requires_grad:
+                whole = whole + (y * y + y).sum() * 0.125
+        return whole
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some cases overflow
+        in_c, in_numpy = (compile(loss, backend=backend) for backend in ("c", "numpy"))
+        for step in (in_c, in_numpy):
+            step()
+        assert code_of(in_c).native is not None
+        found, expected = (gradients(step(), *leaves) for step in (in_c, in_numpy))
+    # the loss adds up all cases
+    close(found[1:], expected[1:], 1e-12 if dtype == "float64" else 2e-6)
+    close(found[:1], expected[:1], 1e-12 if dtype == "float64" else 1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(lines=programs(), seed=st.integers(0, 100))
+def test_random_programs_in_c(lines: list[Any], seed: int) -> None:
+    check_program(lines, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@given(lines=programs(), seed=st.integers(0, 10_000))
+def test_many_random_programs_in_c(lines: list[Any], seed: int) -> None:
+    check_program(lines, seed)
+
+
+def check_program(lines: list[Any], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = [Tensor(rng.standard_normal((3, 3)), requires_grad=True) for _ in range(2)]
+    kept = [Tensor(rng.standard_normal((3, 3))) for _ in range(2)]
+    start = [t.array.copy() for t in kept]
+    results = []
+    for backend in (None, "numpy", "c"):
+        for t, a in zip(kept, start, strict=True):
+            t.array[...] = a
+        ag.manual_seed(seed)
+
+        def loss() -> Tensor:
+            return run_program(lines, values, kept)
+
+        step = loss if backend is None else compile(loss, backend=backend)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = []
+            for _ in range(3):
+                found += gradients(step(), *values)
+        results.append([*found, *(t.array.copy() for t in kept)])
+    close(results[1], results[0], 1e-9)
+    close(results[2], results[0], 1e-9)
+
+
+# ---- training -------------------------------------------------------------------------------
+
+RULES = {
+    "sgd": lambda p: nn.optim.SGD(p, lr=0.1),
+    "momentum": lambda p: nn.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
+    "adam": lambda p: nn.optim.Adam(p, lr=0.01),
+    "adamw": lambda p: nn.optim.AdamW(p, lr=0.01),
+    "rmsprop": lambda p: nn.optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
+    "adagrad": lambda p: nn.optim.Adagrad(p, lr=0.1),
+}
+
+
+def network(seed: int, *middle: Any) -> Any:
+    ag.manual_seed(seed)
+    return nn.Sequential(nn.Linear(6, 12), *middle, nn.Linear(12, 3))
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_optimizers_step_in_c(name: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    data = [
+        (Tensor(rng.standard_normal((8, 6)).astype(dtype)), Tensor(rng.integers(0, 3, 8)))
+        for _ in range(30)
+    ]
+    ends = []
+    for backend in ("numpy", "c"):
+        model = network(0, nn.Tanh()).to(dtype)
+        optimizer = RULES[name](model.parameters())
+        step = compile(
+            lambda x, y, m=model: nn.functional.cross_entropy(m(x), y),
+            optimizer=optimizer,
+            backend=backend,
+        )
+        for i, (x, y) in enumerate(data):
+            if i == 20:
+                optimizer.param_groups[0]["lr"] *= 0.5  # read again
+            step(x, y)
+        ends.append([p.array.copy() for p in model.parameters()])
+        counted = [s["step"] for s in optimizer.state.values()]
+        assert counted in ([], [30] * 4)
+    assert code_of(step).unsuited == 0
+    close(ends[1], ends[0], 1e-5 if dtype == "float32" else 1e-12)
+
+
+def test_layers_train_as_in_numpy_code() -> None:
+    """Normalisation with buffers, dropout with its random numbers, attention, an embedding."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(11, 8)
+            # without biases: that of the keys has a gradient of rounding errors alone
+            self.q, self.k, self.v = (nn.Linear(8, 8, bias=False) for _ in range(3))
+            self.norm, self.drop = nn.LayerNorm(8), nn.Dropout(0.3)
+            self.batch, self.out = nn.BatchNorm1d(8), nn.Linear(8, 11)
+
+        def forward(self, t: Any) -> Any:
+            x = self.table(t)  # (B, T, C)
+            weights = (self.q(x) @ self.k(x).mT * 8**-0.5).softmax(-1)
+            x = self.norm(x + self.drop(weights @ self.v(x)))
+            x = ag.gelu(self.batch(x.reshape(-1, 8)))
+            return self.out(x)
+
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 11, (12, 4, 7))
+    ends = []
+    for backend in ("numpy", "c"):
+        ag.manual_seed(3)
+        model = Block().double()
+        optimizer = nn.optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
+        step = compile(
+            lambda t, m=model: nn.functional.cross_entropy(m(t), t.reshape(-1)),
+            optimizer=optimizer,
+            backend=backend,
+        )
+        losses = [step(Tensor(t)).item() for t in tokens]
+        ends.append([np.array(losses), *(p.array.copy() for p in model.parameters())])
+        ends[-1] += [b.array.astype(float) for b in model.buffers()]
+        ends[-1].append(ag.rand(3).array)  # as many random numbers were drawn
+    assert is_c(step)
+    close(ends[1], ends[0], 1e-11)
+
+
+def test_the_usual_loop_gets_gradients_of_its_own() -> None:
+    model = network(0, nn.ReLU())
+    step = compile(lambda x: (model(x) ** 2).mean(), backend="c")
+    x = Tensor(np.random.default_rng(0).standard_normal((4, 6)).astype("f"))
+    step(x).backward()
+    first = {n: p.grad for n, p in model.named_parameters()}
+    before = {n: g.array.copy() for n, g in first.items()}
+    model.zero_grad()
+    step(x * 2).backward()
+    for name, p in model.named_parameters():
+        assert not np.shares_memory(first[name].array, p.grad.array)
+        assert np.array_equal(first[name].array, before[name])
+        assert p.grad.array.strides == p.array.strides
+
+
+# ---- traps ----------------------------------------------------------------------------------
+
+
+def test_nan_infinities_and_zeros_with_a_sign() -> None:
+    x = np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, 1e-40, 3.0, -2.0] * 5, "f")
+    for function in (
+        lambda t: ag.exp(t).sum(), lambda t: ag.tanh(t).sum(), lambda t: ag.maximum(t, 1).sum(),
+        lambda t: ag.where(t == t.detach(), t, t * 0 + 1).max(), lambda t: t.max(), lambda t: t.min(),
+        lambda t: ag.erf(t).sum(), lambda t: (1 / t).min(), lambda t: ag.sigmoid(t).sum(),
+    ):  # fmt: skip
+        for values in (x, x[1:5], x[3:8]):
+            w = Tensor(values.copy(), requires_grad=True)
+            results = []
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for backend in ("numpy", "c"):
+                    step = compile(lambda w=w, f=function: f(w), backend=backend)
+                    step()
+                    results.append(gradients(step(), w))
+            close(results[1], results[0], 1e-6)
+            zeros = [np.signbit(r[1]) & (r[1] == 0) for r in results]
+            assert np.array_equal(*zeros)
+
+
+def test_arrays_that_lie_otherwise_are_taken_by_the_numpy_code() -> None:
+    w = Tensor(np.arange(12.0).reshape(3, 4), requires_grad=True)
+    step = compile(lambda x: (w * x).sum(), backend="c")
+    a = np.arange(1.0, 13).reshape(3, 4)
+    locked = a.copy()
+    locked.flags.writeable = False
+    for x in (a, a, np.asfortranarray(a), a[::-1], locked, np.repeat(a, 2, 1)[:, ::2], a[:, ::-1]):
+        found = gradients(step(Tensor(x)), w)
+        same(found, [np.asarray((w.array * x).sum()), x])
+    assert step.traces == 1
+
+
+def test_memory_that_is_shared_with_what_changes() -> None:
+    """w1 is multiplied by itself, as an argument that is no copy."""
+    ends = []
+    for backend in ("numpy", "c"):
+        w = Tensor(np.arange(1.0, 10).reshape(3, 3) / 9, requires_grad=True)
+        optimizer = nn.optim.SGD([w], lr=0.1)
+        step = compile(lambda x, w=w: ((w @ x) ** 2).mean(), optimizer=optimizer, backend=backend)
+        for _ in range(3):
+            step(Tensor(np.eye(3)))
+            step(Tensor(w.array))
+        ends.append([w.array.copy()])
+    same(ends[1], ends[0])
+    assert code_of(step).unsuited > 0
+
+
+def test_warnings_and_errors_of_numpy_stay() -> None:
+    w = tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda x: ag.log(w * x).sum(), backend="c")
+    good, bad = tensor([1.0, 1.0]), tensor([0.0, 1.0])
+    step(good)
+    assert step(good).item() == pytest.approx(np.log(2))
+    with pytest.warns(RuntimeWarning) as seen:
+        assert step(bad).item() == -np.inf
+    assert "divide by zero" in str(seen[0].message)
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        step(bad)
+    with np.errstate(all="ignore"):
+        assert step(bad).item() == -np.inf
+    assert step(good).item() == pytest.approx(np.log(2))
+
+
+def test_exact_limits_are_quiet() -> None:
+    w = Tensor(np.array([1000.0, -1000.0], "f"), requires_grad=True)
+    step = compile(lambda: ag.sigmoid(w).sum(), backend="c")
+    step()
+    assert step().item() == 1.0
+    assert code_of(step).unsuited == 0
+
+
+def test_a_class_that_is_not_there_changes_nothing() -> None:
+    model = network(0, nn.ReLU())
+    optimizer = nn.optim.Adam(model.parameters())
+    step = compile(
+        lambda x, t: nn.functional.cross_entropy(model(x), t), optimizer=optimizer, backend="c"
+    )
+    x, t = Tensor(np.ones((4, 6), "f")), Tensor(np.array([0, 1, 2, 0]))
+    for _ in range(3):
+        step(x, t)
+    before = [p.array.copy() for p in model.parameters()]
+    for wrong in (3, -1):
+        with pytest.raises(IndexError, match="class"):
+            step(x, Tensor(np.array([0, 1, wrong, 0])))
+    same(before, [p.array for p in model.parameters()])
+    assert [s["step"] for s in optimizer.state.values()] == [3] * 4
+    step(x, t)
+
+
+def test_an_index_that_is_out_of_range_or_negative() -> None:
+    w = Tensor(np.arange(6.0), requires_grad=True)
+    step = compile(lambda i: (w[i] * w[i]).sum(), backend="c")
+    for i in ([0, 1], [5, 5], [0, 1]):
+        assert step(Tensor(np.array(i))).item() == sum(k * k for k in i)
+    assert step(Tensor(np.array([-1, -6]))).item() == 25
+    with pytest.raises(IndexError):
+        step(Tensor(np.array([6, 0])))
+
+
+def test_parameters_that_cannot_be_written_raise_as_they_did() -> None:
+    w = tensor([1.0, 2.0], requires_grad=True)
+    step = compile(lambda: (w * w).sum(), optimizer=nn.optim.SGD([w], lr=0.1), backend="c")
+    step()
+    step()
+    w.array.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        step()
+
+
+def test_threads_have_memory_of_their_own() -> None:
+    w = Tensor(np.random.default_rng(0).standard_normal((40, 40)), requires_grad=True)
+    step = compile(lambda x: ag.tanh(w @ x).sum(), backend="c")
+    inputs = [Tensor(np.random.default_rng(i).standard_normal((40, 40))) for i in range(4)]
+    expected = [ag.tanh(w @ x).sum().item() for x in inputs]
+    for x in inputs:
+        step(x)
+    wrong: list[float] = []
+
+    def work(i: int) -> None:
+        for _ in range(200):
+            if abs(step(inputs[i]).item() - expected[i]) > 1e-9:
+                wrong.append(expected[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_a_step_that_python_runs_cuts_the_function() -> None:
+    w = Tensor(np.array([[3.0, 1.0, 2.0], [1.0, 5.0, 4.0]]), requires_grad=True)
+
+    def loss(x: Tensor) -> Tensor:
+        return (ag.cumsum(w * x, 1) ** 2).mean()
+
+    x = tensor([[1.0, 2.0, 3.0]], dtype=w.dtype)
+    step = compile(loss, backend="c")
+    step(x)
+    same(gradients(step(x), w), gradients(loss(x), w))
+    assert code_of(step).native.items.called
+    auto = compile(loss, backend="auto")
+    auto(x)
+    assert not os.environ.get("AUTOGRAD_LITE_BACKEND") or code_of(auto).native is None
+
+
+def test_numbers_of_the_optimizer_are_asked_about_again() -> None:
+    w = tensor([1.0, 2.0], requires_grad=True)
+    optimizer = nn.optim.SGD([w], lr=0.1, momentum=0.9)
+    step = compile(lambda: (w * w).sum(), optimizer=optimizer, backend="c")
+    for _ in range(3):
+        step()
+    twin = w.detach().clone().requires_grad_()
+    other = nn.optim.SGD([twin], lr=0.1, momentum=0.9)
+    other.load_state_dict(optimizer.state_dict())
+    for group in (optimizer.param_groups[0], other.param_groups[0]):
+        group["weight_decay"] = 0.5
+    step()
+    (twin * twin).sum().backward()
+    other.step()
+    close([w.array], [twin.array], 1e-6)
+
+
+# ---- the compiler and its cache -------------------------------------------------------------
+
+SCRIPT = """
+    import os, sys, warnings
+    import numpy as np
+    from autograd_lite import Tensor, compile
+    from autograd_lite.compilation.native import library
+    w = Tensor(np.arange(3.0), requires_grad=True)
+    step = compile(lambda x: (w * x).sum())
+    step(Tensor(np.ones(3)))
+    print(step(Tensor(np.full(3, 2.0))).item(), "int part0" in step.sources[0])
+"""
+
+
+def run(script: str = SCRIPT, **env: str) -> str:
+    """What a process of its own prints."""
+    given = {k: v for k, v in os.environ.items() if k != "AUTOGRAD_LITE_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        env=given | {"PYTHONPATH": str(ROOT)} | env,
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert not done.returncode, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_default_is_c_where_there_is_a_compiler(tmp_path: Path) -> None:
+    assert run(XDG_CACHE_HOME=str(tmp_path)) == "6.0 True"
+    kept = tmp_path / "autograd_lite" / "native"
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert not list(kept.glob("new-*"))
+    assert run(XDG_CACHE_HOME=str(tmp_path), AUTOGRAD_LITE_BACKEND="numpy") == "6.0 False"
+
+
+@pytest.mark.parametrize("path", ["false", "/nowhere/cc"])
+def test_without_a_compiler_it_is_numpy(path: str, tmp_path: Path) -> None:
+    assert run(CC=path, XDG_CACHE_HOME=str(tmp_path)) == "6.0 False"
+    script = SCRIPT.replace("(w * x).sum())", "(w * x).sum(), backend='c')")
+    with pytest.raises(AssertionError, match="backend='c' needs a C compiler"):
+        run(script, CC=path, XDG_CACHE_HOME=str(tmp_path))
+
+
+def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
+    env = {"XDG_CACHE_HOME": str(tmp_path)}
+    run(**env)
+    files = sorted((tmp_path / "autograd_lite" / "native").glob("*.so"))
+    assert len(files) == 2  # one finds out what the compiler can do
+    whole = [f.read_bytes() for f in files]
+    for damage in (lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:900] + b"x" + b[901:]):
+        for f, content in zip(files, whole, strict=True):
+            f.write_bytes(damage(content))
+        assert run(**env) == "6.0 True"
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
+    env = {"XDG_CACHE_HOME": str(tmp_path)}
+    kept = tmp_path / "autograd_lite" / "native"
+    kept.mkdir(parents=True)
+    kept.chmod(0o777)
+    assert run(**env) == "6.0 True"
+    assert not list(kept.iterdir())
+
+
+def test_processes_at_once_and_after_a_fork(tmp_path: Path) -> None:
+    script = (
+        SCRIPT
+        + """
+    for _ in range(3):
+        if not os.fork():
+            step(Tensor(np.ones(3)))
+            again = compile(lambda x: (w * x * x).sum())
+            again(Tensor(np.ones(3)))
+            os._exit(again(Tensor(np.ones(3))).item() != 3)
+    print(sum(os.wait()[1] for _ in range(3)))
+    """
+    )
+    results: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(run(script, XDG_CACHE_HOME=str(tmp_path))))
+        for _ in range(2)
+    ]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert results == ["6.0 True\n0"] * 2
+
+
+def test_ctrl_c_while_the_compiler_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "folder", lambda: tmp_path)
+    slow = tmp_path / "cc"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o700)
+    c = compiler()._replace(path=str(slow))
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        library.open_library("int f(void) { return 1; }", c)
+    timer.join()
+    assert [f.name for f in tmp_path.iterdir()] == ["cc"]
+
+
+def test_products_without_blas_are_numpys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "blas", lambda: None)
+    model = network(0, nn.Tanh())
+    optimizer = nn.optim.SGD(model.parameters(), lr=0.1)
+    twin = network(0, nn.Tanh())
+    x = Tensor(np.random.default_rng(0).standard_normal((4, 6)).astype("f"))
+    step = compile(lambda: (model(x) ** 2).mean(), optimizer=optimizer, backend="c")
+    same_step = compile(
+        lambda: (twin(x) ** 2).mean(),
+        optimizer=nn.optim.SGD(twin.parameters(), lr=0.1),
+        backend="numpy",
+    )
+    for _ in range(3):
+        step()
+        same_step()
+    assert is_c(step)
+    close([p.array for p in model.parameters()], [p.array for p in twin.parameters()], 1e-6)
