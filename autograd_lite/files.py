@@ -46,13 +46,10 @@ def load(
     Nothing in the file is run, whatever `weights_only` says; see `nn.serialize.load`.
     """
     serialize = import_module("autograd_lite.nn").serialize
-    return tensors(serialize.load(f, map_location=map_location, weights_only=weights_only))
+    tree = serialize.load(f, map_location=map_location, weights_only=weights_only)
+    return serialize.mapped(tree, boxed, {})
 
 
-def tensors(x: Any) -> Any:
-    """A tree with Tensors in place of arrays of numbers."""
-    if isinstance(x, dict):
-        return {key: tensors(value) for key, value in x.items()}
-    if isinstance(x, list | tuple):
-        return type(x)(tensors(item) for item in x)
+def boxed(x: Any) -> Any:
+    """A Tensor for an array of numbers."""
     return Tensor(x) if isinstance(x, np.ndarray) and x.dtype.kind in "fiub" else x

@@ -501,6 +501,14 @@ class Module:
         differs or, when `strict`, if a name is missing or unexpected; it says so if all names have
         a prefix. Returns the missing and the unexpected names.
         """
+        copies, keys = self._fitted(state_dict, strict)
+        whole(_copy, copies)
+        return keys
+
+    def _fitted(
+        self, state_dict: Mapping[str, Any], strict: bool
+    ) -> tuple[list[tuple[Tensor, Any]], Keys]:
+        """Parameters and buffers with their values in a state; RuntimeError if it does not fit."""
         if not isinstance(state_dict, Mapping):
             raise TypeError(
                 f"load_state_dict: a state is a dict of tensors, not a {type(state_dict).__name__}"
@@ -526,8 +534,7 @@ class Module:
                 "changed (strict=False forgives missing and unexpected names)\n  "
                 + "\n  ".join(faults)
             )
-        whole(_copy, copies)
-        return Keys(missing, unexpected)
+        return copies, Keys(missing, unexpected)
 
     # ---- text
 
@@ -584,6 +591,7 @@ def _fitting(key: str, target: Tensor, value: Any, faults: list[str]) -> Any:
         return None
     if a.shape != target.shape:
         faults.append(f"shape: {key!r} is {target.shape} here, {a.shape} in the state")
+        return None
     with np.errstate(all="ignore"):  # a number too large for the dtype becomes infinite
         return a.astype(target.dtype)
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import secrets
 import shutil
+import stat
 import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from glob import escape
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +29,7 @@ from autograd_lite.conversion import require_cpu
 from autograd_lite.exchange import values_of
 
 from . import torch_files
+from .archives import Entry, Later, entries
 from .datasets.kinds import looks_like
 from .module import Module
 from .torch_files import Global, LeftOut, Storage
@@ -42,6 +45,7 @@ Array = np.ndarray[Any, Any]
 State = dict[str, Any]
 
 FLOATS_INTS_BOOLS = "fiub"
+INFLATED = 2**30  # bytes that arrays may take up more than the file, unless told otherwise
 STRUCTURE = "structure.json"  # where a file says how its arrays are nested, if they are
 
 
@@ -85,17 +89,20 @@ def load(
     *,
     map_location: Any = None,
     weights_only: bool = True,
+    max_bytes: int | None = None,
 ) -> Any:
     """Load what `save` wrote, or NumPy, safetensors or torch.save: a tree with arrays as leaves.
 
     What a file is tells its content, not its suffix; a binary file such as io.BytesIO is read too.
     With `model`, its parameters and buffers take the values over, as by
     `model.load_state_dict(state, strict)`, whose errors (a RuntimeError for missing, unexpected
-    and misshapen entries) leave the model as it was. bfloat16 and 8-bit floats come as float32.
-    Code in a file is never run, whatever `weights_only` says; what only code could make, such as
-    object arrays and whole modules, is left out with a UserWarning that names it. `map_location`
-    may be anything that means the CPU, else RuntimeError. FileNotFoundError if there is no file,
-    ValueError if it is damaged or holds no arrays.
+    and misshapen entries) leave the model as it was, and come before an array is read. bfloat16 and
+    8-bit floats come as float32. Code in a file is never run, whatever `weights_only` says; what
+    only code could make, such as object arrays and whole modules, is left out with a UserWarning
+    that names it, and so are complex numbers. `map_location` may be anything that means the CPU,
+    else RuntimeError. FileNotFoundError if there is no file, ValueError if it is damaged, holds no
+    arrays, or more than `max_bytes` of them: a few bytes of a stranger may say that they are many.
+    Without a number the limit is 1 GiB more than the file has.
 
     >>> import tempfile
     >>> a, b = nn.Linear(2, 1), nn.Linear(2, 1)
@@ -108,13 +115,18 @@ def load(
     """
     if not isinstance(map_location, Mapping) and not callable(map_location):
         require_cpu("load", map_location)
-    if isinstance(path, str | os.PathLike):
-        name, content = repr(os.fspath(path)), Path(path).read_bytes()
-    else:
-        name, content = f"a {type(path).__name__}", path.read()
-    tree, left_out = _read(name, content)
+    name, content = _content(path, max_bytes)
+    keeping = _Keeping(len(content) + INFLATED if max_bytes is None else max_bytes)
+    tree = _described(name, content, keeping)
+    left_out = keeping.left_out
     if isinstance(tree, LeftOut) or (left_out and not tree):
         raise _refused(name, f"it holds {', '.join(left_out)}, and nothing else")
+    if model is not None:
+        if not isinstance(tree, dict):
+            raise _refused(name, f"it holds a {type(_header(tree)).__name__}, not a state")
+        model._fitted(mapped(tree, _header, {}), strict)
+    with _damage(name):
+        tree = mapped(tree, _read, {})
     if left_out:
         warnings.warn(f"load: left out of {name}: {', '.join(left_out)}", stacklevel=2)
     if model is not None:
@@ -210,29 +222,69 @@ def _nested(arrays: dict[str, Any], structure: str | None) -> Any:
     return arrays if structure is None else built(json.loads(structure))
 
 
-class _Keeping:
-    """Goes through a tree, each node once, and leaves out what is no data: `left_out` names it."""
+def mapped(x: Any, leaf: Callable[[Any], Any], done: dict[int, Any]) -> Any:
+    """The tree of what `leaf` makes of the leaves; what stands in many places is gone through once,
+    as a few bytes of a file can say of a node that it does so 2**60 times."""
+    if id(x) not in done:
+        if isinstance(x, dict):
+            done[id(x)] = {key: mapped(value, leaf, done) for key, value in x.items()}
+        elif isinstance(x, list | tuple):
+            done[id(x)] = type(x)(mapped(item, leaf, done) for item in x)
+        else:
+            done[id(x)] = leaf(x)
+    return done[id(x)]
 
-    def __init__(self) -> None:
+
+class _Keeping:
+    """Goes through a tree, each node once, and leaves out what is no data: `left_out` names it.
+
+    ValueError where its arrays would take up more than `limit` bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
         self.left_out: list[str] = []
-        self.done: dict[int, Any] = {}  # a file may say of a node that it stands in many places
+        self.done: dict[int, Any] = {}
+        self.limit, self.bytes = limit, 0
 
     def kept(self, x: Any, path: str = "") -> Any:
         if isinstance(x, Global | LeftOut | Storage):
             self.left_out.append(f"{path!r} ({x.name})" if path else x.name)
             return LeftOut(x.name)
-        if isinstance(x, dict | list | tuple):
-            if id(x) not in self.done:
-                self.done[id(x)] = self.node(x, path)
-            return self.done[id(x)]
-        return _plain(x) if isinstance(x, np.ndarray) else x
+        if isinstance(x, Later) and (x.dtype.hasobject or x.dtype.kind == "c"):
+            return self.kept(LeftOut(OBJECTS if x.dtype.hasobject else "complex numbers"), path)
+        if id(x) not in self.done:
+            self.done[id(x)] = self.node(x, path)
+        return self.done[id(x)]
 
     def node(self, x: Any, path: str) -> Any:
         if isinstance(x, dict):
             kept = {key: self.kept(value, _inner(path, key)) for key, value in x.items()}
             return {key: value for key, value in kept.items() if not isinstance(value, LeftOut)}
-        items = [self.kept(value, _inner(path, i)) for i, value in enumerate(x)]
-        return type(x)(None if isinstance(item, LeftOut) else item for item in items)
+        if isinstance(x, Later):
+            self.add(math.prod(x.shape) * x.dtype.itemsize)
+        elif isinstance(x, list | tuple):
+            items = [self.kept(value, _inner(path, i)) for i, value in enumerate(x)]
+            return type(x)(None if isinstance(item, LeftOut) else item for item in items)
+        return x
+
+    def add(self, n: int) -> None:
+        self.bytes += n
+        if self.bytes > self.limit:
+            raise ValueError(
+                f"its arrays take up more than {self.limit:,} bytes; max_bytes= allows more"
+            )
+
+
+OBJECTS = "objects, which only pickle could read: it can run any program"
+
+
+def _header(x: Any) -> Any:
+    """An array of the shape and dtype, which takes up no memory."""
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape) if isinstance(x, Later) else x
+
+
+def _read(x: Any) -> Any:
+    return x.read() if isinstance(x, Later) else x
 
 
 # ---- .npz: a zip archive of .npy files
@@ -251,26 +303,49 @@ def _to_npz(file: IO[bytes], tree: Any) -> None:
             archive.writestr(STRUCTURE, structure)
 
 
-def _from_npz(archive: zipfile.ZipFile) -> Any:
-    names = archive.namelist()
-    if len(set(names)) < len(names):
-        raise ValueError("it holds two arrays of one name")
-    state = {
-        name.removesuffix(".npy"): _from_npy(archive, name) for name in names if name != STRUCTURE
-    }
-    return _nested(state, archive.read(STRUCTURE).decode() if STRUCTURE in names else None)
+def _from_npz(found: dict[str, Entry]) -> Any:
+    state = {n.removesuffix(".npy"): _from_npy(n, entry) for n, entry in found.items()}
+    structure = state.pop(STRUCTURE, None)
+    return _nested(state, None if structure is None else bytes(found[STRUCTURE].read()).decode())
 
 
-def _from_npy(archive: zipfile.ZipFile, name: str) -> Any:
-    content = io.BytesIO(archive.read(name))
+def _from_npy(name: str, entry: Entry) -> Any:
+    content = entry.read()
     if not name.endswith(".npy"):
         return LeftOut("not an array")
-    try:
-        return np.lib.format.read_array(content, allow_pickle=False)
-    except ValueError as error:
-        if "Object arrays" not in str(error):
-            raise
-        return LeftOut("objects, which only pickle could read: it can run any program")
+    start = 10 + int.from_bytes(content[8:10], "little")
+    if content[6] > 1:  # a longer header
+        start = 12 + int.from_bytes(content[8:12], "little")
+    shape, order, dtype = _npy_header(bytes(content[:start]))
+    if not dtype.hasobject and start + math.prod(shape) * dtype.itemsize != len(content):
+        raise ValueError(f"{name!r} has another size than its header says")
+
+    small = content if len(content) < 2**16 else None  # to find one again takes longer than to keep
+
+    def read() -> Array:
+        data = bytearray(entry.read() if small is None else small)
+        return _plain(np.ndarray(shape, dtype, data, start, order=order))
+
+    return Later(shape, dtype, read)
+
+
+@lru_cache(1000)  # 65,000 arrays of a file have few different headers
+def _npy_header(head: bytes) -> tuple[tuple[int, ...], Any, np.dtype[Any]]:
+    """The shape, the order and the dtype of an array in NumPy's format."""
+    file = io.BytesIO(head)
+    version = np.lib.format.read_magic(file)
+    if version not in HEADERS:
+        raise ValueError(f"an array of NumPy's format {version}")
+    shape, fortran, dtype = HEADERS[version](file)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"an array of shape {shape}")
+    return shape, "F" if fortran else "C", dtype
+
+
+HEADERS: dict[Any, Any] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 # ---- .safetensors
@@ -281,7 +356,7 @@ def _safetensors() -> Any:
         import safetensors.numpy
     except ImportError:
         raise ImportError(
-            ".safetensors files need a package; install it with: pip install safetensors"
+            "to write .safetensors needs a package; install it with: pip install safetensors"
         ) from None
     return safetensors
 
@@ -299,19 +374,40 @@ def _to_st(file: IO[bytes], tree: Any) -> None:
 
 
 def _from_st(content: bytes) -> Any:
-    package = _safetensors()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start], object_pairs_hook=_once)
+    structure = header.pop("__metadata__", {}).get(STRUCTURE)
     state: State = {}
+    end = 0
+    for name, entry in sorted(header.items(), key=lambda one: one[1]["data_offsets"]):
+        begin, end_before = entry["data_offsets"][0], end
+        end, shape = entry["data_offsets"][1], tuple(entry["shape"])
+        if begin != end_before or not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
+            raise ValueError(f"the bytes of {name!r} do not follow those before them")
+        state[name] = _st_array(content, start + begin, start + end, shape, entry["dtype"])
+    if start + end != len(content):
+        raise ValueError(f"it has {len(content) - start} bytes of arrays, not {end}")
+    return _nested({name: state[name] for name in header}, structure)
+
+
+def _st_array(content: bytes, begin: int, end: int, shape: tuple[int, ...], name: str) -> Any:
     try:
-        for name, entry in package.deserialize(content):
-            try:
-                flat = torch_files.decoded(entry["dtype"], entry["data"])
-                state[name] = flat.reshape(entry["shape"]).copy()  # its memory is read-only
-            except KeyError as dtype:
-                state[name] = LeftOut(f"dtype {dtype}")
-    except (package.SafetensorError, OverflowError) as error:
-        raise ValueError(f"{looks_like(content)} ({error})") from error
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return _nested(state, header.get("__metadata__", {}).get(STRUCTURE))
+        dtype = torch_files.decoded(name, b"").dtype
+    except KeyError:
+        return LeftOut(f"dtype {name!r}")
+    if math.prod(shape) * torch_files.SIZES.get(name, dtype.itemsize) != end - begin:
+        raise ValueError(f"a shape {shape} of {name} does not have {end - begin} bytes")
+
+    def read() -> Array:
+        return torch_files.decoded(name, content[begin:end]).reshape(shape).copy()
+
+    return Later(shape, dtype, read)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("it holds two arrays of one name")
+    return dict(pairs)
 
 
 # ---- files
@@ -337,8 +433,26 @@ def _refused(name: str, reason: str) -> Refused:
     return Refused(f"load: {name} is not a {kind}file of arrays; {reason}")
 
 
-def _read(name: str, content: bytes) -> tuple[Any, list[str]]:
-    """The tree in a file, by its first bytes, and what is left out."""
+def _content(path: Any, max_bytes: int | None) -> tuple[str, bytes]:
+    """What a file is called, and what is in it."""
+    if not isinstance(path, str | os.PathLike):
+        return f"a {type(path).__name__}", path.read()
+    name = repr(os.fspath(path))
+    with open(path, "rb", opener=_without_waiting) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise _refused(name, "it is a device or a pipe; hand over a file that you have opened")
+        if max_bytes is not None and status.st_size > max_bytes:
+            raise _refused(name, f"it has {status.st_size:,} bytes, more than max_bytes")
+        return name, file.read(status.st_size)
+
+
+def _without_waiting(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _described(name: str, content: bytes, keeping: _Keeping) -> Any:
+    """The tree in a file, by its first bytes, with `Later` for arrays."""
     if content.startswith(LEGACY):
         raise _refused(
             name,
@@ -347,26 +461,24 @@ def _read(name: str, content: bytes) -> tuple[Any, list[str]]:
         )
     if content[:2] != b"PK" and content[8:9] != b"{":
         raise _refused(name, looks_like(content))
-    keeping = _Keeping()
+    with _damage(name):
+        if content[:2] != b"PK":
+            return keeping.kept(_from_st(content))
+        found = entries(content)
+        inflated = _Keeping(keeping.limit)
+        for entry in found.values():
+            inflated.add(entry.size)
+        is_torchs = any(n.split("/")[-1] == "data.pkl" for n in found)
+        return keeping.kept(torch_files.read(found) if is_torchs else _from_npz(found))
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    """The content is in memory: whatever Python raises at it, the file is not what it should be."""
     try:
-        return keeping.kept(_tree_of(content)), keeping.left_out
-    except DAMAGED as error:
+        yield
+    except Exception as error:
         raise _refused(name, f"damaged, or not arrays: {error}") from error
-
-
-def _tree_of(content: bytes) -> Any:
-    if content[:2] != b"PK":
-        return _from_st(content)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if any(n.split("/")[-1] == "data.pkl" for n in archive.namelist()):
-            return torch_files.read(archive)
-        return _from_npz(archive)
-
-
-DAMAGED = (  # what Python raises at nonsense; of memory, where a header claims more than there is
-    zipfile.BadZipFile, zlib.error, ValueError, TypeError, KeyError, IndexError, AttributeError,
-    EOFError, OverflowError, RuntimeError, MemoryError,
-)  # fmt: skip
 
 
 @contextmanager

@@ -13,9 +13,12 @@ import pickletools
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import IO, Any, NamedTuple
 
 import numpy as np
+
+from .archives import Entry, Later
 
 Array = np.ndarray[Any, Any]
 
@@ -63,6 +66,8 @@ NUMPY = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?", "C64": "<c8", "C128": "<c16",
 }  # fmt: skip
+# bytes of an element in a file, where it comes as float32
+SIZES = {"BF16": 2, "F8_E8M0": 1, **dict.fromkeys(SMALL_FLOATS, 1)}
 STORAGES = {  # of torch; those without a class have their dtype beside an UntypedStorage
     "DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16",
     "LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8",
@@ -92,7 +97,7 @@ class Storage(NamedTuple):
     """Bytes of the archive and the dtype of their elements, None if a tensor tells it."""
 
     dtype: str | None
-    data: bytes
+    entry: Entry
     name: str = "a storage without a shape"
 
 
@@ -102,29 +107,28 @@ class LeftOut(NamedTuple):
     name: str
 
 
-def read(archive: zipfile.ZipFile) -> Any:
-    """The tree in a file of torch.save: arrays for tensors, `LeftOut` for what is no data.
+def read(found: Mapping[str, Entry]) -> Any:
+    """The tree in the archive of torch.save: `Later` for tensors, `LeftOut` for what is no data.
 
     ValueError, or what Python raises at nonsense, if the file is damaged.
     """
-    names = archive.namelist()
-    (main,) = (n for n in names if n.split("/")[-1] == "data.pkl")
+    (main,) = (n for n in found if n.split("/")[-1] == "data.pkl")
     folder = main.removesuffix("data.pkl")
-    if f"{folder}constants.pkl" in names:
+    if f"{folder}constants.pkl" in found:
         raise ValueError(
             "it is a TorchScript program; in PyTorch, torch.save(torch.jit.load(path)"
             ".state_dict(), path) makes a file of its tensors"
         )
-    if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
+    if f"{folder}byteorder" in found and found[f"{folder}byteorder"].read() != b"little":
         raise ValueError("it was written on a big-endian machine")
-    return Reader(lambda key: archive.read(f"{folder}data/{key}")).run(archive.read(main))
+    return Reader(lambda key: found[f"{folder}data/{key}"]).run(bytes(found[main].read()))
 
 
 class Reader:
     """A stack machine that knows the opcodes of data."""
 
-    def __init__(self, bytes_of: Callable[[str], bytes]) -> None:
-        self.bytes_of = bytes_of
+    def __init__(self, entry_of: Callable[[str], Entry]) -> None:
+        self.entry_of = cache(entry_of)
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -173,7 +177,7 @@ class Reader:
     def storage(self) -> None:
         ((_, kind, key, *_),) = self.pop(1)
         dtype = STORAGES.get(kind.name.removeprefix("torch."))
-        self.stack.append(Storage(dtype, self.bytes_of(key)))
+        self.stack.append(Storage(dtype, self.entry_of(key)))
 
 
 OBJECT = ", an object that only code could make"
@@ -214,27 +218,27 @@ STEPS: dict[str, Callable[[Reader, Any], Any]] = {
 }
 
 
-MOST_REPEATED = 100_000  # times that a tensor may show an element: a few bytes must not fill memory
-
-
 def _tensor(
     storage: Storage, offset: int, shape: Any, strides: Any, *rest: Any, dtype: str | None = None
-) -> Array:
-    flat = decoded(dtype or storage.dtype or "", storage.data)
-    ends = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
-    if min([offset, *shape, *strides]) < 0 or (
-        min(shape, default=1) > 0 and offset + sum(ends) >= flat.size
-    ):
+) -> Later:
+    kind = dtype or storage.dtype or ""
+    made = decoded(kind, b"").dtype
+    size = storage.entry.size // SIZES.get(kind, made.itemsize)
+    last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    if min(offset, *shape, *strides, 0) < 0 or (min(shape, default=1) > 0 and last >= size):
         raise ValueError("a tensor reaches out of its storage")
-    if math.prod(shape) > MOST_REPEATED * max(flat.size, 1):
-        raise ValueError(f"a tensor of shape {shape} repeats its {flat.size} elements too often")
-    if min(shape, default=1) == 0:
-        return np.zeros(shape, flat.dtype)
-    steps = [s * flat.itemsize for s in strides]
-    return np.lib.stride_tricks.as_strided(flat[offset:], shape, steps).copy()
+
+    def read() -> Array:
+        if min(shape, default=1) == 0:
+            return np.zeros(shape, made)
+        flat = decoded(kind, storage.entry.read())
+        steps = [s * flat.itemsize for s in strides]
+        return np.ndarray(shape, made, flat, offset * flat.itemsize, steps).copy()
+
+    return Later(tuple(shape), made, read)
 
 
-def _dtyped(*args: Any) -> Array:
+def _dtyped(*args: Any) -> Later:
     return _tensor(*args[:4], dtype=DTYPES[args[6].name.removeprefix("torch.")])
 
 
