@@ -256,22 +256,28 @@ class Search(Matcher):
         return found
 
     def clipped(self, wrong: list[Tensor]) -> list[Link] | None:
-        """All gradients clipped to one range, element by element."""
+        """All gradients clipped to one range, element by element: at the end, or each time that
+        something was added."""
         bound = max(largest(self.target[t]) for t in wrong)
         if not bound > max(self.floor[t] for t in wrong):
             return None
-        at_bound = 0
-        for t in wrong:
-            mine, right = self.target[t], self.back.gradient(t)
-            if mine.shape != right.shape or not largest(right) > bound * (1 + 1e-6):
-                return None
-            if not self.agrees(t, np.clip(right, -bound, bound)):
-                return None
-            at_bound += int((np.abs(mine) >= bound * (1 - 1e-9)).sum())
+        at_bound = sum(
+            int((np.abs(self.target[t]) >= bound * (1 - 1e-9)).sum())
+            for t in wrong
+            if self.target[t].shape == self.back.gradient(t).shape
+        )
         if at_bound < 2 and bound != round(bound, 3):  # one element may be anything else
             return None
-        guess = Guess(said("clipped", bound=bound), Site(wrong[0]), {}, frozenset(wrong))
-        return [Link(wrong[0], [guess], tuple(wrong[1:]))]
+        for words, clip in (("clipped", clipped_at_the_end), ("clipped-inside", clipped_each_time)):
+            found = [clip(self.back, t, bound) for t in wrong]
+            if all(
+                right is not None and self.agrees(t, right)
+                for t, right in zip(wrong, found, strict=True)
+            ):
+                names = said("clipped", words, bound=bound)
+                guess = Guess(names, Site(wrong[0]), {}, frozenset(wrong))
+                return [Link(wrong[0], [guess], tuple(wrong[1:]))]
+        return None
 
     def single(self, t: Tensor) -> Iterator[Guess]:
         """The guesses about one tensor, up to the first tier that has any."""
@@ -407,3 +413,18 @@ def sure(guess: Guess) -> bool:
 def mistakes_in(chain: list[Link]) -> int:
     """How many mistakes a chain says there are."""
     return sum(len(step.guesses[0].names) for step in chain)
+
+
+def clipped_at_the_end(back: Backprop, t: Tensor, bound: float) -> Any:
+    """The gradient of a tensor held between two numbers, if that changes it."""
+    right = back.gradient(t)
+    return np.clip(right, -bound, bound) if largest(right) > bound * (1 + 1e-6) else None
+
+
+def clipped_each_time(back: Backprop, t: Tensor, bound: float) -> Any:
+    """What is added up step by step, and held between two numbers after each of them."""
+    steps = [e.part for e in back.into[t]]
+    total: Any = 0
+    for part in steps:
+        total = np.clip(total + part, -bound, bound)
+    return total if len(steps) > 1 else None

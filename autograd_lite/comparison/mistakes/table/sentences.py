@@ -64,6 +64,8 @@ SENTENCES = {
     "value-clipped": "0 where the value is outside of {low:.4g} to {high:.4g}: the value clipped, "
     "not the gradient",
     "clipped": "clipped to between -{bound:.4g} and {bound:.4g}: compare the gradients before that",
+    "clipped-inside": "clipped to between -{bound:.4g} and {bound:.4g} after every step that is "
+    "added up: clip once, behind the loop",
     "placeholder": "all elements are {value:.4g}: a placeholder",
     "transposed": "the transpose of the gradient (transposed=True if all are)",
     "mean-deferred": "the 1/n comes later: intermediates are {n} times autodiff's",
