@@ -34,6 +34,13 @@ ELSEWHERE = {
     "not-normalised", "wrong-axis", "order",
 }  # fmt: skip
 
+WINDOWS: dict[str, Any] = {  # windows that overlap, and strides
+    "conv": ([(3, 2, 6, 7), (4, 2, 3, 2)], {"stride": (2, 1)}),
+    "max_pool": ([(3, 2, 6, 7)], {"size": (3, 2), "stride": (2, 1)}),
+    "window_sum": ([(3, 2, 6, 7)], {"size": (3, 2), "stride": (2, 1)}),
+    "pad": ([(3, 2, 4)], {"width": ((0, 0), (1, 1), (2, 1)), "value": 0.0}),
+}
+
 
 def domain(op: Any, x: Any, kw: dict[str, Any]) -> Any:
     """Values near `x` at which a curve is defined and not 0 or 1: logarithms take few."""
@@ -51,6 +58,9 @@ def inputs_of(name: str) -> tuple[list[Any], dict[str, Any]]:
         return [x if name == "log_loss" else rng.uniform(0.2, 0.8, (N, K)), t, 1 - t], {}
     if name == "normalise":
         return [x], {"axis": 0, "eps": 1e-5, "correction": 0}
+    if name in WINDOWS:
+        shapes, kw = WINDOWS[name]
+        return [rng.standard_normal(shape) for shape in shapes], kw
     _, kw = example(table[name])
     if name == "mul":
         return [x, (rng.random((N, K)) > 0.5) / 0.5], {}
@@ -123,6 +133,7 @@ WHERE = [
     if op.kind in ("curve", "along", "reduction")
     or (op.kind == "arithmetic" and not op.sign and op is not ops.where)
     or op in (ops.mul, ops.div, ops.matmul, ops.getitem)  # as the table has them
+    or name in WINDOWS
     for i in range(len(inputs_of(name)[0]))
 ] + [(name, 0) for name in OWN]
 ROWS = [(row, *where) for row in EVERY for where in WHERE if is_wrong(row, *where)]

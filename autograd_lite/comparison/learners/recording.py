@@ -32,6 +32,7 @@ from .opaque import Opaque, recorded_right
 from .parts import trained
 from .slopes import own_stream
 from .updates import LayerRecord, Pulled
+from .windows import meant
 
 
 @dataclass
@@ -138,6 +139,8 @@ class Recording:
         used = {p: t for p, t in params.items() if self.matters(i, x.array, params, p)}
         for p in set(params) - set(used):
             params.pop(p)
+        if (found := self.as_windows(i, x, used)) is not None:
+            return found
         whole = Opaque(name, partial(self.run_layer, i, [*used]), partial(self.by_hand, i, [*used]))
         with enable_grad():
             y = whole.op(x, *used.values())
@@ -145,6 +148,16 @@ class Recording:
         copies([self.trial.layers[i]])[0].forward(x.array.copy())  # what it draws is drawn
         assert isinstance(y, Tensor)
         return y
+
+    def as_windows(self, i: int, x: Tensor, used: Mapping[str, Tensor]) -> Tensor | None:
+        """What a layer of windows by loops gives, recorded as one operation of ours."""
+        arrays = {"": x.array, **{p: t.array for p, t in used.items()}}
+        try:
+            y = self.run_layer(i, [*used], *arrays.values())
+        except Exception:  # noqa: BLE001  (which its own run reports)
+            return None
+        found = meant(arrays, y)
+        return None if found is None else found.build({"": x, **used})
 
     def whole(self, i: int, x: Tensor, params: Mapping[str, Tensor], y: Tensor) -> bool:
         """Whether all that a layer computes from its input and arrays was recorded."""

@@ -16,6 +16,7 @@ from .reductions import CHOICES, NORMALISATIONS
 from .row import Constant, Mistake, Wording, curve, mistakes_of
 from .sentences import CONSTANTS, SENTENCES, said
 from .sums import SUMS
+from .windows import WINDOWS
 
 __all__ = [
     "CERTAIN", "CONSTANTS", "MATMUL_RULES", "RULES", "SENTENCES", "SUMS", "VAGUE", "Constant",
@@ -31,5 +32,6 @@ RULES = [
     *mistakes_of(CHOICES),
     *mistakes_of(WITH_A_FREE_FACTOR, free=True),
     *PRODUCTS,
+    *WINDOWS,
 ]
 CERTAIN = [row for row in [*RULES, *MATMUL_RULES] if not row.free]
