@@ -73,7 +73,7 @@ class Loop:
     def share(self, spec: str, a: str, b: str, shape: tuple[int, ...]) -> list[str]:
         """The product of two arrays at one place."""
         words = f"{self.write.quoted(spec)}, {a}, {b}, optimize=True"
-        lines = self.set("share", self.write.function("einsum"), words)
+        lines = self.set("share", self.write.function(ops.einsum.name), words)
         if self.groups > 1:
             lines.append(f"share = share.reshape({self.write.text(shape)})")
         return lines
@@ -168,7 +168,7 @@ def window_spread(w: Loop) -> list[str]:
 
 def max_pool(w: Loop) -> list[str]:
     words = f"{w.name}, {w.inputs[0]}[at]"
-    lines = [*w.at(w.out), *w.set(w.name, w.write.function("maximum"), words)]
+    lines = [*w.at(w.out), *w.set(w.name, w.write.function(ops.maximum.name), words)]
     return w.looped(lines, f"-{w.write.function('inf')}")
 
 
