@@ -168,7 +168,7 @@ class Descent:
         line = f"if {f'not ({text})' if answer else text}: raise Differs"
         if line not in self.numbers:
             self.numbers.append(line)
-            self.in_c.append(f"if ({'!' * answer}({text})) return 1;")
+            self.in_c.append(f"if (RARE({'!' * answer}({text}))) return 1;")
         return answer
 
     def values(self) -> tuple[list[Any], list[dict[str, Any]]] | None:

@@ -51,6 +51,7 @@ typedef void (*dgemv_t)(int, int, size, size, double, const double *, size, cons
 #define CLEAR feclearexcept(FE_ALL_EXCEPT)
 #define RAISED(generic, sse) fetestexcept(generic)
 #endif
+#define RARE(x) __builtin_expect(!!(x), 0)
 #define FENCE __asm__ volatile("" ::: "memory")
 typedef struct {{ array *a[{arrays}]; double h[{numbers}]; char *w;
     sgemm_t sgemm; dgemm_t dgemm; sgemv_t sgemv; dgemv_t dgemv; }} args;
@@ -316,7 +317,7 @@ class Native:
             text.kernel(k)
         words = [pair for word, pair in RAISED.items() if word not in self.quiet]
         generic, sse = " | ".join(w for w, _ in words) or "0", sum(n for _, n in words)
-        text.lines.append(f"    FENCE; if (RAISED({generic}, {sse})) return 2;")
+        text.lines.append(f"    FENCE; if (RARE(RAISED({generic}, {sse}))) return 2;")
         if last and self.descent is not None:
             for name in self.scalars:
                 if not re.fullmatch(r"a\d+", name):
@@ -325,10 +326,11 @@ class Native:
         for k in last:
             text.kernel(k)
         number = len(self.functions)
-        lines = [f"int part{number}(args *A) {{"]
+        # one question alone: after many the compiler takes the rest for code that seldom runs
+        lines = [f"int part{number}(args *A) {{", "    int unsuited = 0;"]
         for root in text.roots.values():
             lines += self.pointer(root)
-        lines += self.overlaps(last)
+        lines += [*self.overlaps(last), "    if (RARE(unsuited)) return 3;"]
         for name in ("sgemm", "dgemm", "sgemv", "dgemv"):
             lines.append(f"    const {name}_t {name} = A->{name}; (void){name};")
         lines += text.lines
@@ -349,11 +351,11 @@ class Native:
         found = [f"    {kind} *const {root.name} = ({kind} *){place}->data;"]
         if root.kind == "argument":
             wanted = ALIGNED | (WRITEABLE if root.changed else 0)
-            found.append(f"    if (~{place}->flags & {wanted}) return 3;")
+            found.append(f"    unsuited |= ~{place}->flags & {wanted};")
             a = root.like
             for d, (n, s) in enumerate(zip(a.shape, a.strides, strict=True)):
                 if n > 1:
-                    found.append(f"    if ({place}->strides[{d}] != {s}) return 3;")
+                    found.append(f"    unsuited |= {place}->strides[{d}] != {s};")
         return found
 
     def overlaps(self, last: list[Kernel]) -> list[str]:
@@ -369,7 +371,7 @@ class Native:
                         f"(char *){x.name} < (char *){y.name} + {extent(y)}"
                         for x, y in ((t, r), (r, t))
                     )
-                    found.append(f"    if ({a} && {b}) return 3;")
+                    found.append(f"    unsuited |= ({a}) & ({b});")
         return found
 
     # ---- Python

@@ -29,8 +29,9 @@ from .forms import PRELUDE
 __all__ = ["HEAD", "BLAS", "NoCompiler", "blas", "compiler", "loaded", "state"]
 
 COMMON = (
-    "-O2", "-ftree-vectorize", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
-    "-fwrapv", "-fno-strict-aliasing", "-fPIC", "-shared", "-w",
+    "-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic", "-fno-math-errno",
+    "-fno-trapping-math", "-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-fPIC",
+    "-shared", "-w",
 )  # fmt: skip
 CHOICES = (  # the first that the compiler can do: (flags, libraries)
     (("-march=native", "-DSIMD"), ("-lmvec", "-lm")),

@@ -318,10 +318,13 @@ class Text:
         """Class numbers, or an index; as a number without a sign -1 is too large too."""
         (x,) = k.items
         (place,) = x.operands
+        wrong = self.name("wrong")
+        self.line(f"int {wrong} = 0;")
         names = self.loops(place.shape)
         at = self.index(place.offset, place.strides, names)
-        self.line(f"if ((uint64_t)(int64_t){self.pointer(place.root)}[{at}] >= {x.text}) return 1;")
+        self.line(f"{wrong} |= (uint64_t)(int64_t){self.pointer(place.root)}[{at}] >= {x.text};")
         self.close(sum(n != "0" for n in names))
+        self.line(f"if (RARE({wrong})) return 1;")
 
     def loops(self, shape: tuple[int, ...]) -> list[str]:
         names = [f"i{d}" if n > 1 else "0" for d, n in enumerate(shape)]
