@@ -74,6 +74,7 @@ class Cards:
         self.rows = {row.name: row for row in report.rows} if report is not None else {}
         # leaves that stand in one place of equal modules, by the one in the first of them
         self.alike: dict[int, dict[int, Tensor]] = {}
+        self.carried: set[int] = set()  # leaves in whose place the next steps have what one gives
         self.users: dict[int, list[Tensor]] = {}  # the drawn operations that use a leaf
         self.arrivals: Counter[int] = Counter()
         for t, i, use in self.read.each_use(folded.ops):
@@ -84,6 +85,9 @@ class Cards:
                 for twin in folded.twins[t.serial]:
                     other = read.uses[twin.serial][i]
                     assert other is not None  # equal modules have constants in the same places
+                    if other.source.op is not None:  # where the first step has an input
+                        self.carried.add(s)
+                        continue
                     self.alike.setdefault(s, {})[other.source.serial] = other.source
         self.leaves = [t for t in read.tape.nodes if t.op is None and self.has_card(t)]
         is_loss = modules.model is not None and self.root.array.size == 1
@@ -305,6 +309,8 @@ class Cards:
             card.lines.append(f"{made or 'input'} · {t.dtype} · needs no gradient")
         elif size > 1:
             card.lines.append(f"{counted(size, 'number')} · {t.dtype}")
+        if t.serial in self.carried:
+            card.lines = [f"at first · {t.dtype} · then what the one before gives"]
         if any(map(self.read.overwritten, everyone)):
             card.lines.append(OVERWRITTEN)
         elif size == 1 and not many:
@@ -367,7 +373,7 @@ class Cards:
             for t in inside
             if t is self.root or any(c.serial not in within for c in users.get(t.serial, ()))
         ]
-        return f"{', '.join(into)} → {', '.join(out)}" if into and out else ""
+        return f"{listed(into)} → {listed(out)}" if into and out else ""
 
     def alarm(self, alike: list[Tensor]) -> str:
         """What is said of the first of these tensors that has values that are no numbers."""
@@ -565,6 +571,17 @@ def brief(formula: str) -> str:
         return found[0] if len(found[0]) <= LONG else constant(np.array(literal_eval(found[1])))
 
     return rounded(ARRAY.sub(name, formula))
+
+
+def listed(shapes: list[str]) -> str:
+    """Some shapes, each told once, and no more than fit.
+
+    >>> listed(["(2, 3)", "(2, 3)", "(3,)"]), listed([f"({i},)" for i in range(9)])
+    ('2 × (2, 3), (3,)', '(0,), (1,), …')
+    """
+    times = Counter(shapes)
+    told = [f"{n} × {shape}" if n > 1 else shape for shape, n in times.items()]
+    return ", ".join(told if len(told) <= 3 else [*told[:2], "…"])
 
 
 def first_three(names: list[str]) -> str:

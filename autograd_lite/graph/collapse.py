@@ -61,7 +61,7 @@ class Folded:
             repeats = Repeats(read, modules)
             repeats.find(large=True)
             found = cls(read, modules, repeats)
-            found.fold_until_it_fits(found.candidates(), PAGE)
+            found.fold_until_it_fits(PAGE)
         elif depth is not None or collapse:
             found.frames = {f for f in found.candidates(least=1) if level(f) == (depth or 0) + 1}
             found.fold()
@@ -88,8 +88,7 @@ class Folded:
     def open(self, frame: str) -> Folded:
         """The same with one more module open; what is in it is folded until it fits."""
         found = Folded(self.read, self.modules, self.repeats, self.frames, frame)
-        inside = [f for f in found.candidates() if f.startswith(f"{frame}.")]
-        found.fold_until_it_fits(inside)
+        found.fold_until_it_fits(within=f"{frame}.")
         found.settle()
         return found
 
@@ -108,8 +107,11 @@ class Folded:
                 found[frame] = found.get(frame, 0) + 1
         return [f for f, n in found.items() if n >= least]
 
-    def fold_until_it_fits(self, frames: list[str], page: float = float("inf")) -> None:
+    def fold_until_it_fits(self, page: float = float("inf"), within: str = "") -> None:
         """Fold what states a formula first, then the deepest; loops last."""
+        several = set(self.candidates())
+        frames = [f for f in self.candidates(least=1) if f.startswith(within)]
+        frames = [f for f in frames if f in several or self.modules.textbook(f)]
 
         def rank(frame: str) -> tuple[Any, ...]:
             return is_loop(frame), not self.modules.textbook(frame), -level(frame)

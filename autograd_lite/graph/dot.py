@@ -211,7 +211,7 @@ class Page:
             for head, rule in zip(heads, node.backward, strict=False):
                 rows.append(self.formula(head, node.said(rule), "gradient", "gradient"))
             if node.saved:
-                rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 9.5))
+                rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 10))
         rows += [cell(font(line, 10, colour["quiet"]), colspan=2) for line in node.lines]
         return self.judged(node, rows, tone, colour["card"], 58)
 
@@ -228,9 +228,10 @@ class Page:
         bad = kind in ("wrong", "doubt")
         shade = colour[f"{kind} ink" if bad else kind]
         said, *why = [*node.mistakes, ""]
-        says = font(f"{node.sign} {node.verdict}", 10.5, shade, bold=True)
-        says += font(f"   {said}", 10, colour["quiet"]) if said else ""
-        rows = [*rows, cell(says, colspan=2)]
+        says = [cell(font(f"{node.sign} {node.verdict}  ", 10, shade, bold=True))]
+        says += [cell(font(said, 10, colour["quiet"]))] if said else []
+        table = html_table(["".join(says)], border=0, padding=0)
+        rows = [*rows, cell(table, colspan=2)]
         lines = [line for text in why for line in textwrap.wrap(words(text, 240), wide)]
         if lines:
             rows.append(cell(font(lines, 10, shade), colspan=2, balign="left"))
@@ -242,7 +243,7 @@ class Page:
     def formula(self, head: str, text: str, head_tone: str, tone: str, points: float = 11) -> str:
         """A row with a word on the left and a formula, folded into at most four lines."""
         lines = wrapped(typeset(text))
-        left = font(head, 9.5, self.colour[head_tone])
+        left = font(head, 10, self.colour[head_tone])
         right = mono(lines, points, self.colour[tone])
         top = {"valign": "top"} if len(lines) > 1 else {}
         return cell(left, width=HEAD, cellpadding=3, **top) + cell(
@@ -276,7 +277,7 @@ class Page:
         rows = [cell(title, width=128) + cell(what, align="right", width=168)]
         if node.forward and self.drawing.view != "backward":
             formula = mono(wrapped(typeset(node.forward)), 11, colour["ink"])
-            rows.append(cell(formula, colspan=2, cellpadding=3))
+            rows.append(cell(formula, colspan=2, cellpadding=3, balign="left"))
         left = "".join(shapes) if node.forward and shapes else holds
         right = self.number(node.grad, "gradient", "alarm")
         if shapes and not node.forward:
@@ -314,7 +315,7 @@ class Page:
             # a card beside its operation may be laid out on either side of it: no sign fits both
             arrow = "" if beside else "▲ " if self.direction == "TB" else "◄ "
             tone = str(style.pop("label tone"))
-            run = cell(mono(f" {arrow}{label} ", 10.5, tone))
+            run = cell(mono(f" {arrow}{label} ", 10, tone))
             rows = [run]
             if self.direction == "LR":  # else the number sits on its arrow
                 if beside:

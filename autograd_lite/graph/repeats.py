@@ -11,7 +11,7 @@ from .read import Reading, Use
 __all__ = ["Repeats"]
 
 FEW, MANY = 4, 2  # so many equal modules in a row are drawn once: always, and in large drawings
-STEPS = 4  # so many equal steps of a loop are drawn once
+STEPS, APART = 4, 8  # so many equal steps of a loop are drawn once; if none reads from another
 LONGEST = 40  # modules and operations in one step of a loop
 TRIES = 6  # lengths of a step that are tried at one place
 
@@ -112,7 +112,7 @@ class Repeats:
                 break
             n = self.steps(units, i, step)
             chained = large and self.chained(units, i, step)
-            least = (MANY if chained else FEW) if modules else STEPS if chained else LONGEST
+            least = (MANY if chained else FEW) if modules else STEPS if chained else APART
             if n >= least:
                 at = i if modules else self.natural(units, i, step, n)
                 return at, step, self.steps(units, at, step)
@@ -178,6 +178,8 @@ class Repeats:
         i, j = (self.read.number.get(use.source.serial) for use in (u, v))
         if u.source is v.source or (i is None and j is None):
             return True
+        if self.twin.get(v.source.serial, v.source) is self.twin.get(u.source.serial, u.source):
+            return True  # of another run, as all steps of a sequence that were taken out before
         if j is None:
             return False
         return j - n == i or (second and (i is None or i < start) and start <= j < start + n)

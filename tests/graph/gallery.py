@@ -376,6 +376,29 @@ def lstm():
 
 
 @net
+def lstm_layer():
+    """The layer of fifty steps, and what is read from the last."""
+    layer, out = nn.LSTM(4, 6), nn.Linear(6, 2)
+    return draw(lambda x: out(layer(x)[0][-1]), randn(50, 3, 4))
+
+
+@net
+def lenet():
+    """Convolutions and pooling."""
+    layers = nn.Conv2d(1, 4, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 8, 3), nn.ReLU()
+    model = nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 10))
+    criterion = nn.CrossEntropyLoss()
+    return draw(criterion(model(randn(2, 1, 18, 18)), targets(2, 10)), model)
+
+
+@net
+def encoder():
+    """Two layers of PyTorch's transformer, d = 32."""
+    layers = (nn.TransformerEncoderLayer(32, 2, 64, batch_first=True) for _ in range(2))
+    return draw(nn.Sequential(*layers), randn(2, 5, 32))
+
+
+@net
 def vae():
     """A variational autoencoder with its loss."""
     return draw(VAE(), rand(5, 8))
@@ -416,6 +439,12 @@ def drawn(name):
     return NETS[name]()
 
 
+def themed(g, theme):
+    """Give a graph another theme."""
+    g.theme = theme
+    g.__dict__.pop("_dot", None)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -429,8 +458,7 @@ def main():
         g = drawn(name)
         said = [f"{len(g.drawing.nodes)} cards", f"drawn in {time.perf_counter() - start:.2f} s"]
         for theme in options.themes:
-            g.theme = theme
-            g.__dict__.pop("_dot", None)
+            themed(g, theme)
             for suffix in options.formats:
                 try:
                     path = g.save(options.folder / f"{name}_{theme}.{suffix}")

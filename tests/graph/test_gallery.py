@@ -1,0 +1,159 @@
+"""The gallery: every net in every format and theme, looked at by a browser and by measure."""
+
+import re
+import struct
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from autograd_lite.graph import render as renderers
+from autograd_lite.graph.theme import DARK, LIGHT
+from tests.graph import gallery
+from tests.helpers import open_chromium
+
+# Faults of a picture in a browser, which has the fonts: text that leaves its card or lies on other
+# text, cards on cards, arrows through cards, numbers of arrows on cards, and letters too small.
+FAULTS = r"""
+const faults = [];
+const box = (e) => { const b = e.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; };
+const inside = (a, b, by) => a[0] >= b[0] - by && a[1] >= b[1] - by && a[2] <= b[2] + by && a[3] <= b[3] + by;
+const overlap = (a, b, by) => a[0] < b[2] - by && b[0] < a[2] - by && a[1] < b[3] - by && b[1] < a[3] - by;
+const nodes = [...document.querySelectorAll(".node")];
+const scale = document.querySelector("svg").getBoundingClientRect().width
+  / document.querySelector("svg").viewBox.baseVal.width;
+const cards = nodes.map((node) => {
+  const frames = [...node.querySelectorAll("path, polygon")].map(box);
+  return [node, frames.reduce((a, b) => (a[2] - a[0]) * (a[3] - a[1]) >= (b[2] - b[0]) * (b[3] - b[1]) ? a : b)];
+});
+for (const [node, frame] of cards) {
+  const texts = [...node.querySelectorAll("text")];
+  for (const text of texts)
+    if (!inside(box(text), frame, 1.5)) faults.push(`out of its card: ${text.textContent}`);
+  texts.forEach((one, i) => texts.slice(i + 1).forEach((other) => {
+    if (overlap(box(one), box(other), 2)) faults.push(`on one another: ${one.textContent} / ${other.textContent}`);
+  }));
+}
+cards.forEach(([one, a], i) => cards.slice(i + 1).forEach(([other, b]) => {
+  if (overlap(a, b, 1)) faults.push(`cards on one another: ${one.id} ${other.id}`);
+}));
+for (const edge of document.querySelectorAll(".edge")) {
+  for (const text of edge.querySelectorAll("text"))
+    for (const [node, frame] of cards)
+      if (overlap(box(text), frame, 2)) faults.push(`number on a card: ${text.textContent} ${node.id}`);
+  const ends = edge.querySelector("title").textContent.split("->");
+  const path = edge.querySelector("path");
+  if (!path) continue;
+  const to = path.getScreenCTM(), n = 60, length = path.getTotalLength();
+  const hit = new Set();
+  for (let i = 0; i <= n; i++) {
+    const p = path.getPointAtLength((length * i) / n).matrixTransform(to);
+    for (const [node, f] of cards) {
+      const own = ends.includes(node.querySelector("title").textContent);
+      if (!own && p.x > f[0] + 3 && p.x < f[2] - 3 && p.y > f[1] + 3 && p.y < f[3] - 3) hit.add(node.id);
+    }
+  }
+  for (const id of hit) faults.push(`arrow ${ends} through ${id}`);
+}
+for (const text of document.querySelectorAll("text"))
+  if (parseFloat(text.getAttribute("font-size")) < 10) faults.push(`small: ${text.textContent}`);
+return [nodes.length, faults];
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    driver = open_chromium()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Every graph once."""
+    known = {}
+
+    def get(name):
+        if name not in known:
+            known[name] = gallery.drawn(name)
+        return known[name]
+
+    return get
+
+
+def test_there_are_at_least_25():
+    assert len(gallery.NETS) >= 25
+
+
+@pytest.mark.parametrize("name", gallery.NETS)
+def test_no_text_card_or_arrow_is_where_another_is(name, drawn, chromium, tmp_path):
+    page = drawn(name).save(tmp_path / "net.svg")
+    chromium.get(page.as_uri())
+    nodes, faults = chromium.execute_script(FAULTS)
+    assert nodes == len(drawn(name).drawing.nodes) and faults == []
+
+
+PIXELS = {  # of the PNG, at most: width and height
+    "transformer": (1600, 2400), "encoder": (1600, 2400), "gpt": (1600, 2400), "resnet": (1600, 2400),
+    "lstm": (1600, 2400), "lstm_layer": (1600, 2400), "rnn": (2800, 2400), "deep": (1600, 2400),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PIXELS)
+def test_large_nets_fit_a_page(name, drawn):
+    image = drawn(name).render("png")
+    width, height = struct.unpack(">II", image[16:24])
+    assert width <= PIXELS[name][0] and height <= PIXELS[name][1]
+    assert len(image) < 600_000
+    if name in ("transformer", "encoder"):  # legible on a screen of 1,080 lines: 7 px at the least
+        smallest = min(map(float, re.findall(r'point-size="([\d.]+)"', drawn(name).to_dot())))
+        assert smallest * 112 / 72 * min(1, 1080 / height) >= 6.4
+
+
+@pytest.mark.parametrize("name", gallery.NETS)
+def test_every_format_and_theme_is_whole(name, drawn, tmp_path):
+    g = drawn(name)
+    formats = [f for f in gallery.FORMATS if f != "pdf" or renderers.shutil.which("dot")]
+    for theme in ("light", "dark", "auto"):
+        gallery.themed(g, theme)
+        for suffix in formats if theme == "light" else ("svg", "png", "gv"):
+            content = g.save(tmp_path / f"net.{suffix}").read_bytes()
+            if suffix == "svg":
+                svg = ET.fromstring(content)
+                assert len(content) < 400_000 and svg.get("viewBox")
+            elif suffix == "html":
+                assert len(content) < 1_200_000
+            else:
+                assert len(content) > 100
+        ground = (DARK if theme == "dark" else LIGHT)["paper"]
+        assert f'bgcolor="{ground}"' in g.to_dot()
+    gallery.themed(g, "light")
+
+
+@pytest.mark.parametrize("name", ["gpt", "lstm", "slices", "wrong_gradient"])
+def test_it_is_the_same_every_time(name, drawn):
+    again = gallery.drawn(name)
+    assert again.to_dot() == drawn(name).to_dot()
+    assert again.to_html() == drawn(name).to_html()
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_letters_stand_out_from_their_ground(palette):
+    families = ("product", "arithmetic", "activation", "reduction", "shape", "untracked")
+    pairs = [(f, f"{f} ground") for f in families]
+    pairs += [("ink", "card"), ("gradient", "card"), ("quiet", "card"), ("quiet", "module ground")]
+    pairs += [
+        ("parameter ink", "parameter ground"),
+        ("input ink", "input ground"),
+        ("ink", "paper"),
+    ]
+    pairs += [("gradient", "paper"), ("wrong ink", "wrong ground"), ("doubt ink", "doubt ground")]
+    for ink, ground in pairs:
+        low, high = sorted((luminance(palette[ink]), luminance(palette[ground])))
+        least = 3 if ink in ("shape", "untracked", *families) else 4.5  # titles: large and bold
+        assert (high + 0.05) / (low + 0.05) >= least, (ink, ground)
