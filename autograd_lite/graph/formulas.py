@@ -111,8 +111,7 @@ class Book(Writer):
         return str(int(x)) if isinstance(x, float) and x == int(x) else number(x, 6)
 
     def function(self, name: str) -> str:
-        # of two numbers, where NumPy's words are those of an array
-        return {"maximum": "max", "minimum": "min"}.get(name, name)
+        return name.removesuffix("imum")  # of two numbers NumPy says maximum, of an array max
 
     def array_text(self, a: Any) -> str:
         """An array in an index: rows that are counted are i, few numbers themselves."""
