@@ -9,7 +9,7 @@ import numpy as np
 from ..engine.rules import ops
 from ..program.expr import Symbol, is_op
 from ..program.names import number, typeset
-from ..program.notation import ATOM, SIGNS, Writer, Written
+from ..program.notation import ATOM, PLUS, SIGNS, TIMES, Writer, Written
 
 __all__ = ["cross_entropy_line", "forward_line", "gradient_line"]
 
@@ -74,6 +74,33 @@ def scattered(w: Any, s: Symbol) -> Written:
     return f"scatter({w.text(s.inputs[0])})", ATOM
 
 
+def sized(s: Symbol) -> str:
+    """The windows of an operation: 2×2, at stride 2."""
+    size, stride = s.kw.get("size", ()), s.kw.get("stride")
+    words = "×".join(map(str, size)) + " window" if size else "window"
+    return words + (f" at stride {'×'.join(map(str, dict.fromkeys(stride)))}" if stride else "")
+
+
+def correlation(w: Any, s: Symbol) -> Written:
+    a, b, *bias = [w.text(x) for x in s.inputs]
+    stride = s.kw.get("stride")
+    at = f", at stride {'×'.join(map(str, dict.fromkeys(stride)))}" if stride else ""
+    return f"{a} ⋆ {b}{''.join(f' + {x}' for x in bias)}{at}", PLUS
+
+
+def full_convolution(w: Any, s: Symbol) -> Written:
+    a, b = [w.text(x) for x in s.inputs]
+    return f"full({a}) ⋆ flip({b})", TIMES
+
+
+def of_windows(words: str) -> Any:
+    """A sentence with an input, {0}, and its windows, {1}."""
+    return lambda w, s: (
+        words.format(w.text(s.inputs[0]), sized(s)),
+        ATOM,
+    )
+
+
 class Book(Writer):
     """The words of textbooks."""
 
@@ -88,6 +115,17 @@ class Book(Writer):
         ops.permute: transposed,
         ops.power: powered,
         ops.scatter_add: scattered,
+        ops.pad: of_windows("framed({0})"),
+        ops.conv: correlation,
+        ops.conv_weight: correlation,
+        ops.conv_input: full_convolution,
+        ops.windows: of_windows("every {1} of {0}"),
+        ops.overlap_add: of_windows("Σ({0} where windows overlap)"),
+        ops.window_sum: of_windows("Σ({0} over every {1})"),
+        ops.window_spread: of_windows("{0} to all of its {1}"),
+        ops.max_pool: of_windows("max({0} over every {1})"),
+        ops.pool_spread: of_windows("{0} to the max of its {1}"),
+        ops.pool_gather: of_windows("{0} at the max of every {1}"),
     }
 
     def written(self, s: Any) -> Written:

@@ -23,6 +23,11 @@ __all__ = [
 ]  # fmt: skip
 
 
+def by(sizes: tuple[int, ...]) -> str:
+    """Sizes as they stand in a formula: one number where they are equal."""
+    return str(sizes[0]) if len(set(sizes)) == 1 else " × ".join(map(str, sizes))
+
+
 class _Conv(Module):
     """What convolutions have in common: `_along` axes, a function, weight and bias."""
 
@@ -74,6 +79,11 @@ class _Conv(Module):
             r = 1 / math.sqrt(max(math.prod(self.weight.shape[1:]), 1))
             init.uniform_(self.bias, -r, r)
 
+    def _rest(self) -> str:
+        """What its formula says of bias and stride."""
+        bias = "" if self.bias is None else " + b"
+        return bias if max(self.stride) == 1 else f"{bias}, at stride {by(self.stride)}"
+
     def extra_repr(self) -> str:
         words = [
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}",
@@ -117,6 +127,10 @@ class _Straight(_Conv):
         return type(self)._of(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
+
+    @property
+    def textbook(self) -> str:
+        return f"Y = X ⋆ W{self._rest()}"
 
 
 class Conv1d(_Straight):
@@ -204,6 +218,10 @@ class _Transposed(_Conv):
                 f"{tuple(least)} and {tuple(most)}, which an input of {input.shape} can give"
             )
         return tuple([n - a for n, a in zip(wanted, least, strict=True)])
+
+    @property
+    def textbook(self) -> str:
+        return f"Y = Σ of W times every element of X{self._rest()}"
 
 
 class ConvTranspose1d(_Transposed):

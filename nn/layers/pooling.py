@@ -36,6 +36,10 @@ class _MaxPool(Unary):
         self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
+    @property
+    def textbook(self) -> str:
+        return f"Y = max of every window of X, of {self.kernel_size}, at stride {self.stride}"
+
     def forward(self, input: Tensor) -> Any:
         return self._of(
             input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
@@ -109,6 +113,10 @@ class AvgPool1d(Unary, of=functional.avg_pool1d):
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
+    @property
+    def textbook(self) -> str:
+        return f"Y = mean of every window of X, of {self.kernel_size}, at stride {self.stride}"
+
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
@@ -136,6 +144,10 @@ class AvgPool2d(Unary, of=functional.avg_pool2d):
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
         self.divisor_override = divisor_override
+
+    @property
+    def textbook(self) -> str:
+        return f"Y = mean of every window of X, of {self.kernel_size}, at stride {self.stride}"
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"

@@ -11,6 +11,7 @@ from autograd_lite import manual_seed, ones, rand
 from autograd_lite.graph import draw
 
 SIGNS = set("αβγδεμσλπΣ√∞≈≠≤≥·×÷−‖∂→←²³¹ᵀ°½¼¾±…")  # beside ASCII, in every font of every Graphviz
+SIGNS |= set("⋆")  # of correlations, which has no other sign, and another font where one lacks it
 # of classes that cannot be made with a 4 for everything they require
 ARGUMENTS = {kind: (nn.Identity(), 4) for kind in ("TransformerDecoder", "TransformerEncoder")}
 
