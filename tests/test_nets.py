@@ -59,7 +59,8 @@ def defined(name: str, library: Any, layers: Any) -> SimpleNamespace:
         "Path": Path,
     }
     words |= {
-        n: getattr(library, n) for n in ("Tensor", "arange", "cat", "zeros", "tensor", "no_grad")
+        n: getattr(library, n)
+        for n in ("Tensor", "arange", "cat", "zeros", "tensor", "no_grad", "randn")
     }
     code = compile(ast.Module(kept, []), name, "exec")
     exec(code, words)  # noqa: S102
@@ -71,6 +72,9 @@ MODELS: dict[str, tuple[str, Any]] = {
         f"gpt, {positions}": ("gpt", lambda e, p=positions: e.GPT(20, 16, 16, 2, 2, p))
         for positions in ("learnt", "sinusoidal", "rotary")
     },
+    "lstm": ("lstm", lambda e: e.Writer(20, 16)),
+    "lstm, two layers": ("lstm", lambda e: e.Writer(20, 16, 2)),
+    "vae": ("vae", lambda e: e.VAE()),
     "vit": ("vit", lambda e: e.ViT().eval()),  # without dropout, whose draws differ
 }
 
@@ -83,20 +87,25 @@ def losses(library: Any, layers: Any, name: str, state: Any = None) -> tuple[lis
     if state is not None:
         model.load_state_dict({k: library.tensor(v) for k, v in state.items()})
     first = {k: np.array(v.detach().numpy()) for k, v in model.state_dict().items()}
-    loss_of = example.Loss() if file == "gpt" else layers.CrossEntropyLoss()
+    own = {"gpt": "Loss", "vae": "Bound"}.get(file)
+    loss_of = getattr(example, own)() if own else layers.CrossEntropyLoss()
     optim = nn.optim if library is ag else library.optim
     optimizer = optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
     rng, found = np.random.default_rng(0), []
     digits = nn.datasets.digits()
     for _ in range(STEPS):
-        if file == "gpt":
+        if file in ("gpt", "lstm"):
             text = np.arange(17) * rng.integers(1, 4, (4, 1)) % 20
             x, y = library.tensor(text[:, :-1]), library.tensor(text[:, 1:])
         else:
             some = rng.integers(0, len(digits.data), 16)
             x = library.tensor((digits.data[some] / 16).astype("float32"))
             y = library.tensor(digits.target[some])
-        loss = loss_of(model(x), y)
+        if file == "vae":
+            noise = library.tensor(rng.standard_normal((16, 4)).astype("float32"))
+            loss = loss_of(model(x, noise), x)
+        else:
+            loss = loss_of(model(x), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -130,11 +139,28 @@ def test_the_vit_learns_digits(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "vit.svg").stat().st_size > 5000
 
 
-def test_ctrl_c_ends_with_what_there_is(tmp_path: Path) -> None:
+def test_the_lstm_learns_more_than_counts_of_letters(tmp_path: Path) -> None:
+    few = ["--epochs", "3", "--batches", "50", "--width", "64", "--length", "32"]
+    output = run("lstm", *few, folder=tmp_path)
+    by_counts = float(re.search(r"counts of letters +([\d.]+)", output)[1])
+    assert float(re.findall(r"held out ([\d.]+)", output)[-1]) < by_counts - 0.2
+    assert (tmp_path / "out" / "lstm.svg").stat().st_size > 5000
+
+
+def test_the_vae_gives_digits_back_better_than_principal_components(tmp_path: Path) -> None:
+    output = run("vae", "--epochs", "40", folder=tmp_path)
+    linear = float(re.search(r"principal components ([\d.]+)", output)[1])
+    assert float(re.search(r"held-out error ([\d.]+)", output)[1]) < 0.95 * linear
+    assert (tmp_path / "out" / "vae.svg").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("name", ["gpt", "lstm", "vae"])
+def test_ctrl_c_ends_with_what_there_is(tmp_path: Path, name: str) -> None:
     if sys.platform == "win32":
         pytest.skip("signals")
     process = subprocess.Popen(
-        command("gpt", "--epochs", "500", "--batches", "10"), cwd=tmp_path, env=environment(),
+        command(name, "--epochs", "5000", *[] if name == "vae" else ["--batches", "10"]),
+        cwd=tmp_path, env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -148,10 +174,10 @@ def test_ctrl_c_ends_with_what_there_is(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 0, errors
     assert "interrupted" in errors and "Traceback" not in errors
-    assert "saved" in output and (tmp_path / "out" / "gpt.svg").exists()
+    assert "saved" in output and (tmp_path / "out" / f"{name}.svg").exists()
 
 
-@pytest.mark.parametrize("name", ["gpt", "vit"])
+@pytest.mark.parametrize("name", ["gpt", "lstm", "vae", "vit"])
 def test_help_tells_what_the_example_shows(name: str, tmp_path: Path) -> None:
     assert "usage:" in run(name, "--help", folder=tmp_path)
     assert not list(tmp_path.iterdir())
