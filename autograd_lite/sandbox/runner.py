@@ -1,8 +1,8 @@
 """The process in which pasted code runs: it shuts itself in, then runs the code.
 
-It writes a line of JSON to its output when it is shut in, then reads one, {"code", "function",
-"name"}, and runs the code; after that it reads {"call": ...} for each call of the function, and
-writes a line for each; what the code prints goes to its error output. It never sees what is
+It writes a line of JSON to its output when it is shut in, then reads one, {"cells", "function"},
+and runs the code; after that it reads {"call": ...} for each call of a function, and writes a line
+for each; what the code prints goes to its error output. It never sees what is
 expected, and judges nothing, but for one that is started with "fixes" when the verdict is found:
 {"fix": ...} then says what was expected, and it looks for the edit of the code that gives it.
 `process.py` starts it.
@@ -35,33 +35,45 @@ Finder = Callable[[Callable[..., Any], dict[str, Any]], dict[str, Any]]
 
 
 def serve(ask: Ask, task: dict[str, Any], found: Finder | None = None) -> None:
-    """Run the code of a task, and then its function as often as it is called; `ask` takes an answer
-    and gives the next call."""
-    name = task["name"]
-    function, error = defined(task["code"], task["function"], name)
-    linecache.cache[name] = len(task["code"]), None, task["code"].splitlines(True), name
-    call = ask({"error": error})
-    while function is not None:
-        if found is not None and "fix" in call:
-            answer = found(function, call["fix"])
+    """Run the cells of a task, and then its functions as often as they are called; `ask` takes an
+    answer and gives the next call. A task that names its function ends where that is missing."""
+    own = {name for name, _ in task["cells"]}
+    names, error = executed(task["cells"])
+    wanted = task["function"]
+    told = (error or lacking(names, wanted)) if wanted else ""
+    call = ask({"error": told})
+    while not told:
+        name = call.get("function") or wanted
+        why = lacking(names, name)
+        if why:
+            answer = {"missing": f"{why} The code ended before: {error}" if error else why}
+        elif found is not None and "fix" in call:
+            answer = found(names[name], call["fix"])
         else:
-            answer = called(function, unpacked(call["call"]), name)
+            answer = called(names[name], unpacked(call["call"]), own)
         call = ask(answer)
 
 
-def defined(code: str, wanted: str, name: str) -> tuple[Callable[..., Any] | None, str]:
-    """The function of that name in some code; or None, and why there is none."""
+def executed(cells: list[tuple[str, str]]) -> tuple[dict[str, Any], str]:
+    """What the cells define, and the traceback of the first that raised: the others run all the
+    same, as they do in a notebook."""
     names: dict[str, Any] = {"__name__": "pasted", "np": np}
-    try:
-        exec(compile(code, name, "exec"), names)  # noqa: S102  (behind `jail`)
-    except BaseException as error:  # noqa: BLE001  (the learner's own, SystemExit too)
-        return None, traced(error, name)
-    function = names.get(wanted)
-    if not callable(function):
-        return None, f"The code defines no function called {wanted}."
-    if isinstance(function, type):
-        return None, f"{wanted} is a class; a function is needed."
-    return function, ""
+    own = {name for name, _ in cells}
+    first = ""
+    for name, code in cells:
+        linecache.cache[name] = len(code), None, code.splitlines(True), name
+        try:
+            exec(compile(code, name, "exec"), names)  # noqa: S102  (behind `jail`)
+        except BaseException as error:  # noqa: BLE001  (the learner's own, SystemExit too)
+            first = first or traced(error, own)
+    return names, first
+
+
+def lacking(names: dict[str, Any], wanted: str) -> str:
+    """Why there is no such function, if there is none."""
+    if not callable(names.get(wanted)):
+        return f"The code defines no function called {wanted}."
+    return f"{wanted} is a class; a function is needed." if isinstance(names[wanted], type) else ""
 
 
 def looking_for_fixes() -> Finder:
@@ -86,7 +98,7 @@ def looking_for_fixes() -> Finder:
     return found
 
 
-def called(function: Callable[..., Any], arrays: Any, name: str) -> dict[str, Any]:
+def called(function: Callable[..., Any], arrays: Any, own: set[str]) -> dict[str, Any]:
     """What the function returns, and its arguments as it leaves them; or what it raised."""
     try:
         with np.errstate(all="ignore"):
@@ -94,16 +106,16 @@ def called(function: Callable[..., Any], arrays: Any, name: str) -> dict[str, An
         return {"result": packed(result), "arguments": packed(arrays)}
     except BaseException as error:  # noqa: BLE001  (the learner's own)
         frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == name]
+        lines = [frame.lineno for frame in frames if frame.filename in own]
         where = f" (line {lines[-1]})" if lines else ""
         return {"raised": type(error).__name__, "text": f"{error}"[:LONGEST] + where}
 
 
-def traced(error: BaseException, name: str) -> str:
+def traced(error: BaseException, own: set[str]) -> str:
     """The lines of a traceback that are of the pasted code."""
     lines = traceback.TracebackException.from_exception(error)
-    own = [frame for frame in lines.stack if frame.filename == name]
-    lines.stack = traceback.StackSummary.from_list(own)
+    frames = [frame for frame in lines.stack if frame.filename in own]
+    lines.stack = traceback.StackSummary.from_list(frames)
     return "".join(lines.format(chain=False)).strip()[-LONGEST:]
 
 

@@ -746,7 +746,10 @@ def test_what_explains_no_difference_is_no_mistake() -> None:
     loss = (w * w * w).sum()
     noise = np.random.default_rng(0).standard_normal(12)
     row = compare(loss, {"w": 3 * w.array**2 * (1 + 1e-8 * noise)}).rows[0]
-    assert (row.verdict, row.diagnoses) == ("wrong here", ())
+    assert (row.verdict, [d.slug for d in row.diagnoses]) == ("wrong here", ["numerical"])
+    assert row.explanations == [
+        "perhaps right but for what a finite difference, or float32 on the way, leaves"
+    ]
 
 
 def test_a_gradient_that_cancels_to_rounding_is_not_judged() -> None:

@@ -66,6 +66,7 @@ SENTENCES = {
     "clipped": "clipped to between -{bound:.4g} and {bound:.4g}: compare the gradients before that",
     "clipped-inside": "clipped to between -{bound:.4g} and {bound:.4g} after every step that is "
     "added up: clip once, behind the loop",
+    "numerical": "right but for what a finite difference, or float32 on the way, leaves",
     "placeholder": "all elements are {value:.4g}: a placeholder",
     "transposed": "the transpose of the gradient (transposed=True if all are)",
     "mean-deferred": "the 1/n comes later: intermediates are {n} times autodiff's",

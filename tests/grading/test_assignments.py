@@ -1,0 +1,182 @@
+"""The assignments that ship: what solution, skeleton and wrong submissions get, and what is said."""
+
+import numpy as np
+import pytest
+
+from autograd_lite.grading import Assignment, Question, Submission, mark
+from autograd_lite.grading.check import planted, told
+from autograd_lite.grading.submission import read
+from tests.grading.wrong import SHIPPED, WRONG, edited
+
+
+def work(name="mlp"):
+    return Assignment.load(SHIPPED / name / "assignment.py")
+
+
+def script(code):
+    return Submission("ada", (("net.py", code),))
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_solution_gets_all_points_and_the_skeleton_none(name):
+    marks = mark(work(name), read(SHIPPED / name / "solution.py", "solution.py"))
+    assert marks.points == marks.most == 10 and not marks.error and not marks.remarks
+    assert all(answer.said == "right" and not answer.mistakes for answer in marks.answers)
+    skeleton = mark(work(name), read(SHIPPED / name / work(name).file, work(name).file))
+    assert skeleton.points == 0
+    assert all("raised NotImplementedError: your turn (line" in a.said for a in skeleton.answers)
+
+
+CASES = [(name, *case) for name, cases in WRONG.items() for case in cases]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "slug", "points"), CASES)
+def test_ten_wrong_submissions(name, old, new, slug, points):
+    """A mistake is named, costs its own question alone, and what follows from it nothing."""
+    marks = mark(work(name), script(edited(name, old, new)))
+    assert tuple(answer.points for answer in marks.answers) == points
+    assert [s for answer in marks.answers for s, _ in answer.mistakes] == [slug]
+    assert len(WRONG[name]) == 10
+
+
+def test_what_is_said_to_the_student():
+    marks = mark(work(), script(edited("mlp", "dh * (1 - h * h)", "dh * (1 - h)")))
+    text = str(marks)
+    assert text.startswith("A network by hand: 8 of 10 points\n\n3 of 3  softmax")
+    assert "0 of 2  the tanh\n    z1: 1 - y used for the derivative of tanh\n" in text
+    assert "2 of 2  the hidden layer\n    W1: from z1\n    b1: from z1\n" in text
+    assert "z1: yours g * (1 - h), right g * (1 - h * h)." in text
+
+
+def test_a_fix_is_the_line_of_the_student(monkeypatch):
+    assignment = work()
+    object.__setattr__(assignment, "fixes", True)
+    marks = mark(assignment, script(edited("mlp", "dh * (1 - h * h)", "dh * (1 - h)")))
+    (said,) = [answer.said for answer in marks.answers if not answer.right]
+    assert said.splitlines()[1].split() == ["line", "32:", "dz1", "=", "dh", "*", "(1", "-", "h)"]
+    assert said.splitlines()[2].split()[0] == "->" and "(1 - h" in said.splitlines()[2]
+
+
+def small(**options):
+    def forward(x, t, w):
+        y = x @ w
+        y.name = "y"
+        return ((y - t) ** 2).mean()
+
+    sizes = {"x": (5, 3), "t": (5, 4), "w": (3, 4)}
+    questions = [Question("loss", 1, ("y",)), Question("layer", 2, ("w",))]
+    given = {"questions": questions, "function": "f", "forward": forward, "shapes": sizes}
+    return Assignment("One layer", "net.py", **given | options)
+
+
+def gradients(x, t, w):
+    dy = 2 * (x @ w - t) / t.size
+    return {"y": dy, "w": x.T @ dy}
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "points"),
+    [
+        (lambda y, w: {"y": y, "w": w}, {}, (1, 2)),
+        (lambda y, w: {"dy": y, "dw": w}, {}, (1, 2)),
+        (lambda y, w: (3.0, {"y": y, "w": w, "more": w}), {}, (1, 2)),
+        (lambda y, w: {"y": y}, {}, (1, 0)),
+        (lambda y, w: {"y": y.tolist(), "w": -w}, {"named": {"sign": 0.5}}, (1, 1)),
+        (lambda y, w: {"y": y * len(y), "w": w}, {"convention": 0.25}, (0.25, 2)),
+        (lambda y, w: {"y": 2 * y, "w": 2 * w}, {"follow_through": 0.5}, (0, 1)),
+        (lambda y, w: None, {}, (0, 0)),
+        (lambda y, w: {"y": "text", "w": w}, {}, (0, 0)),
+    ],
+)
+def test_verdicts_are_a_marking_scheme(change, options, points):
+    def handed(x, t, w):
+        return change(*gradients(x, t, w).values())
+
+    marks = mark(small(**options), handed)
+    assert tuple(answer.points for answer in marks.answers) == points
+
+
+def test_of_the_seeds_the_worst_counts():
+    """A gradient that is right for the one by chance is wrong."""
+    first = small().inputs(small().questions[0], 0)["x"]
+
+    def handed(x, t, w):
+        right = gradients(x, t, w)
+        return right if np.array_equal(x, first) else right | {"w": 0 * w}
+
+    assert mark(small(), handed).points == 1
+    assert mark(small(seeds=(0,)), handed).points == 3
+
+
+def test_a_class_is_asked_by_code_of_the_teacher():
+    code = (
+        "class Net:\n"
+        "    def __init__(self, w): self.w = w\n"
+        "    def forward(self, x): self.x, self.y = x, x @ self.w; return self.y\n"
+        "    def backward(self, g): self.dw = self.x.T @ g\n"
+    )
+    adapter = (
+        "def f(x, t, w):\n"
+        "    net = Net(w)\n"
+        "    dy = 2 * (net.forward(x) - t) / t.size\n"
+        "    net.backward(dy)\n"
+        "    return {'y': dy, 'w': net.dw}\n"
+    )
+    assert mark(small(adapter=adapter), script(code)).points == 3
+    wrong = mark(small(adapter=adapter), script(code.replace("self.x.T", "self.x.T * 2")))
+    assert [answer.points for answer in wrong.answers] == [1, 0]
+
+
+def test_finite_differences_are_no_derivation():
+    def rough(x, t, w, eps=1e-6):
+        dw = np.zeros_like(w)
+        for i in np.ndindex(w.shape):
+            e = np.zeros_like(w)
+            e[i] = eps
+            dw[i] = (((x @ (w + e) - t) ** 2).mean() - ((x @ w - t) ** 2).mean()) / eps
+        return gradients(x, t, w) | {"w": dw}
+
+    marks = mark(small(), rough)
+    assert marks.answers[1].mistakes[0][0] == "numerical" and marks.answers[1].points == 0
+    near = mark(small(), lambda *a: gradients(*a) | {"w": gradients(*a)["w"] * (1 + 1e-10)})
+    assert near.points == 3 and near.remarks == ("f: w right but for 1e-10: a finite difference?",)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"shapes": {"x": (5, 3), "t": (5, 4), "w": (3, 3)}}, "hides mistakes"),
+        ({"shapes": {"x": (5, 2), "t": (5, 4), "w": (2, 4)}}, "x of shape (5, 2) hides mistakes"),
+        ({"questions": []}, "there is no question"),
+        ({"questions": [Question("nothing", 1)]}, "'nothing' names no tensors"),
+        ({"forward": None}, "has no function, forward or shapes"),
+        ({"seeds": ()}, "or no seed"),
+    ],
+)
+def test_an_assignment_that_cannot_be_graded_is_refused(options, told):
+    with pytest.raises(ValueError, match="Assignment: ") as error:
+        small(**options)
+    assert told in str(error.value)
+
+
+def test_a_name_that_the_forward_does_not_give_is_told():
+    odd = small(questions=[Question("z", 1, ("z",))])
+    with pytest.raises(ValueError, match=r"makes no tensor called z: name it, as in z1\.name"):
+        mark(odd, gradients)
+
+
+def test_mistakes_are_planted_and_what_hides_is_told():
+    assignment = small()
+    found = [*planted(assignment)]
+    text = told(assignment, mark(assignment, gradients), found)
+    assert len(found) > 4 and all(p.seen for p in found)
+    assert text.startswith("The solution gets 3 of 3 points.\n")
+    assert f"{len(found)} mistakes were made on purpose; {len(found)} lose points." in text
+    lenient = small(named={p.slug: 1.0 for p in found})
+    assert "hidden: " in told(lenient, None, [*planted(lenient)])
+
+
+def test_mistakes_of_a_backward_are_planted_too():
+    found = [*planted(work("batchnorm"))]
+    assert {p.question for p in found} >= {"batch normalisation"}
+    assert all(p.seen and p.named for p in found)
