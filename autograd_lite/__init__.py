@@ -86,7 +86,7 @@ LATER = {
 # in PyTorch's places
 MODULES = {
     "amp", "autograd", "backends", "cuda", "distributions", "func", "nn", "optim", "random",
-    "utils",
+    "testing", "utils",
 }  # fmt: skip
 
 

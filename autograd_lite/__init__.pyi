@@ -344,6 +344,7 @@ from .engine.rules.curves import tanh as tanh
 from .engine.tape import tape as tape
 from .torch_words.shape import tensor_split as tensor_split
 from .engine.rules.products import tensordot as tensordot
+from . import testing as testing
 from .engine.rules.shape import tile as tile
 from .engine.rules.order import topk as topk
 from .engine.rules.products import trace as trace

@@ -115,7 +115,7 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "tools for measuring and sharing": (
         """
-        profiler hub monitor testing overrides utils torch.utils cpp functional
+        profiler hub monitor overrides utils torch.utils cpp functional
         quasirandom storage serialization return_types types version factory_kwargs
         modules parameter common_types qat intrinsic assert_int_or_pair boolean_dispatch
         handle_torch_function ScalingType SwizzleType *TensorType torch

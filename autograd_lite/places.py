@@ -17,8 +17,20 @@ from typing import Any
 ROOT = __name__.rpartition(".")[0]
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "nn")
 MOVED = {
+    "optim.sgd": "nn.optim.rules",
+    "optim.adam": "nn.optim.rules",
+    "optim.adamw": "nn.optim.rules",
     "optim": "nn.optim",
+    "utils.data.sampler": "nn.samplers",
+    "utils.data.dataset": "nn.data",
+    "utils.data.dataloader": "nn.data",
     "utils.data": "nn.data",
+    "nn.modules.module": "nn.module",
+    "nn.modules.loss": "nn.losses",
+    "nn.modules.linear": "nn.layers",
+    "nn.modules.activation": "nn.layers",
+    "nn.modules.batchnorm": "nn.layers",
+    "nn.modules": "nn.layers",
     "nn.parameter": "nn.module",
 }  # PyTorch's place and ours
 DISTRIBUTIONS = {  # PyTorch's files of `distributions`

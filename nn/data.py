@@ -35,6 +35,7 @@ __all__ = [
     "WeightedRandomSampler", "default_collate", "random_split",
 ]  # fmt: skip
 
+__path__: list[str] = []  # below it are PyTorch's files, see `autograd_lite.places`
 Index = Any  # a slice, or an array of ints
 
 

@@ -804,3 +804,20 @@ def test_ints_that_are_clipped_on_one_side_stay_ints() -> None:
     x = tensor([3, -1])
     assert x.clip(min=0).tolist() == [3, 0] and x.clip(min=0).dtype == "int64"
     assert x.clip(max=2).tolist() == [2, -1] and x.clip(max=2.5).dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda out: F.exp(tensor([1.0, 2.0]), out=out),
+        lambda out: F.maximum(tensor([1.0, 2.0]), tensor([2.0, 1.0]), out=out),
+        lambda out: F.cumsum(tensor([1.0, 2.0]), 0, out=out),
+        lambda out: F.concatenate([tensor([1.0]), tensor([2.0])], out=out),
+        lambda out: F.clip(tensor([1.0, 2.0]), 0.0, 1.5, out=out),
+    ],
+)
+def test_out_takes_the_values(call: Any) -> None:
+    wanted = call(None)
+    for out in (tensor([0.0, 0.0]), tensor(np.zeros(0, "float32"))):
+        assert call(out) is out
+        np.testing.assert_array_equal(out.array, wanted.array)

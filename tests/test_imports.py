@@ -28,6 +28,7 @@ LAYERS = {
             "backends",
             "settings",
             "amp",
+            "testing",
         },
         {"random", "special"},
         {"names", "torch_words"},

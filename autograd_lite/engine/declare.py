@@ -33,8 +33,10 @@ def function(
     methods_only: str = "",
     method: bool = True,
     in_place: bool = False,
+    out: bool = False,
 ) -> Callable[[F], F]:
-    """Declare what users call: exported under its name and those in `also`, a method of Tensors.
+    """Declare what users call: exported under its name and those in `also`, a method of Tensors;
+    with `out` it takes `out=`.
 
     `numpy` is the function of NumPy whose place it takes, a pair like (np.add, "reduce"), a list.
     With `in_place` there are methods `name_` that put the result into the tensor itself.
@@ -42,6 +44,7 @@ def function(
 
     def declare(f: F) -> F:
         names = [f.__name__, *also.split()]
+        f = with_out(f) if out else f
         public.update(dict.fromkeys(names, f))
         for name in [*names, *methods_only.split()] if method else ():
             setattr(Methods, name, f)
@@ -118,6 +121,17 @@ def ufunc_of(f: Callable[..., Any]) -> Callable[..., Any]:
     return found[0]
 
 
+def with_out(f: F) -> F:
+    """A function that takes `out=` too."""
+
+    @wraps(f)
+    def call(*args: Any, out: Any = None, **kw: Any) -> Any:
+        y = f(*args, **kw)
+        return y if out is None else written(y, out, f.__name__)
+
+    return call  # type: ignore[return-value]
+
+
 def written(y: Any, out: Any, name: str) -> Any:
     """`out` with the values of `y`, the result of a call `name(..., out=out)`."""
     if y.requires_grad:
@@ -125,6 +139,8 @@ def written(y: Any, out: Any, name: str) -> Any:
             f"{name}: out= takes values alone, and an input requires grad; leave out= away, or "
             "call inside no_grad()"
         )
+    if not out.array.size:  # what is to be filled
+        out.resize_(y.shape)
     if out.shape != y.shape:
         raise RuntimeError(
             f"{name}: out= has shape {out.shape}, the result {y.shape}; give empty{y.shape}"
@@ -135,9 +151,12 @@ def written(y: Any, out: Any, name: str) -> Any:
 def as_it_is(op: Op) -> Callable[..., Any]:
     """A call whose arguments are the inputs."""
     n = len(op.rules) if isinstance(op.rules, tuple) else 0
-    return (
-        (lambda x: op(x)) if n == 1 else (lambda a, b: op(a, b)) if n == 2 else lambda *xs: op(*xs)
-    )
+    name = op.name
+    if n == 1:
+        return lambda x, out=None: op(x) if out is None else written(op(x), out, name)
+    if n == 2:
+        return lambda a, b, out=None: op(a, b) if out is None else written(op(a, b), out, name)
+    return lambda *xs: op(*xs)
 
 
 def reduction(op: Op) -> Callable[..., Any]:

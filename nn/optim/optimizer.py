@@ -8,6 +8,7 @@ one block of scratch memory serves all parameters.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import threading
 from collections import defaultdict
@@ -93,6 +94,11 @@ class Optimizer:
     scratch = 1  # how many scratch arrays `_update` is given
     scalars: tuple[str, ...] = ()  # the names of the numbers in the state of a parameter
     counts = True  # whether PyTorch's state of this optimiser has "step"; ours always has it
+
+    def __init_subclass__(cls, **kw: Any) -> None:
+        super().__init_subclass__(**kw)
+        if "__init__" in vars(cls) and cls.__module__.startswith(__package__):
+            setattr(cls, "__init__", with_switches(cls.__init__))  # noqa: B010  as mypy wants it
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
         self.defaults = dict(defaults)
@@ -479,6 +485,26 @@ class Optimizer:
             options = sorted(k for k in group if k not in ("params", "param_names"))
             lines += [f"    {key}: {group[key]}" for key in options]
         return "\n".join([*lines, ")"])
+
+
+# how PyTorch computes, not what: there is one way here
+SWITCHES = {"foreach", "fused", "capturable", "differentiable"}
+
+
+def with_switches(init: Callable[..., None]) -> Callable[..., None]:
+    """An `__init__` that takes PyTorch's switches, which change nothing; RuntimeError for
+    `differentiable=True`, which would."""
+
+    @functools.wraps(init)
+    def call(self: Any, *args: Any, **kw: Any) -> None:
+        if kw.get("differentiable"):
+            raise RuntimeError(
+                f"{type(self).__name__}: steps are not recorded; for derivatives through one, "
+                "write p - lr * g, as with torch.func"
+            )
+        init(self, *args, **{k: v for k, v in kw.items() if k not in SWITCHES})
+
+    return call
 
 
 def given(arguments: Group) -> Group:

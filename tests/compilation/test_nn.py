@@ -17,6 +17,13 @@ from nn import functional as F
 
 Maker = Callable[[np.random.Generator], Any]
 
+
+def called(layer: Any) -> Any:
+    """A layer that knows its sizes by having been called."""
+    layer(Tensor(np.ones((1, 4), "float32")))
+    return layer
+
+
 LAYERS: dict[str, Callable[[], Any]] = {
     "BatchNorm1d": lambda: nn.BatchNorm1d(4),
     "BatchNorm1d, average": lambda: nn.BatchNorm1d(4, momentum=None),
@@ -58,6 +65,7 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "Identity": nn.Identity,
     "LayerNorm": lambda: nn.LayerNorm(4),
     "LayerNorm, plain": lambda: nn.LayerNorm(4, elementwise_affine=False),
+    "LazyLinear": lambda: called(nn.LazyLinear(4)),
     "LeakyReLU": nn.LeakyReLU,
     "Linear": lambda: nn.Linear(4, 4, bias=False),
     "LogSigmoid": nn.LogSigmoid,

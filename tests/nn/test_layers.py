@@ -433,3 +433,18 @@ def test_norms_and_dropouts_name_the_shapes(name: str) -> None:
     call, words = NORM_ERRORS[name]
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_lazy_linear_is_a_linear_after_its_first_call() -> None:
+    layer = nn.LazyLinear(2)
+    optimizer = nn.optim.SGD(layer.parameters(), lr=0.1, foreach=False)
+    weight = layer.weight
+    assert weight.shape == (2, 0) and type(layer) is nn.LazyLinear
+    x = Tensor(np.ones((4, 3), "float32"))
+    layer(x).sum().backward()
+    assert type(layer) is nn.Linear and layer.weight is weight and layer.in_features == 3
+    before = weight.numpy(force=True).copy()
+    optimizer.step()
+    np.testing.assert_allclose(weight.numpy(force=True), before - 0.4, rtol=1e-5)
+    with pytest.raises(RuntimeError, match="should have 3 elements"):
+        layer(Tensor(np.ones((4, 5), "float32")))

@@ -312,7 +312,7 @@ def logsigmoid(x: Tensor) -> Tensor:
     return -_softplus(-x)
 
 
-@function(also="clamp", in_place=True)
+@function(also="clamp", in_place=True, out=True)
 def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """x held between min and max, each a number, a tensor or None; inside and at the edges the
     slope is 1. ValueError if both are None.

@@ -229,7 +229,7 @@ def require_sequence(name: str, tensors: Any) -> None:
             raise TypeError(f"{name}: item {i} is a {type(t).__name__}, not a tensor or array")
 
 
-@function(numpy=np.concatenate, also="cat concat", method=False)
+@function(numpy=np.concatenate, also="cat concat", method=False, out=True)
 def concatenate(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None) -> Tensor:
     """Tensors joined along an axis that they have.
 
@@ -246,7 +246,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None
     return ops.concatenate(*full, axis=axis)
 
 
-@function(numpy=np.stack, method=False)
+@function(numpy=np.stack, method=False, out=True)
 def stack(tensors: Sequence[Any], axis: int = 0, *, dim: int | None = None) -> Tensor:
     """Tensors of one shape joined along a new axis.
 
