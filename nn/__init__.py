@@ -22,6 +22,7 @@ _LATER = (
     "checkpoints",
     "data",
     "datasets",
+    "diagnosis",
     "optim",
     "parallel",
     "serialize",
