@@ -6,6 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from operator import attrgetter, is_
 from typing import Any
 
@@ -147,6 +148,7 @@ class Variant:
         self.place_sources([getter(source) for _, source in sources])
         self.code = Code(
             self.backend,
+            [i for i, _ in self.from_arguments],
             steps,
             results[: len(results) - n],
             [*(s for s, _ in sources), *(given[id(rate)] for rate in rates)],
@@ -201,6 +203,28 @@ class Variant:
             self.arrays = arrays
             self.read_tensors()
         return self.captured.unchanged()
+
+    def again(self, tensors: list[Tensor]) -> Any:
+        """What the code gives where it finds itself that nothing has changed; else None."""
+        try:
+            again = self.code.threads.again
+        except AttributeError:  # this thread has not run it
+            return None
+        if not mode.grad or self.code.native is None:
+            return None
+        return again(*[tensors[place].array for _, place in self.from_arguments])
+
+    def watch(self, optimizer: Any, watch: Any, run: Any) -> None:
+        """Say what has to be as it is."""
+        watch.captured(self.captured)
+        watch.tensors(self.tensors, ("array", "requires_grad"))
+        if self.inside:
+            leaves = [p for _, p in self.leaves]
+            if any(p is None or p.extra is not None or p._grad is not None for p in leaves):
+                raise ValueError
+            watch.tensors(leaves, ("extra", "version", "_grad"))
+            native: Any = self.code.native
+            watch.optimizer(optimizer, self.descent, lambda i: native.number(run, f"count{i}"))
 
     def is_shown(self, others: list[Tensor]) -> bool:
         """Whether other tensors show memory of one that is changed in place."""
@@ -419,6 +443,8 @@ class Compiled:
         found = self.variants.get(tuple(key))
         if found is not None:
             for v in found:
+                if (out := v.again(tensors)) is not None:
+                    return self.result(v, out, tensors)
                 if v.fits():
                     try:
                         loss = self.fast(v, tensors)
@@ -483,7 +509,10 @@ class Compiled:
             return None
         for t in v.changes:
             changed(t)
-        return self.result(v, out, tensors)
+        loss = self.result(v, out, tensors)
+        if mode.grad and not v.changes:
+            v.code.watch(partial(v.watch, self.optimizer))
+        return loss
 
     def result(self, v: Variant, out: tuple[Any, ...], tensors: list[Tensor]) -> Tensor:
         """The loss as a Tensor whose backward hands the gradients out."""

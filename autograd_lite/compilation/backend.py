@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from math import inf
 from threading import local
+from time import perf_counter
 from typing import Any
 
 from .emit import Writer
@@ -44,11 +46,13 @@ def backend_of(named: Any) -> str:
 
 class Code:
     """The code of a trace: `source`, and `run`. The arguments are those of `Writer`; the last
-    `numbers` of `given` are numbers. `native` is the C code, if it is C."""
+    `numbers` of `given` are numbers, and those at the positions `moving` come from a call's own
+    arguments. `native` is the C code, if it is C."""
 
     def __init__(
         self,
         backend: str,
+        moving: list[int],
         steps: list[Step],
         results: list[Any],
         given: list[Step],
@@ -62,7 +66,7 @@ class Code:
         self.unsuited = 0
         self.native = None
         if backend != "numpy":
-            self.native = natively(backend, steps, results, given, numbers, *ends)
+            self.native = natively(backend, moving, steps, results, given, numbers, *ends)
         if self.native is not None:
             self.source, self.make = self.native.source, self.native.make
         else:
@@ -79,6 +83,28 @@ class Code:
         except Unsuited as error:
             drawn = error.args
         return self.instead(given, rates, drawn)
+
+    def watch(self, fill: Any) -> None:
+        """Let the C code of this thread look itself whether something has changed since it ran:
+        `fill(watch, run)` says what to look at. Not more often than every 50 times as long as that
+        takes: what changes often is looked at by Python."""
+        run: Any = getattr(self.threads, "run", None)
+        start = perf_counter()
+        if getattr(run, "again", None) is None or start < getattr(self.threads, "next", 0.0):
+            return
+        from .native.guard import Unwatched, Watch
+
+        watch = Watch()
+        try:
+            fill(watch, run)
+        except (Unwatched, KeyError, ValueError, AttributeError):
+            self.threads.next = inf
+            return
+        words = watch.array()
+        run.words[run.place] = words.ctypes.data
+        self.threads.watch = watch, words  # alive as long as C reads them
+        self.threads.again = run.again
+        self.threads.next = start + 50 * (perf_counter() - start)
 
     def instead(self, given: list[Any], rates: list[float], drawn: tuple[Any, ...]) -> Any:
         """The same in NumPy code, with the random numbers that are drawn already."""
@@ -104,7 +130,7 @@ def natively(backend: str, *code: Any) -> Any:
 
     try:
         return Native(backend == "auto", *code)
-    except (NoForm, NoCompiler):
+    except (NoForm, NoCompiler, KeyError):  # which dtypes without a type in C raise
         return None
     except Exception:
         if backend == "c":

@@ -91,6 +91,7 @@ class Captured:
         self.generators: list[Any] = []
         self.arrays: list[tuple[Any, Any]] = []
         self.views: list[Any] = []  # collections whose items are watched
+        self.holding: list[tuple[str, Any]] = []  # the same: of what, and what of it
         self.cells: list[CellType] = []
         self.globals: list[tuple[Callable[[Any], Any], Any]] = []
         self.seen: dict[int, Any] = {}
@@ -223,11 +224,12 @@ class Captured:
         self.todo += PARTS[next(kind for kind in PARTS if isinstance(x, kind))](x)
 
     def dictionary(self, x: dict[Any, Any]) -> None:
-        self.watch(x.keys())
-        self.watch(x.values())
+        self.watch(x.keys(), "keys", x)
+        self.watch(x.values(), "values", x)
 
-    def watch(self, items: Iterable[Any]) -> None:
+    def watch(self, items: Iterable[Any], kind: str = "items", holder: Any = None) -> None:
         self.views.append(items)
+        self.holding.append((kind, items if holder is None else holder))
         self.todo += items
 
     def used(self, values: Any, always: set[str]) -> set[str]:
@@ -244,9 +246,10 @@ class Captured:
             return
         self.a_class(cls, MAKES)  # code of its bases may use what no function here names
         if not hasattr(cls, "named_parameters"):
-            self.watch(values.values())
+            self.watch(values.values(), "values", values)
             return
         self.views.append(values.values())
+        self.holding.append(("values", values))
         registries = ("_parameters", "_buffers", "_modules")
         self.todo += [v for k, v in values.items() if k not in registries]
 
@@ -271,7 +274,7 @@ class Captured:
         if home is not None and vars(home) is f.__globals__ and trusted(home.__name__):
             return
         self.todo += [f.__defaults__, f.__kwdefaults__]
-        self.watch(vars(f).values())
+        self.watch(vars(f).values(), "values", vars(f))
         names, attributes = set(), set()
         for code in codes(f.__code__):
             attributes |= set(code.co_names)

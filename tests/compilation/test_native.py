@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, compile, tensor
+from autograd_lite.compilation import Variant
 from autograd_lite.compilation.native import NoCompiler, compiler, library
 from tests.cases import CASES, Case
 
@@ -410,6 +411,108 @@ def test_numbers_of_the_optimizer_are_asked_about_again() -> None:
     (twin * twin).sum().backward()
     other.step()
     close([w.array], [twin.array], 1e-6)
+
+
+# ---- guards in C ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The times that Python has looked whether something has changed."""
+    found: list[Any] = []
+    fits = Variant.fits
+
+    def counted(variant: Any) -> bool:
+        found.append(variant)
+        return fits(variant)
+
+    monkeypatch.setattr(Variant, "fits", counted)
+    return found
+
+
+def halved(rate: Any) -> None:
+    rate["lr"] *= 0.5
+
+
+CHANGES: dict[str, Any] = {
+    "nothing": lambda model, optimizer: None,
+    "a rate": lambda model, optimizer: halved(optimizer.param_groups[0]),
+    "an array": lambda model, optimizer: setattr(
+        model[0].weight, "data", Tensor(model[0].weight.array * 0.5)
+    ),
+    "a parameter": lambda model, optimizer: setattr(model[2], "bias", None),
+    "a module": lambda model, optimizer: model.__setitem__(1, nn.Tanh()),
+    "a dictionary": lambda model, optimizer: vars(model[2]).update(bias=None),
+    "a hook": lambda model, optimizer: model[0].register_forward_hook(lambda m, x, y: y * 0.5),
+    "a hook of a gradient": lambda model, optimizer: model[0].bias.register_hook(lambda g: g * 2),
+    "the states": lambda model, optimizer: optimizer.load_state_dict(optimizer.state_dict()),
+    "a step of its own": lambda model, optimizer: optimizer.step(),
+    "a gradient": lambda model, optimizer: setattr(model[0].bias, "grad", Tensor(np.ones(12, "f"))),
+    "a frozen tensor": lambda model, optimizer: model[0].bias.requires_grad_(False),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_what_changes_is_seen_by_the_guards_in_c(what: str, name: str, looked: list[Any]) -> None:
+    rng = np.random.default_rng(0)
+    x = Tensor(rng.standard_normal((8, 6)).astype("f"))
+    y = Tensor(rng.integers(0, 3, 8))
+    ends = []
+    for backend in ("c", "numpy"):
+        model = network(0, nn.ReLU())
+        optimizer = RULES[name](model.parameters())
+        step = compile(
+            lambda x, y, m=model: nn.functional.cross_entropy(m(x), y),
+            optimizer=optimizer,
+            backend=backend,
+        )
+        losses = []
+        for i in range(12):
+            if i == 6:
+                looked.clear()
+                CHANGES[what](model, optimizer)
+            if i == 6 or (i == 11 and backend == "c" and what == "nothing"):
+                assert backend == "numpy" or code_of(step).threads.again is not None
+                assert i == 6 or not looked  # not once since then
+            losses.append(step(x, y).item())
+        ends.append([np.array(losses), *(p.array.copy() for p in model.parameters())])
+        if optimizer.state:
+            ends[-1].append(np.array([s.get("step", 0) for s in optimizer.state.values()]))
+    close(ends[0], ends[1], 1e-4)
+
+
+def test_closures_and_attributes_are_seen_by_the_guards_in_c(looked: list[Any]) -> None:
+    class Scale:
+        factor = 2.0
+
+        def __call__(self, x: Any) -> Any:
+            return x * self.factor
+
+    w = tensor([1.0, 2.0], requires_grad=True)
+    scale, number = Scale(), 3.0
+
+    def loss() -> Tensor:
+        return (scale(w) * number).sum()
+
+    step = compile(loss, backend="c")
+    for _ in range(5):
+        assert step().item() == 18.0
+    assert len(looked) <= 2
+    number = 1.0
+    assert step().item() == 6.0
+    scale.factor = 4.0
+    assert step().item() == 12.0
+    Scale.factor = 5.0
+    del scale.factor
+    assert step().item() == 15.0
+    scale = lambda x: x
+    assert step().item() == 3.0
+    w.data = tensor([5.0, 5.0])
+    assert step().item() == 10.0
+    assert w.grad is None
+    step().backward()
+    assert w.grad.tolist() == [1.0, 1.0]
 
 
 # ---- the compiler and its cache -------------------------------------------------------------

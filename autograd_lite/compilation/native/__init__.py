@@ -21,6 +21,7 @@ from ..lower import Step, ask, is_draw
 from ..step import Descent, Differs, Unsuited
 from . import library
 from .forms import FLOATS, PRELUDE, literal, type_of
+from .guard import watching
 from .items import COPY, Item, Items, NoForm, Place, Root
 from .library import NoCompiler, compiler
 from .loops import Kernel, Text, assign, kernels
@@ -54,7 +55,8 @@ typedef void (*dgemv_t)(int, int, size, size, double, const double *, size, cons
 #define RARE(x) __builtin_expect(!!(x), 0)
 #define FENCE __asm__ volatile("" ::: "memory")
 typedef struct {{ array *a[{arrays}]; double h[{numbers}]; char *w;
-    sgemm_t sgemm; dgemm_t dgemm; sgemv_t sgemv; dgemv_t dgemv; }} args;
+    sgemm_t sgemm; dgemm_t dgemm; sgemv_t sgemv; dgemv_t dgemv;
+    const intptr_t *watch; int (*same)(const intptr_t *); void (*count)(const intptr_t *); }} args;
 """
 
 
@@ -69,6 +71,7 @@ class Native:
     def __init__(
         self,
         whole: bool,
+        moving: list[int],
         steps: list[Step],
         results: list[Any],
         given: list[Step],
@@ -79,7 +82,7 @@ class Native:
         quiet: list[str],
     ) -> None:
         library.compiler()
-        self.given, self.descent, self.quiet = given, descent, quiet
+        self.given, self.descent, self.quiet, self.moving = given, descent, quiet, moving
         self.blas = library.blas()
         self.items = Items(steps, given, numbers, self.blas is not None)
         if whole and self.items.called:
@@ -256,12 +259,14 @@ class Native:
             self.lines.append(f"a[{list(self.arrays).index(name)}] = id({name})")
         for name, text in self.scalars.items():
             self.lines.append(f"h[{text[5:-1]}] = {name}")
+        fresh: list[str] = []
         for x in self.results:
             if isinstance(x, Place) and x.root.kind == "out" and x.root.name not in self.arrays:
                 self.arrays[x.root.name] = x.root
                 like = x.root.like
-                self.lines.append(f"{x.root.name} = empty({like.shape}, {like.dtype.str!r})")
-                self.lines.append(f"a[{list(self.arrays).index(x.root.name)}] = id({x.root.name})")
+                fresh.append(f"{x.root.name} = empty({like.shape}, {like.dtype.str!r})")
+                fresh.append(f"a[{list(self.arrays).index(x.root.name)}] = id({x.root.name})")
+        self.lines += fresh
         for k in main:
             if k.kind == "python":
                 self.function(todo, [])
@@ -283,19 +288,57 @@ class Native:
         )
         self.text = PRELUDE + head + "\n".join(self.functions)
         parts = [f"f{i}" for i in range(len(self.functions))]
-        names = ["a", "h", "at", "empty", "Differs", "Unsuited", *parts, *self.views, *self.names]
+        names = [
+            "a",
+            "h",
+            "w",
+            "at",
+            "empty",
+            "Differs",
+            "Unsuited",
+            *parts,
+            *self.views,
+            *self.names,
+        ]
         arguments = [s.text for s in self.named()] + self.more
         glue = [
             f"def make({', '.join(names)}):",
             f"    def run({', '.join(arguments)}):",
+            "        h[w + 5] = 0.0",  # no guards: Python has looked
             *(f"        {line}" for line in self.lines),
-            "    return run",
+            *(f"    {line}" for line in self.shortly(fresh)),
+            "    return run, again",
         ]
         self.glue = "\n".join(glue) + "\n"
         self.source = head + "\n".join(self.functions) + "\n/*\n" + self.glue + "*/\n"
         space: dict[str, Any] = {}
         exec(compile(self.glue, "<compiled>", "exec"), space)  # noqa: S102  text of this module
         self.factory: Callable[..., Any] = space["make"]
+
+    def shortly(self, fresh: list[str]) -> list[str]:
+        """A function of the arrays that a call gives, where all else is as it was at `run`; None,
+        and nothing done, where that is not so. There is no such function of code that is cut."""
+        if len(self.functions) != 1 or self.items.called or self.items.draws:
+            return ["again = None"]
+        names = [f"a{i}" for i in self.moving]
+        counts = [self.scalars[name][5:-1] for name in self.counts()]
+        return [
+            f"def again({', '.join(names)}):",
+            f"    if not a[{max(1, len(self.arrays)) + max(1, len(self.scalars)) + 5}]:",
+            "        return None",
+            *(f"    a[{list(self.arrays).index(name)}] = id({name})" for name in names),
+            *(f"    {line}" for line in fresh),
+            *(f"    h[{k}] += 1" for k in counts),
+            "    if f0(at):",
+            *(f"        h[{k}] -= 1" for k in counts),
+            "        return None",
+            f"    {self.lines[-1]}",
+        ]
+
+    def counts(self) -> list[str]:
+        """The names of the numbers of steps."""
+        buffers = self.descent.buffers if self.descent is not None else []
+        return [f"count{i}" for i, names in enumerate(buffers) if names]
 
     def named(self) -> list[Step]:
         for i, s in enumerate(self.given):
@@ -328,12 +371,16 @@ class Native:
         number = len(self.functions)
         # one question alone: after many the compiler takes the rest for code that seldom runs
         lines = [f"int part{number}(args *A) {{", "    int unsuited = 0;"]
+        if number == 0:
+            lines.append("    if (RARE(A->watch && !A->same(A->watch))) return 4;")
         for root in text.roots.values():
             lines += self.pointer(root)
         lines += [*self.overlaps(last), "    if (RARE(unsuited)) return 3;"]
         for name in ("sgemm", "dgemm", "sgemv", "dgemv"):
             lines.append(f"    const {name}_t {name} = A->{name}; (void){name};")
         lines += text.lines
+        if last:
+            lines.append("    if (A->watch) A->count(A->watch);")
         lines += ["    return 0;", "}"]
         self.functions.append("\n".join(lines) + "\n")
         self.lines.append(f"code = f{number}(at)")
@@ -469,10 +516,10 @@ class Native:
             return f"ndarray({text})"
         return f"{self.view(x)}.copy()"
 
-    def make(self) -> Callable[..., Any]:
+    def make(self) -> Any:
         """`run`, with memory of its own."""
         n, m = max(1, len(self.arrays)), max(1, len(self.scalars))
-        words = np.zeros(n + m + 5, np.uint64)
+        words = np.zeros(n + m + 8, np.uint64)
         raw = np.empty(self.size + LINE, np.uint8)
         start = -raw.ctypes.data % LINE
         w = raw[start : start + self.size]
@@ -482,7 +529,10 @@ class Native:
                 words[i] = id(self.arrays[name].like)
         if self.blas is not None:
             at = [f[k] for f in (self.blas.gemm, self.blas.gemv) for k in "sd"]
-            words[n + m + 1 :] = at
+            words[n + m + 1 : n + m + 5] = at
+        functions_of_guards = watching()
+        if functions_of_guards is not None:
+            words[n + m + 6 :] = functions_of_guards
         views = {
             name: np.ndarray(shape, dtype, w, offset, strides)
             for name, (offset, shape, strides, dtype) in self.views.items()
@@ -491,10 +541,18 @@ class Native:
         for i in range(len(self.functions)):
             f = functions[f"f{i}"] = getattr(self.library, f"part{i}")
             f.argtypes, f.restype = [ctypes.c_void_p], ctypes.c_int
-        return self.factory(
-            a=words.data, h=words[n:].view(np.float64).data, at=words.ctypes.data,
+        run, again = self.factory(
+            a=words.data, h=words[n:].view(np.float64).data, w=m, at=words.ctypes.data,
             empty=np.empty, Differs=Differs, Unsuited=Unsuited, **functions, **views, **self.names,
         )  # fmt: skip
+        run.again = None if functions_of_guards is None else again
+        run.words, run.place = words, n + m + 5
+        return run
+
+    def number(self, run: Any, name: str) -> int:
+        """The address of a number of an optimizer in the memory of a `run`."""
+        n = max(1, len(self.arrays))
+        return int(run.words.ctypes.data) + 8 * (n + int(self.scalars[name][5:-1]))
 
 
 def same(a: Place, b: Place) -> bool:
