@@ -6,11 +6,13 @@ nets of `examples/` have none.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -470,11 +472,13 @@ class Watch:
                 activations.setdefault(name, {
                     "size": rms(node.array), "gradient": rms(p.grads.get(node, 0.0)),
                     "flat": float((slope == 0).mean()), "values": counts(node.array),
+                    "gradients": counts(p.grads.get(node, 0.0)),
                 })  # fmt: skip
         parameters = {
             name: {
                 "size": rms(q.array), "gradient": rms(p.grads.get(q, 0.0)),
                 "change": rms(q.array - self._before.get(name, q.array)), "values": counts(q.array),
+                "gradients": counts(p.grads.get(q, 0.0)),
             }
             for name, q in p.parameters
         }  # fmt: skip
@@ -485,6 +489,21 @@ class Watch:
         found = [*of_history(history.rows), *self._still(p)]
         found += diagnose(self.model, self.loss_fn, *self.batch, optimizer=self.optimizer)
         self.findings = Findings(merged(found))
+        self.epochs[-1]["findings"] = [*map(str, self.findings)]
+
+    def save(self, path: Any) -> None:
+        """Write a page with a slider over the epochs: losses, findings, and for each activation and
+        parameter how its values and gradients are distributed. It needs no network.
+
+        ValueError before the first epoch.
+        """
+        if not self.epochs:
+            raise ValueError(
+                "Watch.save: there is no epoch yet; give it to fit as a callback first"
+            )
+        page = Path(__file__).with_name("training.html").read_text(encoding="utf-8")
+        data = json.dumps(jsonable(self.epochs), allow_nan=False).replace("<", "\\u003c")
+        Path(path).write_text(page.replace("{data}", data), encoding="utf-8")
 
     def _still(self, p: Pass) -> Iterator[Finding]:
         """Parameters that have not changed since the first epoch."""
@@ -505,6 +524,15 @@ class Watch:
         """Take over what `state_dict()` gave."""
         self.epochs = list(state_dict["epochs"])
         self._before = {name: np.asarray(a) for name, a in state_dict["before"].items()}
+
+
+def jsonable(x: Any) -> Any:
+    """Numbers as JSON has them: None for one that is not finite."""
+    if isinstance(x, dict):
+        return {key: jsonable(value) for key, value in x.items()}
+    if isinstance(x, list):
+        return [jsonable(value) for value in x]
+    return x if isinstance(x, str) or x is None or math.isfinite(x) else None
 
 
 def counts(a: Any, bins: int = 24) -> dict[str, Any]:

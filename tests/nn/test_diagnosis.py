@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import nn
 from nn import datasets, optim
 from nn.diagnosis import FOLLOWS, Watch, diagnose, of_history
 from nn.train import fit
+from tests.helpers import open_chromium
 
 X = np.random.default_rng(0).standard_normal((64, 10)).astype("float32")
 T = np.arange(64) % 3
@@ -220,3 +222,48 @@ def test_healthy_nets_have_no_findings(name: str) -> None:
     loader = nn.data.DataLoader(nn.data.TensorDataset(x, t), batch_size=32, shuffle=True)
     fit(model, LOSS, adam, loader, 8, callbacks=[watch], progress=False)
     assert watch.findings == [] and str(watch.findings) == "nothing was found"
+
+
+# ---- the page ------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_every_epoch_in_a_browser(tmp_path: Path) -> None:
+    driver = open_chromium()
+    try:
+        model = net()
+        sgd = optim.SGD(model.parameters(), lr=0.1)
+        watch = trained(model, sgd, 5, validation=[(X, T)])
+        watch.epochs[1]["findings"] = ["</script><b id='planted'>1</b>"]
+        watch.epochs[2]["loss"] = math.nan
+        path = tmp_path / "training.html"
+        watch.save(path)
+        driver.get(path.as_uri())
+
+        def one(selector: str) -> Any:
+            return driver.find_element("css selector", selector)
+
+        assert one("#shown").text.startswith("epoch 5: loss ")
+        names = [h.text for h in driver.find_elements("css selector", ".card h2")]
+        assert names == ["1", "3", *[name for name, _ in model.named_parameters()]]
+        assert len(driver.find_elements("css selector", "#curve polyline")) == 2
+        for _ in range(2):
+            one("#epoch").send_keys("\ue012")  # the left arrow
+        assert one("#shown").text.startswith("epoch 3: loss no number")
+        one("#epoch").send_keys("\ue012")
+        assert one("#found li").text == "</script><b id='planted'>1</b>"
+        assert not driver.find_elements("css selector", "#planted")
+        width = f"{watch.epochs[1]['parameters']['0.weight']['size']:.3g}"
+        assert width in one("#parameters .card dl").text
+        one("#play").click()
+        assert one("#play").text == "pause"
+        one("#play").click()
+        assert one("#play").text == "play"
+        assert not [line for line in driver.get_log("browser") if line["level"] == "SEVERE"]
+    finally:
+        driver.quit()
+
+
+def test_a_page_without_epochs_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no epoch yet"):
+        Watch(net(), LOSS, X, T).save(tmp_path / "training.html")
+    assert not [*tmp_path.iterdir()]
