@@ -20,6 +20,7 @@ from ..sandbox.process import held
 from . import check, summary, writers
 from .assignment import Assignment
 from .batch import grade, safely
+from .marks import Marks
 from .submission import read, submissions
 
 SHIPPED = Path(__file__).parent / "assignments"
@@ -27,7 +28,8 @@ FILES = ("assignment.py", "solution.py")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command: 0, 1 where an assignment does not hold, 2 for what makes no sense."""
+    """Run the command: 0, 1 where an assignment does not hold, 2 for what makes no sense, 130 after
+    Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m autograd_lite grade",
         description=__doc__,
@@ -97,13 +99,19 @@ def graded(path: Path, folder: Path, out: Path, jobs: int | None) -> int:
         raise ValueError(f"{folder} is empty")
     print(held(), file=sys.stderr)
     start = time.perf_counter()
-    found = list(grade(work, handed, jobs))
+    found: list[Marks] = []
+    ended = False
+    try:
+        found.extend(grade(work, handed, jobs))
+    except KeyboardInterrupt:  # what there is by then is written
+        ended = True
     seconds = time.perf_counter() - start
     by_name = {one.student: one for one in handed}
     writers.write(found, out, lambda student: safely(work, by_name[student]))
     print(summary.text(found))
-    print(f"{len(found)} in {seconds:.0f} s; {out / 'marks.csv'}, {out / 'summary.html'}")
-    return 0
+    whole = f"{len(found)} of {len(handed)}" if ended else f"{len(found)}"
+    print(f"{whole} in {seconds:.0f} s; {out / 'marks.csv'}, {out / 'summary.html'}")
+    return 130 if ended else 0
 
 
 def for_gradescope(base: Path) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..comparison.answers.fix import visible
 from ..comparison.answers.judge import ABSENT, OK, WRONG, Row
 from ..comparison.answers.names import matched
 from ..comparison.answers.report import Report
@@ -59,7 +60,7 @@ def mark_apart(work: Assignment, handed: Submission) -> Marks:
         except Ended as why:
             marks = nothing(work, handed.student, str(why))
     seconds = time.perf_counter() - start
-    return Marks(**vars(marks) | {"printed": process.printed, "seconds": seconds})
+    return Marks(**vars(marks) | {"printed": visible(process.printed), "seconds": seconds})
 
 
 class Asked:
@@ -71,6 +72,7 @@ class Asked:
 
 def nothing(work: Assignment, student: str, why: str) -> Marks:
     """No points, and why."""
+    why = visible(why)
     answers = tuple(Answer(q.title, 0.0, q.points, why) for q in work.questions)
     return Marks(student, work.title, answers, why)
 
@@ -213,7 +215,7 @@ def answer(work: Assignment, question: Question, report: Report) -> Answer:
     if first is not None and first in rows:
         lines += [str(fix) for fix in report.fixes]
     points = round(score(work, question, report), 2)
-    said = "\n".join(lines) or "right"
+    said = visible("\n".join(lines)) or "right"
     return Answer(question.title, points, question.points, said, mistakes(rows, faults))
 
 
@@ -227,7 +229,7 @@ def mistakes(rows: list[Row], faults: list[Row]) -> tuple[tuple[str, str], ...]:
             found["shape" if "has shape" in row.note else UNEXPLAINED] = told(row)
     for row in faults:
         found["raised"] = row.note
-    return tuple(found.items())
+    return tuple((slug, visible(sentence)) for slug, sentence in found.items())
 
 
 def doubts(name: str, reports: list[Report]) -> list[str]:

@@ -180,3 +180,13 @@ def test_mistakes_of_a_backward_are_planted_too():
     found = [*planted(work("batchnorm"))]
     assert {p.question for p in found} >= {"batch normalisation"}
     assert all(p.seen and p.named for p in found)
+
+
+def test_what_a_student_writes_commands_no_terminal():
+    code = (
+        "print('\x1b[31mred', chr(0x202e))\n"
+        "def gradients(*a): raise ValueError(chr(27) + '[2J' + chr(7))"
+    )
+    text = str(mark(work(), script(code)))
+    assert "\\x1b[31mred \\u202e" in text and "raised ValueError: \\x1b[2J\\x07" in text
+    assert all(c.isprintable() or c == "\n" for c in text)

@@ -102,6 +102,18 @@ def test_a_class_is_graded_from_the_command_line(folder, capsys):
     )
 
 
+def test_after_ctrl_c_what_there_is_by_then_is_written(folder, capsys, monkeypatch):
+    def some(work, handed, jobs):
+        yield from (safely(work, one) for one in handed[1:3])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autograd_lite.grading.command.grade", some)
+    path, out = str(SHIPPED / "mlp" / "assignment.py"), folder / "out"
+    assert main([path, str(folder / "in"), "--out", str(out)]) == 130
+    assert "2 of 12 in " in capsys.readouterr().out
+    assert len((out / "marks.csv").read_text().splitlines()) == 3
+
+
 def test_the_solution_must_get_all_points(tmp_path, capsys):
     assert main(["new", str(tmp_path / "hw"), "--from", "batchnorm"]) == 0
     path = tmp_path / "hw" / "solution.py"

@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def visible(text: str) -> str:
+    """A text for a terminal: what would command that, or turn the direction, is written out.
+
+    >>> visible("red \x1b[31m, and more" + chr(10) + "lines")
+    'red \\x1b[31m, and more\\nlines'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
 @dataclass(frozen=True)
 class Fix:
     """One edit that makes the gradients right: `line` counts from the top of the file or cell.
@@ -35,7 +44,7 @@ class Fix:
         rows += [("", row) for row in new.split("\n")[1:]]
         rows += [("", f"({self.ways})")] * bool(self.more)
         text = "\n".join(start.rjust(len(head)) + row for start, row in rows)
-        return text.encode("ascii", "backslashreplace").decode()
+        return visible(text).encode("ascii", "backslashreplace").decode()
 
     @property
     def ways(self) -> str:
