@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..comparison.mistakes.guess import made_by
-from ..comparison.mistakes.places import applies, result_of
-from ..comparison.mistakes.table import MATMUL_RULES, RULES, Mistake
-from ..comparison.propagation import Backprop
+from ..comparison.mistakes.guesses import summed_by
+from ..comparison.mistakes.places import applies
+from ..comparison.mistakes.table import CONSTANTS, MATMUL_RULES, RULES, SUMS
+from ..comparison.propagation import Backprop, Change, times
 from ..engine.tape import Array
 from ..engine.tensor import Tensor
 from ..program.chain import Tape
@@ -19,7 +20,20 @@ from .assignment import Assignment, Question
 from .marking import mark, recorded
 from .marks import Marks
 
-Place = tuple[int, int]  # of a record on the tape, and of its input
+Place = tuple[int, int]  # of a record on the tape, and of its input; -1 for its gradient
+
+
+# without the size of the batch, which only a net has: the sign, factors, and nothing
+FACTORS = [(c.slug, c.factor(), c.sentence) for c in CONSTANTS if not c.factor.__code__.co_argcount]
+
+
+class Plant(NamedTuple):
+    """A mistake that can be made on the way back, in every run of a forward."""
+
+    slug: str
+    sentence: str
+    place: Place
+    change: Change
 
 
 @dataclass(frozen=True)
@@ -45,19 +59,23 @@ class Planted:
 
 
 def planted(work: Assignment) -> Iterator[Planted]:
-    """Every wrong rule of the table, at every place of the forwards that it is about."""
+    """The mistakes of the tables, at every place of the forwards that they are about: wrong rules,
+    wrong sums, and of the tensors that are asked for a sign, a factor and nothing."""
     seen = set()
     for question in work.questions:
         function = question.function or work.function
         if function in seen:
             continue
         seen.add(function)
-        for place, row, sentence in places(work, question):
-            wrong = of_mistake(work, question, place, row)
-            right = {name: of_mistake(work, q, None, row) for name, q in others(work, function)}
-            marks = mark(work, right | {function: wrong})
-            given = wrong(*arguments(work, question))
-            yield Planted(question.title, row.slug, sentence, marks, rounded(given))
+        called = arguments(work, question)
+        right = {name: with_mistake(work, q, None) for name, q in others(work, function)}
+        same = rounded(with_mistake(work, question, None)(*called))
+        for plant in plants(work, question):
+            wrong = with_mistake(work, question, plant)
+            given = rounded(wrong(*called))
+            if given != same:
+                marks = mark(work, right | {function: wrong})
+                yield Planted(question.title, plant.slug, plant.sentence, marks, given)
 
 
 def others(work: Assignment, function: str) -> Iterator[tuple[str, Question]]:
@@ -86,27 +104,39 @@ def taped(
     return recorded(forward, inputs, work.asked(question))
 
 
-def places(work: Assignment, question: Question) -> Iterator[tuple[Place, Mistake, str]]:
-    """Where mistakes can be made on the way back, and which."""
-    top, _ = taped(work, question, work.inputs(question, work.seeds[0]))
+def plants(work: Assignment, question: Question) -> Iterator[Plant]:
+    """The mistakes that change something, with inputs of the first seed."""
+    top, tensors = taped(work, question, work.inputs(question, work.seeds[0]))
     tape = Tape(top)
     back = Backprop(tape, {}, {}, np.ones(top.shape))
     known = {node: k for k, node in enumerate(tape.nodes)}
-    for parts in back.into.values():
-        for e in parts:
-            for row in [*RULES, *MATMUL_RULES]:
-                if row.free or not applies(row, e):
-                    continue
-                try:
-                    wrong = np.asarray(result_of(row, e))
-                except ValueError:
-                    continue
-                if wrong.shape == e.part.shape and not np.allclose(wrong, e.part, 1e-9, 0):
-                    yield (known[e.node], e.i), row, row.said_of(e.node.op)[0][1]
+    for e in (e for parts in back.into.values() for e in parts):
+        place = known[e.node], e.i
+        for row in [*RULES, *MATMUL_RULES]:
+            if not row.free and applies(row, e):
+                slug, sentence = row.said_of(e.node.op)[0]
+                yield from tried(Plant(slug, sentence, place, made_by(row)), e.part, e)
+        for slug, sentence, sum_wrongly in SUMS if e.raw.shape != e.p.shape else ():
+            yield from tried(Plant(slug, sentence, place, summed_by(sum_wrongly)), e.part, e)
+    for name, t in tensors.items():
+        for slug, factor, sentence in FACTORS:
+            if t in known:
+                plant = Plant(slug, f"{sentence} ({name})", (known[t], -1), times(factor))
+                yield from tried(plant, back.gradient(t), None)
 
 
-def of_mistake(
-    work: Assignment, question: Question, place: Place | None, row: Mistake
+def tried(plant: Plant, right: Array, e: Any) -> Iterator[Plant]:
+    """The mistake, if it can be made and is one."""
+    try:
+        wrong = plant.change(right, e)
+    except ValueError:
+        return
+    if wrong.shape == right.shape and not np.allclose(wrong, right, 1e-9, 0):
+        yield plant
+
+
+def with_mistake(
+    work: Assignment, question: Question, plant: Plant | None
 ) -> Callable[..., dict[str, Array]]:
     """What a student hands in who makes one mistake, or none."""
 
@@ -115,7 +145,10 @@ def of_mistake(
         inputs = dict(zip(shapes, arrays[bool(question.function) :], strict=True))
         top, tensors = taped(work, question, inputs)
         tape = Tape(top)
-        changes = {} if place is None else {(tape.nodes[place[0]], place[1]): made_by(row)}
+        changes: dict[Any, Change] = {}
+        if plant is not None:
+            k, i = plant.place
+            changes[tape.nodes[k] if i < 0 else (tape.nodes[k], i)] = plant.change
         seed = np.asarray(arrays[0]) if question.function else np.ones(top.shape)
         back = Backprop(tape, {}, changes, seed)
         return {name: np.array(back.gradient(t)) for name, t in tensors.items()}

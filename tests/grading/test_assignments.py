@@ -169,7 +169,7 @@ def test_mistakes_are_planted_and_what_hides_is_told():
     assignment = small()
     found = [*planted(assignment)]
     text = told(assignment, mark(assignment, gradients), found)
-    assert len(found) > 4 and all(p.seen for p in found)
+    assert len(found) > 10 and all(p.seen for p in found)
     assert text.startswith("The solution gets 3 of 3 points.\n")
     assert f"{len(found)} mistakes were made on purpose; {len(found)} lose points." in text
     lenient = small(named={p.slug: 1.0 for p in found})
@@ -177,9 +177,19 @@ def test_mistakes_are_planted_and_what_hides_is_told():
 
 
 def test_mistakes_of_a_backward_are_planted_too():
-    found = [*planted(work("batchnorm"))]
-    assert {p.question for p in found} >= {"batch normalisation"}
+    sizes = {"x": (5, 3), "w": (4, 3), "b": (4,)}
+    question = Question("affine", 3, (), "affine_backward", lambda x, w, b: x @ w.T + b, sizes)
+    found = [*planted(Assignment("One layer", "net.py", [question]))]
+    assert {"bias-averaged", "sign", "factor-2", "placeholder"} <= {p.slug for p in found}
     assert all(p.seen and p.named for p in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "number", "unnamed"), [("mlp", 81, 0), ("batchnorm", 75, 1)])
+def test_mistakes_in_what_ships_lose_points_and_are_named(name, number, unnamed):
+    found = [*planted(work(name))]
+    assert len(found) >= number and all(p.seen for p in found)
+    assert sum(not p.named for p in found) <= unnamed
 
 
 def test_what_a_student_writes_commands_no_terminal():
