@@ -76,6 +76,7 @@ MODELS: dict[str, tuple[str, Any]] = {
     "lstm, two layers": ("lstm", lambda e: e.Writer(20, 16, 2)),
     "vae": ("vae", lambda e: e.VAE()),
     "vit": ("vit", lambda e: e.ViT().eval()),  # without dropout, whose draws differ
+    "lenet": ("lenet", lambda e: e.small().eval()),
 }
 
 
@@ -100,6 +101,7 @@ def losses(library: Any, layers: Any, name: str, state: Any = None) -> tuple[lis
         else:
             some = rng.integers(0, len(digits.data), 16)
             x = library.tensor((digits.data[some] / 16).astype("float32"))
+            x = x.reshape(-1, 1, 8, 8) if file == "lenet" else x
             y = library.tensor(digits.target[some])
         if file == "vae":
             noise = library.tensor(rng.standard_normal((16, 4)).astype("float32"))
@@ -154,6 +156,13 @@ def test_the_vae_gives_digits_back_better_than_principal_components(tmp_path: Pa
     assert (tmp_path / "out" / "vae.svg").stat().st_size > 5000
 
 
+def test_the_lenet_learns_digits(tmp_path: Path) -> None:
+    output = run("lenet", "--epochs", "12", folder=tmp_path)
+    found = float(re.search(r"held-out accuracy ([\d.]+)", output)[1])
+    assert found > 0.95 and found > float(re.search(r"softmax regression ([\d.]+)", output)[1])
+    assert (tmp_path / "out" / "lenet.svg").stat().st_size > 5000
+
+
 @pytest.mark.parametrize("name", ["gpt", "lstm", "vae"])
 def test_ctrl_c_ends_with_what_there_is(tmp_path: Path, name: str) -> None:
     if sys.platform == "win32":
@@ -177,7 +186,7 @@ def test_ctrl_c_ends_with_what_there_is(tmp_path: Path, name: str) -> None:
     assert "saved" in output and (tmp_path / "out" / f"{name}.svg").exists()
 
 
-@pytest.mark.parametrize("name", ["gpt", "lstm", "vae", "vit"])
+@pytest.mark.parametrize("name", ["gpt", "lenet", "lstm", "vae", "vit"])
 def test_help_tells_what_the_example_shows(name: str, tmp_path: Path) -> None:
     assert "usage:" in run(name, "--help", folder=tmp_path)
     assert not list(tmp_path.iterdir())
