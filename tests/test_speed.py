@@ -47,6 +47,13 @@ def test_growth_and_memory_are_measured() -> None:
     assert 0.5 < found["ratio"] < 1.5
 
 
+def test_lenet_is_timed_beside_its_matrix_products() -> None:
+    found = speed.measured("lenet", 0.05)
+    names = {"hand-written NumPy", "matrix products", *speed.LENET}
+    assert set(found["times"]) | set(found["left_out"]) == names
+    assert found["memory"]["eager"] < found["memory"]["hand-written NumPy"]
+
+
 def test_the_time_of_a_step_is_that_of_its_statements() -> None:
     found = speed.measured("parts", 2, 8, 0.05)
     assert set(found) == OURS - {"eager"}

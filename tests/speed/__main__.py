@@ -24,6 +24,8 @@ HEAD = ["batch, H, threads", "hand, us", *KINDS, "first call / eager"]
 
 PARTS = ["batch, H: step", "all", "update", "matrix products", "other NumPy", "rest"]
 
+LENET = ["eager", "compiled", "compiled with SGD", "PyTorch eager", "JAX jit"]
+
 
 class How(NamedTuple):
     quick: bool
@@ -112,6 +114,22 @@ def derivations(how: How) -> None:
     table("derive of a chain and of a random program, us per operation", rows)
 
 
+def lenet(how: How) -> None:
+    rows = [["threads", "hand, ms", "matrix products", *LENET, "memory of eager"]]
+    missing: dict[str, str] = {}
+    for threads in [1] if how.quick else [1, 2]:
+        seconds = 1.0 if how.quick else 20.0
+        found = measured("lenet", seconds, threads=threads, kernel=how.kernel)
+        times, missing = found["times"], found["left_out"]
+        hand, memory = times["hand-written NumPy"], found["memory"]
+        kinds = ["matrix products", *LENET]
+        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in kinds]
+        more = f"{memory['eager'] / memory['hand-written NumPy']:.2f}"
+        rows.append([f"{threads}", f"{hand * 1e3:.2f}", *ratios, more])
+    title = "LeNet, 64 images of 28 x 28: a step, times the hand-written one by im2col"
+    table(f"{title}; BLAS kernels {found['kernel']}", rows, missing)
+
+
 def memory(how: How) -> None:
     found = measured("memory")
     title = "Peak memory of a step (batch 1024, 784-1024-10) over hand-written NumPy; bytes per operation"
@@ -153,11 +171,12 @@ TABLES: dict[str, Callable[[How], None]] = {
     "recipe": recipe,
     "growth": growth,
     "derive": derivations,
+    "lenet": lenet,
     "memory": memory,
     "imports": imports,
     "parts": parts,
 }
-OF_KERNELS = ["steps", "recipe", "parts"]
+OF_KERNELS = ["steps", "recipe", "lenet", "parts"]
 
 
 def main() -> None:

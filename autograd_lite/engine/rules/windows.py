@@ -197,8 +197,12 @@ def _pool_spread(
     if out is None:
         out = np.empty(x.shape, g.dtype)
     out[...] = 0
+    apart = all(s >= k for s, k in zip(stride or (1,) * len(size), size, strict=True))
     for _, at, hit in hits(x, y, size, stride, dilation):
-        out[at] += g * hit
+        if apart and not dilation:  # no element has two windows
+            np.multiply(g, hit, out=out[at])
+        else:
+            out[at] += g * hit
     return out
 
 
