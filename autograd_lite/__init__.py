@@ -85,8 +85,8 @@ LATER = {
 }
 # in PyTorch's places
 MODULES = {
-    "amp", "autograd", "backends", "cuda", "distributions", "func", "nn", "optim", "random",
-    "testing", "utils",
+    "amp", "autograd", "backends", "cuda", "distributed", "distributions", "func", "nn", "optim",
+    "random", "testing", "utils",
 }  # fmt: skip
 
 

@@ -63,10 +63,10 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "parallel or distributed training": (
         """
-        distributed multiprocessing Distributed* is_distributed data_parallel
+        multiprocessing Distributed* is_distributed data_parallel
         get_worker_info thread_safe_generator SyncBatchNorm
         """,
-        "one process; NumPy's matrix products use all cores",
+        "autograd_lite.distributed over MPI, with nn.parallel.DistributedDataParallel",
     ),
     "strides or storages of its own": (
         """

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import default_generator
+from autograd_lite import default_generator, distributed
 
 from .serialize import load, save
 
@@ -47,7 +47,10 @@ def save_checkpoint(path: str | os.PathLike[str] | Any, **parts: Any) -> None:
     if GENERATOR in parts:
         raise TypeError(f"save_checkpoint: the name {GENERATOR!r} is taken; choose another")
     states = {k: state_of(x) for k, x in parts.items()}
-    save({**states, GENERATOR: place(default_generator())}, path)
+    places = distributed.gathered(place(default_generator()))
+    if distributed.is_main():
+        save({**states, GENERATOR: places}, path)
+    distributed.gathered(None)  # a rank that goes on finds the file
 
 
 def load_checkpoint(path: str | os.PathLike[str] | Any, **parts: Any) -> dict[str, Any]:
@@ -69,6 +72,11 @@ def load_checkpoint(path: str | os.PathLike[str] | Any, **parts: Any) -> dict[st
             f"load_checkpoint: {name} has no state for {', '.join(missing)}; it holds "
             f"{', '.join(sorted(k for k in found if found[k] is not None))}"
         )
+    if len(found[GENERATOR]) != len(distributed.gathered(None)):
+        raise ValueError(
+            f"load_checkpoint: {name} was saved by {len(found[GENERATOR])} ranks; start as many"
+        )
+    found[GENERATOR] = found[GENERATOR][0 if distributed.is_main() else distributed.get_rank()]
     before = copy.deepcopy({k: state_of(x) for k, x in parts.items()})
     done: list[str] = []
     try:
@@ -149,5 +157,5 @@ class Checkpoints:
         path = self.folder / f"epoch-{epoch:04}.npz"
         save_checkpoint(path, **self.parts, epoch=epoch, ended=ended)
         older = [p for n, p in self.files() if n <= epoch]
-        for p in older[: -self.keep_last] if self.keep_last else ():
+        for p in older[: -self.keep_last] if self.keep_last and distributed.is_main() else ():
             p.unlink(missing_ok=True)

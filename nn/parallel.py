@@ -1,14 +1,22 @@
-"""PyTorch's `nn.parallel` where there is one CPU: what runs on several GPUs runs the module."""
+"""PyTorch's `nn.parallel`: a model on every rank, and what runs on several GPUs on the one CPU."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
+from autograd_lite import Tensor, default_generator, distributed
 from autograd_lite.absent import missing
+from autograd_lite.engine import backward
+from autograd_lite.engine.versions import changed
+from autograd_lite.interrupts import whole
 
 from .module import Module
 
-__all__ = ["DataParallel"]
+__all__ = ["DataParallel", "DistributedDataParallel"]
 
 
 def __getattr__(name: str) -> Any:
@@ -32,3 +40,108 @@ class DataParallel(Module):
 
     def forward(self, *inputs: Any, **kw: Any) -> Any:
         return self.module(*inputs, **kw)
+
+
+class DistributedDataParallel(Module):
+    """A model that every rank has: its parameters are those of rank 0, and each `backward()` ends
+    with the mean over the ranks in place of the gradients of this one.
+
+    Each rank gives it its own part of a batch. Where the parts have different sizes, set `weight`
+    to that size before the backward, so that the mean over ranks is that over samples: the gradient
+    is sum(weight * g) / sum(weight). A parameter that no rank has used keeps `grad` None. Every
+    rank has to make the same number of backwards. The random numbers of the ranks part here, so
+    that each has dropout of its own.
+
+    It works in `nn.train.fit`, with `compile`, and with gradients added up in `no_sync()`. Names of
+    parameters begin with "module."; PyTorch's further words are taken and change nothing.
+    RuntimeError where the ranks have different models; ValueError without `init_process_group()`,
+    and for BatchNorm, whose statistics would be those of a part.
+
+    >>> from autograd_lite import distributed
+    >>> distributed.init_process_group()                         # doctest: +SKIP
+    >>> model = DistributedDataParallel(nn.Linear(2, 1))         # doctest: +SKIP
+    """
+
+    def __init__(self, module: Module, weight: float = 1.0, **torchs: Any) -> None:
+        super().__init__()
+        size = distributed.get_world_size()
+        if unknown := torchs.keys() - TORCHS:
+            raise TypeError(f"DistributedDataParallel: it has no option {min(unknown)!r}")
+        for name, part in module.named_modules() if size > 1 else ():
+            if hasattr(part, "running_mean"):
+                raise ValueError(
+                    f"DistributedDataParallel: {name or 'the module'!r} is a "
+                    f"{type(part).__name__}, whose statistics would be those of one rank's part of "
+                    "the batch; use LayerNorm or GroupNorm"
+                )
+        self.module, self.weight, self.synced = module, weight, True
+        self._params = [p for p in module.parameters() if p.requires_grad]
+        self._begin()
+        for p in self._params:
+            p.register_post_accumulate_grad_hook(self._arrived)
+
+    def _begin(self) -> None:
+        """The same parameters and buffers on every rank, and random numbers of its own."""
+        state = self.module.state_dict()
+        made = [(name, t.shape, t.dtype.name) for name, t in state.items()]
+        if any(other != made for other in distributed.gathered(made)):
+            raise RuntimeError(
+                "DistributedDataParallel: the ranks have different models; names, shapes and "
+                "dtypes have to agree"
+            )
+        for t in state.values():
+            distributed.broadcast(t)
+        generator = default_generator()
+        seed = distributed.gathered(int(generator.integers(2**63)))[0]
+        bits = type(generator.bit_generator)(np.random.SeedSequence([seed, distributed.get_rank()]))
+        generator.bit_generator.state = bits.state
+
+    def forward(self, *inputs: Any, **kw: Any) -> Any:
+        backward.ended.clear()  # of a backward that has failed
+        return self.module(*inputs, **kw)
+
+    @contextmanager
+    def no_sync(self) -> Iterator[None]:
+        """Backwards inside add up the gradients of this rank; the next one gives the mean."""
+        before = self.synced
+        try:
+            self.synced = False
+            yield
+        finally:
+            self.synced = before
+
+    def _arrived(self, p: Tensor) -> None:
+        if self.synced and self._reduce not in backward.ended:
+            backward.ended.append(self._reduce)
+
+    def _reduce(self) -> None:
+        """Put the mean over ranks into the gradients, by one all_reduce for each dtype."""
+        for dtype in sorted({p.dtype for p in self._params}, key=str):
+            params = [p for p in self._params if p.dtype == dtype]
+            there = [float(p.grad is not None) for p in params]
+            parts = [np.zeros(p.array.size) if p.grad is None else p.grad.array for p in params]
+            flat = np.concatenate([a.ravel() for a in parts], dtype=dtype)
+            flat *= self.weight
+            flat = np.concatenate([flat, np.array([*there, self.weight], dtype)])
+            distributed.all_reduce(flat)
+            whole(self._place, params, flat)
+
+    def _place(self, params: list[Tensor], flat: Any) -> None:
+        n = len(params) + 1
+        grads, counts, weight = flat[:-n], flat[-n:-1], flat[-1]
+        grads /= weight
+        done = 0
+        for p, count in zip(params, counts, strict=True):
+            if count:
+                grad = Tensor(np.empty_like(p.array)) if p.grad is None else p.grad
+                grad.array[...] = grads[done : done + p.array.size].reshape(p.shape)
+                changed(grad)
+                p.grad = grad
+            done += p.array.size
+
+
+# of PyTorch's: devices and buckets, and what the mean over all parameters makes needless
+TORCHS = {
+    "device_ids", "output_device", "dim", "broadcast_buffers", "process_group", "bucket_cap_mb",
+    "find_unused_parameters", "gradient_as_bucket_view", "static_graph", "init_sync",
+}  # fmt: skip

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import default_generator
+from autograd_lite import default_generator, distributed
 from autograd_lite.engine.arrays import as_array
 
 __all__ = [
-    "BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler",
-    "WeightedRandomSampler",
+    "BatchSampler", "DistributedSampler", "RandomSampler", "Sampler", "SequentialSampler",
+    "SubsetRandomSampler", "WeightedRandomSampler",
 ]  # fmt: skip
 
 
@@ -115,6 +115,53 @@ class WeightedRandomSampler(Sampler):
     def __iter__(self) -> Iterator[int]:
         g, shares = self.generator or default_generator(), self.weights / self.weights.sum()
         return iter(g.choice(len(shares), self.num_samples, self.replacement, shares).tolist())
+
+
+class DistributedSampler(Sampler):
+    """The part of a data set that belongs to a rank: every so many numbers of one random order.
+
+    The order is drawn from `seed` and the epoch, which `set_epoch` sets and `nn.train.fit` counts,
+    the same on every rank. So that all have as many, the first numbers come twice; with `drop_last`
+    the last are left out. `num_replicas` and `rank` are those of `autograd_lite.distributed`.
+
+    >>> parts = [DistributedSampler(range(5), 2, rank, shuffle=False) for rank in (0, 1)]
+    >>> [list(part) for part in parts]
+    [[0, 2, 4], [1, 3, 0]]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        super().__init__(dataset)
+        self.num_replicas = distributed.get_world_size() if num_replicas is None else num_replicas
+        self.rank = distributed.get_rank() if rank is None else rank
+        if not 0 <= self.rank < self.num_replicas:
+            raise ValueError(
+                f"DistributedSampler: rank is {self.rank}; it is from 0 to {self.num_replicas - 1}"
+            )
+        self.shuffle, self.seed, self.drop_last, self.epoch = shuffle, seed, drop_last, 0
+
+    def __len__(self) -> int:
+        n = len(self.data_source)
+        return n // self.num_replicas if self.drop_last else -(-n // self.num_replicas)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another order for each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        n = len(self.data_source)
+        order = np.arange(n)
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(n)
+        whole = np.resize(order, len(self) * self.num_replicas)
+        return iter(whole[self.rank :: self.num_replicas].tolist())
 
 
 class BatchSampler(Sampler):

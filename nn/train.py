@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import Tensor, as_tensor, no_grad
+from autograd_lite import Tensor, as_tensor, distributed, no_grad
 
 from .checkpoints import Checkpoints
 from .module import Module
@@ -186,6 +186,9 @@ def fit(
     infinite or NaN is a RuntimeWarning, once, which names the epoch and the batch; training goes
     on, since an optimiser may recover from one, and callbacks can end it.
 
+    Where several ranks train (see `autograd_lite.distributed`), the history is that of all, and
+    rank 0 alone shows the bar and writes checkpoints, which as many ranks read.
+
     Ctrl-C ends the training after the batch at hand, and a second one at once: the history of the
     whole epochs so far is returned, with `interrupted` set, and a line on standard error says so.
 
@@ -240,6 +243,7 @@ def fit(
             for epoch in range(start + 1, 0 if ended else epochs + 1):
                 if bar is not None:
                     bar.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
+                _begin(loader, epoch)
                 row: dict[str, Any] = {"epoch": epoch}
                 if scheduler is not None:
                     row["lr"] = optimizer.param_groups[0]["lr"]
@@ -257,7 +261,8 @@ def fit(
                 kept.save(epoch, ended, last=ended or epoch == epochs)
                 if ended:
                     break
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as pressed_twice:
+            _end_ranks(pressed_twice)
             history.interrupted = True
     if history.interrupted:
         print(
@@ -266,6 +271,19 @@ def fit(
             file=sys.stderr,
         )
     return history
+
+
+def _begin(loader: Any, epoch: int) -> None:
+    """Tell a DistributedSampler which epoch it is."""
+    set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
+    if set_epoch is not None:
+        set_epoch(epoch)
+
+
+def _end_ranks(error: BaseException) -> None:
+    """Let what ends this rank end the others too, where there are any."""
+    if distributed.is_initialized():
+        raise error
 
 
 def _advance(scheduler: Any, row: dict[str, Any]) -> None:
@@ -336,12 +354,21 @@ class _Means:
                 train(number, loss)
             if pressed():
                 break
+        if self.where != "evaluate":  # which one rank may call alone
+            self._over_ranks()
         if not number:
             raise ValueError(
                 f"{self.where}: the loader gave no batches; is it a generator that was used up, or "
                 "a DataLoader with drop_last and too few samples?"
             )
         return {name: total / (self.samples or math.nan) for name, total in self.sums.items()}
+
+    def _over_ranks(self) -> None:
+        """The sums over all ranks, so that each has the same history."""
+        found = distributed.gathered([self.samples, *self.sums.values()])
+        if len(found) > 1:
+            self.samples, *totals = (sum(values) for values in zip(*found, strict=True))
+            self.sums = dict(zip(self.sums, totals, strict=True))
 
     def text(self) -> str:
         """The means so far, for the bar."""
@@ -392,11 +419,13 @@ def _mode(model: Any, training: bool) -> Iterator[None]:
 def _ctrl_c() -> Iterator[Callable[[], bool]]:
     """A function that says whether Ctrl-C was pressed; a second press is a KeyboardInterrupt.
 
-    Only where Python's own handler is in place, and in the main thread: others cannot have one.
+    Only where Python's own handler is in place, and in the main thread: others cannot have one. Not
+    where several ranks train: they would stop at different batches.
     """
     pressed = threading.Event()
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    alone = main and not distributed.is_initialized()
+    if not alone or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield pressed.is_set
         return
 
@@ -416,7 +445,8 @@ def _bar(progress: bool | str, loader: Any, start: int, epochs: int) -> Iterator
     """A tqdm bar over all batches of all epochs, those until `start` done before, or None."""
     if progress not in (True, False, "auto"):
         raise ValueError(f"fit: progress is {progress!r}; it is True, False or 'auto'")
-    if progress is False or (progress == "auto" and not sys.stderr.isatty()):
+    quiet = not distributed.is_main() or (progress == "auto" and not sys.stderr.isatty())
+    if progress is False or quiet:
         yield None
         return
     try:

@@ -10,7 +10,7 @@ from .. import differences
 from ..anomaly import detect_anomaly
 from ..calculus import as_tuple, grad
 from ..engine.arrays import unboxed
-from ..engine.backward import deliver, own, pull_in_mode, seed_of
+from ..engine.backward import deliver_all, own, pull_in_mode, seed_of
 from ..engine.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from ..engine.tensor import Tensor, as_tensor
 from . import function, functional
@@ -64,8 +64,7 @@ def backward(
     grads = pull_in_mode(seeds, keep, create_graph, found=found)
     if inputs is not None:
         grads = {t: found[t] for t in as_tuple(inputs) if t in found}
-    for leaf, g in grads.items():
-        deliver(leaf, g, handed)
+    deliver_all(grads.items(), handed)
 
 
 def gradcheck(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import arrays as convert
-from ..engine.backward import deliver
+from ..engine.backward import deliver, deliver_all
 from ..engine.errors import kind_of
 from ..engine.modes import mode
 from ..engine.op import Op
@@ -311,6 +311,8 @@ def is_inside(optimizer: Any, reader: Reader) -> bool:
     followed = type(optimizer).__module__.endswith(("nn.optim.rules", "nn.optim.others"))
     if not followed or optimizer.scalars or is_wrapped(optimizer):
         return False
+    if any(t.extra is not None and t.extra.after for t in reader.leaves):
+        return False  # the mean over ranks comes between the gradients and the step
     mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
     mine -= {id(t) for t in reader.leaves if id(t) in reader.places}
     return mine == {id(t) for t in reader.leaves}
@@ -544,8 +546,11 @@ class Compiled:
     def update(self, parents: tuple[Tensor, ...], out: tuple[Any, ...]) -> None:
         opt = self.optimizer
         opt.zero_grad()
-        for p, g in zip(parents, out[1:], strict=True):
-            deliver(p, p.extra.arrive(p, np.asarray(g)) if p.extra is not None else g, {})
+        arrived = [
+            (p, g if p.extra is None else p.extra.arrive(p, np.asarray(g)))
+            for p, g in zip(parents, out[1:], strict=True)
+        ]
+        deliver_all(arrived, {})
         opt.step()
         opt.zero_grad()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,17 @@ def own(g: Any, handed: dict[int, Array]) -> Array:
     return g
 
 
+ended: list[Callable[[], None]] = []  # what hooks on leaves want done once all gradients are there
+
+
+def deliver_all(grads: Iterable[tuple[Tensor, Any]], handed: dict[int, Array]) -> None:
+    """Add gradients to those of the leaves."""
+    for leaf, g in grads:
+        deliver(leaf, g, handed)
+    while ended:
+        ended.pop()()
+
+
 def deliver(leaf: Tensor, g: Any, handed: dict[int, Array]) -> None:
     """Add a gradient to `leaf.grad`."""
     grad = leaf._grad
@@ -148,8 +159,7 @@ class Backward:
         if inputs is not None:
             given = inputs if isinstance(inputs, list | tuple) else [inputs]
             grads = {t: found[t] for t in given if t in found}
-        for leaf, g in grads.items():
-            deliver(leaf, g, handed)
+        deliver_all(grads.items(), handed)
 
     @property
     def g(self: Any) -> Any:
