@@ -287,8 +287,8 @@ def test_what_would_be_spread_over_gpus_runs_the_module() -> None:
     assert type(model) is DataParallel and model.module is layer
     assert list(model.state_dict()) == ["module.weight", "module.bias"]
     assert ag.equal(model(ag.ones(3, 2)), layer(ag.ones(3, 2)))
-    with pytest.raises(AttributeError, match="no parallel or distributed training"):
-        _ = nn.parallel.DistributedDataParallel
+    with pytest.raises(ValueError, match=r"call init_process_group\(\) first"):
+        nn.parallel.DistributedDataParallel(layer)
 
 
 def test_switches_of_the_one_state_may_be_set() -> None:

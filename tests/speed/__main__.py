@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from autograd_lite.distributed import is_available
 from autograd_lite.doctor import NARROW
 
 from .timing import blas_kernel
@@ -106,6 +108,33 @@ def growth(how: How) -> None:
     table("Chained operations on 8 float32, us per operation", rows)
 
 
+def ranks(how: How) -> None:
+    mpiexec = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which(
+        "mpiexec"
+    )
+    if mpiexec is None or not is_available():
+        print('Ranks: left out, as the extra mpi is not installed (pip install ".[mpi]")\n')
+        return
+    counts = [1, 2] if how.quick else sorted({1, 2, os.cpu_count() or 2})
+    found = {}
+    for n in counts:
+        command = [mpiexec, "-n", str(n), sys.executable, "-m", "mpi4py", "-m", "tests.speed.ranks"]
+        env = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        done = subprocess.run(
+            [*command, "0.5" if how.quick else "3"], env=env, cwd=ROOT, stdout=-1, check=True
+        )
+        found[n] = json.loads(done.stdout)
+    rows = [["batch", "1 rank, ms", *(f"{n} ranks, times as fast" for n in counts[1:])]]
+    for name, one in found[1].items():
+        reduced = name.endswith("B")
+        times = [
+            f"{found[n][name] * 1e3:.2f} ms" if reduced else f"{one / found[n][name]:.2f}"
+            for n in counts[1:]
+        ]
+        rows.append([f"all_reduce of {name}" if reduced else name, f"{one * 1e3:.2f}", *times])
+    table("Ranks that share a batch, 784-256-10, one thread each", rows)
+
+
 def derivations(how: How) -> None:
     sizes = [1000, 4000] if how.quick else [1000, 4000, 20_000]
     found = {n: measured("derive", n) for n in sizes}
@@ -175,6 +204,7 @@ TABLES: dict[str, Callable[[How], None]] = {
     "memory": memory,
     "imports": imports,
     "parts": parts,
+    "ranks": ranks,
 }
 OF_KERNELS = ["steps", "recipe", "lenet", "parts"]
 
