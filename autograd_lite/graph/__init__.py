@@ -58,7 +58,7 @@ def draw(
     theme: str = "light",
     direction: str = "TB",
     backend: str | None = None,
-    timeout: float = 10.0,
+    timeout: float | None = None,
 ) -> Graph:
     """The computation graph of a tensor as a picture: shown in a notebook, printed, or saved.
 
@@ -219,7 +219,7 @@ class Graph:
     theme: str
     direction: str
     backend: str | None
-    timeout: float
+    timeout: float | None
 
     @cached_property
     def _dot(self) -> str:
@@ -253,7 +253,9 @@ class Graph:
         dark = self.theme == "dark"
         return film.page(self.drawing, self.direction, dark, *self._renderer(backend, timeout))
 
-    def _renderer(self, backend: str | None, timeout: float | None) -> tuple[str | None, float]:
+    def _renderer(
+        self, backend: str | None, timeout: float | None
+    ) -> tuple[str | None, float | None]:
         return backend or self.backend, self.timeout if timeout is None else timeout
 
     @property

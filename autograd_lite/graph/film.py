@@ -30,7 +30,9 @@ WARM = ("gradient", "pale gradient", "result gradient", "alarm")  # pale until t
 CLASSES = {tone.lower(): i for i, tone in enumerate(LIGHT.values())} | {"white": 0}
 
 
-def page(drawing: Drawing, direction: str, dark: bool, backend: str | None, timeout: float) -> str:
+def page(
+    drawing: Drawing, direction: str, dark: bool, backend: str | None, timeout: float | None
+) -> str:
     """The HTML of the film.
 
     Without a renderer the cards are text, with the same steps, and the page says what is missing;
@@ -88,7 +90,7 @@ def embedded(data: Any) -> str:
 # ---- the picture
 
 
-def still(drawing: Drawing, direction: str, backend: str | None, timeout: float) -> str:
+def still(drawing: Drawing, direction: str, backend: str | None, timeout: float | None) -> str:
     """The SVG as an element of the page: no prologue, no tooltips, fonts by class."""
     source = dot.source(drawing, "light", direction, titled=False)  # the page has it in HTML
     svg = render.picture(source, "svg", len(drawing.nodes), backend, timeout).decode()

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 
 __all__ = ["GraphRenderError", "picture"]
 
+SHARP = 200  # nodes up to which a PNG has its full resolution
+MOST = 5000  # nodes that are laid out without a `timeout`: 2,000 take 1 s
 PURE, PYGRAPHVIZ = "graphviz-pure", "pygraphviz"
 FONTS = {
     "Arial": "Arial, 'Liberation Sans', Arimo, Helvetica, sans-serif",
@@ -53,19 +55,26 @@ def is_pure(program: str) -> bool:
     return os.path.basename(program).startswith(PURE)
 
 
-def picture(source: str, format: str, nodes: int, backend: str | None, timeout: float) -> bytes:
+def picture(
+    source: str, format: str, nodes: int, backend: str | None, timeout: float | None
+) -> bytes:
     """The picture of a DOT text as "svg", "png" or "pdf".
 
-    GraphRenderError if there is no renderer for it, it fails, or it takes more than `timeout`
-    seconds; `nodes` is for that message.
+    GraphRenderError if there is no renderer for it, it fails, it has too many `nodes`, or with a
+    `timeout` if it takes more seconds.
     """
+    if timeout is None and nodes > MOST:
+        raise GraphRenderError(
+            f"Cannot draw {nodes} cards as {format.upper()}: a picture has at most {MOST}. "
+            "Try depth=1 or collapse=True, save .txt, or give timeout= in seconds to try."
+        )
     pure = None
     for program in candidates(backend):
         if format == "pdf" and is_pure(program):
             pure = program
             continue
         if program == PYGRAPHVIZ:
-            image = with_pygraphviz(source, format)
+            image = with_pygraphviz(source, format, nodes)
         else:
             image = with_program(program, source, format, nodes, timeout)
         return modern_fonts(image) if format == "svg" else image
@@ -83,16 +92,19 @@ def picture(source: str, format: str, nodes: int, backend: str | None, timeout: 
     )
 
 
-def fine(format: str) -> list[str]:
-    """The resolution of a PNG. Not part of the DOT text, as it would cut off an SVG of Graphviz 2,
-    whose viewBox does not heed it."""
-    return ["-Gdpi=112"] if format == "png" else []
+def fine(format: str, nodes: int) -> list[str]:
+    """The resolution of a PNG, less where nobody could look at all of its pixels: graphviz-pure
+    takes 40 s for 2,000 cards in full. Not part of the DOT text, as it would cut off an SVG of
+    Graphviz 2, whose viewBox does not heed it."""
+    return [f"-Gdpi={max(12, min(112, 112 * SHARP // max(nodes, 1)))}"] if format == "png" else []
 
 
-def with_program(program: str, source: str, format: str, nodes: int, timeout: float) -> bytes:
+def with_program(
+    program: str, source: str, format: str, nodes: int, timeout: float | None
+) -> bytes:
     try:
         done = subprocess.run(
-            [program, "-Kdot", f"-T{format}", *fine(format)],
+            [program, "-Kdot", f"-T{format}", *fine(format, nodes)],
             input=source.encode(),
             capture_output=True,
             timeout=timeout,
@@ -117,10 +129,10 @@ def with_program(program: str, source: str, format: str, nodes: int, timeout: fl
     return done.stdout
 
 
-def with_pygraphviz(source: str, format: str) -> bytes:
+def with_pygraphviz(source: str, format: str, nodes: int) -> bytes:
     from pygraphviz import AGraph  # type: ignore[import-not-found, unused-ignore]
 
-    options = " ".join(fine(format))
+    options = " ".join(fine(format, nodes))
     image: bytes = AGraph(string=source).draw(format=format, prog="dot", args=options)
     return image
 

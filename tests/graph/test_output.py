@@ -404,7 +404,7 @@ def test_pdf_passes_over_graphviz_pure(nothing, monkeypatch):
     with pytest.raises(GraphRenderError, match=r"as PDF: graphviz-pure draws SVG and PNG only\. I"):
         picture().render("pdf")
     monkeypatch.setattr(renderers, "find_spec", lambda name: name)
-    monkeypatch.setattr(renderers, "with_pygraphviz", lambda source, format: b"%PDF")
+    monkeypatch.setattr(renderers, "with_pygraphviz", lambda source, format, nodes: b"%PDF")
     assert picture().render("pdf") == b"%PDF"
 
 

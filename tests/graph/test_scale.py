@@ -5,6 +5,7 @@ Work is counted in calls of functions, as seconds are those of the machine.
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tracemalloc
@@ -14,7 +15,7 @@ import pytest
 
 import nn
 from autograd_lite import Tensor, manual_seed, randn, tensor, zeros
-from autograd_lite.graph import draw
+from autograd_lite.graph import GraphRenderError, draw
 from autograd_lite.graph import render as renderers
 from autograd_lite.graph.collapse import LIMIT
 from tests.helpers import PATIENCE, calls
@@ -74,6 +75,17 @@ def test_2000_nodes(make, backend):
     assert len(g.drawing.nodes) == 2000
     svg = g.render("svg", backend=backend, timeout=PATIENCE)
     assert svg.count(b'class="node') == 2000
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_png_of_2000_nodes_is_small_and_of_more_than_can_be_laid_out_an_error(backend):
+    image = draw(ladder(1998), collapse=False).render("png", backend=backend)
+    assert image[:4] == b"\x89PNG" and len(image) < 3_000_000
+    sharp = draw(ladder(30), collapse=False).render("png", backend=backend)
+    assert struct.unpack(">I", sharp[16:20])[0] > 800
+    large = draw(chain(5500), collapse=False, formulas=False, backend=backend)
+    with pytest.raises(GraphRenderError, match=r"Cannot draw 5502 cards as PNG: a picture has at"):
+        large.render("png")
 
 
 @pytest.mark.parametrize("make", [chain, ladder], ids=["chain", "ladder"])
