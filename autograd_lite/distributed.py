@@ -179,7 +179,7 @@ def all_reduce(tensor: Any, op: str = ReduceOp.SUM) -> None:
         raise TypeError(f"all_reduce: an average of {a.dtype} is no {a.dtype}; use floats")
     from mpi4py import MPI
 
-    found = np.array(a, order="C")
+    found = np.require(a, requirements=["C", "W"])  # as it is, where it is one block of memory
     mpi_op = getattr(MPI, "SUM" if op == ReduceOp.AVG else op)
     g.call("all_reduce", g.comm.Allreduce, MPI.IN_PLACE, found, op=mpi_op)
     if op == ReduceOp.AVG:
@@ -193,7 +193,7 @@ def broadcast(tensor: Any, src: int = 0) -> None:
     a = _array("broadcast", tensor)
     if not 0 <= src < g.size:
         raise ValueError(f"broadcast: src is {src}; the ranks are 0 to {g.size - 1}")
-    found = np.array(a, order="C")
+    found = np.require(a, requirements=["C", "W"])
     g.call("broadcast", g.comm.Bcast, found, root=src)
     _put(tensor, a, found)
 
@@ -208,7 +208,8 @@ def _array(name: str, tensor: Any) -> Any:
 
 
 def _put(tensor: Any, a: Any, found: Any) -> None:
-    a[...] = found
+    if found is not a:
+        a[...] = found
     if isinstance(tensor, Tensor):
         changed(tensor)
 

@@ -75,10 +75,19 @@ class DistributedDataParallel(Module):
                     "the batch; use LayerNorm or GroupNorm"
                 )
         self.module, self.weight, self.synced = module, weight, True
-        self._params = [p for p in module.parameters() if p.requires_grad]
+        trained: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
         self._begin()
-        for p in self._params:
-            p.register_post_accumulate_grad_hook(self._arrived)
+        means = [
+            Mean(self, [p for p in trained if p.dtype == dtype])
+            for dtype in sorted({p.dtype for p in trained}, key=str)
+        ]
+
+        def arrived(p: Tensor) -> None:
+            if self.synced and means[0].take not in backward.ended:
+                backward.ended.extend(mean.take for mean in means)
+
+        for p in trained:
+            p.register_post_accumulate_grad_hook(arrived)
 
     def _begin(self) -> None:
         """The same parameters and buffers on every rank, and random numbers of its own."""
@@ -110,34 +119,39 @@ class DistributedDataParallel(Module):
         finally:
             self.synced = before
 
-    def _arrived(self, p: Tensor) -> None:
-        if self.synced and self._reduce not in backward.ended:
-            backward.ended.append(self._reduce)
 
-    def _reduce(self) -> None:
-        """Put the mean over ranks into the gradients, by one all_reduce for each dtype."""
-        for dtype in sorted({p.dtype for p in self._params}, key=str):
-            params = [p for p in self._params if p.dtype == dtype]
-            there = [float(p.grad is not None) for p in params]
-            parts = [np.zeros(p.array.size) if p.grad is None else p.grad.array for p in params]
-            flat = np.concatenate([a.ravel() for a in parts], dtype=dtype)
-            flat *= self.weight
-            flat = np.concatenate([flat, np.array([*there, self.weight], dtype)])
-            distributed.all_reduce(flat)
-            whole(self._place, params, flat)
+class Mean:
+    """The mean over ranks of the gradients of parameters of one dtype, in memory of its own."""
 
-    def _place(self, params: list[Tensor], flat: Any) -> None:
-        n = len(params) + 1
-        grads, counts, weight = flat[:-n], flat[-n:-1], flat[-1]
-        grads /= weight
-        done = 0
-        for p, count in zip(params, counts, strict=True):
+    def __init__(self, model: DistributedDataParallel, params: list[Tensor]) -> None:
+        self.model, self.params = model, params
+        # their elements, then how many ranks have each gradient, then the sum of the weights
+        size = sum(p.array.size for p in params)
+        self.flat = np.empty(size + len(params) + 1, params[0].dtype)
+        self.counts = self.flat[size:-1]
+        ends = np.cumsum([p.array.size for p in params])[:-1]
+        parts = np.split(self.flat[:size], ends)
+        self.parts = [a.reshape(p.shape) for a, p in zip(parts, params, strict=True)]
+
+    def take(self) -> None:
+        """Put the mean into the gradients, by one all_reduce in place."""
+        for i, (p, part) in enumerate(zip(self.params, self.parts, strict=True)):
+            self.counts[i] = p.grad is not None
+            if p.grad is None:
+                part[...] = 0
+            else:
+                np.multiply(p.grad.array, self.model.weight, out=part)
+        self.flat[-1] = self.model.weight
+        distributed.all_reduce(self.flat)
+        whole(self.place)
+
+    def place(self) -> None:
+        for p, part, count in zip(self.params, self.parts, self.counts, strict=True):
             if count:
                 grad = Tensor(np.empty_like(p.array)) if p.grad is None else p.grad
-                grad.array[...] = grads[done : done + p.array.size].reshape(p.shape)
+                np.divide(part, self.flat[-1], out=grad.array)
                 changed(grad)
                 p.grad = grad
-            done += p.array.size
 
 
 # of PyTorch's: devices and buckets, and what the mean over all parameters makes needless

@@ -181,8 +181,10 @@ dist.init_process_group()
 rank = dist.get_rank()
 a, b, c = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
 model = DistributedDataParallel(nn.ModuleList([a, b, c]))
+other = DistributedDataParallel(nn.Linear(1, 1))
 x = Tensor([[1.0]])
-(a(x) + (b(x) if rank == 1 else 0)).sum().backward()
+(a(x) + (b(x) if rank == 1 else 0) + 4 * rank * other(x)).sum().backward()
+assert other.module.bias.grad.item() == 2.0  # two models in one backward
 print(rank, a.weight.grad.item(), b.weight.grad.item(), c.weight.grad, flush=True)
 time.sleep(0.2 * rank)
 masks = {m.tobytes() for m in dist.gathered(nn.functional.dropout(Tensor(np.ones(64))).array)}
