@@ -29,7 +29,7 @@ __all__ = ["Fused"]
 OUTPUT = Op(
     "output",
     lambda x, place: x[place],
-    lambda g, y, x, place: ops.scatter_add(g, shape=x.shape, index=place),
+    lambda g, y, x, place: g if place is ... else ops.scatter_add(g, shape=x.shape, index=place),
 )
 
 
@@ -93,14 +93,17 @@ class Fused(Op):
             if node.extra is not None and node.extra.origin is not None:
                 t._more().origin = node.extra.origin
         used = {p for t in inner for p in t.parents if p is not None}
+        found: list[Any] = []
         for (output, serial), t in zip(node.kw["outputs"], made, strict=True):
             if (y := output()) is not None:
                 y = before(y, serial)
                 if t in used:
                     y.op, y.sources, y.args, y.kw = ops.getitem, t, (t.array,), {"index": ...}
-                else:
+                    found.append(t)
+                else:  # it takes the place of the twin, from which nothing is made then
                     y.op, y.sources, y.args, y.kw = t.op, t.sources, t.args, t.kw
-        return list(made)
+                    found += t.parents
+        return found
 
 
 def plain(kw: dict[str, Any]) -> dict[str, Any]:

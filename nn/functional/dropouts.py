@@ -49,11 +49,11 @@ def _dropped(
     check_probability(name, p)
     if not training or p == 0:
         return input
-    mask = _mask(shape, input.dtype, p, 0 if p == 1 else 1 / (1 - p), generator)
+    mask = dropout_mask(shape, input.dtype, p, 0 if p == 1 else 1 / (1 - p), generator)
     return input.mul_(mask) if inplace else input * mask
 
 
-def _mask(shape: Any, dtype: Any, p: float, scale: float, generator: Any = None) -> Any:
+def dropout_mask(shape: Any, dtype: Any, p: float, scale: float, generator: Any = None) -> Any:
     """`scale` with probability 1 - p, else 0; compiled functions draw it anew."""
 
     def mask() -> Any:
@@ -115,7 +115,7 @@ def _alpha_dropped(
     if not training or p == 0:
         return input
     scale = 0.0 if p == 1 else 1 / math.sqrt((1 - p) * (1 + p * ALPHA**2))
-    mask = as_tensor(_mask(shape, input.dtype, p, scale))
+    mask = as_tensor(dropout_mask(shape, input.dtype, p, scale))
     moved = (mask - scale * (1 - p)) * ALPHA  # what is dropped is -ALPHA, then all is scaled
     return input.mul_(mask).add_(moved) if inplace else input * mask + moved
 

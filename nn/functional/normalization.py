@@ -13,6 +13,7 @@ from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.op import Op
 from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
+from autograd_lite.fused import Fused
 
 __all__ = [
     "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
@@ -221,12 +222,58 @@ def layer_norm(
             "normalized_shape asks for"
         )
     axes = tuple(range(input.ndim - len(shape), input.ndim))
+    if not input.size:
+        return _layer_norm(input, weight, bias, axes, eps)[0]
+    return _fused_layer_norm(input, weight, bias, axes=axes, eps=eps)[0]
+
+
+def _layer_norm(
+    input: Tensor, weight: Any, bias: Any, axes: Any, eps: float, named: bool = False
+) -> tuple[Tensor]:
+    """What the fused operation is made of."""
     centred = input - ops.mean(input, axis=axes, keepdims=True)
     var = ops.mean(ops.power(centred, p=2), axis=axes, keepdims=True)
     y = centred * (1 / ops.sqrt(var + eps))
     if weight is not None:
         y = y * weight
-    return y if bias is None else y + bias
+    return (y if bias is None else y + bias,)
+
+
+def _normalised(x: Any, weight: Any, bias: Any, axes: Any, eps: float) -> Any:
+    """In two arrays what the operations need seven for; kept are what is normal, and its scale."""
+    d = x - np.mean(x, axis=axes, keepdims=True)
+    scale = 1 / np.sqrt(np.mean(d * d, axis=axes, keepdims=True) + eps)
+    d *= scale
+    y = d if weight is None else d * weight
+    if bias is not None:
+        y = np.add(y, bias, out=None if y is d else y)
+    return y.copy() if y is d else y, [...], (d, scale)
+
+
+def _of_normalised(
+    g: Any, kept: Any, x: Any, weight: Any, bias: Any, places: Any, axes: Any, eps: float
+) -> Any:
+    return g, axes
+
+
+def _of_input(told: Any, kept: Any, x: Any, weight: Any, bias: Any) -> Any:
+    (g, axes), (d, scale) = told, kept
+    h = g if weight is None else g * weight
+    found = h - np.mean(h, axis=axes, keepdims=True)
+    found -= d * np.mean(h * d, axis=axes, keepdims=True)
+    found *= scale
+    return found
+
+
+_fused_layer_norm = Fused(
+    "layer_norm",
+    _layer_norm,
+    _normalised,
+    _of_normalised,
+    _of_input,
+    lambda found, kept, *inputs: found[0] * kept[0],
+    lambda found, *inputs: found[0],
+)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:

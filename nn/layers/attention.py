@@ -12,7 +12,7 @@ from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.tensor import as_tensor
 
 from .. import functional, init
-from ..functional.attention import added_mask, attention_weights
+from ..functional.attention import added_mask, attention, attention_weights
 from ..module import Module, Parameter
 from .linear import Linear
 
@@ -132,16 +132,16 @@ class MultiheadAttention(Module):
         mask = self._mask(q, k, attn_mask, key_padding_mask, batched)
         k, v, mask = self._with_more_keys(k, v, mask)
         q, k, v = (self._split(t) for t in (q, k, v))
-        p = attention_weights(q, k, mask, self.dropout if self.training else 0.0)
-        heads = (p @ v).transpose(1, 2)  # (N, L, heads, E / heads)
+        dropout = self.dropout if self.training else 0.0
+        p: Any = attention_weights(q, k, mask, dropout) if need_weights else None
+        heads = attention(q, k, v, mask, dropout) if p is None else p @ v
+        heads = heads.transpose(1, 2)  # (N, L, heads, E / heads)
         y = self.out_proj(heads.reshape(*heads.shape[:2], self.embed_dim))
         if not batched:
-            y, p = y.squeeze(0), p.squeeze(0)
+            y, p = y.squeeze(0), p if p is None else p.squeeze(0)
         elif not self.batch_first:
             y = y.transpose(0, 1)
-        if not need_weights:
-            return y, None
-        return y, p.mean(-3) if average_attn_weights else p
+        return y, p.mean(-3) if need_weights and average_attn_weights else p
 
     def _check(self, query: Any, key: Any, value: Any) -> None:
         n = 0 if self.batch_first else 1  # the axis of the batch, the other is that of the length

