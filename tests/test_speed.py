@@ -54,6 +54,13 @@ def test_lenet_is_timed_beside_its_matrix_products() -> None:
     assert found["memory"]["eager"] < found["memory"]["hand-written NumPy"]
 
 
+@pytest.mark.parametrize("what", [1, "embedding"])
+def test_blocks_and_embeddings_are_timed(what: Any) -> None:
+    found = speed.measured("block", what, 0.01)
+    assert {"hand-written NumPy", "eager"} <= set(found["times"])
+    assert min(*found["times"].values(), *found["peaks"].values()) > 0
+
+
 def test_the_time_of_a_step_is_that_of_its_statements() -> None:
     found = speed.measured("parts", 2, 8, 0.05)
     assert set(found) == OURS - {"eager"}

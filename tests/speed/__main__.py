@@ -195,6 +195,24 @@ def parts(how: How) -> None:
             print(flush=True)
 
 
+def blocks(how: How) -> None:
+    kinds = ["eager", "compiled", "PyTorch eager", "JAX jit"]
+    rows = [["batch", "hand, us", *kinds, "memory, eager / hand"]]
+    for n in (1, 16):
+        found = measured("block", n, 1.0 if how.quick else 10.0, kernel=how.kernel)
+        times, peaks = found["times"], found["peaks"]
+        hand = times["hand-written NumPy"]
+        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in kinds]
+        memory = f"{peaks['eager'] / peaks['hand-written NumPy']:.2f}"
+        rows.append([str(n), f"{hand * 1e6:.0f}", *ratios, memory])
+    title = "A block of a GPT, forward and backward (64 letters, width 128, 4 heads, one thread)"
+    table(f"{title}; BLAS kernels {found['kernel']}", rows, found["left_out"])
+    found = measured("block", "embedding", 1.0 if how.quick else 10.0, kernel=how.kernel)
+    times = {name: f"{seconds * 1e6:.0f}" for name, seconds in found["times"].items()}
+    title = "A step of SGD on an embedding of 50,000 rows of 128, of which 64 are read, us"
+    table(title, [list(times), list(times.values())], found["left_out"])
+
+
 TABLES: dict[str, Callable[[How], None]] = {
     "steps": steps,
     "recipe": recipe,
@@ -205,8 +223,9 @@ TABLES: dict[str, Callable[[How], None]] = {
     "imports": imports,
     "parts": parts,
     "ranks": ranks,
+    "blocks": blocks,
 }
-OF_KERNELS = ["steps", "recipe", "lenet", "parts"]
+OF_KERNELS = ["steps", "recipe", "lenet", "parts", "blocks"]
 
 
 def main() -> None:
@@ -215,7 +234,7 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {every}; default: all")
     parser.add_argument("--quick", action="store_true", help="fewer sizes and repetitions")
     parser.add_argument(
-        "--kernels", action="store_true", help="steps and recipe on other BLAS kernels too"
+        "--kernels", action="store_true", help="those of steps on other BLAS kernels too"
     )
     args = parser.parse_args()
     names = args.tables or list(TABLES)
