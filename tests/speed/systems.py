@@ -40,7 +40,7 @@ def missing(name: str, seconds: float) -> str:
     return ""
 
 
-def compare(builders: Builders, seconds: float) -> None:
+def compare(builders: Builders, seconds: float, **more: float) -> None:
     """Print as JSON the time of each system's step, and of the first call of a compiled one."""
     pin()
     steps: dict[str, Step] = {}
@@ -62,7 +62,7 @@ def compare(builders: Builders, seconds: float) -> None:
     first = next(iter(losses.values()))
     for name, values in losses.items():  # the same computation, or the ratio means nothing
         np.testing.assert_allclose(values, first, rtol=1e-3, err_msg=name)
-    result: dict[str, Any] = {"kernel": blas_kernel(), "left_out": left_out}
+    result: dict[str, Any] = {"kernel": blas_kernel(), "left_out": left_out, **more}
     result["tracing"] = min(first_call(builders["compiled"]) for _ in range(5))
     print(json.dumps(result | {"times": best(steps, seconds)}))
 
