@@ -9,6 +9,7 @@ import numpy as np
 
 from autograd_lite import Tensor, default_generator
 from autograd_lite.creation import drawn
+from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.tensor import as_tensor
 
 from .checks import check_probability
@@ -67,7 +68,7 @@ def dropout_mask(shape: Any, dtype: Any, p: float, scale: float, generator: Any 
 def _channels(name: str, input: Tensor, batched: int) -> tuple[int, ...]:
     """The shape of a mask for whole channels of (N, C, ...), or of (C, ...) with an axis less."""
     if input.ndim not in (batched, batched - 1):
-        raise ValueError(
+        raise MisfitError(
             f"{name}: the input has shape {input.shape}; it should have {batched} axes, or "
             f"{batched - 1} for one sample"
         )
@@ -139,6 +140,6 @@ def feature_alpha_dropout(
 ) -> Tensor:
     """`alpha_dropout` of whole channels of (N, C, ...). ValueError for fewer than two axes."""
     if input.ndim < 2:
-        raise ValueError(f"feature_alpha_dropout: shape {input.shape} has no channels (axis 1)")
+        raise MisfitError(f"feature_alpha_dropout: shape {input.shape} has no channels (axis 1)")
     shape = input.shape[:2] + (1,) * (input.ndim - 2)
     return _alpha_dropped("feature_alpha_dropout", input, shape, p, training, inplace)

@@ -121,7 +121,7 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     n = math.prod(input.shape[2:])
     if input.ndim < 3 or n < 2:
-        raise ValueError(
+        raise MisfitError(
             f"instance_norm: shape {input.shape} has {n if input.ndim > 2 else 'no'} value(s) per "
             "channel and sample, and their statistics need two or more"
         )
@@ -160,13 +160,13 @@ def group_norm(
     """
     input = as_tensor(input)
     if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
-        raise ValueError(
+        raise MisfitError(
             f"group_norm: {num_groups} groups do not divide the channels (axis 1) of shape "
             f"{input.shape}"
         )
     n = math.prod(input.shape[1:]) // num_groups
     if n * input.shape[0] == 1:
-        raise ValueError(
+        raise MisfitError(
             f"group_norm: shape {input.shape} has 1 value in each of {num_groups} groups, and "
             "their statistics need two or more"
         )
@@ -189,7 +189,7 @@ def local_response_norm(
     [[[0.5], [0.3333333432674408]]]
     """
     if input.ndim < 3 or size < 1:
-        raise ValueError(
+        raise MisfitError(
             f"local_response_norm: needs 3 axes or more, and a size of at least 1; got shape "
             f"{input.shape} and size {size}"
         )

@@ -119,10 +119,6 @@ class _RunningNorm(_Normalisation):
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
-    @property
-    def textbook(self) -> str:
-        return self._scaled("(X − μ) / √(σ² + ε)")
-
 
 class BatchNorm1d(_RunningNorm):
     """Channels of (N, C) or (N, C, L) shifted and scaled to mean 0 and variance 1; see
@@ -140,6 +136,10 @@ class BatchNorm1d(_RunningNorm):
     """
 
     _layouts: tuple[str, ...] = "batch c", "batch c length"
+
+    @property
+    def textbook(self) -> str:
+        return self._scaled("(X − μ) / √(σ² + ε)")
 
     def forward(self, input: Tensor) -> Tensor:
         self._check(input)
@@ -204,6 +204,10 @@ class InstanceNorm1d(_RunningNorm):
         super().__init__(
             num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
         )
+
+    @property
+    def textbook(self) -> str:
+        return self._scaled("(X − μ) / √(σ² + ε)")
 
     def forward(self, input: Tensor) -> Tensor:
         self._check(input)

@@ -9,6 +9,7 @@ import numpy as np
 
 from autograd_lite import Tensor, concatenate, get_default_dtype, stack, zeros
 from autograd_lite.conversion import require_cpu
+from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.tensor import as_tensor
 
 from .. import init
@@ -19,12 +20,23 @@ from ..module import Module, Parameter
 
 __all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNBase", "RNNCell", "RNNCellBase"]
 
+TEXTBOOK = {
+    "RNN_TANH": "Y[t] = tanh(X[t] Wᵀ + Y[t−1] Uᵀ + b)",
+    "RNN_RELU": "Y[t] = relu(X[t] Wᵀ + Y[t−1] Uᵀ + b)",
+    "LSTM": "C = f · C + i · g, Y[t] = o · tanh(C)",
+    "GRU": "Y[t] = (1 − z) · n + z · Y[t−1]",
+}
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+
+
+def of_one_step(mode: str) -> str:
+    """The textbook's formula of a cell: that of the layer without times."""
+    return TEXTBOOK[mode].replace("Y[t−1]", "H").replace("[t]", "")
 
 
 def mode_of(name: str, nonlinearity: str) -> str:
     if nonlinearity not in ("tanh", "relu"):
-        raise ValueError(f"{name}: nonlinearity is 'tanh' or 'relu', got {nonlinearity!r}")
+        raise MisfitError(f"{name}: nonlinearity is 'tanh' or 'relu', got {nonlinearity!r}")
     return f"RNN_{nonlinearity.upper()}"
 
 
@@ -83,7 +95,7 @@ class RNNCellBase(_Recurrent):
     def _step(self, input: Tensor, state: State | None) -> State:
         name, x = f"{type(self).__name__}({self.extra_repr()})", as_tensor(input)
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
-            raise ValueError(
+            raise MisfitError(
                 f"{name}: the input has shape {x.shape}; it should be (batch, {self.input_size}) "
                 f"or ({self.input_size},)"
             )
@@ -94,7 +106,7 @@ class RNNCellBase(_Recurrent):
             raise TypeError(f"{name}: the state is a pair (h, c), got {len(state)} elements")
         for s in state:
             if s.shape != shape:
-                raise ValueError(
+                raise MisfitError(
                     f"{name}: for an input of shape {x.shape} a state has shape {shape}, this one "
                     f"has {s.shape}"
                 )
@@ -129,6 +141,10 @@ class RNNCell(RNNCellBase):
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 
+    @property
+    def textbook(self) -> str:
+        return of_one_step(self._mode)
+
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         return self._step(input, None if hx is None else (hx,))[0]
 
@@ -162,6 +178,10 @@ class LSTMCell(RNNCellBase):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
+    @property
+    def textbook(self) -> str:
+        return of_one_step("LSTM")
+
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -191,6 +211,10 @@ class GRUCell(RNNCellBase):
         dtype: Any = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
+
+    @property
+    def textbook(self) -> str:
+        return of_one_step("GRU")
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         return self._step(input, None if hx is None else (hx,))[0]
@@ -223,14 +247,14 @@ class RNNBase(_Recurrent):
         require_cpu(name, device)
         check_probability(name, dropout)
         if mode not in GATES:
-            raise ValueError(f"{name}: mode is one of {', '.join(GATES)}, got {mode!r}")
+            raise MisfitError(f"{name}: mode is one of {', '.join(GATES)}, got {mode!r}")
         if hidden_size < 1 or num_layers < 1:
-            raise ValueError(
+            raise MisfitError(
                 f"{name}: hidden_size and num_layers are at least 1, got {hidden_size} and "
                 f"{num_layers}"
             )
         if proj_size and (mode != "LSTM" or not 0 < proj_size < hidden_size):
-            raise ValueError(
+            raise MisfitError(
                 f"{name}: proj_size {proj_size} is for LSTM, and from 0 to less than hidden_size"
             )
         self.mode = mode
@@ -281,7 +305,7 @@ class RNNBase(_Recurrent):
             return self._run_packed(input, hx)
         x = as_tensor(input)
         if x.ndim not in (2, 3):
-            raise ValueError(
+            raise MisfitError(
                 f"{self._title()}: the input has shape {x.shape}; it should have 3 axes, or 2 for "
                 "one sequence without a batch"
             )
@@ -290,7 +314,7 @@ class RNNBase(_Recurrent):
         x = x.unsqueeze(1) if one else x.transpose(0, 1) if self.batch_first else x
         length, batch = x.shape[:2]
         if length == 0:
-            raise ValueError(f"{self._title()}: the input of shape {x.shape} has no steps")
+            raise MisfitError(f"{self._title()}: the input of shape {x.shape} has no steps")
         if one and hx is not None:
             hx = tuple(s.unsqueeze(1) for s in hx)
         y, last = self._layers(x, [batch] * length, self._first(hx, x, batch, None))
@@ -341,7 +365,7 @@ class RNNBase(_Recurrent):
             )
         for name, s, n in zip(("h", "c")[: len(sizes)], hx, sizes, strict=True):
             if s.shape != (layers, batch, n):
-                raise ValueError(
+                raise MisfitError(
                     f"{self._title()}: {name}_0 has shape {s.shape}; it should be ({layers}, "
                     f"{batch}, {n}): layers times directions, batch and size"
                 )
@@ -349,7 +373,7 @@ class RNNBase(_Recurrent):
 
     def _check_size(self, x: Tensor, what: str) -> None:
         if x.shape[-1] != self.input_size:
-            raise ValueError(
+            raise MisfitError(
                 f"{self._title()}: the last axis of the input, {what}, should have "
                 f"{self.input_size} elements; change input_size or reshape the input"
             )
@@ -401,6 +425,10 @@ class RNN(RNNBase):
         )  # fmt: skip
         self.nonlinearity = nonlinearity
 
+    @property
+    def textbook(self) -> str:
+        return TEXTBOOK[self.mode]
+
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:
         y, (h,) = self._run(input, None if hx is None else (hx,))
         return y, h
@@ -436,6 +464,10 @@ class LSTM(RNNBase):
             proj_size, device, dtype,
         )  # fmt: skip
 
+    @property
+    def textbook(self) -> str:
+        return TEXTBOOK["LSTM"]
+
     def forward(
         self, input: Any, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Any, tuple[Tensor, Tensor]]:
@@ -467,6 +499,10 @@ class GRU(RNNBase):
             "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
             0, device, dtype,
         )  # fmt: skip
+
+    @property
+    def textbook(self) -> str:
+        return TEXTBOOK["GRU"]
 
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:
         y, (h,) = self._run(input, None if hx is None else (hx,))

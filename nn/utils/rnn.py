@@ -9,6 +9,7 @@ import numpy as np
 
 from autograd_lite import Tensor, concatenate, full, stack
 from autograd_lite.engine.arrays import as_array
+from autograd_lite.engine.errors import MisfitError
 
 from ..functional.padding import pad
 
@@ -44,12 +45,12 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 def _lengths(name: str, lengths: Any, batch: int, longest: int) -> Any:
     n = as_array(lengths)
     if n.dtype.kind not in "iu" or n.shape != (batch,):
-        raise ValueError(
+        raise MisfitError(
             f"{name}: lengths are one int for each of the {batch} sequences, got {n.dtype} of "
             f"shape {n.shape}"
         )
     if batch == 0 or n.min() < 1 or n.max() > longest:
-        raise ValueError(f"{name}: lengths are from 1 to {longest}, got {n.tolist()}")
+        raise MisfitError(f"{name}: lengths are from 1 to {longest}, got {n.tolist()}")
     return n
 
 
@@ -70,7 +71,7 @@ def pack_padded_sequence(
         order = np.argsort(-n, kind="stable")
         n = n[order]
     elif (n[1:] > n[:-1]).any():
-        raise ValueError(
+        raise MisfitError(
             f"pack_padded_sequence: lengths {n.tolist()} do not fall; sort the sequences, or say "
             "enforce_sorted=False"
         )
@@ -99,7 +100,7 @@ def pad_packed_sequence(
     data, sizes = sequence.data, sequence.batch_sizes.array
     longest = len(sizes) if total_length is None else total_length
     if longest < len(sizes):
-        raise ValueError(
+        raise MisfitError(
             f"pad_packed_sequence: total_length {total_length} is less than the longest sequence, "
             f"which has {len(sizes)} steps"
         )
@@ -151,7 +152,7 @@ def pad_sequence(
     [[1.0, 2.0], [3.0, 0.0]]
     """
     if len(sequences) == 0 or padding_side not in ("right", "left"):
-        raise ValueError(
+        raise MisfitError(
             f"pad_sequence: {len(sequences)} sequences and padding_side {padding_side!r}; give at "
             "least one, and 'right' or 'left'"
         )

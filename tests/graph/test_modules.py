@@ -23,6 +23,8 @@ from autograd_lite import (
     zeros,
 )
 from autograd_lite.graph import draw
+from autograd_lite.graph.modules import Modules
+from autograd_lite.graph.read import Reading
 from autograd_lite.graph.repeats import FEW as REPEATS
 from tests.helpers import PATIENCE
 
@@ -508,3 +510,20 @@ def test_a_model_that_is_drawn_keeps_the_lines_that_made_it():
     g = draw(nn.Linear(2, 1), np.ones((1, 2)))
     places = {g.drawing.panels[n.key].place for n in g.drawing.nodes if n.kind == "op"}
     assert None not in places and {p.file for p in places} == {__file__}
+
+
+STATED = {
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(3), "Y = (X − μ) / √(σ² + ε) · γ + β"),
+    "InstanceNorm1d": (lambda: nn.InstanceNorm1d(3), "Y = (X − μ) / √(σ² + ε)"),
+    "GroupNorm": (lambda: nn.GroupNorm(1, 3), "Y = (X − μ) / √(σ² + ε) · γ + β"),
+    "Dropout2d": (lambda: nn.Dropout2d(0.2), "Y = X · mask / (1 − p)"),
+    "RNN": (lambda: nn.RNN(3, 2), "Y[t] = tanh(X[t] Wᵀ + Y[t−1] Uᵀ + b)"),
+    "LSTM": (lambda: nn.LSTM(3, 2), "C = f · C + i · g, Y[t] = o · tanh(C)"),
+    "GRUCell": (lambda: nn.GRUCell(3, 2), "Y = (1 − z) · n + z · H"),
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_layers_state_their_formula(name: str) -> None:
+    make, formula = STATED[name]
+    assert Modules(Reading(tensor(1.0)), make()).textbook("") == formula
