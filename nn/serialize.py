@@ -120,7 +120,7 @@ def load(
     tree = _described(name, content, keeping)
     left_out = keeping.left_out
     if isinstance(tree, LeftOut) or (left_out and not tree):
-        raise _refused(name, f"it holds {', '.join(left_out)}, and nothing else")
+        raise _refused(name, f"it holds {_few(left_out)}, and nothing else")
     if model is not None:
         if not isinstance(tree, dict):
             raise _refused(name, f"it holds a {type(_header(tree)).__name__}, not a state")
@@ -128,10 +128,14 @@ def load(
     with _damage(name):
         tree = mapped(tree, _read, {})
     if left_out:
-        warnings.warn(f"load: left out of {name}: {', '.join(left_out)}", stacklevel=2)
+        warnings.warn(f"load: left out of {name}: {printable(_few(left_out))}", stacklevel=2)
     if model is not None:
         model.load_state_dict(tree, strict)
     return tree
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def _suffix(path: Any) -> str:
@@ -430,7 +434,12 @@ class Refused(ValueError):
 def _refused(name: str, reason: str) -> Refused:
     kind = Path(name.strip("'")).suffix
     kind = f"{kind} " if kind in FORMATS else ""
-    return Refused(f"load: {name} is not a {kind}file of arrays; {reason}")
+    return Refused(f"load: {name} is not a {kind}file of arrays; {printable(reason)}")
+
+
+def printable(text: str) -> str:
+    """A text with what would steer a terminal as escapes: names in a file are a stranger's."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _content(path: Any, max_bytes: int | None) -> tuple[str, bytes]:
@@ -466,8 +475,10 @@ def _described(name: str, content: bytes, keeping: _Keeping) -> Any:
             return keeping.kept(_from_st(content))
         found = entries(content)
         inflated = _Keeping(keeping.limit)
-        for entry in found.values():
+        for part, entry in found.items():
             inflated.add(entry.size)
+            if part.endswith((".pkl", ".json")) and entry.size > len(content):
+                raise ValueError(f"{part!r} is compressed as only what does harm is")
         is_torchs = any(n.split("/")[-1] == "data.pkl" for n in found)
         return keeping.kept(torch_files.read(found) if is_torchs else _from_npz(found))
 

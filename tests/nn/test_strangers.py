@@ -147,6 +147,30 @@ def test_a_size_that_lies_inflates_no_more_than_it_says() -> None:
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("name", ["a/data.pkl", "structure.json"])
+def test_a_structure_that_inflates_to_many_objects_is_refused(name: str) -> None:
+    file = archive({name: b"]" * 10**8, "w.npy": header("(1,)") + b"1"})
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=f"'{name}' is compressed as only what does harm is"):
+        load(file)
+    assert time.monotonic() - start < 5
+
+
+def test_names_do_not_steer_a_terminal() -> None:
+    pickled = b"\x80\x02}X\x01\x00\x00\x00wK\x01sX\x01\x00\x00\x00xcevil\x1b[31m\nx\n)Rs."
+    with pytest.warns(UserWarning, match=r"'x' \(evil\\x1b\[31m.x, an object") as caught:
+        load(archive({"a/data.pkl": pickled}))
+    files = [archive({"a\x1b[2J.txt": b""}), archive({"a\x1b[2J.npy": b""})]
+    for file in files:
+        with pytest.raises(ValueError) as error:
+            load(file)
+        assert "\x1b" not in str(error.value)
+    assert "\x1b" not in str(caught[0].message)
+    with pytest.raises(RuntimeError) as fault:
+        load(archive({"a\x1b[2J.npy": header("(1,)") + b"1"}), Linear(1, 1))
+    assert "\x1b" not in str(fault.value)
+
+
 def test_headers_are_compared_with_the_model_before_an_array_is_read() -> None:
     model = Linear(4096, 4096)
     bits = header("(4096, 4096)", "'<f4'") + bytes(2**26)
