@@ -47,6 +47,12 @@ def test_growth_and_memory_are_measured() -> None:
     assert 0.5 < found["ratio"] < 1.5
 
 
+def test_an_lstm_is_timed_beside_its_matrix_products() -> None:
+    found = speed.measured("recurrent", 2, 0.05)
+    assert set(found["times"]) >= {"hand-written NumPy", "eager", "compiled"}
+    assert 0 < found["products"] < found["times"]["hand-written NumPy"]
+
+
 def test_lenet_is_timed_beside_its_matrix_products() -> None:
     found = speed.measured("lenet", 0.05)
     names = {"hand-written NumPy", "matrix products", *speed.LENET}

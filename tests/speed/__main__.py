@@ -230,18 +230,18 @@ def blocks(how: How) -> None:
 
 TABLES: dict[str, Callable[[How], None]] = {
     "steps": steps,
-    "recurrent": recurrent,
     "recipe": recipe,
     "growth": growth,
     "derive": derivations,
     "lenet": lenet,
+    "recurrent": recurrent,
     "memory": memory,
     "imports": imports,
     "parts": parts,
     "ranks": ranks,
     "blocks": blocks,
 }
-OF_KERNELS = ["steps", "recurrent", "recipe", "lenet", "parts", "blocks"]
+OF_KERNELS = ["steps", "recipe", "lenet", "recurrent", "parts", "blocks"]
 
 
 def main() -> None:
