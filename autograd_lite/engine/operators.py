@@ -12,7 +12,7 @@ from .arrays import as_array, ints_first, plain_index
 from .axes import is_basic
 from .errors import explained
 from .methods import Methods, on_tensors
-from .modes import mode
+from .modes import mode, watchers
 from .op import Op, ops, table
 from .tensor import (
     NOTHING,
@@ -64,6 +64,8 @@ def comparison(ufunc: np.ufunc) -> Callable[[Tensor, Any], Tensor]:
         except (TypeError, ValueError) as error:
             raise explained(op, [self.array, a], NOTHING, error) from error
         t.kw = op
+        if watchers and (note := getattr(mode.watcher, "compared", None)) is not None:
+            note(op, t, (self, other if isinstance(other, Tensor) else None), (self.array, a), {})
         return t
 
     return compare

@@ -28,8 +28,7 @@ class Folded:
 
     `group` says which card an operation is drawn on together with others, `twins` which operations
     one is drawn for. `ops` are the operations without those that have a twin, and `shown` those
-    that have a card of their own. `frames` are the modules that are folded, and `opened` is one of
-    another drawing that is open here.
+    that have a card of their own. `frames` are the modules that are folded, but for `opened`.
     """
 
     def __init__(
@@ -41,7 +40,6 @@ class Folded:
         opened: str = "",
     ) -> None:
         self.read, self.modules, self.repeats = read, modules, repeats
-        self.opened = opened
         self.group: dict[int, str] = {}
         self.ops = [t for t in read.ops if t.serial not in repeats.twin]
         open_here = set(parents(opened)) if opened else set()
@@ -65,9 +63,7 @@ class Folded:
         elif depth is not None or collapse:
             found.frames = {f for f in found.candidates(least=1) if level(f) == (depth or 0) + 1}
             found.fold()
-        if collapse is not False and found.size() > MOST:
-            found.group |= {t.serial: HIDDEN for t in found.ops[ENDS:-ENDS]}
-        found.settle()
+        found.settle(cut=collapse is not False)
         return found
 
     def opening(self) -> dict[str, Folded]:
@@ -89,10 +85,13 @@ class Folded:
         """The same with one more module open; what is in it is folded until it fits."""
         found = Folded(self.read, self.modules, self.repeats, self.frames, frame)
         found.fold_until_it_fits(within=f"{frame}.")
-        found.settle()
+        found.settle(cut=True)
         return found
 
-    def settle(self) -> None:
+    def settle(self, cut: bool) -> None:
+        """Nothing is folded from here on; what is still too much may lose its middle."""
+        if cut and self.size() > MOST:
+            self.group |= {t.serial: HIDDEN for t in self.ops[ENDS:-ENDS]}
         self.shown = [t for t in self.ops if t.serial not in self.group]
         self.twins = {t.serial: [t] for t in self.ops}
         for serial, first in self.repeats.twin.items():

@@ -38,6 +38,8 @@ class Ran(record_lines):
         super().made(op, t, parents, args, kw)
         self.notes.append((t, op, parents, args, kw))
 
+    compared = made  # a comparison has no derivative, so that nobody else asks for it
+
     @contextmanager
     def recorded(self) -> Iterator[None]:
         """Meanwhile the results that need no gradient are their own records, as the others are."""

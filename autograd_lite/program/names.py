@@ -42,6 +42,7 @@ class ShortNames:
         self.made: dict[int, str] = {}
         self.settled: dict[int, str] = {}
         self.taken: set[str] = set()
+        self.data = False  # whether there is an x
         self.last: Counter[str] = Counter()
 
     def leaf(self, key: int, label: str, t: Any, use: Op | None) -> None:
@@ -51,6 +52,9 @@ class ShortNames:
             letter = parameter_letter(use, t.ndim) or "x"
         else:
             letter = data_letter(use, t.dtype)
+            if letter in ("k", "x") and hasattr(t, "op"):  # a tensor: the first of data is x
+                letter = letter if self.data else "x"
+                self.data = True
         self.ask(key, LEAF.get(last, last), letter, t)
 
     def operation(self, key: int, t: Any, module: str = "") -> None:

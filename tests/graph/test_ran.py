@@ -114,3 +114,11 @@ def test_after_backward_it_says_what_to_do():
         "drawn: draw first, or call backward(retain_graph=True), or let draw compute it again, "
         "draw(model, x)."
     )
+
+
+def test_comparisons_are_drawn():
+    w = tensor([1.0, -2.0], requires_grad=True, name="w")
+    g = draw(lambda x: (w * x * (x > 0.5)).sum(), tensor([1.0, 0.0]))
+    assert ops_of(g) == [("mul", False), ("greater", True), ("mul", False), ("sum", False)]
+    (mask,) = [n for n in g.drawing.nodes if n.title == "greater"]
+    assert mask.forward.endswith("x > 0.5")
