@@ -34,7 +34,7 @@ def stating():
 def test_every_formula_is_a_line_in_signs_that_every_font_has(name):
     kind = getattr(nn, name)
     text = kind(*ARGUMENTS.get(name, arguments(kind))).textbook
-    assert re.fullmatch(r"[YL] = \S.*", text) and len(text) <= 72
+    assert re.fullmatch(r"[A-Z](\[t\])? = \S.*", text) and len(text) <= 72
     assert set(text) - SIGNS <= set(map(chr, range(32, 127))), text
 
 
