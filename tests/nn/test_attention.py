@@ -12,6 +12,7 @@ import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, compile, derive, gradcheck, gradgradcheck
 from nn import functional as F
+from nn.functional.attention import attention_weights
 
 Array = np.ndarray[Any, Any]
 attend = F.scaled_dot_product_attention
@@ -251,6 +252,42 @@ def test_masks_are_compiled_and_may_change(name: str) -> None:
         found = step(ag.tensor(mask)).item()
         assert found == pytest.approx((attend(x, x, x, ag.tensor(mask)) ** 2).sum().item())
     assert step.traces == 2 and not step.why
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("batch", [(), (2,), (1,)], ids=str)
+def test_one_record_gives_what_it_is_made_of(dropout: float, batch: tuple[int, ...]) -> None:
+    """Also for keys shared by a batch, and for a mask that is learnt."""
+    shapes = [(2, 3, 4), (*batch, 5, 4), (*batch, 5, 2), (3, 5)]
+    found = []
+    for whole in BOTH:
+        q, k, v, mask = (ag.tensor(rand(*s), requires_grad=True) for s in shapes)
+        ag.manual_seed(5)
+        if whole:
+            y = attend(q, k, v, mask, dropout)
+            # inputs, what drops, the record, its output
+            assert len(ag.engine.tape.tape(y)) == 6 + (dropout > 0)
+        else:
+            y = attention_weights(q, k, mask, dropout) @ v
+        (y**3).sum().backward()
+        found.append([y.detach(), q.grad, k.grad, v.grad, mask.grad])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a.array, b.array, 1e-9, 1e-12)
+
+
+def test_a_layer_norm_is_one_record_with_its_gradients() -> None:
+    inputs = (rand(2, 3, 4), rand(3, 4), rand(3, 4, seed=1))
+    for args in (inputs, inputs[:2], inputs[:1]):
+        layer_norm = lambda x, w=None, b=None: F.layer_norm(x, (3, 4), w, b)
+        assert (
+            len(ag.engine.tape.tape(layer_norm(*(ag.tensor(a, requires_grad=True) for a in args))))
+            == len(args) + 2
+        )
+        assert gradcheck(layer_norm, args)
+        assert gradgradcheck(layer_norm, args)
+    x = ag.tensor(rand(2, 4), requires_grad=True)
+    F.layer_norm(x, 4).mul_(2).sum().backward()  # a change of the result harms nothing
+    assert np.allclose(x.grad.array, 0, atol=1e-9)
 
 
 def test_the_backward_is_derived_as_papers_have_it() -> None:

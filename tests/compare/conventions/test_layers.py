@@ -9,11 +9,11 @@ from autograd_lite.comparison.mistakes import naming
 from autograd_lite.comparison.mistakes.matching import LIMIT
 from autograd_lite.comparison.source import doors
 
-from . import c_engines, c_layers, c_nets, c_odd, w_images
+from . import c_attention, c_engines, c_layers, c_nets, c_odd, w_images
 from .bed import CASES, IMPLS, Case, state
 
 OURS = [c for c in CASES if c.impl in IMPLS and IMPLS[c.impl].door == "compare_layers"]
-assert all((c_engines, c_layers, c_nets, c_odd, w_images))
+assert all((c_attention, c_engines, c_layers, c_nets, c_odd, w_images))
 
 
 @cache
