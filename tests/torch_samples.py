@@ -27,10 +27,13 @@ KEYWORDS = {
     "memory_format": "arrays have no memory format to choose",
     "layout": "all tensors are dense",
     "pin_memory": "there is no other device",
+    "distance_function": "a function of PyTorch's tensors",
 }
 # values drawn at random, or of memory as it was found: shape and dtype are compared
 UNKNOWN_VALUES = {
     "bernoulli", "empty", "empty_like", "multinomial", "new_empty", "nn.functional.dropout",
+    "nn.functional.rrelu", "nn.functional.dropout2d", "nn.functional.dropout3d",
+    "nn.functional.alpha_dropout", "nn.functional.feature_alpha_dropout",
     "normal", "rand_like", "randint", "randint_like", "randn", "randn_like", "uniform",
 }  # fmt: skip
 # what differs, or has less than PyTorch, and why
@@ -43,7 +46,10 @@ DIFFERENT = {
     "cov": "weights are taken in the dtype of x; in PyTorch float32 is added up first",
     "median": "NumPy's: the mean of the middle two, and values alone along an axis",
     "nn.functional.batch_norm": "an input needs its axis of channels, also where it is empty",
-    "norm": "the nuclear norm of matrices is in linalg",
+    "nn.functional.max_unpool1d": "an index that repeats: what is overwritten has the slope 0",
+    "nn.functional.max_unpool2d": "as max_unpool1d",
+    "nn.functional.max_unpool3d": "as max_unpool1d",
+    "norm": "the nuclear norm of several matrices is in linalg",
     "scatter_reduce": "'prod' has no gradient",
 }
 IN_PLACE = {  # not compared in place: the shape of what has a gradient stays
@@ -64,6 +70,9 @@ OF_INTEGERS = {  # the same, of integers alone
 }
 ADAPTED: dict[str, Callable[[Any], Callable[..., Any]]] = {  # the samples call torch's otherwise
     "nn.functional.embedding": lambda f: lambda weight, i, **kw: f(i, weight, **kw),
+    "polygamma": lambda f: lambda x, n: f(n, x),
+    "special.polygamma": lambda f: lambda x, n: f(n, x),
+    "nn.functional.embedding_bag": lambda f: lambda weight, i, **kw: f(i, weight, **kw),
     "einsum": lambda f: lambda operands, equation: f(equation, *operands),
     "where": lambda f: lambda a, condition, b: f(condition, a, b),
     "zero_": lambda f: lambda x: (x * 1).zero_(),

@@ -215,6 +215,8 @@ def prelu(input: Any, weight: Tensor) -> Tensor:
     """
     if weight.numel() > 1 and input.ndim > 1:
         weight = weight.reshape((-1,) + (1,) * (input.ndim - 2))
+    elif not input.ndim:
+        weight = weight.reshape(())
     return ops.where(input > 0, input, weight * input)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from autograd_lite import Tensor
 from autograd_lite.engine import rules
 
@@ -14,6 +16,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> cosine_similarity(Tensor([[1.0, 0.0]]), Tensor([[2.0, 0.0]])).tolist()
     [1.0]
     """
+    shape = np.broadcast_shapes(x1.shape, x2.shape)
+    x1, x2 = (x if x.shape == shape else rules.expand(x, *shape) for x in (x1, x2))
     lengths = [rules.clip(rules.norm(x, 2, dim, keepdims=True), min=eps) for x in (x1, x2)]
     return rules.sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)
 

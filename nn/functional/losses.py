@@ -88,7 +88,7 @@ def huber_loss(input: Tensor, target: Any, reduction: str = "mean", delta: float
 
 
 def _huber(d: Tensor, delta: float) -> Tensor:
-    held = ops.clip(d, low=-delta, high=delta)
+    held = ops.hardtanh(d, low=-delta, high=delta)
     return held * (d - held * 0.5)  # d * d / 2 inside; nothing overflows outside
 
 
@@ -576,7 +576,8 @@ def multi_margin_loss(
     """
     if p not in (1, 2):
         raise MisfitError(f"multi_margin_loss: p is 1 or 2, got {p}")
-    t = as_tensor(target)
+    input, t = input if input.ndim else input.reshape(1), as_tensor(target)
+    t = t.reshape(()) if input.ndim == 1 and t.shape == (1,) else t
     _check_classes("multi_margin_loss", input, t, -100)
     mine = rules.gather(input, -1, t.unsqueeze(-1))
     others = (t.unsqueeze(-1) != np.arange(input.shape[-1])).to(input.dtype)
@@ -593,7 +594,10 @@ def multilabel_margin_loss(input: Tensor, target: Any, reduction: str = "mean") 
     >>> multilabel_margin_loss(Tensor([0.0, 0.5]), Tensor(np.array([1, -1]))).item()
     0.25
     """
-    t, n = as_tensor(target), input.shape[-1]
+    t = as_tensor(target)
+    if not input.ndim:
+        input, t = input.reshape(1), t.reshape(1)
+    n = input.shape[-1]
     if t.shape != input.shape:
         raise MisfitError(
             f"multilabel_margin_loss: the input has shape {input.shape} and the target {t.shape}; "
