@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter, is_
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from .step import Descent, Differs, Options
 
 __all__ = ["Compiled", "compile"]
 
+TURN = 5e-3  # seconds of an epoch in one call of C, as Ctrl-C and other threads wait for its end
 LIMIT = 32  # traces of one function, then it runs eagerly
 requires_grad, array_of = attrgetter("requires_grad"), attrgetter("array")
 new_loss = Tensor.__new__
@@ -213,6 +215,22 @@ class Variant:
         if not mode.grad or self.code.native is None:
             return None
         return again(*[tensors[place].array for _, place in self.from_arguments])
+
+    def repeated(self, arrays: list[Any], batches: list[Any], order: Any) -> Any:
+        """The losses of calls with batches of rows, of as many as are like the last call."""
+        native: Any = self.code.native
+        run = getattr(self.code.threads, "again", None) and self.code.threads.run
+        places = [place for _, place in self.from_arguments]
+        rows = [arrays[place] for place in places]
+        ready = run is not None and native is not None and self.inside and run.words[run.place]
+        if not ready or not places or not all(a.flags.c_contiguous for a in rows):
+            return ()
+        found = native.repeat(run, rows, [batches[place] for place in places], order)
+        now = tick()
+        for _, p in self.leaves:
+            memory: Any = shared_version(p)
+            memory.changed = memory.last = now
+        return found
 
     def watch(self, optimizer: Any, watch: Any, run: Any) -> None:
         """Say what has to be as it is."""
@@ -456,6 +474,63 @@ class Compiled:
         if self.why or not mode.grad:
             return self.eager(given, kw)
         return self.first(tuple(key), given, kw, tensors)
+
+    def epoch(self, *data: Any, order: Any = None, batch_size: int = 1) -> Any:
+        """A call for every batch of rows of some arrays or Tensors, as `step(*batch)`: the losses.
+
+        The batches are those of a DataLoader: `batch_size` rows in the order of the numbers in
+        `order`, by default as they are, and what remains in the last. In C many calls are one, so
+        that small networks take microseconds for a batch. Ctrl-C counts between batches.
+
+        ValueError without an optimizer, for data without the same number of rows, and for a
+        `batch_size` below 1; IndexError for a row that is not there.
+
+        >>> w = tensor([0.0], requires_grad=True)
+        >>> step = compile(lambda x, y: ((x * w - y) ** 2).mean(), nn.optim.SGD([w], lr=0.1))
+        >>> x = np.array([1.0, 2.0, 3.0], np.float32)
+        >>> step.epoch(x, 2 * x, order=[2, 0, 1], batch_size=2).shape, w.item() > 0
+        ((2,), True)
+        """
+        arrays = [np.asarray(x.array if isinstance(x, Tensor) else x) for x in data]
+        if self.optimizer is None:
+            raise ValueError("epoch: it makes whole steps; give compile an optimizer")
+        if not arrays or len({a.shape[:1] for a in arrays}) > 1 or not arrays[0].ndim:
+            shapes = ", ".join(str(a.shape) for a in arrays)
+            raise ValueError(f"epoch: data have the same number of rows; got shapes {shapes}")
+        if batch_size < 1:
+            raise ValueError(f"epoch: batch_size is {batch_size}; it must be at least 1")
+        numbers = np.arange(len(arrays[0]))
+        order = numbers if order is None else numbers[np.asarray(order, int)]
+        whole_ones = len(order) // batch_size * batch_size
+        losses: list[Any] = []
+        at, turn = 0, 1
+        while at < len(order):
+            start = perf_counter()
+            ahead = order[at : min(at + turn * batch_size, whole_ones)]
+            found = self.repeated(arrays, ahead, batch_size) if len(ahead) else ()
+            if not len(found):
+                batch = order[at : at + batch_size]
+                loss = self(*[Tensor(a.take(batch, 0)) for a in arrays])
+                found = (loss.item(),)
+            elif perf_counter() - start < TURN / 2:
+                turn *= 2
+            losses += [*found]
+            at += len(found) * batch_size
+        return np.array(losses)
+
+    def repeated(self, arrays: list[Any], order: Any, size: int) -> Any:
+        """The losses of the first of these batches, as many as C does in one call."""
+        if not mode.grad or mode.watcher is not None:
+            return ()
+        batches = [np.empty((size, *a.shape[1:]), a.dtype) for a in arrays]
+        key: list[Any] = [convert.default_dtype, mode.numpy]
+        for a in batches:
+            key += (a.shape, a.dtype, False)
+        for v in self.variants.get(tuple(key), ()):
+            found = v.repeated(arrays, batches, np.ascontiguousarray(order))
+            if len(found):
+                return found
+        return ()
 
     def split(self, given: list[Any], kw: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         n = len(given) - len(kw)

@@ -515,6 +515,85 @@ def test_closures_and_attributes_are_seen_by_the_guards_in_c(looked: list[Any]) 
     assert w.grad.tolist() == [1.0, 1.0]
 
 
+# ---- an epoch in one call -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("backend", ["c", "numpy"])
+def test_an_epoch_is_the_steps_of_a_loader(name: str, backend: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((53, 6)).astype("f"), rng.integers(0, 3, 53)
+    ends = []
+    for whole in (True, False):
+        model = network(0, nn.Tanh())
+        optimizer = RULES[name](model.parameters())
+        step = compile(
+            lambda x, y, m=model: nn.functional.cross_entropy(m(x), y),
+            optimizer=optimizer,
+            backend=backend,
+        )
+        losses = []
+        for i in range(3):
+            order = np.random.default_rng(i).permutation(53)
+            if whole:
+                losses += [*step.epoch(x, Tensor(y), order=order, batch_size=8)]
+            else:
+                data = nn.data.Subset(nn.data.TensorDataset(x, y), order)
+                losses += [step(*batch).item() for batch in nn.data.DataLoader(data, batch_size=8)]
+        ends.append([np.array(losses), *(p.array.copy() for p in model.parameters())])
+        ends[-1] += [np.array(s["step"]) for s in optimizer.state.values()]
+    for a, b in zip(*ends, strict=True):
+        assert np.array_equal(a, b)
+    assert len(ends[0][0]) == 21
+
+
+def test_an_epoch_stops_at_a_class_that_is_not_there() -> None:
+    model = network(0, nn.ReLU())
+    optimizer = nn.optim.Adam(model.parameters())
+    step = compile(
+        lambda x, y: nn.functional.cross_entropy(model(x), y), optimizer=optimizer, backend="c"
+    )
+    x, y = np.ones((40, 6), "f"), np.zeros(40, int)
+    y[33] = 3
+    with pytest.raises(IndexError, match="class"):
+        step.epoch(x, y, batch_size=4)
+    assert [s["step"] for s in optimizer.state.values()] == [8] * 4
+
+
+def test_the_errors_of_an_epoch() -> None:
+    w = tensor([1.0], requires_grad=True)
+    step = compile(lambda x: (w * x).sum(), optimizer=nn.optim.SGD([w], lr=0.1))
+    x = np.ones(4, "f")
+    with pytest.raises(ValueError, match="optimizer"):
+        compile(lambda x: (w * x).sum()).epoch(x)
+    with pytest.raises(ValueError, match=r"number of rows; got shapes \(4,\), \(3,\)"):
+        step.epoch(x, x[:3])
+    with pytest.raises(ValueError, match="at least 1"):
+        step.epoch(x, batch_size=0)
+    with pytest.raises(IndexError):
+        step.epoch(x, order=[0, 4])
+    assert len(step.epoch(x, order=[])) == 0
+    assert step.epoch(x, order=[-1, 0], batch_size=2).shape == (1,)
+
+
+def test_ctrl_c_ends_an_epoch_between_steps() -> None:
+    model = network(0, nn.Tanh())
+    optimizer = nn.optim.Adam(model.parameters())
+    step = compile(
+        lambda x, y: nn.functional.cross_entropy(model(x), y), optimizer=optimizer, backend="c"
+    )
+    x, y = np.ones((400_000, 6), "f"), np.zeros(400_000, int)
+    step.epoch(x[:8], y[:8], batch_size=2)
+    timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(100):
+            step.epoch(x, y, batch_size=2)
+    timer.join()
+    assert len({s["step"] for s in optimizer.state.values()}) == 1
+    assert len(step.epoch(x[:8], y[:8], batch_size=2)) == 4
+
+
 # ---- the compiler and its cache -------------------------------------------------------------
 
 SCRIPT = """

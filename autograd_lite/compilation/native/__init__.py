@@ -21,9 +21,9 @@ from ..lower import Step, ask, is_draw
 from ..step import Descent, Differs, Unsuited
 from . import library
 from .forms import FLOATS, PRELUDE, literal, type_of
-from .guard import watching
+from .guard import repeating, watching
 from .items import COPY, Item, Items, NoForm, Place, Root
-from .library import NoCompiler, compiler
+from .library import NoCompiler, address, compiler
 from .loops import Kernel, Text, assign, kernels
 
 __all__ = ["Native", "NoCompiler", "NoForm", "compiler"]
@@ -546,8 +546,27 @@ class Native:
             empty=np.empty, Differs=Differs, Unsuited=Unsuited, **functions, **views, **self.names,
         )  # fmt: skip
         run.again = None if functions_of_guards is None else again
-        run.words, run.place = words, n + m + 5
+        run.words, run.place, run.start = words, n + m + 5, raw.ctypes.data + start
         return run
+
+    def repeat(self, run: Any, rows: list[Any], batches: list[Any], order: Any) -> Any:
+        """The losses of calls with batches of rows of arrays, in this order of the rows; of fewer
+        where one is not for this code. `batches` are the arrays that a batch is put into."""
+        loss = self.results[0]
+        at = run.start + loss.root.offset + loss.offset * loss.dtype.itemsize
+        counts = [self.number(run, name) for name in self.counts()]
+        names = list(self.arrays)
+        for i, a in zip(self.moving, batches, strict=True):
+            run.words[names.index(f"a{i}")] = id(a)
+        size = len(batches[0])
+        losses = np.empty(len(order) // size)
+        words = [len(losses), size, len(rows), len(counts), order.ctypes.data, at]
+        words += [loss.dtype.itemsize, losses.ctypes.data]
+        for x, a in zip(rows, batches, strict=True):
+            words += [x.ctypes.data, a.nbytes // size, a.ctypes.data]
+        job = np.array([*words, *counts], np.int64)
+        done = repeating()(run.words.ctypes.data, address(self.library.part0), job.ctypes.data)
+        return losses[:done]
 
     def number(self, run: Any, name: str) -> int:
         """The address of a number of an optimizer in the memory of a `run`."""

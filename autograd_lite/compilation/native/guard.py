@@ -17,11 +17,12 @@ import numpy as np
 from ...engine.tensor import Tensor
 from . import library
 
-__all__ = ["Unwatched", "Watch", "watching"]
+__all__ = ["Unwatched", "Watch", "repeating", "watching"]
 
 # functions of Python's C interface, which is in the process already
 SOURCE = """
 #include <stdint.h>
+#include <string.h>
 typedef intptr_t word;
 extern int PyDict_Next(void *, word *, void **, void **);
 extern void *PyDict_GetItemWithError(void *, void *);
@@ -81,6 +82,29 @@ int same(const word *w) { /* how many words, then records: kind, number of words
     return good;
 }
 
+/* Calls for batches of rows: batches, rows in each, arrays, counts, order, loss, its bytes, losses;
+   for each array its rows, their bytes, and where a batch goes; where each count is. Gives how many
+   were done: fewer where one is not for this code. */
+word repeat(void *A, int (*part)(void *), const word *j) {
+    const word *arrays = j + 8, *counts = arrays + 3 * j[2], *order = (const word *)j[4];
+    for (word b = 0; b < j[0]; b++) {
+        for (word a = 0; a < j[2]; a++) {
+            const char *rows = (const char *)arrays[3 * a];
+            word bytes = arrays[3 * a + 1];
+            char *to = (char *)arrays[3 * a + 2];
+            for (word i = 0; i < j[1]; i++)
+                memcpy(to + i * bytes, rows + order[b * j[1] + i] * bytes, bytes);
+        }
+        for (word i = 0; i < j[3]; i++) *(double *)counts[i] += 1;
+        if (part(A)) {
+            for (word i = 0; i < j[3]; i++) *(double *)counts[i] -= 1;
+            return b;
+        }
+        ((double *)j[7])[b] = j[6] == 4 ? *(float *)j[5] : *(double *)j[5];
+    }
+    return j[0];
+}
+
 void count(const word *w) { /* the steps of an optimizer, one more each */
     const word *end = w + w[0];
     for (w++; w < end; w += 2 + w[1])
@@ -110,6 +134,14 @@ def watching() -> tuple[int, int] | None:
     except (library.NoCompiler, Unwatched, OSError):
         return None
     return library.address(found.same), library.address(found.count)
+
+
+@cache
+def repeating() -> Any:
+    """The function that makes many calls; `watching` has found that there is one."""
+    found = library.loaded(SOURCE).repeat
+    found.argtypes, found.restype = [ctypes.c_void_p] * 3, ctypes.c_ssize_t
+    return found
 
 
 @cache
