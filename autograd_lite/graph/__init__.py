@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,7 @@ from ..engine.errors import kind_of
 from ..engine.modes import enable_grad
 from ..engine.tensor import Tensor
 from ..interrupts import in_own_context
+from ..program.names import words
 from . import dot, film, mermaid, render, text
 from .cards import Cards, Shared
 from .collapse import Folded
@@ -274,7 +276,25 @@ class Graph:
             raise ValueError(f"render: {format!r} is no picture; there are {', '.join(IMAGES)}")
         n = len(self.drawing.nodes)
         image = render.picture(self.to_dot(), format, n, *self._renderer(backend, timeout))
-        return follow_system(image) if format == "svg" and self.theme == "auto" else image
+        if format == "svg":
+            image = image.replace(b"<svg ", f'<svg role="img" aria-label="{self.alt}" '.encode(), 1)
+            return follow_system(image) if self.theme == "auto" else image
+        return image
+
+    @property
+    def alt(self) -> str:
+        """The picture in one sentence, escaped for HTML: the alternative text of an image.
+
+        >>> draw(tensor(3.0, requires_grad=True, name="x") * 2).alt
+        'Computation graph, Graph of y: y 6, float32, 1 parameter, 1 operation. Cards: x, mul, y.'
+        """
+        titles = [words(node.title, 30) for node in self.drawing.nodes if node.kind != "note"]
+        told = ", ".join(
+            titles if len(titles) <= 30 else [*titles[:29], f"and {len(titles) - 29} more"]
+        )
+        facts = f"{words(self.drawing.title)}: {', '.join(self.drawing.facts)}"
+        whole = f"Computation graph, {facts}. Cards: {told}. {self.drawing.judgement}".strip()
+        return escape(dot.NO_XML.sub("?", whole))
 
     def save(
         self,

@@ -306,6 +306,9 @@ class Cards:
             made = f"computed by {t.kw.name}" if isinstance(t.kw, Op) else ""
             if made and not self.read.whole:
                 made += " before the record"
+            changed = t.version is not None and t.version.changed > t.serial
+            if changed and self.read.whole and not labels[0]:
+                made = "filled in place, which is not drawn"
             card.lines.append(f"{made or 'input'} · {t.dtype} · needs no gradient")
         elif size > 1:
             card.lines.append(f"{counted(size, 'number')} · {t.dtype}")

@@ -450,3 +450,16 @@ def test_a_third_card_of_an_operation_is_not_beside_it():
     assert beside == ["", "", "", ""]
     beside = [n.beside for n in draw(cat(parts[:3])).drawing.nodes if n.kind == "parameter"]
     assert sorted(beside) == ["", "n4", "n4"]
+
+
+@pytest.mark.skipif(not PURE, reason="needs graphviz-pure")
+def test_a_picture_has_an_alternative_text():
+    x = tensor(3.0, requires_grad=True, name='<a & "b">\x00\n')
+    for theme in ("light", "auto"):
+        g = draw(x * 2, theme=theme, backend="graphviz-pure")
+        root = ET.fromstring(g.render("svg"))
+        assert root.get("role") == "img"
+        assert root.get("aria-label") == (
+            "Computation graph, Graph of y: y 6, float32, 1 parameter, 1 operation. "
+            'Cards: <a & "b">, mul, y.'
+        )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, no_grad, rand, tensor
+from autograd_lite import manual_seed, no_grad, rand, tensor, zeros
 from autograd_lite.graph import draw
 
 
@@ -122,3 +122,15 @@ def test_comparisons_are_drawn():
     assert ops_of(g) == [("mul", False), ("greater", True), ("mul", False), ("sum", False)]
     (mask,) = [n for n in g.drawing.nodes if n.title == "greater"]
     assert mask.forward.endswith("x > 0.5")
+
+
+def test_a_change_in_place_of_what_needs_no_gradient_is_told():
+    w = tensor(np.ones((3, 3), "float32"), requires_grad=True, name="w")
+
+    def f(x):
+        y = zeros(2, 3)
+        y[0] = x[0]
+        return y @ w
+
+    (card,) = [n for n in draw(f, rand(2, 3)).drawing.nodes if n.kind == "input"]
+    assert card.lines[0].startswith("filled in place, which is not drawn")
