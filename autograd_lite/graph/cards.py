@@ -303,13 +303,7 @@ class Cards:
         if many:
             card.lines.append(f"{len(everyone)} × {counted(size, 'number')} · {t.dtype}")
         elif not t.requires_grad:
-            made = f"computed by {t.kw.name}" if isinstance(t.kw, Op) else ""
-            if made and not self.read.whole:
-                made += " before the record"
-            changed = t.version is not None and t.version.changed > t.serial
-            if changed and self.read.whole and not labels[0]:
-                made = "filled in place, which is not drawn"
-            card.lines.append(f"{made or 'input'} · {t.dtype} · needs no gradient")
+            card.lines.append(f"{self.made_by(t)} · {t.dtype} · needs no gradient")
         elif size > 1:
             card.lines.append(f"{counted(size, 'number')} · {t.dtype}")
         if t.serial in self.carried:
@@ -326,6 +320,15 @@ class Cards:
             card.grad = f"{'grad' if size == 1 else 'grad norm'} {span(grads)}"
         self.judge(card, labels)
         return card
+
+    def made_by(self, t: Tensor) -> str:
+        """Where a leaf that needs no gradient has its values from."""
+        filled = t.version is not None and t.version.changed > t.serial
+        if filled and self.read.whole and not self.modules.path(t):  # which a training step fills
+            return "filled in place, which is not drawn"
+        if not isinstance(t.kw, Op):
+            return "input"
+        return f"computed by {t.kw.name}" + " before the record" * (not self.read.whole)
 
     def sizes(self, leaves: Iterable[Tensor]) -> list[float]:
         """How large the gradients of leaves are."""

@@ -81,19 +81,19 @@ class Repeats:
         while i < end:
             inner = paths.get(ops[i].serial, "")[skip:].partition(".")[0]
             if not inner:
-                yield Unit(i, i + 1, None, self.number(i, i + 1, None, skip))
+                yield Unit(i, i + 1, None, self.number(i, i + 1, None))
                 i += 1
                 continue
             j = i
             while j < end and paths.get(ops[j].serial, "")[skip:].partition(".")[0] == inner:
                 j += 1
             frame = f"{path}.{inner}" if path else inner
-            like = self.number(i, j, frame, skip) if frame not in seen else -i - 1
+            like = self.number(i, j, frame) if frame not in seen else -i - 1
             seen.add(frame)
             yield Unit(i, j, frame, like)
             i = j
 
-    def number(self, start: int, end: int, frame: str | None, skip: int) -> int:
+    def number(self, start: int, end: int, frame: str | None) -> int:
         """What a part computes: a module of this type, these operations, in these shapes."""
         made = tuple([(t.op, t.shape, t.dtype) for t in self.read.ops[start:end]])
         kind = None if frame is None else self.modules.kind(frame)
@@ -115,7 +115,8 @@ class Repeats:
             least = (MANY if chained else FEW) if modules else STEPS if chained else APART
             if n >= least:
                 at = i if modules else self.natural(units, i, step, n)
-                return at, step, self.steps(units, at, step)
+                found = self.steps(units, at, step)
+                return (at, step, found) if found >= n - 1 else (i, step, n)
             tried += 1
             if tried == TRIES:
                 break
