@@ -13,6 +13,8 @@ from threading import local
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from .emit import Writer
 from .lower import Step, is_draw
 from .step import Unsuited
@@ -69,8 +71,11 @@ class Code:
             self.native = natively(backend, moving, steps, results, given, numbers, *ends)
         if self.native is not None:
             self.source, self.make = self.native.source, self.native.make
+            for s in (*steps, *given):  # of which the NumPy code needs the form alone
+                s.value = np.broadcast_to(np.zeros((), s.dtype), s.shape)
         else:
             self.source, self.make = self.in_numpy().compiled()
+            del self.in_numpy
 
     def run(self, given: list[Any], rates: list[float]) -> Any:
         """The loss and the gradients, of arrays and numbers."""

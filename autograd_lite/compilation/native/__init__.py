@@ -108,6 +108,10 @@ class Native:
         self.stored, self.size = assign([*main, *last], self.items.roots, kept)
         self.write(main, last)
         self.library = library.loaded(self.text)
+        for root in (*self.items.roots, *self.arrays.values()):
+            if root.kind != "kept":
+                root.like = None  # the arrays of the trace
+        self.items.places.clear()
 
     def known(self, root: Root) -> None:
         """Take an argument in."""
@@ -553,7 +557,7 @@ class Native:
         """The losses of calls with batches of rows of arrays, in this order of the rows; of fewer
         where one is not for this code. `batches` are the arrays that a batch is put into."""
         loss = self.results[0]
-        at = run.start + loss.root.offset + loss.offset * loss.dtype.itemsize
+        at = run.start + loss.root.offset + loss.offset * loss.array.itemsize
         counts = [self.number(run, name) for name in self.counts()]
         names = list(self.arrays)
         for i, a in zip(self.moving, batches, strict=True):
@@ -561,7 +565,7 @@ class Native:
         size = len(batches[0])
         losses = np.empty(len(order) // size)
         words = [len(losses), size, len(rows), len(counts), order.ctypes.data, at]
-        words += [loss.dtype.itemsize, losses.ctypes.data]
+        words += [loss.array.itemsize, losses.ctypes.data]
         for x, a in zip(rows, batches, strict=True):
             words += [x.ctypes.data, a.nbytes // size, a.ctypes.data]
         job = np.array([*words, *counts], np.int64)
