@@ -114,6 +114,7 @@ from .torch_words.shape import diagonal as diagonal
 from .engine.rules.pick import diff as diff
 from .special import digamma as digamma
 from .torch_words.arithmetic import dist as dist
+from . import distributed as distributed
 from . import distributions as distributions
 from .torch_words.arithmetic import div as div
 from .graph import draw as draw

@@ -186,6 +186,10 @@ class Conversions:
         """Whether the elements are complex numbers: never."""
         return False
 
+    def get_device(self: Any) -> Any:
+        """-1, as PyTorch has it on the CPU."""
+        return -1
+
     def element_size(self: Any) -> Any:
         """How many bytes an element has."""
         return self.dtype.itemsize

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType
@@ -565,7 +564,8 @@ class FunctionModule(Module):
         super().__init_subclass__(**kw)
         if of is not None:  # a class derived from one of ours has its function, and own arguments
             cls._of = staticmethod(of)
-            cls._settings = tuple(inspect.signature(cls).parameters)
+            code = vars(cls).get("__init__", cls.__init__).__code__  # a signature takes 30 us more
+            cls._settings = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
             forward = cls.forward  # its own, as Python's TypeErrors say whose arguments they are
             cls.forward = FunctionType(
                 forward.__code__, forward.__globals__, argdefs=forward.__defaults__

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import autograd_lite
+from autograd_lite.absent import Absent
 from autograd_lite.dtypes import TensorType
 from autograd_lite.engine.methods import Methods
 
@@ -61,7 +62,7 @@ def line(name: str, value: Any) -> str:
 def methods_text() -> str:
     """The stub of the methods."""
     own = {n: v for n, v in vars(Methods).items() if n not in vars(object) or n in OVERRIDES}
-    own = {n: v for n, v in own.items() if n not in NOT_METHODS}
+    own = {n: v for n, v in own.items() if n not in NOT_METHODS and not isinstance(v, Absent)}
     return HEAD + "".join(line(name, own[name]) for name in sorted(own))
 
 

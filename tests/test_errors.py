@@ -530,7 +530,7 @@ bad(
     "norm p",
     lambda o: F.norm(o.v, "two"),
     TypeError,
-    r"^norm: p is a number or 'fro', got 'two'$",
+    r"^norm: p is a number, 'fro', or 'nuc' of a matrix, got 'two'$",
 )
 bad(
     "gelu",

@@ -15,6 +15,7 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, tensor
+from autograd_lite.absent import METHODS
 from tests import names
 
 ROOT = Path(__file__).parents[1]
@@ -344,3 +345,15 @@ def test_parameters_in_lists_and_dictionaries_are_found() -> None:
         _ = model.named["a"]
     with pytest.raises(KeyError, match="there is an attribute 'training' already"):
         model.named["training"] = ag.ones(1)
+
+
+def test_absent_methods_of_tensors_say_why(pytorchs: dict[str, list[str]]) -> None:
+    x = ag.ones(2)
+    lost = {n for n in pytorchs["torch.Tensor"] if not names.has("torch.Tensor", n)}
+    assert lost == set(METHODS.split())
+    for name in lost:
+        assert not hasattr(x, name) and name not in dir(x)
+        with pytest.raises(AttributeError, match=rf"Tensor\.{name}: .* out of scope here since"):
+            getattr(x, name)
+    with pytest.raises(AttributeError, match="'Tensor' object has no attribute 'nonsense'"):
+        _ = x.nonsense

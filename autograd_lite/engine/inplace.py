@@ -181,6 +181,8 @@ class InPlace:
             return self._overwrite(ops.div, other)
         return self.copy_(self.clone().div(other, rounding_mode=rounding_mode))
 
+    subtract_, multiply_, divide_, true_divide_ = sub_, mul_, div_, div_
+
     def copy_(self: Any, other: Any, non_blocking: bool = False) -> Tensor:
         """Take the values of `other`, which broadcasts, in the dtype of this tensor."""
         if isinstance(other, Tensor) and other.dtype.kind != self.dtype.kind:

@@ -26,7 +26,7 @@ def _prod_so_far(x: Any) -> Any:
     return ops.prod(ops.where(upto, unsqueeze(x, -2), 1))
 
 
-@function(numpy=(np.multiply, "accumulate"), out=True)
+@function(numpy=(np.multiply, "accumulate"), in_place=True, out=True)
 def cumprod(x: Tensor, axis: int = 0, *, dim: int | None = None, dtype: Any = None) -> Tensor:
     """The running product along one axis, right where factors are 0; memory grows with n * n.
 
@@ -77,7 +77,7 @@ row(
 )
 
 
-@function(numpy=[np.cumsum, (np.add, "accumulate")], out=True)
+@function(numpy=[np.cumsum, (np.add, "accumulate")], in_place=True, out=True)
 def cumsum(
     x: Tensor, axis: int | None = None, *, dim: int | None = None, dtype: Any = None
 ) -> Tensor:
