@@ -100,7 +100,9 @@ def held() -> str:
         for who, which in (("The kernel", by_kernel), ("Python alone", by_python))
         if which
     ]
-    return " ".join([*bars, "What Python refuses keeps off a mistake, not hostile code."])
+    if by_python:
+        bars.append("What Python refuses keeps off a mistake, not hostile code.")
+    return " ".join(bars)
 
 
 class Missing(Exception):

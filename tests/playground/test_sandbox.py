@@ -362,7 +362,7 @@ def test_it_is_said_what_holds(monkeypatch, by_kernel):
     python = "; from ".join(bar for _, bar in bars[by_kernel:])
     told = [f"The kernel bars it from {kernel}."] * bool(kernel)
     told += [f"Python alone bars it from {python}."] * bool(python)
-    told += ["What Python refuses keeps off a mistake, not hostile code."]
+    told += ["What Python refuses keeps off a mistake, not hostile code."] * bool(python)
     assert sandbox.held.__wrapped__() == " ".join(told)
 
 
