@@ -59,7 +59,10 @@ class Fused(Op):
     def __call__(self, *inputs: Any, **kw: Any) -> tuple[Tensor, ...]:
         tensors = [x for x in inputs if x is not None]
         if (modes.watchers and mode.watcher is not None) or any(
-            x.__class__.__op__ is not record or x.dtype != tensors[0].dtype for x in tensors
+            getattr(x.__class__, "__op__", None) is not record
+            or x.dtype.kind != "f"
+            or x.dtype != tensors[0].dtype
+            for x in tensors
         ):
             return self.made_of(*inputs, **kw)
         arrays = tuple([None if x is None else x.array for x in inputs])

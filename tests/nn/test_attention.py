@@ -275,6 +275,30 @@ def test_one_record_gives_what_it_is_made_of(dropout: float, batch: tuple[int, .
         np.testing.assert_allclose(a.array, b.array, 1e-9, 1e-12)
 
 
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_a_gelu_is_one_record_with_its_gradients(approximate: str) -> None:
+    gelu = lambda x: F.gelu(x, approximate)
+    for x in (
+        rand(3, 4),
+        3 * rand(7),
+        np.array(0.3),
+        np.array([0.0, -30.0, 30.0, 1e3]),
+        rand(0, 2),
+    ):
+        t = ag.tensor(x, requires_grad=True)
+        y = gelu(t)
+        assert len(ag.engine.tape.tape(y)) == 3
+        y.sum().backward()
+        u = ag.tensor(x, requires_grad=True)
+        z = ag.engine.rules.gelu(u, approximate)
+        z.sum().backward()
+        np.testing.assert_allclose(y.detach().array, z.detach().array, 1e-12, 1e-14)
+        np.testing.assert_allclose(t.grad.array, u.grad.array, 1e-9, 1e-12)
+    assert gradgradcheck(gelu, (rand(3, 4),))
+    assert gelu(ag.tensor([1, 2])).dtype == np.float32
+    assert gelu(ag.tensor([1.0])).dtype == np.float32
+
+
 def test_a_layer_norm_is_one_record_with_its_gradients() -> None:
     inputs = (rand(2, 3, 4), rand(3, 4), rand(3, 4, seed=1))
     for args in (inputs, inputs[:2], inputs[:1]):
