@@ -245,6 +245,24 @@ def test_the_usual_loop_gets_gradients_of_its_own() -> None:
         assert p.grad.array.strides == p.array.strides
 
 
+def test_large_gradients_are_never_anybodys_memory() -> None:
+    w = Tensor(np.ones((200, 200), "f"), requires_grad=True)
+    step = compile(lambda x: (w * x).sum(), backend="c")
+    kept, views = [], []
+    for i in range(6):
+        w.grad = None
+        step(Tensor(np.full((200, 200), float(i), "f"))).backward()
+        if i % 3:
+            kept.append((i, w.grad))
+        views.append((i, w.grad.array[0]))
+    for i, g in (*kept, *((i, Tensor(v)) for i, v in views)):
+        assert (g.array == i).all()
+    for i in range(6):  # of which nobody keeps one
+        w.grad = None
+        step(Tensor(np.full((200, 200), float(i), "f"))).backward()
+        assert (w.grad.array == i).all()
+
+
 # ---- traps ----------------------------------------------------------------------------------
 
 

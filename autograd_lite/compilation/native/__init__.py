@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable
-from math import prod
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ __all__ = ["Native", "NoCompiler", "NoForm", "compiler"]
 RAISED = {"invalid": ("FE_INVALID", 1), "divide": ("FE_DIVBYZERO", 4), "over": ("FE_OVERFLOW", 8)}
 LONG = 300_000  # elements of work, some 100 us, from which on other threads run meanwhile
 LINE = 64
+SPARED = 2**16  # bytes of a gradient whose memory is used again when nobody has it
 ALIGNED, WRITEABLE = 0x100, 0x400  # flags of arrays
 # the fields of an array, and the flags that say that it is aligned
 DECLARED = """
@@ -259,6 +260,7 @@ class Native:
         self.views: dict[str, tuple[Any, ...]] = {}
         todo: list[Kernel] = []
         self.drawn = ""  # the draws that have happened
+        self.spares: dict[str, tuple[Any, str]] = {}  # large arrays that are handed out
         for name in self.plain_arrays():
             self.lines.append(f"a[{list(self.arrays).index(name)}] = id({name})")
         for name, text in self.scalars.items():
@@ -268,7 +270,11 @@ class Native:
             if isinstance(x, Place) and x.root.kind == "out" and x.root.name not in self.arrays:
                 self.arrays[x.root.name] = x.root
                 like = x.root.like
-                fresh.append(f"{x.root.name} = empty({like.shape}, {like.dtype.str!r})")
+                made = f"empty({like.shape}, {like.dtype.str!r})"
+                if like.nbytes >= SPARED:
+                    self.spares[f"new_{x.root.name}"] = like.shape, like.dtype.str
+                    made = f"new_{x.root.name}()"
+                fresh.append(f"{x.root.name} = {made}")
                 fresh.append(f"a[{list(self.arrays).index(x.root.name)}] = id({x.root.name})")
         self.lines += fresh
         for k in main:
@@ -303,6 +309,7 @@ class Native:
             *parts,
             *self.views,
             *self.names,
+            *self.spares,
         ]
         arguments = [s.text for s in self.named()] + self.more
         glue = [
@@ -548,6 +555,7 @@ class Native:
         run, again = self.factory(
             a=words.data, h=words[n:].view(np.float64).data, w=m, at=words.ctypes.data,
             empty=np.empty, Differs=Differs, Unsuited=Unsuited, **functions, **views, **self.names,
+            **{name: spare(*form) for name, form in self.spares.items()},
         )  # fmt: skip
         run.again = None if functions_of_guards is None else again
         run.words, run.place, run.start = words, n + m + 5, raw.ctypes.data + start
@@ -576,6 +584,22 @@ class Native:
         """The address of a number of an optimizer in the memory of a `run`."""
         n = max(1, len(self.arrays))
         return int(run.words.ctypes.data) + 8 * (n + int(self.scalars[name][5:-1]))
+
+
+def spare(shape: tuple[int, ...], dtype: str) -> Callable[[], Any]:
+    """A function that gives an array which nobody else has: one of two that were given before, or a
+    new one, whose pages the system has to clear first."""
+    pool = [np.empty(shape, dtype) for _ in range(2)]
+    alone = getrefcount(pool[0])
+
+    def new() -> Any:
+        for i in (0, 1):
+            if getrefcount(pool[i]) == alone:
+                return pool[i]
+        pool[0], pool[1] = pool[1], np.empty(shape, dtype)
+        return pool[1]
+
+    return new
 
 
 def same(a: Place, b: Place) -> bool:
