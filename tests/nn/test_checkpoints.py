@@ -254,6 +254,9 @@ def test_errors_name_the_file_and_the_part(tmp_path: Path) -> None:
     save({"w": np.ones(1)}, tmp_path / "a.npz")
     with pytest.raises(ValueError, match=r"a\.npz' is a file of arrays, but no checkpoint"):
         load_checkpoint(tmp_path / "a.npz", model=model)
+    save({"default_generator": 3, "model": {}}, tmp_path / "c.npz")
+    with pytest.raises(ValueError, match=r"c\.npz' is a file of arrays, but no checkpoint"):
+        load_checkpoint(tmp_path / "c.npz", model=model)
     save_checkpoint(tmp_path / "b.npz", model=model, epoch=1)
     with pytest.raises(ValueError, match=r"b\.npz' has no state for optimizer; it holds default_"):
         load_checkpoint(tmp_path / "b.npz", optimizer=SGD(model.parameters()))
