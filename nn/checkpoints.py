@@ -63,7 +63,8 @@ def load_checkpoint(path: str | os.PathLike[str] | Any, **parts: Any) -> dict[st
     """
     found = load(path)
     name = repr(os.fspath(path)) if isinstance(path, str | os.PathLike) else "this file"
-    if not isinstance(found, dict) or not isinstance(found.get(GENERATOR), list):
+    places = found.get(GENERATOR) if isinstance(found, dict) else None
+    if type(places) is not list:
         raise ValueError(f"load_checkpoint: {name} is a file of arrays, but no checkpoint")
     parts = {k: x for k, x in parts.items() if x is not None} | {GENERATOR: default_generator()}
     missing = sorted(k for k in parts if found.get(k) is None)
