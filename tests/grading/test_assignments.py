@@ -200,3 +200,21 @@ def test_what_a_student_writes_commands_no_terminal():
     text = str(mark(work(), script(code)))
     assert "\\x1b[31mred \\u202e" in text and "raised ValueError: \\x1b[2J\\x07" in text
     assert all(c.isprintable() or c == "\n" for c in text)
+
+
+def test_a_backward_that_changes_its_inputs_is_told_and_keeps_its_points():
+    sizes = {"x": (5, 3), "w": (4, 3)}
+    question = Question("product", 4, (), "product_backward", lambda x, w: x @ w.T, sizes)
+    one = Assignment("One layer", "net.py", [question])
+
+    def product_backward(g, x, w):
+        dw = g.T @ x
+        x[:] = 0
+        return g @ w, dw
+
+    (answer,) = mark(one, {"product_backward": product_backward}).answers
+    assert answer.points == 4 and "changes x in place: work on a copy" in answer.said
+    (answer,) = mark(one, {"product_backward": lambda g, x, w: g @ w}).answers
+    assert answer.points == 0 and "returns 1 gradient for 2 inputs (x, w)" in answer.said
+    (answer,) = mark(one, {}).answers
+    assert answer.points == 0 and "There is no function product_backward." in answer.said
