@@ -111,15 +111,16 @@ def judged(function: Function, arrays: Mapping[str, Array]) -> Report:
     except Exception:  # noqa: BLE001  (code that does not take Tensors)
         run, tensors = Run([]), {}
     plain = function.on_arrays(arrays)  # last: what it keeps for its backward are arrays
-    if not run.outputs:
+    found = as_windows(function, arrays, plain)
+    if found is not None:
         assert plain is not None
-        found = as_windows(function, arrays, plain)
-        if found is None:
-            return without_tape(function, arrays, plain)
-        function.words, remark = {}, f"No tape, but the forward was {found.words}."
+        function.words = {}
         gs = upstreams(function, [found.output.array])
         read = by_tape(function, Run([found.output]), found.tensors, gs, arrays, plain)
-        return replace(read, remarks=(*read.remarks, remark))
+        return replace(read, remarks=(*read.remarks, f"The forward was {found.words}."))
+    if not run.outputs:
+        assert plain is not None
+        return without_tape(function, arrays, plain)
     said = apart(plain, run) if plain is not None else ""
     if said:
         return Report(math.nan, (fault("forward()", said, run.outputs[0].shape),), None)
@@ -131,9 +132,10 @@ def judged(function: Function, arrays: Mapping[str, Array]) -> Report:
     return ignoring(report, by_tape(function, run, tensors, ones, arrays, plain or run))
 
 
-def as_windows(function: Function, arrays: Mapping[str, Array], plain: Run) -> Meant | None:
-    """What a forward that makes no tape was meant as, if it is one of windows."""
-    if len(plain.outputs) != 1 or function.pair.is_loss or function.parameters:
+def as_windows(function: Function, arrays: Mapping[str, Array], plain: Run | None) -> Meant | None:
+    """What a forward of loops, columns or slices was meant as, if it is one of windows."""
+    one = plain is not None and len(plain.outputs) == 1
+    if plain is None or not one or function.pair.is_loss or function.parameters:
         return None
     return meant(arrays, np.asarray(plain.outputs[0]))
 

@@ -27,23 +27,25 @@ def strided(kw: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in kw.items() if k != "stride"}
 
 
-def last_ones(shape: Sizes, size: Sizes, out: Sizes, **kw: Any) -> Any:
-    """Of every window (*size, *out), the elements that no later window has, as 0 and 1."""
+def last_ones(shape: Sizes, size: Sizes, out: Sizes, by_place: bool, **kw: Any) -> Any:
+    """Of every window (*size, *out), the elements that no later window has, as 0 and 1; or, where
+    all windows write one place after the other, that no later place writes."""
     number = np.arange(math.prod(out)).reshape(out)
+    turns = [(at, i if by_place else number) for i, (_, at) in enumerate(steps(out, size, **kw))]
     last = np.full(shape, -1)
-    for _, at in steps(out, size, **kw):
-        last[at] = np.maximum(last[at], number)
-    found = np.array([last[at] == number for _, at in steps(out, size, **kw)])
+    for at, turn in turns:
+        last[at] = np.maximum(last[at], turn)
+    found = np.array([last[at] == turn for at, turn in turns])
     if found.all():
         raise ValueError("overlap-overwritten: no windows overlap")
     return found.reshape(*size, *out)
 
 
-def overwritten(parts: Any, shape: Sizes, **kw: Any) -> Any:
-    """Elements of windows put where they are from: the last window counts where some overlap."""
+def overwritten(parts: Any, shape: Sizes, by_place: bool = False, **kw: Any) -> Any:
+    """Elements of windows put where they are from: the last one counts where some overlap."""
     d = len(shape)
     size, out = parts.shape[-2 * d : -d], parts.shape[-d:]
-    mask = last_ones(shape, size, out, **kw).astype(parts.dtype)
+    mask = last_ones(shape, size, out, by_place, **kw).astype(parts.dtype)
     return ops.overlap_add(parts * mask, shape=shape, **kw)
 
 
@@ -115,6 +117,12 @@ OF_INPUT: Table = {
         ),
     ],
     "overlap-overwritten: windows that overlap overwrite each other: = for +=": [
+        (
+            CONV,
+            lambda g, y, x, w, b=None, **kw: overwritten(
+                shares(g, w), x.shape[2:], True, **without_groups(kw)
+            ),
+        ),
         (
             CONV,
             lambda g, y, x, w, b=None, **kw: overwritten(
@@ -191,12 +199,6 @@ OF_INPUT: Table = {
         (
             CONV,
             lambda g, y, x, w, b=None, **kw: ops.conv_input(as_rows(g), w, shape=x.shape[2:], **kw),
-        ),
-    ],
-    "max-mask: the mask of the largest elements without the gradient": [
-        (
-            MAX_POOL,
-            lambda g, y, x, size, **kw: ops.pool_spread(0 * g + 1, x, y, size=size, **kw),
         ),
     ],
     "padding-forgotten: the margin is not cut off at the front: dx starts with that of the "
