@@ -202,10 +202,28 @@ def forward_line(out: str, op: Any, symbols: Any, kw: dict[str, Any], whole: Any
     """What an operation gives, by its name where that says it all; `whole` is what it does."""
     if op.kind in ("reduction", "along"):
         whole = Symbol(op, np.float64(0), tuple(symbols), kw)
+    if op in (ops.conv, ops.max_pool):
+        return f"{out} = {book.text(whole)}; {element(out, op, symbols, kw)}"
     if op is ops.nll:
         x, t = symbols
         return typeset(f"{out} = -mean({x}[i, {t}])")
     return shown(f"{out} = {book.text(whole)}")
+
+
+def element(out: str, op: Any, symbols: Any, kw: dict[str, Any]) -> str:
+    """What one element sums, or is the largest of: the windows by their indices."""
+    x = book.text(symbols[0])
+    size = symbols[1].shape[2:] if op is ops.conv else kw["size"]
+    d = len(size)
+    steps = (kw.get(key) or (1,) * d for key in ("stride", "dilation"))
+    moves = zip("ijm", "kln", *steps, strict=False)
+    terms = [(f"{s}{i}" if s > 1 else i, f"{t}{k}" if t > 1 else k) for i, k, s, t in moves][:d]
+    window = f"{x}[{', '.join(f'{i} + {k}' for i, k in terms)}]"
+    if op is ops.conv:
+        what = f"Σ({window} · {book.text(symbols[1])}[{', '.join('kln'[:d])}])"
+    else:
+        what = f"max({window})"
+    return f"{out}[{', '.join('ijm'[:d])}] = {what}"
 
 
 def shown(formula: str) -> str:

@@ -89,3 +89,19 @@ def test_a_loss_says_how_it_is_reduced_and_only_what_it_computes():
     assert nn.CrossEntropyLoss(ones(3)).textbook == "L = cross_entropy(Y, T)"
     dropout = nn.Dropout(0.2)
     assert dropout.textbook == "Y = X · mask / (1 − p)" and dropout.eval().textbook == "Y = X"
+
+
+def test_cards_of_windows_say_what_an_element_sums():
+    manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.MaxPool2d(2, 1), nn.Conv2d(2, 2, 1))
+    drawing = draw(model, rand(2, 1, 9, 9)).drawing
+    said = " ".join(text for n in drawing.nodes for text in n.book.values())
+    assert "[i, j] = Σ(x[2i + k, 2j + l] · W1[k, l])" in said.replace("X", "x")
+    assert "= max(Z[i + k, j + l])" in said and "over every 2×2 window" in said
+    assert "to the max of its 2×2 window" in said and "= full(dY) ⋆ flip(W2)" in said
+    folded = draw(model, rand(2, 1, 9, 9), depth=0).drawing
+    assert [n.forward for n in folded.nodes if n.kind == "module"] == [
+        "Y = X ⋆ W + b, at stride 2",
+        "Y = max of every window of X, of 2, at stride 1",
+        "Y = X ⋆ W + b",
+    ]
