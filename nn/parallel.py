@@ -14,6 +14,7 @@ from autograd_lite.engine import backward
 from autograd_lite.engine.versions import changed
 from autograd_lite.interrupts import whole
 
+from .layers import BatchNorm1d
 from .module import Module
 
 __all__ = ["DataParallel", "DistributedDataParallel"]
@@ -68,7 +69,8 @@ class DistributedDataParallel(Module):
         if unknown := torchs.keys() - TORCHS:
             raise TypeError(f"DistributedDataParallel: it has no option {min(unknown)!r}")
         for name, part in module.named_modules() if size > 1 else ():
-            if hasattr(part, "running_mean"):
+            tracks = getattr(part, "running_mean", None) is not None
+            if tracks or isinstance(part, BatchNorm1d):
                 raise ValueError(
                     f"DistributedDataParallel: {name or 'the module'!r} is a "
                     f"{type(part).__name__}, whose statistics would be those of one rank's part of "

@@ -134,13 +134,14 @@ for op in ("SUM", "AVG", "PRODUCT", "MIN", "MAX"):
 t = Tensor([float(rank)])
 dist.broadcast(t, src=1)
 dist.barrier()
+DistributedDataParallel(nn.InstanceNorm1d(2, affine=True))  # of each sample alone
 if rank == 0:
     print(t.tolist())
 for call in (
     lambda: dist.all_reduce([1.0]), lambda: dist.all_reduce(Tensor(np.ones(1, np.float16))),
     lambda: dist.all_reduce(x, "mean"), lambda: dist.broadcast(x, 2), dist.init_process_group,
     lambda: dist.all_reduce(np.ones(1, int), "AVG"),
-    lambda: DistributedDataParallel(nn.Sequential(nn.BatchNorm1d(2))),
+    lambda: DistributedDataParallel(nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False))),
     lambda: DistributedDataParallel(nn.Linear(2, 1 + rank)),
     lambda: DistributedDataParallel(nn.Linear(2, 1), dims=1),
 ):
@@ -167,7 +168,7 @@ def test_words_and_errors(tmp_path: Path) -> None:
         "ValueError all_reduce: op is 'mean'", "ValueError broadcast: src is 2; the ranks are 0 to 1",
         "RuntimeError init_process_group: it was called before",
         "TypeError all_reduce: an average of int64 is no int64",
-        "ValueError DistributedDataParallel: '0' is a BatchNorm1d, whose statistics",
+        "ValueError DistributedDataParallel: '0' is a BatchNorm2d, whose statistics",
         "RuntimeError DistributedDataParallel: the ranks have different models",
         "TypeError DistributedDataParallel: it has no option 'dims'",
     ]  # fmt: skip
