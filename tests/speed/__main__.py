@@ -228,7 +228,19 @@ def blocks(how: How) -> None:
     table(title, [list(times), list(times.values())], found["left_out"])
 
 
+def code(how: How) -> None:
+    found = measured("code", 1.0 if how.quick else 10.0, kernel=how.kernel)
+    kinds = list(dict.fromkeys(kind for times in found["rows"].values() for kind in times))
+    rows = [["row", "hand, us", *kinds[1:]]]
+    for name, times in found["rows"].items():
+        ratios = [f"{times[k] / times['hand']:.2f}" if k in times else "" for k in kinds[1:]]
+        rows.append([name, f"{times['hand'] * 1e6:.0f}", *ratios])
+    title = "What compile makes, with the optimizer inside, times the step of hand-written NumPy"
+    table(f"{title} (of the attention block the NumPy code); BLAS kernels {found['kernel']}", rows)
+
+
 TABLES: dict[str, Callable[[How], None]] = {
+    "code": code,
     "steps": steps,
     "recipe": recipe,
     "growth": growth,

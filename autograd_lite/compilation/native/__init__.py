@@ -31,6 +31,7 @@ __all__ = ["Native", "NoCompiler", "NoForm", "compiler"]
 RAISED = {"invalid": ("FE_INVALID", 1), "divide": ("FE_DIVBYZERO", 4), "over": ("FE_OVERFLOW", 8)}
 LONG = 300_000  # elements of work, some 100 us, from which on other threads run meanwhile
 LINE = 64
+PIECE = 16  # kernels in one function of C
 SPARED = 2**16  # bytes of a gradient whose memory is used again when nobody has it
 ALIGNED, WRITEABLE = 0x100, 0x400  # flags of arrays
 # the fields of an array, and the flags that say that it is aligned
@@ -365,31 +366,31 @@ class Native:
         """One function of C; nothing where there is nothing to do."""
         if not todo and not last:
             return
-        text = Text(dict(self.scalars), self.stored)
-        text.lines.append("    FENCE; CLEAR; FENCE;")
-        for k in todo:
-            text.kernel(k)
-        words = [pair for word, pair in RAISED.items() if word not in self.quiet]
-        generic, sse = " | ".join(w for w, _ in words) or "0", sum(n for _, n in words)
-        text.lines.append(f"    FENCE; if (RARE(RAISED({generic}, {sse}))) return 2;")
+        number, roots = len(self.functions), dict[int, Root]()
+        pieces = self.pieces(f"part{number}_", todo, [], roots)
+        numbers: list[str] = []
         if last and self.descent is not None:
-            for name in self.scalars:
-                if not re.fullmatch(r"a\d+", name):
-                    text.lines.append(f"    const double {name} = {self.scalars[name]};")
-            text.lines += [f"    {line}" for line in self.descent.in_c]
-        for k in last:
-            text.kernel(k)
-        number = len(self.functions)
+            of_rule = [name for name in self.scalars if not re.fullmatch(r"a\d+", name)]
+            numbers += [f"    const double {name} = {self.scalars[name]};" for name in of_rule]
+            numbers += [f"    {line}" for line in self.descent.in_c]
+        updates = self.pieces(f"part{number}_last", last, numbers, roots)
         # one question alone: after many the compiler takes the rest for code that seldom runs
-        lines = [f"int part{number}(args *A) {{", "    int unsuited = 0;"]
+        lines = [*pieces.values(), *updates.values()]
+        lines += [f"int part{number}(args *A) {{", "    int code, unsuited = 0;"]
         if number == 0:
             lines.append("    if (RARE(A->watch && !A->same(A->watch))) return 4;")
-        for root in text.roots.values():
-            lines += self.pointer(root)
-        lines += [*self.overlaps(last), "    if (RARE(unsuited)) return 3;"]
-        for name in ("sgemm", "dgemm", "sgemv", "dgemv"):
-            lines.append(f"    const {name}_t {name} = A->{name}; (void){name};")
-        lines += text.lines
+        for root in roots.values():
+            lines += self.checks(root)
+        lines += [
+            *self.overlaps(last),
+            "    if (RARE(unsuited)) return 3;",
+            "    FENCE; CLEAR; FENCE;",
+        ]
+        lines += [f"    if (RARE(code = {name}(A))) return code;" for name in pieces]
+        words = [pair for word, pair in RAISED.items() if word not in self.quiet]
+        generic, sse = " | ".join(w for w, _ in words) or "0", sum(n for _, n in words)
+        lines.append(f"    FENCE; if (RARE(RAISED({generic}, {sse}))) return 2;")
+        lines += [f"    if (RARE(code = {name}(A))) return code;" for name in updates]
         if last:
             lines.append("    if (A->watch) A->count(A->watch);")
         lines += ["    return 0;", "}"]
@@ -398,16 +399,43 @@ class Native:
         self.lines.append("if code:")
         self.lines.append(f"    raise Differs if code == 1 else Unsuited({self.drawn})")
 
-    def pointer(self, root: Root) -> list[str]:
-        """Where a root lies; an argument has to lie as it did."""
-        kind = type_of(root.dtype)
-        if root.kind == "work":
-            return [f"    {kind} *const {root.name} = ({kind} *)(A->w + {root.offset});"]
-        if root.kind == "kept" and root.name not in self.arrays:
+    def pieces(
+        self, name: str, todo: list[Kernel], before: list[str], roots: dict[int, Root]
+    ) -> dict[str, str]:
+        """Functions of a few kernels each, by name, as compilers take longer than twice as long for
+        twice as much; adds the roots that they use."""
+        found: dict[str, str] = {}
+        for start in range(0, len(todo), PIECE):
+            text = Text(dict(self.scalars), self.stored)
+            for k in todo[start : start + PIECE]:
+                text.kernel(k)
+            roots |= text.roots
+            apart = "__attribute__((noinline)) " * (len(todo) > PIECE)
+            piece = f"{name}{start // PIECE}"
+            lines = [f"static {apart}int {piece}(const args *A) {{"]
+            lines += map(self.pointer, text.roots.values())
+            for f in ("sgemm", "dgemm", "sgemv", "dgemv"):
+                lines.append(f"    const {f}_t {f} = A->{f}; (void){f};")
+            found[piece] = "\n".join([*lines, *before, *text.lines, "    return 0;", "}"])
+        return found
+
+    def place(self, root: Root) -> str:
+        """Where the array of a root is, in C."""
+        if root.name not in self.arrays:
             self.arrays[root.name] = root
-        place = f"A->a[{list(self.arrays).index(root.name)}]"
-        found = [f"    {kind} *const {root.name} = ({kind} *){place}->data;"]
+        return f"A->a[{list(self.arrays).index(root.name)}]"
+
+    def pointer(self, root: Root) -> str:
+        """The line that says where the elements of a root lie."""
+        kind = type_of(root.dtype)
+        start = f"A->w + {root.offset}" if root.kind == "work" else f"{self.place(root)}->data"
+        return f"    {kind} *const {root.name} = ({kind} *)({start});"
+
+    def checks(self, root: Root) -> list[str]:
+        """An argument has to lie as it did."""
+        found = []
         if root.kind == "argument":
+            place = self.place(root)
             wanted = ALIGNED | (WRITEABLE if root.changed else 0)
             found.append(f"    unsuited |= ~{place}->flags & {wanted};")
             a = root.like
@@ -426,7 +454,7 @@ class Native:
             for r in (targets | reads).values():
                 if r is not t and not (r.name < t.name and id(r) in targets):
                     a, b = (
-                        f"(char *){x.name} < (char *){y.name} + {extent(y)}"
+                        f"{self.place(x)}->data < {self.place(y)}->data + {extent(y)}"
                         for x, y in ((t, r), (r, t))
                     )
                     found.append(f"    unsuited |= ({a}) & ({b});")

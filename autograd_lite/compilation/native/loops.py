@@ -135,19 +135,18 @@ def kernels(items: list[Item], draws: Iterable[Root]) -> list[Kernel]:
     while todo:
         first = todo[0]
         kernel = Kernel(items[first])
-        now = {first}
+        done.add(first)
         misses = 0
         if kernel.kind == "fused":
             for i in todo[1:]:
-                if waits[i] <= done | now and kernel.takes(items[i]):
-                    now.add(i)
+                if waits[i] <= done and kernel.takes(items[i]):
+                    done.add(i)
                     misses = 0
                 else:
                     misses += 1
                     if misses > PATIENCE:
                         break
-        done |= now
-        todo = [i for i in todo if i not in now]
+        todo = [i for i in todo if i not in done]
         found.append(kernel)
     return found
 
