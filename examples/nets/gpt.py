@@ -1,7 +1,7 @@
 """A tiny GPT that writes like Python's documentation, letter by letter, beside counts of letters.
 
 The text ships with Python: what help("topics") shows. The last tenth is held out. By default a
-network of 0.1 million parameters learns for half a minute; --layers 4 --width 128 makes it 0.8 million.
+network of 0.1 million parameters learns for half a minute; --layers 4 --width 120 makes it 0.7 million.
 Positions are learnt, or waves that are added to the letters (sinusoidal), or turn queries and keys
 (rotary). Ctrl-C ends the training with what there is.
 
