@@ -63,7 +63,7 @@ from .torch_words.questions import bitwise_not as bitwise_not
 from .torch_words.questions import bitwise_or as bitwise_or
 from .torch_words.questions import bitwise_xor as bitwise_xor
 from .torch_words.shape import block_diag as block_diag
-from .engine.rules.products import matmul as matmul
+from .torch_words.arithmetic import bmm as bmm
 from .torch_words.shape import broadcast_shapes as broadcast_shapes
 from .torch_words.shape import broadcast_tensors as broadcast_tensors
 from .torch_words.shape import broadcast_to as broadcast_to
@@ -117,6 +117,7 @@ from .torch_words.arithmetic import dist as dist
 from . import distributed as distributed
 from . import distributions as distributions
 from .torch_words.arithmetic import div as div
+from .engine.rules.products import matmul as matmul
 from .graph import draw as draw
 from .torch_words.shape import dsplit as dsplit
 from .torch_words.shape import dstack as dstack
@@ -237,6 +238,7 @@ from .engine.rules.order import median as median
 from .torch_words.shape import meshgrid as meshgrid
 from .engine.rules.reductions import min as min
 from .engine.rules.arithmetic import minimum as minimum
+from .torch_words.arithmetic import mm as mm
 from .torch_words.order import mode as mode
 from .torch_words.shape import moveaxis as moveaxis
 from .engine.rules.shape import movedim as movedim
@@ -395,7 +397,6 @@ asinh = arcsinh
 atan = arctan
 atan2 = arctan2
 atanh = arctanh
-bmm = matmul
 bool: np.dtype[np.bool]
 cat = concatenate
 clamp = clip
@@ -426,7 +427,6 @@ inverse = inv
 less = lt
 less_equal = le
 long: np.dtype[np.int64]
-mm = matmul
 multiply = mul
 nan: Any
 newaxis: Any

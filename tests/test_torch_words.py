@@ -245,6 +245,7 @@ def test_tensors_are_filled_with_random_numbers_in_place() -> None:
     ("call", "error", "text"),
     [
         (lambda x: ag.div(x, 2, rounding_mode="up"), ValueError, "div: rounding_mode is None"),
+        (lambda x: ag.mm(x, x), RuntimeError, "mm: inputs of 2 and 2 axes, got shapes"),
         (lambda x: x.gather(0, ag.tensor([1.0])), IndexError, "an index is ints"),
         (lambda x: x.scatter(0, ag.tensor([1.0]), x), TypeError, "scatter: the index has ints"),
         (lambda x: x.scatter(0, ag.tensor([[1]]), x), ValueError, "scatter: the index has shape"),

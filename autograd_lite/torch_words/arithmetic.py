@@ -182,6 +182,26 @@ def product(name: str, a: Any, b: Any, axes_of_a: int, axes_of_b: int) -> Any:
     return rules.matmul(a, b)
 
 
+@function(out=True)
+def mm(input: Any, mat2: Any) -> Tensor:
+    """The product of two matrices. ValueError for anything else.
+
+    >>> mm(tensor([[1.0, 2.0]]), tensor([[3.0], [4.0]])).tolist()
+    [[11.0]]
+    """
+    return product("mm", input, mat2, 2, 2)
+
+
+@function(out=True)
+def bmm(input: Any, mat2: Any) -> Tensor:
+    """The products of a batch of matrices with another batch. ValueError for anything else.
+
+    >>> bmm(ones(2, 1, 3), ones(2, 3, 4)).shape
+    (2, 1, 4)
+    """
+    return product("bmm", input, mat2, 3, 3)
+
+
 @function()
 def mv(a: Any, vec: Any) -> Tensor:
     """The product of a matrix and a vector.

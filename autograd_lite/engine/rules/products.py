@@ -85,7 +85,7 @@ row(
 )
 
 
-@function(numpy=np.matmul, also="mm bmm dot")
+@function(numpy=np.matmul, also="dot")
 def matmul(a: Any, b: Any, *, out: Any = None) -> Tensor:
     """The matrix product: (..., n, k) by (..., k, m) gives (..., n, m); 1-d inputs are vectors.
 
