@@ -498,6 +498,50 @@ def _items(x: Any, index: Any) -> list[Any]:
     return items
 
 
+def _moving(d: int, kw: dict[str, Any]) -> dict[str, Any]:
+    """How windows move along d axes, in ONNX's words."""
+    steps = {"strides": kw.get("stride"), "dilations": kw.get("dilation")}
+    return {k: list(v or (1,) * d) for k, v in steps.items()}
+
+
+def _conv(kind: str) -> Callable[..., str]:
+    def form(g: Graph, op: Op, inputs: Sequence[Any], groups: int = 1, **kw: Any) -> str:
+        size, given = inputs[1].shape[2:], inputs[0].shape[2:]
+        moving = _moving(len(size), kw)
+        if "shape" in kw:  # more than the windows reach
+            along = zip(kw["shape"], given, size, *moving.values(), strict=True)
+            more = [n - ((o - 1) * s + t * (k - 1) + 1) for n, o, k, s, t in along]
+            moving |= {"output_padding": more}
+        return g.node(kind, g.alike(op, inputs), kernel_shape=list(size), group=groups, **moving)
+
+    return form
+
+
+def _image(g: Graph, op: Op, x: Any, d: int) -> str:
+    """An input of (samples, channels, ...), which ONNX's pooling takes."""
+    if x.ndim != d + 2:
+        raise TypeError(
+            f"export: {op.name} of shape {x.shape} has no form in ONNX, where windows are of "
+            "(samples, channels, ...); give it these axes"
+        )
+    return g.value(x, op)
+
+
+def _max_pool(g: Graph, op: Op, inputs: Sequence[Any], size: Any, **kw: Any) -> str:
+    name, moving = _image(g, op, inputs[0], len(size)), _moving(len(size), kw)
+    return g.node("MaxPool", [name], kernel_shape=list(size), **moving)
+
+
+def _window_sum(g: Graph, op: Op, inputs: Sequence[Any], size: Any, **kw: Any) -> str:
+    """The means, times how many elements they are of."""
+    name = _image(g, op, inputs[0], len(size))
+    if "dilation" in kw:
+        raise TypeError(f"export: {op.name} with a dilation has no form in ONNX")
+    strides = _moving(len(size), kw)["strides"]
+    mean = g.node("AveragePool", [name], kernel_shape=list(size), strides=strides)
+    return g.node("Mul", [mean, g.constant(math.prod(size), op, inputs[0].dtype)])
+
+
 FORMS: dict[Op, Callable[..., str]] = {
     # ONNX has an operator for each, with its metadata as inputs, or under other names
     ops.reshape: _reshape,
@@ -517,6 +561,10 @@ FORMS: dict[Op, Callable[..., str]] = {
     ops.prod: lambda g, op, inputs: g.reduced("ReduceProd", op, inputs[0], -1),
     ops.fmod: lambda g, op, inputs: g.node("Mod", g.alike(op, inputs), fmod=1),
     ops.einsum: _attributes("Einsum", spec="equation"),
+    ops.conv: _conv("Conv"),
+    ops.conv_input: _conv("ConvTranspose"),
+    ops.max_pool: _max_pool,
+    ops.window_sum: _window_sum,
     ops.leaky_relu: _attributes("LeakyRelu", slope="alpha"),
 }
 ALSO = {  # what ONNX calls functions of NumPy that are no rows, or rows of another name

@@ -36,12 +36,10 @@ def batched(name: str, input: Any, d: int, function: Callable[[Tensor], Any]) ->
     """What a function of (n, c, *shape) gives, also for one sample, (c, *shape)."""
     x = as_tensor(input)
     if x.ndim not in (d + 1, d + 2):
-        axes = ", ".join(["channels", "depth", "height", "length"][: 2 if d == 1 else 4])
-        axes = {1: "channels, length", 2: "channels, height, width"}.get(
-            d, "channels, depth, height, width"
-        )
+        places = {1: "length", 2: "height, width"}.get(d, "depth, height, width")
         raise ValueError(
-            f"{name}: the input has shape {x.shape}, and its axes should be ({axes}), with the "
+            f"{name}: the input has shape {x.shape}, and its axes should be (channels, "
+            f"{places}), with the "
             "samples before them or not"
         )
     if x.ndim == d + 2:
