@@ -240,9 +240,9 @@ def code(how: How) -> None:
 
 
 TABLES: dict[str, Callable[[How], None]] = {
-    "code": code,
     "steps": steps,
     "recipe": recipe,
+    "code": code,
     "growth": growth,
     "derive": derivations,
     "lenet": lenet,

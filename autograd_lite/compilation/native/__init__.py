@@ -29,7 +29,6 @@ from .loops import Kernel, Text, assign, kernels
 __all__ = ["Native", "NoCompiler", "NoForm", "compiler"]
 
 RAISED = {"invalid": ("FE_INVALID", 1), "divide": ("FE_DIVBYZERO", 4), "over": ("FE_OVERFLOW", 8)}
-LONG = 300_000  # elements of work, some 100 us, from which on other threads run meanwhile
 LINE = 64
 PIECE = 16  # kernels in one function of C
 SPARED = 2**16  # bytes of a gradient whose memory is used again when nobody has it
