@@ -7,7 +7,7 @@ of our operation, and the mistakes are looked for in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -58,6 +58,11 @@ def sizes(letters: str, shape: tuple[int, ...]) -> Sizes | None:
     return dict(zip(letters, shape, strict=True)) if len(letters) == len(shape) else None
 
 
+def fitting(readings: Sequence[str], a: Array) -> list[str]:
+    """The readings of as many axes as an array has."""
+    return [letters for letters in readings if len(letters) == a.ndim]
+
+
 def places(letters: str) -> str:
     """The letters of the axes that windows move along."""
     return "".join(sorted(set(letters) & set("hw")))
@@ -93,7 +98,8 @@ def convolutions(floats: Mapping[str, Array], y: Array) -> Iterator[tuple[Build,
     """Every way to read an output as a convolution, with a bias or without, flipped or not."""
     names = [*floats]
     for x, w in ((a, b) for a in names for b in names if a != b):
-        for of_x, of_w, of_y in product(DATA, KERNELS, OUTPUTS):
+        readings = (fitting(DATA, floats[x]), fitting(KERNELS, floats[w]), fitting(OUTPUTS, y))
+        for of_x, of_w, of_y in product(*readings):
             n = sizes(of_x, floats[x].shape)
             k = sizes(of_w, floats[w].shape)
             o = sizes(of_y, y.shape)
