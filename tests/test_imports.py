@@ -17,20 +17,9 @@ from tests.structure import FILES, ROOT, imports, is_module, module_of, tree
 LAYERS = {
     "autograd_lite": [
         {"engine"},
-        {"absent", "places", "cuda", "conversion", "interrupts", "distributed"},
-        {
-            "creation",
-            "exchange",
-            "origin",
-            "numpy_words",
-            "linalg",
-            "dtypes",
-            "backends",
-            "settings",
-            "amp",
-            "testing",
-        },
-        {"random", "special"},
+        {"absent", "places", "amp", "conversion", "interrupts", "distributed"},
+        {"cuda", "creation", "exchange", "origin", "numpy_words", "linalg", "dtypes", "testing"},
+        {"backends", "settings", "random", "special"},
         {"names", "torch_words"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},
