@@ -225,7 +225,7 @@ OTHERS: dict[str, Callable[[Any], Any]] = {
     "derive": ag.derive,
     "draw": ag.draw,
     "a function": lambda t: grad(lambda x: t)(tensor(1.0)),
-    "a compiled function": lambda t: ag.compile(lambda: t)(),
+    "a compiled function": lambda t: ag.compile(lambda: t, nn.optim.SGD([made(1.0)], 0.1))(),
     "compare": lambda t: ag.compare(t, {}),
 }
 

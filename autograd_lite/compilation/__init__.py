@@ -669,7 +669,7 @@ class Compiled:
         loss = recorder.watch(self.function, args, words, captured)
         if missing := no_loss(loss):
             if self.optimizer is None:
-                self.give_up(str(missing))
+                self.give_up(str(missing).removeprefix("compile: "))
             return self.finished(loss)
         reason = recorder.reason
         if not reason:
