@@ -72,7 +72,7 @@ class Steps:
         """The outputs in one array, where they are, and what backward needs."""
         packed, steps, batch = x.ndim == 2, len(x), len(first[0])
         shape = (steps + batch * len(first),) if packed else (steps + len(first), batch)
-        y = np.empty((*shape, len(first[0].T)), x.dtype)
+        y = np.empty((*shape, first[0].shape[-1]), x.dtype)
         places: list[Any] = [slice(0, steps)]
         for k in range(len(first)):
             start = steps + k * batch
