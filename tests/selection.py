@@ -19,7 +19,7 @@ from zlib import crc32
 from autograd_lite.engine.op import table
 from tests.cases import Array, Case
 
-FEW, AIM = 200, 150  # a test of more cases than FEW is thinned to about AIM
+FEW, AIM = 250, 200  # a test of more cases than FEW is thinned to about AIM
 CORE_FEW = 40  # core takes a case of each row from a test of more
 MOST = 5  # cases of one row: one of each shape class
 # what takes seconds and whose neighbours stay, and nothing that keeps from harm: names of tests, or

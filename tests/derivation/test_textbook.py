@@ -369,7 +369,7 @@ def test_numbers_are_written_as_by_hand():
     assert formulas(a.mean() * 3 + a.exp().sum())["d_a"] == "e + 1"
     assert formulas((a * 2.0 + a * 3.0).tanh().sum())["d_a"] == "5 * d_a1"
     found = formulas(F.smooth_l1_loss(named("z", 4, 3), named("t", 4, 3, grad=False)))
-    assert found["d_r2"] == "u / 12"
+    assert found["d_r2"] == "h / 12"
     assert formulas(sum((x**2).sum() for x in (a, b)))["loss"] == "sum(a**2) + sum(b**2)"
     found = formulas(((a @ named("A", 4, 3).T) ** 2).sum())
     assert found["d_A"] == "outer(d_z, a)"

@@ -28,12 +28,12 @@ BATCHNORM = [
     ("(g * z).sum(axis=0)", "(g * z).mean(axis=0)", "bias-averaged", (3.33, 5)),
     ("dbeta = g.sum(axis=0)", "dbeta = g.sum()", "summed-over-inputs", (3.33, 5)),
     ("g.sum(axis=(0, 2))", "g.mean(axis=(0, 2))", "bias-averaged", (5, 3.33)),
-    ("dx[:, :, k : k + steps] +=", "dx[:, :, k : k + steps] =", "unexplained", (5, 3.33)),
+    ("dx[:, :, k : k + steps] +=", "dx[:, :, k : k + steps] =", "overlap-overwritten", (5, 3.33)),
     ('"nfi,nci->fc", g, seen)', '"nfi,nci->fc", g, seen) / len(x)', "unexplained", (5, 3.33)),
     (
         'np.einsum("nfi,fc->nci", g, w[:, :, k])',
         'np.einsum("nfi,fc->nci", g, w[:, :, -1 - k])',
-        "unexplained",
+        "kernel-flipped",
         (5, 3.33),
     ),
 ]

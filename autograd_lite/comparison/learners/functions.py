@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.tape import Array
+from ...engine.tape import Array, tape
 from ...engine.tensor import Tensor
 from ..answers.arguments import check_effort
 from ..answers.judge import INHERITED, OK, OTHER, WRONG, Diagnosis, Row
@@ -111,7 +111,7 @@ def judged(function: Function, arrays: Mapping[str, Array]) -> Report:
     except Exception:  # noqa: BLE001  (code that does not take Tensors)
         run, tensors = Run([]), {}
     plain = function.on_arrays(arrays)  # last: what it keeps for its backward are arrays
-    found = as_windows(function, arrays, plain)
+    found = None if by_element(run) else as_windows(function, arrays, plain)
     if found is not None:
         assert plain is not None
         function.words = {}
@@ -130,6 +130,12 @@ def judged(function: Function, arrays: Mapping[str, Array]) -> Report:
         return report
     ones = [np.ones(g.shape) for g in gs]
     return ignoring(report, by_tape(function, run, tensors, ones, arrays, plain or run))
+
+
+def by_element(run: Run) -> bool:
+    """Whether the forward was recorded, and each element was computed on its own."""
+    nodes = [t for t in tape(*run.outputs) if t.op is not None] if run.outputs else []
+    return bool(nodes) and all(t.op.elementwise for t in nodes)
 
 
 def as_windows(function: Function, arrays: Mapping[str, Array], plain: Run | None) -> Meant | None:

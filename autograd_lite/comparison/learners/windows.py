@@ -41,6 +41,8 @@ class Meant(NamedTuple):
 def meant(arrays: Mapping[str, Array], y: Array) -> Meant | None:
     """The operation that gives `y` from some of the arrays; None if none does."""
     y = np.asarray(y)
+    if not y.size:
+        return None
     floats = {name: a for name, a in arrays.items() if a.dtype.kind == "f" and a.ndim}
     for build, words in (*convolutions(floats, y), *poolings(floats, y)):
         tensors = {

@@ -19,7 +19,7 @@ from .shape import squeeze, unsqueeze
 
 def _product(a: Any, b: Any, like: Any) -> Any:
     if like.__class__ is np.ndarray:
-        if like.ndim == 2 < a.ndim == b.ndim:
+        if like.ndim == 2 < a.ndim == b.ndim and a.size and b.size:
             # one product of all rows, not one for each of the batch that are added up: 0.9 of the
             # time and 1 / batch of the memory
             a, b = a.mT.reshape(-1, a.shape[-2]).T, b.reshape(-1, b.shape[-1])
