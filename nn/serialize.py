@@ -390,7 +390,10 @@ def _from_st(content: bytes) -> Any:
             raise ValueError(f"the bytes of {name!r} do not follow those before them")
         state[name] = _st_array(content, start + begin, start + end, shape, entry["dtype"])
     if start + end != len(content):
-        raise ValueError(f"it has {len(content) - start} bytes of arrays, not {end}")
+        raise ValueError(
+            f"its {len(content) - start} bytes of arrays are not fully covered by the header, "
+            f"which names {end}"
+        )
     return _nested({name: state[name] for name in header}, structure)
 
 

@@ -1,6 +1,7 @@
 """What every test starts from: which run, Hypothesis profiles, the modes of the engine untouched."""
 
 import os
+import signal
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("local", **PATIENT)
 settings.register_profile("ci", **PATIENT, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as a shell starts what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -29,14 +29,6 @@ X = RNG.standard_normal((50, 4)).astype(np.float32)
 Y = (X[:, 0] + X[:, 1] > 0).astype(np.int64)
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_is_heard() -> Iterator[None]:
-    """A process that a shell put into the background starts with SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def network() -> Sequential:
     manual_seed(0)
     return Sequential(Linear(4, 8), ReLU(), Linear(8, 2))
