@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 
 def visible(text: str) -> str:
-    """A text for a terminal: what would command that, or turn the direction, is written out.
+    r"""A text for a terminal: what would command that, or turn the direction, is written out.
 
     >>> visible("red \x1b[31m, and more" + chr(10) + "lines")
-    'red \\x1b[31m, and more\\nlines'
+    'red \\x1b[31m, and more\nlines'
     """
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 

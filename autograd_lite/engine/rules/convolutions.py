@@ -124,5 +124,7 @@ row(
 
 # what reads and writes element by element, so that no expression of NumPy's functions says it
 LOOPS: frozenset[Op] = frozenset(
-    op for op in table.values() if op.forward.__module__ in (__name__, view.__module__)
+    op
+    for op in table.values()
+    if getattr(op.forward, "__module__", "") in (__name__, view.__module__)  # not of a ufunc
 )
