@@ -25,7 +25,9 @@ def test_examples_run(name):
     if name.endswith(".sklearn"):
         pytest.importorskip("sklearn")
     module = importlib.import_module(name)
-    names = {k: v for k, v in vars(autograd_lite).items() if not hasattr(builtins, k)}
+    beside = importlib.import_module(name.rpartition(".")[0] or name)
+    around = vars(beside) | vars(autograd_lite)
+    names = {k: v for k, v in around.items() if not hasattr(builtins, k)}
     found = doctest.testmod(
         module,
         globs=names | {"np": np, "nn": nn} | vars(module),

@@ -50,7 +50,8 @@ def test_the_printed_text_is_what_runs(case):
     with np.errstate(all="ignore"):
         written, executed = run(case.op, args, kw)
     for text, result in zip(written, executed, strict=True):
-        np.testing.assert_array_equal(text, result)
+        # a product may be one of all rows, which rounds in another order
+        np.testing.assert_allclose(text, result, rtol=1e-13, atol=1e-15)
         assert np.shape(text) == np.shape(result)
 
 

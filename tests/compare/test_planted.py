@@ -152,7 +152,8 @@ def test_two_mistakes_are_never_a_third(given: str) -> None:
             either = a.slugs | b.slugs | CONVENTION
             for row in report.rows:
                 exact = [d.slug for d in row.diagnoses if d.exact]
-                if exact and exact[0] not in either:
+                zeros = "placeholder" in either and exact[:1] == ["last-sample-only"]
+                if exact and exact[0] not in either and not zeros:  # the last sample gives none
                     wrong.append(f"{a}; and {b.mistake}: got {exact} at {row.name}")
     assert not wrong, "\n".join(wrong)
 
