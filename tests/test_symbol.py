@@ -51,7 +51,8 @@ def test_the_printed_text_is_what_runs(case):
         written, executed = run(case.op, args, kw)
     for text, result in zip(written, executed, strict=True):
         # a product may be one of all rows, which rounds in another order
-        np.testing.assert_allclose(text, result, rtol=1e-13, atol=1e-15)
+        near = {"rtol": 1e-13, "atol": 1e-15} if case.op.kind == "product" else {"rtol": 0}
+        np.testing.assert_allclose(text, result, **near)
         assert np.shape(text) == np.shape(result)
 
 

@@ -13,12 +13,8 @@ from ..engine.tensor import Tensor
 from .base import HALF_LOG_2_PI, Distribution, broadcast, edge, parameter
 
 
-class Normal(Distribution):
-    """The normal distribution with mean `loc` and standard deviation `scale`.
-
-    >>> Normal(0.0, 1.0).log_prob(tensor(0.0)).item()
-    -0.9189385175704956
-    """
+class LocationScale(Distribution):
+    """A distribution that is moved by `loc` and stretched by `scale`, which is above 0."""
 
     has_rsample = True
 
@@ -26,6 +22,14 @@ class Normal(Distribution):
         self.loc, self.scale = broadcast(loc, scale)
         super().__init__(self.loc.shape, (), validate_args)
         self.check("scale", self.scale, "numbers above 0", lambda a: a > 0)
+
+
+class Normal(LocationScale):
+    """The normal distribution with mean `loc` and standard deviation `scale`.
+
+    >>> Normal(0.0, 1.0).log_prob(tensor(0.0)).item()
+    -0.9189385175704956
+    """
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         noise = randn(self.extended(sample_shape), dtype=self.loc.dtype)
@@ -49,19 +53,12 @@ class Normal(Distribution):
     stddev = property(lambda self: self.scale)
 
 
-class Laplace(Distribution):
+class Laplace(LocationScale):
     """The distribution with density exp(-|x - loc| / scale) / (2 * scale).
 
     >>> Laplace(0.0, 0.5).log_prob(tensor(0.5)).item()
     -1.0
     """
-
-    has_rsample = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
-        self.check("scale", self.scale, "numbers above 0", lambda a: a > 0)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         u = rand(self.extended(sample_shape), dtype=self.loc.dtype) - 0.5
@@ -175,19 +172,12 @@ class Uniform(Distribution):
     variance = property(lambda self: (self.high - self.low) ** 2 / 12)
 
 
-class Cauchy(Distribution):
+class Cauchy(LocationScale):
     """The distribution of the quotient of two normal numbers, moved by `loc`, times `scale`.
 
     >>> round(Cauchy(0.0, 1.0).log_prob(tensor(0.0)).exp().item() * math.pi, 4)
     1.0
     """
-
-    has_rsample = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
-        self.check("scale", self.scale, "numbers above 0", lambda a: a > 0)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         u = rand(self.extended(sample_shape), dtype=self.loc.dtype)
@@ -266,19 +256,12 @@ class HalfCauchy(HalfNormal):
     variance = property(lambda self: self.base_dist.variance)
 
 
-class Gumbel(Distribution):
+class Gumbel(LocationScale):
     """The distribution of -log(-log(u)) for a uniform u, moved by `loc`, times `scale`.
 
     >>> Gumbel(0.0, 1.0).log_prob(tensor(0.0)).item()
     -1.0
     """
-
-    has_rsample = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
-        self.check("scale", self.scale, "numbers above 0", lambda a: a > 0)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         u = clip(

@@ -151,6 +151,25 @@ def by_counts(train: np.ndarray, test: np.ndarray, letters: int, before: int) ->
     return float(-np.log(p[context(test), test[before:]]).mean())
 
 
+def corpus() -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The alphabet of Python's help, and its letters as numbers: to train on, and held out."""
+    text = "\n".join(topics[name] for name in sorted(topics)).lower()
+    alphabet = sorted(c for c in set(text) if c.isascii())
+    number = {c: i for i, c in enumerate(alphabet)}
+    data = np.array([number[c] for c in text if c in number])
+    train, test = np.split(data, [len(data) * 9 // 10])
+    return alphabet, train, test
+
+
+def guesses(train: np.ndarray, test: np.ndarray, letters: int) -> dict[str, float]:
+    """The losses of guessing by counts, which are printed: what a net has to beat."""
+    names = ("counts of letters", "of pairs", "of three")
+    losses = {name: by_counts(train, test, letters, k) for k, name in enumerate(names)}
+    for name, loss in losses.items():
+        print(f"{name:17} {loss:.3f}")
+    return losses
+
+
 def written(model: GPT, start: np.ndarray, length: int, count: int, seed: int) -> list[int]:
     """Letters that the model draws one after the other."""
     rng, text = np.random.default_rng(seed), start.tolist()
@@ -197,18 +216,9 @@ def main() -> None:
     options = parser.parse_args()
     manual_seed(options.seed)
 
-    text = "\n".join(topics[name] for name in sorted(topics)).lower()
-    alphabet = sorted(c for c in set(text) if c.isascii())
-    number = {c: i for i, c in enumerate(alphabet)}
-    data = np.array([number[c] for c in text if c in number])
-    train, test = np.split(data, [len(data) * 9 // 10])
+    alphabet, train, test = corpus()
     letters, length = len(alphabet), options.length
-    losses = {
-        name: by_counts(train, test, letters, k)
-        for k, name in enumerate(("counts of letters", "of pairs", "of three"))
-    }
-    for name, loss in losses.items():
-        print(f"{name:17} {loss:.3f}")
+    losses = guesses(train, test, letters)
 
     model = GPT(letters, length, options.width, options.heads, options.layers, options.positions)
     print(f"GPT with {sum(p.numel() for p in model.parameters()):,} parameters")

@@ -11,10 +11,9 @@ graph of the network for a window of three letters.
 
 import argparse
 from pathlib import Path
-from pydoc_data.topics import topics
 
 import numpy as np
-from gpt import Windows, by_counts, curve, in_a_row
+from gpt import Windows, corpus, curve, guesses, in_a_row
 
 import nn
 from autograd_lite import Tensor, manual_seed, no_grad, tensor
@@ -76,18 +75,9 @@ def main() -> None:
     options = parser.parse_args()
     manual_seed(options.seed)
 
-    text = "\n".join(topics[name] for name in sorted(topics)).lower()
-    alphabet = sorted(c for c in set(text) if c.isascii())
-    number = {c: i for i, c in enumerate(alphabet)}
-    data = np.array([number[c] for c in text if c in number])
-    train, test = np.split(data, [len(data) * 9 // 10])
+    alphabet, train, test = corpus()
     letters, length = len(alphabet), options.length
-    losses = {
-        name: by_counts(train, test, letters, k)
-        for k, name in enumerate(("counts of letters", "of pairs", "of three"))
-    }
-    for name, loss in losses.items():
-        print(f"{name:17} {loss:.3f}")
+    losses = guesses(train, test, letters)
 
     model, loss_fn = Writer(letters, options.width, options.layers), nn.CrossEntropyLoss()
     print(f"LSTM with {sum(p.numel() for p in model.parameters()):,} parameters")

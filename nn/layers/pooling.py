@@ -95,9 +95,7 @@ class MaxUnpool3d(_MaxUnpool, of=functional.max_unpool3d):
     """Zeros with the elements at the places that MaxPool3d gave; see `max_unpool2d`."""
 
 
-class AvgPool1d(Unary, of=functional.avg_pool1d):
-    """The mean of every window along one axis; see `avg_pool2d`."""
-
+class _AvgPool(Unary):
     def __init__(
         self,
         kernel_size: Any,
@@ -121,7 +119,11 @@ class AvgPool1d(Unary, of=functional.avg_pool1d):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(Unary, of=functional.avg_pool2d):
+class AvgPool1d(_AvgPool, of=functional.avg_pool1d):
+    """The mean of every window along one axis; see `avg_pool2d`."""
+
+
+class AvgPool2d(_AvgPool, of=functional.avg_pool2d):
     """The mean of every window; see `avg_pool2d`.
 
     >>> AvgPool2d(2)(Tensor(np.zeros((1, 3, 6, 4)))).shape
@@ -137,20 +139,8 @@ class AvgPool2d(Unary, of=functional.avg_pool2d):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
         self.divisor_override = divisor_override
-
-    @property
-    def textbook(self) -> str:
-        return f"Y = mean of every window of X, of {self.kernel_size}, at stride {self.stride}"
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class AvgPool3d(AvgPool2d, of=functional.avg_pool3d):
