@@ -22,9 +22,10 @@ from .collapse import COPIES, HIDDEN, Folded
 from .facts import Facts, no_numbers, size_of
 from .formulas import cross_entropy_line, forward_line, gradient_line
 from .layout import in_reading_order, lay_out
-from .model import Arrow, Box, Card, Drawing, order
+from .model import Arrow, Box, Card, Drawing, Window, order
 from .modules import Modules, common_path, is_loop, spoken_path, together
 from .read import Gradients, Reading
+from .windows import window_of
 
 __all__ = ["FAMILIES", "Cards"]
 
@@ -74,6 +75,7 @@ class Cards:
         self.rows = {row.name: row for row in report.rows} if report is not None else {}
         # leaves that stand in one place of equal modules, by the one in the first of them
         self.alike: dict[int, dict[int, Tensor]] = {}
+        self.windows: set[Any] = set()  # the kinds of those that are drawn
         self.carried: set[int] = set()  # leaves in whose place the next steps have what one gives
         self.users: dict[int, list[Tensor]] = {}  # the drawn operations that use a leaf
         self.arrivals: Counter[int] = Counter()
@@ -211,9 +213,29 @@ class Cards:
                     self.put_formulas(card, t)
                 card.forward, card.backward = written.forward, written.backward
                 card.saved, card.book = written.saved, written.book
+                card.window = self.window(t)
             card.lines += gone
             self.judge(card, [t.name])
             self.made[card.key] = card
+
+    def window(self, t: Tensor) -> Window | None:
+        """What it moves over its input, on the first card of those that move the like."""
+        uses = self.read.uses[t.serial]
+        names = [
+            self.constant(a) if u is None else self.symbol(u.source)
+            for u, a in zip(uses, t.args, strict=True)
+        ]
+        made = uses[0].source if uses[0] is not None else None
+        padded = made if made is not None and made.op is ops.pad else None
+        there = not any(map(self.read.overwritten, [t, *[u.source for u in uses if u is not None]]))
+        found = window_of(t, names, self.symbols[t.serial], padded, numbers=there)
+        if found is None:
+            return None
+        kind = t.op, str(t.kw), found.size
+        if kind in self.windows:
+            return None
+        self.windows.add(kind)
+        return found
 
     def family(self, t: Tensor) -> str:
         """The family, which is the colour, of an operation's card, by its kind.
@@ -383,7 +405,7 @@ class Cards:
 
     def alarm(self, alike: list[Tensor]) -> str:
         """What is said of the first of these tensors that has values that are no numbers."""
-        known = (t for t in alike if not self.read.overwritten(t))
+        known = (t for t in alike if not (self.read.overwritten(t) or pads_with_infinity(t)))
         return next(filter(None, map(self.shared.no_numbers, known)), "")
 
     def result_card(self) -> Card:
@@ -588,6 +610,11 @@ def listed(shapes: list[str]) -> str:
     times = Counter(shapes)
     told = [f"{n} × {shape}" if n > 1 else shape for shape, n in times.items()]
     return ", ".join(told if len(told) <= 3 else [*told[:2], "…"])
+
+
+def pads_with_infinity(t: Tensor) -> bool:
+    """As before the largest of windows is taken, where it means nothing."""
+    return t.op is ops.pad and bool(np.isinf(t.kw["value"]))
 
 
 def first_three(names: list[str]) -> str:

@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from ..program.names import span, typeset, words
-from .model import Arrow, Card, Drawing
+from .model import Arrow, Card, Drawing, Grid, Tile, Window
 from .theme import THEMES
 
 SANS, MONO = "Arial", "Courier New"
@@ -205,6 +205,8 @@ class Page:
         ]
         if node.forward and view != "backward":
             rows.append(self.formula("forward", node.said(node.forward), "quiet", "ink"))
+        if node.window is not None and view != "backward":
+            rows += self.window(node.window, node.family)
         if node.backward and view != "forward":
             when = f"× {node.times}" if node.times > 1 else f"· {node.step}"
             heads = [f"backward {when}", *" " * len(node.backward)]
@@ -214,6 +216,40 @@ class Page:
                 rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 10))
         rows += [cell(font(line, 10, colour["quiet"]), colspan=2) for line in node.lines]
         return self.judged(node, rows, tone, colour["card"], 58)
+
+    def window(self, window: Window, family: str) -> list[str]:
+        """Rows with a window over its grid, what it gives, and that in words."""
+        colour = self.colour
+        roles = {
+            "first": (colour[family], colour["card"]), "": (colour["shape ground"], colour["ink"]),
+            "next": (colour["pale data"], colour["ink"]),
+            "padding": (colour["card"], colour["quiet"]),
+        }  # fmt: skip
+        every = [tile for grid in window.grids for row in grid.tiles for tile in row]
+        side = 16 + 6 * max(len(tile.text) - 1 for tile in every)
+
+        def tile(t: Tile) -> str:
+            ground, ink = roles[t.role]
+            return cell(
+                mono(t.text, 10, ink) if t.text else "", align="center", bgcolor=ground, border=1,
+                color=colour["faint"], height=16, width=side,
+            )  # fmt: skip
+
+        def drawn(grid: Grid) -> str:
+            # as large as its tiles, else Graphviz draws them out to the next grid's height
+            rows, columns = len(grid.tiles), len(grid.tiles[0])
+            extent = f'fixedsize="true" height="{17 * rows + 1}" width="{(side + 1) * columns + 1}"'
+            inner = "".join(f"<tr>{''.join(map(tile, row))}</tr>" for row in grid.tiles)
+            return f'<table border="0" cellpadding="0" cellspacing="1" {extent}>{inner}</table>'
+
+        parts, captions = "", ""
+        for grid, sign in zip(window.grids, [*window.signs, " "], strict=True):
+            parts += cell(drawn(grid), align="center") + cell(mono(sign, 11, colour["ink"]))
+            caption = mono(typeset(grid.caption), 10, colour["quiet"])
+            captions += cell(caption, align="center") + cell("")
+        picture = html_table([parts, captions], border=0, padding=2)
+        told = font(textwrap.wrap(window.words, 58), 10, colour["quiet"])
+        return [cell(picture, colspan=2, align="center"), cell(told, colspan=2, balign="left")]
 
     def judged(self, node: Card, rows: list[str], tone: str, ground: str, wide: int) -> str:
         """A card with what is to be noted: values that are no numbers, and how `compare` has judged

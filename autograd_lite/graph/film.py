@@ -236,6 +236,8 @@ def card(node: Card, drawing: Drawing, numbers: Numbers, known: Collection[str])
         facts = [*facts, *flows(node, drawing)]
     if node.kind in ("module", "hidden") and node.opens not in known:
         facts.append("Folded; draw with a greater depth or with collapse=False.")
+    if node.window is not None and drawing.view != "backward":
+        facts = [*facts, node.window.words]
     facts = [*facts, node.alarm]
     if panel.times > 1:
         facts.append(f"One card for {panel.times} alike; these are the numbers of the first.")

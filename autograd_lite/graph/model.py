@@ -14,7 +14,30 @@ from ..origin import Place
 from ..program.names import typeset
 from .facts import Facts
 
-__all__ = ["Arrow", "Box", "Card", "Drawing", "Gift", "Panel", "order"]
+__all__ = ["Arrow", "Box", "Card", "Drawing", "Gift", "Grid", "Panel", "Tile", "Window", "order"]
+
+
+class Tile(NamedTuple):
+    """An element of a grid; `role` is "first" or "next", of which window it is, or "padding"."""
+
+    text: str
+    role: str
+
+
+class Grid(NamedTuple):
+    """The corner of an array, row by row."""
+
+    caption: str
+    tiles: list[list[Tile]]
+
+
+class Window(NamedTuple):
+    """Grids with the signs between them: what the first step of a moving window does."""
+
+    words: str
+    size: tuple[int, ...]
+    grids: list[Grid]
+    signs: list[str]
 
 
 @dataclass
@@ -44,6 +67,7 @@ class Card:
     mistakes: list[str] = field(default_factory=list)  # what explains a wrong gradient
     opens: str = ""  # the module that is folded on it
     book: dict[str, str] = field(default_factory=dict)  # formulas as a textbook writes them
+    window: Window | None = None  # that it moves over its input
 
     def said(self, formula: str) -> str:
         """One of its formulas, which are code, as pictures have it."""

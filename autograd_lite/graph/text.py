@@ -36,6 +36,8 @@ def entry(node: Card, drawing: Drawing) -> list[str]:
     lines = [plain("  ".join(filter(None, facts)))]
     if node.forward and drawing.view != "backward":
         lines.append(f"    forward   {node.forward}")
+    if node.window is not None and drawing.view != "backward":
+        lines.append(f"    window    {node.window.words}")
     if node.backward and drawing.view != "forward":
         heads = ["backward", *[" " * 8] * len(node.backward)]
         lines += [f"    {head}  {rule}" for head, rule in zip(heads, node.backward, strict=False)]
