@@ -108,6 +108,42 @@ def test_every_row_through_both_printers(dtype: str, start: int) -> None:
     close(found[:1], expected[:1], 1e-12 if dtype == "float64" else 1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+def test_windows_and_convolutions_are_c(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ag.manual_seed(0)
+    rng = np.random.default_rng(0)
+    layers = [
+        nn.Conv2d(2, 4, 3, stride=2, padding=1), nn.Conv2d(2, 4, 3, bias=False),
+        nn.Conv2d(2, 4, 3, groups=2, dilation=2), nn.Conv2d(2, 1, 1), nn.Conv2d(2, 3, 9),
+        nn.ConvTranspose2d(2, 4, 3, stride=2, groups=2), nn.Unfold(3), nn.LPPool2d(2, 2),
+        nn.AvgPool2d(2), nn.AvgPool2d(3, 1), nn.AvgPool2d(7), nn.AdaptiveAvgPool2d(4),
+        nn.AdaptiveMaxPool2d(1), nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(7),
+        nn.MaxPool2d(2, dilation=2, stride=3),
+    ]  # fmt: skip
+    for layer in layers:
+        layer.to(dtype)
+    images = Tensor(rng.standard_normal((7, 2, 9, 9)).astype(dtype), requires_grad=True)
+    images.array[0, 0, 3:5, 3:5] = [[1, 1], [np.nan, 1]]  # ties and what is no number
+    leaves = [images, *(p for layer in layers for p in layer.parameters())]
+    monkeypatch.setattr("autograd_lite.compilation.native.images.BLOCK", 4096)  # several parts
+
+    def loss() -> Tensor:
+        found: Any = 0.0
+        for i, layer in enumerate(layers):
+            y = layer(images[1:] if i < 8 else images)
+            found = found + ag.where(y == y.detach(), y * y, 0.0).mean()
+        return found
+
+    results = []
+    for backend in ("numpy", "c"):
+        step = compile(loss, backend=backend)
+        step()
+        results.append(gradients(step(), *leaves))
+    assert is_c(step)
+    assert not code_of(step).native.items.called
+    close(results[1], results[0], 1e-13 if dtype == "float64" else 1e-6)
+
+
 @settings(max_examples=20, deadline=None)
 @given(lines=programs(), seed=st.integers(0, 100))
 def test_random_programs_in_c(lines: list[Any], seed: int) -> None:

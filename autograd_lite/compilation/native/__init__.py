@@ -19,14 +19,14 @@ from ...engine.rules import ops
 from ...program.expr import NUMPY
 from ..lower import Step, ask, is_draw
 from ..step import Descent, Differs, Unsuited
-from . import library
+from . import images, library  # of which the first adds its forms
 from .forms import FLOATS, PRELUDE, literal, type_of
 from .guard import repeating, watching
 from .items import COPY, Item, Items, NoForm, Place, Root
 from .library import NoCompiler, address, compiler
 from .loops import Kernel, Text, assign, kernels
 
-__all__ = ["Native", "NoCompiler", "NoForm", "compiler"]
+__all__ = ["Native", "NoCompiler", "NoForm", "compiler", "images"]
 
 RAISED = {"invalid": ("FE_INVALID", 1), "divide": ("FE_DIVBYZERO", 4), "over": ("FE_OVERFLOW", 8)}
 LINE = 64

@@ -19,7 +19,7 @@ from ..laws import plus_at
 from ..lower import Step, ask, check, constant, is_draw
 from .forms import COLUMNS, form, type_of
 
-__all__ = ["CHOICE", "COPY", "Gather", "Item", "Items", "NoForm", "Place", "Root"]
+__all__ = ["CHOICE", "COPY", "FORMS", "Gather", "Item", "Items", "NoForm", "Place", "Root"]
 
 Operand = Any  # a Place, a Gather, or a number
 COPY = "{0}"
@@ -97,7 +97,11 @@ class Item:
     each      every element of `out` is `text` of the operands
     rows      `out` gets the sum, or what the operation `text` is, of every row of the operand
     columns   the same of every column
-    product   `out` = a @ b
+    product   `out` = a @ b; with `text` = (alpha, beta) alpha * (a @ b) + beta * `out`
+    overlap   the operand is added to `out`, whose elements may be there several times; or the
+              operation `text` is done
+    pool      the operands are y, for every place of a window x and `out` there, and g, which goes
+              to the first place where x is y; "gather" has g there, and `out` gets it from there
     scatter   the operand is added to `out`, a Gather
     check     the operand counts from 0 to below `text`
     python    Python does it, as `step` says
@@ -118,7 +122,7 @@ class Item:
         self.dtype = dtype if dtype is not None or out is None else out.dtype
         self.step = step
         self.shape: tuple[int, ...] = ()
-        if kind in ("rows", "columns", "check", "scatter"):
+        if kind in ("rows", "columns", "check", "scatter", "overlap", "pool"):
             self.shape = operands[0].shape
         elif out is not None:
             self.shape = out.shape
@@ -240,7 +244,8 @@ class Items:
         if s.op is full:
             self.places[id(s)] = s.kw["n"]
             return
-        before, checked = (len(self.items), len(self.roots)), set(self.checked)
+        before = len(self.items), len(self.roots), len(self.known)
+        checked = set(self.checked)
         try:
             if s.value.size and not any(id(x) in self.held or not x.value.size for x in s.uses):
                 for x in s.uses:
@@ -251,6 +256,8 @@ class Items:
         except (NoForm, LookupError, TypeError, ValueError):
             del self.items[before[0] :], self.roots[before[1] :]
             self.checked = checked
+            while len(self.known) > before[2]:
+                self.known.popitem()
         self.python(s)
 
     def form(self, s: Step) -> None:
@@ -327,7 +334,7 @@ class Items:
             raise NoForm("a number of another type")
         return type(x)
 
-    def write(self, s: Step, operands: list[Operand], text: str, dtype: Any = None) -> None:
+    def write(self, s: Step, operands: list[Operand], text: str = COPY, dtype: Any = None) -> None:
         out = self.places[id(s)] = self.made(s.shape, s.dtype)
         self.items.append(Item("each", out, operands, text, dtype))
 
@@ -423,6 +430,12 @@ class Items:
         if not self.blas:
             a, b = map(self.shown, (a, b))
         self.items.append(Item("product", out, [a, b]))
+
+    def multiply(self, out: Place, a: Place, b: Place, more: bool = False) -> None:
+        """`out` = a @ b of matrices, or `out` += a @ b."""
+        if not self.blas:
+            raise NoForm("a product without BLAS")
+        self.items.append(Item("product", out, [self.lined(a), self.lined(b)], (1, int(more))))
 
     def lined(self, x: Place) -> Place:
         """A matrix with one element after the other, in rows or in columns, as BLAS wants it."""

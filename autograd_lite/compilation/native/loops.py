@@ -350,6 +350,50 @@ class Text:
         self.line(f"{self.pointer(base.root)}[{at}] += {text};")
         self.close(sum(n != "0" for n in names))
 
+    def through(self, accesses: list[Access], shape: tuple[int, ...], apart: bool) -> list[str]:
+        """Open loops over a shape in its order; `apart` says that no element is met twice along the
+        last axis. The names of the indices."""
+        sizes = merged(list(shape or (1,)), accesses, False, accesses[0])
+        names = self.loops(tuple(sizes[:-1]))
+        if sizes[-1] > 1:
+            if apart:
+                self.line("#pragma GCC ivdep")
+            self.open("j", sizes[-1])
+        return [*names, "j" if sizes[-1] > 1 else "0"]
+
+    def overlap(self, k: Kernel) -> None:
+        """Window by window, one place of all windows after the other."""
+        (x,) = k.items
+        shape = x.shape
+        accesses = [Access(p, p.over(shape)) for p in (x.out, x.operands[0])]
+        names = self.through(accesses, shape, True)
+        out, value = (self.element(a, names) for a in accesses)
+        text = COLUMNS[x.text][1].replace("{f}", ending(x.dtype)).format(out, value)
+        self.line(f"{out} = {text};")
+        self.close(sum(n != "0" for n in names))
+
+    def pool(self, k: Kernel) -> None:
+        """The first largest element of every window; the last place has those that no other has."""
+        (x,) = k.items
+        shape, kind = x.shape, type_of(x.out.dtype)
+        gathers = x.text == "gather"
+        operands = [*x.operands, x.out] if gathers else x.operands
+        accesses = [Access(p, p.over(shape)) for p in operands]
+        names = self.through(accesses, shape, x.text != "spread")
+        top, *places, end = (self.element(a, names) for a in accesses)
+        top_is, g, left = (self.name(letter) for letter in ("top", "g", "left"))
+        self.line(f"{kind} {top_is} = {top}, {g} = {'0' if gathers else end};")
+        self.line(f"int {left} = 1;")
+        for i in range(0, len(places), 2):
+            hit, (here, there) = self.name("hit"), places[i : i + 2]
+            last = i == len(places) - 2
+            self.line(f"int {hit} = {left}{'' if last else f' & ({here} == {top_is})'};")
+            self.line(f"{g} += {there} * {hit};" if gathers else f"{there} += {g} * {hit};")
+            self.line(f"{left} &= !{hit};")
+        if gathers:
+            self.line(f"{end} = {g};")
+        self.close(sum(n != "0" for n in names))
+
     def product(self, k: Kernel) -> None:
         (x,) = k.items
         a, b = x.operands
