@@ -25,10 +25,14 @@ MOST = 5  # cases of one row: one of each shape class
 # what takes seconds and whose neighbours stay, and nothing that keeps from harm: names of tests, or
 # how they begin
 SLOW = (
+    "compare/test_planted.py::test_mistakes_are_located[everything]",
     "compare/test_planted.py::test_mistakes_are_located[parameters]",
+    "compare/test_planted.py::test_mistakes_are_named_first[everything]",
     "compare/test_planted.py::test_mistakes_are_named_first[parameters]",
+    "compare/test_planted.py::test_no_planted_mistake_passes[everything]",
     "compare/test_planted.py::test_no_planted_mistake_passes[parameters]",
     "compare/test_planted.py::test_the_report_on_784_64_10_is_little_work[none of the table",
+    "compare/test_planted.py::test_two_mistakes_are_never_a_third[everything]",
     "compare/test_planted.py::test_two_mistakes_are_never_a_third[parameters]",
     "compare/test_planted.py::test_which_slugs_cannot_be_told_apart",
     "compilation/test_watch.py::test_an_interrupt_at_any_moment_of_the_first_call_leaves_everything_working[True]",
@@ -47,8 +51,10 @@ SLOW = (
     "playground/test_page.py::test_the_page_asks_again_when_there_is_no_answer",
     "seeds/test_s3.py::test_all_ten_epochs_print_the_figures_of_the_write_up",
     "seeds/test_s3.py::test_the_toy_regression_reaches_all_four_figures",
+    "test_selection.py::test_who_names_a_slow_test_wants_it",
     "test_speed.py::test_every_system_is_timed_or_left_out_with_a_reason[chain]",
     "test_speed.py::test_every_system_is_timed_or_left_out_with_a_reason[deep]",
+    "test_structure.py::test_the_figures_are_printed",
     "test_systems.py::test_s0_page_plays_pauses_and_slides",
     "test_systems.py::test_s0_reaches_a_row_of_the_table",
     "test_systems.py::test_s4_reaches_its_table_at_step_100",

@@ -102,7 +102,7 @@ def everything_works(model: Any, classes: list[type]) -> None:
     ("opcodes", "moments"),
     [
         (False, 100),
-        (True, 100),
+        (True, 40),
         pytest.param(False, 500, marks=pytest.mark.slow),
         pytest.param(True, 500, marks=pytest.mark.slow),
     ],
