@@ -12,7 +12,7 @@ import numpy as np
 
 after_numpy = time.perf_counter()
 import autograd_lite
-import nn
+from autograd_lite import nn
 
 end = time.perf_counter()
 loaded = {name.partition(".")[0] for name in sys.modules}
@@ -25,15 +25,14 @@ from xml.etree import ElementTree
 from autograd_lite import Tensor, manual_seed
 from autograd_lite.comparison import compare
 from autograd_lite.graph import draw
-from nn import datasets, train
+from autograd_lite.nn import datasets, train
 
-for package in (autograd_lite, nn):
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if not module.name.endswith(("__main__", ".sklearn")):  # its classes are scikit-learn's
-            importlib.import_module(module.name)  # without the extras
-    folder = Path(package.__file__).parent
-    assert Path(sys.prefix) in folder.parents, f"{folder} is not what was installed"
-    assert (folder / "py.typed").is_file()
+for module in pkgutil.walk_packages(autograd_lite.__path__, "autograd_lite."):
+    if not module.name.endswith(("__main__", ".sklearn")):  # its classes are scikit-learn's
+        importlib.import_module(module.name)  # without the extras
+folder = Path(autograd_lite.__file__).parent
+assert Path(sys.prefix) in folder.parents, f"{folder} is not what was installed"
+assert (folder / "py.typed").is_file() and folder in Path(nn.__file__).parents
 
 manual_seed(0)
 iris, digits, diabetes = datasets.iris(), datasets.digits(), datasets.diabetes()

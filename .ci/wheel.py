@@ -1,4 +1,5 @@
-"""Check that a wheel holds exactly the two packages and pytest's plugin: wheel.py SOURCE WHEEL"""
+"""Check that a wheel holds exactly the package with `nn` in it, nn's alias and pytest's plugin:
+wheel.py SOURCE WHEEL"""
 
 import sys
 from pathlib import Path
@@ -8,13 +9,13 @@ source, wheel = map(Path, sys.argv[1:])
 names = ZipFile(wheel).namelist()
 shipped = {name for name in names if not name.startswith("autograd_lite-")}
 wanted = {
-    path.relative_to(source).as_posix()
-    for package in ("autograd_lite", "nn")
+    (Path(place) / path.relative_to(source)).as_posix()
+    for place, package in (("", "autograd_lite"), ("autograd_lite", "nn"))
     for path in (source / package).rglob("*")
     if path.is_file() and "__pycache__" not in path.parts
 }
-wanted.add("autograd_lite_pytest.py")
-assert {"autograd_lite/py.typed", "nn/py.typed", "nn/datasets/digits.npz"} <= wanted
+wanted |= {"autograd_lite_pytest.py", "nn.py"}
+assert {"autograd_lite/py.typed", "autograd_lite/nn/datasets/digits.npz"} <= wanted
 assert shipped == wanted, f"missing or too many in the wheel: {sorted(shipped ^ wanted)}"
 assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names), "no license"
 print(f"{wheel.name}: {len(shipped)} files, {wheel.stat().st_size:,} bytes")

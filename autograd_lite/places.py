@@ -1,8 +1,9 @@
 """PyTorch's places for what is part of `nn`: `autograd_lite.nn`, `.optim` and `.utils.data`.
 
-The folder `nn` stands beside this package. Where `import nn` finds it, both names are one module,
-with one identity of classes. Beside another `nn`, a user's or the unrelated one of the package
-index, the folder is imported as `autograd_lite.nn`, and `import nn` stays what it was.
+In a clone the folder `nn` stands beside this package. Where `import nn` finds it, both names are
+one module, with one identity of classes. Beside another `nn`, a user's or the unrelated one of the
+package index, the folder is imported as `autograd_lite.nn`, and `import nn` stays what it was. A
+wheel has the folder in this package, and a file nn.py that gives `autograd_lite.nn`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from .engine.user import NN
+
 ROOT = __name__.rpartition(".")[0]
-FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "nn")
 MOVED = {
     "optim.sgd": "nn.optim.rules",
     "optim.adam": "nn.optim.rules",
@@ -43,7 +45,7 @@ DISTRIBUTIONS = {  # PyTorch's files of `distributions`
 
 def is_ours(file: str | None) -> bool:
     """Whether a module comes from the folder beside this package."""
-    return file is not None and os.path.realpath(os.path.dirname(file)) == os.path.realpath(FOLDER)
+    return file is not None and os.path.realpath(os.path.dirname(file)) == os.path.realpath(NN)
 
 
 def top() -> str:
@@ -91,16 +93,20 @@ class Places:
     """Finds PyTorch's names of modules."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if not name.startswith(f"{ROOT}."):
+        of_nn = getattr(sys.modules.get("nn"), "__name__", "")
+        if name.startswith("nn.") and of_nn == f"{ROOT}.nn":
+            ours: str | None = f"{ROOT}.{name}"
+        elif name.startswith(f"{ROOT}."):
+            ours = meant(name)
+        else:
             return None
-        ours = meant(name)
         if ours is None or (ours == name and name != f"{ROOT}.nn"):
             return None  # found as any other module
         if ours == name:
             from importlib.util import spec_from_file_location
 
-            file = os.path.join(FOLDER, "__init__.py")
-            return spec_from_file_location(name, file, submodule_search_locations=[FOLDER])
+            file = os.path.join(NN, "__init__.py")
+            return spec_from_file_location(name, file, submodule_search_locations=[NN])
         loader: Any = Alias(ours)
         return ModuleSpec(name, loader)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd_lite.absent import missing
 
@@ -15,8 +15,9 @@ from .parameters import *
 
 parameter = module  # PyTorch's name of the file
 
-__all__ = ["functional", "init"]
-__all__ += layers.__all__ + losses.__all__ + module.__all__ + parameters.__all__
+if not TYPE_CHECKING:  # mypy cannot read a sum of lists, and takes every name
+    __all__ = ["functional", "init"]
+    __all__ += layers.__all__ + losses.__all__ + module.__all__ + parameters.__all__
 
 _LATER = (
     "checkpoints",
@@ -41,4 +42,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     special = [name for name in globals() if name.startswith("__")]
-    return sorted([*special, *__all__, *_LATER, "DataParallel", "parameter"])
+    return sorted([*special, *globals()["__all__"], *_LATER, "DataParallel", "parameter"])

@@ -451,9 +451,8 @@ def test_second_derivatives_of_draws_are_an_error() -> None:
 
 def test_pytorchs_files_are_places() -> None:
     from autograd_lite.distributions.categorical import Categorical
-    from autograd_lite.distributions.normal import Normal
-
     from autograd_lite.distributions.kl import kl_divergence
+    from autograd_lite.distributions.normal import Normal
 
     assert Normal is distributions.Normal and Categorical is distributions.Categorical
     assert kl_divergence is distributions.kl_divergence

@@ -42,6 +42,17 @@ for name in ("nn", "nn.functional", "nn.optim", "nn.optim.lr_scheduler", "nn.dat
 import nn
 assert nn is torch.nn and nn.__name__ == "nn" and nn.functional is F
 """
+INSIDE = """
+import pickle, sys
+import nn, nn.optim.lr_scheduler
+from nn.layers.linear import Linear
+import nn.functional
+assert nn is torch.nn and nn.__name__ == "autograd_lite.nn" and nn.__file__.startswith(sys.path[0])
+assert Linear is nn.Linear and pickle.loads(b"cnn.layers.linear\\nLinear\\n.") is Linear
+for name in ("nn", "nn.functional", "nn.optim", "nn.optim.lr_scheduler", "nn.layers.linear"):
+    assert sys.modules[name] is sys.modules["autograd_lite." + name]
+    assert sys.modules[name].__spec__.name == "autograd_lite." + name
+"""
 OTHERS = """
 import nn
 assert nn.mine and nn is not torch.nn and torch.nn.__name__ == "autograd_lite.nn"
@@ -73,6 +84,21 @@ def test_beside_another_nn_it_is_ours_still(first: str, name: str, tmp_path: Pat
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine = True\n")
     run(first + PLACES + OTHERS, tmp_path)
+
+
+@pytest.mark.parametrize("first", ["", "import nn.functional, nn.data"])
+def test_a_wheel_has_nn_inside_and_a_file_for_its_name(first: str, tmp_path: Path) -> None:
+    """As setup.py arranges it; another `nn`, a folder, may come and go beside the file."""
+    (tmp_path / "autograd_lite").mkdir()
+    for file in (*(ROOT / "autograd_lite").iterdir(), ROOT / "nn"):
+        (tmp_path / "autograd_lite" / file.name).symlink_to(file)
+    alias = (ROOT / "setup.py").read_text("utf-8").split("'''")[1]
+    (tmp_path / "nn.py").write_text(alias)
+    here = f"sys.path[0] = {str(tmp_path)!r}\n"
+    run(here + first + PLACES + INSIDE, tmp_path)
+    (tmp_path / "nn").mkdir()
+    (tmp_path / "nn" / "__init__.py").write_text("mine = True\n")
+    run(here + PLACES + OTHERS, tmp_path)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:

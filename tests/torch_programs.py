@@ -12,10 +12,10 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import autograd_lite.nn.functional
 import numpy as np
 
 import autograd_lite
+import autograd_lite.nn.functional
 
 Lines = list[str]
 LIMIT = 1e3  # values are brought back below

@@ -24,7 +24,7 @@ from ..interrupts import whole
 from ..program.expr import leaf
 from . import watch
 from .backend import Code, backend_of
-from .guards import Captured, Untraceable, has_attributes
+from .guards import Captured, Untraceable, has_attributes, trusted
 from .lower import Step, lowered
 from .reader import Reader, Source
 from .step import Descent, Differs, Options
@@ -326,8 +326,10 @@ def getter(source: Source) -> tuple[int, Any]:
 
 def is_inside(optimizer: Any, reader: Reader) -> bool:
     """Whether the optimizer is one of ours and has just the tensors that get gradients."""
-    followed = type(optimizer).__module__.endswith(("nn.optim.rules", "nn.optim.others"))
-    if not followed or optimizer.scalars or is_wrapped(optimizer):
+    module = type(optimizer).__module__
+    if not (module.endswith((".optim.rules", ".optim.others")) and trusted(module)):
+        return False
+    if optimizer.scalars or is_wrapped(optimizer):
         return False
     if any(t.extra is not None and t.extra.after for t in reader.leaves):
         return False  # the mean over ranks comes between the gradients and the step

@@ -44,6 +44,7 @@ TRUSTED = {
     "autograd_lite.engine.inplace": {"_overwrite"},
     "autograd_lite.creation": {"_empty_like"},
     "nn.functional.losses": {"_is_plain"},
+    "autograd_lite.nn.functional.losses": {"_is_plain"},  # as a wheel has it
     __package__: {"no_loss"},
 }  # fmt: skip
 CONVERSIONS = "autograd_lite.engine.arrays"  # its functions read for whoever calls them

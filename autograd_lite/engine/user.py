@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from functools import lru_cache
 from types import CodeType, FrameType
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-HOMES = tuple(os.path.join(ROOT, name, "") for name in ("autograd_lite", "nn"))
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+INSIDE = os.path.join(PACKAGE, "nn")  # where a wheel has it; a clone has it beside the package
+NN = INSIDE if os.path.isdir(INSIDE) else os.path.join(os.path.dirname(PACKAGE), "nn")
+HOMES = tuple(os.path.join(folder, "") for folder in (PACKAGE, NN))
 
 
 def is_ours(file: str | None) -> bool:

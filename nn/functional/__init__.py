@@ -8,7 +8,7 @@ whose slope PyTorch bounds at 0 and 1, and of logits, whose slope is sigmoid(x) 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd_lite.absent import missing
 
@@ -39,9 +39,10 @@ from .padding import *
 from .pooling import *
 from .resampling import *
 
-__all__ = activations.__all__ + affine.__all__ + attention.__all__ + distances.__all__
-__all__ += dropouts.__all__ + embeddings.__all__ + losses.__all__ + normalization.__all__
-__all__ += padding.__all__ + convolution.__all__ + pooling.__all__ + resampling.__all__
+if not TYPE_CHECKING:  # mypy cannot read a sum of lists, and takes every name
+    __all__ = activations.__all__ + affine.__all__ + attention.__all__ + distances.__all__
+    __all__ += dropouts.__all__ + embeddings.__all__ + losses.__all__ + normalization.__all__
+    __all__ += padding.__all__ + convolution.__all__ + pooling.__all__ + resampling.__all__
 
 
 def __getattr__(name: str) -> Any:
@@ -49,4 +50,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*[name for name in globals() if name.startswith("__")], *__all__])
+    return sorted([*[name for name in globals() if name.startswith("__")], *globals()["__all__"]])

@@ -1,5 +1,7 @@
 """Layers, with PyTorch's names and defaults, in files by subject."""
 
+from typing import TYPE_CHECKING
+
 from . import (
     activations,
     attention,
@@ -31,7 +33,8 @@ from .resampling import *
 from .shape import *
 from .transformer import *
 
-__all__ = activations.__all__ + distances.__all__ + dropout.__all__ + linear.__all__
-__all__ += attention.__all__ + embedding.__all__ + transformer.__all__
-__all__ += normalization.__all__ + recurrent.__all__ + shape.__all__
-__all__ += convolution.__all__ + padding.__all__ + pooling.__all__ + resampling.__all__
+if not TYPE_CHECKING:  # mypy cannot read a sum of lists, and takes every name
+    __all__ = activations.__all__ + distances.__all__ + dropout.__all__ + linear.__all__
+    __all__ += attention.__all__ + embedding.__all__ + transformer.__all__
+    __all__ += normalization.__all__ + recurrent.__all__ + shape.__all__
+    __all__ += convolution.__all__ + padding.__all__ + pooling.__all__ + resampling.__all__

@@ -15,20 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.user import HOMES
 from .text import Node, Text, Unit, as_function, candidates, text_of, units
 
 PROBE = " probe"  # the global name of the probe during a search: no text can have it
 MOST_VALUES = 5_000  # that are looked through for functions
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LIBRARIES = tuple(
-    os.path.join(path, "")
-    for path in (
-        *(sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")),
-        ROOT,
-        os.path.join(os.path.dirname(ROOT), "nn"),
-        "<frozen ",
-    )
-)
+INSTALLED = (sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib"))
+LIBRARIES = (*HOMES, *(os.path.join(path, "") for path in (*INSTALLED, "<frozen ")))
 
 
 # ---- one function ----------------------------------------------------------------------------
