@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -19,6 +21,7 @@ from ..engine.tensor import Tensor
 from ..interrupts import in_own_context
 from ..program.names import words
 from . import dot, film, mermaid, render, text
+from .aspect import Fitted, fitted, pixels_of
 from .cards import Cards, Shared
 from .collapse import Folded
 from .model import Drawing
@@ -27,6 +30,7 @@ from .panels import panels_of
 from .ran import Ran
 from .read import Gradients, Reading
 from .render import GraphRenderError
+from .slides import slides_of, without_unseen
 from .theme import THEMES, follow_system
 
 if TYPE_CHECKING:
@@ -58,7 +62,8 @@ def draw(
     collapse: bool | None = None,
     compare: Any = None,
     theme: str = "light",
-    direction: str = "TB",
+    direction: str | None = None,
+    aspect: str | None = None,
     backend: str | None = None,
     timeout: float | None = None,
 ) -> Graph:
@@ -80,7 +85,10 @@ def draw(
     out, but for False.
     `compare` is a dictionary of gradients by hand, or a report of `compare`: cards get verdicts.
     `theme` is "light", "dark" or "auto", an SVG that follows the reader's system; `direction` is
-    "TB" (down) or "LR" (to the right). `backend` and `timeout` are for pictures, as `Graph.render`
+    "TB" (down) or "LR" (to the right). `aspect` is the shape of the pictures, "16:9", "4:3" or
+    another ratio, "A4" or "A4 landscape": the cards stand in columns or rows, or go to the right,
+    whatever gives the largest letters, and a UserWarning says when they are smaller than 14 pixels
+    on a screen of 1,080 lines. `backend` and `timeout` are for pictures, as `Graph.render`
     has them.
 
     The tape stays as it is and no `.grad` changes, so draw works before and after
@@ -108,7 +116,7 @@ def draw(
         gradient to  y 1
     <BLANKLINE>
     """
-    for option, value in (("view", view), ("theme", theme), ("direction", direction)):
+    for option, value in (("view", view), ("theme", theme), ("direction", direction or "TB")):
         if value not in CHOICES[option]:
             known = ", ".join(map(repr, CHOICES[option]))
             raise ValueError(f"draw: {option}={value!r} does not exist; there are {known}")
@@ -116,6 +124,8 @@ def draw(
         raise ValueError(
             f"draw: depth={depth!r} must be a number of levels, from 0, or None for all"
         )
+    if aspect is not None:
+        pixels_of(aspect)
     options = Options(view, depth, grads, formulas, constants, collapse, compare)
     if isinstance(loss, Tensor):
         drawing = drawing_of(Reading(loss), model, options)
@@ -125,7 +135,7 @@ def draw(
         with ran.recorded():
             named = hasattr(loss, "named_parameters")
             drawing = drawing_of(Reading(output, whole=True), loss if named else None, options)
-    return Graph(drawing, theme, direction, backend, timeout)
+    return Graph(drawing, theme, direction, backend, timeout, aspect)
 
 
 class Options(NamedTuple):
@@ -219,13 +229,45 @@ class Graph:
 
     drawing: Drawing
     theme: str
-    direction: str
+    direction: str | None
     backend: str | None
     timeout: float | None
+    aspect: str | None = None
 
     @cached_property
     def _dot(self) -> str:
-        return dot.source(self.drawing, self.theme, self.direction)
+        return dot.source(self.drawing, self.theme, self._layout)
+
+    @property
+    def _layout(self) -> dot.Layout:
+        return self._fitted.layout if self._fitted else dot.Layout(self.direction or "TB")
+
+    @cached_property
+    def _fitted(self) -> Fitted | None:
+        """How the cards stand on a page, if there is one; without a renderer as if there were
+        none."""
+        try:
+            return self._fit(self.aspect) if self.aspect else None
+        except GraphRenderError:
+            return None
+
+    def _fit(self, aspect: str, moment: dot.Moment | None = None) -> Fitted:
+        def measure(layout: dot.Layout) -> str:
+            source = dot.source(self.drawing, layout=layout, moment=moment)
+            n = len(self.drawing.nodes)
+            return render.picture(source, "plain", n, self.backend, self.timeout).decode()
+
+        return fitted(self.drawing, aspect, self.direction, measure)
+
+    @property
+    def remark(self) -> str:
+        """The sentence that says so when the letters are too small for the `aspect`, else "".
+
+        >>> x = tensor([1.0, 2.0], requires_grad=True, name="x")
+        >>> draw((x * x).sum(), aspect="16:9").remark
+        ''
+        """
+        return self._fitted.remark if self._fitted else ""
 
     def to_dot(self) -> str:
         """The drawing in the DOT language; the same computation gives the same text."""
@@ -233,7 +275,7 @@ class Graph:
 
     def to_mermaid(self) -> str:
         """The drawing as a Mermaid flowchart."""
-        return mermaid.source(self.drawing, self.theme, self.direction)
+        return mermaid.source(self.drawing, self.theme, self.direction or "TB")
 
     def to_text(self) -> str:
         """The drawing as lines of text, which `print` shows."""
@@ -253,7 +295,8 @@ class Graph:
         True
         """
         dark = self.theme == "dark"
-        return film.page(self.drawing, self.direction, dark, *self._renderer(backend, timeout))
+        way = self.direction or "TB"
+        return film.page(self.drawing, way, dark, *self._renderer(backend, timeout))
 
     def _renderer(
         self, backend: str | None, timeout: float | None
@@ -265,7 +308,7 @@ class Graph:
         """The drawing as a new `graphviz.Digraph`, to be changed or embedded at will."""
         import graphviz
 
-        body = dot.body(self.drawing, self.theme, self.direction)
+        body = dot.body(self.drawing, self.theme, self._layout)
         return graphviz.Digraph("autograd_lite", body=body)
 
     def render(
@@ -274,12 +317,84 @@ class Graph:
         """The picture as "svg", "png" or "pdf"; GraphRenderError if there is no way to make it."""
         if format not in IMAGES:
             raise ValueError(f"render: {format!r} is no picture; there are {', '.join(IMAGES)}")
+        fitted = self._fitted
+        if fitted and fitted.remark:
+            warnings.warn(fitted.remark, stacklevel=2)
+        renderer = self._renderer(backend, timeout)
+        return self._picture(self.to_dot(), format, renderer, self.alt, fitted)
+
+    def _picture(
+        self,
+        source: str,
+        format: str,
+        renderer: tuple[str | None, float | None],
+        alt: str,
+        fitted: Fitted | None,
+    ) -> bytes:
         n = len(self.drawing.nodes)
-        image = render.picture(self.to_dot(), format, n, *self._renderer(backend, timeout))
+        image = render.picture(source, format, n, *renderer, fitted and 72 * fitted.scale)
         if format == "svg":
-            image = image.replace(b"<svg ", f'<svg role="img" aria-label="{self.alt}" '.encode(), 1)
+            image = image.replace(b"<svg ", f'<svg role="img" aria-label="{alt}" '.encode(), 1)
             return follow_system(image) if self.theme == "auto" else image
         return image
+
+    def slides(
+        self,
+        folder: str | os.PathLike[str],
+        formats: Collection[str] | None = None,
+        *,
+        backend: str | None = None,
+        timeout: float | None = None,
+    ) -> list[Path]:
+        """Write a picture for every step of the film, forward and backward, and a note beside it.
+
+        The first has the whole graph, the others what is there by then: cards and gradients come in
+        one by one, and nothing moves. `formats` are some of "svg", "png" and "pdf", by default
+        those that the renderer can write. The shape is that of the graph's `aspect`, or 16:9. The
+        files are called step_00.svg, step_00.png, step_00.txt and so on; returns their paths in
+        this order. The `folder` is made, if there is none. GraphRenderError without a renderer.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> x = tensor(3.0, requires_grad=True, name="x")
+        >>> with TemporaryDirectory() as folder:
+        ...     files = draw(x * x).slides(folder, ["svg"])
+        ...     print(files[-1].name, len(files))
+        ...     print(files[3].read_text("utf-8"), end="")
+        step_03.txt 8
+        Forward 1 of 1: mul makes y = 9.
+        y: mul  ()  = 9  dy = 1
+            forward   y = x * x
+            backward  dx += dy * x
+                      dx += dy * x
+            gradient to  x 3, x 3
+        """
+        for format in formats or ():
+            if format not in IMAGES:
+                raise ValueError(f"slides: {format!r} is no picture; there are {', '.join(IMAGES)}")
+        renderer = self._renderer(backend, timeout)
+        wanted = formats or render.formats_of(renderer[0])
+        shown = slides_of(self.drawing)
+        fitted = self._fit(self.aspect or "16:9", shown[0].moment)
+        if fitted.remark:
+            warnings.warn(fitted.remark, stacklevel=2)
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        digits = max(2, len(str(len(shown) - 1)))
+
+        def write(i: int) -> list[Path]:
+            moment, note = shown[i]
+            source = dot.source(self.drawing, self.theme, fitted.layout, moment=moment)
+            files: list[Path] = []
+            for format in wanted:
+                alt = escape(dot.NO_XML.sub("?", moment.say))
+                image = self._picture(source, format, renderer, alt, fitted)
+                if format == "svg":
+                    image = without_unseen(image, self.theme)
+                files.append(written(folder / f"step_{i:0{digits}}.{format}", image))
+            return [*files, written(folder / f"step_{i:0{digits}}.txt", note.encode())]
+
+        with ThreadPoolExecutor(2) as pool:  # which wait for the renderer
+            return [file for files in pool.map(write, range(len(shown))) for file in files]
 
     @property
     def alt(self) -> str:
@@ -322,16 +437,7 @@ class Graph:
         else:
             known = " ".join(f".{s}" for s in (*IMAGES, "html", *TEXTS))
             raise ValueError(f"save: {path.name!r} has no known suffix; there are {known}")
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            beside.write_bytes(content)
-            beside.replace(path)
-        except OSError as error:
-            raise OSError(error.errno, f"save: {error.strerror or error}", str(path)) from None
-        finally:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
-        return path
+        return written(path, content)
 
     def __str__(self) -> str:
         return self.to_text().rstrip("\n")
@@ -346,3 +452,17 @@ class Graph:
             return {"image/svg+xml": self.render("svg").decode(), "text/plain": repr(self)}
         except GraphRenderError as error:
             return {"text/plain": f"{self}\n\n{error}"}
+
+
+def written(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all; its path."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, f"save: {error.strerror or error}", str(path)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+    return path

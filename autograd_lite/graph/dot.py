@@ -10,7 +10,8 @@ import html
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from ..program.names import span, typeset, words
 from .model import Arrow, Card, Drawing, Grid, Tile, Window
@@ -18,8 +19,11 @@ from .theme import THEMES
 
 SANS, MONO = "Arial", "Courier New"
 WIDE = 36  # characters of a formula on one line
+SAID = 96  # characters of what is said of a moment, on one line
 HEAD, TAIL = 84, 240  # widths of the two columns of a card
 VANISHING = 1e-7
+POINTS = re.compile(r'point-size="([\d.]+)"')
+WARM = ("gradient", "pale gradient", "result gradient", "alarm")  # of what a gradient brings
 NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -44,26 +48,67 @@ def attributes(known: dict[str, object]) -> str:
     return f"[{', '.join(parts)}]"
 
 
+class Layout(NamedTuple):
+    """How the cards are spread: `columns` has the column of a card, where there are several (rows,
+    if it goes to the right), `pad` the inches of paper around them, `least` the points of the
+    smallest letters."""
+
+    direction: str = "TB"
+    columns: Mapping[str, int] = {}
+    pad: tuple[float, float] = (0.25, 0.25)
+    least: float = 0
+
+
+class Moment(NamedTuple):
+    """A step of the film, of which a picture shows what is there by then: the cards whose data
+    have come, those whose gradient has, the card that is at work, and a sentence."""
+
+    come: frozenset[str]
+    back: frozenset[str]
+    now: str
+    way: str
+    say: str
+
+
+PLAIN = Layout()
+
+
 def body(
-    drawing: Drawing, theme: str = "light", direction: str = "TB", titled: bool = True
+    drawing: Drawing,
+    theme: str = "light",
+    layout: Layout = PLAIN,
+    titled: bool = True,
+    moment: Moment | None = None,
 ) -> list[str]:
     """The lines between the braces of the digraph; with a heading, unless it is not `titled`."""
-    return Page(drawing, THEMES[theme], direction).lines(titled)
+    return Page(drawing, THEMES[theme], layout, moment).lines(titled)
 
 
 def source(
-    drawing: Drawing, theme: str = "light", direction: str = "TB", titled: bool = True
+    drawing: Drawing,
+    theme: str = "light",
+    layout: Layout = PLAIN,
+    titled: bool = True,
+    moment: Moment | None = None,
 ) -> str:
     """The whole digraph."""
-    lines = body(drawing, theme, direction, titled)
+    lines = body(drawing, theme, layout, titled, moment)
     return "digraph autograd_lite {\n" + "".join(lines) + "}\n"
 
 
 class Page:
     """Writes one drawing with one palette."""
 
-    def __init__(self, drawing: Drawing, palette: dict[str, str], direction: str) -> None:
-        self.drawing, self.colour, self.direction = drawing, palette, direction
+    def __init__(
+        self,
+        drawing: Drawing,
+        palette: Mapping[str, str],
+        layout: Layout,
+        moment: Moment | None = None,
+    ) -> None:
+        self.drawing, self.palette, self.layout, self.moment = drawing, palette, layout, moment
+        self.colour = palette
+        self.pills: dict[str, str] = {}  # what says that a value goes on in another column
         self.formulas = any(node.forward for node in drawing.nodes if node.kind == "op")
         self.beside = {node.key: node.beside for node in drawing.nodes}
         self.rows: dict[str, list[str]] = {}  # edges on one rank, by the operation they lead to
@@ -85,8 +130,9 @@ class Page:
         graph: dict[str, object] = {
             "bgcolor": self.colour["paper"], "fontname": SANS,
             "label": self.heading() if titled else "",
-            "labeljust": "l", "labelloc": "t", "nodesep": 0.5, "pad": 0.25,
-            "rankdir": self.direction, "ranksep": 0.34, "splines": "spline",
+            "labeljust": "l", "labelloc": "t", "nodesep": 0.5,
+            "pad": ",".join(f"{inches:g}" for inches in dict.fromkeys(self.layout.pad)),
+            "rankdir": self.layout.direction, "ranksep": 0.34, "splines": "spline",
         }  # fmt: skip
         n = len(drawing.nodes)
         if n > 150:
@@ -98,74 +144,96 @@ class Page:
             f"  node {attributes({'fontname': SANS, 'fontsize': 11, 'shape': 'plain'})}",
             f"  edge {attributes({'arrowsize': 0.7, 'fontname': MONO, 'fontsize': 10})}",
         ]
-        lines += self.inside("", 1)
-        lines += ["  " + text for text in self.others]
-        above = drawing.nodes[0].key
+        columns = sorted({*self.layout.columns.values()} or {0})
+        # what goes to the right is laid out from the bottom up
+        for column in columns if self.layout.direction == "TB" else reversed(columns):
+            lines += self.inside("", 1, column)
+        lines += ["  " + text for text in (*self.pills.values(), *self.others)]
+        above = drawing.nodes[0]
         for node in drawing.nodes:
-            if node.kind == "note":
-                lines.append(f"  {above} -> {node.key} {attributes({'style': 'invis'})};")
+            if node.kind == "note" and self.column(above) == self.column(node):
+                lines.append(f"  {above.key} -> {node.key} {attributes({'style': 'invis'})};")
             if node.kind in ("result", "note"):
-                above = node.key
-        return [line + "\n" for line in lines]
+                above = node
+        return [POINTS.sub(self.legible, line) + "\n" for line in lines]
 
-    def inside(self, path: str, level: int) -> list[str]:
-        """What a module holds: its cards, cards beside one another, and the modules in it."""
+    def legible(self, found: re.Match[str]) -> str:
+        return f'point-size="{max(float(found[1]), self.layout.least):g}"'
+
+    def column(self, node: Card) -> int:
+        return self.layout.columns.get(node.key, 0)
+
+    def inside(self, path: str, level: int, column: int) -> list[str]:
+        """What a column of a module holds: its cards, those beside one another, the modules in
+        it."""
         indent = "  " * level
-        nodes = self.drawing.held.get(path, [])
+        nodes = [n for n in self.drawing.held.get(path, []) if self.column(n) == column]
         lines = [f"{indent}{node.key} {attributes(self.card(node))}" for node in nodes]
         for node in nodes:
             if node.key in self.rows:
                 lines.append(f"{indent}{{ rank=same; {' '.join(self.rows[node.key])} }}")
         for inner in self.drawing.modules:
             if inner.rpartition(".")[0] == path and inner:
-                lines += self.module(inner, level)
+                lines += self.module(inner, level, column)
         return lines
 
-    def module(self, path: str, level: int) -> list[str]:
+    def module(self, path: str, level: int, column: int) -> list[str]:
         indent = "  " * level
         name, what = self.drawing.modules[path]
-        inside = [
+        everything = [
             node
             for p, nodes in self.drawing.held.items()
             if f"{p}.".startswith(f"{path}.")
             for node in nodes
         ]
+        inside = [node for node in everything if self.column(node) == column]
+        if not inside:
+            return []
+        if any(self.column(node) < column for node in everything):
+            what = "continued"
         if 2 * len(name) + len(what) > 30 and not any(node.beside for node in inside):
             what = what.partition("(")[0]  # else the arrow into a narrow frame crosses its title
         title = font(name, 13, self.colour["ink"], bold=True)
         if what:
             title += font("   " + what, 11, self.colour["quiet"])
+        come = self.moment is None or any(node.key in self.moment.come for node in inside)
         frame = {
             "class": "module", "color": self.colour["module frame"],
             "fillcolor": self.colour["module ground"], "id": f"module {path}",
             "label": f"<{title}>", "labeljust": "l", "margin": 12, "penwidth": 1.2,
-            "style": "rounded,filled", "tooltip": escape(path),
+            "style": "rounded,filled" if come else "invis", "tooltip": escape(path),
         }  # fmt: skip
         return [
-            f"{indent}subgraph {quoted('cluster_' + path)} {{",
+            f"{indent}subgraph {quoted(f'cluster_{path}' + f' {column}' * bool(column))} {{",
             f"{indent}  graph {attributes(frame)}",
-            *self.inside(path, level + 1),
+            *self.inside(path, level + 1, column),
             f"{indent}}}",
         ]
 
     def heading(self) -> str:
         drawing, colour = self.drawing, self.colour
         gap = font("    ", 11, colour["ink"])
+        if self.moment is None:
+            told = cell(font(typeset(" · ".join(drawing.facts)), 11, colour["quiet"]))
+        else:  # as large for every sentence
+            lines = textwrap.wrap(words(self.moment.say, 2 * SAID), SAID)
+            size = {"fixedsize": "true", "width": 8 * SAID, "height": 44, "balign": "left"}
+            told = cell(font(lines, 15, colour["ink"], bold=True), **size)
         rows = [
             font(drawing.title, 20, colour["ink"], bold=True),
-            font(typeset(" · ".join(drawing.facts)), 11, colour["quiet"]),
             gap.join(font(text, 11, colour[tone], bold=True) for text, tone in self.legend()),
         ]
         if drawing.judgement:
             rows.append(font(drawing.judgement, 11, colour["ink"], bold=True))
-        inner = "".join(f"<tr>{cell(row)}</tr>" for row in rows if row)
+        first, *others = [cell(row) for row in rows if row]
+        inner = "".join(f"<tr>{row}</tr>" for row in (first, told, *others))
         frame = 'border="0" cellborder="0" cellspacing="0" cellpadding="4"'
         return f'<<table {frame}>{inner}<tr><td height="4"></td></tr></table>>'
 
     def legend(self) -> Iterator[tuple[str, str]]:
         """What arrows, numbers and dashes mean, and in which colours."""
         edges, view = self.drawing.edges, self.drawing.view
-        arrows = "▼ down ▲ up" if self.direction == "TB" else "► right ◄ left"
+        arrows = "▼ down ▲ up" if self.layout.direction == "TB" else "► right ◄ left"
         forth, way, back, way_back = arrows.split()
         sizes = [abs(g) for e in edges for g in e.grads]
         if view != "backward":
@@ -184,12 +252,32 @@ class Page:
     # ---- cards
 
     def card(self, node: Card) -> dict[str, object]:
+        self.colour = self.palette
+        if self.moment is not None and node.key not in self.moment.back:
+            hidden = unseen(self.palette[self.ground(node)])
+            self.colour = {**self.palette, **dict.fromkeys(WARM, hidden)}
         label = getattr(self, f"{node.kind}_card", self.leaf_card)(node)
         tip = escape(words(" ".join(filter(None, (node.title, node.shape, node.value)))))
         return {
             "class": f"{node.kind} {node.family}".strip(), "id": node.key, "label": f"<{label}>",
-            "tooltip": tip,
+            "tooltip": tip, **self.stage(node.key),
         }  # fmt: skip
+
+    def stage(self, key: str, quiet: bool = False) -> dict[str, object]:
+        """A card that has not come is not drawn, one at work has a frame around it."""
+        if self.moment is not None and key not in self.moment.come:
+            return {"style": "invis"}
+        if self.moment is None or key != self.moment.now or quiet:
+            return {}
+        tone = self.palette["product" if self.moment.way == "forward" else "gradient"]
+        size = dict.fromkeys(("margin", "width", "height"), 0)  # as without a frame
+        return {"shape": "box", "style": "rounded", "color": tone, "penwidth": 8, **size}
+
+    def ground(self, node: Card) -> str:
+        """The name of the colour behind the gradients on a card."""
+        if node.tone in ("wrong", "doubt"):
+            return f"{node.tone} ground"
+        return "card" if node.kind == "op" else f"{node.kind} ground"
 
     def op_card(self, node: Card) -> str:
         colour, view = self.colour, self.drawing.view
@@ -226,21 +314,23 @@ class Page:
             "padding": (colour["card"], colour["quiet"]),
         }  # fmt: skip
         every = [tile for grid in window.grids for row in grid.tiles for tile in row]
-        side = 16 + 6 * max(len(tile.text) - 1 for tile in every)
+        points = max(10, self.layout.least)
+        high = round(1.6 * points)
+        side = high + round(0.6 * points) * max(len(tile.text) - 1 for tile in every)
 
         def tile(t: Tile) -> str:
             ground, ink = roles[t.role]
             return cell(
                 mono(t.text, 10, ink) if t.text else "", align="center", bgcolor=ground, border=1,
-                color=colour["faint"], height=16, width=side,
+                color=colour["faint"], height=high, width=side,
             )  # fmt: skip
 
         def drawn(grid: Grid) -> str:
             # as large as its tiles, else Graphviz draws them out to the next grid's height
             rows, columns = len(grid.tiles), len(grid.tiles[0])
-            extent = f'fixedsize="true" height="{17 * rows + 1}" width="{(side + 1) * columns + 1}"'
+            extent = f'height="{(high + 1) * rows + 1}" width="{(side + 1) * columns + 1}"'
             inner = "".join(f"<tr>{''.join(map(tile, row))}</tr>" for row in grid.tiles)
-            return f'<table border="0" cellpadding="0" cellspacing="1" {extent}>{inner}</table>'
+            return f'<table border="0" cellpadding="0" cellspacing="1" fixedsize="true" {extent}>{inner}</table>'
 
         parts, captions = "", ""
         for grid, sign in zip(window.grids, [*window.signs, " "], strict=True):
@@ -344,24 +434,66 @@ class Page:
     # ---- edges
 
     def edge(self, edge: Arrow, i: int, beside: bool = False, flipped: bool = False) -> str:
-        style, label = self.stroke(edge, flipped)
+        style, label = self.staged(edge, flipped)
+        ends = (edge.target, edge.source) if flipped else (edge.source, edge.target)
+        column, last = (self.layout.columns.get(key, 0) for key in (edge.target, edge.source))
+        if column != last:
+            ends = self.pill(edge, column, dict(style)), edge.target
         if edge.spine:
             style["weight"] = 60
         if label:
             # a card beside its operation may be laid out on either side of it: no sign fits both
-            arrow = "" if beside else "▲ " if self.direction == "TB" else "◄ "
+            arrow = "" if beside else "▲ " if self.layout.direction == "TB" else "◄ "
             tone = str(style.pop("label tone"))
             run = cell(mono(f" {arrow}{label} ", 10, tone))
             rows = [run]
-            if self.direction == "LR":  # else the number sits on its arrow
+            if self.layout.direction == "LR":  # else the number sits on its arrow
                 if beside:
                     rows = [cell("", width=42 + 7 * len(label)) + run]
                 else:
                     rows.append(cell("", height=8))
             style["label"] = f"<{html_table(rows, border=0, padding=1)}>"
         style["id"] = f"e{i}"
-        ends = (edge.target, edge.source) if flipped else (edge.source, edge.target)
         return f"{ends[0]} -> {ends[1]} {attributes(style)};"
+
+    def pill(self, edge: Arrow, column: int, style: dict[str, object]) -> str:
+        """The node that an edge comes from which goes on in another column: the name of the value,
+        which stands below its card too."""
+        source = self.drawing.by_key[edge.source]
+        name = words(source.symbol or source.title, 24)
+        way = "►" if self.layout.direction == "TB" else "▼"
+        faint, paper = self.palette["faint"], self.palette["paper"]
+        known = {"class": "pill", "tooltip": escape(name), **self.stage(source.key, quiet=True)}
+
+        def pill(key: str, text: str) -> str:
+            text = mono(text, 12, self.palette["data"])
+            rows = [cell(text, align="center")]
+            label = html_table(rows, padding=4, color=faint, bgcolor=paper)
+            return f"{key} {attributes(known | {'id': key, 'label': f'<{label}>'})};"
+
+        leaves, comes = f"from_{source.key}", f"to_{column}_{source.key}"
+        if leaves not in self.pills:
+            style.pop("label tone", None)
+            line = f"{source.key} -> {leaves} {attributes(style)};"
+            self.pills[leaves] = f"{pill(leaves, f'{name} {way}')} {line}"
+        self.pills[comes] = pill(comes, f"{way} {name}")
+        return comes
+
+    def staged(self, edge: Arrow, flipped: bool) -> tuple[dict[str, object], str]:
+        """How an edge is drawn at the moment, and the number on it, which may be unseen: it takes
+        the same place then."""
+        style, label = self.stroke(edge, flipped)
+        if self.moment is None:
+            return style, label
+        if not {edge.source, edge.target} <= self.moment.come:
+            style["style"] = "invis"
+        elif edge.tracked and edge.target not in self.moment.back:
+            data = {"class": "data", "color": self.palette["data"], "penwidth": 1.3}
+            style = {**data, "dir": "back" if flipped else "forward"}
+            style |= {"label tone": unseen(self.palette["paper"])} if label else {}
+        elif edge.target == self.moment.now:
+            style["penwidth"] = max(float(str(style.get("penwidth", 1))), 3.2)
+        return style, label
 
     def stroke(self, edge: Arrow, flipped: bool) -> tuple[dict[str, object], str]:
         """How an edge is drawn, and the number on it."""
@@ -393,6 +525,15 @@ class Page:
             return style | {"color": colour[gradient], "dir": back}, label
         pair = [colour[data], colour[gradient]]
         return style | {"color": ":".join(pair[::-1] if flipped else pair), "dir": "both"}, label
+
+
+def unseen(ground: str) -> str:
+    """The colour of letters that are not to be seen, which nothing else has.
+
+    >>> unseen("#FEFFFF")
+    '#FEFFFD'
+    """
+    return f"#{int(ground[1:], 16) ^ 2:06X}"
 
 
 def wrapped(formula: str) -> list[str]:

@@ -325,34 +325,14 @@
     rect.setAttribute("height", box.height + 2 * pad);
   }
 
-  /* Since which step the data of a card are there, and since which its gradient is. */
-  const reached = new Map(), returned = new Map();
-  function time() {
-    reached.clear();
-    returned.clear();
-    steps.forEach((step, i) => {
-      const at = { forward: reached, backward: returned, seed: returned }[step.way];
-      if (at) at.set(step.card, i);
-    });
-    begun = steps.findIndex((step) => step.way === "seed");
-    for (const [source, target] of edges) {
-      const [key, at] = cards[source].kind === "op" ? [null] : [source, reached.get(target)];
-      if (key && !["module", "hidden"].includes(cards[key].kind) && at !== undefined)
-        reached.set(key, Math.min(at, reached.get(key) ?? Infinity));
-      if (key && returned.has(target))
-        returned.set(key, Math.max(returned.get(target), returned.get(key) ?? 0));
-      if (target === "out") reached.set("out", reached.get(source) ?? 0);
-    }
-  }
-
   function paint() {
     const step = steps[now];
     canvas.classList.toggle("whole", step.way === "start");
     const come = (at) => now === 0 || (at ?? 0) <= now;
     for (const key of keys) {
       const node = byId(key);
-      node.classList.toggle("later", !come(reached.get(key)));
-      node.classList.toggle("back", now > 0 && now >= begun && begun > 0 && returned.has(key) && returned.get(key) <= now);
+      node.classList.toggle("later", !come(cards[key].reached));
+      node.classList.toggle("back", now > 0 && now >= begun && begun > 0 && cards[key].returned <= now);
       node.classList.toggle("now", step.card === key);
       node.classList.toggle("picked", picked === key);
       if (step.card === key) node.setAttribute("aria-current", "step");
@@ -361,8 +341,8 @@
     edges.forEach(([source, target, tracked], i) => {
       const edge = byId(`e${i + 1}`);
       if (!edge) return;
-      edge.classList.toggle("later", !(come(reached.get(target)) && come(reached.get(source))));
-      edge.classList.toggle("back", tracked && begun > 0 && returned.get(target) <= now);
+      edge.classList.toggle("later", !(come(cards[target].reached) && come(cards[source].reached)));
+      edge.classList.toggle("back", tracked && begun > 0 && cards[target].returned <= now);
       edge.classList.toggle("now", (step.way === "forward" && target === step.card)
         || (step.way === "seed" && target === step.card)
         || (step.way === "backward" && tracked && target === step.card));
@@ -553,7 +533,7 @@
     picture = byId("film-picture");
     keys = Object.keys(cards).filter((key) => byId(key));
     frames = { now: framed(""), picked: framed("picked"), focused: framed("focused") };
-    time();
+    begun = steps.findIndex((step) => step.way === "seed");
     animate();
     slider.max = steps.length - 1;
     slider.style.setProperty("--turn", begun > 0 ? `${(100 * (begun - 0.5)) / (steps.length - 1)}%` : "");

@@ -22,11 +22,11 @@ from ..program.names import number, span, typeset, words
 from . import dot, render, text
 from .facts import Facts
 from .model import Card, Drawing, Gift, Panel
+from .steps import steps, times
 from .theme import COLOURS, LIGHT
 
 MANY = 8  # parts of one gradient; of more the norms are told, not the values
 
-WARM = ("gradient", "pale gradient", "result gradient", "alarm")  # pale until the gradient is there
 CLASSES = {tone.lower(): i for i, tone in enumerate(LIGHT.values())} | {"white": 0}
 
 
@@ -92,7 +92,8 @@ def embedded(data: Any) -> str:
 
 def still(drawing: Drawing, direction: str, backend: str | None, timeout: float | None) -> str:
     """The SVG as an element of the page: no prologue, no tooltips, fonts by class."""
-    source = dot.source(drawing, "light", direction, titled=False)  # the page has it in HTML
+    layout = dot.Layout(direction)
+    source = dot.source(drawing, "light", layout, titled=False)  # the page has it in HTML
     svg = render.picture(source, "svg", len(drawing.nodes), backend, timeout).decode()
     start = re.search(r"<svg [^>]*>", svg)
     extent = re.findall(r'(?:width|height)="([\d.]+)', start[0] if start else "")
@@ -142,7 +143,7 @@ def recoloured() -> str:
         name = f"--{key.replace(' ', '-')}"
         style.append(f":root{{{name}:light-dark({light},{dark})}}")
         style.append(f".f{i}{{fill:var({name})}}.s{i}{{stroke:var({name})}}")
-    warm = [CLASSES[LIGHT[key].lower()] for key in WARM]
+    warm = [CLASSES[LIGHT[key].lower()] for key in dot.WARM]
     style.append(f".film :is({','.join(f'.f{i},.s{i}' for i in warm)}){{opacity:var(--back)}}")
     return "\n".join(style) + "\n"
 
@@ -171,10 +172,16 @@ def story(drawing: Drawing) -> dict[str, Any]:
 
 def told(drawing: Drawing, numbers: Numbers, known: Collection[str]) -> dict[str, Any]:
     """What the script knows of one drawing; `known` are the modules that can be opened."""
+    found = steps(drawing)
+    reached, returned = times(drawing, found)
     return {
-        "cards": {node.key: card(node, drawing, numbers, known) for node in drawing.nodes},
+        "cards": {
+            node.key: card(node, drawing, numbers, known)
+            | filled({"reached": reached.get(node.key), "returned": returned.get(node.key)})
+            for node in drawing.nodes
+        },
         "edges": [[e.source, e.target, e.tracked] for e in drawing.edges],
-        "steps": steps(drawing),
+        "steps": found,
     }
 
 
@@ -295,58 +302,3 @@ def spoken_name(node: Card) -> list[str]:
     judged = f"compared: {node.verdict}" if node.verdict else ""
     facts = [kind, name, shape, judged]
     return [words(fact) for fact in facts if fact.strip()]
-
-
-def steps(drawing: Drawing) -> list[dict[str, str]]:
-    """Nothing, then forward from card to card, then backward; each with its sentence."""
-    moving = [n for n in drawing.nodes if n.kind in ("op", "module", "hidden")]
-    tracked = {e.source for e in drawing.edges if e.tracked}
-    forth = moving if drawing.view != "backward" else []
-    back = [n for n in reversed(moving) if n.key in tracked] if drawing.view != "forward" else []
-    found = [{"way": "start", "say": opening(drawing, len(forth), len(back))}]
-    for i, node in enumerate(forth, 1):
-        say = f"Forward {i} of {len(forth)}: {forward_sentence(node)}"
-        found.append({"way": "forward", "card": node.key, "say": say})
-    if back:
-        result = next(n for n in drawing.nodes if n.kind == "result")
-        where = " in every element" if result.shape else ""
-        seed = f"The backward pass begins at {result.title}: its own gradient is 1{where}."
-        found.append({"way": "seed", "card": result.key, "say": seed})
-    for i, node in enumerate(back, 1):
-        say = f"Backward {i} of {len(back)}: {backward_sentence(node, drawing)}"
-        found.append({"way": "backward", "card": node.key, "say": say})
-    return found
-
-
-def opening(drawing: Drawing, forth: int, back: int) -> str:
-    ways = [
-        f"{n} step{'s' * (n > 1)} {way}" for n, way in ((forth, "forward"), (back, "backward")) if n
-    ]
-    told_of = " and ".join(ways) if ways else "nothing was recorded, so there are no steps"
-    return f"{drawing.title}: the whole graph; {told_of}."
-
-
-def forward_sentence(node: Card) -> str:
-    if node.kind != "op":
-        return f"{node.title}, {node.lines[0]}." if node.lines else f"{node.title}."
-    made = f"{node.symbol} = {node.value}" if node.value else f"{node.symbol} of shape {node.shape}"
-    return f"{node.title} makes {made}."
-
-
-def backward_sentence(node: Card, drawing: Drawing) -> str:
-    panel = drawing.panels.get(node.key)
-    if panel is None:
-        return f"{node.title}, {node.grad or 'folded'}."
-    arrives = f"d{node.symbol}{measured(panel.total)} arrives"
-    if len(panel.parts) > 1:
-        arrives += f" in {len(panel.parts)} parts"
-    leaves = " and ".join(f"d{typeset(g.name)}{measured(g.facts)}" for g in panel.leaving)
-    leave = "leave" if len(panel.leaving) > 1 else "leaves"
-    return f"{node.title}: {arrives}" + (f"; {leaves} {leave}." if leaves else ".")
-
-
-def measured(facts: Facts | None) -> str:
-    if facts is None:
-        return ""
-    size = number(facts.size, 3).replace("-", "−")  # a screen reader skips the hyphen
-    return f" = {size}" if math.prod(facts.shape) == 1 else f" of norm {size}"

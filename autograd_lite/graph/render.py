@@ -55,10 +55,21 @@ def is_pure(program: str) -> bool:
     return os.path.basename(program).startswith(PURE)
 
 
+def formats_of(backend: str | None) -> list[str]:
+    """The pictures that the renderers there are can write."""
+    pdf = any(not is_pure(program) for program in candidates(backend))
+    return ["svg", "png", *["pdf"] * pdf]
+
+
 def picture(
-    source: str, format: str, nodes: int, backend: str | None, timeout: float | None
+    source: str,
+    format: str,
+    nodes: int,
+    backend: str | None,
+    timeout: float | None,
+    dpi: float | None = None,
 ) -> bytes:
-    """The picture of a DOT text as "svg", "png" or "pdf".
+    """The picture of a DOT text as "svg", "png" or "pdf", or its measures as "plain".
 
     GraphRenderError if there is no renderer for it, it fails, it has too many `nodes`, or with a
     `timeout` if it takes more seconds.
@@ -69,14 +80,15 @@ def picture(
             "Try depth=1 or collapse=True, save .txt, or give timeout= in seconds to try."
         )
     pure = None
+    options = fine(format, nodes) if dpi is None or format != "png" else [f"-Gdpi={dpi:.6g}"]
     for program in candidates(backend):
         if format == "pdf" and is_pure(program):
             pure = program
             continue
         if program == PYGRAPHVIZ:
-            image = with_pygraphviz(source, format, nodes)
+            image = with_pygraphviz(source, format, options)
         else:
-            image = with_program(program, source, format, nodes, timeout)
+            image = with_program(program, source, format, nodes, timeout, options)
         return modern_fonts(image) if format == "svg" else image
     if pure:
         raise GraphRenderError(
@@ -100,11 +112,16 @@ def fine(format: str, nodes: int) -> list[str]:
 
 
 def with_program(
-    program: str, source: str, format: str, nodes: int, timeout: float | None
+    program: str,
+    source: str,
+    format: str,
+    nodes: int,
+    timeout: float | None,
+    options: list[str],
 ) -> bytes:
     try:
         done = subprocess.run(
-            [program, "-Kdot", f"-T{format}", *fine(format, nodes)],
+            [program, "-Kdot", f"-T{format}", *options],
             input=source.encode(),
             capture_output=True,
             timeout=timeout,
@@ -129,11 +146,10 @@ def with_program(
     return done.stdout
 
 
-def with_pygraphviz(source: str, format: str, nodes: int) -> bytes:
+def with_pygraphviz(source: str, format: str, options: list[str]) -> bytes:
     from pygraphviz import AGraph  # type: ignore[import-not-found, unused-ignore]
 
-    options = " ".join(fine(format, nodes))
-    image: bytes = AGraph(string=source).draw(format=format, prog="dot", args=options)
+    image: bytes = AGraph(string=source).draw(format=format, prog="dot", args=" ".join(options))
     return image
 
 
