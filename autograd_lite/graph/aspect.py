@@ -43,7 +43,7 @@ class Fitted(NamedTuple):
         width, height = self.page
         return (
             f"At {width:,} × {height:,} pixels the smallest letters have {self.letters:.1f}, and "
-            f"{LEGIBLE} can be read from a distance. Fewer cards have larger ones: depth=0 "
+            f"it takes {LEGIBLE} to be read with ease. Fewer cards have larger ones: depth=0 "
             'draws one card per module, formulas=False or view="forward" smaller cards.'
         )
 

@@ -330,7 +330,8 @@ class Page:
             rows, columns = len(grid.tiles), len(grid.tiles[0])
             extent = f'height="{(high + 1) * rows + 1}" width="{(side + 1) * columns + 1}"'
             inner = "".join(f"<tr>{''.join(map(tile, row))}</tr>" for row in grid.tiles)
-            return f'<table border="0" cellpadding="0" cellspacing="1" fixedsize="true" {extent}>{inner}</table>'
+            frame = 'border="0" cellpadding="0" cellspacing="1" fixedsize="true"'
+            return f"<table {frame} {extent}>{inner}</table>"
 
         parts, captions = "", ""
         for grid, sign in zip(window.grids, [*window.signs, " "], strict=True):

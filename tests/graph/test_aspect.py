@@ -42,7 +42,9 @@ def test_a_picture_has_its_ratio_and_letters_that_can_be_read(name, aspect):
         assert smallest >= LEGIBLE and not g.remark
     assert bool(g.remark) == (smallest < LEGIBLE) == bool(said)
     if g.remark:
-        assert f"have {smallest:.1f}, and 14 can" in g.remark and str(said[0].message) == g.remark
+        assert (
+            f"have {smallest:.1f}, and it takes 14" in g.remark and str(said[0].message) == g.remark
+        )
 
 
 @pytest.mark.parametrize("name", ALL)
