@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Any
 
 from .engine.methods import Methods
@@ -182,6 +181,8 @@ def absent(place: str, name: str) -> str | None:
     >>> absent("torch", "conv2d").split("; ")[1]
     'use nn.Conv2d, nn.MaxPool2d, ... or their functions in nn.functional'
     """
+    from fnmatch import fnmatchcase  # here: `import autograd_lite` asks nothing
+
     for kind, (patterns, remedy) in KINDS.items():
         if any(fnmatchcase(name, pattern) for pattern in patterns.split()):
             return (

@@ -13,7 +13,6 @@ from itertools import takewhile
 from typing import Any
 from weakref import ref
 
-from .calculus import grad
 from .engine import modes
 from .engine.modes import enable_grad, mode
 from .engine.op import Op
@@ -139,6 +138,8 @@ class Rules:
 
     def of_tensors(self, g: Any, *inputs: Any, **kw: Any) -> list[Any]:
         """All gradients, as those of what it is made of."""
+        from .calculus import grad  # here: who trains needs no second derivatives
+
         given = [None if x is None else as_tensor(x) for x in inputs]
         wanted = [x for x in given if x is not None and x.requires_grad]
         with enable_grad():

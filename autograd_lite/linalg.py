@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .engine.arrays import unboxed
-from .engine.axes import Axis, one_axis
+from .engine.axes import Axis, Named, one_axis
 from .engine.declare import forms, function
 from .engine.errors import LinAlgError, MisfitError
 from .engine.rules import concatenate, matmul, movedim, ops, tril
@@ -31,14 +31,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Eigh(NamedTuple):
+class Eigh(Named):
     """What `eigh` gives."""
 
     eigenvalues: Tensor
     eigenvectors: Tensor
 
 
-class SVD(NamedTuple):
+class SVD(Named):
     """What `svd` gives."""
 
     U: Tensor
@@ -46,21 +46,21 @@ class SVD(NamedTuple):
     Vh: Tensor
 
 
-class QR(NamedTuple):
+class QR(Named):
     """What `qr` gives."""
 
     Q: Tensor
     R: Tensor
 
 
-class Slogdet(NamedTuple):
+class Slogdet(Named):
     """What `slogdet` gives."""
 
     sign: Tensor
     logabsdet: Tensor
 
 
-class Lstsq(NamedTuple):
+class Lstsq(Named):
     """What `lstsq` gives."""
 
     solution: Tensor

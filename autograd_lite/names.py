@@ -43,7 +43,8 @@ def find(name: str) -> Any:
         return NAMES[name]
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
         return getattr(Tensor, name)  # what PyTorch also has as a function
-    functional = import_module(f"{__package__}.nn.functional")
-    if name in functional.__all__ and name != "batch_norm":  # whose arguments come in another order
-        return getattr(functional, name)
+    if name != "batch_norm":  # whose arguments come in another order
+        functional = import_module(f"{__package__}.nn.functional")
+        if callable(found := getattr(functional, name, None)):  # no file of it
+            return found
     raise missing(str(__package__), name)

@@ -5,41 +5,48 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite.absent import missing
+from autograd_lite.lazy import lazily
 
-from . import functional, init, layers, losses, module, parameters
-from .layers import *
-from .losses import *
+from . import layers, module
 from .module import *
-from .parameters import *
 
 parameter = module  # PyTorch's name of the file
 
-if not TYPE_CHECKING:  # mypy cannot read a sum of lists, and takes every name
-    __all__ = ["functional", "init"]
-    __all__ += layers.__all__ + losses.__all__ + module.__all__ + parameters.__all__
+if TYPE_CHECKING:
+    from . import functional, init
+    from .layers import *
+    from .losses import *
+    from .parameters import *
 
-_LATER = (
-    "checkpoints",
-    "data",
-    "datasets",
-    "diagnosis",
-    "optim",
-    "parallel",
-    "serialize",
-    "train",
-    "utils",
-)  # imported where they are first used
+_find, _listed = lazily(
+    __name__,
+    files=(
+        "module",
+        *(f"layers.{file}" for file in layers.FILES[:3]),
+        "losses",
+        *(f"layers.{file}" for file in layers.FILES[3:]),
+        "parameters",
+    ),
+    public=("functional", "init"),
+    also=(
+        "checkpoints",
+        "data",
+        "datasets",
+        "diagnosis",
+        "optim",
+        "parallel",
+        "serialize",
+        "train",
+        "utils",
+    ),
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return import_module(f".{name}", __name__)
     if name == "DataParallel":
         return import_module(".parallel", __name__).DataParallel
-    raise missing(__name__, name)
+    return _find(name)
 
 
 def __dir__() -> list[str]:
-    special = [name for name in globals() if name.startswith("__")]
-    return sorted([*special, *globals()["__all__"], *_LATER, "DataParallel", "parameter"])
+    return sorted([*_listed(), "DataParallel", "parameter"])

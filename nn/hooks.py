@@ -9,14 +9,7 @@ from autograd_lite import Tensor
 from autograd_lite.autograd import Function
 from autograd_lite.engine.modes import is_grad_enabled
 
-__all__ = ["Gate", "WithKeywords"]
-
-
-class WithKeywords:
-    """A hook on the forward pass that is given the keywords of the call too."""
-
-    def __init__(self, hook: Any) -> None:
-        self.hook = hook
+__all__ = ["Gate"]
 
 
 class Gate:

@@ -10,15 +10,14 @@ from weakref import ref
 
 import numpy as np
 
-from autograd_lite import Tensor, origin
+import autograd_lite.origin as origin  # noqa: PLR0402  `from` would ask for a name of PyTorch
+from autograd_lite import Tensor
 from autograd_lite.conversion import dtype_named, dtype_of
 from autograd_lite.engine.errors import kind_of
 from autograd_lite.engine.hooks import Handle
 from autograd_lite.engine.versions import changed, tick
 from autograd_lite.exchange import values_of
 from autograd_lite.interrupts import whole
-
-from .hooks import Gate, WithKeywords
 
 __all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
 
@@ -81,6 +80,13 @@ def _no_forward(self: Module, *args: Any, **kw: Any) -> Any:
     )
 
 
+class WithKeywords:
+    """A hook on the forward pass that is given the keywords of the call too."""
+
+    def __init__(self, hook: Any) -> None:
+        self.hook = hook
+
+
 class Module:
     """The base of layers, losses and networks: attributes that hold parameters are registered.
 
@@ -136,7 +142,11 @@ class Module:
                 args, kw = hook.hook(self, args, kw) or (args, kw)
             elif (result := hook(self, args)) is not None:
                 args = result if isinstance(result, tuple) else (result,)
-        gate = Gate(self) if self._backward_hooks or self._backward_pre_hooks else None
+        gate: Any = None
+        if self._backward_hooks or self._backward_pre_hooks:
+            from .hooks import Gate  # here: with `autograd`, which it needs, 1 ms to import
+
+            gate = Gate(self)
         output = self.forward(*(args if gate is None else gate.enter(args)), **kw)
         for hook in list(self._forward_hooks.values()):
             words = (kw,) if isinstance(hook, WithKeywords) else ()

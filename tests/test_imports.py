@@ -19,7 +19,7 @@ LAYERS = {
         {"engine"},
         {"absent", "places", "amp", "conversion", "interrupts", "distributed"},
         {"cuda", "creation", "exchange", "origin", "numpy_words", "linalg", "dtypes", "testing"},
-        {"backends", "settings", "random", "special"},
+        {"backends", "settings", "random", "special", "lazy"},
         {"names", "torch_words"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},
@@ -185,6 +185,21 @@ def run(code: str, *options: str) -> str:
 def test_importing_is_light() -> None:
     code = f"import sys, autograd_lite, nn; print([m for m in {sorted(HEAVY)} if m in sys.modules])"
     assert run(code) == "[]"
+
+
+def test_a_layer_imports_its_own_file_and_no_other() -> None:
+    kept = ("nn.", "autograd_lite.program", "autograd_lite.differences")
+    code = (
+        f"import sys, nn; nn.Linear(2, 2); print(*[m for m in sys.modules if m.startswith({kept})])"
+    )
+    assert {*run(code).split()} == {"nn.layers", "nn.module", "nn.layers.linear", "nn.init"}
+
+
+def test_a_star_import_has_what_the_files_offer() -> None:
+    code = (
+        "from nn import *; print(Linear, Transformer, MSELoss, functional.relu, 'data' in vars())"
+    )
+    assert run(code).endswith("False")
 
 
 def test_the_engine_works_without_nn() -> None:

@@ -1,14 +1,45 @@
-"""Axes and indices: what reductions and choices are about."""
+"""Axes and indices: what reductions and choices are about; several results under names."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from operator import itemgetter
+from typing import Any, Self
 
 from .errors import MisfitError
 
 Axis = int | Sequence[int] | None
+
+
+class Named(tuple[Any, ...]):
+    """A tuple whose parts have the names that a subclass declares. A NamedTuple is that too, and
+    takes 80 us to define: 0.5 ms of `import autograd_lite`.
+
+    >>> x = tensor([3.0, 1.0, 2.0])
+    >>> x.max(dim=0)
+    MaxResult(values=tensor(3.), indices=tensor(0))
+    """
+
+    __slots__ = ()
+    _fields: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._fields = tuple(cls.__annotations__)
+        for i, name in enumerate(cls._fields):
+            setattr(cls, name, property(itemgetter(i)))
+
+    def __new__(cls, *parts: Any) -> Self:
+        if len(parts) != len(cls._fields):
+            raise TypeError(f"{cls.__name__}: {len(cls._fields)} parts, got {len(parts)}")
+        return super().__new__(cls, parts)
+
+    def __getnewargs__(self) -> tuple[Any, ...]:  # for pickle and copy
+        return tuple(self)
+
+    def __repr__(self) -> str:
+        parts = zip(self._fields, self, strict=True)
+        return f"{type(self).__name__}({', '.join(f'{name}={part!r}' for name, part in parts)})"
 
 
 class Shape(tuple[int, ...]):

@@ -9,27 +9,22 @@
 [0.5, 1.0]
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-from autograd_lite.absent import missing
+from autograd_lite.lazy import lazily
 
-from . import lr_scheduler
-from .clip import clip_grad_norm_, clip_grad_value_
-from .lbfgs import LBFGS
-from .optimizer import Optimizer
-from .others import ASGD, Adadelta, Adamax, NAdam, RAdam, Rprop
-from .rules import SGD, Adagrad, Adam, AdamW, RMSprop
-from .sparse import SparseAdam
-
-__all__ = [
-    "ASGD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer",
-    "RAdam", "RMSprop", "Rprop", "SparseAdam", "clip_grad_norm_", "clip_grad_value_",
-    "lr_scheduler",
-]  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    if name == "swa_utils":
-        return import_module(f"{__name__}.swa_utils")
-    raise missing(__name__, name)
+if TYPE_CHECKING:
+    from . import lr_scheduler
+    from .clip import *
+    from .lbfgs import *
+    from .optimizer import *
+    from .others import *
+    from .rules import *
+    from .sparse import *
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        files=("rules", "optimizer", "clip", "others", "lbfgs", "sparse"),
+        public=("lr_scheduler",),
+        also=("swa_utils",),
+    )

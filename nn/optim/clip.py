@@ -12,6 +12,8 @@ import numpy as np
 from autograd_lite import Tensor
 from autograd_lite.engine.versions import changed
 
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
 
 @np.errstate(all="ignore")  # an error here would leave some gradients scaled
 def clip_grad_norm_(

@@ -24,6 +24,8 @@ from autograd_lite.engine.rows import Rows
 from autograd_lite.engine.versions import changed
 from autograd_lite.interrupts import whole
 
+__all__ = ["Optimizer"]
+
 Array = np.ndarray[Any, Any]
 Group = dict[str, Any]
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from .optimizer import Array, Group, Optimizer, check_number, given
 
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
+
 
 def direction(p: Array, g: Array, t: Array, decay: float, maximize: bool) -> Array:
     """The gradient to go down: `g + decay * p`, with `-g` for `g` to maximize; in `t` or `g`."""

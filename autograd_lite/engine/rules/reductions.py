@@ -6,11 +6,11 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..axes import Axis, axes_of, count, kept, one_axis, require_elements, some_axes
+from ..axes import Axis, Named, axes_of, count, kept, one_axis, require_elements, some_axes
 from ..declare import differentiable, function, row
 from ..modes import mode
 from ..op import ops
@@ -169,7 +169,7 @@ def norm(
     return ops.where(total == 0, 0, pow(ops.where(total == 0, 1, total), 1 / p))
 
 
-class MaxResult(NamedTuple):
+class MaxResult(Named):
     """The values and the indices of `max(dim)`, `min(dim)`, `sort`, `topk` and their kind."""
 
     values: Tensor
