@@ -1,11 +1,16 @@
-"""A wheel has the folder `nn` inside the package, where no other `nn` can overwrite it."""
+"""What pyproject.toml cannot say: where a wheel has `nn`, and addresses made of its setting."""
 
+import re
+import tomllib
 from pathlib import Path
 from shutil import rmtree
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
+HERE = Path(__file__).parent
+PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text("utf-8"))
+ADDRESS = PROJECT["tool"]["autograd_lite"]["address"]
 ALIAS = '''"""`import nn`: another name for `autograd_lite.nn`."""
 
 import sys
@@ -17,7 +22,7 @@ sys.modules[__name__] = autograd_lite.nn
 
 
 class Build(build_py):
-    """Editable installations have the folder where it is."""
+    """A wheel has the folder `nn` inside the package, where no other `nn` can overwrite it."""
 
     def run(self) -> None:
         super().run()
@@ -32,4 +37,24 @@ class Build(build_py):
             stub.write_text(text.replace("\nfrom nn ", "\nfrom .nn "), "utf-8")
 
 
-setup(cmdclass={"build_py": Build})
+def description(readme: str, address: str) -> str:
+    """The README for a page elsewhere: its pictures and links lead to the repository."""
+    if not address:
+        return readme
+    readme = re.sub(r"(!\[[^\]]*\]\()(?!\w+:|#)", rf"\1{address}/raw/main/", readme)
+    return re.sub(r"((?<!!)\[[^\]]*\]\()(?!\w+:|#)", rf"\1{address}/blob/main/", readme)
+
+
+def places(address: str) -> dict[str, str]:
+    """What an index shows beside the package."""
+    ways = {"Source": "", "Issues": "/issues", "Changes": "/blob/main/docs/changes.md"}
+    return {name: address + way for name, way in ways.items()} if address else {}
+
+
+if __name__ == "__main__":
+    setup(
+        cmdclass={"build_py": Build},
+        long_description=description((HERE / "README.md").read_text("utf-8"), ADDRESS),
+        long_description_content_type="text/markdown",
+        project_urls=places(ADDRESS),
+    )

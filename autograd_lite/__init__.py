@@ -108,7 +108,7 @@ def __dir__() -> list[str]:
     return sorted({*special, *NAMES, *MODULES, *import_module(".names", __name__).NAMES})
 
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 NAMES = [
     *public,
     *LATER,
