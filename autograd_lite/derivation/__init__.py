@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import linecache
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from itertools import count
+from pathlib import Path
 from typing import Any
 from weakref import finalize
 from zlib import crc32
@@ -20,6 +22,7 @@ from ..program.passes import spell_out
 from ..program.trace import Argument, Program, trace
 from .check import Check, check_slopes
 from .names import name_program
+from .slides import beamer, slides_of
 from .source import Source, execute, shorten, signature
 from .text import as_latex, as_markdown, as_text
 from .textbook import simplify
@@ -107,6 +110,42 @@ class Derivation:
     def to_markdown(self) -> str:
         """The steps as Markdown, with formulas between dollar signs."""
         return as_markdown(self.program)
+
+    def to_beamer(self) -> str:
+        """The derivation as a LaTeX document of slides, by Beamer: a frame for what is given, one
+        for every forward statement and one for every step backward, labelled with the operations.
+
+        It needs amsmath alone; pdflatex runs it, or lualatex where names have other letters than
+        Latin and Greek ones.
+        """
+        return beamer(slides_of(self.program))
+
+    def slides(self, folder: str | os.PathLike[str]) -> list[Path]:
+        r"""Write the steps into files that can be copied from: step_00.tex has the formulas of the
+        first as a displayed block, an `align*` of amsmath, step_00.txt the same in plain text, and
+        so on, then slides.tex, which is `to_beamer()`; returns their paths.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> x = tensor(3.0, requires_grad=True, name="x")
+        >>> with TemporaryDirectory() as folder:
+        ...     files = derive(x.tanh()).slides(folder)
+        ...     print(files[-3].read_text("utf-8"), end="")
+        \begin{align*}
+        \mathit{loss} &= \tanh(x) && () \tag*{tanh} \\
+        \mathrm{d}x &= 1 - \mathit{loss} \cdot \mathit{loss} && ()
+        \end{align*}
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        shown = slides_of(self.program)
+        files = []
+        for i, slide in enumerate(shown):
+            for suffix, content in (("tex", slide.formulas + "\n"), ("txt", slide.text)):
+                files.append(folder / f"step_{i:02}.{suffix}")
+                files[-1].write_text(content, "utf-8", errors="replace")
+        files.append(folder / "slides.tex")
+        files[-1].write_text(beamer(shown), "utf-8", errors="replace")
+        return files
 
     def _repr_latex_(self) -> str:
         return f"$$\n{self.to_latex()}\n$$"
