@@ -38,6 +38,18 @@ def asked(question: Callable[[Any], bool], x: Any) -> bool:
     return bool(question(x.array if hasattr(x, "__op__") else x))
 
 
+class Within:
+    """The question whether all elements are from `low` to `high`, which C can ask too."""
+
+    __slots__ = ("low", "high")
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def __call__(self, a: Any) -> bool:
+        return not a.size or bool(self.low <= a.min() and a.max() <= self.high)
+
+
 def stepped(values: Any, context: Callable[[], Any]) -> Any:
     """What a generator yields, with its own code in a mode and the code between in none."""
     step, given = values.send, None

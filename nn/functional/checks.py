@@ -12,10 +12,6 @@ from autograd_lite.engine.user import warned
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def within(a: Any, low: float, high: float) -> bool:
-    return not a.size or bool(low <= a.min() and a.max() <= high)
-
-
 def check_reduction(name: str, reduction: str) -> None:
     if reduction not in REDUCTIONS:
         raise MisfitError(f"{name}: reduction is 'mean', 'sum' or 'none', got {reduction!r}")

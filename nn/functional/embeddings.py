@@ -8,13 +8,11 @@ import numpy as np
 
 from autograd_lite import Tensor, no_grad
 from autograd_lite.engine.errors import MisfitError
-from autograd_lite.engine.modes import asked
+from autograd_lite.engine.modes import Within, asked
 from autograd_lite.engine.op import Op
 from autograd_lite.engine.rows import Rows
 from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
-
-from .checks import within
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
@@ -34,7 +32,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
         if t.numel() == 0:
             raise MisfitError("one_hot: no classes to count; give num_classes")
         num_classes = int(t.array.max()) + 1
-    if not asked(lambda a: within(a, 0, num_classes - 1), t):
+    if not asked(Within(0, num_classes - 1), t):
         low, high = t.array.min(), t.array.max()
         raise MisfitError(
             f"one_hot: classes go from 0 to {num_classes - 1}, these from {low} to {high}"
@@ -189,7 +187,7 @@ def _numbers(name: str, input: Any, weight: Tensor) -> Tensor:
         raise TypeError(f"{name}: numbers of rows are ints, not {t.dtype}; long() makes them")
     if weight.ndim != 2:
         raise MisfitError(f"{name}: the weight has shape {weight.shape}, not (rows, size of a row)")
-    if not asked(lambda a: within(a, 0, weight.shape[0] - 1), t):
+    if not asked(Within(0, weight.shape[0] - 1), t):
         raise IndexError(
             f"{name}: numbers go from 0 to {weight.shape[0] - 1}, these from {t.array.min()} to "
             f"{t.array.max()}"

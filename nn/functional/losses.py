@@ -12,13 +12,13 @@ from autograd_lite import Tensor
 from autograd_lite.engine import rules
 from autograd_lite.engine.axes import from_zero
 from autograd_lite.engine.errors import MisfitError
-from autograd_lite.engine.modes import asked
+from autograd_lite.engine.modes import Within, asked
 from autograd_lite.engine.op import Op
 from autograd_lite.engine.rules import ops, softplus
 from autograd_lite.engine.tensor import as_tensor, record
 from autograd_lite.torch_words.arithmetic import xlogy
 
-from .checks import check_reduction, in_old_words, reduction_of, within
+from .checks import check_reduction, in_old_words, reduction_of
 from .distances import pairwise_distance
 
 __all__ = [
@@ -141,7 +141,7 @@ def binary_cross_entropy(
     0.6931
     """
     x, t = _pair("binary_cross_entropy", input, target)
-    if not asked(lambda a: within(a, 0, 1), x):
+    if not asked(Within(0, 1), x):
         raise MisfitError(
             "binary_cross_entropy: the input is probabilities from 0 to 1, this one goes from "
             f"{x.array.min()} to {x.array.max()}; apply sigmoid, or use "
@@ -537,7 +537,7 @@ def gaussian_nll_loss(
     2.0
     """
     v = as_tensor(var)
-    if not asked(lambda a: within(a, 0, math.inf), v):
+    if not asked(Within(0, math.inf), v):
         raise MisfitError(f"gaussian_nll_loss: var has {v.array.min()}; it must not be negative")
     held = v + (rules.clip(v, min=eps) - v).detach()
     loss = 0.5 * (rules.log(held) + (input - as_tensor(target)) ** 2 / held)
@@ -603,7 +603,7 @@ def multilabel_margin_loss(input: Tensor, target: Any, reduction: str = "mean") 
             f"multilabel_margin_loss: the input has shape {input.shape} and the target {t.shape}; "
             "they must agree"
         )
-    if not asked(lambda a: within(a, -1, n - 1), t):
+    if not asked(Within(-1, n - 1), t):
         raise MisfitError(f"multilabel_margin_loss: targets are classes from 0 to {n - 1}, or -1")
     listed = rules.cumprod(t.ge(0).to(input.dtype), -1)
     named = (t.unsqueeze(-1) == np.arange(n)).to(input.dtype) * listed.unsqueeze(-1)

@@ -374,6 +374,37 @@ def test_exact_limits_are_quiet() -> None:
     assert code_of(step).unsuited == 0
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_powers_of_infinities_are_quiet(dtype: str) -> None:
+    """What a mask hides has the power exp(-inf), which vector code says is invalid."""
+    a = np.array([-np.inf, -1e30, 0.5, -np.inf, -200.0, -1000.0, 3.0, 1.0] * 9, dtype)
+    w, n = (Tensor(x, requires_grad=True) for x in (a, np.array([np.nan, -np.nan] * 9, dtype)))
+    step = compile(lambda: ag.exp(w).sum() + w.softmax(0)[2] + ag.exp(n)[0], backend="c")
+    step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = gradients(step(), w, n)
+        expected = gradients(ag.exp(w).sum() + w.softmax(0)[2] + ag.exp(n)[0], w, n)
+    close(found[1:], expected[1:], 1e-6 if dtype == "float32" else 1e-14)
+    assert np.isnan(found[0])
+    assert code_of(step).unsuited == 0
+
+
+def test_rows_of_a_table_that_are_not_there() -> None:
+    ag.manual_seed(0)
+    table = nn.Embedding(5, 3)
+    optimizer = nn.optim.Adam(table.parameters())
+    step = compile(lambda i: (table(i) ** 2).mean(), optimizer=optimizer, backend="c")
+    for _ in range(3):
+        step(Tensor(np.array([[0, 4], [2, 2]])))
+    assert code_of(step).threads.again is not None  # the question is in C, and cuts nothing
+    before = table.weight.array.copy()
+    for wrong in (5, -1):
+        with pytest.raises(IndexError, match="from 0 to 4"):
+            step(Tensor(np.array([[0, wrong], [2, 2]])))
+    assert np.array_equal(before, table.weight.array)
+
+
 def test_a_class_that_is_not_there_changes_nothing() -> None:
     model = network(0, nn.ReLU())
     optimizer = nn.optim.Adam(model.parameters())

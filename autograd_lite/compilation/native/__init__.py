@@ -57,7 +57,25 @@ typedef void (*dgemv_t)(int, int, size, size, double, const double *, size, cons
 #define FENCE __asm__ volatile("" ::: "memory")
 typedef struct {{ array *a[{arrays}]; double h[{numbers}]; char *w;
     sgemm_t sgemm; dgemm_t dgemm; sgemv_t sgemv; dgemv_t dgemv;
-    const intptr_t *watch; int (*same)(const intptr_t *); void (*count)(const intptr_t *); }} args;
+    const intptr_t *watch; int (*same)(const intptr_t *); void (*count)(const intptr_t *);
+    const char *seen[]; }} args;
+"""
+# whether one of the first arrays shares memory with another
+APART = """
+static int shared(args *A) {{
+    static const int at[] = {{{places}}};
+    static const intptr_t extent[] = {{{extents}}};
+    int moved = 0;
+    for (int i = 0; i < {all}; i++) moved |= A->seen[i] != A->a[at[i]]->data;
+    if (!moved) return 0;
+    for (int i = 0; i < {targets}; i++)
+        for (int k = 0; k < {all}; k++) {{
+            const char *x = A->a[at[i]]->data, *y = A->a[at[k]]->data;
+            if (k != i && x < y + extent[k] && y < x + extent[i]) return 1;
+        }}
+    for (int i = 0; i < {all}; i++) A->seen[i] = A->a[at[i]]->data;
+    return 0;
+}}
 """
 
 
@@ -373,15 +391,16 @@ class Native:
             numbers += [f"    const double {name} = {self.scalars[name]};" for name in of_rule]
             numbers += [f"    {line}" for line in self.descent.in_c]
         updates = self.pieces(f"part{number}_last", last, numbers, roots)
+        apart = self.apart(last)
         # one question alone: after many the compiler takes the rest for code that seldom runs
-        lines = [*pieces.values(), *updates.values()]
+        lines = [*pieces.values(), *updates.values(), apart]
         lines += [f"int part{number}(args *A) {{", "    int code, unsuited = 0;"]
         if number == 0:
             lines.append("    if (RARE(A->watch && !A->same(A->watch))) return 4;")
         for root in roots.values():
             lines += self.checks(root)
         lines += [
-            *self.overlaps(last),
+            *["    unsuited |= shared(A);"] * bool(apart),
             "    if (RARE(unsuited)) return 3;",
             "    FENCE; CLEAR; FENCE;",
         ]
@@ -443,21 +462,24 @@ class Native:
                     found.append(f"    unsuited |= {place}->strides[{d}] != {s};")
         return found
 
-    def overlaps(self, last: list[Kernel]) -> list[str]:
-        """No tensor that changes may share memory with what is read meanwhile."""
+    def apart(self, last: list[Kernel]) -> str:
+        """A function that says whether a tensor that changes shares memory with what is read
+        meanwhile, which it looks at again where an array lies elsewhere; "" where none changes."""
         items = [x for k in last for x in k.items]
         targets = {id(x.out.root): x.out.root for x in items}
         reads = {id(p.root): p.root for x in items for p in x.reads() if p.root.kind == "argument"}
-        found = []
-        for t in targets.values():
-            for r in (targets | reads).values():
-                if r is not t and not (r.name < t.name and id(r) in targets):
-                    a, b = (
-                        f"{self.place(x)}->data < {self.place(y)}->data + {extent(y)}"
-                        for x, y in ((t, r), (r, t))
-                    )
-                    found.append(f"    unsuited |= ({a}) & ({b});")
-        return found
+        for root in (targets | reads).values():
+            self.place(root)
+        names = list(self.arrays)
+        self.watched = [(names.index(r.name), extent(r)) for r in (targets | reads).values()]
+        if not targets:
+            return ""
+        return APART.format(
+            targets=len(targets),
+            all=len(self.watched),
+            places=", ".join(str(at) for at, _ in self.watched),
+            extents=", ".join(str(bytes) for _, bytes in self.watched),
+        )
 
     # ---- Python
 
@@ -557,7 +579,7 @@ class Native:
     def make(self) -> Any:
         """`run`, with memory of its own."""
         n, m = max(1, len(self.arrays)), max(1, len(self.scalars))
-        words = np.zeros(n + m + 8, np.uint64)
+        words = np.zeros(n + m + 8 + len(self.watched), np.uint64)
         raw = np.empty(self.size + LINE, np.uint8)
         start = -raw.ctypes.data % LINE
         w = raw[start : start + self.size]
@@ -570,7 +592,7 @@ class Native:
             words[n + m + 1 : n + m + 5] = at
         functions_of_guards = watching()
         if functions_of_guards is not None:
-            words[n + m + 6 :] = functions_of_guards
+            words[n + m + 6 : n + m + 8] = functions_of_guards
         views = {
             name: np.ndarray(shape, dtype, w, offset, strides)
             for name, (offset, shape, strides, dtype) in self.views.items()

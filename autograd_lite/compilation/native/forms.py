@@ -46,6 +46,7 @@ FLOATS |= {
     ufunc: f"{name}{{f}}({', '.join(f'{{{i}}}' for i in range(ufunc.nin))})"
     for ufunc, name in LIBRARY.items()
 }
+FLOATS[np.exp] = "power{f}({0})"
 COMPARED = {  # of numbers, giving 0 or 1
     np.equal: "{0} == {1}", np.not_equal: "{0} != {1}", np.less: "{0} < {1}",
     np.less_equal: "{0} <= {1}", np.greater: "{0} > {1}", np.greater_equal: "{0} >= {1}",
@@ -76,6 +77,14 @@ PRELUDE = (
 #include <fenv.h>
 #define LARGESTf 3.40282346638528859812e+38f
 #define LARGEST 1.79769313486231570815e+308
+/* exp; -104 in the place of all below it, of which vectors of expf say that -INFINITY is invalid
+   and -1e30 overflows. By bits: of a choice, the compiler would take all powers and then choose */
+#define POWER(T, U, f, lowest, infinite) \
+static inline T power##f(T a) { \
+    union { T x; U bits; } u = {a}; \
+    U below = -(U)(u.bits - (lowest + 1) <= infinite - (lowest + 1)); \
+    u.bits = (u.bits & ~below) | (lowest & below); \
+    return exp##f(u.x); }
 #define EACH(T, f) \
 static inline T larger##f(T a, T b) { return a > b || a != a ? a : b; } \
 static inline T smaller##f(T a, T b) { return a < b || a != a ? a : b; } \
@@ -86,7 +95,7 @@ static inline T modulo##f(T a, T b) { \
 static inline T logaddexp##f(T a, T b) { \
     T d = a - b; \
     return a == b ? a + (T)0.693147180559945309417232121458176568 \
-        : d > 0 ? a + log1p##f(exp##f(-d)) : d <= 0 ? b + log1p##f(exp##f(d)) : d; } \
+        : d > 0 ? a + log1p##f(power##f(-d)) : d <= 0 ? b + log1p##f(power##f(d)) : d; } \
 /* 16 sums side by side: one result on every machine; of blocks, as small errors add up */ \
 static __attribute__((noinline)) T sum##f(const T *x, intptr_t n) { \
     double all = 0; \
@@ -132,6 +141,8 @@ static __attribute__((noinline)) T min##f(const T *x, intptr_t n) { \
     + """
 ONE(erf)
 #endif
+POWER(float, uint32_t, f, 0xC2D00000u, 0xFF800000u)
+POWER(double, uint64_t, , 0xC087500000000000u, 0xFFF0000000000000u)
 EACH(float, f)
 EACH(double, )
 """

@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 
 from ...engine.axes import axes_of, is_basic, part_of
+from ...engine.modes import Within
 from ...engine.op import Op
 from ...engine.rules import ops
 from ...program.expr import NUMPY, full
 from ..laws import plus_at
 from ..lower import Step, ask, check, constant, is_draw
-from .forms import COLUMNS, form, type_of
+from .forms import COLUMNS, form, literal, type_of
 
 __all__ = ["CHOICE", "COPY", "FORMS", "Gather", "Item", "Items", "NoForm", "Place", "Root"]
 
 Operand = Any  # a Place, a Gather, or a number
 COPY = "{0}"
 CHOICE = "{0} ? {1} : {2}"  # the condition in its own dtype
+OUT_OF_RANGE = "(uint64_t)(int64_t){{0}} >= {}"  # -1 too, which is large without a sign
 # views that are copies for NumPy's users, as arrays
 VIEWS: dict[Op, Callable[..., Any]] = {
     ops.expand: lambda x, shape: np.broadcast_to(x, shape),
@@ -103,7 +105,7 @@ class Item:
     pool      the operands are y, for every place of a window x and `out` there, and g, which goes
               to the first place where x is y; "gather" has g there, and `out` gets it from there
     scatter   the operand is added to `out`, a Gather
-    check     the operand counts from 0 to below `text`
+    check     `text` is of no element of the operand
     python    Python does it, as `step` says
     """
 
@@ -489,7 +491,7 @@ class Items:
             if not (i.array.min() >= 0 and i.array.max() < n):
                 raise NoForm("an index from the end")
         elif (id(i.root), n) not in self.checked:
-            self.items.append(Item("check", None, [i], text=n))
+            self.items.append(Item("check", None, [i], text=OUT_OF_RANGE.format(n)))
             if i.array.size == i.root.like.size:
                 self.checked.add((id(i.root), n))
 
@@ -497,9 +499,20 @@ class Items:
         x = self.of(s.inputs[0])
         if not isinstance(x, Place):
             raise NoForm("a class that is one number")
-        self.items.append(Item("check", None, [x], text=s.kw["classes"]))
+        self.items.append(Item("check", None, [x], text=OUT_OF_RANGE.format(s.kw["classes"])))
         self.checked.add((id(x.root), s.kw["classes"]))
         self.places[id(s)] = x
+
+    def ask(self, s: Step) -> None:
+        """What a compiled function asks again: whether all are within a range."""
+        question, x = s.kw["question"], self.of(s.inputs[0])
+        if not (isinstance(question, Within) and s.kw["answer"] and isinstance(x, Place)):
+            raise NoForm("a question")
+        if x.root.kind == "number" or x.dtype.kind not in "if":
+            raise NoForm("a question about numbers of another type")
+        low, high = (literal(n, x.dtype) for n in (question.low, question.high))
+        text = f"!({{0}} >= {low} && {{0}} <= {high})"
+        self.items.append(Item("check", None, [x], text=text))
 
     def added(self, s: Step, out: Place, x: Operand, index: Any) -> None:
         """`out[index] += x`"""
@@ -569,7 +582,7 @@ def parts(index: Any) -> tuple[Any, ...]:
 
 
 FORMS: dict[Op, Callable[[Items, Step], None]] = {  # those that are no function of single elements
-    check: Items.check, ops.matmul: Items.product, ops.where: Items.chosen,
+    check: Items.check, ask: Items.ask, ops.matmul: Items.product, ops.where: Items.chosen,
     ops.cast: Items.copied, ops.copy: Items.copied, ops.getitem: Items.getitem,
     plus_at: Items.plus_at, ops.scatter_add: Items.scatter_add, ops.put: Items.put,
     ops.concatenate: Items.concatenate, ops.stack: Items.stack, ops.pad: Items.pad,

@@ -314,14 +314,14 @@ class Text:
         return f"({type_of(x.out.dtype)})({text})" if x.dtype != x.out.dtype else text
 
     def check(self, k: Kernel) -> None:
-        """Class numbers, or an index; as a number without a sign -1 is too large too."""
+        """Of all elements at once."""
         (x,) = k.items
         (place,) = x.operands
         wrong = self.name("wrong")
         self.line(f"int {wrong} = 0;")
         names = self.loops(place.shape)
         at = self.index(place.offset, place.strides, names)
-        self.line(f"{wrong} |= (uint64_t)(int64_t){self.pointer(place.root)}[{at}] >= {x.text};")
+        self.line(f"{wrong} |= {x.text.format(f'{self.pointer(place.root)}[{at}]')};")
         self.close(sum(n != "0" for n in names))
         self.line(f"if (RARE({wrong})) return 1;")
 
