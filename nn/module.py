@@ -28,13 +28,18 @@ class Parameter(Tensor):
     It requires a gradient unless told otherwise. Like `Tensor`, it shares the memory of an array.
 
     >>> Parameter([1.0, 2.0])
-    Parameter([1., 2.], requires_grad=True)
+    Parameter containing:
+    tensor([1., 2.], requires_grad=True)
     """
 
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True, name: str = "") -> None:
         super().__init__(data, requires_grad, name)
+
+    def __repr__(self) -> str:
+        text = super().__repr__().removeprefix(type(self).__name__)
+        return f"Parameter containing:\ntensor{text}"
 
     def _copied(self, memo: dict[int, Any]) -> Tensor:
         t = super()._copied(memo)

@@ -43,10 +43,19 @@ class Named(tuple[Any, ...]):
 
 
 class Shape(tuple[int, ...]):
-    """A shape as `size()` gives it, and PyTorch's `Size`: a tuple that knows how many elements it
-    is of. `Tensor(shape)` is zeros of that shape."""
+    """The shape of a Tensor, PyTorch's `Size`: a tuple that knows how many elements it is of.
+    `Tensor(shape)` is zeros of that shape.
+
+    >>> x = zeros(5, 2, 3)
+    >>> x.shape, x.shape[1:].numel()
+    ((5, 2, 3), 6)
+    """
 
     __slots__ = ()
+
+    def __getitem__(self, i: Any) -> Any:
+        found = super().__getitem__(i)
+        return Shape(found) if found.__class__ is tuple else found
 
     def numel(self) -> int:
         """The product of the sizes."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import hooks
 from .arrays import as_array, as_floats, narrowed, shaped, unboxed
-from .axes import Size
+from .axes import Shape, Size
 from .errors import MisfitError, explained, lost, picture
 from .hooks import Extra, GradFn
 from .methods import Methods
@@ -311,7 +311,7 @@ class Tensor(Methods):
             self.extra = Extra()
         return self.extra
 
-    shape = property(attrgetter("array.shape"), doc="The size of each axis, a tuple.")
+    shape = property(lambda self: Shape(self.array.shape), doc="The size of each axis, a tuple.")
     ndim = property(attrgetter("array.ndim"), doc="The number of axes.")
     dtype = property(attrgetter("array.dtype"), doc="The NumPy dtype of the elements.")
     is_leaf = property(lambda self: self.op is None, doc="Whether no operation made it.")

@@ -1,46 +1,18 @@
-"""What is done with parameters: gradients clipped, all of them as one vector; and `rnn`."""
+"""What is done with parameters: gradients clipped, all of them as one vector, weights kept in some
+form while they are trained (`parametrizations`, `parametrize`, `prune`); and `rnn`."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from collections.abc import Iterable
+from autograd_lite.lazy import lazily
 
-from autograd_lite import Tensor, concatenate, no_grad
-
-from ..optim.clip import clip_grad_norm_, clip_grad_value_
-from . import rnn
-
-__all__ = [
-    "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "rnn", "vector_to_parameters",
-]  # fmt: skip
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters flattened into one vector, which is recorded.
-
-    >>> parameters_to_vector(nn.Linear(2, 3).parameters()).shape
-    (9,)
-    """
-    return concatenate([p.reshape(-1) for p in parameters])
-
-
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Copy a vector into parameters, in the order of `parameters_to_vector`.
-
-    ValueError, with nothing changed, if it does not have as many elements as they.
-
-    >>> layer = nn.Linear(1, 1)
-    >>> vector_to_parameters(tensor([3.0, 4.0]), layer.parameters())
-    >>> layer.weight.item(), layer.bias.item()
-    (3.0, 4.0)
-    """
-    params = list(parameters)
-    if vec.shape != (total := sum(p.numel() for p in params),):
-        raise ValueError(
-            f"vector_to_parameters: the vector has shape {vec.shape}, and the parameters have "
-            f"{total} elements"
-        )
-    start = 0
-    with no_grad():
-        for p in params:
-            p.copy_(vec[start : start + p.numel()].reshape(p.shape))
-            start += p.numel()
+if TYPE_CHECKING:
+    from ..optim.clip import *
+    from . import parametrizations, parametrize, prune, rnn
+    from .recomputed import *
+    from .vectors import *
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        files=(".optim.clip", "vectors", "recomputed"),
+        public=("parametrizations", "parametrize", "prune", "rnn"),
+    )

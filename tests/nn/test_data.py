@@ -52,7 +52,7 @@ def test_batches_equal_pytorchs(dataset: Any, size: int, drop_last: bool, shuffl
     ours = list(loader)
     assert len(loader) == len(theirs) == len(ours)
     for batch, (x, y) in zip(ours, theirs, strict=True):
-        assert type(batch) is tuple
+        assert type(batch) is list
         assert all(type(t) is Tensor for t in batch)
         assert (batch[0].shape, batch[1].shape) == (tuple(x.shape), tuple(y.shape))
         assert (batch[0].dtype, batch[1].dtype) == (np.float32, np.int64)
