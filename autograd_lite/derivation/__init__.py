@@ -6,7 +6,7 @@ import linecache
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,10 @@ class Derivation:
         self.program = program
         self._loss, self._model = loss, model
         self._prints = [fingerprint(a) for a in program.arguments]
-        self._source = Source(program)
+
+    @cached_property
+    def _source(self) -> Source:
+        return Source(self.program)
 
     def __str__(self) -> str:
         return as_text(self.program)
@@ -165,7 +168,8 @@ class Derivation:
 
         It takes the inputs in the order of `arguments`, then `parameters`, a dictionary of arrays
         by name, then one function for every hook; it returns the loss and a dictionary of
-        gradients, arrays of their own. It holds for the shapes of the tape.
+        gradients, arrays of their own. It holds for the shapes of the tape. Steps that repeat with
+        the same parameters, as those of a recurrent layer, are a loop.
         """
         return self._source.text
 

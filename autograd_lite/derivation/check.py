@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..program.trace import Program
-from .source import Source, execute
+from .source import Source, execute, gradients, signature
 from .text import operations
 
 
@@ -101,7 +101,7 @@ def check_slopes(program: Program, single: Callable[[], Program], step: float, r
 
 def compared(program: Program, step: float, rel: float) -> list[Row]:
     """The rows of a check, in backward order."""
-    source = Source(program)
+    source = Source(program, loops=False)
     lines = ["\n".join(source.statement(s)) for s in program.statements]
     codes = [compile(textwrap.dedent(text), "<check>", "exec") for text in lines]
     n = len(program.forward)
@@ -117,22 +117,22 @@ def compared(program: Program, step: float, rel: float) -> list[Row]:
         return names
 
     forward = run(names, 0, n)
-    found = run(dict(forward), n, len(codes))
+    found = run(dict(forward), n, len(codes)) | returned(program, forward)
     made = {id(s.target): i for i, s in enumerate(program.forward)}
     visible = program.visible()
     twins = {id(s.target) for s in program.forward if s.twin}
     rng = np.random.default_rng(0)
     rows: list[Row] = []
     order = {id(s): i for i, s in enumerate(program.statements)}
-    gradients = program.whole_gradients()
+    whole = program.whole_gradients()
     with np.errstate(all="ignore"):  # what is added up in the loss, which may cancel
         sizes = [
             np.sum(np.abs(found[s.target.name] * forward[visible[key].name]))
-            for key, s in gradients.items()
+            for key, s in whole.items()
             if key not in twins
         ]
     total = max([1.0, *filter(math.isfinite, map(float, sizes))])
-    for key, s in sorted(gradients.items(), key=lambda pair: order[id(pair[1])]):
+    for key, s in sorted(whole.items(), key=lambda pair: order[id(pair[1])]):
         if key in twins:
             continue
         x = visible[key]
@@ -155,6 +155,18 @@ def compared(program: Program, step: float, rel: float) -> list[Row]:
         kink = not ok and between(loss_at, value, u, step, gradient)
         rows.append(Row(x.name, x.shape, gradient, difference, ok or kink, operations(s), kink))
     return rows
+
+
+def returned(program: Program, names: dict[str, Any]) -> dict[str, Any]:
+    """The gradients of the arguments, by the whole function, in which steps may be loops."""
+    given = {name: names[name] for name in signature(program) if name != "parameters"}
+    if parameters := program.of_kind("parameter"):
+        given["parameters"] = {a.key: names[a.symbol.name] for a in parameters}
+    text = Source(program).text.replace("import numpy as np\n", "")
+    function = execute(compile(text, "<check>", "exec"), {"np": WIDE})["backprop"]
+    with np.errstate(all="ignore"):
+        _, found = function(**given)
+    return {s.target.name: found[a.key] for a, s in gradients(program)}
 
 
 def between(loss_at: Callable[[Any], float], x: Any, u: Any, step: float, gradient: float) -> bool:

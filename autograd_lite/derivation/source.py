@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any
 
@@ -39,6 +39,7 @@ from ..program.notation import (
 from ..program.passes import BLOCKS, operations_shown
 from ..program.rewrite import Rewriter
 from ..program.trace import Argument, Program, Statement
+from .loops import Line, Text, rolled
 from .names import Taken, local_letter
 from .windows import loop
 
@@ -271,19 +272,12 @@ def returned_alias(s: Statement) -> bool:
 class Source:
     """The text of a program's function, and which statement every line is from."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, loops: bool = True) -> None:
         self.program = program
         self.lines: list[str] = []
         self.owner: dict[int, Statement] = {}
         self.visible = program.visible()
-        body: list[tuple[list[str], Statement | None]] = []
-        last_forward = program.forward[-1] if program.forward else None
-        if program.forward:
-            body.append((["", INDENT + "# forward"], None))
-        for s in program.statements:
-            body.append((self.statement(s), s))
-            if s is last_forward:
-                body.append((["", INDENT + BACKWARD], None))
+        body = list(self.body(loops))
         text = "\n".join(line for lines, _ in body for line in lines)
         self.words = {*re.findall(r"\w+", text), program.loss.name}
         self.head()
@@ -362,6 +356,49 @@ class Source:
             self.add([f"{INDENT * 2}{key}: {s.target.name},"], s)
         self.add([f"{INDENT}}}"])
 
+    def body(self, loops: bool) -> Iterator[tuple[list[str], Statement | None]]:
+        """The lines of the statements, with loops where steps repeat."""
+        statements, n = self.program.statements, len(self.program.forward)
+        texts = None
+        if loops:
+            given = {a.symbol.name for a in self.program.arguments}
+            shared = {a.symbol.name for a in self.program.of_kind("parameter")}
+            texts = rolled([self.line(s) for s in statements], n, given, shared)
+        if n:
+            yield ["", INDENT + "# forward"], None
+        if texts is None:
+            texts = [Text([], i, first=i) for i in range(len(statements))]
+        backward = [BACKWARD] * (n > 0)
+        for text in texts:
+            i = text.statement
+            if backward and text.first >= n:
+                yield ["", INDENT + backward.pop()], None
+            if i is None:
+                yield [INDENT + line for line in text.lines], None
+            elif not text.lines:
+                yield self.statement(statements[i]), statements[i]
+            else:
+                indent = INDENT * (1 + text.inside)
+                lines = [x for line in text.lines for x in laid(indent, line)]
+                yield with_comment(lines, shape_text(statements[i].shape)), statements[i]
+        if backward:
+            yield ["", INDENT + BACKWARD], None
+
+    def line(self, s: Statement) -> Line:
+        """A statement as loops are made of it: each line as long as it is."""
+        visible, e, name = self.visible, s.expr, s.target.name
+        if not isinstance(e, Symbol):
+            lines = [f"{name} = np.asarray({numpy.text(e)})"]
+        elif e.op in BLOCKS:
+            lines = block(s, visible, numpy)
+        else:
+            lines = [f"{name} = {numpy.text(e)}{'.copy()' * returned_alias(s)}"]
+        of = next((visible[id(x)].name for x in s.of if id(x) in visible), "")
+        terms = numpy.terms(e) if is_op(e, total, ops.add) else []
+        terms = [term.removeprefix("+ ") for term in terms]
+        kept = s.argument is not None or s.target is self.program.loss
+        return Line(name, lines, of, terms, kept)
+
     def statement(self, s: Statement) -> list[str]:
         """The lines of a statement, with its shape as a comment."""
         name = s.target.name
@@ -372,6 +409,24 @@ class Source:
         else:
             lines = assigned(name, s.expr, end=".copy()" if returned_alias(s) else "")
         return with_comment(lines, shape_text(s.shape))
+
+
+def laid(indent: str, line: str) -> list[str]:
+    """A line of a loop, in parentheses where it is too long, and a term a line if it still is."""
+    target, _, text = line.partition(" = ")
+    if fits_line(indent + line) or not text:
+        return [indent + line]
+    if fits_line(indent + INDENT + text):
+        terms = [text]
+    else:
+        terms, depth = [""], 0
+        for word in re.split(r"( (?=[+-] )|[()\[\]])", text):
+            depth += (word in ("(", "[")) - (word in (")", "]"))
+            if word == " " and not depth:
+                terms.append("")
+            else:
+                terms[-1] += word
+    return [f"{indent}{target} = (", *[indent + INDENT + term for term in terms], f"{indent})"]
 
 
 def in_docstring(name: str) -> str:
@@ -398,7 +453,8 @@ def with_comment(lines: list[str], comment: str) -> list[str]:
         return [line]
     if fits_line(line) and not lines[0].endswith("("):
         return [line, *lines[1:]]
-    return [f"{INDENT}# {comment}", *lines]
+    indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+    return [f"{indent}# {comment}", *lines]
 
 
 def block(s: Statement, visible: dict[int, Symbol], write: NumPy) -> list[str]:

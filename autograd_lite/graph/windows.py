@@ -31,45 +31,47 @@ def window_of(t: Any, names: Sequence[str], out: str, frame: Any, numbers: bool)
     if not kernel and t.op not in TOLD:
         return None
     size = np.shape(t.args[1])[2:] if kernel else t.kw["size"]
-    step, apart = (two(t.kw.get(key) or (1,) * len(size)) for key in ("stride", "dilation"))
     spread = t.op is ops.conv_input  # where the window moves over the output
     grid, moves = np.asarray(t.args[0]), t.array
     if spread:
         grid, moves = moves, grid
-    count, k = two(moves.shape[-len(size) :]), two(size)
-    first = np.zeros(two(grid.shape[-len(size) :]), bool)
-    if 0 in (*grid.shape, *moves.shape) or first.size == 1:
+    extent, count = grid.shape[-len(size) :], moves.shape[-len(size) :]
+    if 0 in (*grid.shape, *moves.shape) or max(extent) == 1:
         return None
-    along = 1 if count[1] > 1 else 0  # the axis of the next window
-    more = count[along] > 1
-    first[tuple([slice(0, n * a, a) for n, a in zip(k, apart, strict=True)])] = True
-    after = np.roll(first, step[along], along) & more
-    values = [plane(grid), plane(moves) if t.op is not ops.windows else None]
+    d = len(size)
+    values = [plane(grid, d), plane(moves, d) if t.op is not ops.windows else None]
+    values += [plane(np.asarray(t.args[1]), d)] if kernel else [None]
     channels = np.shape(t.args[1])[1] if t.op is ops.conv else 1
-    if kernel:
-        values.append(plane(np.asarray(t.args[1])))
     if channels > 1 or spread or not numbers or not all(map(fits, values)):
         values = [None] * 3
-    place, beside = np.zeros((2, *count), bool)
-    place[0, 0] = True
-    beside[(0, 1) if along else (1 % count[0], 0)] = more
-    big = tiles(values[0], first, after, ~inside(first.shape, frame))
-    small = tiles(values[1], place, beside & ~place)
+    first, after, place, beside, step = marked(two(extent), two(count), two(size), t.kw)
     given, made = (out, names[0]) if spread else (names[0], out)
+    padding = ~inside(first.shape, frame)
     grids = [
-        Grid(f"{given} {extent(grid.shape[-len(size) :])}", big),
-        Grid(f"{made} {extent(moves.shape[-len(size) :])}", small),
+        Grid(f"{given} {part(extent)}", tiles(values[0], first, after, padding)),
+        Grid(f"{made} {part(count)}", tiles(values[1], place, beside)),
     ]
     signs = ["→"]
     if kernel:
-        grids.insert(1, Grid(f"{names[1]} {by(size)}", tiles(values[2], np.ones(k, bool))))
+        grids.insert(1, Grid(f"{names[1]} {by(size)}", tiles(values[2], np.ones(two(size), bool))))
         signs = ["×", f"+ {names[2]} =" if len(names) > 2 else "="]
-    if spread:
-        grids, signs = grids[::-1], ["×", "="]
     words = said(t, names, out, size, channels)
-    if more:
-        words += f"; the next window is {step[along]} further"
-    return Window(words, tuple(size), grids, signs)
+    words += f"; the next window is {step} further" * bool(step)
+    return Window(words, tuple(size), grids[::-1] if spread else grids, signs)
+
+
+def marked(extent: Two, count: Two, size: Two, kw: dict[str, Any]) -> tuple[Any, ...]:
+    """Which elements the first window and the next have, and which are what they give; and how far
+    apart they are, 0 where there is one."""
+    stride, apart = (two(kw.get(key) or (1, 1)) for key in ("stride", "dilation"))
+    along = 1 if count[1] > 1 else 0  # the axis of the next window
+    step = stride[along] if count[along] > 1 else 0
+    first, place = np.zeros(extent, bool), np.zeros(count, bool)
+    first[tuple([slice(0, n * a, a) for n, a in zip(size, apart, strict=True)])] = True
+    place[0, 0] = True
+    after = np.roll(first, step, along) & bool(step)
+    beside = np.roll(place, 1, along) & bool(step)
+    return first, after, place, beside, step
 
 
 def said(t: Any, names: Sequence[str], out: str, size: Sequence[int], channels: int) -> str:
@@ -96,16 +98,16 @@ def two(sizes: Sequence[int]) -> Two:
     return rows, columns
 
 
-def plane(x: Any) -> Any:
-    """The first of the planes along the last two axes."""
-    return x.reshape(-1, *two(x.shape[2:]))[0]
+def plane(x: Any, d: int) -> Any:
+    """The first of the planes along the last two axes, of the d that a window has."""
+    return x.reshape(-1, *two(x.shape[-d:]))[0]
 
 
 def by(shape: Sequence[int]) -> str:
     return " × ".join(map(str, shape))
 
 
-def extent(shape: Sequence[int]) -> str:
+def part(shape: Sequence[int]) -> str:
     return f"part of {by(shape)}" if max(two(shape)) > MOST else by(shape)
 
 
