@@ -348,6 +348,7 @@
         || (step.way === "backward" && tracked && target === step.card));
     });
     frames.now.classList.toggle("backward", step.way === "backward" || step.way === "seed");
+    for (const box of map.querySelectorAll(".card")) box.classList.toggle("now", box.dataset.of === step.card);
     surround(frames.now, step.card, 5);
     surround(frames.picked, picked, 9);
   }
@@ -378,6 +379,7 @@
     const after = picture.getBoundingClientRect();
     stage.scrollLeft += after.left + place[0] * after.width - at[0];
     stage.scrollTop += after.top + place[1] * after.height - at[1];
+    locate();
   }
 
   function fitting() {
@@ -385,6 +387,80 @@
     const room = stage.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     return room / picture.viewBox.baseVal.width;
   }
+
+  // ---- the map of a picture that is larger than the screen
+
+  const map = byId("film-map"), MAP = [170, 240]; // pixels at most
+  let view, mapped = true; // the part that is seen, and whether people want to know
+
+  function rect(box, ...classes) {
+    const shape = document.createElementNS(SVG, "rect");
+    for (const [name, x] of Object.entries(box)) shape.setAttribute(name, x);
+    shape.classList.add(...classes);
+    return shape;
+  }
+
+  /* Every card and module as a box, in shares of the picture. */
+  function chart() {
+    map.replaceChildren();
+    if (!picture) return;
+    const { width, height } = picture.viewBox.baseVal, all = picture.getBoundingClientRect();
+    const fit = Math.min(
+      Math.min(MAP[0], 0.25 * stage.clientWidth) / width,
+      Math.min(MAP[1], 0.45 * stage.clientHeight) / height,
+    );
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", "0 0 1 1");
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("width", width * fit);
+    svg.setAttribute("height", height * fit);
+    svg.setAttribute("aria-hidden", "true");
+    for (const element of picture.querySelectorAll(".cluster, .node")) {
+      const box = element.getBoundingClientRect();
+      const share = { x: (box.left - all.left) / all.width, y: (box.top - all.top) / all.height,
+        width: box.width / all.width, height: box.height / all.height };
+      const shape = rect(share, element.classList.contains("node") ? "card" : "module");
+      shape.dataset.of = element.id;
+      svg.append(shape);
+    }
+    view = rect({}, "view");
+    svg.append(view);
+    map.append(svg);
+    locate();
+  }
+
+  function locate() {
+    if (!picture || !view) return;
+    const all = picture.getBoundingClientRect(), seen = stage.getBoundingClientRect();
+    const x = Math.max(0, (seen.left - all.left) / all.width), y = Math.max(0, (seen.top - all.top) / all.height);
+    const share = { x, y, width: Math.min(1 - x, seen.width / all.width), height: Math.min(1 - y, seen.height / all.height) };
+    for (const [name, value] of Object.entries(share)) view.setAttribute(name, value);
+    map.hidden = !mapped || all.width * all.height < 2.5 * seen.width * seen.height;
+  }
+
+  function travel(event) {
+    const box = map.firstChild.getBoundingClientRect(), all = picture.getBoundingClientRect();
+    const seen = stage.getBoundingClientRect();
+    stage.scrollBy({
+      left: all.left + (all.width * (event.clientX - box.left)) / box.width - (seen.left + seen.right) / 2,
+      top: all.top + (all.height * (event.clientY - box.top)) / box.height - (seen.top + seen.bottom) / 2,
+      behavior: "instant",
+    });
+  }
+  map.addEventListener("pointerdown", (event) => {
+    map.setPointerCapture(event.pointerId);
+    travel(event);
+  });
+  map.addEventListener("pointermove", (event) => event.buttons && travel(event));
+  map.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!step) return;
+    stage.scrollBy({ left: (step[0] * stage.clientWidth) / 3, top: (step[1] * stage.clientHeight) / 3, behavior: "instant" });
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  stage.addEventListener("scroll", locate);
+  addEventListener("resize", locate);
 
   // ---- the film
 
@@ -550,6 +626,7 @@
       const drawn = picture.querySelector(".graph").transform.baseVal.consolidate().matrix.a;
       zoom(Math.min(1.4 / drawn, Math.max(fitting(), 1 / drawn)));
     }
+    chart();
   }
 
   // ---- a name to be found
@@ -623,6 +700,10 @@
     else if (key === "Escape" && picked) show(now);
     else if (key === "Backspace" && here) close();
     else if (key === "/") search.focus();
+    else if (key === "m") {
+      mapped = !mapped;
+      locate();
+    }
     else if (key === "+" || key === "=") zoom(scale * 1.25);
     else if (key === "-") zoom(scale / 1.25);
     else if (key === "0" && picture) zoom(fitting());

@@ -584,3 +584,36 @@ def test_a_phone_shows_the_judgement_in_full_width(screen):
     graph = draw((x * x).sum(), compare={"x": np.array([1.0, 2.0], "float32")})
     screen.open(graph, width=390, height=780)
     assert screen.js("return document.querySelector('.judgement').offsetWidth") > 350
+
+
+def test_a_map_leads_through_what_is_larger_than_the_screen(screen):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    x = h = tensor([1.0, 2.0], requires_grad=True, name="x")
+    for _ in range(30):
+        h = h.tanh()
+    story = screen.open(draw(h.sum(), collapse=False))
+    tall = "return document.getElementById('film-stage').scrollTop"
+    assert len(screen.all("#film-map .card")) == len(story["cards"])
+    screen.js("document.getElementById('film-map').focus()")
+    at = screen.js(tall)
+    screen.press(Keys.ARROW_DOWN)
+    until(lambda: screen.js(tall) > at)
+    assert screen.step() == 0  # the arrows move the view, not the film
+    share = "const v = document.querySelector('#film-map .view'); return [+v.getAttribute('y'), +v.getAttribute('height')]"
+    until(lambda: screen.js(share)[0] > 0)
+    ActionChains(screen.driver).move_to_element(screen.one("#film-map")).click().perform()
+    until(lambda: abs(sum(screen.js(share)) - screen.js(share)[1] / 2 - 0.5) < 0.02)
+    screen.go("forward")
+    assert screen.one("#film-map .now").get_attribute("data-of") == screen.lit()[0]
+    screen.press("m")
+    assert not screen.one("#film-map").is_displayed()
+    screen.press("m")
+    assert screen.one("#film-map").is_displayed()
+    screen.media("print")
+    assert not screen.one("#film-map").is_displayed()
+    screen.open(draw((x * x).sum()))
+    assert not screen.one("#film-map").is_displayed()
+    tools = [e.rect["y"] for e in (screen.one("#film-search"), screen.one("#film-theme"))]
+    assert tools[0] == tools[1]  # side by side
