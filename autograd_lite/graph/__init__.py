@@ -30,7 +30,7 @@ from .panels import panels_of
 from .ran import Ran
 from .read import Gradients, Reading
 from .render import GraphRenderError
-from .slides import slides_of, without_unseen
+from .slides import slides_of, spoken, without_unseen
 from .theme import THEMES, follow_system
 
 if TYPE_CHECKING:
@@ -321,7 +321,7 @@ class Graph:
         if fitted and fitted.remark:
             warnings.warn(fitted.remark, stacklevel=2)
         renderer = self._renderer(backend, timeout)
-        return self._picture(self.to_dot(), format, renderer, self.alt, fitted)
+        return self._picture(self.to_dot(), format, renderer, self.drawing.told, fitted)
 
     def _picture(
         self,
@@ -334,9 +334,10 @@ class Graph:
         n = len(self.drawing.nodes)
         image = render.picture(source, format, n, *renderer, fitted and 72 * fitted.scale)
         if format == "svg":
-            image = image.replace(b"<svg ", f'<svg role="img" aria-label="{alt}" '.encode(), 1)
+            label = f'<svg role="img" aria-label="{escape(dot.NO_XML.sub("?", alt))}" '
+            image = image.replace(b"<svg ", label.encode(), 1)
             return follow_system(image) if self.theme == "auto" else image
-        return image
+        return render.described(image, alt) if format == "png" else image
 
     def slides(
         self,
@@ -362,11 +363,8 @@ class Graph:
         ...     print(files[3].read_text("utf-8"), end="")
         step_03.txt 8
         Forward 1 of 1: mul makes y = 9.
-        y: mul  ()  = 9  dy = 1
+        y: mul  ()  = 9
             forward   y = x * x
-            backward  dx += dy * x
-                      dx += dy * x
-            gradient to  x 3, x 3
         """
         for format in formats or ():
             if format not in IMAGES:
@@ -386,8 +384,7 @@ class Graph:
             source = dot.source(self.drawing, self.theme, fitted.layout, moment=moment)
             files: list[Path] = []
             for format in wanted:
-                alt = escape(dot.NO_XML.sub("?", moment.say))
-                image = self._picture(source, format, renderer, alt, fitted)
+                image = self._picture(source, format, renderer, spoken(note), fitted)
                 if format == "svg":
                     image = without_unseen(image, self.theme)
                 files.append(written(folder / f"step_{i:0{digits}}.{format}", image))
@@ -403,13 +400,7 @@ class Graph:
         >>> draw(tensor(3.0, requires_grad=True, name="x") * 2).alt
         'Computation graph, Graph of y: y 6, float32, 1 parameter, 1 operation. Cards: x, mul, y.'
         """
-        titles = [words(node.title, 30) for node in self.drawing.nodes if node.kind != "note"]
-        told = ", ".join(
-            titles if len(titles) <= 30 else [*titles[:29], f"and {len(titles) - 29} more"]
-        )
-        facts = f"{words(self.drawing.title)}: {', '.join(self.drawing.facts)}"
-        whole = f"Computation graph, {facts}. Cards: {told}. {self.drawing.judgement}".strip()
-        return escape(dot.NO_XML.sub("?", whole))
+        return escape(dot.NO_XML.sub("?", self.drawing.told))
 
     def save(
         self,

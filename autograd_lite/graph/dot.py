@@ -243,11 +243,11 @@ class Page:
             numbers = f"; number and thickness = {what}" if sizes else ""
             yield f"{back} gradient flows {way_back}{numbers}", "gradient"
         if view != "forward" and any(node.family == "untracked" for node in self.drawing.nodes):
-            yield "grey: needs no gradient", "untracked"
+            yield "dashed, grey: needs no gradient", "untracked"
         if not all(map(math.isfinite, sizes)):
             yield "● gradient is NaN or infinite", "alarm"
         if any(g < VANISHING for g in sizes):
-            yield "pale and dashed: below 1e-7", "quiet"
+            yield "pale and dotted: below 1e-7", "quiet"
 
     # ---- cards
 
@@ -310,7 +310,7 @@ class Page:
         colour = self.colour
         roles = {
             "first": (colour[family], colour["card"]), "": (colour["shape ground"], colour["ink"]),
-            "next": (colour["pale data"], colour["ink"]),
+            "next": (colour["module frame"], colour["ink"]),
             "padding": (colour["card"], colour["quiet"]),
         }  # fmt: skip
         every = [tile for grid in window.grids for row in grid.tiles for tile in row]
@@ -518,7 +518,7 @@ class Page:
                 style |= {"class": "tracked alarm", "penwidth": 3.5}
             elif top < VANISHING:
                 data, gradient = "pale data", "pale gradient"
-                style |= {"class": "tracked vanishing", "penwidth": 1.0, "style": "dashed"}
+                style |= {"class": "tracked vanishing", "penwidth": 1.0, "style": "dotted"}
             else:
                 style["penwidth"] = round(min(max(2.3 + 0.7 * math.log10(top), 0.8), 5.0), 2)
             style["label tone"] = colour["alarm" if gradient == "alarm" else "gradient"]

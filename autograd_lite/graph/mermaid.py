@@ -33,8 +33,13 @@ def entities(text: str) -> str:
 def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str:
     """The flowchart, with the same cards, clusters and gradients as the DOT text."""
     colour = THEMES[theme]
-    lines = [f"flowchart {direction}", *inside(drawing, "", 1)]
-    dashed, red = [], []
+    lines = [f"flowchart {direction}"]
+    lines += [
+        f"  accTitle: {entities(words(drawing.title))}",
+        f"  accDescr: {entities(drawing.told)}",
+    ]
+    lines += inside(drawing, "", 1)
+    dotted, red = [], []
     for i, e in enumerate(drawing.edges):
         line = "-->" if e.tracked else "-.->"
         label = f'|"{entities(typeset(span(e.grads)))}"|' if e.grads else ""
@@ -42,17 +47,18 @@ def source(drawing: Drawing, theme: str = "light", direction: str = "TB") -> str
         if not all(map(math.isfinite, e.grads)):
             red.append(str(i))
         elif e.grads and max(map(abs, e.grads)) < VANISHING:
-            dashed.append(str(i))
+            dotted.append(str(i))
     for name in (*CLASSES, *TONES):
         keys = [n.key for n in drawing.nodes if name in (n.family, n.kind, n.tone)]
         if keys:
             rest = "stroke-width:3px" if name in TONES else f"color:{colour['ink']}"
             frame = f"fill:{colour[f'{name} ground']},stroke:{colour[name]},{rest}"
             lines += [f"  classDef {name} {frame}", f"  class {','.join(keys)} {name}"]
-    if dashed:
-        lines.append(f"  linkStyle {','.join(dashed)} stroke-dasharray:4,stroke:{colour['faint']}")
+    if dotted:
+        pale = f"stroke-dasharray:1 4,stroke:{colour['pale gradient']}"
+        lines.append(f"  linkStyle {','.join(dotted)} {pale}")
     if red:
-        lines.append(f"  linkStyle {','.join(red)} stroke:{colour['alarm']}")
+        lines.append(f"  linkStyle {','.join(red)} stroke:{colour['alarm']},stroke-width:4px")
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..origin import Place
-from ..program.names import typeset
+from ..program.names import typeset, words
 from .facts import Facts
 
 __all__ = ["Arrow", "Box", "Card", "Drawing", "Gift", "Grid", "Panel", "Tile", "Window", "order"]
@@ -150,6 +150,16 @@ class Drawing:
         for node in self.nodes:
             held.setdefault(node.path, []).append(node)
         return held
+
+    @property
+    def told(self) -> str:
+        """The drawing in one sentence: what it is, and its cards in the order of reading."""
+        titles = [words(node.title, 30) for node in self.nodes if node.kind != "note"]
+        if len(titles) > 30:
+            titles = [*titles[:29], f"and {len(titles) - 29} more"]
+        facts = f"{words(self.title)}: {', '.join(self.facts)}"
+        cards = ", ".join(titles)
+        return f"Computation graph, {facts}. Cards: {cards}. {self.judgement}".strip()
 
     @cached_property
     def by_key(self) -> dict[str, Card]:

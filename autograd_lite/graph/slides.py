@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from .dot import Moment, unseen
@@ -11,7 +12,7 @@ from .steps import steps, times
 from .text import entry
 from .theme import THEMES
 
-__all__ = ["Slide", "slides_of", "without_unseen"]
+__all__ = ["Slide", "slides_of", "spoken", "without_unseen"]
 
 
 class Slide(NamedTuple):
@@ -33,7 +34,13 @@ def slides_of(drawing: Drawing) -> list[Slide]:
         back = {key for key in keys if i == 0 or (i >= begun and returned.get(key, i + 1) <= i)}
         key = step.get("card", "")
         moment = Moment(frozenset(come), frozenset(back), key, step["way"], step["say"])
-        lines = [step["say"], *(entry(drawing.by_key[key], drawing) if key else [])]
+        card = drawing.by_key.get(key)
+        lines = [step["say"]]
+        if card is not None and step["way"] == "forward":  # nothing of what comes back later
+            ahead = replace(card, grad="", backward=[], verdict="")
+            lines += [line for line in entry(ahead, drawing) if "gradient to" not in line]
+        elif card is not None:
+            lines += entry(card, drawing)
         made.append(Slide(moment, "\n".join(lines) + "\n"))
     return made
 
@@ -43,3 +50,13 @@ def without_unseen(svg: bytes, theme: str) -> bytes:
     or has it read out."""
     colours = "|".join({unseen(tone).lower() for tone in THEMES[theme].values()})
     return re.sub(rf'<text [^>]*fill="({colours})"[^>]*>.*?</text>\n?', "", svg.decode()).encode()
+
+
+def spoken(note: str) -> str:
+    """A note as one sentence after another, for whoever does not see the picture.
+
+    >>> spoken("mul makes y = 9.\\ny: mul  ()\\n    forward   y = x * x\\n")
+    'mul makes y = 9. y: mul (); forward y = x * x'
+    """
+    said, *lines = [" ".join(line.split()) for line in note.splitlines()]
+    return " ".join([said, "; ".join(lines)]).strip()

@@ -157,3 +157,23 @@ def test_letters_stand_out_from_their_ground(palette):
         low, high = sorted((luminance(palette[ink]), luminance(palette[ground])))
         least = 3 if ink in ("shape", "untracked", *families) else 4.5  # titles: large and bold
         assert (high + 0.05) / (low + 0.05) >= least, (ink, ground)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_lines_stand_out_and_differ_by_more_than_their_colour(palette):
+    for line in ("data", "gradient", "pale data", "pale gradient", "faint", "alarm"):
+        for ground in ("paper", "module ground"):
+            low, high = sorted((luminance(palette[line]), luminance(palette[ground])))
+            assert (high + 0.05) / (low + 0.05) >= 3, (line, ground)
+
+
+def test_every_kind_of_line_has_its_own_stroke(drawn):
+    kinds = {}
+    for name in ("vanishing", "nan", "untracked"):
+        for style in re.findall(r"-> \w+ (\[.*class=.*\])", drawn(name).to_dot()):
+            kind = re.search(r'class="([^"]*)"', style)[1]
+            dash = re.search(r'style="(\w+)"', style)
+            kinds.setdefault(kind, set()).add(dash[1] if dash else "solid")
+    assert kinds["untracked"] == {"dashed"} and kinds["tracked vanishing"] == {"dotted"}
+    assert kinds["tracked"] == kinds["tracked alarm"] == {"solid"}
+    assert 'penwidth="3.5"' in drawn("nan").to_dot()

@@ -3,10 +3,12 @@
 import os
 import re
 import stat
+import struct
 import subprocess
 import sys
 import sysconfig
 import xml.etree.ElementTree as ET
+import zlib
 from pathlib import Path
 
 import pytest
@@ -152,8 +154,10 @@ def test_text():
 
 def test_mermaid():
     x = tensor(3.0, requires_grad=True, name="x")
-    assert draw(x * x).to_mermaid().splitlines()[:7] == [
+    assert draw(x * x).to_mermaid().splitlines()[:9] == [
         "flowchart TB",
+        "  accTitle: Graph of y",
+        f"  accDescr: {draw(x * x).alt}",
         '  n1["x value 3<br/>grad 6"]',
         '  n2["mul 9<br/>y = x × x<br/>dx += dy × x<br/>dx += dy × x"]',
         '  out(["y 9<br/>dy = 1"])',
@@ -162,6 +166,16 @@ def test_mermaid():
         '  n2 -->|"1"| out',
     ]
     assert draw(x * x, direction="LR").to_mermaid().startswith("flowchart LR\n")
+
+
+def test_a_png_says_what_it_shows():
+    png = picture().render("png")
+    start = png.index(b"iTXt")
+    (size,) = struct.unpack(">I", png[start - 4 : start])
+    text = png[start + 4 : start + 4 + size]
+    (crc,) = struct.unpack(">I", png[start + 4 + size : start + 8 + size])
+    assert text.split(b"\0")[0] == b"Description" and crc == zlib.crc32(b"iTXt" + text)
+    assert text.decode().endswith('Cards: <x> & "y" #1, mul, sum, y.')
 
 
 def test_long_formulas_are_folded():
