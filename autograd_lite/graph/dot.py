@@ -445,8 +445,7 @@ class Page:
         if label:
             # a card beside its operation may be laid out on either side of it: no sign fits both
             arrow = "" if beside else "▲ " if self.layout.direction == "TB" else "◄ "
-            tone = str(style.pop("label tone"))
-            run = cell(mono(f" {arrow}{label} ", 10, tone))
+            run = cell(mono(f" {arrow}{label} ", 10, str(style.pop("label tone"))))
             rows = [run]
             if self.layout.direction == "LR":  # else the number sits on its arrow
                 if beside:
@@ -491,7 +490,10 @@ class Page:
         elif edge.tracked and edge.target not in self.moment.back:
             data = {"class": "data", "color": self.palette["data"], "penwidth": 1.3}
             style = {**data, "dir": "back" if flipped else "forward"}
-            style |= {"label tone": unseen(self.palette["paper"])} if label else {}
+            ends = (self.drawing.by_key[key] for key in (edge.source, edge.target))
+            inside, other = (card.path.partition(".")[0] for card in ends)
+            ground = "module ground" if inside and inside == other else "paper"
+            style |= {"label tone": unseen(self.palette[ground])} if label else {}
         elif edge.target == self.moment.now:
             style["penwidth"] = max(float(str(style.get("penwidth", 1))), 3.2)
         return style, label
@@ -540,6 +542,7 @@ def unseen(ground: str) -> str:
 def wrapped(formula: str) -> list[str]:
     """A formula as lines of at most WIDE characters, broken at blanks outside of shapes."""
     tight = re.sub(r"(?<=\d), (?=\d)", ",\N{NO-BREAK SPACE}", formula)
+    tight = re.sub(r" ([-+−×·]) ", r" \1\t", tight).replace(" / ", "\t/\t")  # a sign comes first
     tight = re.sub(r" (\+?=) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", tight, count=1)
     lines = [""]
     for word in tight.split(" "):
@@ -547,6 +550,7 @@ def wrapped(formula: str) -> list[str]:
             lines.append("  " + word)
         else:
             lines[-1] += f" {word}" if lines[-1] else word
+    lines = [line.replace("\t", " ") for line in lines]
     return lines if len(lines) <= 4 else [*lines[:3], lines[3][: WIDE - 2] + " …"]
 
 
