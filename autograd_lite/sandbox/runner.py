@@ -138,9 +138,9 @@ def main() -> None:
     )  # so that it is there when the code is ended
     lines, sys.stdin = sys.stdin, io.StringIO()
     if options["fixes"]:
-        sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+        sys.path.insert(-1, os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
         found = looking_for_fixes()
-        sys.path.pop()
+        del sys.path[-2]
     else:
         found = None
     for name in options["imports"]:

@@ -494,6 +494,19 @@ def test_the_line_and_the_fix_are_found_in_a_process_of_its_own():
     assert verdict(RIGHT["relu"], "relu")["fixes"] == []
 
 
+def test_another_version_among_the_libraries_is_not_imported(tmp_path, monkeypatch):
+    """An older wheel beside NumPy, while the tests run in a checkout."""
+    for name in ("numpy", "numpy.libs"):
+        libraries = Path(np.__file__).parents[1] / name
+        if libraries.is_dir():
+            (tmp_path / name).symlink_to(libraries)
+    for name in ("autograd_lite", "sandbox"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.setattr(sandbox.np, "__file__", str(tmp_path / "numpy" / "__init__.py"))
+    assert verdict(LAYERS["relu"].backward, "relu")["fixes"]
+
+
 @pytest.mark.parametrize(
     "code",
     [
