@@ -62,6 +62,7 @@ PARTS: list[tuple[str, str, str]] = [
     ("Data", "nn.data", ""),
     ("Data sets", "nn.datasets", ""),
     ("Training", "nn.train", ""),
+    ("Trainings over settings and starts", "nn.sweeps", ""),
     ("What is wrong with a training", "nn.diagnosis", ""),
     ("Saving", "nn.serialize", ""),
     ("Initial weights", "nn.init", ""),

@@ -36,6 +36,7 @@ _find, _listed = lazily(
         "optim",
         "parallel",
         "serialize",
+        "sweeps",
         "train",
         "utils",
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, as_tensor, distributed, no_grad
+from autograd_lite.work import bar
 
 from .checkpoints import Checkpoints
 from .module import Module
@@ -215,7 +215,8 @@ def fit(
     start, ended = kept.resume(resume)
     means = _Means("fit", metrics)
     val_means = _Means("fit: validation", metrics)
-    with _mode(model, True), _ctrl_c() as pressed, _bar(progress, loader, start, epochs) as bar:
+    shown = _bar(progress, loader, start, epochs)
+    with _mode(model, True), _ctrl_c() as pressed, shown as drawn:
         batches = 0
 
         def train(batch: int, loss: Any) -> None:
@@ -234,15 +235,15 @@ def fit(
             if isinstance(scheduler, OneCycleLR):
                 scheduler.step()
             batches = batch
-            if bar is not None:
-                bar.set_postfix_str(means.text(), refresh=False)
-                bar.update()
+            if drawn is not None:
+                drawn.set_postfix_str(means.text(), refresh=False)
+                drawn.update()
 
         epoch = 0
         try:
             for epoch in range(start + 1, 0 if ended else epochs + 1):
-                if bar is not None:
-                    bar.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
+                if drawn is not None:
+                    drawn.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
                 _begin(loader, epoch)
                 row: dict[str, Any] = {"epoch": epoch}
                 if scheduler is not None:
@@ -440,32 +441,11 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@contextmanager
-def _bar(progress: bool | str, loader: Any, start: int, epochs: int) -> Iterator[Any]:
-    """A tqdm bar over all batches of all epochs, those until `start` done before, or None."""
-    if progress not in (True, False, "auto"):
-        raise ValueError(f"fit: progress is {progress!r}; it is True, False or 'auto'")
-    quiet = not distributed.is_main() or (progress == "auto" and not sys.stderr.isatty())
-    if progress is False or quiet:
-        yield None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        if progress == "auto":
-            yield None
-            return
-        raise ImportError(
-            "fit: progress=True needs tqdm; install it with: pip install tqdm"
-        ) from None
+def _bar(progress: bool | str, loader: Any, start: int, epochs: int) -> Any:
+    """A bar over all batches of all epochs, those until `start` done before."""
     batches = len(loader) if hasattr(loader, "__len__") else None
     total, done = (None, 0) if batches is None else (epochs * batches, start * batches)
-    # a terminal may say that it has no columns and no rows, and tqdm then shows nothing
-    width, height = shutil.get_terminal_size()
-    with tqdm(
-        total=total, initial=done, unit="batch", file=sys.stderr, ncols=width, nrows=height
-    ) as bar:
-        yield bar
+    return bar("fit", progress, total=total, initial=done, unit="batch")
 
 
 def _text(value: Any) -> str:

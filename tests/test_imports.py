@@ -19,7 +19,7 @@ LAYERS = {
         {"engine"},
         {"absent", "places", "amp", "conversion", "interrupts", "distributed"},
         {"cuda", "creation", "exchange", "origin", "numpy_words", "linalg", "dtypes", "testing"},
-        {"backends", "settings", "random", "special", "lazy"},
+        {"backends", "settings", "random", "special", "lazy", "work"},
         {"names", "torch_words"},
         {"program"},
         {"calculus", "anomaly", "derivation", "compilation"},

@@ -308,7 +308,7 @@ def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
 
 
 def test_the_progress_bar_wipes_out_nothing_of_the_table(tmp_path: Path) -> None:
-    seen = on_a_terminal(tmp_path, "--table", "--starts=2", "--epochs=3")
+    seen = on_a_terminal(tmp_path, "--table", "--jobs=1", "--starts=2", "--epochs=3")
     rows = re.findall(r"[\r\n](sin x|x²|\|x\|) +normal +\d of 2[^\r]* kaiming +\d of 2", seen)
     assert rows == ["sin x", "x²", "|x|"]
 
@@ -431,7 +431,7 @@ def test_s0_reaches_a_row_of_the_table(
     s0: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(s0, "REFERENCE", {"abs": s0.REFERENCE["abs"]})
-    assert not s0.table(20, 1000, 0)
+    assert not s0.table(20, 1000, 0, jobs=1)
     output = capsys.readouterr().out
     rows = re.findall(r"^\|x\| +(\w+ \d) +([\d.]+) +(\S+) .* (\S+) (\w+)$", output, re.MULTILINE)
     assert [row[0] for row in rows] == ["tanh 1", "tanh 2", "tanh 3", "relu 1", "relu 2"]
@@ -443,7 +443,7 @@ def test_s0_reaches_a_row_of_the_table(
     assert "kaiming  0 of 20" in last
     assert number(last, "normal") > 10
     monkeypatch.setattr(s0, "REFERENCE", {"abs": (1.0,) * 5})
-    assert not s0.table(3, 5, 0)
+    assert not s0.table(3, 5, 0, jobs=1)
     assert "OUTSIDE" in capsys.readouterr().out
 
 
@@ -487,7 +487,7 @@ def test_s1_reaches_its_ranges(
 ) -> None:
     """The medians of 20 starts; single starts scatter more than the reference says."""
     monkeypatch.chdir(tmp_path)
-    assert s1.main(["--table", "--epochs=100"]) == 0
+    assert s1.main(["--table", "--epochs=100", "--jobs=1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     verdicts = {line[:22].strip(): line.split()[-1] for line in lines[3:]}
     reached = ("before, train", "epoch 100, train", "epoch 100, test")
@@ -498,7 +498,7 @@ def test_s1_reaches_its_ranges(
 
 def test_s1_starts_side_by_side_are_those_one_by_one(s1: ModuleType, capsys: Any) -> None:
     data = s1.patients()
-    s1.table(data, (3,), 0.001, 7)
+    s1.table((3,), 0.001, 7, jobs=1)
     row = re.search(r"^best test +([\d.]+)", capsys.readouterr().out, re.MULTILINE)
     alone = s1.learn(s1.network(3), data.train, data.test, data.unit, 0.001, 7)
     assert row and float(row[1]) == pytest.approx(min(alone["other"]), abs=0.051)
@@ -510,7 +510,9 @@ def test_s1_reports_divergence(tmp_path: Path) -> None:
         "It diverged in epoch 1: the steps are too long. --lr 0.1 may help."
     )
     assert "nan" not in output and "inf" not in output
-    output = run("s1_diabetes", "--table", "--lr=5", "--epochs=3", "--starts=2", folder=tmp_path)
+    output = run(
+        "s1_diabetes", "--table", "--jobs=1", "--lr=5", "--epochs=3", "--starts=2", folder=tmp_path
+    )
     assert re.search(r"^best test +inf .* OUTSIDE$", output, re.MULTILINE)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from ..work import bar, results
 from .assignment import Assignment
 from .marking import mark, nothing
 from .marks import Marks
@@ -30,22 +29,16 @@ def grade(
     >>> [marks.points for marks in grade(work, handed, jobs=1)]
     [0.0, 1.0, 0.0]
     """
-    return with_bar(marks_of(work, handed, jobs), len(handed))
+    tasks = [(work, one) for one in handed]
+    with bar("grade", total=len(tasks), unit="submission") as drawn:
+        for marks in results("grade", "grading", _safely, tasks, jobs):
+            if drawn is not None:
+                drawn.update()
+            yield marks
 
 
-def marks_of(work: Assignment, handed: Sequence[Submission], jobs: int | None) -> Iterator[Marks]:
-    try:
-        import joblib
-    except ImportError:
-        if jobs not in (None, 1):
-            raise ImportError(
-                'grade: jobs needs joblib; install it with: pip install "autograd_lite[grading]"'
-            ) from None
-        yield from (safely(work, one) for one in handed)
-        return
-    jobs = joblib.cpu_count() if jobs is None else jobs
-    tasks = (joblib.delayed(safely)(work, one) for one in handed)
-    yield from joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator")(tasks)
+def _safely(task: tuple[Assignment, Submission]) -> Marks:
+    return safely(*task)
 
 
 def safely(work: Assignment, handed: Submission) -> Marks:
@@ -55,14 +48,3 @@ def safely(work: Assignment, handed: Submission) -> Marks:
     except Exception as error:  # noqa: BLE001  (one must not end the others)
         why = f"It could not be graded, which is not the student's fault: {error!r}"
         return nothing(work, handed.student, why)
-
-
-def with_bar(found: Iterable[Marks], total: int) -> Iterator[Marks]:
-    if not sys.stderr.isatty():
-        return iter(found)
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return iter(found)
-    bar: Any = tqdm(found, total=total, unit="submission", file=sys.stderr)
-    return iter(bar)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,8 +19,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autograd_lite import Tensor
+from autograd_lite.work import bar
 from nn import Module, Parameter
 from nn.datasets import mnist
+from nn.sweeps import Trial
 
 Array = np.ndarray[Any, Any]
 Data = tuple[Array, Array]  # images uint8 (n, 28, 28), labels (n,)
@@ -203,10 +204,15 @@ class Rounds:
             signal.signal(signal.SIGINT, self._pressed)
         k = 0
         try:
-            for k in self._bar():
-                yield k
-                if self.interrupted:
-                    break
+            with bar(
+                self.unit, total=self.n, desc=self.title or None, unit=self.unit, leave=False
+            ) as drawn:
+                for k in range(1, self.n + 1):
+                    yield k
+                    if drawn is not None:
+                        drawn.update()
+                    if self.interrupted:
+                        break
         finally:
             if mine:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -217,17 +223,17 @@ class Rounds:
         self.interrupted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)  # the second one ends at once
 
-    def _bar(self) -> Any:
-        numbers = range(1, self.n + 1)
-        if not sys.stderr.isatty() or not installed("tqdm"):
-            return numbers
-        from tqdm import tqdm
 
-        # a terminal may say that it has no columns and no rows, and tqdm then shows nothing
-        width, height = shutil.get_terminal_size()
-        return tqdm(
-            numbers, self.title or None, unit=self.unit, ncols=width, nrows=height, leave=False
-        )
+def in_order(trials: Iterable[Trial]) -> Iterator[Trial]:
+    """Trials in the order of their grid, each as soon as those before it are there."""
+    waiting: dict[int, Trial] = {}
+    wanted = 0
+    for trial in trials:
+        waiting[trial.number] = trial
+        while wanted in waiting:
+            yield waiting.pop(wanted)
+            wanted += 1
+    yield from (waiting[number] for number in sorted(waiting))  # after Ctrl-C
 
 
 class Stack(Module):

@@ -3,7 +3,7 @@
 Layers are Y = XW + b with W (in, out); the loss is the mean of the squares over all points, measured
 after each epoch over all of them, beside the best straight line. Every epoch's prediction is kept:
 --html writes an animation that needs nothing but a browser, --gif a moving picture. --table trains
-all nets of the reference table from 20 starts each, a start per slice of one leading axis.
+all nets of the reference table on all cores, from 20 starts each, a start per slice of one axis.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from common import BLUE, INK, ORANGE, PALE, Array, Rounds, Stack, best_line, lab
 
 import nn
 from autograd_lite import Tensor
+from nn.sweeps import sweep
 
 PI = np.pi
 
@@ -178,46 +180,54 @@ def train(options: argparse.Namespace, x: Array, y: Array, **change: str | float
     )  # fmt: skip
 
 
-def table(starts: int, epochs: int, seed: int) -> bool:
+Ends = tuple[Array, Array]  # per start
+
+
+def ends(name: str, net: tuple[str, int], init: str, epochs: int, seeds: Sequence[int]) -> Ends:
+    """The final losses of a net of the table from all starts, and which of them diverged."""
+    run = fit(*points(name, 100), *net, epochs=epochs, init=init, seeds=seeds, keep=False)
+    return run.losses[-1], run.diverged
+
+
+def table(starts: int, epochs: int, seed: int, jobs: int | None = None) -> bool:
     """Print the reference table as it is reached here; whether Ctrl-C ended it."""
-    seeds = range(seed, seed + starts)
+    one = partial(ends, epochs=epochs, seeds=range(seed, seed + starts))
     print(f"Final MSE over {starts} starts, 16 units, rate 0.01, {epochs} epochs, N(0, 1) start;")
     print(
         '"8 in 10" is where 8 of 10 starts end; in the last column the median of the reference.\n'
     )
     print("function  net     best line   median     8 in 10                reference")
-    for name, reference in REFERENCE.items():
+    expected = {
+        (n, net): e for n in REFERENCE for net, e in zip(COLUMNS, REFERENCE[n], strict=True)
+    }
+    nets = [{"name": name, "net": net, "init": "normal"} for name, net in expected]
+    trials = sweep(one, nets, jobs=jobs)
+    for trial in common.in_order(trials):
+        name, net = trial.settings["name"], trial.settings["net"]
         x, y = points(name, 100)
         line = np.mean((best_line(x, y) - y) ** 2)
-        for (activation, layers), expected in zip(COLUMNS, reference, strict=True):
-            net = f"{activation} {layers}"
-            title = f"{TARGETS[name].text}, {net}"
-            run = fit(x, y, activation, layers, epochs=epochs, seeds=seeds, keep=False, title=title)
-            if run.interrupted:
-                return True
-            median, low, high = common.spread(run.losses[-1])
-            inside = "inside" if low <= expected <= high else "OUTSIDE"
-            print(
-                f"{TARGETS[name].text:9} {net:7} {line:.4f}      {median:.2e}   "
-                f"{low:.2e} .. {high:<8.2e}   {expected:.1e} {inside}",
-                flush=True,
-            )
+        median, low, high = common.spread(trial.result[0])
+        wanted = expected[name, net]
+        inside = "inside" if low <= wanted <= high else "OUTSIDE"
+        print(
+            f"{TARGETS[name].text:9} {net[0]} {net[1]:<2} {line:.4f}      {median:.2e}   "
+            f"{low:.2e} .. {high:<8.2e}   {wanted:.1e} {inside}",
+            flush=True,
+        )
+    if trials.interrupted:
+        return True
     print("\nrelu with 3 hidden layers: diverged starts, and the median of the others")
-    for name in REFERENCE:
-        x, y = points(name, 100)
-        row = f"{TARGETS[name].text:9}"
-        for init in ("normal", "kaiming"):
-            run = fit(
-                x, y, "relu", 3, epochs=epochs, init=init, seeds=seeds, keep=False,
-                title=f"{TARGETS[name].text}, relu 3, {init}",
-            )  # fmt: skip
-            if run.interrupted:
-                return True
-            good = run.losses[-1, ~run.diverged]
-            rest = f", {np.median(good):.2e}" if good.size else ""
-            row += f" {init} {run.diverged.sum():2} of {starts}{rest:12}"
-        print(row.rstrip(), flush=True)  # whole: a progress bar clears what its line began with
-    return False
+    inits = {"name": REFERENCE, "net": [("relu", 3)], "init": ["normal", "kaiming"]}
+    trials = sweep(one, inits, jobs=jobs)
+    for trial in common.in_order(trials):
+        losses, diverged = trial.result
+        rest = f", {np.median(losses[~diverged]):.2e}" if not diverged.all() else ""
+        found = f" {trial.settings['init']} {diverged.sum():2} of {starts}{rest:12}"
+        if trial.settings["init"] == "normal":
+            row = f"{TARGETS[trial.settings['name']].text:9}{found}"
+        else:  # whole: a progress bar clears what its line began with
+            print(f"{row}{found}".rstrip(), flush=True)
+    return trials.interrupted
 
 
 # ---- pictures --------------------------------------------------------------------------------
@@ -417,6 +427,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--frames", type=common.count, default=120, metavar="N", help="of both, default: 120")
     add("--table", action="store_true", help="the reference table instead, about 20 s")
     add("--starts", type=common.count, default=20, metavar="N", help="of --table, default: 20")
+    add("--jobs", type=common.count, metavar="N", help="of --table, default: one for each core")
     options = common.parse(parser, arguments)
     for option, package in (("html", "plotly"), ("gif", "matplotlib")):
         path = getattr(options, option)
@@ -429,7 +440,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"--points: {options.points} is too small; a line would fit, it must be at least 10"
         )
     if options.table:
-        return 130 if table(options.starts, options.epochs, options.seed) else 0
+        return 130 if table(options.starts, options.epochs, options.seed, options.jobs) else 0
 
     x, y = points(options.target, options.points)
     run = train(options, x, y)

@@ -4,8 +4,8 @@ A 10-16-16-8-1 net with leaky relus, batches of 32 in file order, features and t
 with the training part. The root mean squared error in units of the target is shown after every
 epoch, beside least squares and beside predicting the mean. The net overfits, so it is trained a
 second time with early stopping: a part of the training patients, never the test patients, says when.
---table trains from 20 starts at once, a start per slice of one leading axis, and sets the medians
-beside the reference.
+--table trains from 20 starts on all cores, in each some at once, a start per slice of one leading
+axis, and sets the medians beside the reference.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from pathlib import Path
 
 import common
 import numpy as np
-from common import BLUE, GREEN, ORANGE, PALE, Array, Rounds, Stack, label
+from common import BLUE, GREEN, ORANGE, PALE, Array, Stack, label
 
 import nn
 from autograd_lite import Tensor, manual_seed, no_grad
 from nn.datasets import diabetes
+from nn.sweeps import sweep
 from nn.train import History, evaluate, fit
 
 Part = tuple[Array, Array]  # features (n, 10), target (n, 1), both standardised
 
 SIZES = (10, 16, 16, 8, 1)
+SIDE = 10  # starts of the table that are trained at once
 
 REFERENCE = {  # the lowest and the highest of the starts of the reference
     "before, train": (149, 244),
@@ -142,9 +144,9 @@ def side_by_side(seeds: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
-    """Print the medians of many starts beside the reference; whether Ctrl-C ended it."""
-    model = side_by_side(seeds)
+def trained(seeds: Sequence[int], lr: float, epochs: int) -> dict[str, Array]:
+    """What the table shows of each of these starts."""
+    data, model = patients(), side_by_side(seeds)
     optimizer = nn.optim.SGD(model.parameters(), lr=lr)
 
     def errors(part: Part) -> Array:
@@ -152,9 +154,9 @@ def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
             output = model(Tensor(part[0])).array  # (starts, n, 1)
         return data.unit * np.sqrt(((output - part[1]) ** 2).mean(axis=(1, 2)))
 
-    found, tests, rounds = {"before, train": errors(data.train)}, [], Rounds(epochs)
+    found, tests = {"before, train": errors(data.train)}, []
     with np.errstate(all="ignore"):  # a start that diverges has an infinite error
-        for epoch in rounds:
+        for epoch in range(1, epochs + 1):
             for x, y in batches(data.train):
                 optimizer.zero_grad()
                 error = model(Tensor(x)) - y
@@ -163,11 +165,22 @@ def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
             tests.append(errors(data.test))
             if epoch == 100:
                 found |= {"epoch 100, train": errors(data.train), "epoch 100, test": tests[-1]}
-    found |= {
+    return found | {
         "best test": np.min(tests, axis=0),
         "best test, its epoch": 1 + np.argmin(tests, axis=0),
     }
-    print(f'Root mean squared errors of {len(seeds)} starts; "8 in 10" is where 8 of 10 lie.\n')
+
+
+def table(seeds: Sequence[int], lr: float, epochs: int, jobs: int | None = None) -> bool:
+    """Print the medians of many starts beside the reference; whether Ctrl-C ended it."""
+    some = [seeds[i : i + SIDE] for i in range(0, len(seeds), SIDE)]
+    trials = sweep(trained, {"seeds": some, "lr": [lr], "epochs": [epochs]}, jobs=jobs)
+    parts = [trial.result for trial in trials]
+    if not parts:  # Ctrl-C came before any
+        return True
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    n = len(found["best test"])
+    print(f'Root mean squared errors of {n} starts; "8 in 10" is where 8 of 10 lie.\n')
     print(f"{'':22}median   8 in 10           reference")
     for name, values in found.items():
         median, low, high = common.spread(values)
@@ -176,7 +189,7 @@ def table(data: Patients, seeds: Sequence[int], lr: float, epochs: int) -> bool:
         print(
             f"{name:22}{median:6.1f}   {low:6.1f} .. {high:<6.1f}  {first:4} .. {last:<4} {inside}"
         )
-    return rounds.interrupted
+    return trials.interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -188,12 +201,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="epochs without progress after which the second training stops, default: 100")  # fmt: skip
     add("--table", action="store_true", help="the reference table instead, about 10 s")
     add("--starts", type=common.count, default=20, metavar="N", help="of --table, default: 20")
+    add("--jobs", type=common.count, metavar="N", help="of --table, default: one for each core")
     options = common.parse(parser, arguments)
     data = patients()
     unit = data.unit
     if options.table:
         seeds = range(options.seed, options.seed + options.starts)
-        return 130 if table(data, seeds, options.lr, options.epochs) else 0
+        return 130 if table(seeds, options.lr, options.epochs, options.jobs) else 0
 
     model = network(options.seed)
     before = rmse(model, data.train, unit), rmse(model, data.test, unit)
