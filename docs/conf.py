@@ -10,7 +10,7 @@ project = "autograd_lite"
 author = "autograd_lite contributors"
 copyright = "autograd_lite contributors"
 extensions = ["myst_nb", "mathematics", "pages"]
-exclude_patterns = ["README.md"]
+exclude_patterns = ["README.md", "out/extra"]
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "fieldlist"]
 myst_heading_anchors = 3
@@ -29,6 +29,8 @@ html_theme = "furo"
 html_title = "autograd_lite"
 html_math_renderer = "mathml"
 html_static_path = ["static"]
+html_extra_path = ["out/extra"]
+(HERE / "out" / "extra").mkdir(parents=True, exist_ok=True)  # filled by `pages`
 html_css_files = ["style.css"]
 html_copy_source = False
 html_show_sourcelink = False

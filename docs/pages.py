@@ -40,6 +40,7 @@ from autograd_lite.program.expr import (
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 OUT = HERE / "out"
+EXTRA = OUT / "extra"  # whole pages, which the site has as they are
 
 # a part of the package: its title, its module, and where its names are defined ("": what is left)
 PARTS: list[tuple[str, str, str]] = [
@@ -140,14 +141,10 @@ class Name:
         return op if op is not None and self.home.startswith("autograd_lite.engine") else None
 
 
-def exports(place: str) -> list[str]:
-    module = import_module(place)
-    names = dir(ag) if place == "autograd_lite" else module.__all__
-    return [n for n in names if not n.startswith("__") and not inspect.ismodule(getattr(module, n))]
-
-
 def listed() -> list[tuple[str, list[Name]]]:
     """The names of each part; each belongs to the first that takes it."""
+    from tests.names import exports
+
     taken: set[str] = set()
     parts = []
     for title, place, homes in PARTS:
@@ -198,9 +195,9 @@ def in_signs(op: Op) -> list[str]:
 
 
 def formula(name: Name) -> str:
-    """The row's formulas, as text and in signs."""
+    """The row's formulas, as text and in signs; the one that pictures write on a layer."""
     if name.row is None:
-        return ""
+        return of_layer(name.value) if hasattr(name.value, "textbook") else ""
     try:
         text = ag.formula(name.row)
     except TypeError:
@@ -213,6 +210,18 @@ def formula(name: Name) -> str:
     except UNWRITTEN:  # what has no signs has its text
         signs = ""
     return f"**Formula**, with `g` for the gradient of `y`:\n{signs}\n```python\n{code}\n```"
+
+
+def of_layer(cls: Any) -> str:
+    """The formula of a layer of the smallest sizes."""
+    needed = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+    sizes = [2] * sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in needed)
+    try:
+        book = cls(*sizes).textbook
+    except (TypeError, ValueError):  # what no sizes make
+        return ""
+    call = f"{cls.__name__}({', '.join(map(str, sizes))})"
+    return f"**Formula** of `{call}`, from X to Y: `{book}`" if book else ""
 
 
 @cache
@@ -245,33 +254,33 @@ def ran(name: Name) -> None:
 
 
 @cache
-def elsewhere() -> tuple[dict[str, Any], dict[Any, list[str]]]:
-    names = json.loads((ROOT / "tests" / "data" / "pytorch_names.json").read_text())
-    numpys: dict[Any, list[str]] = {}
+def numpys() -> dict[Any, list[str]]:
+    """NumPy's functions that take Tensors, by what answers."""
+    found: dict[Any, list[str]] = {}
     for function, ours in forms.items():
         if callable(function) and hasattr(np, getattr(function, "__name__", "")):
-            numpys.setdefault(ours, []).append(f"np.{function.__name__}")
-    return names, numpys
+            found.setdefault(ours, []).append(f"np.{function.__name__}")
+    return found
 
 
-TORCH = {"autograd_lite": "torch", "nn": "torch.nn"}
+@cache
+def pytorchs() -> dict[str, dict[str, str]]:
+    """Where PyTorch has names of ours, by our place."""
+    from tests.names import TWINS
+
+    return json.loads(TWINS.read_text())
 
 
 def twins(name: Name) -> str:
     """Its names in PyTorch and in NumPy, and what differs."""
     from tests.names import difference
 
-    names, numpys = elsewhere()
-    head, _, tail = name.place.partition(".")
-    place = TORCH[head] + (f".{tail}" if tail else "")
-    found = []
-    if name.name in names.get(place, ()):
-        aside = difference(name.value)
-        found.append(
-            f"`{place}.{name.name}` in PyTorch" + (f" ({escaped(aside)})" if aside else "")
-        )
-    found += [f"`{n}` in NumPy" for n in numpys.get(name.value, numpys.get(name.row, ()))]
-    return f"**Elsewhere**: {', '.join(dict.fromkeys(found))}." if found else ""
+    place = pytorchs().get(name.place, {}).get(name.name)
+    found = [f"`{place}.{name.name}` in PyTorch" if place else "no such name in PyTorch"]
+    if place and (aside := difference(name.value)):
+        found[0] += f" ({escaped(aside)})"
+    found += [f"`{n}` in NumPy" for n in numpys().get(name.value, numpys().get(name.row, ()))]
+    return f"**Elsewhere**: {', '.join(dict.fromkeys(found))}."
 
 
 def page(name: Name) -> str:
@@ -383,7 +392,7 @@ def names() -> Iterator[tuple[str, str]]:
 
     yield "pytorch.md", table(json.loads(NAMES.read_text()))
     rows = []
-    for ours, found in elsewhere()[1].items():
+    for ours, found in numpys().items():
         own = getattr(ours, "__name__", "") or getattr(ours, "name", "")
         rows += [f"| `{n}` | `{own}` |" for n in found]
     head = ["# NumPy's names", "", "NumPy's own functions take Tensors, with gradients:", ""]
@@ -407,6 +416,31 @@ def notebooks() -> Iterator[tuple[str, str]]:
         yield f"{source.stem}.nb.py", source.read_text(encoding="utf-8")
 
 
+GALLERY = """# Gallery
+
+`python -m examples.gallery out/gallery` makes these pictures; below each is the code. A film steps forward
+and backward through the same graph.
+"""
+
+
+def gallery() -> Iterator[tuple[str, str]]:
+    """Every picture, with what is to be seen on it and the code that makes it."""
+    from examples import gallery
+
+    parts = [GALLERY]
+    for name, function in gallery.PICTURES.items():
+        graph = gallery.made(name)
+        yield f"{name}.svg", graph.save(OUT / "gallery" / f"{name}.svg").read_text("utf-8")
+        told = inspect.getdoc(function) or ""
+        parts.append(f"## {name.capitalize()}\n\n{escaped(told)}\n\n![{told}]({name}.svg)\n")
+        if name in gallery.FILMS:
+            graph.save(EXTRA / f"{name}.html")
+            parts.append(f'<a href="../../{name}.html">The film of it</a>\n')
+        code = inspect.getsource(function).partition('"""\n')[2]
+        parts.append(f"```python\n{inspect.cleandoc(' ' * 4 + code)}\n```\n")
+    yield "index.md", "\n".join(parts)
+
+
 def write(app: Any = None) -> None:
     """Write all pages anew."""
     shutil.rmtree(OUT, ignore_errors=True)
@@ -415,7 +449,9 @@ def write(app: Any = None) -> None:
         ("mistakes", mistakes),
         ("names", names),
         ("learn", notebooks),
+        ("gallery", gallery),
     ]
+    EXTRA.mkdir(parents=True)
     for folder, maker in makers:
         (OUT / folder).mkdir(parents=True)
         for file, text in maker():

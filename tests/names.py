@@ -1,7 +1,7 @@
 """`python -m tests.names` writes `.github/PYTORCH.md`: PyTorch's names, here, differing or absent.
 
-The names of PyTorch 2.13 are in `tests/data/pytorch_names.json`, which is written anew where PyTorch
-is installed. Everything else is what the package says itself: what it has, what its docstrings say
+The names of PyTorch 2.13 are in `tests/data/pytorch_names.json`, and which of ours it has too in
+`pytorch_twins.json`; both are written anew where PyTorch is installed. Everything else is what the package says itself: what it has, what its docstrings say
 of PyTorch, and why a name is absent.
 """
 
@@ -29,6 +29,28 @@ PLACES = {  # PyTorch's and ours
     "torch.optim": "nn.optim",
     "torch.optim.lr_scheduler": "nn.optim.lr_scheduler",
 }
+TWINS = ROOT / "tests" / "data" / "pytorch_twins.json"
+ONLY_CALLED_ALIKE = {"Graph", "ops"}  # PyTorch's are of its compiler
+ALIKE = {  # our places, and those of PyTorch in which a name is looked for, in this order
+    "autograd_lite": "torch torch.autograd torch.func torch.autograd.functional torch.Tensor"
+    " torch.linalg torch.random torch.nn.functional",
+    "autograd_lite.autograd": "torch.autograd",
+    "autograd_lite.autograd.functional": "torch.autograd.functional",
+    "autograd_lite.distributions": "torch.distributions",
+    "autograd_lite.func": "torch.func",
+    "autograd_lite.interop.onnx": "torch.onnx",
+    "autograd_lite.linalg": "torch.linalg",
+    "autograd_lite.utils.checkpoint": "torch.utils.checkpoint",
+    "nn": "torch.nn",
+    "nn.data": "torch.utils.data",
+    "nn.functional": "torch.nn.functional",
+    "nn.init": "torch.nn.init",
+    "nn.optim": "torch.optim torch.nn.utils",
+    "nn.optim.lr_scheduler": "torch.optim.lr_scheduler",
+    "nn.serialize": "torch",
+    "nn.utils": "torch.nn.utils",
+    "nn.utils.rnn": "torch.nn.utils.rnn",
+}
 ASIDE = re.compile(
     r"(where|in place of|instead of|unlike|of) PyTorch|PyTorch('s| has| gives| takes)"
 )
@@ -44,6 +66,33 @@ def theirs() -> dict[str, list[str]]:
         names = [n for n in dir(home) if not n.startswith("_") and is_public(place, home, n)]
         found[place] = sorted(names)
     return found
+
+
+def exports(place: str) -> list[str]:
+    """The public names of one of our places."""
+    module = import_module(place)
+    names = dir(ag) if place == "autograd_lite" else module.__all__
+    return [n for n in names if not n.startswith("__") and not inspect.ismodule(getattr(module, n))]
+
+
+def twins() -> dict[str, dict[str, str]]:
+    """For each of our places the names that the installed PyTorch has too, and where."""
+    import torch
+
+    homes = {
+        place: torch.Tensor if place == "torch.Tensor" else import_module(place)
+        for places in ALIKE.values()
+        for place in places.split()
+    }
+    return {
+        ours: {
+            name: found
+            for name in exports(ours)
+            if name not in ONLY_CALLED_ALIKE
+            and (found := next((h for h in theirs.split() if hasattr(homes[h], name)), ""))
+        }
+        for ours, theirs in ALIKE.items()
+    }
 
 
 def is_public(place: str, home: Any, name: str) -> bool:
@@ -125,6 +174,7 @@ def table(names: dict[str, list[str]]) -> str:
 def main() -> None:
     try:
         NAMES.write_text(json.dumps(theirs(), indent=0) + "\n")
+        TWINS.write_text(json.dumps(twins(), indent=0) + "\n")
     except ImportError:
         print("without PyTorch the names stay")
     TABLE.write_text(table(json.loads(NAMES.read_text())), encoding="utf-8")

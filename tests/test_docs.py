@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +41,46 @@ def test_a_page_has_the_formula_of_its_row_and_a_checked_gradient(pages: ModuleT
     page = pages.page(pages.Name("autograd_lite", "tanh"))
     assert "dx = g * (1 - y * y)" in page and r"\bar{x} &= g \odot" in page
     assert "5 cases" in page and "`torch.tanh` in PyTorch, `np.tanh` in NumPy" in page
+
+
+def test_a_page_of_a_layer_has_its_formula(pages: ModuleType) -> None:
+    page = pages.page(pages.Name("nn", "Linear"))
+    assert "**Formula** of `Linear(2, 2)`, from X to Y: `Y = X · Wᵀ + b`" in page
+
+
+def test_every_picture_of_the_gallery_is_made(pages: ModuleType, tmp_path: Path) -> None:
+    """The page has its code; the command that it names makes the same files."""
+    from examples import gallery
+
+    for name in gallery.PICTURES:
+        assert gallery.made(name).to_dot().startswith("digraph"), name
+    assert set(gallery.FILMS) <= set(gallery.PICTURES)
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    """As CI does it for the whole site: a missing file, a missing place, what another host has."""
+    (tmp_path / "a.html").write_text('<a href="b.html#p"></a><a href="https://other"></a>')
+    (tmp_path / "b.html").write_text('<p id="p"></p><img src="data:,">')
+    command = [sys.executable, str(DOCS.parent / ".ci" / "links.py"), str(tmp_path)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    (tmp_path / "c.html").write_text(
+        '<a href="b.html#q"></a><a href="d.html"></a><img src="//h/x">'
+    )
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1 and "3 wrong" in done.stdout
+
+
+def test_a_page_names_its_twins(pages: ModuleType) -> None:
+    """In PyTorch's places, also where ours are others; or it says that there is none."""
+    for place, name, twin in (
+        ("nn.optim", "Adam", "`torch.optim.Adam` in PyTorch"),
+        ("nn.data", "DataLoader", "`torch.utils.data.DataLoader` in PyTorch"),
+        ("autograd_lite", "gelu", "`torch.nn.functional.gelu` in PyTorch"),
+        ("autograd_lite", "draw", "no such name in PyTorch"),
+        ("autograd_lite", "Graph", "no such name in PyTorch"),
+        ("autograd_lite", "cbrt", "no such name in PyTorch, `np.cbrt` in NumPy"),
+    ):
+        assert f"**Elsewhere**: {twin}" in pages.page(pages.Name(place, name)), name
 
 
 def test_a_wrong_example_or_gradient_stops_the_build(

@@ -293,6 +293,7 @@ def test_the_names_are_those_of_the_installed_pytorch(
     pytorchs: dict[str, list[str]], torch: object
 ) -> None:
     assert names.theirs() == pytorchs
+    assert names.twins() == json.loads(names.TWINS.read_text()), "run python -m tests.names"
 
 
 def test_an_absent_name_says_what_to_use() -> None:
