@@ -7,9 +7,8 @@ the network has never seen.
 
 import argparse
 
-import nn
-from autograd_lite import Tensor, manual_seed, no_grad
-from nn import datasets
+from autograd_lite import Tensor, manual_seed, nn, no_grad
+from autograd_lite.nn import datasets
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--epochs", type=int, default=100, help="passes over the data (default: 100)")

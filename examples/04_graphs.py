@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, manual_seed, tensor
+from autograd_lite import Tensor, manual_seed, nn, tensor
 from autograd_lite.graph import draw
-from nn import datasets
+from autograd_lite.nn import datasets
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--out", type=Path, default=Path("out"), help="folder to write to")

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, derive, manual_seed
-from nn import datasets
+from autograd_lite import Tensor, derive, manual_seed, nn
+from autograd_lite.nn import datasets
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--out", type=Path, default=Path("out"), help="folder to write to")

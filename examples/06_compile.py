@@ -12,9 +12,8 @@ import warnings
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, compile, manual_seed, no_grad
-from nn import datasets
+from autograd_lite import Tensor, compile, manual_seed, nn, no_grad
+from autograd_lite.nn import datasets
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--epochs", type=int, default=20, help="passes over the data (default: 20)")

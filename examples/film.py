@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-import nn
-from autograd_lite import manual_seed, record_lines, tensor
+from autograd_lite import manual_seed, nn, record_lines, tensor
 from autograd_lite.graph import draw
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

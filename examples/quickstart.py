@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, manual_seed
+from autograd_lite import Tensor, manual_seed, nn
 from autograd_lite.comparison import compare
 from autograd_lite.graph import draw
-from nn import datasets, train
+from autograd_lite.nn import datasets, train
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--out", type=Path, default=Path("out"), help="folder to write to")

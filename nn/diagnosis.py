@@ -355,7 +355,7 @@ def diagnose(model: Any, loss_fn: Any, *batch: Any, optimizer: Any = None) -> Fi
     the optimizer and random numbers are afterwards what they were. TypeError if the loss is no
     scalar tensor, ValueError if it needs no gradient.
 
-    >>> from nn import Linear, MSELoss, ReLU, Sequential
+    >>> from autograd_lite.nn import Linear, MSELoss, ReLU, Sequential
     >>> _ = manual_seed(0)
     >>> model = Sequential(Linear(2, 8), ReLU(), Linear(8, 1))
     >>> x = randn(16, 2)
@@ -445,13 +445,14 @@ class Watch:
     of their gradients and the fraction of elements whose slope is 0, for each parameter that of
     its values, its gradient and its change since the epoch before. Arguments as of `diagnose`.
 
-    >>> from nn import Linear, MSELoss; from nn.optim import SGD; from nn.train import fit
+    >>> from autograd_lite.nn import Linear, MSELoss, optim, train
     >>> _ = manual_seed(0)
     >>> x = randn(32, 2)
     >>> y = x.sum(dim=1, keepdim=True)
     >>> model = Linear(2, 1)
     >>> watch = Watch(model, MSELoss(), x, y)
-    >>> _ = fit(model, MSELoss(), SGD(model.parameters(), lr=2.0), [(x, y)], 6, callbacks=[watch])
+    >>> sgd = optim.SGD(model.parameters(), lr=2.0)
+    >>> _ = train.fit(model, MSELoss(), sgd, [(x, y)], 6, callbacks=[watch])
     >>> watch.findings.kinds
     {'diverging'}
     """

@@ -193,7 +193,7 @@ def fit(
     whole epochs so far is returned, with `interrupted` set, and a line on standard error says so.
 
     >>> from autograd_lite import manual_seed
-    >>> from nn import Linear, MSELoss; from nn.optim import SGD
+    >>> from autograd_lite.nn import Linear, MSELoss; from autograd_lite.nn.optim import SGD
     >>> _ = manual_seed(0)
     >>> x = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
     >>> model = Linear(1, 1)

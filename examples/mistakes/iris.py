@@ -36,7 +36,7 @@ import numpy as np
 
 from autograd_lite import compare, sigmoid, softmax, tensor
 from autograd_lite.comparison import Report
-from nn import datasets
+from autograd_lite.nn import datasets
 
 from .gallery import Array, leaf, named
 

@@ -16,10 +16,9 @@ from pydoc_data.topics import topics
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, arange, cat, manual_seed, no_grad, tensor
+from autograd_lite import Tensor, arange, cat, manual_seed, nn, no_grad, tensor
 from autograd_lite.graph import draw
-from nn import functional as F
+from autograd_lite.nn import functional as F
 
 SMALL = 0.02  # the standard deviation of weights at first
 

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, manual_seed, no_grad, tensor
+from autograd_lite import Tensor, manual_seed, nn, no_grad, tensor
 from autograd_lite.graph import draw
-from nn import datasets
+from autograd_lite.nn import datasets
 
 
 def small() -> nn.Sequential:

@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 from gpt import Windows, corpus, curve, guesses, in_a_row
 
-import nn
-from autograd_lite import Tensor, manual_seed, no_grad, tensor
+from autograd_lite import Tensor, manual_seed, nn, no_grad, tensor
 from autograd_lite.graph import draw
-from nn import functional as F
+from autograd_lite.nn import functional as F
 
 
 class Writer(nn.Module):

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, manual_seed, no_grad, randn, tensor
+from autograd_lite import Tensor, manual_seed, nn, no_grad, randn, tensor
 from autograd_lite.graph import draw
-from nn import datasets
-from nn import functional as F
+from autograd_lite.nn import datasets
+from autograd_lite.nn import functional as F
 
 
 class VAE(nn.Module):

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, cat, manual_seed, no_grad, zeros
+from autograd_lite import Tensor, cat, manual_seed, nn, no_grad, zeros
 from autograd_lite.graph import draw
-from nn import datasets
+from autograd_lite.nn import datasets
 
 
 class ViT(nn.Module):

@@ -19,9 +19,8 @@
 # %%
 import numpy as np
 
-import nn
-from autograd_lite import manual_seed, no_grad, tensor
-from nn import datasets
+from autograd_lite import manual_seed, nn, no_grad, tensor
+from autograd_lite.nn import datasets
 
 _ = manual_seed(0)
 

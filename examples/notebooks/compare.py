@@ -19,8 +19,7 @@
 # %%
 import numpy as np
 
-import nn
-from autograd_lite import check_backward, compare, draw, manual_seed, tensor
+from autograd_lite import check_backward, compare, draw, manual_seed, nn, tensor
 
 _ = manual_seed(0)
 rng = np.random.default_rng(0)

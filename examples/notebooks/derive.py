@@ -19,8 +19,7 @@
 # %%
 import numpy as np
 
-import nn
-from autograd_lite import derive, manual_seed, randn, tensor
+from autograd_lite import derive, manual_seed, nn, randn, tensor
 
 _ = manual_seed(0)
 

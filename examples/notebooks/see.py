@@ -17,8 +17,7 @@
 # its derivative; on the edges stands the gradient that comes back along them.
 
 # %%
-import nn
-from autograd_lite import draw, grad, manual_seed, randn, tensor
+from autograd_lite import draw, grad, manual_seed, nn, randn, tensor
 
 _ = manual_seed(0)
 

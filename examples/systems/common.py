@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autograd_lite import Tensor
+from autograd_lite.nn import Module, Parameter
+from autograd_lite.nn.datasets import mnist
+from autograd_lite.nn.sweeps import Trial
 from autograd_lite.work import bar
-from nn import Module, Parameter
-from nn.datasets import mnist
-from nn.sweeps import Trial
 
 Array = np.ndarray[Any, Any]
 Data = tuple[Array, Array]  # images uint8 (n, 28, 28), labels (n,)

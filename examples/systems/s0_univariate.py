@@ -20,9 +20,8 @@ import common
 import numpy as np
 from common import BLUE, INK, ORANGE, PALE, Array, Rounds, Stack, best_line, label
 
-import nn
-from autograd_lite import Tensor
-from nn.sweeps import sweep
+from autograd_lite import Tensor, nn
+from autograd_lite.nn.sweeps import sweep
 
 PI = np.pi
 

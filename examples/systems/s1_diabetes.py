@@ -20,11 +20,10 @@ import common
 import numpy as np
 from common import BLUE, GREEN, ORANGE, PALE, Array, Stack, label
 
-import nn
-from autograd_lite import Tensor, manual_seed, no_grad
-from nn.datasets import diabetes
-from nn.sweeps import sweep
-from nn.train import History, evaluate, fit
+from autograd_lite import Tensor, manual_seed, nn, no_grad
+from autograd_lite.nn.datasets import diabetes
+from autograd_lite.nn.sweeps import sweep
+from autograd_lite.nn.train import History, evaluate, fit
 
 Part = tuple[Array, Array]  # features (n, 10), target (n, 1), both standardised
 

@@ -22,9 +22,8 @@ import common
 import numpy as np
 from common import BLUE, GREEN, GRID, INK, ORANGE, PALE, Array, Rounds, Stack, label
 
-import nn
-from autograd_lite import Tensor, log_softmax, no_grad
-from nn.datasets import iris
+from autograd_lite import Tensor, log_softmax, nn, no_grad
+from autograd_lite.nn.datasets import iris
 
 
 @dataclass(frozen=True)

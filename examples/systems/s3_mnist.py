@@ -19,9 +19,8 @@ import common
 import numpy as np
 from common import BLUE, INK, ORANGE, PALE, RED, Array, Data
 
-import nn
-from autograd_lite import Tensor, manual_seed, no_grad
-from nn.train import History, accuracy, fit
+from autograd_lite import Tensor, manual_seed, nn, no_grad
+from autograd_lite.nn.train import History, accuracy, fit
 
 
 def pixels(images: Array, dtype: str = "float64") -> Array:

@@ -17,8 +17,7 @@ import numpy as np
 from common import BLUE, GREEN, ORANGE, PALE, Array, Rounds, best_line, label
 from s3_mnist import drawn, permutations
 
-import nn
-from autograd_lite import Tensor, no_grad
+from autograd_lite import Tensor, nn, no_grad
 
 SIZES = (1, 16, 16, 1)
 EXPECTED = "with seed 1 and 300 epochs the write-up has (a) .04555, (b) .00254"

@@ -17,8 +17,7 @@ import numpy as np
 from common import BLUE, GREEN, INK, ORANGE, Array, Rounds, label
 from s3_mnist import nearest_mean
 
-import nn
-from autograd_lite import Tensor, log_softmax, no_grad
+from autograd_lite import Tensor, log_softmax, nn, no_grad
 from autograd_lite.comparison import Report, compare
 
 REFERENCE = {  # step: train accuracy, loss, test accuracy
