@@ -15,9 +15,11 @@ from zlib import crc32
 
 import numpy as np
 
+from .. import origin
 from ..engine.errors import kind_of
 from ..engine.tensor import Tensor
 from ..origin import Place, origin_of
+from ..program.naming import Names
 from ..program.passes import spell_out
 from ..program.trace import Argument, Program, trace
 from .check import Check, check_slopes
@@ -28,6 +30,8 @@ from .text import as_latex, as_markdown, as_text
 from .textbook import simplify
 
 __all__ = ["Check", "Derivation", "Line", "derive"]
+
+origin.noting = True  # from here on modules note their calls, after which results are named
 
 NUMBERS = count()  # of the functions, whose text tracebacks find by it
 
@@ -72,8 +76,9 @@ def derive(loss: Tensor, model: Any = None) -> Derivation:
     if model is not None and not hasattr(model, "named_parameters"):
         raise TypeError(f"derive: model is a {type(model).__name__}, which has no named_parameters")
     program = simplify(trace(loss, model))
-    shorten(program, name_program(program))
-    return Derivation(program, loss, model)
+    names = Names(program.seed, model)
+    shorten(program, name_program(program, names))
+    return Derivation(program, loss, model, names)
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,9 @@ class Line:
 class Derivation:
     """What `derive` returns: a program that writes itself."""
 
-    def __init__(self, program: Program, loss: Tensor, model: Any = None) -> None:
+    def __init__(self, program: Program, loss: Tensor, model: Any, names: Names) -> None:
         self.program = program
-        self._loss, self._model = loss, model
+        self._loss, self._model, self._names = loss, model, names
         self._prints = [fingerprint(a) for a in program.arguments]
 
     @cached_property
@@ -234,7 +239,7 @@ class Derivation:
 
         def single() -> Program:
             program = spell_out(trace(self._loss, self._model))
-            name_program(program)
+            name_program(program, self._names)
             return program
 
         return check_slopes(self.program, single, step, rel)

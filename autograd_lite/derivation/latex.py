@@ -11,6 +11,7 @@ import numpy as np
 
 from ..engine.rules import ops
 from ..program.expr import Symbol, call, full, is_leaf, is_number, is_op, outer, total
+from ..program.naming import TAKEN
 from ..program.notation import (
     ATOM,
     COMPARE,
@@ -26,7 +27,7 @@ from ..program.notation import (
     triangle,
 )
 from ..program.trace import Statement
-from .names import ERF_SLOPE, TAKEN, root
+from .names import ERF_SLOPE, root
 from .series import series
 from .source import part_text, reads_each_once, shape_text
 from .textbook import is_one_hot, keeps_all

@@ -24,6 +24,7 @@ from ..program.expr import (
     total,
 )
 from ..program.laws import LAWS
+from ..program.naming import Taken
 from ..program.notation import (
     ATOM,
     PLUS,
@@ -40,7 +41,7 @@ from ..program.passes import BLOCKS, operations_shown
 from ..program.rewrite import Rewriter
 from ..program.trace import Argument, Program, Statement
 from .loops import Line, Text, rolled
-from .names import Taken, local_letter
+from .names import local_letter
 from .windows import loop
 
 WIDTH = 88
@@ -238,7 +239,7 @@ def shorten(program: Program, taken: Taken) -> None:
                 break
             part = max(inner, key=lambda x: len(numpy.text(x)))
             local = Statement(leaf(part.value), part, "local", list(s.nodes))
-            taken.give(local.target, local_letter(part))
+            local.target.name = taken.give(local_letter(part))
             place(local)
             s.expr = r.swapped({id(part): local.target})(s.expr)
         out.append(s)

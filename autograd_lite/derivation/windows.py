@@ -8,13 +8,12 @@ from typing import Any
 from ..engine.op import Op
 from ..engine.rules import ops
 from ..program.expr import Symbol
+from ..program.naming import COUNTERS
 from ..program.notation import ATOM, TIMES, UNARY, Writer, Written
 
-__all__ = ["LOOP_NAMES", "loop", "sentence", "windowed"]
+__all__ = ["loop", "sentence", "windowed"]
 
 WIDTH = 88  # of a line
-COUNTERS = ("di", "dj", "dk", "dl", "dm")
-LOOP_NAMES = {*COUNTERS, "at", "hit", "kernel", "left", "part", "share"}
 
 
 class Loop:

@@ -19,16 +19,18 @@ from ..engine.errors import kind_of
 from ..engine.modes import enable_grad
 from ..engine.tensor import Tensor
 from ..interrupts import in_own_context
+from ..program.modules import Modules
 from ..program.names import words
+from ..program.naming import Names
+from ..program.reading import Reading
 from . import dot, film, mermaid, render, text
 from .aspect import Fitted, fitted, pixels_of
 from .cards import Cards, Shared
 from .collapse import Folded
+from .gradients import Gradients
 from .model import Drawing
-from .modules import Modules
 from .panels import panels_of
 from .ran import Ran
-from .read import Gradients, Reading
 from .render import GraphRenderError
 from .slides import slides_of, spoken, without_unseen
 from .theme import THEMES, follow_system
@@ -155,13 +157,14 @@ def drawing_of(read: Reading, model: Any, options: Options) -> Drawing:
     if model is not None and not hasattr(model, "named_parameters"):
         raise TypeError(f"draw: model is a {type(model).__name__}, which has no named_parameters()")
     modules = Modules(read, model)
+    names = Names.of_drawing(read, modules)
     report = report_of(read.root, options.compare, modules.model)
     folded = Folded.whole(read, modules, options.depth, options.collapse)
     opening = folded.opening()
     wanted = options.grads and options.view != "forward"
     views = [folded, *opening.values()]
     gradients = Gradients(read, [view.bundles() for view in views], wanted)
-    shared = Shared()
+    shared = Shared(names)
     drawings = []
     for scene, view in enumerate(views):
         cards = Cards(read, modules, view, gradients, report, shared, scene)

@@ -16,15 +16,17 @@ from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tensor import Tensor
 from ..program.expr import UNWRITTEN, as_symbol, forward_of, gradients
-from ..program.names import ShortNames, constant, counted, number, rounded, span, words
+from ..program.modules import Modules, common_path, is_loop, spoken_path, together
+from ..program.names import constant, counted, number, rounded, span, words
+from ..program.naming import Names, arrays_in, metadata, spot
 from ..program.notation import text
+from ..program.reading import Reading
 from .collapse import COPIES, HIDDEN, Folded
 from .facts import Facts, no_numbers, size_of
 from .formulas import cross_entropy_line, forward_line, gradient_line
+from .gradients import Gradients
 from .layout import in_reading_order, lay_out
 from .model import Arrow, Box, Card, Drawing, Window, order
-from .modules import Modules, common_path, is_loop, spoken_path, together
-from .read import Gradients, Reading
 from .windows import window_of
 
 __all__ = ["FAMILIES", "Cards"]
@@ -36,6 +38,7 @@ FAMILIES = {
     "window": "reduction",
 }  # fmt: skip
 ARRAY = re.compile(r"array\((\[(?:[-\d., \[\]]|True|False)*\]), dtype='\w+'\)")
+FEW = 8  # elements of an array that a card tells
 LONG = 40  # characters of an array, from which on a formula has its shape instead
 OVERWRITTEN = "changed in place since: the values are gone"
 
@@ -44,7 +47,7 @@ OVERWRITTEN = "changed in place since: the values are gone"
 class Shared:
     """What the drawings of one tape have in common: names, numbers, and formulas once written."""
 
-    names: ShortNames = field(default_factory=ShortNames)
+    names: Names
     facts: dict[int, Facts] = field(default_factory=dict)  # by serial number
     written: dict[int, Card] = field(default_factory=dict)
     alarms: dict[int, str] = field(default_factory=dict)
@@ -92,9 +95,7 @@ class Cards:
                         continue
                     self.alike.setdefault(s, {})[other.source.serial] = other.source
         self.leaves = [t for t in read.tape.nodes if t.op is None and self.has_card(t)]
-        is_loss = modules.model is not None and self.root.array.size == 1
-        self.label = self.root.name or ("loss" if is_loss else "y")
-        self.symbols = self.name_all()
+        self.label = self.root.name or shared.names.of(self.root)
         self.keys_of_groups: dict[str, str] = {}
         for t in folded.ops:
             if t.serial in self.group:
@@ -139,43 +140,12 @@ class Cards:
 
     # ---- names
 
-    def name_all(self) -> dict[int, str]:
-        """A short name for every tensor that occurs in a formula."""
-        names = self.shared.names
-        root = self.folded.drawn(self.root)
-        shown = self.folded.shown
-        sources = (self.folded.drawn(use.source) for _, _, use in self.read.each_use(shown))
-        wanted = {t.serial: t for t in (*sources, *self.leaves, *shown, root)}
-        for serial, t in sorted(wanted.items()):
-            if t.op is None:
-                names.leaf(serial, self.modules.label(t), t, self.second_of(t))
-            elif t is root:
-                names.result(serial, self.label, t)
-            else:
-                names.operation(serial, t, self.modules.results.get(serial, ""))
-        arrays: set[int] = set()  # constants, by identity
-        for t in shown:
-            for i, (use, a) in enumerate(zip(self.read.uses[t.serial], t.args or (), strict=False)):
-                if use is None and np.size(a) > 1 and id(a) not in arrays:
-                    arrays.add(id(a))
-                    names.leaf(-id(a), "", np.asarray(a), t.op if i else None)
-        return names.settle()
-
-    def second_of(self, t: Tensor) -> Op | None:
-        """The first operation that uses a leaf, if as its second input."""
-        for user in self.users.get(t.serial, ())[:1]:
-            first = self.read.uses[user.serial][0]
-            if first is None or self.folded.drawn(first.source) is not t:
-                op: Op = user.op
-                return op
-        return None
-
     def symbol(self, t: Tensor) -> str:
-        return self.symbols[self.folded.drawn(t).serial]
+        return self.shared.names.of(self.folded.drawn(t))
 
     def constant(self, a: Any) -> str:
-        """What formulas call an input that is no tensor; two arrays of one shape differ."""
-        return constant(a) if np.size(a) == 1 else self.symbols[-id(a)]
+        """What formulas call an input that is no tensor."""
+        return constant(a) if np.size(a) == 1 else self.shared.names.found[spot(a)]
 
     def key(self, t: Tensor) -> str:
         t = self.folded.drawn(t)
@@ -196,7 +166,7 @@ class Cards:
             card = Card(
                 self.key(t), "op", t.op.name, str(t.shape), self.family(t), path=self.path(t)
             )
-            card.symbol = self.symbols[t.serial]
+            card.symbol = self.symbol(t)
             card.step = steps.get(t.serial, 0)
             card.times = len(twins)
             card.alarm = self.alarm(twins)
@@ -204,10 +174,11 @@ class Cards:
             if t.array.size == card.times == 1:
                 card.value = "" if gone else number(t.array.item(), 5)
                 if t.serial in into and t.requires_grad:
-                    card.grad = f"d{card.symbol} = {number(into[t.serial])}"
+                    card.grad = f"d_{card.symbol} = {number(into[t.serial])}"
             if t.sources is None:
                 card.lines.append("record released by backward()")
             elif formulas:
+                card.lines += self.small_arrays(t)
                 written = self.shared.written.setdefault(t.serial, card)
                 if written is card:
                     self.put_formulas(card, t)
@@ -228,7 +199,7 @@ class Cards:
         made = uses[0].source if uses[0] is not None else None
         padded = made if made is not None and made.op is ops.pad else None
         there = not any(map(self.read.overwritten, [t, *[u.source for u in uses if u is not None]]))
-        found = window_of(t, names, self.symbols[t.serial], padded, numbers=there)
+        found = window_of(t, names, self.symbol(t), padded, numbers=there)
         if found is None:
             return None
         kind = t.op, str(t.kw), found.size
@@ -236,6 +207,11 @@ class Cards:
             return None
         self.windows.add(kind)
         return found
+
+    def small_arrays(self, t: Tensor) -> list[str]:
+        """The elements of arrays in metadata, such as an index, if they are few."""
+        few = (a for a in arrays_in(t.kw) if a.ndim == 1 < a.size <= FEW)
+        return [f"{self.constant(a)} = {a.tolist()}" for a in few]
 
     def family(self, t: Tensor) -> str:
         """The family, which is the colour, of an operation's card, by its kind.
@@ -266,14 +242,15 @@ class Cards:
         try:
             with np.errstate(all="ignore"):
                 symbols = [as_symbol(name, a) for name, a in zip(names, t.args, strict=True)]
-                whole = forward_of(t.op, symbols, t.kw)
+                kw = metadata(t.kw, lambda a: as_symbol(self.constant(a), a))
+                whole = forward_of(t.op, symbols, kw)
                 card.forward = brief(f"{out} = {text(whole)}")
-                card.book[card.forward] = forward_line(out, t.op, symbols, t.kw, whole)
-                rules = gradients(t.op, t.array, symbols, t.kw, out, f"d{out}")
+                card.book[card.forward] = forward_line(out, t.op, symbols, kw, whole)
+                rules = gradients(t.op, t.array, symbols, kw, out, f"d_{out}")
             for use, name, rule in zip(uses, names, rules, strict=False):
                 if rule is not None and use is not None and use.tracked:
                     adds = "+=" if self.arrivals[use.source.serial] > 1 else "="
-                    code = brief(f"d{name} {adds} {rule}".replace(".mT.mT", ""))
+                    code = brief(f"d_{name} {adds} {rule}".replace(".mT.mT", ""))
                     card.backward.append(code)
                     whose = name.removesuffix(use.mark)
                     card.book[code] = gradient_line(whose, use.mark, adds, rule)
@@ -290,8 +267,8 @@ class Cards:
         """Where a log_softmax meets the negative log-likelihood, its gradient is p - t."""
         _, target = self.read.uses[user.serial]
         t = self.constant(user.args[1]) if target is None else self.symbol(target.source)
-        if card.backward and user.serial in self.symbols:
-            out = self.symbols[user.serial]
+        if card.backward:
+            out = self.symbol(user)
             card.book[card.backward[0]] = cross_entropy_line(x, t, out, user.kw["n"])
 
     def leaf_cards(self) -> None:
@@ -317,7 +294,7 @@ class Cards:
         labels = [self.modules.label(p) for p in everyone]
         many = len(everyone) > 1
         size = t.array.size
-        symbol = self.symbols[t.serial]
+        symbol = self.symbol(t)
         title = words(starred(labels) if many else labels[0]) or symbol
         card = Card(key, "parameter" if t.requires_grad else "input", title, str(t.shape))
         card.symbol = symbol
@@ -412,9 +389,9 @@ class Cards:
         root = self.root
         single = root.array.size == 1
         card = Card("out", "result", words(self.label), "" if single else str(root.shape))
-        card.symbol = self.symbol(root)
+        card.symbol = self.shared.names.of(root)
         card.value = number(root.array.item(), 5) if single else ""
-        card.grad = f"d{card.symbol} = 1" if self.gradients.along else ""
+        card.grad = f"d_{card.symbol} = 1" if self.gradients.along else ""
         return card
 
     def judge(self, card: Card, labels: list[str]) -> None:
@@ -497,7 +474,9 @@ class Cards:
     def constant_cards(self) -> None:
         """A card for every array or number that is no tensor, at its operation."""
         for t in self.folded.shown:
-            for i, (use, a) in enumerate(zip(self.read.uses[t.serial], t.args or (), strict=False)):
+            given = zip(self.read.uses[t.serial], t.args or (), strict=False)
+            found = [*given, *((None, a) for a in arrays_in(t.kw))]
+            for i, (use, a) in enumerate(found):
                 if use is None:
                     key, name = f"c{self.read.place[t.serial]}_{i}", self.constant(a)
                     card = Card(key, "input", name, str(np.shape(a)), symbol=name)
@@ -527,7 +506,7 @@ class Cards:
         facts += [counted(total, "parameter")] if total else []
         facts.append(counted(len(self.read.ops), "operation"))
         if root.array.size != 1 and self.gradients.along:
-            facts.append(f"gradients of sum({self.symbol(root)})")
+            facts.append(f"gradients of sum({self.shared.names.of(root)})")
         return title, facts
 
     def notes(self) -> Iterator[str]:

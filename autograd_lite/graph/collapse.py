@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from .modules import Modules, is_loop, level, parents
-from .read import Place, Reading
+from ..program.modules import Modules, is_loop, level, parents
+from ..program.reading import Place, Reading
 from .repeats import Repeats
 
 __all__ = ["COPIES", "HIDDEN", "LIMIT", "Folded"]

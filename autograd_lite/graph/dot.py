@@ -422,7 +422,7 @@ class Page:
         parts = [font(node.title, 14, ink, bold=True)]
         parts += [mono(typeset(text), 14, ink) for text in (node.shape, node.value) if text]
         if node.grad:
-            parts.append(mono(node.grad, 12, self.colour["result gradient"]))
+            parts.append(mono(typeset(node.grad), 12, self.colour["result gradient"]))
         return html_table(["".join(map(cell, parts))], border=0, bgcolor=ground, padding=7)
 
     def note_card(self, node: Card) -> str:

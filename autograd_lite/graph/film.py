@@ -238,7 +238,7 @@ def filled(found: dict[str, Any]) -> dict[str, Any]:
 def card(node: Card, drawing: Drawing, numbers: Numbers, known: Collection[str]) -> dict[str, Any]:
     """What the panel shows of a card; what is empty is left out."""
     panel = drawing.panels.get(node.key, Panel())
-    facts = node.lines if node.kind == "op" else [*node.lines, node.value, node.grad]
+    facts = node.lines if node.kind == "op" else [*node.lines, node.value, typeset(node.grad)]
     if node.kind in ("module", "hidden"):
         facts = [*facts, *flows(node, drawing)]
     if node.kind in ("module", "hidden") and node.opens not in known:

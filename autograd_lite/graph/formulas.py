@@ -9,6 +9,7 @@ import numpy as np
 from ..engine.rules import ops
 from ..program.expr import Symbol, is_op
 from ..program.names import number, typeset
+from ..program.naming import without_ones
 from ..program.notation import ATOM, PLUS, SIGNS, TIMES, Writer, Written
 
 __all__ = ["cross_entropy_line", "forward_line", "gradient_line"]
@@ -58,10 +59,6 @@ def reshaped(w: Any, s: Symbol) -> Written:
 def transposed(w: Any, s: Symbol) -> Written:
     """Another order of axes."""
     return f"{w.bracketed(s.inputs[0], ATOM)}.transpose({', '.join(map(str, s.kw['axes']))})", ATOM
-
-
-def without_ones(shape: tuple[int, ...]) -> list[int]:
-    return [n for n in shape if n != 1]
 
 
 def powered(w: Any, s: Symbol) -> Written:
@@ -233,7 +230,7 @@ def shown(formula: str) -> str:
 
 def cross_entropy_line(x: str, t: str, out: str, n: Any) -> str:
     """The gradient of a log_softmax that goes into the negative log-likelihood alone."""
-    return typeset(f"d{x} = (softmax({x}) - onehot({t})) * d{out} / {book.text(n)}")
+    return typeset(f"d_{x} = (softmax({x}) - onehot({t})) * d_{out} / {book.text(n)}")
 
 
 def gradient_line(name: str, mark: str, adds: str, rule: Any) -> str:
@@ -244,6 +241,6 @@ def gradient_line(name: str, mark: str, adds: str, rule: Any) -> str:
         e = turned(e)
     if is_op(e, ops.scatter_add):
         index = book.index_text(e.kw["index"])
-        return shown(f"d{name}[{index}] += {book.text(e.inputs[0])}")
+        return shown(f"d_{name}[{index}] += {book.text(e.inputs[0])}")
     every = f", for every {repeated(e)}" if is_op(e, ops.expand) else ""
-    return shown(f"d{name} {adds} {book.text(e)}{every}")
+    return shown(f"d_{name} {adds} {book.text(e)}{every}")

@@ -80,7 +80,7 @@ def card(node: Card, drawing: Drawing) -> str:
     if drawing.view != "forward":
         facts += [node.said(rule) for rule in node.backward]
     if node.kind != "op":
-        facts += [part for part in (*node.lines, node.grad) if part]
+        facts += [part for part in (*node.lines, typeset(node.grad)) if part]
     if node.alarm:
         facts.append(f"● {node.alarm}")
     if node.verdict:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..origin import origin_of
+from ..program.naming import arrays_in
 from .cards import Cards
 from .facts import Facts
 from .model import Gift, Panel
@@ -42,6 +43,8 @@ def panels_of(cards: Cards) -> dict[str, Panel]:
                 end = cards.ends.get((t.serial, use.source.serial), cards.key(use.source))
                 grad = cards.gradients.along.get((t.serial, i))
                 panel.leaving.append(Gift(name + use.mark, end, grad, next(rules, "")))
+        for a in arrays_in(t.kw):
+            panel.arrays[cards.constant(a)] = Facts.of(a)
         panel.arrays[card.symbol] = facts(t)
         panel.place = origin_of(t)
         if panel.place is not None:
@@ -67,7 +70,6 @@ def parts_of(cards: Cards) -> dict[int, list[Gift]]:
     for t, i, use in read.each_use(reversed(read.ops)):
         if use.source.serial in parts and (t.serial, i) in along:
             grad = along[t.serial, i]
-            name = cards.symbols.get(cards.folded.drawn(t).serial, "")
-            gift = Gift(name, cards.key(t), grad.turned() if use.mark else grad)
+            gift = Gift(cards.symbol(t), cards.key(t), grad.turned() if use.mark else grad)
             parts[use.source.serial].append(gift)
     return parts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .modules import LOOP, Modules
-from .read import Reading, Use
+from ..program.modules import LOOP, Modules
+from ..program.reading import Reading, Use
 
 __all__ = ["Repeats"]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Container
 from typing import Any
 
 import numpy as np
 
 from ..engine.op import Op
+from ..engine.rules import ops
 
-LEAF = {"weight": "W", "bias": "b", "loss": "L"}
+# what people call these results by, rather than by the letter of their kind
+WORDS = {ops.log_softmax: "log_p", ops.std: "sd", ops.var: "var", ops.sqrt: "s"}
 LETTERS = {"product": "z", "reduction": "s", "along": "s", "view": "v", "pick": "v"}  # by kind
 
 
@@ -24,6 +24,8 @@ def result_letter(op: Op | None) -> str:
     """
     if op is None:
         return "u"
+    if op in WORDS:
+        return WORDS[op]
     if op.activation:
         return "h"
     if op.name.endswith("softmax"):  # probabilities; what else runs along an axis is running sums
@@ -31,106 +33,18 @@ def result_letter(op: Op | None) -> str:
     return "a" if op.sign in ("+", "-") else LETTERS.get(op.kind, "u")
 
 
-class ShortNames:
-    """Names as a textbook gives them: W and b, and for results the letter of the operation.
-
-    A capital is a matrix (or has more axes). A letter that occurs more than once is numbered.
-    """
-
-    def __init__(self) -> None:
-        self.given: dict[int, str] = {}  # names that people chose stay as they are
-        self.made: dict[int, str] = {}
-        self.settled: dict[int, str] = {}
-        self.taken: set[str] = set()
-        self.data = False  # whether there is an x
-        self.last: Counter[str] = Counter()
-
-    def leaf(self, key: int, label: str, t: Any, use: Op | None) -> None:
-        """Ask for the name of an input; `use` is the operation whose second input it is."""
-        last = label.rpartition(".")[2]
-        if getattr(t, "requires_grad", False):
-            letter = parameter_letter(use, t.ndim) or "x"
-        else:
-            letter = data_letter(use, t.dtype)
-            if letter in ("k", "x") and hasattr(t, "op"):  # a tensor: the first of data is x
-                letter = letter if self.data else "x"
-                self.data = True
-        self.ask(key, LEAF.get(last, last), letter, t)
-
-    def operation(self, key: int, t: Any, module: str = "") -> None:
-        """Ask for the name of a result; `module` is the name of the module whose result it is."""
-        self.ask(key, t.name or module, result_letter(t.op), t)
-
-    def result(self, key: int, label: str, t: Any) -> None:
-        self.ask(key, LEAF.get(label, t.name), "y", t)
-
-    def ask(self, key: int, name: str, letter: str, t: Any) -> None:
-        if key in self.settled:
-            return
-        if name.isidentifier() and len(name) <= 16:
-            self.given[key] = name
-        else:
-            self.made[key] = letter.upper() if t.ndim >= 2 and len(letter) == 1 else letter
-
-    def settle(self) -> dict[int, str]:
-        """Number the names that occur more than once, so that no two are the same, and none is
-        that of the gradient of another, as dx is of x. What was settled before stays."""
-        for asked in (self.given, self.made):
-            times = Counter(asked.values())
-            single = {
-                name
-                for name, n in times.items()
-                if n == 1 and not clashes(name, self.taken) and not is_gradient(name, times)
-            }
-            self.taken |= single
-            for key, name in asked.items():
-                found = name
-                while name not in single and (found == name or clashes(found, self.taken)):
-                    self.last[name] += 1
-                    found = f"{name}{'_' * name[-1].isdecimal()}{self.last[name]}"
-                self.settled[key] = found
-                self.taken.add(found)
-            asked.clear()
-        return self.settled
-
-
 def parameter_letter(use: Op | None, ndim: int) -> str:
     """The usual letter of a parameter without a name, by the operation whose second input it is; ""
     if that does not tell.
 
     >>> parameter_letter(ops.matmul, 2), parameter_letter(ops.add, 1), parameter_letter(ops.tanh, 1)
-    ('w', 'b', '')
+    ('W', 'b', '')
     """
     if use is None:
         return ""
     if use.kind == "product":
-        return "w"
+        return "W" if ndim > 1 else "w"
     return "b" if use.sign == "+" and ndim <= 1 else ""
-
-
-def data_letter(use: Op | None, dtype: Any) -> str:
-    """The usual name of data, by the operation whose second input they are: of a tensor that needs
-    no gradient, and of an array.
-
-    >>> data_letter(None, np.dtype("f4")), data_letter(ops.sub, np.dtype("f4"))
-    ('x', 't')
-    """
-    if dtype.kind == "b":
-        return "mask"
-    if use is not None and (use.kind == "loss" or use.sign == "-"):
-        return "t"
-    if dtype.kind in "iu":
-        return "index"
-    return "k" if use is not None and use.sign in ("*", "/") else "x"
-
-
-def is_gradient(name: str, names: Container[str]) -> bool:
-    """Whether formulas call the gradient of one of the names like this."""
-    return name[:1] == "d" and name[1:] in names
-
-
-def clashes(name: str, taken: Container[str]) -> bool:
-    return name in taken or f"d{name}" in taken or is_gradient(name, taken)
 
 
 def constant(a: Any) -> str:
@@ -195,6 +109,7 @@ def counted(n: int, what: str) -> str:
 
 
 TYPESET = [
+    (r"\bd_(?=\w)", "d"),  # a gradient
     (r"\.mT\b", "ᵀ"),
     (r" @ ", " · "),
     (r" \* ", " × "),

@@ -25,7 +25,6 @@ from .expr import (
     choosing,
     full,
     is_op,
-    is_view,
     leaf,
     parts,
     replaced,
@@ -33,7 +32,8 @@ from .expr import (
     same_values,
     total,
 )
-from .notation import counts_up
+from .modules import Paths
+from .naming import key_of, made_by, metadata, spot
 from .rewrite import run
 
 # an expression that nests or holds more operations is several statements: passes go through it anew
@@ -55,8 +55,7 @@ class Argument:
     label: str
     value: Any
     made: Op | None = None  # the operation that computed it, where that is not on the record
-    use: Op | None = None  # the first operation that takes it
-    place: int = 0  # as which input
+    of: Any = None  # the tensor's or array's key in `Names`
     key: str = ""  # in dictionaries: its label, or its name where others have that label
 
 
@@ -81,6 +80,7 @@ class Statement:
     through: Symbol | None = None  # the output of the operation that a gradient passes
     equal: list[Statement] = field(default_factory=list)  # dropped, as they say the same
     paths: int = 0  # how many gradients a sum adds up
+    record: float = 0  # the serial number of the tensor whose value it is
     twin: bool = False  # stands for several equal values of the tape, each with its own gradient
 
     @property
@@ -166,18 +166,9 @@ class Tracer:
             )
         self.root = before(loss, loss.serial)
         self.tape = Tape(self.root)
-        self.labels: dict[int, str] = {}
-        self.trained: set[int] = set()
-        self.memory: dict[Any, str] = {}
-        self.buffers: dict[str, list[tuple[str, Any]]] = {}  # by the last part of the name
+        self.paths = Paths()
         if model is not None:
-            for name, p in model.named_parameters():
-                self.labels.setdefault(id(p), name)
-                self.trained.add(id(p))
-            for name, b in getattr(model, "named_buffers", tuple)():
-                self.labels.setdefault(id(b), name)
-                self.memory[spot(b.array)[0]] = name
-                self.buffers.setdefault(name.rpartition(".")[2], []).append((name, b.array))
+            self.paths.add("", model)
         self.model = model
         self.arguments: dict[Any, Argument] = {}
         self.of_symbol: dict[int, Argument] = {}
@@ -232,61 +223,36 @@ class Tracer:
 
     def argument(self, t: Any) -> Argument:
         """The leaf as an argument."""
-        label = self.labels.get(id(t)) or self.copied(t) or t.name
-        label = label or self.memory.get(spot(t.array)[0], "")
-        trained = t.requires_grad if self.model is None else id(t) in self.trained
+        label = self.paths.label(t)
+        trained = t.requires_grad if self.model is None else id(t) in self.paths.parameters
         kind = "parameter" if trained else "input"
-        key: Any = t.serial if t.requires_grad else spot(t.array)
+        key = key_of(t)
         if key not in self.arguments:
-            self.add(key, Argument(kind, leaf(t.array), label, t.array, t.kw))
+            self.add(key, Argument(kind, leaf(t.array), label, t.array, made_by(t)))
         return self.arguments[key]
 
-    def copied(self, t: Any) -> str:
-        """The path of the one buffer of which a tensor is a copy by its name and its elements."""
-        found = self.buffers.get(t.name, ())
-        same = [path for path, a in found if np.array_equal(a.ravel(), t.array.ravel())]
-        return same[0] if len(same) == 1 else ""
-
     def add(self, key: Any, argument: Argument) -> None:
+        argument.of = key
         self.arguments[key] = argument
         self.of_symbol[id(argument.symbol)] = argument
 
-    def constant(self, a: Any, index: bool = False) -> Any:
-        """An array that is no Tensor: an argument, but numbers and the rows that an index counts
-        stay what they are."""
-        if index and isinstance(a, tuple) and any(isinstance(i, np.ndarray) for i in a):
-            return self.index(a)
+    def constant(self, a: Any) -> Any:
+        """An array that is no Tensor: an argument; numbers stay what they are."""
         if isinstance(a, tuple | list):
-            return type(a)(self.constant(i, index) for i in a)
+            return type(a)(map(self.constant, a))
         if not isinstance(a, np.ndarray):
             return a
         key = spot(a)
         if key not in self.arguments:
             if (turned := self.turned(a)) is not None:
                 return turned
-            label = self.memory.get(key[0], "")
-            self.add(key, Argument("constant", leaf(a), label, a))
+            self.add(key, Argument("constant", leaf(a), self.paths.path_of(a), a))
         return self.arguments[key].symbol
-
-    def index(self, entries: tuple[Any, ...]) -> tuple[Any, ...]:
-        """An index: the first array that counts along an axis is that axis; what stands beside it
-        is data, though it may happen to count too, as the classes 0, 1, 2 do."""
-        counted: set[int] = set()
-        found = []
-        for a in entries:
-            if isinstance(a, np.ndarray) and a.size > 1 and counts_up(a):
-                axis = a.shape.index(a.size) - a.ndim
-                if a.ndim == sum(n == 1 for n in a.shape) + 1 and axis not in counted:
-                    counted.add(axis)
-                    found.append(a)
-                    continue
-            found.append(self.constant(a))
-        return tuple(found)
 
     def inputs(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
         """The inputs and the metadata of an operation, as Symbols."""
         given = []
-        for i, (p, a) in enumerate(zip(self.tape.inputs[node], node.args, strict=True)):
+        for p, a in zip(self.tape.inputs[node], node.args, strict=True):
             if p is not None:
                 s: Any = self.symbols[p.serial]
             elif isinstance(a, np.generic) and a.dtype == node.dtype:
@@ -294,14 +260,7 @@ class Tracer:
             else:
                 s = self.constant(a)
             given.append(s)
-            argument = self.of_symbol.get(id(s))
-            if argument is not None and argument.use is None:
-                argument.use, argument.place = node.op, i
-        kw = {k: self.constant(v, index=True) for k, v in (node.kw or {}).items()}
-        if isinstance(kw.get("index"), tuple) and of_log_p(node):
-            for s in kw["index"]:
-                if id(s) in self.of_symbol:
-                    self.of_symbol[id(s)].use = ops.nll
+        kw = metadata(node.kw, self.constant)
         return given, kw
 
     def forward(self, node: Any) -> None:
@@ -319,7 +278,8 @@ class Tracer:
             ) from error
         self.symbols[node.serial] = target
         expr = self.cut(expr, node)
-        self.statements.append(Statement(target, expr, "forward", [node], node.name))
+        made = Statement(target, expr, "forward", [node], node.name, record=node.serial)
+        self.statements.append(made)
 
     def cut(self, e: Any, node: Any) -> Any:
         """The expression; what makes it deep or long, in statements of its own before it."""
@@ -485,19 +445,6 @@ def inner_first(e: Symbol) -> list[Symbol]:
             stack.append((s, True))
             stack += [(x, False) for x in parts(s) if id(x) not in order]
     return list(order.values())
-
-
-def spot(a: Any) -> tuple[Any, ...]:
-    """What tells one array from another: where it lies and how."""
-    where = a.__array_interface__["data"][0]
-    return where, a.shape, a.strides, a.dtype.str
-
-
-def of_log_p(node: Any) -> bool:
-    """Whether an operation picks from log-probabilities, or from another view of them."""
-    while node is not None and node.op is not None and is_view(node.op):
-        node = node.parents[0]
-    return node is not None and node.op is ops.log_softmax
 
 
 def everywhere(a: Any, n: float = 1) -> Symbol:

@@ -147,13 +147,13 @@ def test_the_network_for_digits_reads_like_a_textbook():
     assert (
         "\n".join(body[: body.index("")])
         == """\
-    d_z2 = (np.exp(log_p) - np.eye(10)[t]) / 16  # (16, 10)
-    d_fc2_bias = d_z2.sum(axis=0)  # (10,)
-    d_h = d_z2 @ fc2_weight  # (16, 64)
-    d_fc2_weight = d_z2.T @ h  # (10, 64)
-    d_z1 = d_h * (h > 0)  # (16, 64)
-    d_fc1_bias = d_z1.sum(axis=0)  # (64,)
-    d_fc1_weight = d_z1.T @ x  # (64, 784)"""
+    d_fc2 = (np.exp(log_p) - np.eye(10)[t]) / 16  # (16, 10)
+    d_b_fc2 = d_fc2.sum(axis=0)  # (10,)
+    d_h = d_fc2 @ W_fc2  # (16, 64)
+    d_W_fc2 = d_fc2.T @ h  # (10, 64)
+    d_fc1 = d_h * (h > 0)  # (16, 64)
+    d_b_fc1 = d_fc1.sum(axis=0)  # (64,)
+    d_W_fc1 = d_fc1.T @ x  # (64, 784)"""
     )
     function = text[text.index("def ") :]
     assert sum(1 for line in function.splitlines() if line and "# " not in line[:6]) <= 36
@@ -279,11 +279,11 @@ def test_lines_of_two_operations_are_told_apart():
     by_text = {
         texts[n - 1].split("  #")[0].strip(): line for n, line in derivation.source_map().items()
     }
-    assert by_text["e = np.exp(w)"].operations == ("exp",)
-    assert by_text["d_e = np.cos(e)"].operations == ("sin", "sum")  # the gradient of sum is 1
-    assert by_text["d_w = d_e * e"].operations == ("exp",)
-    assert by_text["d_w = d_e * e"].place.line == by_text["e = np.exp(w)"].place.line
-    assert by_text["d_e = np.cos(e)"].place.line == origin_of(a).line + 1
+    assert by_text["u1 = np.exp(w)"].operations == ("exp",)
+    assert by_text["d_u1 = np.cos(u1)"].operations == ("sin", "sum")  # the gradient of sum is 1
+    assert by_text["d_w = d_u1 * u1"].operations == ("exp",)
+    assert by_text["d_w = d_u1 * u1"].place.line == by_text["u1 = np.exp(w)"].place.line
+    assert by_text["d_u1 = np.cos(u1)"].place.line == origin_of(a).line + 1
 
 
 # ---- hooks ----------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def test_gradients_on_edges_are_those_of_backward():
     via_add = np.full(3, 4.0)
     assert parts == [pytest.approx(np.linalg.norm(v)) for v in (via_mul, via_add)]
     assert np.allclose(b.grad.array, via_mul + via_add)
-    assert card(g, "X").grad == f"grad norm {number(np.linalg.norm(a.grad.array))}"
+    assert card(g, "w1").grad == f"grad norm {number(np.linalg.norm(a.grad.array))}"
 
 
 def test_a_result_of_several_elements_gets_ones():
@@ -134,12 +134,14 @@ def test_formulas_are_those_of_the_rules_that_are_run():
     _, y = scalar()
     g = draw(y)
     assert card(g, "mul").forward == "u = x * x"
-    assert card(g, "mul").backward == ["dx += du * x", "dx += du * x"]
+    assert card(g, "mul").backward == ["d_x += d_u * x", "d_x += d_u * x"]
     assert card(g, "mul").saved == ["x"]
-    assert card(g, "add").backward == ["du = dy", "dx += dy"] and card(g, "add").saved == []
+    assert (
+        card(g, "add").backward == ["d_u = d_loss", "d_x += d_loss"] and card(g, "add").saved == []
+    )
     square = Op("square2", lambda x: x * x, lambda g, y, x: g * 2 * x)
     assert card(draw(square(tensor(2.0, requires_grad=True))), "square2").backward == [
-        "dx = dy * 2 * x"
+        "d_w = d_loss * 2 * w"
     ]
 
 
@@ -148,12 +150,12 @@ def test_inputs_that_need_no_gradient_have_no_rule_and_constants_no_card():
     w = randn(3, 4, requires_grad=True)
     w.name = "w"
     g = draw((x @ w) * np.ones((2, 4), "float32") * 2.0)
-    assert card(g, "matmul").backward == ["dw = X.mT @ dZ"]
+    assert card(g, "matmul").backward == ["d_w = x.mT @ d_z"]
     (untracked,) = [e for e in g.drawing.edges if not e.tracked]
     assert untracked.grads == [] and untracked.source == "n1"
     assert [n.kind for n in g.drawing.nodes] == ["input", "parameter", "op", "op", "op", "result"]
     muls = [n.forward for n in g.drawing.nodes if n.title == "mul"]
-    assert muls == ["U = Z * K", "Y = U * 2.0"]
+    assert muls == ["u = z * k", "y = u * 2.0"]
 
 
 def test_a_transposed_weight_is_drawn_as_the_weight():
@@ -161,24 +163,24 @@ def test_a_transposed_weight_is_drawn_as_the_weight():
     g = draw(loss, net)
     assert "mT" not in [n.title for n in g.drawing.nodes]
     first, second = (n for n in g.drawing.nodes if n.title == "matmul")
-    assert first.forward == "Z1 = x @ W1.mT" and first.backward == ["dW1.mT = x.mT @ dZ1"]
-    assert second.backward == ["dH = dZ2 @ W2", "dW2.mT = H.mT @ dZ2"]
+    assert first.forward == "m1 = x @ W1.mT" and first.backward == ["d_W1.mT = x.mT @ d_m1"]
+    assert second.backward == ["d_h = d_m2 @ W2", "d_W2.mT = h.mT @ d_m2"]
     assert card(g, "0.weight").beside == first.key
     y = net[0].weight.mT
-    assert card(draw(y), "mT").forward == "Y = X.mT"
+    assert card(draw(y), "mT").forward == "y = w.mT"
 
 
 def test_names_that_people_gave_stay_and_others_give_way():
     a = tensor([1.0, 2.0], requires_grad=True, name="a")
     odd = tensor([1.0, 2.0], requires_grad=True, name='<b> & "q"\n\x00é')
     g = draw(((a + 1) * (odd + 1)).sum())
-    assert [n.symbol for n in g.drawing.nodes if n.kind == "op"] == ["a1", "a2", "u", "y"]
+    assert [n.symbol for n in g.drawing.nodes if n.kind == "op"] == ["a1", "a2", "u", "loss"]
     assert card(g, "a").symbol == "a"
-    assert card(g, '<b> & "q" é').symbol == "x"
+    assert card(g, '<b> & "q" é').symbol == "b_q_é"
     u = tensor(1.0, requires_grad=True, name="u")
-    assert [n.symbol for n in draw(u * 2 + 1).drawing.nodes] == ["u", "u1", "y", "y"]
+    assert [n.symbol for n in draw(u * 2 + 1).drawing.nodes] == ["u", "u1", "loss", "loss"]
     same = [tensor(1.0, requires_grad=True, name="w") for _ in range(2)]
-    assert [n.symbol for n in draw(same[0] * same[1]).drawing.nodes][:2] == ["w1", "w2"]
+    assert [n.symbol for n in draw(same[0] * same[1]).drawing.nodes][:2] == ["w", "w_2"]
 
 
 def test_backward_steps_count_from_the_result():
@@ -192,7 +194,7 @@ def test_one_way_views(view):
     _, y = scalar()
     text, source = draw(y, view=view).to_text(), draw(y, view=view).to_dot()
     assert ("u = x * x" in text) == (view == "forward")
-    assert ("dx += du * x" in text) == (view == "backward")
+    assert ("d_x += d_u * x" in text) == (view == "backward")
     assert '"both"' not in source and ("▲" in source) == (view == "backward")
 
 
@@ -203,7 +205,7 @@ def test_without_gradients_and_without_formulas():
     assert not any(n.forward or n.backward for n in plain.drawing.nodes)
     assert all(e.tracked for e in plain.drawing.edges)
     unnamed = tensor([[1.0], [2.0]], requires_grad=True, name="not a name")
-    assert "X in formulas" in draw(unnamed * 2).to_dot()
+    assert "not_a_name in formulas" in draw(unnamed * 2).to_dot()
     assert "in formulas" not in draw(unnamed * 2, formulas=False).to_dot()
 
 
@@ -273,7 +275,7 @@ def test_drawing_records_nothing_and_a_drawing_holds_no_tensors():
         assert seen() is None
     finally:
         gc.enable()
-    assert "y = u + x" in g.to_text()
+    assert "loss = u + x" in g.to_text()
 
 
 def test_errors_say_what_there_is():
@@ -367,15 +369,15 @@ def test_a_rule_that_has_no_text_says_so(error):
 def test_the_kind_of_a_row_is_the_family_of_its_card_and_the_letter_of_its_result():
     x = randn(2, 2, requires_grad=True)
     for op, kw, family, symbol in [
-        (ops.exp, {}, "activation", "U"),
-        (ops.tanh, {}, "activation", "H"),
-        (ops.softmax, {"axis": 1}, "reduction", "P"),
-        (ops.cumsum, {"axis": 1}, "reduction", "S"),
-        (ops.matmul, {}, "product", "Z"),
-        (ops.sub, {}, "arithmetic", "A"),
-        (ops.logaddexp, {}, "arithmetic", "U"),
-        (ops.power, {"p": 2}, "arithmetic", "U"),
-        (ops.flip, {"axis": 1}, "shape", "V"),
+        (ops.exp, {}, "activation", "u"),
+        (ops.tanh, {}, "activation", "h"),
+        (ops.softmax, {"axis": 1}, "reduction", "p"),
+        (ops.cumsum, {"axis": 1}, "reduction", "s"),
+        (ops.matmul, {}, "product", "m"),
+        (ops.sub, {}, "arithmetic", "r"),
+        (ops.logaddexp, {}, "arithmetic", "u"),
+        (ops.power, {"p": 2}, "arithmetic", "u"),
+        (ops.flip, {"axis": 1}, "shape", "v"),
     ]:
         node = draw(op(*[x] * len(op.rules), **kw) + 1).drawing.nodes[1]
         assert (node.family, node.symbol) == (family, symbol), op
@@ -389,10 +391,10 @@ def test_an_operation_of_a_user_has_a_family_and_a_letter_without_being_named():
 
     x, w = Tensor([1.0], True, name="x"), Tensor([2.0], True, name="w")
     cbrt = Op("cbrt", np.cbrt, lambda g, y, x: g / (3 * y * y))
-    assert drawn(cbrt, x) == ("activation", "u", "u = cbrt(x)", ["dx = du / (3 * u * u)"])
+    assert drawn(cbrt, x) == ("activation", "u", "u = cbrt(x)", ["d_x = d_u / (3 * u * u)"])
     two_rules = lambda g, y, a, b: g * b, lambda g, y, a, b: g * a
     dots = Op("dots", lambda a, b: a * b, *two_rules, kind="product")
-    assert drawn(dots, x, w) == ("product", "z", "z = x * w", ["dx = dz * w", "dw = dz * x"])
+    assert drawn(dots, x, w) == ("product", "z", "z = x * w", ["d_x = d_z * w", "d_w = d_z * x"])
     swish = Op("swish", lambda x: x * np.tanh(x), lambda g, y, x: g, activation=True)
     assert drawn(swish, x)[:2] == ("activation", "h")
     cube = Op("cube", lambda x: x * x * x, lambda g, y, x: g * 3 * x * x)
@@ -447,15 +449,15 @@ def test_a_folded_card_counts_the_operations_with_values_that_are_no_numbers():
     ]
 
 
-def test_a_long_index_is_called_by_its_shape():
+def test_an_index_has_a_name_and_is_told_if_it_is_short():
     x = tensor(np.arange(40.0).reshape(20, 2), requires_grad=True, name="x")
     index = np.arange(18).reshape(2, 9)[::-1]
     node = card(draw(x[index].sum()), "getitem")
-    assert node.forward == "V = x[const2x9]"
-    assert node.backward == ["dx = scatter_add(dV, shape=(20, 2), index=const2x9)"]
+    assert node.forward == "v = x[index]" and not node.lines
+    assert node.backward == ["d_x = scatter_add(d_v, shape=(20, 2), index=index)"]
     mask = np.arange(20) % 3 == 0
-    assert card(draw(x[mask, 0].sum()), "getitem").forward == "v = x[const20, 0]"
-    assert card(draw(x[[3, 1]].sum()), "getitem").forward == "V = x[array([3, 1], dtype='int64')]"
+    assert card(draw(x[mask, 0].sum()), "getitem").forward == "v = x[mask, 0]"
+    assert card(draw(x[[3, 1]].sum()), "getitem").lines == ["index = [3, 1]"]
 
 
 def test_the_gradient_sets_the_thickness():
@@ -494,7 +496,7 @@ def test_depth_folds_modules_into_cards():
     net = Net(Net(Linear(3, 3), F.tanh, Linear(3, 3)), F.relu, Linear(3, 1))
     loss = net(rand(2, 3)).sum()
     g = draw(loss, net, depth=0)
-    assert [n.title for n in g.drawing.nodes] == ["X", "0", "relu", "2", "sum", "loss"]
+    assert [n.title for n in g.drawing.nodes] == ["x", "0", "relu", "2", "sum", "loss"]
     assert card(g, "0").lines == ["(2, 3) → (2, 3)", "5 operations · 24 parameters"]
     assert " to " in card(g, "0").grad and card(g, "0").shape == "Net"
     opened = draw(loss, net, depth=1)
@@ -586,8 +588,8 @@ def test_no_name_is_that_of_the_gradient_of_another():
     x = tensor([1.0, 2.0], requires_grad=True, name="x")
     dx = tensor([3.0, 4.0], requires_grad=True, name="dx")
     g = draw((x * dx).sum())
-    assert card(g, "mul").backward == ["dx = du * dx1", "ddx1 = du * x"]
-    assert card(g, "dx").symbol == "dx1"
+    assert card(g, "mul").backward == ["d_x = d_u * dx_2", "d_dx_2 = d_u * x"]
+    assert card(g, "dx").symbol == "dx_2"
     x1, dx1 = (tensor(1.0, requires_grad=True, name=name) for name in ("x1", "dx1"))
     many = draw(x * dx * x1 * dx1)
     symbols = {n.symbol for n in many.drawing.nodes if n.kind == "parameter"}

@@ -23,9 +23,9 @@ from autograd_lite import (
     zeros,
 )
 from autograd_lite.graph import draw
-from autograd_lite.graph.modules import Modules
-from autograd_lite.graph.read import Reading
 from autograd_lite.graph.repeats import FEW as REPEATS
+from autograd_lite.program.modules import Modules
+from autograd_lite.program.reading import Reading
 from tests.helpers import PATIENCE
 
 
@@ -359,12 +359,12 @@ def test_depth_folds_the_folded():
 def test_a_model_is_drawn_before_any_training_step():
     model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
     g = draw(model, np.ones((4, 3), "float32"))
-    assert titles(g)[0] == "x" and g.drawing.facts[-1] == "gradients of sum(Y)"
+    assert titles(g)[0] == "x" and g.drawing.facts[-1] == "gradients of sum(y)"
     assert all(p.grad is None for p in model.parameters())
     with no_grad():
         assert draw(model, np.ones((4, 3), "float32")).to_dot() == g.to_dot()
     assert not any(e.grads for e in draw(model, rand(4, 3), grads=False).drawing.edges)
-    assert "dW" in draw(model, rand(4, 3), grads=False).to_text()
+    assert "d_W" in draw(model, rand(4, 3), grads=False).to_text()
 
 
 def test_the_numbers_of_an_input_have_the_default_dtype():
@@ -416,9 +416,9 @@ def test_errors_about_models():
 def test_constants_are_drawn_if_asked_for():
     x = Tensor(np.ones(2), requires_grad=True, name="x")
     y = ((x * np.arange(2.0)) + 3.0).sum()
-    assert titles(draw(y)) == ["x", "mul", "add", "sum", "y"]
+    assert titles(draw(y)) == ["x", "mul", "add", "sum", "loss"]
     g = draw(y, constants=True)
-    assert titles(g) == ["k", "x", "mul", "3", "add", "sum", "y"]
+    assert titles(g) == ["k", "x", "mul", "3", "add", "sum", "loss"]
     assert [(e.source, e.target) for e in g.drawing.edges if not e.tracked] == [
         ("c2_1", "n2"), ("c3_1", "n3"),
     ]  # fmt: skip

@@ -134,21 +134,21 @@ def test_digraph_is_a_graphviz_digraph_with_the_same_source():
 def test_text():
     x = tensor([3.0, 1.0], requires_grad=True, name="x")
     assert draw((x * x).sum()).to_text().splitlines() == [
-        "Graph of y",
-        "y 10, float32, 2 parameters, 2 operations",
+        "Graph of loss",
+        "loss 10, float32, 2 parameters, 2 operations",
         "",
         "x  (2,)  2 numbers, float32  norm 3.2  grad norm 6.3",
         "u: mul  (2,)",
         "    forward   u = x * x",
-        "    backward  dx += du * x",
-        "              dx += du * x",
+        "    backward  d_x += d_u * x",
+        "              d_x += d_u * x",
         "    gradient to  |x| 3.2, |x| 3.2",
-        "y: sum  ()  = 10  dy = 1",
-        "    forward   y = sum(u)",
-        "    backward  du = broadcast_to(dy, (2,))",
+        "loss: sum  ()  = 10  d_loss = 1",
+        "    forward   loss = sum(u)",
+        "    backward  d_u = broadcast_to(d_loss, (2,))",
         "    gradient to  |u| 1.4",
-        "y  = 10  dy = 1",
-        "    gradient to  y 1",
+        "loss  = 10  d_loss = 1",
+        "    gradient to  loss 1",
     ]
 
 
@@ -159,8 +159,8 @@ def test_mermaid():
         "  accTitle: Graph of y",
         f"  accDescr: {draw(x * x).alt}",
         '  n1["x value 3<br/>grad 6"]',
-        '  n2["mul 9<br/>y = x × x<br/>dx += dy × x<br/>dx += dy × x"]',
-        '  out(["y 9<br/>dy = 1"])',
+        '  n2["mul 9<br/>loss = x × x<br/>dx += dloss × x<br/>dx += dloss × x"]',
+        '  out(["loss 9<br/>dloss = 1"])',
         '  n1 -->|"3"| n2',
         '  n1 -->|"3"| n2',
         '  n2 -->|"1"| out',
@@ -227,7 +227,7 @@ def test_save_is_whole_or_not_at_all(nothing, monkeypatch):
 def test_notebooks_get_an_svg_or_the_text_and_a_hint(nothing, monkeypatch):
     bundle = picture()._repr_mimebundle_()
     assert list(bundle) == ["text/plain"]
-    assert "u = x * x" in bundle["text/plain"]
+    assert "u = x_y_1 * x_y_1" in bundle["text/plain"]
     assert "python -m pip install graphviz-pure" in bundle["text/plain"]
     monkeypatch.setattr(renderers, "with_program", lambda *a: b'<svg width="1">')
     monkeypatch.setattr(renderers, "find_pure", lambda: "graphviz-pure")
@@ -474,6 +474,6 @@ def test_a_picture_has_an_alternative_text():
         root = ET.fromstring(g.render("svg"))
         assert root.get("role") == "img"
         assert root.get("aria-label") == (
-            "Computation graph, Graph of y: y 6, float32, 1 parameter, 1 operation. "
-            'Cards: <a & "b">, mul, y.'
+            "Computation graph, Graph of loss: loss 6, float32, 1 parameter, 1 operation. "
+            'Cards: <a & "b">, mul, loss.'
         )

@@ -27,9 +27,9 @@ def test_what_comes_before_the_first_parameter_is_drawn_in_grey():
     assert [t for t, untracked in ops_of(g) if not untracked] == ["mul", "add", "matmul", "add"]
     cards = {n.title: n for n in g.drawing.nodes}
     assert cards["sqrt"].path == "0" and cards["sqrt"].forward and not cards["sqrt"].backward
-    assert [n.title for n in g.drawing.nodes if n.kind == "input"] == ["X"]
+    assert [n.title for n in g.drawing.nodes if n.kind == "input"] == ["x"]
     assert "grey: needs no gradient" in g.to_dot()
-    arrows = [e for e in g.drawing.edges if e.source == cards["X"].key]
+    arrows = [e for e in g.drawing.edges if e.source == cards["x"].key]
     assert len(arrows) == 2 and not any(e.tracked or e.grads for e in arrows)
 
 
@@ -45,7 +45,7 @@ class PreNorm(nn.Module):
 @pytest.mark.parametrize("model", [PreNorm(), nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 1))])
 def test_there_is_one_card_for_the_input(model):
     g = draw(model, rand(4, 3))
-    assert [n.title for n in g.drawing.nodes if n.kind == "input"] == ["X"]
+    assert [n.title for n in g.drawing.nodes if n.kind == "input"] == ["x"]
 
 
 def test_a_function_is_called_as_a_model_is():

@@ -82,7 +82,7 @@ def test_names_stay_where_a_module_is_opened():
         named = [n.symbol for n in scene.nodes if n.symbol and n.kind == "op"]
         assert len(set(named)) == len(named)
     for shown in (drawing, drawing.scenes["blocks.0.attn"]):
-        assert "A2 = A1 + attn" in [n.forward for n in shown.nodes]
+        assert "a3 = a1 + attn1" in [n.forward for n in shown.nodes]
 
 
 def test_results_are_called_what_their_modules_are():
@@ -97,8 +97,8 @@ def test_results_are_called_what_their_modules_are():
     g = draw(Net(), randn(2, 3))
     formulas = [n.forward for n in g.drawing.nodes if n.kind == "op"]
     assert formulas == [
-        "Z1 = X @ W1.mT", "fc1 = Z1 + b1", "H = tanh(fc1)", "Z2 = H @ W2.mT", "fc2 = Z2 + b2",
-        "L = sum(fc2)",
+        "m1 = x @ W_fc1.mT", "fc1 = m1 + b_fc1", "h = tanh(fc1)", "m2 = h @ W_fc2.mT",
+        "fc2 = m2 + b_fc2", "loss = sum(fc2)",
     ]  # fmt: skip
 
 

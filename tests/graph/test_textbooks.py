@@ -97,8 +97,8 @@ def test_cards_of_windows_say_what_an_element_sums():
     drawing = draw(model, rand(2, 1, 9, 9)).drawing
     said = " ".join(text for n in drawing.nodes for text in n.book.values())
     assert "[i, j] = Σ(x[2i + k, 2j + l] · W1[k, l])" in said.replace("X", "x")
-    assert "= max(Z[i + k, j + l])" in said and "over every 2×2 window" in said
-    assert "to the max of its 2×2 window" in said and "= full(dY) ⋆ flip(W2)" in said
+    assert "= max(z[i + k, j + l])" in said and "over every 2×2 window" in said
+    assert "to the max of its 2×2 window" in said and "= full(dy) ⋆ flip(W2)" in said
     folded = draw(model, rand(2, 1, 9, 9), depth=0).drawing
     assert [n.forward for n in folded.nodes if n.kind == "module"] == [
         "Y = X ⋆ W + b, at stride 2",

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, count
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..engine.tensor import Tensor
 from ..origin import calls
-from .read import Reading
+from .reading import Reading
 
-__all__ = ["LOOP", "Modules", "common_path", "is_loop", "level", "spoken_path", "together"]
+__all__ = ["LOOP", "Modules", "Paths", "common_path", "is_loop", "level", "spoken_path", "together"]
 
 CALL = re.compile(r"#(\d+)$")  # what the second and later calls add to a path
 LOOP = "×"  # what the name of the frame of a loop begins with
@@ -32,7 +34,48 @@ class Call(NamedTuple):
     kind: str
 
 
-class Modules:
+class Paths:
+    """The dotted paths of what a model holds, by the tensor or by where its array lies.
+
+    All that is asked of a model is `named_parameters()`.
+    """
+
+    def __init__(self) -> None:
+        self.parameters: dict[int, str] = {}
+        self.buffers: dict[int, str] = {}
+        self.memory: dict[int, str] = {}  # by the address of a buffer
+        self.copies: dict[str, list[tuple[str, Any]]] = {}  # by the last part of its path
+
+    def add(self, prefix: str, root: Any) -> None:
+        """Take in what a module holds."""
+        options = {"prefix": prefix} if prefix else {}
+        for name, p in root.named_parameters(**options):
+            self.parameters.setdefault(id(p), name)
+        for name, b in getattr(root, "named_buffers", lambda **kw: ())(**options):
+            self.buffers.setdefault(id(b), name)
+            self.memory.setdefault(address(b.array), name)
+            self.copies.setdefault(name.rpartition(".")[2], []).append((name, b.array))
+
+    def path(self, t: Tensor) -> str:
+        """The dotted path of a parameter or buffer; "" for others."""
+        return self.parameters.get(id(t)) or self.buffers.get(id(t)) or self.copied(t)
+
+    def copied(self, t: Any) -> str:
+        """The path of the one buffer of which a tensor is a copy by its name and its elements."""
+        found = self.copies.get(t.name, ())
+        same = [path for path, a in found if np.array_equal(a.ravel(), t.array.ravel())]
+        return same[0] if len(same) == 1 else ""
+
+    def label(self, t: Tensor) -> str:
+        """The dotted path of a parameter or buffer, else the tensor's own name."""
+        return self.path(t) or t.name or ("" if t.op is not None else self.path_of(t.array))
+
+    def path_of(self, a: Any) -> str:
+        """The path of the buffer whose memory an array is."""
+        return self.memory.get(address(a), "")
+
+
+class Modules(Paths):
     """The modules that a result was computed by, their dotted paths, and those of parameters.
 
     Without a model, it is the one with parameters that was called. Other modules, such as a loss,
@@ -40,14 +83,13 @@ class Modules:
     """
 
     def __init__(self, read: Reading, model: Any) -> None:
+        super().__init__()
         self.calls = calls_around(read.ops)
         outer = [c.module for c in outermost(self.calls, read.ops) if c.module is not None]
         if model is None:
             found = {id(m): m for m in outer if any(True for _ in m.parameters())}
             model = next(iter(found.values())) if len(found) == 1 else None
         self.model = model
-        self.parameters: dict[int, str] = {}
-        self.buffers: dict[int, str] = {}
         self.names: dict[int, str] = {}
         self.at: dict[str, Any] = {}
         self.told: dict[str, str] = {}  # what modules are, by frame
@@ -97,12 +139,9 @@ class Modules:
                 self.paths[t.serial] = common_path(used or [""])
 
     def add(self, prefix: str, root: Any) -> None:
-        """Take in what a module holds; all that is asked of it is `named_parameters()`."""
+        """Take in what a module holds, and the modules in it."""
+        super().add(prefix, root)
         options = {"prefix": prefix} if prefix else {}
-        for name, p in root.named_parameters(**options):
-            self.parameters.setdefault(id(p), name)
-        for name, b in getattr(root, "named_buffers", lambda **kw: ())(**options):
-            self.buffers.setdefault(id(b), name)
         for path, module in getattr(root, "named_modules", lambda **kw: ())(**options):
             self.names.setdefault(id(module), path)
             self.at.setdefault(path, module)
@@ -112,14 +151,6 @@ class Modules:
         named_modules = getattr(self.model, "named_modules", lambda: ())
         parts = {id(module) for _, module in named_modules()}
         return self.model is not None and parts.isdisjoint(id(c.module) for c in self.calls)
-
-    def path(self, t: Tensor) -> str:
-        """The dotted path of a parameter or buffer; "" for others."""
-        return self.parameters.get(id(t)) or self.buffers.get(id(t)) or ""
-
-    def label(self, t: Tensor) -> str:
-        """The dotted path of a parameter or buffer, else the tensor's own name."""
-        return self.path(t) or t.name
 
     def part(self, frame: str) -> Any:
         """The module that a frame is drawn for; None if it cannot be found."""
@@ -170,6 +201,11 @@ class Modules:
         short = "\n" not in whole and len(text) <= 60 and " at 0x" not in text  # no addresses
         text = text if short else type(part).__name__
         return "" if text in (frame, f"{frame}()") else text
+
+
+def address(a: Any) -> int:
+    """Where an array lies."""
+    return int(a.__array_interface__["data"][0])
 
 
 def calls_around(ops: list[Tensor]) -> list[Call]:
