@@ -100,22 +100,22 @@ def draw(
     >>> from autograd_lite import tensor
     >>> x = tensor(3.0, requires_grad=True, name="x")
     >>> print(draw(x * x + x))
-    Graph of y
-    y 12, float32, 1 parameter, 2 operations
+    Graph of loss
+    loss 12, float32, 1 parameter, 2 operations
     <BLANKLINE>
     x  ()  value 3  grad 7
-    u: mul  ()  = 9  du = 1
+    u: mul  ()  = 9  d_u = 1
         forward   u = x * x
-        backward  dx += du * x
-                  dx += du * x
+        backward  d_x += d_u * x
+                  d_x += d_u * x
         gradient to  x 3, x 3
-    y: add  ()  = 12  dy = 1
-        forward   y = u + x
-        backward  du = dy
-                  dx += dy
+    loss: add  ()  = 12  d_loss = 1
+        forward   loss = u + x
+        backward  d_u = d_loss
+                  d_x += d_loss
         gradient to  x 1, u 1
-    y  = 12  dy = 1
-        gradient to  y 1
+    loss  = 12  d_loss = 1
+        gradient to  loss 1
     <BLANKLINE>
     """
     for option, value in (("view", view), ("theme", theme), ("direction", direction or "TB")):
@@ -294,7 +294,7 @@ class Graph:
         GraphRenderError if the `backend` that was asked for is not there.
 
         >>> x = tensor(3.0, requires_grad=True, name="x")
-        >>> "Forward 1 of 1: mul makes y = 9." in draw(x * x).to_html()
+        >>> "Forward 1 of 1: mul makes loss = 9." in draw(x * x).to_html()
         True
         """
         dark = self.theme == "dark"
@@ -401,7 +401,7 @@ class Graph:
         """The picture in one sentence, escaped for HTML: the alternative text of an image.
 
         >>> draw(tensor(3.0, requires_grad=True, name="x") * 2).alt
-        'Computation graph, Graph of y: y 6, float32, 1 parameter, 1 operation. Cards: x, mul, y.'
+        'Computation graph, Graph of loss: loss 6, float32, 1 parameter, 1 operation. Cards: x, mul, loss.'
         """
         return escape(dot.NO_XML.sub("?", self.drawing.told))
 

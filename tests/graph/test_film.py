@@ -52,11 +52,11 @@ def test_the_steps_go_forward_along_the_tape_and_back():
     assert ways == [*forward, ("seed", "loss"), *backward]
     says = [step["say"] for step in story["steps"]]
     assert says[0] == "Sequential: the whole graph; 7 steps forward and 7 steps backward."
-    assert says[3] == "Forward 3 of 7: relu makes H of shape (5, 4)."
+    assert says[3] == "Forward 3 of 7: relu makes h of shape (5, 4)."
     assert says[8] == "The backward pass begins at loss: its own gradient is 1."
-    norm = np.linalg.norm(numbers_of(story, card_of(story, "A1")["total"]))
+    norm = np.linalg.norm(numbers_of(story, card_of(story, "z1")["total"]))
     assert re.fullmatch(
-        r"Backward 6 of 7: add: dA1 of norm (\S+) arrives; dZ1 of norm \1 and db1 of norm \S+ "
+        r"Backward 6 of 7: add: dz1 of norm (\S+) arrives; dm1 of norm \1 and db1 of norm \S+ "
         r"leave\.",
         says[14],
     )
@@ -74,8 +74,8 @@ def test_the_numbers_are_those_of_the_tensors():
         assert np.array_equal(numbers_of(story, card["total"]), p.grad.numpy())
     assert numbers_of(story, card_of(story, "nll")["arrays"][-1][1]).item() == loss.item()
     relu = card_of(story, "relu")
-    assert relu["forward"] == "H = max(A1, 0)"
-    assert relu["leaving"][0]["formula"] == "dA1 = dH × (H > 0)"
+    assert relu["forward"] == "h = max(z1, 0)"
+    assert relu["leaving"][0]["formula"] == "dz1 = dh × (h > 0)"
     before, after = (numbers_of(story, at) for _, at in relu["arrays"])
     assert np.array_equal(after, np.maximum(before, 0))
     arrived, left = (
@@ -166,7 +166,7 @@ def test_no_name_gets_out_of_its_place(backend, monkeypatch):
     html = draw(y, backend=backend).to_html()
     assert "<script>pwned" not in html and "<img" not in html
     assert html.count("<script") == html.count("</script>") == 2
-    assert "x" in {card["name"] for card in story_of(html)["cards"].values()}
+    assert "src_x_onerror_pwned_1_story" in {card["name"] for card in story_of(html)["cards"].values()}
     html.encode()
 
 
@@ -277,7 +277,7 @@ def test_without_a_renderer_the_cards_are_text_and_the_page_says_what_is_missing
     model, loss = network()
     html = draw(loss, model=model).to_html()
     assert "no Graphviz found" in html and "pip install graphviz-pure" in html
-    assert '<li id="n7" class="node op ' in html and "H = maximum(A1, 0)" in html
+    assert '<li id="n7" class="node op ' in html and "h = maximum(z1, 0)" in html
     assert len(story_of(html)["steps"]) == 16
 
 
@@ -328,7 +328,7 @@ def test_the_dark_colours_can_be_read():
 def test_what_is_saved_and_where_it_was_made_is_typeset():
     _, loss = network()
     story = story_of(draw(loss).to_html())
-    assert ["H", "W2ᵀ"] in [c.get("saved") for c in story["cards"].values()]
+    assert ["h", "W2ᵀ"] in [c.get("saved") for c in story["cards"].values()]
     modules = [c["place"].get("module", "") for c in story["cards"].values() if "place" in c]
     assert "0 (Linear)" in modules and "CrossEntropyLoss" in modules
 

@@ -203,7 +203,7 @@ def test_with_an_empty_path_and_nothing():
     lines = run("none", "")
     hint = lines[0]
     assert hint.startswith("Cannot draw the graph as SVG: no Graphviz found. Fastest fix")
-    assert lines[1] == "Graph of y" and lines[-1] == hint
+    assert lines[1] == "Graph of loss" and lines[-1] == hint
 
 
 def test_y_plus_y_60_times_has_60_nodes_not_2_to_the_60th():

@@ -129,7 +129,7 @@ def test_the_graph_and_the_derivation_are_of_the_epoch_of_the_slider(page):
         page.click_when_there('[name="form"][value="text"]')
         found = page.until(lambda: re.match(r"loss = ([\d.]+)", page.text("#derived")))
         assert float(found[1]) == pytest.approx(loss, abs=1e-5)
-        assert "d_fc1_weight = d_z1.T @ x" in page.text("#derived")
+        assert "d_W_fc1 = d_fc1.T @ x" in page.text("#derived")
         assert page.text("#derivation-epoch") == f"of {epoch}"
         page.train(epochs="50")  # again; what was drawn is put away
         assert not page.one("#maths").is_displayed() and not page.one("#derived").is_displayed()
