@@ -68,8 +68,8 @@ def test_scalar(at, tmp_path):
 
 def test_tensor_prints_its_graph_and_saves_it(tmp_path):
     output = run("02_tensor", "--out", "here/there", folder=tmp_path)
-    assert "forward   H = tanh(A)" in output
-    assert "db = sum(dA, axis=0)" in output  # the lesson: broadcasting undone
+    assert "forward   h = tanh(z)" in output
+    assert "d_b = sum(d_z over rows)" in output  # the lesson: broadcasting undone
     assert files(tmp_path) == ["here/there/02_tensor.svg"]
     assert is_picture(tmp_path / "here/there/02_tensor.svg")
 
@@ -106,7 +106,7 @@ def test_graphs_shows_what_it_says(tmp_path):
     names = ("deep_relu", "deep_sigmoid", "network", "scalar", "wrong")
     assert files(tmp_path) == [f"here/04_{name}.svg" for name in names]
     assert all(is_picture(tmp_path / f"here/04_{name}.svg") for name in names)
-    assert "n: add  ()  = 0.88  dn = 0.5" in output  # the derivative of tanh is a half there
+    assert "n: add  ()  = 0.88  d_n = 0.5" in output  # the derivative of tanh is a half there
     norms = {
         name: [float(x) for x in numbers]
         for name, *numbers in re.findall(

@@ -400,8 +400,10 @@ class Graph:
     def alt(self) -> str:
         """The picture in one sentence, escaped for HTML: the alternative text of an image.
 
-        >>> draw(tensor(3.0, requires_grad=True, name="x") * 2).alt
-        'Computation graph, Graph of loss: loss 6, float32, 1 parameter, 1 operation. Cards: x, mul, loss.'
+        >>> x = tensor(3.0, requires_grad=True, name="x")
+        >>> print(draw(x * 2).alt.replace(". ", ".\\n"))
+        Computation graph, Graph of loss: loss 6, float32, 1 parameter, 1 operation.
+        Cards: x, mul, loss.
         """
         return escape(dot.NO_XML.sub("?", self.drawing.told))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.rules import ops
 from ..program.expr import Symbol, is_op
-from ..program.names import number, typeset
+from ..program.names import number
 from ..program.naming import without_ones
 from ..program.notation import ATOM, PLUS, SIGNS, TIMES, Writer, Written
 
@@ -90,6 +90,13 @@ def full_convolution(w: Any, s: Symbol) -> Written:
     return f"full({a}) ⋆ flip({b})", TIMES
 
 
+def padded(w: Any, s: Symbol) -> Written:
+    """What is framed, and by how much, where that is the same on all sides."""
+    wide = {n for pair in s.kw["width"] for n in pair if n}
+    told = f", {wide.pop()}" if len(wide) == 1 else ""
+    return f"pad({w.text(s.inputs[0])}{told})", ATOM
+
+
 def of_windows(words: str) -> Any:
     """A sentence with an input, {0}, and its windows, {1}."""
     return lambda w, s: (
@@ -112,7 +119,7 @@ class Book(Writer):
         ops.permute: transposed,
         ops.power: powered,
         ops.scatter_add: scattered,
-        ops.pad: of_windows("framed({0})"),
+        ops.pad: padded,
         ops.conv: correlation,
         ops.conv_weight: correlation,
         ops.conv_input: full_convolution,
@@ -203,7 +210,7 @@ def forward_line(out: str, op: Any, symbols: Any, kw: dict[str, Any], whole: Any
         return f"{out} = {book.text(whole)}; {element(out, op, symbols, kw)}"
     if op is ops.nll:
         x, t = symbols
-        return typeset(f"{out} = -mean({x}[i, {t}])")
+        return f"{out} = -mean({x}[i, {t}])"
     return shown(f"{out} = {book.text(whole)}")
 
 
@@ -224,13 +231,13 @@ def element(out: str, op: Any, symbols: Any, kw: dict[str, Any]) -> str:
 
 
 def shown(formula: str) -> str:
-    """A formula in mathematical signs; what is transposed twice is as it was."""
-    return typeset(formula.replace(".mT.mT", ""))
+    """A formula in which what is transposed twice is as it was."""
+    return formula.replace(".mT.mT", "")
 
 
 def cross_entropy_line(x: str, t: str, out: str, n: Any) -> str:
     """The gradient of a log_softmax that goes into the negative log-likelihood alone."""
-    return typeset(f"d_{x} = (softmax({x}) - onehot({t})) * d_{out} / {book.text(n)}")
+    return f"d_{x} = (softmax({x}) - onehot({t})) * d_{out} / {book.text(n)}"
 
 
 def gradient_line(name: str, mark: str, adds: str, rule: Any) -> str:

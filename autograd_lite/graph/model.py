@@ -71,7 +71,7 @@ class Card:
 
     def said(self, formula: str) -> str:
         """One of its formulas, which are code, as pictures have it."""
-        return self.book.get(formula) or typeset(formula)
+        return typeset(self.book.get(formula, formula))
 
 
 @dataclass

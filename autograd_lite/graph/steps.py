@@ -51,7 +51,7 @@ def forward_sentence(node: Card) -> str:
 def backward_sentence(node: Card, drawing: Drawing) -> str:
     panel = drawing.panels.get(node.key)
     if panel is None:
-        return f"{node.title}, {node.grad or 'folded'}."
+        return f"{node.title}, {typeset(node.grad) or 'folded'}."
     arrives = f"d{node.symbol}{measured(panel.total)} arrives"
     if len(panel.parts) > 1:
         arrives += f" in {len(panel.parts)} parts"

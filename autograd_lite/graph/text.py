@@ -9,7 +9,7 @@ from .model import Card, Drawing
 
 
 def source(drawing: Drawing) -> str:
-    """Lines in tape order, indented by module; formulas are NumPy as it is run."""
+    """Lines in tape order, indented by module."""
     lines = [drawing.title, plain(", ".join(drawing.facts)), ""]
     if drawing.judgement:
         lines.insert(2, drawing.judgement)
@@ -35,12 +35,13 @@ def entry(node: Card, drawing: Drawing) -> list[str]:
     facts = (title, node.shape, *node.lines, value, node.grad, node.alarm)
     lines = [plain("  ".join(filter(None, facts)))]
     if node.forward and drawing.view != "backward":
-        lines.append(f"    forward   {node.forward}")
+        lines.append(f"    forward   {written(node, node.forward)}")
     if node.window is not None and drawing.view != "backward":
         lines.append(f"    window    {node.window.words}")
     if node.backward and drawing.view != "forward":
         heads = ["backward", *[" " * 8] * len(node.backward)]
-        lines += [f"    {head}  {rule}" for head, rule in zip(heads, node.backward, strict=False)]
+        rules = [written(node, rule) for rule in node.backward]
+        lines += [f"    {head}  {rule}" for head, rule in zip(heads, rules, strict=False)]
     if node.verdict:
         said = "; ".join(filter(None, node.mistakes))
         lines.append(f"    compared  {node.verdict}" + f": {said}" * bool(said))
@@ -60,6 +61,11 @@ def flows(node: Card, drawing: Drawing) -> list[str]:
             found.append(name)
     head = "gradient to" if any(arrow.grads for arrow in arrows) else "from"
     return [f"    {head}  {', '.join(found)}"] if found else []
+
+
+def written(node: Card, formula: str) -> str:
+    """A formula as pictures have it, in the letters and signs of code."""
+    return node.book.get(formula, formula).replace(".mT", ".T").replace("Σ(", "sum(")
 
 
 def plain(line: str) -> str:

@@ -96,7 +96,8 @@ def test_axes_are_told_in_words():
 def test_the_gradient_of_a_weight_that_is_read_turned_is_its_own():
     g = draw(nn.Linear(3, 2), rand(4, 3))
     assert "dW = dmᵀ · x" in lines(g)
-    assert "d_W.mT = x.mT @ d_m" in g.to_text()  # what is run
+    assert "d_W = d_m.T @ x" in g.to_text()
+    assert "d_W.mT = x.mT @ d_m" in [c for n in g.drawing.nodes for c in n.backward]  # what is run
 
 
 def test_targets_and_constants_are_named_alike():

@@ -80,7 +80,9 @@ def test_what_has_not_come_cannot_be_searched(theme, tmp_path):
     x = tensor(3.0, requires_grad=True, name="x")
     g = draw(x * x, theme=theme, compare={"x": 5.0})
     svg = g.slides(tmp_path, ["svg"])[2].read_text("utf-8")
-    assert "wrong" in svg and "makes y = 9" in svg and "dy" not in svg and "backward" not in svg
+    assert (
+        "wrong" in svg and "makes loss = 9" in svg and "dloss" not in svg and "backward" not in svg
+    )
     assert 'aria-label="Forward 1 of 1' in svg
 
 

@@ -32,7 +32,7 @@ def test_a_convolution_has_its_first_window_the_kernel_and_what_they_give():
     y = F.conv2d(Tensor(X, name="x"), w, b, stride=2)
     found = window(y, "conv")
     x, kernel, out = found.grids
-    assert [x.caption, kernel.caption, out.caption] == ["x 5 × 5", "w 2 × 2", "Y 2 × 2"]
+    assert [x.caption, kernel.caption, out.caption] == ["x 5 × 5", "w 2 × 2", "y 2 × 2"]
     assert found.signs == ["×", "+ b ="]
     tiles, places = roles(x, "first"), roles(kernel, "first")
     total = sum(float(tiles[p]) * float(places[p]) for p in tiles) + 2
@@ -42,7 +42,7 @@ def test_a_convolution_has_its_first_window_the_kernel_and_what_they_give():
     assert roles(x, "next").keys() == {(i, j) for i in (0, 1) for j in (2, 3)}
     assert roles(out, "next").keys() == {(0, 1)}
     said = (
-        "Y[0, 0, 0, 0] = Σ over 2 × 2 elements of x times w, plus b; the next window is 2 further"
+        "y[0, 0, 0, 0] = Σ over 2 × 2 elements of x times w, plus b; the next window is 2 further"
     )
     graph = draw(y)
     assert (
@@ -56,11 +56,11 @@ def test_a_convolution_has_its_first_window_the_kernel_and_what_they_give():
     ("make", "title", "first", "words"),
     [
         (lambda x: F.conv1d(x[:, 0, :2], tensor(W[0]), dilation=3), "conv", {(0, 0), (0, 3)}, "3 apart"),
-        (lambda x: F.max_pool2d(x, 3, 1), "max_pool", np.ndindex(3, 3), "Y[0, 0, 0, 0] = the larg"),
+        (lambda x: F.max_pool2d(x, 3, 1), "max_pool", np.ndindex(3, 3), "y[0, 0, 0, 0] = the larg"),
         (lambda x: F.avg_pool2d(x, (1, 2)), "window_sum", np.ndindex(1, 2), "the sum of the 1 × 2"),
         (lambda x: F.unfold(x, (2, 1)), "windows", np.ndindex(2, 1), "a column of"),
         (lambda x: F.conv3d(x[None], tensor(W[None])), "conv", np.ndindex(2, 2), "1 × 2 × 2"),
-        (lambda x: F.conv_transpose2d(x, tensor(W)), "conv_input", {(0, 0)}, "added to a window of Y"),
+        (lambda x: F.conv_transpose2d(x, tensor(W)), "conv_input", {(0, 0)}, "added to a window of y"),
     ],
 )  # fmt: skip
 def test_windows_of_every_kind(make, title, first, words):
