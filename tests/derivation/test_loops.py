@@ -92,10 +92,10 @@ def test_the_loop_is_the_one_of_a_textbook():
     text = derive(loss, model).source()
     for line in (
         "for k in range(1, 6):",
-        "        h[k] = np.tanh(z_2)  # (2, 4)",
+        "        h[k] = np.tanh(z)  # (2, 4)",
         "    for k in reversed(range(1, 5)):",
-        "        d_h = d_v1[k - 1] + d_z_2[k + 1] @ rnn_weight_hh_l0  # (2, 4)",
-        "sum(d_z_2[k].T @ h[k - 1] for k in reversed(range(1, 6)))",
+        "        d_h = d_rnn[k - 1] + d_z[k + 1] @ weight_hh_l0  # (2, 4)",
+        "sum(d_z[k].T @ h[k - 1] for k in reversed(range(1, 6)))",
     ):
         assert line in text, text
 
@@ -114,7 +114,7 @@ def test_check_runs_the_loop():
     d = derive(*last("RNN", 4)())
     assert d.check()
     names = [r.name for r in d.check().rows]
-    assert "rnn_weight_hh_l0" in names and "h4" in names
+    assert "weight_hh_l0" in names and "h4" in names
     d.program.statements[-1].expr = d.program.statements[-1].expr * 2
     assert not d.check()
 
