@@ -38,7 +38,7 @@ def name_program(program: Program, names: Names) -> Taken:
         a.symbol.name = names.found.get(a.of, "")
     for s in program.statements:
         if s.kind == "forward":
-            s.target.name = names.found[s.record]
+            s.target.name = names.found.get(s.record, "")
     name_the_rest(program, taken)
     name_gradients(program, taken)
     times = Counter(a.label for a in program.arguments)
@@ -56,7 +56,11 @@ def name_the_rest(program: Program, taken: Taken) -> None:
         elif not a.symbol.name:
             data = Data(a.value, constant=True)
             letters.append((a.symbol, "hook" if a.kind == "hook" else letter_of_data(data)))
-    letters += [(s.target, local_letter(s.expr)) for s in program.statements if s.kind == "local"]
+    for s in program.statements:
+        if s.kind == "local":
+            letters.append((s.target, local_letter(s.expr)))
+        elif s.kind == "forward" and not s.target.name:  # the transpose of a leaf
+            letters.append((s.target, "v"))
     for symbol, name in taken.number(letters).items():
         symbol.name = name
 

@@ -147,7 +147,7 @@ def test_the_derivation_is_set_as_formulas_and_shown_as_text_and_code(page):
     )
     assert {namespace for namespace, _, _ in formulas} == {"http://www.w3.org/1998/Math/MathML"}
     assert all(height > 4 for _, _, height in formulas)
-    assert any("dWfc1=dz1⊤" in re.sub(r"\s", "", text) for _, text, _ in formulas)
+    assert any("dWfc1=dfc1⊤" in re.sub(r"\s", "", text) for _, text, _ in formulas)
     assert "\\" not in page.text("#maths") and "$" not in page.text("#maths")
     fraction = page.js(
         "const f = document.querySelector('#maths mfrac');"
