@@ -26,6 +26,10 @@ HEAD = ["batch, H, threads", "hand, us", *KINDS, "first call / eager"]
 
 PARTS = ["batch, H: step", "all", "update", "matrix products", "other NumPy", "rest"]
 
+CODE = ["1, 8", "16, 64", "128, 256", "1024, 1024", "10 layers", "Iris, Adam", "Iris, momentum"]
+CODE += ["chain on 8", "chain on 100,000", "attention block", "LeNet, 32 digits"]
+QUICK_CODE = ["16, 64", "Iris, Adam", "attention block"]
+
 LENET = ["eager", "compiled", "compiled with SGD", "compiled with SGD, NumPy code"]
 LENET += ["PyTorch eager", "torch.compile", "JAX jit"]
 
@@ -231,20 +235,39 @@ def blocks(how: How) -> None:
 
 
 def code(how: How) -> None:
-    found = measured("code", 1.0 if how.quick else 10.0, kernel=how.kernel)
-    kinds = list(dict.fromkeys(kind for times in found["rows"].values() for kind in times))
-    rows = [["row", "hand, us", *kinds[1:]]]
-    for name, times in found["rows"].items():
-        ratios = [f"{times[k] / times['hand']:.2f}" if k in times else "" for k in kinds[1:]]
-        rows.append([name, f"{times['hand'] * 1e6:.0f}", *ratios])
-    title = "What compile makes, with the optimizer inside, times the step of hand-written NumPy"
-    table(f"{title} (of the attention block the NumPy code); BLAS kernels {found['kernel']}", rows)
+    kinds = ["products", "C", "NumPy code", "C, usual loop", "NumPy code, usual loop", "eager"]
+    kinds += ["PyTorch eager", "torch.compile", "JAX jit"]
+    rows = [["row, threads", "hand, us", *kinds, "aims"]]
+    left_out: dict[str, str] = {}
+    runs = [(name, 1) for name in (QUICK_CODE if how.quick else CODE)]
+    for name, threads in [*runs, *([] if how.quick else [("1024, 1024", 2)])]:
+        print(f"measuring {name}", file=sys.stderr)
+        seconds = 1.0 if how.quick else 16.0 if name == "1024, 1024" else 8.0
+        found = measured("code", seconds, name, threads=threads, kernel=how.kernel)
+        times, left_out = found["times"], found["left_out"]
+        hand = times["hand"]
+        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in kinds]
+        aims = ", ".join(f"{kind} {aim:.2f}" for kind, aim in found["aims"].items())
+        rows.append([f"{name}, {threads}", f"{hand * 1e6:.0f}", *ratios, aims])
+    title = (
+        "Training steps, times that of hand-written NumPy (of the attention block: times its NumPy "
+        "code); the products alone; what compile makes of the whole step, or of the loss in the "
+        "usual loop; and what is aimed at"
+    )
+    table(f"{title}; BLAS kernels {found['kernel']}", rows, left_out)
+
+
+def issue(how: How) -> None:
+    """What a compiled step has to show: its rows, and S3's recipe."""
+    code(how)
+    recipe(how)
 
 
 TABLES: dict[str, Callable[[How], None]] = {
     "steps": steps,
     "recipe": recipe,
     "code": code,
+    "issue": issue,
     "growth": growth,
     "derive": derivations,
     "lenet": lenet,
@@ -267,7 +290,7 @@ def main() -> None:
         "--kernels", action="store_true", help="those of steps on other BLAS kernels too"
     )
     args = parser.parse_args()
-    names = args.tables or list(TABLES)
+    names = args.tables or [name for name in TABLES if name != "issue"]
     if unknown := set(names) - set(TABLES):
         parser.error(f"there is no table {', '.join(unknown)}; choose from {every}")
     for name in names:

@@ -24,6 +24,7 @@ from ..helpers import mnist_folder, system_example
 from .timing import blas_kernel
 
 BATCH, LR, TURN, SEED = 16, 0.005, 50, 1
+EPOCHS = "compiled with SGD and step.epoch"
 Run = Iterator["str | Epoch"]  # a word for what was just done; at the end of an epoch its result
 example = system_example("s3_mnist")
 
@@ -109,7 +110,8 @@ def by_hand(data: Data, epochs: int) -> Run:
 
 
 def ours(data: Data, epochs: int, kind: str) -> Run:
-    """The usual loop, compiled or not, over batches that are looked up by their indices."""
+    """The usual loop, compiled or not, over batches that are looked up by their indices; or whole
+    epochs, as many batches of them in a call as are a turn."""
     how, dtype = kind.split(", ")
     random = np.random.RandomState(SEED)
     first, last = example.drawn(random, (784, 64, 10), kaiming=False)
@@ -123,10 +125,14 @@ def ours(data: Data, epochs: int, kind: str) -> Run:
         order = next(orders)
         yield "order"
         running = 0.0
-        for k in range(0, len(x), BATCH):
-            rows = order[k : k + BATCH]
-            running += step(x[rows], data.labels[rows]) / len(x)
-            if k // BATCH % TURN == TURN - 1:
+        n = BATCH * TURN if how == EPOCHS else BATCH
+        for k in range(0, len(x), n):
+            rows = order[k : k + n]
+            if how == EPOCHS:
+                running += step.epoch(x, data.labels, order=rows, batch_size=BATCH).sum() / len(x)
+            else:
+                running += step(x[rows], data.labels[rows]) / len(x)
+            if (k + n) // BATCH % TURN == 0:
                 yield "steps"
         yield "steps"
         with no_grad():
@@ -135,6 +141,8 @@ def ours(data: Data, epochs: int, kind: str) -> Run:
 
 
 def stepper(how: str, loss_of: Callable[[Tensor, Tensor], Tensor], optimizer: Any) -> Any:
+    if how == EPOCHS:
+        return compile(loss_of, optimizer=optimizer)
     if how == "compiled with SGD":
         whole = compile(loss_of, optimizer=optimizer)
         return lambda x, t: whole(x, t).item()
@@ -151,7 +159,8 @@ def stepper(how: str, loss_of: Callable[[Tensor, Tensor], Tensor], optimizer: An
 
 
 HAND = "by hand, float64"
-KINDS = [f"{how}, float{n}" for n in (64, 32) for how in ("eager", "compiled", "compiled with SGD")]
+WAYS = ("eager", "compiled", "compiled with SGD", EPOCHS)
+KINDS = [f"{how}, float{n}" for n in (64, 32) for how in WAYS]
 
 
 # ---- side by side ----------------------------------------------------------------------------
