@@ -91,6 +91,82 @@ def squared(r: Rewriter, e: Symbol) -> Any:
 # ---- sums and views --------------------------------------------------------------------------
 
 
+def joined(r: Rewriter, parts: list[Any], axis: int) -> Any:
+    """Matrices side by side (axis 1) or one below the other (axis 0), turned where all are."""
+    if all(is_op(x, ops.mT) for x in parts):
+        whole = joined(r, [x.inputs[0] for x in parts], 1 - axis)
+        return r.rewrite(ops.mT, whole.value.mT, (whole,))
+    value = np.concatenate([x.value for x in parts], axis)
+    return r.make(ops.concatenate, value, tuple(parts), {"axis": axis})
+
+
+def with_the_rest(r: Rewriter, e: Symbol, some: list[Any], whole: Any) -> Any:
+    """The sum `e` with one term in the place of some."""
+    rest = [x for x in e.inputs if all(x is not other for other in some)]
+    return r.rewrite(total, e.value, (whole, *rest)) if rest else whole
+
+
+@FAST.about(total)
+def one_product(r: Rewriter, e: Symbol) -> Any:
+    """total(a.mT @ b, b.mT @ x, x.mT @ a, b) = \
+        concatenate((a, b, x), axis=0).mT @ concatenate((b, x, a), axis=0) + b
+    """
+    some = [x for x in e.inputs if is_op(x, ops.matmul) and is_plain(x, e) and e.ndim == 2]
+    pairs = [x.inputs for x in some if all(is_matrix(i) and i.dtype == e.dtype for i in x.inputs)]
+    length = sum(a.shape[1] for a, _ in pairs)
+    # a copy of the factors, once, where a sum would read and write all of the result for each
+    if not len(some) == len(pairs) > 2 or length * sum(e.shape) > 2 * len(pairs) * e.size:
+        return None
+    left, right = (joined(r, [pair[i] for pair in pairs], 1 - i) for i in (0, 1))
+    return with_the_rest(r, e, some, r.make(ops.matmul, e.value, (left, right)))
+
+
+def is_matrix(x: Any) -> bool:
+    return isinstance(x, Symbol) and x.ndim == 2
+
+
+@FAST.about(total)
+def sum_of_columns(r: Rewriter, e: Symbol) -> Any:
+    """total(sum(a, axis=0), sum(b, axis=0), sum(x, axis=0)) = \
+        sum(concatenate((a, b, x), axis=0), axis=0)
+    """
+    some = [x for x in e.inputs if is_op(x, ops.sum) and is_matrix(x.inputs[0])]
+    some = [x for x in some if x.kw.get("axis") in (0, (0,)) and is_plain(x, e)]
+    if len(some) < 3 or any(x.inputs[0].dtype != e.dtype for x in some):
+        return None
+    whole = joined(r, [x.inputs[0] for x in some], 0)
+    return with_the_rest(r, e, some, r.make(ops.sum, e.value, (whole,), {"axis": 0}))
+
+
+@FAST.about(total)
+def parts_side_by_side(r: Rewriter, e: Symbol) -> Any:
+    """total(part(a[:1], 0, 1), part(b, 1, 4)) = concatenate((a[:1], b), axis=0)"""
+    if any(not is_op(x, ops.scatter_add) or x.shape != e.shape for x in e.inputs):
+        return None
+    axis, found = None, {}
+    for x in e.inputs:
+        index = x.kw["index"]
+        index = index if isinstance(index, tuple) else (index,)
+        if any(type(i) is not slice or i.step not in (None, 1) for i in index):
+            return None
+        spans = [(k, *i.indices(e.shape[k])[:2]) for k, i in enumerate(index)]
+        spans = [(k, low, high) for k, low, high in spans if (low, high) != (0, e.shape[k])]
+        if len(spans) != 1 or axis not in (None, spans[0][0]) or not is_like(x.inputs[0], e):
+            return None
+        (axis, low, high) = spans[0]
+        found[low] = high, x.inputs[0]
+    assert axis is not None
+    ends = [0, *(found[low][0] for low in sorted(found))]
+    if sorted(found) != ends[:-1] or ends[-1] != e.shape[axis] or len(found) < len(e.inputs):
+        return None
+    parts = tuple([found[low][1] for low in sorted(found)])
+    return r.make(ops.concatenate, e.value, parts, {"axis": axis})
+
+
+def is_like(x: Any, e: Symbol) -> bool:
+    return isinstance(x, Symbol) and x.ndim == e.ndim and x.dtype == e.dtype
+
+
 @FAST.about(total)
 def added(r: Rewriter, e: Symbol) -> Any:
     """total(a, b, x) = a + b + x"""

@@ -38,8 +38,19 @@ def put(x: Any, v: Any, index: Any) -> Any:
     return ops.put(x, v, index=index)
 
 
-ARRAYS = ON_ARRAYS | {"one_per_row": one_per_row, "plus_at": added_at, "put": put}
+def part(x: Any, low: int, high: int) -> Any:
+    """Four rows, all but some of them zeros."""
+    return ops.scatter_add(x, shape=(4, x.shape[1]), index=slice(low, high))
+
+
+def joined(parts: Any, axis: int) -> Any:
+    return ops.concatenate(*parts, axis=axis)
+
+
+ARRAYS = ON_ARRAYS | {"one_per_row": one_per_row, "plus_at": added_at, "put": put, "part": part}
+ARRAYS["concatenate"] = np.concatenate
 SYMBOLS = ON_SYMBOLS | {"one_per_row": one_per_row_of_symbols, "arange": np.arange, "put": put}
+SYMBOLS |= {"concatenate": joined, "part": part}
 
 
 @pytest.mark.parametrize(

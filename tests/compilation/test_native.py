@@ -266,6 +266,31 @@ def test_layers_train_as_in_numpy_code() -> None:
     close(ends[1], ends[0], 1e-11)
 
 
+def test_long_chains_and_layers_through_time() -> None:
+    """Chains that run side by side, with a rest; products of all steps that are one."""
+
+    def chained(x: Any) -> Any:
+        for _ in range(20):
+            x = x * 1.01 + x * 0.5
+        return x.sum()
+
+    ag.manual_seed(0)
+    layer, x = nn.LSTM(3, 4), Tensor(np.random.default_rng(0).standard_normal((5, 2, 3)))
+    layer.double()
+    w = Tensor(np.linspace(-1, 1, 1003), requires_grad=True)
+    results = []
+    for backend in ("numpy", "c"):
+        step = compile(lambda: chained(w) + (layer(x)[0] ** 2).mean(), backend=backend)
+        step()
+        results.append(gradients(step(), w, *layer.parameters()))
+    assert is_c(step)
+    assert "beside" in step.sources[0]
+    assert step.sources[0].count("gemm(101") == 5 + 5 + 4 + 2  # the last: gradients of weights
+    close(results[1], results[0], 1e-12)
+    expected = gradients(chained(w) + (layer(x)[0] ** 2).mean(), w, *layer.parameters())
+    close(results[1], expected, 1e-12)
+
+
 def test_the_usual_loop_gets_gradients_of_its_own() -> None:
     model = network(0, nn.ReLU())
     step = compile(lambda x: (model(x) ** 2).mean(), backend="c")

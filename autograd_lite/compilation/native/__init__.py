@@ -125,7 +125,9 @@ class Native:
                 k.kind = "python"
         kept = {id(x.root) for x in self.results if isinstance(x, Place)}
         self.stored, self.size = assign([*main, *last], self.items.roots, kept)
+        self.bytes = 0  # behind the workspace
         self.write(main, last)
+        self.size += self.bytes
         self.library = library.loaded(self.text)
         for root in (*self.items.roots, *self.arrays.values()):
             if root.kind != "kept":
@@ -424,10 +426,11 @@ class Native:
         twice as much; adds the roots that they use."""
         found: dict[str, str] = {}
         for start in range(0, len(todo), PIECE):
-            text = Text(dict(self.scalars), self.stored)
+            text = Text(dict(self.scalars), self.stored, self.size)
             for k in todo[start : start + PIECE]:
                 text.kernel(k)
             roots |= text.roots
+            self.bytes = max(self.bytes, text.bytes)
             apart = "__attribute__((noinline)) " * (len(todo) > PIECE)
             piece = f"{name}{start // PIECE}"
             lines = [f"static {apart}int {piece}(const args *A) {{"]

@@ -17,6 +17,7 @@ __all__ = ["Kernel", "Text", "kernels"]
 
 PATIENCE = 300  # items that may stand between two that share a loop
 FUSED = ("each", "rows", "columns")
+LONG, WIDE = 24, 256  # items one after the other, and elements, from which four vectors run at once
 LINE = 64  # bytes; two buffers a multiple of 4 KiB apart slow one another down
 
 
@@ -182,13 +183,15 @@ def dependencies(items: list[Item], draws: set[int]) -> list[set[int]]:
 class Text:
     """Prints kernels as the body of a C function."""
 
-    def __init__(self, numbers: dict[str, str], stored: set[int]) -> None:
+    def __init__(self, numbers: dict[str, str], stored: set[int], size: int) -> None:
         self.lines: list[str] = []
         self.depth = 1
         self.names = 0
         self.roots: dict[int, Root] = {}
         self.numbers = numbers  # the C text of arguments that are numbers
         self.stored = stored
+        self.size = size  # of the workspace, behind which is room for bytes
+        self.bytes = 0
 
     def line(self, text: str) -> None:
         self.lines.append("    " * self.depth + text)
@@ -265,12 +268,19 @@ class Text:
         row: dict[int, str] = {}  # the variables of the row
         for along, items in k.segments:
             known = dict(row)
-            looped = along and sizes[-1] > 1
+            looped, long = along and sizes[-1] > 1, is_long(items) and sizes[-1] >= WIDE
+            if looped and long:
+                # vectors of bytes are as long as four of floats, which then do not wait for another
+                beside = self.name("beside")
+                self.line(f"uint8_t *const {beside} = (uint8_t *)A->w + {self.size};")
+                self.bytes = max(self.bytes, sizes[-1])
             if looped:
                 self.line("#pragma GCC ivdep")
                 self.open("j", sizes[-1])
             for x in items:
                 self.item(k, x, [*names, "j" if looped else "0"], known)
+            if looped and long:
+                self.line(f"{beside}[j] = 0;")
             if looped:
                 self.close()
             if not along or not looped:
@@ -457,6 +467,11 @@ def laid(x: Place) -> tuple[int, int]:
     if (c == 1 or m == 1) and (r >= m or n == 1):
         return 0, max(r, m)
     return 1, max(c, n)
+
+
+def is_long(items: list[Item]) -> bool:
+    """Whether many operations follow one another, none a function of a library."""
+    return len(items) >= LONG and all("(" not in x.text for x in items)
 
 
 def flat(accesses: list[Any]) -> Iterator[Access]:
