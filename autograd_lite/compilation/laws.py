@@ -141,26 +141,30 @@ def sum_of_columns(r: Rewriter, e: Symbol) -> Any:
 @FAST.about(total)
 def parts_side_by_side(r: Rewriter, e: Symbol) -> Any:
     """total(part(a[:1], 0, 1), part(b, 1, 4)) = concatenate((a[:1], b), axis=0)"""
-    if any(not is_op(x, ops.scatter_add) or x.shape != e.shape for x in e.inputs):
+    spans = [span(x, e) for x in e.inputs]
+    axes = {s[0] for s in spans if s is not None}
+    if None in spans or len(axes) != 1:
         return None
-    axis, found = None, {}
-    for x in e.inputs:
-        index = x.kw["index"]
-        index = index if isinstance(index, tuple) else (index,)
-        if any(type(i) is not slice or i.step not in (None, 1) for i in index):
-            return None
-        spans = [(k, *i.indices(e.shape[k])[:2]) for k, i in enumerate(index)]
-        spans = [(k, low, high) for k, low, high in spans if (low, high) != (0, e.shape[k])]
-        if len(spans) != 1 or axis not in (None, spans[0][0]) or not is_like(x.inputs[0], e):
-            return None
-        (axis, low, high) = spans[0]
-        found[low] = high, x.inputs[0]
-    assert axis is not None
-    ends = [0, *(found[low][0] for low in sorted(found))]
-    if sorted(found) != ends[:-1] or ends[-1] != e.shape[axis] or len(found) < len(e.inputs):
+    axis = axes.pop()
+    order = sorted(range(len(spans)), key=lambda k: spans[k])
+    ends = [0, *(spans[k][2] for k in order)]
+    if [spans[k][1] for k in order] != ends[:-1] or ends[-1] != e.shape[axis]:
         return None
-    parts = tuple([found[low][1] for low in sorted(found)])
+    parts = tuple([e.inputs[k].inputs[0] for k in order])
     return r.make(ops.concatenate, e.value, parts, {"axis": axis})
+
+
+def span(x: Any, e: Symbol) -> Any:
+    """The axis, the start and the end of the part of `e` that is not 0 in a term; None if that is
+    of another form."""
+    if not is_op(x, ops.scatter_add) or x.shape != e.shape or not is_like(x.inputs[0], e):
+        return None
+    index = x.kw["index"] if isinstance(x.kw["index"], tuple) else (x.kw["index"],)
+    if any(type(i) is not slice or i.step not in (None, 1) for i in index):
+        return None
+    spans = [(k, *i.indices(n)[:2]) for k, (i, n) in enumerate(zip(index, e.shape, strict=False))]
+    spans = [s for s in spans if s[1:] != (0, e.shape[s[0]])]
+    return spans[0] if len(spans) == 1 else None
 
 
 def is_like(x: Any, e: Symbol) -> bool:

@@ -268,24 +268,30 @@ class Text:
         row: dict[int, str] = {}  # the variables of the row
         for along, items in k.segments:
             known = dict(row)
-            looped, long = along and sizes[-1] > 1, is_long(items) and sizes[-1] >= WIDE
-            if looped and long:
-                # vectors of bytes are as long as four of floats, which then do not wait for another
-                beside = self.name("beside")
-                self.line(f"uint8_t *const {beside} = (uint8_t *)A->w + {self.size};")
-                self.bytes = max(self.bytes, sizes[-1])
-            if looped:
-                self.line("#pragma GCC ivdep")
-                self.open("j", sizes[-1])
+            looped = along and sizes[-1] > 1
+            line = self.along(items, sizes[-1]) if looped else ""
             for x in items:
                 self.item(k, x, [*names, "j" if looped else "0"], known)
-            if looped and long:
-                self.line(f"{beside}[j] = 0;")
             if looped:
+                if line:
+                    self.line(line)
                 self.close()
-            if not along or not looped:
+            else:
                 row.update(known)
         self.close(len(opened))
+
+    def along(self, items: list[Item], n: int) -> str:
+        """Open the loop along a row; the line that ends it."""
+        line = ""
+        if is_long(items) and n >= WIDE:
+            # vectors of bytes are as long as four of floats, which then do not wait for another
+            beside = self.name("beside")
+            self.line(f"uint8_t *const {beside} = (uint8_t *)A->w + {self.size};")
+            self.bytes = max(self.bytes, n)
+            line = f"{beside}[j] = 0;"
+        self.line("#pragma GCC ivdep")
+        self.open("j", n)
+        return line
 
     def item(self, k: Kernel, x: Item, names: list[str], known: dict[int, str]) -> None:
         *operands, out = k.accesses[id(x)]
