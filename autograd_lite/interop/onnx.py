@@ -172,6 +172,8 @@ def _joined(first: Graph, second: Graph) -> dict[str, Array]:
     constants = {}
     for name, (a, op) in first.constants.items():
         b = second.constants[name][0]
+        if a.shape != b.shape and (same := _alike(a, b)) is not None:
+            a = b = same
         if a.shape != b.shape or not np.array_equal(a, b, equal_nan=True):
             place = np.flatnonzero(a != b) if a.shape == b.shape else ()
             if name not in first.shapes or len(place) != 1:
@@ -189,6 +191,16 @@ def _joined(first: Graph, second: Graph) -> dict[str, Array]:
                 f"export: {one[0]} has {one[3]} for one batch and {other[3]} for another"
             )
     return constants
+
+
+def _alike(a: Array, b: Array) -> Array | None:
+    """One row of what has equal rows for every batch, as the first state of a recurrence has."""
+    if a.ndim != b.ndim:
+        return None
+    axes = [i for i, (n, m) in enumerate(zip(a.shape, b.shape, strict=True)) if n != m]
+    row = a[tuple([slice(1) if i in axes else slice(None) for i in range(a.ndim)])]
+    alike = len(axes) == 1 and np.array_equal(np.broadcast_to(row, a.shape), a)
+    return row if alike and np.array_equal(np.broadcast_to(row, b.shape), b) else None
 
 
 def _check(proto: Any, names: Sequence[str], run: Graph) -> None:

@@ -101,6 +101,18 @@ def test_convolutions_and_pooling_run_in_onnxruntime() -> None:
     agree(export(model, x), model.eval(), x)
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_recurrence_runs_in_onnxruntime_on_batches_of_any_size(kind: str, deep: bool) -> None:
+    pytest.importorskip("onnx")
+    manual_seed(0)
+    layer = getattr(nn, kind)(3, 4, 1 + deep, batch_first=True, bidirectional=deep)
+    x = np.random.default_rng(0).standard_normal((5, 4, 3)).astype("float32")
+    proto = export(lambda x: layer(x)[0], x[:2])
+    for n in (1, 2, 5):
+        agree(proto, lambda x: layer(x)[0], x[:n])
+
+
 @pytest.mark.parametrize("name", sorted(MASKED & {*nn.layers.__all__}))
 def test_layers_that_compare_are_told(name: str) -> None:
     pytest.importorskip("onnx")
