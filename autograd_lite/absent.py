@@ -113,11 +113,11 @@ KINDS = {  # there are no ...: the names, and what to use
         """,
         "autograd_lite.linalg, or scipy.linalg on t.numpy()",
     ),
-    "layers that guess their sizes": (
+    "parameters without a size": (
         """
-        Lazy* Uninitialized*
+        Uninitialized*
         """,
-        "the layer without Lazy",
+        "nn.LazyLinear, nn.LazyConv2d, ..., whose parameters have no elements until the first call",
     ),
     "tools for measuring and sharing": (
         """
@@ -140,7 +140,6 @@ KINDS = {  # there are no ...: the names, and what to use
         index_reduce put slice_* select_scatter diagonal_scatter unsafe_* split_copy
         unravel_index nonzero_static range resize_as gradient cumulative_trapezoid
         hash_tensor pdist multi_head_attention_forward attention
-        *ctc_loss CTCLoss *bilinear Bilinear
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
         linear_cross_entropy NLLLoss2d Adafactor
         Muon swap_* ChainDataset StackDataset Dirac* dirac* default_convert

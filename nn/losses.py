@@ -13,10 +13,10 @@ from .functional.checks import check_reduction, in_old_words
 from .module import FunctionModule
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
-    "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
-    "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss",
-    "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
+    "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss", "CrossEntropyLoss",
+    "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss",
+    "MarginRankingLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss",
+    "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
 ]  # fmt: skip
 
@@ -246,6 +246,27 @@ class GaussianNLLLoss(FunctionModule, of=functional.gaussian_nll_loss):
 
     def forward(self, input: Tensor, target: Any, var: Any) -> Tensor:
         return self._of(input, target, var, *[getattr(self, name) for name in self._settings])
+
+
+class CTCLoss(FunctionModule, of=functional.ctc_loss):
+    """-log of the probability of texts over all their alignments in time; see `ctc_loss`."""
+
+    textbook = "L = −log Σ(P of every alignment of T with Y)"
+
+    def __init__(
+        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
+    ) -> None:
+        super().__init__()
+        check_reduction("CTCLoss", reduction)
+        self.blank = blank
+        self.reduction = reduction
+        self.zero_infinity = zero_infinity
+
+    def forward(
+        self, log_probs: Tensor, targets: Any, input_lengths: Any, target_lengths: Any
+    ) -> Tensor:
+        rest = [getattr(self, name) for name in self._settings]
+        return self._of(log_probs, targets, input_lengths, target_lengths, *rest)
 
 
 class MultiLabelMarginLoss(_Loss, of=functional.multilabel_margin_loss):

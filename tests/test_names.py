@@ -298,9 +298,9 @@ def test_the_names_are_those_of_the_installed_pytorch(
 
 def test_an_absent_name_says_what_to_use() -> None:
     with pytest.raises(
-        AttributeError, match=r"nn.LazyConv2d: .* there are no images.*; use nn.Conv2d"
+        AttributeError, match=r"nn.FractionalMaxPool2d: .* there are no images.*; use nn.Conv2d"
     ):
-        _ = nn.LazyConv2d
+        _ = nn.FractionalMaxPool2d
     with pytest.raises(AttributeError, match=r"autograd_lite.sparse_coo_tensor: .*scipy.sparse"):
         _ = ag.sparse_coo_tensor
     with pytest.raises(AttributeError, match=r"module 'nn.functional' has no attribute 'nonsense'"):

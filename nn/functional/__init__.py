@@ -14,6 +14,7 @@ FILES = (
     "affine",
     "activations",
     "losses",
+    "ctc",
     "dropouts",
     "embeddings",
     "normalization",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .affine import *
     from .attention import *
     from .convolution import *
+    from .ctc import *
     from .distances import *
     from .dropouts import *
     from .embeddings import *

@@ -19,15 +19,19 @@ FILES = (
     "padding",
     "resampling",
     "distances",
+    "bilinear",
+    "lazy",
 )
 
 if TYPE_CHECKING:
     from .activations import *
     from .attention import *
+    from .bilinear import *
     from .convolution import *
     from .distances import *
     from .dropout import *
     from .embedding import *
+    from .lazy import *
     from .linear import *
     from .normalization import *
     from .padding import *

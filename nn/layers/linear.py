@@ -14,7 +14,7 @@ from autograd_lite.engine.errors import MisfitError
 from .. import init
 from ..module import Module, Parameter
 
-__all__ = ["Identity", "LazyLinear", "Linear"]
+__all__ = ["Identity", "Linear"]
 
 
 class Linear(Module):
@@ -79,35 +79,6 @@ class Linear(Module):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
-
-
-class LazyLinear(Linear):
-    """`Linear` that finds `in_features` when it is first called, and is a Linear from then on.
-
-    Until then its weight has no elements; an optimiser may have it already.
-
-    >>> layer = LazyLinear(2)
-    >>> layer(Tensor([[1.0, 2.0, 3.0]])).shape, type(layer).__name__, layer.weight.shape
-    ((1, 2), 'Linear', (2, 3))
-    """
-
-    def __init__(
-        self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
-    ) -> None:
-        super().__init__(0, out_features, bias, device, dtype)
-
-    def reset_parameters(self) -> None:
-        """Draw weight and bias anew, if the sizes are known."""
-        if self.in_features:
-            super().reset_parameters()
-
-    def forward(self, input: Tensor) -> Tensor:
-        self.in_features = np.shape(input)[-1]
-        w = self.weight
-        w.array = np.empty((self.out_features, self.in_features), w.dtype, order="F")
-        self.reset_parameters()
-        self.__class__ = Linear  # type: ignore[assignment]
-        return self.forward(input)
 
 
 class Identity(Module):

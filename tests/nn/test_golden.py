@@ -148,13 +148,37 @@ module("Linear", 3, 2, x=ROWS, note="edges")
 module("Linear", 3, 1, x=ROWS, note="edges")
 
 
-def called(n: Any) -> Any:
-    layer = n.LazyLinear(2)
-    layer(n.Linear(3, 1).weight)  # any input of the size
-    return layer
+def called(kind: str, *args: Any, d: int = 0) -> Callable[[Any], Any]:
+    """A lazy layer that has seen an input of 3 channels, which is the weight of another."""
+
+    def build(n: Any) -> Any:
+        layer = getattr(n, kind)(*args)
+        other = getattr(n, f"Conv{d}d")(3, 4, 5) if d else n.Linear(3, 4)
+        layer(other.weight)
+        return layer
+
+    return build
 
 
-module("LazyLinear", 2, x=waves(4, 3), build=called)
+module("LazyLinear", 2, x=waves(4, 3), build=called("LazyLinear", 2))
+for d in (1, 2, 3):
+    for kind in (f"LazyConv{d}d", f"LazyConvTranspose{d}d"):
+        module(kind, 2, 3, x=waves(2, 3, *[4] * d), build=called(kind, 2, 3, d=d))
+    for kind in (f"LazyBatchNorm{d}d", f"LazyInstanceNorm{d}d"):
+        module(kind, x=waves(2, 3, *[4] * d), build=called(kind, d=d))
+module("Bilinear", 3, 2, 4, x=waves(4, 3), call=lambda layer, x: layer(x, x[:, :2]))
+module("Bilinear", 3, 3, 4, bias=False, x=waves(2, 2, 3), call=lambda layer, x: layer(x, x))
+
+
+def spelled(layer: Any, x: Any) -> Any:
+    """CTC of the letters 1 2 and 1 1 in six and five steps."""
+    letters = (x.detach()[0, :, :2] * 0 + 1).long()
+    letters[0, 1] = 2
+    return layer(x.log_softmax(-1), letters, (6, 5), (2, 2))
+
+
+for kw in [{}, {"reduction": "sum"}, {"reduction": "none", "zero_infinity": True}]:
+    module("CTCLoss", **kw, x=waves(6, 2, 4), call=spelled)
 for kind, *options in [
     ("ReLU",), ("Tanh",), ("Sigmoid",), ("LogSigmoid",), ("SiLU",), ("Identity",),
     ("LeakyReLU", {"negative_slope": 0.3}, {"negative_slope": 0.0}), ("ELU", {"alpha": 0.4}),
