@@ -187,6 +187,16 @@ def test_importing_is_light() -> None:
     assert run(code) == "[]"
 
 
+def test_a_change_in_place_asks_the_rules_also_where_nothing_else_has_imported_their_reader() -> (
+    None
+):
+    code = (
+        "import autograd_lite as torch; x = torch.ones(2, requires_grad=True); y = x * 2; "
+        "y.exp_(); y.sum().backward(); print(x.grad.tolist()[0])"
+    )
+    assert run(code).startswith("14.77")
+
+
 def test_a_layer_imports_its_own_file_and_no_other() -> None:
     kept = ("nn.", "autograd_lite.program", "autograd_lite.differences")
     code = (

@@ -81,8 +81,8 @@ def changed(t: Any) -> None:
 
 
 def reads(op: Any, y: Any, args: Any, kw: Any, tracked: Any, i: int) -> bool:
-    """Whether a rule uses the value of input `i`, or of the output for -1; `program.expr`, which
-    reads rules, puts its own answer here."""
+    """Whether a rule uses the value of input `i`, or of the output for -1; the package puts the
+    answer of `program.expr` here, which reads rules."""
     return True
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..engine import protocol as protocols
-from ..engine import rules, versions
+from ..engine import rules
 from ..engine.declare import forms
 from ..engine.op import Op, table
 from ..engine.rules import ops
@@ -340,9 +340,6 @@ def reads(op: Op, y: Any, args: Sequence[Any], kw: Any, tracked: Sequence[bool],
     symbols = [as_symbol(f"x{k}", a) for k, a in enumerate(args)]
     used = [s for s, t in zip(gradients(op, y, symbols, kw), tracked, strict=True) if t]
     return any(("y" if i < 0 else f"x{i}") in s.leaves() for s in used if isinstance(s, Symbol))
-
-
-versions.reads = reads  # which reads no text
 
 
 # what a forward function or a rule raises that does not run on Symbols
