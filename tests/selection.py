@@ -75,7 +75,7 @@ SHAPES = ["ordinary", "0-d", "broadcast", "empty", "size 1"]
 # the files that `-m core` reads: the engine, nn, and one of each reader
 CORE = {
     "test_ops.py", "test_chain.py", "test_tensor.py", "test_modes.py",
-    "test_protocols.py", "test_imports.py", "test_differences.py", "test_symbol.py", "test_anomaly.py",
+    "test_protocols.py", "test_differences.py", "test_symbol.py", "test_anomaly.py",
     "test_origin.py", "test_calculus.py", "nn/test_layers.py", "nn/test_losses.py",
     "nn/test_module.py", "nn/test_schedulers.py", "derivation/test_textbook.py",
     "compilation/test_nn.py", "compare/test_rows.py", "graph/test_draw.py",
