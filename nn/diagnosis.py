@@ -44,6 +44,7 @@ class Finding:
     evidence: str
     advice: str
     tensor: Any = field(default=None, repr=False, compare=False)
+    others: tuple[Finding, ...] = field(default=(), repr=False, compare=False)  # the same elsewhere
 
     def __str__(self) -> str:
         return f"{self.where}: {self.sentence} ({self.evidence}). {self.advice}"
@@ -392,7 +393,8 @@ def merged(findings: Iterable[Finding]) -> Iterator[Finding]:
     for (kind, _), (first, *others) in groups.items():
         if not FOLLOWS.get(kind, set()) & kinds:
             places = ", ".join(dict.fromkeys(f.where for f in others))
-            yield replace(first, evidence=f"{first.evidence}; so at {places}") if others else first
+            evidence = f"{first.evidence}; so at {places}" if others else first.evidence
+            yield replace(first, evidence=evidence, others=(*first.others, *others))
 
 
 # ---- what only epochs show -----------------------------------------------------------------------

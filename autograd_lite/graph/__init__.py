@@ -63,6 +63,7 @@ def draw(
     constants: bool = False,
     collapse: bool | None = None,
     compare: Any = None,
+    findings: Any = (),
     theme: str = "light",
     direction: str | None = None,
     aspect: str | None = None,
@@ -86,6 +87,8 @@ def draw(
     `textbook`; `collapse=True` folds all of them, False none. Above 400 cards the middle is left
     out, but for False.
     `compare` is a dictionary of gradients by hand, or a report of `compare`: cards get verdicts.
+    `findings` are those of `nn.diagnosis.diagnose` or of its `Watch`: cards say what was found at
+    their operation or parameter, with its evidence and what to do.
     `theme` is "light", "dark" or "auto", an SVG that follows the reader's system; `direction` is
     "TB" (down) or "LR" (to the right). `aspect` is the shape of the pictures, "16:9", "4:3" or
     another ratio, "A4" or "A4 landscape": the cards stand in columns or rows, or go to the right,
@@ -128,7 +131,7 @@ def draw(
         )
     if aspect is not None:
         pixels_of(aspect)
-    options = Options(view, depth, grads, formulas, constants, collapse, compare)
+    options = Options(view, depth, grads, formulas, constants, collapse, compare, findings)
     if isinstance(loss, Tensor):
         drawing = drawing_of(Reading(loss), model, options)
     else:
@@ -150,6 +153,7 @@ class Options(NamedTuple):
     constants: bool
     collapse: bool | None
     compare: Any
+    findings: Any
 
 
 def drawing_of(read: Reading, model: Any, options: Options) -> Drawing:
@@ -168,6 +172,7 @@ def drawing_of(read: Reading, model: Any, options: Options) -> Drawing:
     drawings = []
     for scene, view in enumerate(views):
         cards = Cards(read, modules, view, gradients, report, shared, scene)
+        cards.findings = list(options.findings)
         drawing = cards.drawing(options.view, options.formulas, options.constants)
         drawing.panels = panels_of(cards)
         drawings.append(drawing)

@@ -75,6 +75,8 @@ class Cards:
         self.read, self.modules, self.folded, self.gradients = read, modules, folded, gradients
         self.shared, self.scene = shared, scene
         self.root, self.group, self.report = read.root, folded.group, report
+        self.findings: list[Any] = []
+        self.unplaced: list[Any] = []  # findings about nothing that is drawn
         self.rows = {row.name: row for row in report.rows} if report is not None else {}
         # leaves that stand in one place of equal modules, by the one in the first of them
         self.alike: dict[int, dict[int, Tensor]] = {}
@@ -111,6 +113,7 @@ class Cards:
         self.leaf_cards()
         self.fold_cards(formulas)
         self.place_mistakes()
+        self.place_findings()
         self.connect()
         if constants:
             self.constant_cards()
@@ -435,6 +438,34 @@ class Cards:
             elif said not in card.mistakes and card.kind == "op":
                 card.mistakes.append(said)
 
+    def place_findings(self) -> None:
+        """What was found in a training stands at the operation or the parameter it is about."""
+        for finding in [f for found in self.findings for f in (found, *found.others)]:
+            keys = {*self.keys_at(finding.where, finding.tensor)}
+            for card in (self.made[key] for key in sorted(keys, key=order)):
+                what = finding.kind.replace("-", " ")
+                if card.verdict:
+                    card.mistakes.append(f"{what}: {finding.sentence}")
+                    continue
+                card.judge, card.verdict, card.sign, card.tone = "found", what, "▲", "doubt"
+                card.mistakes = ["", finding.sentence, finding.evidence, finding.advice]
+            if not keys:
+                self.unplaced.append(finding)
+
+    def keys_at(self, where: str, found: Any) -> Iterator[str]:
+        """The cards of a tensor, or of its likes in another record of the model: a leaf of that
+        name, an operation of that kind in that module."""
+        nodes = [] if found is None else self.read.tape.nodes
+        same = [t for t in nodes if t is found] or [
+            t for t in nodes if t.op is found.op and where in (self.modules.label(t), self.path(t))
+        ]
+        for t in same:
+            users = [t] if t.op is not None else self.read.consumers.get(t.serial, [])
+            for key in (self.key(t), f"{self.key(t)}_1", *map(self.key, users)):
+                if key in self.made:
+                    yield key
+                    break
+
     # ---- arrows
 
     def connect(self) -> None:
@@ -532,6 +563,8 @@ class Cards:
         unused = [name for key, name in modules.parameters.items() if key not in on_tape]
         if unused and root.op is not None and not released:
             yield f"Not used by this result: {first_three(unused)}."
+        for finding in self.unplaced:
+            yield f"Found: {finding}"
         known = {name for t in nodes for name in (modules.label(t), t.name)}.union(unused)
         missing = [row for row in self.rows if row not in known]
         if missing:

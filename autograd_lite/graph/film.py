@@ -299,6 +299,6 @@ def spoken_name(node: Card) -> list[str]:
     kind = node.kind if node.kind in ("parameter", "input", "result", "module") else ""
     name = f"{node.title} {node.symbol}" if node.symbol != node.title else node.title
     shape = f"shape {node.shape}" if node.shape and node.kind != "module" else ""
-    judged = f"compared: {node.verdict}" if node.verdict else ""
+    judged = f"{node.judge}: {node.verdict}" if node.verdict else ""
     facts = [kind, name, shape, judged]
     return [words(fact) for fact in facts if fact.strip()]

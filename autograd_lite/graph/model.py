@@ -61,7 +61,8 @@ class Card:
     saved: list[str] = field(default_factory=list)
     step: int = 0  # when the backward pass comes to it, from 1; 0: never
     times: int = 1  # the operations that it stands for, in equal modules
-    verdict: str = ""  # of `compare`, about the gradient of this tensor
+    judge: str = "compared"  # where the verdict is from, in a word
+    verdict: str = ""  # of `compare`, about the gradient of this tensor, or a finding
     sign: str = ""  # of the verdict
     tone: str = ""  # the name of its colour
     mistakes: list[str] = field(default_factory=list)  # what explains a wrong gradient

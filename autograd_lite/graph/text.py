@@ -44,7 +44,7 @@ def entry(node: Card, drawing: Drawing) -> list[str]:
         lines += [f"    {head}  {rule}" for head, rule in zip(heads, rules, strict=False)]
     if node.verdict:
         said = "; ".join(filter(None, node.mistakes))
-        lines.append(f"    compared  {node.verdict}" + f": {said}" * bool(said))
+        lines.append(f"    {node.judge:8}  {node.verdict}" + f": {said}" * bool(said))
     return lines + flows(node, drawing)
 
 

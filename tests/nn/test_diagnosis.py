@@ -12,6 +12,7 @@ import pytest
 
 import autograd_lite as ag
 import nn
+from autograd_lite import draw
 from nn import datasets, optim
 from nn.diagnosis import FOLLOWS, Watch, diagnose, of_history
 from nn.train import fit
@@ -267,3 +268,34 @@ def test_a_page_without_epochs_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no epoch yet"):
         Watch(net(), LOSS, X, T).save(tmp_path / "training.html")
     assert not [*tmp_path.iterdir()]
+
+
+def test_findings_stand_on_the_cards_of_a_drawing() -> None:
+    model = net()
+    for i in (0, 2):
+        model[i].bias.data.fill_(-100.0)
+    found = diagnose(model, LOSS, ag.tensor(X), T)
+    assert found.kinds == {"dead"}
+    loss = LOSS(model(ag.tensor(X)), T)  # another record of the same model
+    for depth in (None, 0):
+        g = draw(loss, model, findings=found, depth=depth)
+        marked = [n for n in g.drawing.nodes if n.verdict]
+        assert [n.path or n.title for n in marked] == ["1", "3"]
+        for node in marked:
+            assert (node.judge, node.verdict, node.tone, node.sign) == (
+                "found",
+                "dead",
+                "doubt",
+                "▲",
+            )
+            assert "most units are dead" in node.mistakes[1] and "LeakyReLU" in node.mistakes[-1]
+        for text in (g.to_text(), g.to_mermaid(), g.to_dot(), g.to_html()):
+            assert "32 of 32 units" in text and "most units are dead" in text
+    unused = Unused()
+    loss = LOSS(unused(ag.tensor(X)), T)
+    found = diagnose(unused, LOSS, ag.tensor(X), T)
+    notes = draw(loss, unused, findings=found).drawing.notes
+    assert any(note.startswith("Found: unused.weight: the loss does not depend") for note in notes)
+    watch = Watch(model, LOSS, ag.tensor(X), T)
+    fit(model, LOSS, optim.SGD(model.parameters(), lr=0.0), [(X, T)], 1, callbacks=[watch])
+    assert "found     dead" in str(draw(LOSS(model(ag.tensor(X)), T), findings=watch.findings))
