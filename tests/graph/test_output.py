@@ -175,7 +175,7 @@ def test_a_png_says_what_it_shows():
     text = png[start + 4 : start + 4 + size]
     (crc,) = struct.unpack(">I", png[start + 4 + size : start + 8 + size])
     assert text.split(b"\0")[0] == b"Description" and crc == zlib.crc32(b"iTXt" + text)
-    assert text.decode().endswith('Cards: <x> & "y" #1, mul, sum, y.')
+    assert text.decode().endswith('Cards: <x> & "y" #1, mul, sum, loss.')
 
 
 def test_long_formulas_are_folded():
