@@ -482,7 +482,7 @@ def adaptive_places(x: Any, out: Sizes) -> Any:
     numbers = np.arange(math.prod(shape)).reshape(shape)
     for place in np.ndindex(*out):
         part = tuple([slice(*s[i]) for s, i in zip(all_spans, place, strict=True)])
-        window = x[(..., *part)].reshape(*x.shape[:-d], -1)
+        window = x[(..., *part)].reshape(*x.shape[:-d], numbers[part].size)
         found[(..., *place)] = numbers[part].ravel()[window.argmax(-1)]
     return found
 
