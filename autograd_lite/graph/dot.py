@@ -406,7 +406,8 @@ class Page:
             formula = mono(wrapped(typeset(node.forward)), 11, colour["ink"])
             rows.append(cell(formula, colspan=2, cellpadding=3, balign="left"))
         left = "".join(shapes) if node.forward and shapes else holds
-        right = self.number(node.grad, "gradient", "alarm")
+        # the letters of a browser are up to 6 % wider than Graphviz takes them to be
+        right = mono("   ", 10, colour["quiet"]) + self.number(node.grad, "gradient", "alarm")
         if shapes and not node.forward:
             rows.append(cell(mono(shapes, 10, colour["quiet"]), colspan=2, cellpadding=3))
         rows.append(pair(font(left, 10, colour["quiet"]), right, cellpadding=3))

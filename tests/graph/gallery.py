@@ -12,18 +12,26 @@ from pathlib import Path
 import numpy as np
 
 import nn
-from autograd_lite import Tensor, grad, manual_seed, no_grad, rand, randn, tensor
-from autograd_lite.graph import GraphRenderError, draw
+from autograd_lite import Tensor, derive, grad, graph, manual_seed, no_grad, rand, randn, tensor
+from autograd_lite.graph import GraphRenderError
 from nn import functional as F
 
 NETS = {}
-FORMATS = ("svg", "png", "pdf", "html", "gv", "mmd", "txt")
+FORMATS = ("svg", "png", "pdf", "html", "gv", "mmd", "txt", "wide", "paper", "slides", "tex")
+PAGES = {"wide": "16:9", "paper": "A4"}
+computed = []  # what was drawn last: the tensor, or the function, and what came with it
 
 
 def net(function):
     """Put a net into the gallery."""
     NETS[function.__name__] = function
     return function
+
+
+def draw(what, given=None, **options):
+    """Draw, and keep what was drawn for `derived`."""
+    computed[:] = what, given
+    return graph.draw(what, given, **options)
 
 
 # ---- layers as people write them
@@ -439,10 +447,37 @@ def drawn(name):
     return NETS[name]()
 
 
-def themed(g, theme):
-    """Give a graph another theme."""
-    g.theme = theme
-    g.__dict__.pop("_dot", None)
+def derived(name):
+    """The derivation of a net, of the sum of its elements if it has several."""
+    drawn(name)
+    what, given = computed
+    if isinstance(what, Tensor):
+        return derive(what.sum(), given)
+    model = what if isinstance(what, nn.Module) else None
+    given = given if isinstance(given, tuple) else (given,)
+    return derive(what(*given).sum(), model)
+
+
+def changed(g, **options):
+    """Give a graph another theme or aspect."""
+    for option, value in options.items():
+        setattr(g, option, value)
+    for known in ("_dot", "_fitted"):
+        g.__dict__.pop(known, None)
+    return g
+
+
+def save(g, name, theme, kind, folder):
+    """Write one graph in one format; the files."""
+    if kind == "tex":
+        return derived(name).slides(folder / f"{name}_tex")
+    if kind == "slides":
+        return g.slides(folder / f"{name}_{theme}_slides", ["svg", "png"])
+    if kind not in PAGES:
+        return [g.save(folder / f"{name}_{theme}.{kind}")]
+    path = changed(g, aspect=PAGES[kind]).save(folder / f"{name}_{theme}_{kind}.png")
+    changed(g, aspect=None)
+    return [path]
 
 
 def main():
@@ -458,15 +493,20 @@ def main():
         g = drawn(name)
         said = [f"{len(g.drawing.nodes)} cards", f"drawn in {time.perf_counter() - start:.2f} s"]
         for theme in options.themes:
-            themed(g, theme)
-            for suffix in options.formats:
+            changed(g, theme=theme)
+            for kind in options.formats:
+                if kind in ("pdf", "gv", "mmd", "txt", "tex") and theme != options.themes[0]:
+                    continue  # for every reader
                 try:
-                    path = g.save(options.folder / f"{name}_{theme}.{suffix}")
+                    files = save(g, name, theme, kind, options.folder)
                 except GraphRenderError as error:
-                    said.append(f"no {suffix}: {str(error).partition('.')[0]}")
+                    said.append(f"no {kind}: {str(error).partition('.')[0]}")
                     continue
                 if theme == options.themes[0]:
-                    said.append(f"{suffix} {path.stat().st_size / 1000:.0f} kB")
+                    size = sum(file.stat().st_size for file in files) / 1000
+                    said.append(
+                        f"{kind} {size:.0f} kB" + f" in {len(files)} files" * (len(files) > 1)
+                    )
         print(f"{name:18}{'; '.join(said)}  # {inspect.getdoc(NETS[name])}")
 
 

@@ -2,6 +2,7 @@
 
 import re
 import struct
+import warnings
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -26,7 +27,7 @@ const cards = nodes.map((node) => {
   return [node, frames.reduce((a, b) => (a[2] - a[0]) * (a[3] - a[1]) >= (b[2] - b[0]) * (b[3] - b[1]) ? a : b)];
 });
 for (const [node, frame] of cards) {
-  const texts = [...node.querySelectorAll("text")];
+  const texts = [...node.querySelectorAll("text")].filter((text) => text.textContent.trim());
   for (const text of texts)
     if (!inside(box(text), frame, 1.5)) faults.push(`out of its card: ${text.textContent}`);
   texts.forEach((one, i) => texts.slice(i + 1).forEach((other) => {
@@ -60,6 +61,10 @@ return [nodes.length, faults];
 """
 
 
+FEW = ("untracked", "mlp", "attention", "transformer", "rnn", "wrong_gradient")
+ALL = [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in gallery.NETS]
+
+
 @pytest.fixture(scope="module")
 def chromium():
     driver = open_chromium()
@@ -84,12 +89,23 @@ def test_there_are_at_least_25():
     assert len(gallery.NETS) >= 25
 
 
-@pytest.mark.parametrize("name", gallery.NETS)
+@pytest.mark.parametrize("name", ALL)
 def test_no_text_card_or_arrow_is_where_another_is(name, drawn, chromium, tmp_path):
     page = drawn(name).save(tmp_path / "net.svg")
     chromium.get(page.as_uri())
     nodes, faults = chromium.execute_script(FAULTS)
     assert nodes == len(drawn(name).drawing.nodes) and faults == []
+
+
+@pytest.mark.filterwarnings("ignore:At 1,")
+@pytest.mark.parametrize("aspect", ["16:9", "A4"])
+@pytest.mark.parametrize("name", ALL)
+def test_nor_on_a_page_of_a_shape(name, aspect, drawn, chromium, tmp_path):
+    g = gallery.changed(drawn(name), aspect=aspect)
+    chromium.get(g.save(tmp_path / "net.svg").as_uri())
+    gallery.changed(g, aspect=None)
+    nodes, faults = chromium.execute_script(FAULTS)
+    assert nodes >= len(g.drawing.nodes) and faults == []
 
 
 PIXELS = {  # of the PNG, at most: width and height
@@ -109,12 +125,13 @@ def test_large_nets_fit_a_page(name, drawn):
         assert smallest * 112 / 72 * min(1, 1080 / height) >= 6.4
 
 
-@pytest.mark.parametrize("name", gallery.NETS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_format_and_theme_is_whole(name, drawn, tmp_path):
     g = drawn(name)
-    formats = [f for f in gallery.FORMATS if f != "pdf" or renderers.shutil.which("dot")]
+    formats = [f for f in gallery.FORMATS if f not in (*gallery.PAGES, "slides", "tex")]
+    formats = [f for f in formats if f != "pdf" or renderers.shutil.which("dot")]
     for theme in ("light", "dark", "auto"):
-        gallery.themed(g, theme)
+        gallery.changed(g, theme=theme)
         for suffix in formats if theme == "light" else ("svg", "png", "gv"):
             content = g.save(tmp_path / f"net.{suffix}").read_bytes()
             if suffix == "svg":
@@ -126,14 +143,53 @@ def test_every_format_and_theme_is_whole(name, drawn, tmp_path):
                 assert len(content) > 100
         ground = (DARK if theme == "dark" else LIGHT)["paper"]
         assert f'bgcolor="{ground}"' in g.to_dot()
-    gallery.themed(g, "light")
+    gallery.changed(g, theme="light")
 
 
-@pytest.mark.parametrize("name", ["gpt", "lstm", "slices", "wrong_gradient"])
-def test_it_is_the_same_every_time(name, drawn):
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:At 1,920")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", gallery.NETS)
+def test_slides_are_of_one_size_in_every_theme(name, theme, drawn, chromium, tmp_path):
+    g = gallery.changed(drawn(name), theme=theme)
+    files = gallery.save(g, name, theme, "slides", tmp_path)
+    gallery.changed(g, theme="light")
+    images = [f.read_bytes() for f in files if f.suffix == ".png"]
+    (size,) = {struct.unpack(">II", image[16:24]) for image in images}
+    assert size == (1920, 1080) and max(map(len, images)) < 600_000
+    pictures = [f for f in files if f.suffix == ".svg"]
+    for page in (pictures[0], pictures[len(pictures) // 3], pictures[-1]):
+        chromium.get(page.as_uri())
+        assert chromium.execute_script(FAULTS)[1] == []
+
+
+@pytest.mark.parametrize("name", ["slices", "wrong_gradient"])
+def test_the_command_writes_them(name, tmp_path, monkeypatch, capsys):
+    kinds = ["svg", "txt", "wide", "tex"]
+    command = ["gallery", str(tmp_path), "--nets", name, "--themes", "auto", "--formats", *kinds]
+    monkeypatch.setattr("sys.argv", command)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gallery.main()
+    said = capsys.readouterr().out
+    assert all(f"{kind} " in said for kind in kinds)
+    files = {f.name for f in tmp_path.iterdir()}
+    assert files == {f"{name}_auto.svg", f"{name}_auto.txt", f"{name}_auto_wide.png", f"{name}_tex"}
+    assert (tmp_path / f"{name}_tex" / "slides.tex").exists()
+
+
+SAME = ["slices", "wrong_gradient"]
+SAME += [pytest.param(name, marks=pytest.mark.slow) for name in gallery.NETS if name not in SAME]
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_it_is_the_same_every_time_every_time(name, drawn):
     again = gallery.drawn(name)
     assert again.to_dot() == drawn(name).to_dot()
     assert again.to_html() == drawn(name).to_html()
+    first, second = (gallery.changed(g, aspect="16:9").to_dot() for g in (again, drawn(name)))
+    gallery.changed(drawn(name), aspect=None)
+    assert first == second
 
 
 def luminance(colour):
