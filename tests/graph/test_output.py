@@ -156,7 +156,7 @@ def test_mermaid():
     x = tensor(3.0, requires_grad=True, name="x")
     assert draw(x * x).to_mermaid().splitlines()[:9] == [
         "flowchart TB",
-        "  accTitle: Graph of y",
+        "  accTitle: Graph of loss",
         f"  accDescr: {draw(x * x).alt}",
         '  n1["x value 3<br/>grad 6"]',
         '  n2["mul 9<br/>loss = x × x<br/>dx += dloss × x<br/>dx += dloss × x"]',
