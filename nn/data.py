@@ -334,6 +334,17 @@ class DataLoader:
         found = (getattr(owner, "generator", None) for owner in owners)
         return [g for g in found if isinstance(g, np.random.Generator)]
 
+    def _rows(self) -> Any:
+        """The arrays, the order of their rows, drawn as `iter` would, and the size of the batches,
+        where these are rows of tensors and nothing else; else None."""
+        plain = type(self) is DataLoader and type(self.dataset) is TensorDataset
+        own = (self.sampler, self.batch_sampler, self.collate_fn) != (None, None, None)
+        if not plain or own or self.single or any(t.requires_grad for t in self.dataset.tensors):
+            return None
+        numbers = np.arange(len(self.dataset))
+        rows = np.concatenate([numbers[:0], *(numbers[index] for index in self._indices())])
+        return [t.array for t in self.dataset.tensors], rows, self.batch_size
+
     def _numbers(self) -> Iterator[list[int]]:
         """The numbers of the samples that `_indices` selects, one batch after another."""
         for index in self._indices():

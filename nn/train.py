@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, as_tensor, distributed, no_grad
+from autograd_lite import compile as compiled
 from autograd_lite.work import bar
 
 from .checkpoints import Checkpoints
+from .data import DataLoader
 from .module import Module
 from .optim import Optimizer
 from .optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, Schedule
@@ -157,6 +159,7 @@ def fit(
     every: int = 1,
     keep_last: int | None = 2,
     resume: bool = True,
+    compile: bool = False,
 ) -> History:
     """Train a model up to `epochs` epochs, and return what was measured.
 
@@ -180,6 +183,10 @@ def fit(
         were. The whole script is simply run again. With `resume=False` a folder that has some is a
         ValueError. Callbacks with `state_dict()` and `load_state_dict()` are saved too; what the
         data draw themselves, from the module random, say, is not.
+    compile: whether generated code makes the steps, as `autograd_lite.compile` does, with what that
+        says of effects and of models that it cannot follow. Many batches of a DataLoader of tensors
+        are one call then, where the scheduler is none that makes a step after each. Metrics are
+        those of the validation alone, as nobody sees the outputs of the training.
 
     Losses and metrics are means over the samples of an epoch, batches weighted by their size; those
     of the training batches are measured on the way, before each batch's update. A loss that is
@@ -213,25 +220,37 @@ def fit(
         _check_saved(optimizer, model, loss_fn)
     kept = Checkpoints(checkpoint, every, keep_last, parts)
     start, ended = kept.resume(resume)
-    means = _Means("fit", metrics)
+    means = _Means("fit", None if compile else metrics)
     val_means = _Means("fit: validation", metrics)
     shown = _bar(progress, loader, start, epochs)
     with _mode(model, True), _ctrl_c() as pressed, shown as drawn:
         batches = 0
+        step = _step(model, loss_fn, optimizer) if compile else None
+        every_step = isinstance(scheduler, OneCycleLR)
 
-        def train(batch: int, loss: Any) -> None:
-            nonlocal batches
-            if not np.isfinite(loss.array).all() and not means.warned:
+        def look(batch: int, loss: float) -> None:
+            if not math.isfinite(loss) and not means.warned:
                 means.warned = True
                 warnings.warn(
-                    f"fit: the loss is {loss.item()} in epoch {epoch}, batch {batch}; a lower "
+                    f"fit: the loss is {loss} in epoch {epoch}, batch {batch}; a lower "
                     "learning rate, clip_grad_norm_ or scaled inputs may help",
                     RuntimeWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
+
+        def train(batch: int, loss: Any) -> None:
+            look(batch, loss.item())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            end(batch)
+
+        def trained(batch: int, loss: float) -> None:
+            look(batch, loss)
+            end(batch)
+
+        def end(batch: int) -> None:
+            nonlocal batches
             if isinstance(scheduler, OneCycleLR):
                 scheduler.step()
             batches = batch
@@ -248,7 +267,10 @@ def fit(
                 row: dict[str, Any] = {"epoch": epoch}
                 if scheduler is not None:
                     row["lr"] = optimizer.param_groups[0]["lr"]
-                row |= means.over(model, loss_fn, loader, pressed, train)
+                if step is None:
+                    row |= means.over(model, loss_fn, loader, pressed, train)
+                else:
+                    row |= means.compiled(step, loader, pressed, trained, every_step)
                 if validation is not None and not pressed():
                     with _mode(model, False), no_grad():
                         results = val_means.over(model, loss_fn, validation, pressed)
@@ -272,6 +294,16 @@ def fit(
             file=sys.stderr,
         )
     return history
+
+
+def _step(model: Callable[..., Any], loss_fn: Metric, optimizer: Optimizer) -> Any:
+    """A compiled step on inputs and a target."""
+
+    def loss_of(*batch: Any) -> Any:
+        *inputs, target = batch
+        return loss_fn(model(*inputs), target)
+
+    return compiled(loss_of, optimizer)
 
 
 def _begin(loader: Any, epoch: int) -> None:
@@ -355,6 +387,47 @@ class _Means:
                 train(number, loss)
             if pressed():
                 break
+        return self._means(number)
+
+    def compiled(
+        self,
+        step: Any,
+        loader: Any,
+        pressed: Callable[[], bool],
+        trained: Callable[[int, float], None],
+        every_step: bool,
+    ) -> dict[str, float]:
+        """Train with a compiled step, and call `trained(batch, loss)` after each batch; of a loader
+        of rows with many of them in a call, but with `every_step`."""
+        self.sums, self.samples = {"loss": 0.0}, 0
+        number = 0
+        for turn in self._turns(step, loader, every_step):
+            for n, loss in turn:
+                number += 1
+                self.samples += n
+                self.sums["loss"] += n * loss
+                trained(number, loss)
+            if pressed():
+                break
+        return self._means(number)
+
+    def _turns(self, step: Any, loader: Any, every_step: bool) -> Iterator[list[tuple[int, float]]]:
+        """The sizes and losses of some batches at a time."""
+        rows = loader._rows() if isinstance(loader, DataLoader) and not every_step else None
+        if rows is None or len(rows[0]) < 2:
+            for batch in loader:
+                *inputs, target = self._parts(batch)
+                loss = step(*inputs, target).item()
+                yield [(len(target) if getattr(target, "ndim", 1) else 1, loss)]
+            return
+        arrays, order, size = rows
+        left = len(order)
+        for losses in step._turns(arrays, order, size):
+            yield [(min(size, left - i * size), float(loss)) for i, loss in enumerate(losses)]
+            left -= len(losses) * size
+
+    def _means(self, number: int) -> dict[str, float]:
+        """The means, after so many batches."""
         if self.where != "evaluate":  # which one rank may call alone
             self._over_ranks()
         if not number:

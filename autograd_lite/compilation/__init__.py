@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter, is_
@@ -503,8 +503,11 @@ class Compiled:
             raise ValueError(f"epoch: batch_size is {batch_size}; it must be at least 1")
         numbers = np.arange(len(arrays[0]))
         order = numbers if order is None else numbers[np.asarray(order, int)]
+        return np.array([loss for turn in self._turns(arrays, order, batch_size) for loss in turn])
+
+    def _turns(self, arrays: list[Any], order: Any, batch_size: int) -> Iterator[Any]:
+        """The losses of batches, as many at a time as are done before Ctrl-C is looked for."""
         whole_ones = len(order) // batch_size * batch_size
-        losses: list[Any] = []
         at, turn = 0, 1
         while at < len(order):
             start = perf_counter()
@@ -516,9 +519,8 @@ class Compiled:
                 found = (loss.item(),)
             elif perf_counter() - start < TURN / 2:
                 turn *= 2
-            losses += [*found]
+            yield found
             at += len(found) * batch_size
-        return np.array(losses)
 
     def repeated(self, arrays: list[Any], order: Any, size: int) -> Any:
         """The losses of the first of these batches, as many as C does in one call."""

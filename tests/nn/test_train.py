@@ -457,3 +457,85 @@ def test_without_tqdm_nothing_breaks() -> None:
     assert shown.splitlines()[-1] == (
         "ImportError: fit: progress=True needs tqdm; install it with: pip install tqdm"
     )
+
+
+# ---- with generated code -----------------------------------------------------------------------
+
+
+def compiled_pair(fit_of: Any, **options: Any) -> list[Any]:
+    """The same training with and without generated code: histories and parameters."""
+    ends = []
+    for compile in (False, True):
+        manual_seed(0)
+        rng = np.random.default_rng(0)
+        x, y = rng.standard_normal((53, 4)).astype("f"), rng.integers(0, 3, 53)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+        loader = nn.data.DataLoader(nn.data.TensorDataset(x, y), batch_size=8, shuffle=True)
+        optimizer = nn.optim.Adam(model.parameters(), lr=0.01)
+        history = fit_of(model, optimizer, loader, compile=compile, **options)
+        ends.append((history, [p.numpy(force=True).copy() for p in model.parameters()], loader))
+    return ends
+
+
+def test_generated_code_trains_on_the_batches_of_the_loader() -> None:
+    def run(model: Any, optimizer: Any, loader: Any, **kw: Any) -> Any:
+        valid = [(np.zeros((2, 4), "f"), np.array([0, 1]))]
+        return nn.train.fit(
+            model, nn.CrossEntropyLoss(), optimizer, loader, 4, validation=valid, **kw
+        )
+
+    (plain, a, one), (made, b, other) = compiled_pair(run, metrics="accuracy", progress=False)
+    assert made["loss"] == pytest.approx(plain["loss"], rel=1e-5)
+    assert made["val_accuracy"] == plain["val_accuracy"]
+    assert "accuracy" not in made
+    for p, q in zip(a, b, strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-4, atol=1e-6)
+    assert one.state_dict() == other.state_dict()
+
+
+def test_generated_code_with_a_schedule_of_every_batch_or_another_loader() -> None:
+    def run(model: Any, optimizer: Any, loader: Any, **kw: Any) -> Any:
+        schedule = nn.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=14)
+        nn.train.fit(model, nn.CrossEntropyLoss(), optimizer, loader, 2, scheduler=schedule, **kw)
+        batches = [
+            (np.ones((3, 4), "f"), np.array([0, 1, 2])),
+            (np.ones((1, 4), "f"), np.array([0])),
+        ]
+        return nn.train.fit(model, nn.CrossEntropyLoss(), optimizer, batches, 3, **kw)
+
+    (plain, a, _), (made, b, _) = compiled_pair(run)
+    assert made["loss"] == pytest.approx(plain["loss"], rel=1e-5)
+    for p, q in zip(a, b, strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-4, atol=1e-6)
+
+
+def test_generated_code_goes_on_from_a_checkpoint_to_the_bit(tmp_path: Path) -> None:
+    def trained(folder: Path, *epochs: int) -> list[Any]:
+        for n in epochs:
+            manual_seed(0)
+            x, y = np.arange(80, dtype="f").reshape(20, 4) / 80, np.arange(20) % 3
+            model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.2), nn.Linear(8, 3))
+            loader = nn.data.DataLoader(nn.data.TensorDataset(x, y), batch_size=8, shuffle=True)
+            optimizer = nn.optim.Adam(model.parameters(), lr=0.01)
+            nn.train.fit(
+                model, nn.CrossEntropyLoss(), optimizer, loader, n, checkpoint=folder, compile=True
+            )
+        return [p.numpy(force=True).copy() for p in model.parameters()]
+
+    for p, q in zip(trained(tmp_path / "a", 4), trained(tmp_path / "b", 2, 4), strict=True):
+        assert np.array_equal(p, q)
+
+
+def test_generated_code_warns_of_a_loss_that_is_none_and_ends_after_ctrl_c() -> None:
+    x, y = np.ones((200_000, 4), "f"), np.ones((200_000, 1), "f")
+    x[17] = np.nan
+    model = nn.Linear(4, 1)
+    loader = nn.data.DataLoader(nn.data.TensorDataset(x, y), batch_size=4)
+    optimizer = nn.optim.SGD(model.parameters(), lr=1e-3)
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.warns(RuntimeWarning, match="epoch 1, batch 5") as seen:
+        history = nn.train.fit(model, nn.MSELoss(), optimizer, loader, 10_000, compile=True)
+    timer.join()
+    assert [w.filename for w in seen] == [__file__]
+    assert history.interrupted
