@@ -20,6 +20,7 @@ SMALL = 12  # points of the smallest letters
 LARGEST = 3.0  # pixels to a point, for drawings of a few cards
 MARGIN = 18  # points around a drawing, at least
 COLUMNS = 6  # at most
+MANY = 200  # cards; the letters of more are tiny in columns, too
 NEAR = 2  # ranks before and behind an equal division at which a column may end
 PILL, TORN = 45, 60  # points that an arrow to another column, and a frame in two columns, cost
 SIZE = re.compile(r"graph \S+ (\S+) (\S+)")
@@ -106,7 +107,7 @@ def fitted(
 def layouts(drawing: Drawing, way: str, spots: Mapping[str, Spot]) -> Iterator[Layout]:
     """In one column, then in more; `spots` are those of the first, known once it was laid out."""
     yield Layout(way, least=SMALL)
-    for n in range(2, COLUMNS + 1):
+    for n in range(2, COLUMNS + 1 if len(drawing.nodes) <= MANY else 2):
         if (columns := in_columns(drawing, spots, n)) is not None:
             yield Layout(way, columns, least=SMALL)
 

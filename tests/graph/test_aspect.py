@@ -9,6 +9,7 @@ import pytest
 
 from autograd_lite import tensor
 from autograd_lite.graph import draw
+from autograd_lite.graph import render as renderers
 from autograd_lite.graph.aspect import LEGIBLE, pixels_of
 from tests.graph import gallery
 
@@ -96,3 +97,14 @@ def test_without_a_renderer_the_texts_are_there(monkeypatch):
     monkeypatch.setattr("autograd_lite.graph.render.find", lambda name: None)
     g = on("regression", "16:9")
     assert g.to_dot() == gallery.drawn("regression").to_dot() and g.remark == ""
+
+
+def test_large_drawings_are_laid_out_few_times(monkeypatch):
+    h = tensor([1.0, 2.0], requires_grad=True, name="x")
+    for _ in range(300):
+        h = h.tanh()
+    g = draw(h.sum(), collapse=False, aspect="16:9")
+    times = []
+    picture = renderers.picture
+    monkeypatch.setattr(renderers, "picture", lambda *a: times.append(a) or picture(*a))
+    assert "smallest letters have 0." in g.remark and len(times) == 2
