@@ -28,8 +28,8 @@ from autograd_lite.graph import draw
 from autograd_lite.nn import datasets, train
 
 for module in pkgutil.walk_packages(autograd_lite.__path__, "autograd_lite."):
-    if not module.name.endswith(("__main__", ".sklearn")):  # its classes are scikit-learn's
-        importlib.import_module(module.name)  # without the extras
+    if not module.name.endswith(("__main__", ".sklearn")) and ".playground." not in module.name:
+        importlib.import_module(module.name)  # without the extras, which those are made of
 folder = Path(autograd_lite.__file__).parent
 assert Path(sys.prefix) in folder.parents, f"{folder} is not what was installed"
 assert (folder / "py.typed").is_file() and folder in Path(nn.__file__).parents

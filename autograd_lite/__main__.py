@@ -1,11 +1,12 @@
 """`python -m autograd_lite doctor` says what is installed here, and what would make it better;
-`python -m autograd_lite grade` grades homework.
+`python -m autograd_lite grade` grades homework; `python -m autograd_lite playground` opens a page
+on which nets are trained, seen and compared.
 """
 
 import os
 import sys
 
-COMMANDS = ("doctor", "grade")
+COMMANDS = ("doctor", "grade", "playground")
 
 
 def main(arguments: list[str]) -> int:
@@ -15,6 +16,10 @@ def main(arguments: list[str]) -> int:
         from .grading.command import main as grade
 
         return grade(rest)
+    if command == "playground":
+        from .playground.command import main as playground
+
+        return playground(rest)
     if command != "doctor" or rest:
         known = " or ".join(f"python -m autograd_lite {name}" for name in COMMANDS)
         sys.exit(f"unknown command {' '.join(arguments)!r}; use: {known}")

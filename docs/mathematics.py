@@ -4,7 +4,7 @@ from typing import Any
 
 from docutils import nodes
 
-from examples.playground.typeset import mathml
+from autograd_lite.playground.typeset import mathml
 
 
 def inline(writer: Any, node: nodes.math) -> None:

@@ -104,8 +104,10 @@ def circles() -> list[list[str]]:
 
 
 def is_reader(path: Path) -> bool:
-    """Whether names of rows do not belong into a file: rows are not declared there."""
-    return not name_of(path).startswith("autograd_lite/engine/rules/")
+    """Whether names of rows do not belong into a file: rows are not declared there, and learners do
+    not choose among them, as on the page of the playground."""
+    elsewhere = ("autograd_lite/engine/rules/", "autograd_lite/playground/")
+    return not name_of(path).startswith(elsewhere)
 
 
 def words(node: ast.AST) -> list[str]:

@@ -257,12 +257,6 @@ def spread(values: Array) -> tuple[float, float, float]:
     return float(np.median(ends)), float(ends[cut]), float(ends[-1 - cut])
 
 
-def best_line(x: Array, y: Array) -> Array:
-    """The straight line with the least squares, at the points x."""
-    design = np.hstack([x, np.ones_like(x)])  # (n, 2)
-    return design @ np.linalg.lstsq(design, y)[0]
-
-
 # ---- pictures --------------------------------------------------------------------------------
 
 

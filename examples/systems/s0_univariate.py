@@ -9,7 +9,7 @@ all nets of the reference table on all cores, from 20 starts each, a start per s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -18,33 +18,20 @@ from typing import Any
 
 import common
 import numpy as np
-from common import BLUE, INK, ORANGE, PALE, Array, Rounds, Stack, best_line, label
+from common import BLUE, INK, ORANGE, PALE, Array, Rounds, Stack, label
 
 from autograd_lite import Tensor, nn
 from autograd_lite.nn.sweeps import sweep
+from autograd_lite.playground.targets import (
+    ACTIVATIONS,
+    TARGETS,
+    best_line,
+    moments,
+    points,
+    value_range,
+)
 
-PI = np.pi
-
-
-@dataclass(frozen=True)
-class Target:
-    text: str
-    f: Callable[[Array], Array]
-    low: float
-    high: float
-
-
-TARGETS = {
-    "sin": Target("sin x", np.sin, -PI, PI),
-    "square": Target("x²", np.square, -1, 1),
-    "abs": Target("|x|", np.abs, -1, 1),
-    "wave": Target("sin 4πx", lambda x: np.sin(4 * PI * x), 0, 1),
-    "exp": Target("eˣ", np.exp, 0, 1),
-    "log": Target("log(1+x)", np.log1p, 0, 1),
-}
 SHADES = ("#b9cfe6", "#8db2da", "#5a8ec6", BLUE)  # from the first epoch to the last
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 # medians of the final MSE over 20 starts: 100 points, 16 units, rate .01, 1000 epochs, N(0, 1)
 COLUMNS = (("tanh", 1), ("tanh", 2), ("tanh", 3), ("relu", 1), ("relu", 2))
@@ -56,13 +43,6 @@ REFERENCE = {
 
 
 # ---- data, net, training ---------------------------------------------------------------------
-
-
-def points(name: str, n: int) -> tuple[Array, Array]:
-    """`n` evenly spaced points of a target, as columns (n, 1)."""
-    target = TARGETS[name]
-    x = np.linspace(target.low, target.high, n)[:, None]
-    return x, target.f(x)
 
 
 def network(
@@ -230,17 +210,6 @@ def table(starts: int, epochs: int, seed: int, jobs: int | None = None) -> bool:
 
 
 # ---- pictures --------------------------------------------------------------------------------
-
-
-def moments(epochs: int, frames: int) -> list[int]:
-    """Epochs from 0 to the last, closer together at the start, where a fit moves fastest."""
-    return sorted({round(epochs * (i / frames) ** 2) for i in range(frames + 1)})
-
-
-def value_range(y: Array) -> tuple[float, float]:
-    """Limits for the axis of y; what a net predicts before training may lie outside."""
-    room = 0.35 * float(np.ptp(y))
-    return float(y.min()) - room, float(y.max()) + room
 
 
 def caption(options: argparse.Namespace) -> str:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import common
 import numpy as np
-from common import BLUE, GREEN, ORANGE, PALE, Array, Rounds, best_line, label
+from common import BLUE, GREEN, ORANGE, PALE, Array, Rounds, label
 from s3_mnist import drawn, permutations
 
 from autograd_lite import Tensor, nn, no_grad
+from autograd_lite.playground.targets import best_line
 
 SIZES = (1, 16, 16, 1)
 EXPECTED = "with seed 1 and 300 epochs the write-up has (a) .04555, (b) .00254"

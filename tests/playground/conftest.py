@@ -22,7 +22,7 @@ def address():
     """The address of a server, without the token; its sessions end with the tests."""
     for name in ("flask", "plotly", "latex2mathml"):
         pytest.importorskip(name, reason=f"needs {name}")
-    from examples.playground.server import serve
+    from autograd_lite.playground.server import serve
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = serve(listening, TOKEN, CODE, LIMITS)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from autograd_lite.playground.training import Form
 from autograd_lite.sandbox.process import Limits
-from examples.playground.training import Form
 from tests.helpers import PATIENCE, until
 
 TOKEN = "the-token-of-this-start"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from examples.playground.layers import LAYERS
+from autograd_lite.playground.layers import LAYERS
 from tests.playground.shared import RIGHT
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from examples.playground.training import Form, checked
+from autograd_lite.playground.training import Form, checked
 from tests.playground.shared import FIRST
 
 

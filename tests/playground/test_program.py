@@ -19,12 +19,12 @@ import pytest
 
 pytest.importorskip("flask", reason="needs flask")
 
-from examples.playground.__main__ import main
+from autograd_lite.playground.command import main
 from tests.helpers import PATIENCE, until
 from tests.playground.shared import FIRST, GONE, LONG, SLEEP, ended
 
 ROOT = Path(__file__).resolve().parents[2]
-START = [sys.executable, "-W", "error", "-m", "examples.playground"]
+START = [sys.executable, "-W", "error", "-m", "autograd_lite", "playground"]
 
 
 def test_the_program_listens_to_this_machine_alone():
@@ -123,8 +123,8 @@ def answerless(browser, path, body):
 def test_ctrl_c_while_it_starts_is_no_traceback():
     code = (
         "import os, signal, sys, threading\n"
-        "from examples.playground.__main__ import main\n"
-        "sys.modules['examples.playground.server'] = None\n"
+        "from autograd_lite.playground.command import main\n"
+        "sys.modules['autograd_lite.playground.server'] = None\n"
         "import autograd_lite.sandbox.process\n"
         "def interrupted(*a): raise KeyboardInterrupt\n"
         "import socket; socket.create_server = interrupted\n"

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from examples.playground.training import Form, Run, data
+from autograd_lite.playground.training import Form, Run, data
 
 
 def trained(**more):

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autograd_lite.playground.box import judge
+from autograd_lite.playground.layers import LAYERS
 from autograd_lite.sandbox import process as sandbox
 from autograd_lite.sandbox.process import Limits
-from examples.playground.box import judge
-from examples.playground.layers import LAYERS
 from tests.helpers import PATIENCE, until
 from tests.playground.shared import GONE, LIMITS, RIGHT, SLEEP, ended
 
@@ -167,7 +167,7 @@ def test_the_folders_of_the_server_are_not_read(tmp_path, monkeypatch, start):
     (tmp_path / "diary.py").write_text("print('dear diary')")
     files = [str(tmp_path / "diary.py"), str(ROOT / "README.md"), sandbox.__file__]
     tries = [f"print(len(open({file!r}).read()))" for file in files]
-    tries += ["import diary", "import examples.playground.server"]
+    tries += ["import diary", "import autograd_lite.playground.server"]
     code = "".join(f"try: {t}\nexcept Exception as e: print(type(e).__name__)\n" for t in tries)
     told = ["PermissionError"] * 3 + ["ImportError"] * 2
     assert verdict(code)["printed"].split() == told
@@ -404,7 +404,7 @@ OUT_OF_ITS_GROUP = f"import os\ntry: os.setsid()\nexcept OSError: pass\n{SLEEP}"
 def test_code_that_waits_does_not_outlive_the_server(how, start):
     code = (
         "import threading, time, sys\n"
-        "from autograd_lite.sandbox import process as sandbox\nfrom examples.playground.box import judge\n"
+        "from autograd_lite.sandbox import process as sandbox\nfrom autograd_lite.playground.box import judge\n"
         f"sandbox.START = {start!r}\n"
         f"code = ('tanh', {OUT_OF_ITS_GROUP!r}, sandbox.Limits(wall={PATIENCE}))\n"
         "ask = threading.Thread(target=judge, args=code)\n"

@@ -10,10 +10,17 @@ import pytest
 pytest.importorskip("flask", reason="needs flask")
 
 from autograd_lite.graph import render as renderers
+from autograd_lite.playground import box, server
+from autograd_lite.playground.server import (
+    MOST_SESSIONS,
+    MOST_TRAININGS,
+    Handler,
+    Once,
+    create,
+    serve,
+)
+from autograd_lite.playground.training import Run
 from autograd_lite.sandbox.process import Limits
-from examples.playground import box, server
-from examples.playground.server import MOST_SESSIONS, MOST_TRAININGS, Handler, Once, create, serve
-from examples.playground.training import Run
 from tests.playground.shared import CODE, FIRST, GONE, LIMITS, LONG, TOKEN
 
 

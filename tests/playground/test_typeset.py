@@ -8,11 +8,11 @@ import pytest
 pytest.importorskip("latex2mathml", reason="needs latex2mathml")
 pytest.importorskip("mdit_py_plugins", reason="needs mdit-py-plugins")
 
+import autograd_lite.playground.typeset
 import autograd_lite.sandbox.wire
-import examples.playground.typeset
 from autograd_lite import derive
-from examples.playground.training import Form, Run
-from examples.playground.typeset import ATTRIBUTES, TAGS, mathml, typeset
+from autograd_lite.playground.training import Form, Run
+from autograd_lite.playground.typeset import ATTRIBUTES, TAGS, mathml, typeset
 
 
 @pytest.mark.parametrize("task", ["function", "classes"])
@@ -62,7 +62,7 @@ def test_attributes_that_do_something_are_left_out():
 
 
 def test_the_examples_of_the_docstrings_run():
-    for module in (examples.playground.typeset, autograd_lite.sandbox.wire):
+    for module in (autograd_lite.playground.typeset, autograd_lite.sandbox.wire):
         found = doctest.testmod(module)
         assert found.attempted > 0 and found.failed == 0
 

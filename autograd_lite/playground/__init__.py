@@ -1,0 +1,1 @@
+"""A page to play with, on this machine alone: `python -m autograd_lite playground`."""

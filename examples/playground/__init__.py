@@ -1,1 +1,0 @@
-"""A page to play with, on this machine alone: `python -m examples.playground`."""
