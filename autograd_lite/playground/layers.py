@@ -71,6 +71,41 @@ LAYERS = {
         "    return g * y * (1 - y)\n",
         ((5, 3),),
     ),
+    "batch_norm": Layer(
+        "Batch norm",
+        lambda x, w, b: nn.functional.batch_norm(x, None, None, w, b, training=True, eps=0.0),
+        "def forward(x, w, b):      # (5, 3), (3,), (3,)\n"
+        "    z = (x - x.mean(axis=0)) / x.std(axis=0)\n"
+        "    return z * w + b       # (5, 3)",
+        "def backward(g, x, w, b):  # g is the gradient of the output, (5, 3)\n"
+        "    s = x.std(axis=0)\n"
+        "    z = (x - x.mean(axis=0)) / s\n"
+        "    dz = g * w\n"
+        "    dx = (dz - dz.mean(axis=0)) / s\n"
+        "    return dx, (g * z).sum(axis=0), g.sum(axis=0)\n",
+        ((5, 3), (3,), (3,)),
+    ),
+    "convolution": Layer(
+        "Convolution",
+        lambda x, w: nn.functional.conv2d(x, w),
+        "def forward(x, w):      # (2, 3, 5, 6), (4, 3, 3, 2)\n"
+        "    y = np.zeros((2, 4, 3, 5))\n"
+        "    for i in range(3):\n"
+        "        for j in range(5):\n"
+        "            window = x[:, None, :, i : i + 3, j : j + 2]\n"
+        "            y[:, :, i, j] = (window * w).sum(axis=(2, 3, 4))\n"
+        "    return y            # (2, 4, 3, 5)",
+        "def backward(g, x, w):  # g is the gradient of the output, (2, 4, 3, 5)\n"
+        "    dx, dw = np.zeros(x.shape), np.zeros(w.shape)\n"
+        "    for i in range(3):\n"
+        "        for j in range(5):\n"
+        "            at = g[:, :, i, j, None, None, None]\n"
+        "            window = x[:, None, :, i : i + 3, j : j + 2]\n"
+        "            dw += (at * window).sum(axis=0)\n"
+        "            dx[:, :, i : i + 3, j : j + 2] = (at * w).sum(axis=1)\n"
+        "    return dx, dw\n",
+        ((2, 3, 5, 6), (4, 3, 3, 2)),
+    ),
     "mse": Layer(
         "Mean squared error",
         lambda x, t: ((x - t) ** 2).mean(),

@@ -30,6 +30,18 @@ RIGHT = {
         "def backward(g, x):\n    y = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)\n"
         "    return y * (g - (g * y).sum(axis=1, keepdims=True))"
     ),
+    "batch_norm": (
+        "def backward(g, x, w, b):\n    s, dz = x.std(axis=0), g * w\n    z = (x - x.mean(axis=0)) / s\n"
+        "    dx = (dz - dz.mean(axis=0) - z * (dz * z).mean(axis=0)) / s\n"
+        "    return dx, (g * z).sum(axis=0), g.sum(axis=0)"
+    ),
+    "convolution": (
+        "def backward(g, x, w):\n    dx, dw = np.zeros(x.shape), np.zeros(w.shape)\n"
+        "    for i in range(3):\n        for j in range(2):\n"
+        "            dw[:, :, i, j] = np.einsum('nfhw,nchw->fc', g, x[:, :, i:i+3, j:j+5])\n"
+        "            dx[:, :, i:i+3, j:j+5] += np.einsum('nfhw,fc->nchw', g, w[:, :, i, j])\n"
+        "    return dx, dw"
+    ),
     "mse": "def backward(g, x, t):\n    d = g * 2 * (x - t) / x.size\n    return d, -d",
     "cross_entropy": (
         "def backward(g, x):\n    p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)\n"
