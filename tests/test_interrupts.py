@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -217,8 +217,7 @@ def decorated() -> None:
 
 @pytest.mark.parametrize("function", [nested, decorated])
 def test_modes_are_what_they_were(function: Callable[[], None]) -> None:
-    """Wherever the interrupt comes, but in the last exit: Python looks for signals as a method
-    begins, so that no context manager in Python can be sure to end."""
+    """Wherever the interrupt comes, before each instruction."""
 
     def outermost() -> None:
         # the mode below stands for the last exit; what is asked is that it finds its own
@@ -232,6 +231,37 @@ def test_modes_are_what_they_were(function: Callable[[], None]) -> None:
         found.append(ag.is_grad_enabled())
         at += 1
     assert len(found) > 50 and all(found)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers are POSIX's")
+def test_ctrl_c_as_an_exit_begins_skips_no_exit() -> None:
+    """By the clock: Python looks for signals as functions of its own begin, and the exit is none."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    left_off = 0
+    try:
+        for i in range(400):
+            with suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 2e-5 + i * 1e-7)
+                while True:
+                    nested()
+            left_off += not ag.is_grad_enabled()
+            ag.set_grad_enabled(True)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert left_off == 0
+
+
+@pytest.mark.parametrize("mode", [no_grad, inference_mode, lambda: set_grad_enabled(False)])
+def test_modes_in_stacks_of_managers_and_again(mode: Any) -> None:
+    with ExitStack() as stack:
+        stack.enter_context(enable_grad())
+        one = stack.enter_context(mode())
+        with suppress(ZeroDivisionError), enable_grad(), one:
+            assert not ag.is_grad_enabled()
+            raise ZeroDivisionError
+        assert not ag.is_grad_enabled()
+    assert ag.is_grad_enabled()
 
 
 def test_a_decorated_function_leaves_the_mode_wherever_it_ends() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+from _io import _IOBase
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -65,7 +66,25 @@ def stepped(values: Any, context: Callable[[], Any]) -> Any:
             step, given = values.throw, error
 
 
-class no_grad:
+class End(_IOBase):
+    """Its `__exit__`, which is C code and takes all arguments, calls `close`."""
+
+    closed = True  # so that to delete it does not
+
+
+set_grad = functools.partial(setattr, mode, "grad")  # of the thread that calls it
+
+
+class Managers(type):
+    """The type of managers whose `__exit__` is a slot, where `with` looks for it: contextlib's
+    ExitStack asks the class for a function."""
+
+    @property
+    def __exit__(cls) -> Callable[..., Any]:  # noqa: PYI036
+        return lambda self, *error: self.__exit__(*error)
+
+
+class no_grad(metaclass=Managers):
     """Nothing is recorded in this thread meanwhile; a context manager and a decorator.
 
     >>> x = tensor(2.0, requires_grad=True)
@@ -75,22 +94,27 @@ class no_grad:
     """
 
     enabled = False
-    # The modes around, newest first, as one instance may be entered again. They are kept here, not
-    # by the thread: an interrupt that skips one exit then spoils nothing for the exits around it.
-    outer: Any = None
+    __slots__ = ("__dict__", "__exit__")
+    __exit__: Callable[..., None]
+    outer: list[bool]
 
     def __new__(cls, function: Any = None) -> Any:
         if callable(function):  # a decorator without brackets
             return cls()(function)
-        return super().__new__(cls)
-
-    def __enter__(self) -> Self:
-        self.outer = mode.grad, self.outer
-        mode.grad = self.enabled
+        self = super().__new__(cls)
+        # The modes around, as one instance may be entered again. They are kept here, not by the
+        # thread: what one instance leaves spoils nothing for those around it. What restores them is
+        # C code: Python looks for Ctrl-C as a function of its own begins, and would skip an exit.
+        self.outer = []
+        end = End()
+        end.close = map(set_grad, iter(self.outer.pop, None)).__next__  # type: ignore[method-assign]
+        self.__exit__ = end.__exit__
         return self
 
-    def __exit__(self, *error: object) -> None:
-        mode.grad, self.outer = self.outer
+    def __enter__(self) -> Self:
+        self.outer.append(mode.grad)
+        mode.grad = self.enabled
+        return self
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         enabled = self.enabled
@@ -137,7 +161,7 @@ class inference_mode(no_grad):
         self.wanted = enabled
 
     def __enter__(self) -> Self:
-        self.outer = mode.grad, self.outer
+        self.outer.append(mode.grad)
         mode.grad = mode.grad and not self.wanted
         return self
 
@@ -160,7 +184,7 @@ class set_grad_enabled(no_grad):
         mode.grad = self.enabled
 
     def __enter__(self) -> Self:
-        self.outer = self.before, self.outer
+        self.outer.append(self.before)
         mode.grad = self.enabled
         return self
 
