@@ -60,6 +60,20 @@ def test_lenet_is_timed_beside_its_matrix_products() -> None:
     assert found["memory"]["eager"] < found["memory"]["hand-written NumPy"]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        row if row == "Iris, Adam" else pytest.param(row, marks=pytest.mark.slow)
+        for row in speed.CODE
+    ],
+)
+def test_what_compile_makes_is_timed(row: str) -> None:
+    found = speed.measured("code", 0.05, row)
+    assert {"hand", "eager", "C"} <= set(found["times"])
+    assert "C" in found["aims"]
+    assert set(found["left_out"]) <= set(systems.NEEDS)
+
+
 @pytest.mark.parametrize("what", [1, "embedding"])
 def test_blocks_and_embeddings_are_timed(what: Any) -> None:
     found = speed.measured("block", what, 0.01)

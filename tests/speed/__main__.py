@@ -244,7 +244,8 @@ def code(how: How) -> None:
         print(f"measuring {name}", file=sys.stderr)
         seconds = 1.0 if how.quick else 16.0 if name == "1024, 1024" else 8.0
         found = measured("code", seconds, name, threads=threads, kernel=how.kernel)
-        times, left_out = found["times"], found["left_out"]
+        times = found["times"]
+        left_out |= {f"{kind} in {name}": why for kind, why in found["left_out"].items()}
         hand = times["hand"]
         ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in kinds]
         aims = ", ".join(f"{kind} {aim:.2f}" for kind, aim in found["aims"].items())

@@ -28,7 +28,7 @@ from .mlp import (
     torch_compile,
     trainable,
 )
-from .systems import Builders, Step, missing
+from .systems import NEEDS, Builders, Step, missing
 from .timing import best, blas_kernel, pin
 
 Rule = Callable[[Any, Any], Any]  # an optimizer of a library's `optim` for parameters
@@ -382,13 +382,19 @@ ROWS = {
 def main() -> None:
     pin()
     seconds, row = float(sys.argv[1]), ROWS[sys.argv[2]]
-    steps, left_out = dict[str, Step](), dict[str, str]()
+    steps, losses, left_out = dict[str, Step](), dict[str, float](), dict[str, str]()
     for name, build in row.builders().items():
         if reason := missing(name, seconds):
             left_out[name] = reason
             continue
-        steps[name] = build()
-    losses = {name: [step() for _ in range(2)][-1] for name, step in steps.items()}
+        try:
+            step = build()
+            losses[name] = [step() for _ in range(2)][-1]
+            steps[name] = step
+        except Exception as error:
+            if name not in NEEDS:
+                raise
+            left_out[name] = f"{type(error).__name__}: {error}".splitlines()[0]
     first = losses["hand"]
     for name, loss in losses.items():  # the same computation, or the ratio means nothing
         assert name == "products" or abs(loss - first) < 1e-3 * abs(first), losses
