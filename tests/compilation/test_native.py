@@ -498,6 +498,35 @@ def test_threads_have_memory_of_their_own() -> None:
     assert not wrong
 
 
+def test_other_threads_run_beside_a_long_call() -> None:
+    """Which they cannot between two instructions of Python here, as those are not interrupted."""
+    w = Tensor(np.ones((300, 300)), requires_grad=True)
+    step = compile(lambda: (w @ w).sum(), backend="c")
+    for _ in range(3):
+        step()
+    found: list[int] = []
+    go = threading.Lock()
+    go.acquire()
+    thread = threading.Thread(target=lambda: found.append(int(go.acquire())))
+    thread.start()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        go.release()
+        calls = 0
+        while not found and calls < 500:
+            step()
+            calls += 1
+    finally:
+        sys.setswitchinterval(before)
+    thread.join()
+    assert calls < 500
+    small = compile(lambda: (w[0] * 2).sum(), backend="c")
+    small()
+    assert "= PyEval_SaveThread()" in step.sources[0]
+    assert "= PyEval_SaveThread()" not in small.sources[0]
+
+
 def test_a_step_that_python_runs_cuts_the_function() -> None:
     w = Tensor(np.array([[3.0, 1.0, 2.0], [1.0, 5.0, 4.0]]), requires_grad=True)
 

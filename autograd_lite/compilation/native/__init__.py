@@ -30,6 +30,7 @@ __all__ = ["Native", "NoCompiler", "NoForm", "compiler", "images"]
 
 RAISED = {"invalid": ("FE_INVALID", 1), "divide": ("FE_DIVBYZERO", 4), "over": ("FE_OVERFLOW", 8)}
 LINE = 64
+EFFORT = 10**6  # about the elements that take 0.1 ms, in which other threads of Python may run
 PIECE = 16  # kernels in one function of C
 SPARED = 2**16  # bytes of a gradient whose memory is used again when nobody has it
 ALIGNED, WRITEABLE = 0x100, 0x400  # flags of arrays
@@ -38,6 +39,8 @@ DECLARED = """
 typedef struct {{ char head[{head}]; char *data; int nd; intptr_t *shape, *strides;
     void *base, *descr; int flags; }} array;
 typedef {size} size;
+extern void *PyEval_SaveThread(void);
+extern void PyEval_RestoreThread(void *);
 typedef void (*sgemm_t)(int, int, int, size, size, size, float, const float *, size, const float *,
     size, float, float *, size);
 typedef void (*dgemm_t)(int, int, int, size, size, size, double, const double *, size,
@@ -394,8 +397,20 @@ class Native:
             numbers += [f"    {line}" for line in self.descent.in_c]
         updates = self.pieces(f"part{number}_last", last, numbers, roots)
         apart = self.apart(last)
+        words = [pair for word, pair in RAISED.items() if word not in self.quiet]
+        generic, sse = " | ".join(w for w, _ in words) or "0", sum(n for _, n in words)
+        work = [
+            f"static int work{number}(const args *A) {{",
+            "    int code;",
+            "    FENCE; CLEAR; FENCE;",
+        ]
+        work += [f"    if (RARE(code = {name}(A))) return code;" for name in pieces]
+        work.append(f"    FENCE; if (RARE(RAISED({generic}, {sse}))) return 2;")
+        work += [f"    if (RARE(code = {name}(A))) return code;" for name in updates]
+        work += ["    return 0;", "}"]
+        alone = sum(map(effort, [*todo, *last])) > EFFORT and watching() is not None
         # one question alone: after many the compiler takes the rest for code that seldom runs
-        lines = [*pieces.values(), *updates.values(), apart]
+        lines = [*pieces.values(), *updates.values(), apart, *work]
         lines += [f"int part{number}(args *A) {{", "    int code, unsuited = 0;"]
         if number == 0:
             lines.append("    if (RARE(A->watch && !A->same(A->watch))) return 4;")
@@ -404,16 +419,13 @@ class Native:
         lines += [
             *["    unsuited |= shared(A);"] * bool(apart),
             "    if (RARE(unsuited)) return 3;",
-            "    FENCE; CLEAR; FENCE;",
+            *["    void *thread = PyEval_SaveThread();"] * alone,
+            f"    code = work{number}(A);",
+            *["    PyEval_RestoreThread(thread);"] * alone,
+            *["    if (!code && A->watch) A->count(A->watch);"] * bool(last),
+            "    return code;",
+            "}",
         ]
-        lines += [f"    if (RARE(code = {name}(A))) return code;" for name in pieces]
-        words = [pair for word, pair in RAISED.items() if word not in self.quiet]
-        generic, sse = " | ".join(w for w, _ in words) or "0", sum(n for _, n in words)
-        lines.append(f"    FENCE; if (RARE(RAISED({generic}, {sse}))) return 2;")
-        lines += [f"    if (RARE(code = {name}(A))) return code;" for name in updates]
-        if last:
-            lines.append("    if (A->watch) A->count(A->watch);")
-        lines += ["    return 0;", "}"]
         self.functions.append("\n".join(lines) + "\n")
         self.lines.append(f"code = f{number}(at)")
         self.lines.append("if code:")
@@ -652,6 +664,12 @@ def spare(shape: tuple[int, ...], dtype: str) -> Callable[[], Any]:
         return pool[1]
 
     return new
+
+
+def effort(k: Kernel) -> float:
+    """About how many elements it computes; of products two multiplications count as one."""
+    inner = k.items[0].operands[0].shape[-1] / 2 if k.kind == "product" else 1
+    return sum(float(np.prod(x.shape)) * inner for x in k.items)
 
 
 def same(a: Place, b: Place) -> bool:
