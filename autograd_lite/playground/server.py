@@ -277,13 +277,13 @@ def create(port: int, token: str, code: str, limits: Limits = Limits()) -> Flask
         return run, index
 
     @contextmanager
-    def frame() -> Iterator[tuple[Tensor, nn.Module]]:
-        """The loss and the model of the frame that is asked for, and room to draw it."""
+    def frame() -> Iterator[tuple[Run, Tensor, nn.Module]]:
+        """The run, and the loss and model of the frame that is asked for, and room to draw it."""
         run, index = asked()
         if not drawings.acquire(timeout=PATIENCE):
             raise Refused(503, "Others are drawing; try again when they have ended.")
         try:
-            yield run.recorded(index)
+            yield run, *run.recorded(index)
         finally:
             drawings.release()
 
@@ -295,16 +295,18 @@ def create(port: int, token: str, code: str, limits: Limits = Limits()) -> Flask
 
     @app.get("/film")
     def film() -> Response:
-        with frame() as (loss, model):
-            answer = Response(draw(loss, model=model).to_html(), mimetype="text/html")
+        with frame() as (run, loss, model):
+            film = draw(loss, model=model, findings=run.findings(model))
+            answer = Response(film.to_html(), mimetype="text/html")
         answer.headers["Content-Security-Policy"] = FILM_POLICY
         return answer
 
     @app.get("/graph.svg")
     def graph() -> Response:
         try:
-            with frame() as (loss, model):
-                picture = draw(loss, model=model, theme="auto").render("svg")
+            with frame() as (run, loss, model):
+                found = run.findings(model)
+                picture = draw(loss, model=model, theme="auto", findings=found).render("svg")
         except GraphRenderError as error:
             raise Refused(503, str(error)) from None
         answer = Response(picture, mimetype="image/svg+xml")
@@ -313,8 +315,8 @@ def create(port: int, token: str, code: str, limits: Limits = Limits()) -> Flask
 
     @app.get("/derivation")
     def derivation() -> Response:
-        with frame() as recorded:
-            found = derive(*recorded)
+        with frame() as (_, loss, model):
+            found = derive(loss, model)
             markdown = found.to_markdown()
             return answered(
                 {

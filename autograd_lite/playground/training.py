@@ -194,8 +194,7 @@ class Run:
     def join(self) -> None:
         self.thread.join()
 
-    def loss(self, model: nn.Module, x: Tensor, y: Array) -> Tensor:
-        output = model(x)
+    def loss(self, output: Tensor, y: Array) -> Tensor:
         if self.form.task == "classes":
             return nn.functional.cross_entropy(output, y)
         return nn.functional.mse_loss(output, Tensor(y, name="t"))
@@ -217,7 +216,7 @@ class Run:
         kept = set(moments(self.form.epochs, FRAMES))
         for epoch in range(self.form.epochs + 1):
             optimizer.zero_grad()
-            loss = self.loss(self.model, x, self.data.y)
+            loss = self.loss(self.model(x), self.data.y)
             self.losses.append(loss.item())
             finite = math.isfinite(loss.item())
             last = self.stopping.is_set() or not finite or epoch == self.form.epochs
@@ -300,9 +299,14 @@ class Run:
         with no_grad():
             for name, p in model.named_parameters():
                 p.copy_(Tensor(parameters[name]))
-        with record_lines():
-            loss = self.loss(model, Tensor(self.data.x, name="x"), self.data.y)
+        with np.errstate(all="ignore"), record_lines():  # also of a net that has diverged
+            loss = self.loss(model(Tensor(self.data.x, name="x")), self.data.y)
         return loss, model
+
+    def findings(self, model: nn.Module) -> Any:
+        """What `diagnose` says of the model of a frame."""
+        with np.errstate(all="ignore"):
+            return nn.diagnosis.diagnose(model, self.loss, Tensor(self.data.x), self.data.y)
 
 
 def linear_classifier(d: Data) -> tuple[float, float, float]:

@@ -46,6 +46,9 @@ def test_divergence_is_told_as_such_and_ends_the_run():
     run = trained(activation="relu", layers=3, lr=10)
     assert run.end.startswith("It diverged") and "Kaiming" in run.end
     assert len(run.losses) < 20
+    _, model = run.recorded(-1)
+    assert run.findings(model).kinds == {"not-finite"}  # which the film says on its card
+    assert not run.findings(run.recorded(0)[1]).kinds & {"not-finite"}
     text = json.dumps(run.state(0, 0), allow_nan=False)
     assert "null" in text
     assert "Kaiming" not in trained(activation="relu", lr=90, init="kaiming").end
