@@ -7,6 +7,7 @@ its example, which is run, and its names elsewhere.
 
 from __future__ import annotations
 
+import builtins
 import doctest
 import inspect
 import json
@@ -245,7 +246,8 @@ def checked(row: str) -> str:
 def ran(name: Name) -> None:
     """Run the example of a docstring; an error if it gives something else."""
     own = vars(import_module(name.home)) if name.home.startswith(("autograd_lite", "nn")) else {}
-    names = {n: getattr(ag, n) for n in ag.__all__} | {"np": np, "nn": nn}
+    names = {n: v for n, v in vars(ag).items() if not hasattr(builtins, n)}  # as the tests have it
+    names |= {n: getattr(ag, n) for n in ag.__all__} | {"np": np, "nn": nn}
     names |= own if name.place == "autograd_lite" else vars(import_module(name.place)) | own
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     for test in doctest.DocTestFinder(recurse=False).find(name.value, name.name, False, names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,9 @@ class Question:
 
     `tensors` are names of tensors of the assignment's forward. A question of its own `function`,
     which is a backward `(g, *inputs)`, brings its `forward` and the `shapes` of the inputs;
-    `tensors` are then some of these, all if there are none.
+    `tensors` are then some of these, all if there are none. With `parameters`, some of the inputs,
+    the function is a class: it is made of the parameters, has a `forward` of the other inputs and
+    a `backward(g)` that returns their gradients, and keeps those of W in `dW`, or `W_grad`.
     """
 
     title: str
@@ -34,6 +37,32 @@ class Question:
     function: str = ""
     forward: Callable[..., Any] | None = None
     shapes: Shapes = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def adapter(self) -> str:
+        """The code that makes a function of the class, after the student's."""
+        if not self.parameters:
+            return ""
+        made = f"as_function({self.function}, {[*self.shapes]}, {self.parameters})"
+        return f"{inspect.getsource(as_function)}\n{self.function} = {made}\n"
+
+
+def as_function(layer: type, names: list[str], parameters: tuple[str, ...]) -> object:
+    """The backward `(g, *inputs)` of a class. Its text runs among the student's code."""
+
+    def backward(g: object, *arrays: object) -> tuple[object, ...]:
+        inputs = dict(zip(names, arrays, strict=True))
+        made = layer(*(inputs.pop(name) for name in parameters))
+        made.forward(*inputs.values())
+        found = made.backward(g)
+        found = found if isinstance(found, tuple | list) else (found,)
+        grads = dict(zip(inputs, found, strict=False))  # a missing one is told where it is judged
+        for name in parameters:
+            grads[name] = getattr(made, f"d{name}", getattr(made, f"{name}_grad", None))
+        return tuple(grads.get(name) for name in names)
+
+    return backward
 
 
 @dataclass(frozen=True)
@@ -99,6 +128,10 @@ class Assignment:
                 )
             if not question.function and not question.tensors:
                 raise ValueError(f"Assignment: {question.title!r} names no tensors")
+            if not {*question.parameters} <= {*question.shapes}:
+                raise ValueError(
+                    f"Assignment: the parameters of {question.title!r} are not all in its shapes"
+                )
             if question.function and functions.count(function) > 1:
                 raise ValueError(f"Assignment: two questions are about {function}")
             for name, a in self.inputs(question, self.seeds[0]).items():

@@ -20,7 +20,7 @@ from ..engine.tape import Array
 from ..engine.tensor import Tensor
 from ..program.chain import Tape
 from ..sandbox.process import Ended, Missing, Pasted, pasted
-from .assignment import Assignment, Question
+from .assignment import Assignment, Question, as_function
 from .marks import UNEXPLAINED, Answer, Marks
 from .submission import Submission
 
@@ -33,7 +33,11 @@ def mark(work: Assignment, handed: Submission | Callable[..., Any] | Mapping[str
     name, which run here, as in a notebook of nbgrader."""
     if isinstance(handed, Submission):
         return mark_apart(work, handed)
-    functions = handed if isinstance(handed, Mapping) else {work.function: handed}
+    functions: dict[str, Any]
+    functions = dict(handed) if isinstance(handed, Mapping) else {work.function: handed}
+    for q in work.questions:
+        if q.parameters and isinstance(functions.get(q.function), type):
+            functions[q.function] = as_function(functions[q.function], [*q.shapes], q.parameters)
 
     def ask(name: str, *arrays: Array) -> Any:
         if name not in functions:
@@ -48,7 +52,8 @@ def mark_apart(work: Assignment, handed: Submission) -> Marks:
     if handed.error:
         return nothing(work, handed.student, handed.error)
     start = time.perf_counter()
-    cells = [*handed.cells, ("<adapter>", work.adapter)]
+    adapter = "\n".join([work.adapter, *(q.adapter for q in work.questions)])
+    cells = [*handed.cells, ("<adapter>", adapter)]
     with pasted(cells, work.limits, function="", imports=work.imports) as process:
 
         def ask(name: str, *arrays: Array) -> Any:

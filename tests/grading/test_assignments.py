@@ -1,5 +1,7 @@
 """The assignments that ship: what solution, skeleton and wrong submissions get, and what is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,40 @@ def test_a_class_is_asked_by_code_of_the_teacher():
     assert mark(small(adapter=adapter), script(code)).points == 3
     wrong = mark(small(adapter=adapter), script(code.replace("self.x.T", "self.x.T * 2")))
     assert [answer.points for answer in wrong.answers] == [1, 0]
+
+
+CLASS = """import numpy as np
+class Dense:
+    def __init__(self, W, b): self.W, self.b = W, b
+    def forward(self, x):
+        self.x, self.h = x, np.tanh(x @ self.W + self.b)
+        return self.h
+    def backward(self, g):
+        dz = g * (1 - self.h ** 2)
+        self.dW, self.b_grad = self.x.T @ dz, dz.sum(axis=0)
+        return dz @ self.W.T
+"""
+
+
+def test_a_class_is_asked_by_its_parameters():
+    sizes = {"x": (5, 3), "W": (3, 4), "b": (4,)}
+    question = Question(
+        "a layer", 3, function="Dense", parameters=("W", "b"), shapes=sizes,
+        forward=lambda x, W, b: (x @ W + b).tanh(),
+    )  # fmt: skip
+    work = Assignment("A class", "net.py", [question])
+    assert mark(work, script(CLASS)).points == 3
+    wrong = mark(work, script(CLASS.replace("self.h ** 2", "self.h")))
+    assert wrong.points == 2  # of b's mistake W and x are followers
+    assert "1 - y used for the derivative of tanh" in wrong.answers[0].said
+    lacking = mark(work, script(CLASS.replace("self.b_grad", "_")))
+    assert lacking.points == 2 and "b" in lacking.answers[0].said
+    names = {}
+    exec(CLASS, names)  # noqa: S102  as a notebook does
+    assert mark(work, names).points == 3
+    assert next(planted(work)).marks.points < 3  # `grade check` plants mistakes in a function
+    with pytest.raises(ValueError, match="parameters of 'a layer'"):
+        Assignment("A class", "net.py", [replace(question, parameters=("V",))])
 
 
 def test_finite_differences_are_no_derivation():
