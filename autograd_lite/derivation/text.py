@@ -85,7 +85,7 @@ def operations(s: Statement) -> str:
     """The names of the operations that a statement comes from, views left out."""
     found = [n.op for n in s.nodes if n.op is not None]
     told = [op for op in found if op.kind != "view" or op is ops.flip]  # which changes an order
-    return ", ".join(op.name for op in told or found)
+    return ", ".join(words(op.name) for op in told or found)
 
 
 def notes(

@@ -167,7 +167,12 @@ class Cards:
         for t in self.folded.shown:
             twins = self.folded.twins[t.serial]
             card = Card(
-                self.key(t), "op", t.op.name, str(t.shape), self.family(t), path=self.path(t)
+                self.key(t),
+                "op",
+                words(t.op.name) or "operation",
+                str(t.shape),
+                self.family(t),
+                path=self.path(t),
             )
             card.symbol = self.symbol(t)
             card.step = steps.get(t.serial, 0)
@@ -258,9 +263,9 @@ class Cards:
                     whose = name.removesuffix(use.mark)
                     card.book[code] = gradient_line(whose, use.mark, adds, rule)
                     saved |= rule.leaves()
-            (user, *more) = self.read.consumers.get(t.serial, [None])
-            if t.op is ops.log_softmax and not more and user and user.op is ops.nll:
-                self.put_cross_entropy(card, names[0], user)
+            users = self.read.consumers.get(t.serial, [])
+            if t.op is ops.log_softmax and [user.op for user in users] == [ops.nll]:
+                self.put_cross_entropy(card, names[0], users[0])
         except UNWRITTEN as error:  # a rule of the user's own that only runs on arrays
             card.forward = card.forward or f"{out} = {t.op.name}({', '.join(names)})"
             card.backward = [f"no text: its rule raises {type(error).__name__} on Symbols"]

@@ -10,7 +10,7 @@ from ..engine.rules import ops
 from ..program.expr import Symbol, is_op
 from ..program.names import number
 from ..program.naming import without_ones
-from ..program.notation import ATOM, PLUS, SIGNS, TIMES, Writer, Written
+from ..program.notation import ATOM, PLUS, SIGNS, TIMES, Writer, Written, counts_up
 
 __all__ = ["cross_entropy_line", "forward_line", "gradient_line"]
 
@@ -90,6 +90,43 @@ def full_convolution(w: Any, s: Symbol) -> Written:
     return f"full({a}) ⋆ flip({b})", TIMES
 
 
+def divided(w: Any, s: Symbol) -> Written:
+    """x / 1 is x."""
+    one = not isinstance(s.inputs[1], Symbol) and s.inputs[1] == 1
+    written: Written = w.written(s.inputs[0]) if one else Writer.infix(w, s)
+    return written
+
+
+def bounded(w: Any, s: Symbol) -> Written:
+    """A bound at infinity is none."""
+    finite = [x for x in s.inputs if isinstance(x, Symbol) or np.isfinite(x).all()]
+    return w.written(finite[0]) if len(finite) == 1 else (w.call(s), ATOM)
+
+
+def chosen(w: Any, s: Symbol) -> Written:
+    """x, infinite where it is 0, divides as x."""
+    is_zero, large, x = s.inputs
+    sign = getattr(getattr(is_zero, "op", None), "sign", "")
+    shield = sign == SIGNS[np.equal] and is_zero.inputs[0] is x
+    if shield and not isinstance(large, Symbol) and np.isinf(large).all():
+        written: Written = w.written(x)
+        return written
+    return w.call(s), ATOM
+
+
+def joined(w: Any, s: Symbol) -> Written:
+    """Arrays beside one another."""
+    return f"{s.op.name}({', '.join(map(w.text, s.inputs))} along axis {s.kw['axis']})", ATOM
+
+
+def flipped(w: Any, s: Symbol) -> Written:
+    """Another direction of some axes."""
+    axis = s.kw.get("axis")
+    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    told = f" along axis {', '.join(map(str, axes))}" if axes else ""
+    return f"flip({w.text(s.inputs[0])}{told})", ATOM
+
+
 def padded(w: Any, s: Symbol) -> Written:
     """What is framed, and by how much, where that is the same on all sides."""
     wide = {n for pair in s.kw["width"] for n in pair if n}
@@ -120,6 +157,13 @@ class Book(Writer):
         ops.power: powered,
         ops.scatter_add: scattered,
         ops.pad: padded,
+        ops.div: divided,
+        ops.minimum: bounded,
+        ops.maximum: bounded,
+        ops.where: chosen,
+        ops.concatenate: joined,
+        ops.stack: joined,
+        ops.flip: flipped,
         ops.conv: correlation,
         ops.conv_weight: correlation,
         ops.conv_input: full_convolution,
@@ -150,14 +194,18 @@ class Book(Writer):
         return f"{s.op.name}({', '.join(words)}{'' if last else f' along axis {axis}'})", ATOM
 
     def number(self, x: Any) -> str:
-        return str(int(x)) if isinstance(x, float) and x == int(x) else number(x, 6)
+        whole = isinstance(x, float) and x.is_integer()
+        return str(int(x)) if whole else number(x, 6)
+
+    def index_text(self, index: Any) -> str:
+        return super().index_text(index).removesuffix(",")
 
     def function(self, name: str) -> str:
         return name.removesuffix("imum")  # of two numbers NumPy says maximum, of an array max
 
     def array_text(self, a: Any) -> str:
         """An array in an index: rows that are counted are i, few numbers themselves."""
-        if a.dtype.kind in "iu" and a.ndim == 1 and a.size > 1 and (a == np.arange(a.size)).all():
+        if a.size > 1 and counts_up(a):
             return "i"
         return str(a.tolist()) if a.size <= 8 and a.ndim < 2 else "index"
 
@@ -210,7 +258,10 @@ def forward_line(out: str, op: Any, symbols: Any, kw: dict[str, Any], whole: Any
         return f"{out} = {book.text(whole)}; {element(out, op, symbols, kw)}"
     if op is ops.nll:
         x, t = symbols
-        return f"{out} = -mean({x}[i, {t}])"
+        n = kw["n"]
+        if n == np.size(getattr(t, "value", t)):
+            return f"{out} = -mean({x}[i, {t}])"
+        return f"{out} = -Σ({x}[i, {t}])" + (f" / {book.text(n)}" if n != 1 else "")
     return shown(f"{out} = {book.text(whole)}")
 
 
@@ -237,7 +288,8 @@ def shown(formula: str) -> str:
 
 def cross_entropy_line(x: str, t: str, out: str, n: Any) -> str:
     """The gradient of a log_softmax that goes into the negative log-likelihood alone."""
-    return f"d_{x} = (softmax({x}) - onehot({t})) * d_{out} / {book.text(n)}"
+    over = f" / {book.text(n)}" if n != 1 else ""
+    return f"d_{x} = (softmax({x}) - onehot({t})) * d_{out}{over}"
 
 
 def gradient_line(name: str, mark: str, adds: str, rule: Any) -> str:

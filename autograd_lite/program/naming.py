@@ -62,7 +62,7 @@ def identifier(name: str) -> str:
     ('D_x', 'W_pow2')
     """
     text = unicodedata.normalize("NFKC", name[-9 * LONGEST :].replace("^", "_pow"))
-    text = "".join(c if f"a{c}".isidentifier() else "_" for c in text).strip("_")
+    text = "".join(c if c.isalnum() and f"a{c}".isidentifier() else "_" for c in text).strip("_")
     while "__" in text:
         text = text.replace("__", "_")
     if text and not text[0].isidentifier():
@@ -364,7 +364,11 @@ def letters_of_data(found: list[Data]) -> list[str]:
 def letter_of_data(d: Data) -> str:
     """The usual letter of an input without a name."""
     if d.parameter:  # a bias is added to something
+        if d.use is not None and d.use.kind == "product" and d.place > 1:
+            return "b"
         return parameter_letter(d.use if d.place else None, d.value.ndim) or "w"
+    if d.use is not None and d.use.kind == "loss" and d.place == 1:
+        return "t"
     return by_values(d) or by_use(d)
 
 
@@ -392,7 +396,7 @@ def by_use(d: Data) -> str:
         return result_letter(made)
     if use is None:
         return "x"
-    if d.place == 1 and (use is ops.sub or use.kind == "loss"):
+    if d.place == 1 and use is ops.sub:
         return "t"
     if use.kind == "loss" and d.place == 2:
         return "pos_weight"

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..engine.op import Op, table
 from ..engine.rules import ops
+from .names import words
 
 __all__ = ["Writer", "namespace", "text"]
 
@@ -54,7 +55,8 @@ def is_prefix(s: Any) -> bool:
 def numpy_name(op: Op) -> str:
     """What a call of it is written as: its own name, unless that is not what NumPy calls it."""
     known = op.ufunc is None or getattr(np, op.name, None) is op.ufunc
-    return NAMES.get(op, op.name) if known else op.ufunc.__name__
+    name = NAMES.get(op, op.name) if known else op.ufunc.__name__
+    return name if name.isidentifier() else words(name, 40)  # of a user's own operation
 
 
 class Writer:

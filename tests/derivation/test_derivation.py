@@ -83,7 +83,7 @@ def test_parameters_without_influence_are_listed():
     [
         ("layers.0.weight", "layers_0_weight"), ("0.bias", "layer0_bias"), ("class", "class_"),
         ("θ", "θ"), ("ﬁ", "fi"), ("a b-c", "a_b_c"), ("np", "np_"), ("l", "l_"), ("sum", "sum_"),
-        ("·", "v·"), ("", ""), ("parameters", "parameters_"), ("²", "layer2"), ("x²", "x2"), ("__w__", "w"),
+        ("·", ""), ("e\u0301\u0301", "é"), ("", ""), ("parameters", "parameters_"), ("²", "layer2"), ("x²", "x2"), ("__w__", "w"),
         ("a" * 40, "a" * 28), ("🙂w", "w"),
     ],
 )  # fmt: skip
