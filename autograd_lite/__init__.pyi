@@ -336,6 +336,7 @@ from .engine.rules.spread import std as std
 from .torch_words.arithmetic import std_mean as std_mean
 from .torch_words.arithmetic import sub as sub
 from .engine.rules.reductions import sum as sum
+from .torch_words.arithmetic import svd as svd
 from .engine.rules.shape import transpose as transpose
 from .torch_words.shape import swapdims as swapdims
 from .torch_words.shape import t as t
@@ -767,6 +768,7 @@ __all__ = [
     "std_mean",
     "sub",
     "subtract",
+    "svd",
     "swapaxes",
     "swapdims",
     "t",

@@ -108,7 +108,7 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "further decompositions": (
         """
-        svd lu lu_* geqrf orgqr ormqr cholesky_inverse cholesky_solve matrix_exp
+        lu lu_* geqrf orgqr ormqr cholesky_inverse cholesky_solve matrix_exp
         *_lowrank eig symeig solve lstsq triangular_solve nuclear_norm frobenius_norm
         """,
         "autograd_lite.linalg, or scipy.linalg on t.numpy()",
@@ -139,7 +139,7 @@ KINDS = {  # there are no ...: the names, and what to use
         binomial poisson histogramdd nanmedian nanquantile segment_reduce renorm
         index_reduce put slice_* select_scatter diagonal_scatter unsafe_* split_copy
         unravel_index nonzero_static range resize_as gradient cumulative_trapezoid
-        hash_tensor pdist multi_head_attention_forward attention
+        hash_tensor multi_head_attention_forward attention
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
         linear_cross_entropy NLLLoss2d Adafactor
         Muon swap_* ChainDataset StackDataset Dirac* dirac* default_convert
@@ -167,7 +167,7 @@ METHODS = """
     q_per_channel_zero_points q_scale q_zero_point qscheme real record_stream reinforce renorm
     renorm_ resize resize_as resize_as_ resize_as_sparse_ resolve_conj resolve_neg row_indices
     select_scatter set_ slice_inverse slice_scatter smm solve sparse_dim sparse_mask
-    sparse_resize_ sparse_resize_and_clear_ sspaddmm stft storage storage_type  svd
+    sparse_resize_ sparse_resize_and_clear_ sspaddmm stft storage storage_type
     swapaxes_ swapdims_ symeig to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc
     to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr triangular_solve 
     unsafe_chunk unsafe_split unsafe_split_with_sizes untyped_storage values volatile xpu

@@ -6,7 +6,7 @@ names take a function of Tensors, as `torch.autograd.functional` does. Nothing t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, ValuesView
+from collections.abc import Callable, Iterator, Sequence, ValuesView
 from typing import Any
 
 import numpy as np
@@ -125,12 +125,12 @@ def passes(x: Tensor, wanted: set[Tensor]) -> bool:
 
 
 def as_tuple(x: Any) -> tuple[Any, ...]:
-    return tuple(x) if isinstance(x, tuple | list | ValuesView) else (x,)
+    return tuple(x) if isinstance(x, tuple | list | ValuesView | Iterator) else (x,)
 
 
 def like(x: Any, result: tuple[Any, ...]) -> Any:
     """A tuple if the arguments were one, else its one element."""
-    return result if isinstance(x, tuple | list | ValuesView) else result[0]
+    return result if isinstance(x, tuple | list | ValuesView | Iterator) else result[0]
 
 
 def fresh(inputs: Any, create_graph: bool = False) -> tuple[Tensor, ...]:

@@ -671,3 +671,9 @@ def test_check_backward_takes_a_function_in_pytorchs_words() -> None:
             return found
 
     assert autograd_lite.check_backward(Relu).ok
+
+
+def test_inputs_come_from_a_generator_too() -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    (g,) = autograd.grad((x * x).sum(), (t for t in [x]))
+    assert g.tolist() == [2.0, 4.0]

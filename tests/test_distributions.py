@@ -458,3 +458,14 @@ def test_pytorchs_files_are_places() -> None:
     assert kl_divergence is distributions.kl_divergence
     with pytest.raises(AttributeError, match=r"distributions\.Wishart: PyTorch has it"):
         _ = distributions.Wishart
+
+
+def test_icdf_undoes_cdf() -> None:
+    normal = distributions.Normal(tensor([1.0, -2.0]), tensor([2.0, 0.5]))
+    x = tensor([0.5, -1.0])
+    assert np.allclose(normal.icdf(normal.cdf(x)).array, x.array, atol=1e-5)
+
+
+def test_gammas_are_drawn_of_numbers_too() -> None:
+    assert distributions.Gamma(2.0, 1.0).sample().shape == ()
+    assert 0 <= distributions.Beta(0.4, 0.4).rsample().item() <= 1

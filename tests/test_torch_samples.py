@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests import torch_samples
-from tests.torch_samples import DIFFERENT, OF_INTEGERS, faults, operators, ours
+from tests.torch_samples import DIFFERENT, LISTS, faults, operators, ours
 
 FEW = 3
 
@@ -34,7 +34,7 @@ def quiet() -> Iterator[None]:
 
 
 def check(known: list[Any], dtype: str, most: int | None) -> int:
-    left = DIFFERENT.keys() | (OF_INTEGERS if dtype == "int64" else {})
+    left = DIFFERENT | LISTS[dtype]
     told = [faults(op, dtype, most) for op in known if op.name not in left]
     wrong = [str(fault) for _, found in told for fault in found]
     assert not wrong, f"{len(wrong)} differ:\n" + "\n".join(wrong[:40])
@@ -47,15 +47,17 @@ def test_a_few_samples_of_each_operator(known: list[Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+@pytest.mark.parametrize("dtype", LISTS)
 def test_all_samples_of_each_operator(known: list[Any], dtype: str) -> None:
     assert check(known, dtype, None) > 3000
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*DIFFERENT, *OF_INTEGERS])
-def test_what_is_said_to_differ_does(known: list[Any], name: str) -> None:
-    dtype = "float64" if name in DIFFERENT else "int64"
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((n, "float64") for n in DIFFERENT), *((n, d) for d, names in LISTS.items() for n in names)],
+)
+def test_what_is_said_to_differ_does(known: list[Any], name: str, dtype: str) -> None:
     assert any(faults(op, dtype)[1] for op in known if op.name == name)
 
 

@@ -44,6 +44,8 @@ DIFFERENT = {
     "linalg.pinv": "samples of two factors; of hermitian=True the gradient is that of what is read",
     "linalg.slogdet": "the sign, which is constant, has no gradient",
     "cov": "weights are taken in the dtype of x; in PyTorch float32 is added up first",
+    "linalg.svd": "singular vectors have any sign",
+    "svd": "as linalg.svd",
     "median": "NumPy's: the mean of the middle two, and values alone along an axis",
     "nn.functional.batch_norm": "an input needs its axis of channels, also where it is empty",
     "nn.functional.max_unpool1d": "an index that repeats: what is overwritten has the slope 0",
@@ -55,7 +57,7 @@ DIFFERENT = {
 IN_PLACE = {  # not compared in place: the shape of what has a gradient stays
     "squeeze", "unsqueeze", "transpose", "t", "swapaxes", "swapdims",
 }  # fmt: skip
-OF_INTEGERS = {  # the same, of integers alone
+OF_INTEGERS = {  # of integers alone
     "__rpow__": "NumPy has no negative powers of integers",
     "addmv": "numbers that are no ints, as factors, make floats",
     "arange": "limits that are no ints are not cut before they are counted",
@@ -65,9 +67,28 @@ OF_INTEGERS = {  # the same, of integers alone
     "linspace": "rounded, not cut",
     "logspace": "rounded, not cut",
     "mode": "as kthvalue",
+    "nn.functional.avg_pool1d": "a mean of integers is a float",
+    "nn.functional.avg_pool2d": "as avg_pool1d",
+    "nn.functional.avg_pool3d": "as avg_pool1d",
     "nn.functional.hardtanh": "limits that are no ints make floats",
+    "nn.functional.local_response_norm": "as avg_pool1d, of which PyTorch's is made",
     "topk": "as kthvalue",
 }
+OF_BOOLS = {  # of bools alone
+    "addr": "sums of bools are ints",
+    "argsort": "as mode",
+    "mode": "which of equal elements is found is not defined",
+    "prod": "as addr",
+    "sgn": "NumPy has no sign of bools",
+    "sigmoid": "NumPy negates no bools",
+    "sign": "as sgn",
+    "sort": "as mode",
+    "square": "NumPy's of bools is int8",
+    "sum_to_size": "where nothing is summed bools stay bools",
+}
+LISTS: dict[str, dict[str, str]] = {
+    "float64": {}, "float32": {}, "int64": OF_INTEGERS, "bool": OF_BOOLS,
+}  # fmt: skip
 ADAPTED: dict[str, Callable[[Any], Callable[..., Any]]] = {  # the samples call torch's otherwise
     "nn.functional.embedding": lambda f: lambda weight, i, **kw: f(i, weight, **kw),
     "polygamma": lambda f: lambda x, n: f(n, x),
@@ -75,7 +96,7 @@ ADAPTED: dict[str, Callable[[Any], Callable[..., Any]]] = {  # the samples call 
     "nn.functional.embedding_bag": lambda f: lambda weight, i, **kw: f(i, weight, **kw),
     "einsum": lambda f: lambda operands, equation: f(equation, *operands),
     "where": lambda f: lambda a, condition, b: f(condition, a, b),
-    "zero_": lambda f: lambda x: (x * 1).zero_(),
+    "zero_": lambda f: lambda x: (x * 1 if x.requires_grad else x.clone()).zero_(),
 }
 
 
@@ -255,7 +276,7 @@ def run(names: list[str], dtype: str) -> None:
         number, found = faults(op, dtype)
         total, wrong = total + number, wrong + len(found)
         if found:
-            known = DIFFERENT.keys() | (OF_INTEGERS if dtype == "int64" else {})
+            known = DIFFERENT | LISTS[dtype]
             print("*" * (op.name in known), end="")
             print(f"{op.name} {op.variant_test_name}: {len(found)} of {number}")
             texts = {fault.form + fault.text: fault for fault in found[::-1]}
@@ -266,6 +287,6 @@ def run(names: list[str], dtype: str) -> None:
 if __name__ == "__main__":
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        chosen = [a for a in sys.argv[1:] if a not in ("float64", "float32", "int64", "bool")]
+        chosen = [a for a in sys.argv[1:] if a not in LISTS]
         for dtype in [a for a in sys.argv[1:] if a not in chosen] or ["float64"]:
             run(chosen, dtype)

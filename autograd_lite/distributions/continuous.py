@@ -10,6 +10,7 @@ import numpy as np
 from ..creation import rand, randn
 from ..engine.rules import arctan, clip, erf, log1p, tan, where
 from ..engine.tensor import Tensor
+from ..special import erfinv
 from .base import HALF_LOG_2_PI, Distribution, broadcast, edge, parameter
 
 
@@ -43,6 +44,11 @@ class Normal(LocationScale):
         """The probability of values up to this one."""
         z = (parameter(value, self.loc) - self.loc) / (self.scale * math.sqrt(2))
         return 0.5 * (1 + erf(z))
+
+    def icdf(self, value: Any) -> Tensor:
+        """The value up to which there is this probability."""
+        z = erfinv(2 * parameter(value, self.loc) - 1) * math.sqrt(2)
+        return self.loc + self.scale * z
 
     def entropy(self) -> Tensor:
         return 0.5 + HALF_LOG_2_PI + self.scale.log()

@@ -51,7 +51,7 @@ _drawn = Op("gamma_drawn", lambda a, z: z, lambda g, y, a, z: g * _slope(a, z), 
 def gamma_draw(concentration: Any) -> Tensor:
     """A draw for each element, of rate 1, which moves with it."""
     a = concentration.array
-    z = default_generator().standard_gamma(a).astype(a.dtype)
+    z = np.asarray(default_generator().standard_gamma(a), a.dtype)  # a float for 0-d
     return _drawn(concentration, np.maximum(z, np.finfo(a.dtype).tiny))
 
 

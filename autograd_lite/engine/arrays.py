@@ -136,13 +136,14 @@ def unboxed(x: Any) -> Any:
     return {k: unboxed(v) for k, v in x.items()} if isinstance(x, dict) else x
 
 
-def narrowed(op: Any, sources: Any, args: Any) -> Any:
-    """Inputs that give PyTorch's float type where NumPy made float64 of integers: that of the
-    floats, or the default one. None where it is right, or NumPy's is wanted."""
+def narrowed(op: Any, sources: Any, args: Any, y: Any) -> Any:
+    """Inputs that give PyTorch's float type where NumPy made float64 of integers, or float16 of
+    short ones: that of the floats, or the default one. None where it is right, or NumPy's is
+    wanted."""
     kinds = [a.dtype.kind if hasattr(a, "dtype") else "" for a in args]  # "" of Python's numbers
     floats = [a.dtype for a, kind in zip(args, kinds, strict=True) if kind == "f"]
     dtype = np.result_type(*floats) if floats else default_dtype
-    if mode.numpy or op.kind in ("", "view") or dtype == np.float64 or not set(kinds) & set("iub"):
+    if mode.numpy or op.kind in ("", "view") or dtype == y.dtype or not set(kinds) & set("iub"):
         return None
     return tuple(
         [
@@ -168,6 +169,11 @@ def shaped(*given: Any) -> tuple[Array, bool, str]:
         any(a is True or a is np.True_ for a in given),
         "".join(a for a in given if isinstance(a, str)),
     )
+
+
+def zero_of(x: Any) -> int:
+    """0, of bools False, with which they stay bools."""
+    return False if x.dtype == bool else 0
 
 
 def framed(x: Any, width: Any, value: float) -> Any:

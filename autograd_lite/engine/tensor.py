@@ -22,7 +22,7 @@ from .versions import changed, made_view, shared_version, tick
 
 NOTHING: dict[str, Any] = {}
 NUMBERS = frozenset({float, int, bool})
-FLOAT64 = np.dtype("float64")
+SINGLE = np.dtype("float32")
 ndarray = np.ndarray
 
 # A step of training takes the memory again that the step before has freed. glibc gives it back to
@@ -88,8 +88,8 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
     """The Tensor that holds `y`, which is its own record if it is tracked."""
     if y.__class__ is not ndarray:
         y = np.asarray(y)  # NumPy gives scalars for 0-d
-    if y.dtype is FLOAT64 and (args[0].__class__ is not ndarray or args[0].dtype is not FLOAT64):
-        narrow = narrowed(op, padded(sources, args), args)
+    if y.dtype is not SINGLE and (args[0].__class__ is not ndarray or args[0].dtype is not y.dtype):
+        narrow = narrowed(op, padded(sources, args), args, y) if y.dtype.kind == "f" else None
         if narrow is not None:
             return record(op, narrow, kw)
     t = new(Tensor)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import linalg
 from ..engine import rules
 from ..engine.arrays import as_array
-from ..engine.axes import Axis
+from ..engine.axes import Axis, Named
 from ..engine.declare import function, written
 from ..engine.errors import MisfitError
 from ..engine.op import ops
@@ -446,3 +447,25 @@ def corrcoef(x: Any) -> Tensor:
     found = cov(x).reshape((x.shape[0],) * 2)
     size = rules.sqrt(rules.diag(found))
     return rules.clip(found / rules.outer(size, size), -1, 1)
+
+
+class SVD(Named):
+    """What `torch.svd` gives."""
+
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+
+@function()
+def svd(x: Any, some: bool = True, compute_uv: bool = True) -> tuple[Tensor, ...]:
+    """`linalg.svd` as PyTorch had it first: with V, not transposed, and square factors for
+    some=False; zeros in the place of U and V without `compute_uv`.
+
+    >>> u, s, v = svd(tensor([[3.0, 0.0], [0.0, 4.0]]))
+    >>> s.tolist(), bool(((u * s) @ v.mT == tensor([[3.0, 0.0], [0.0, 4.0]])).all())
+    ([4.0, 3.0], True)
+    """
+    u, s, vh = linalg.svd(x, full_matrices=not some)
+    u, v = (t if compute_uv else t.detach() * 0 for t in (u, vh.mT))
+    return SVD(u, s, v)

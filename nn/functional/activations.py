@@ -152,7 +152,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     >>> relu6(Tensor([-1.0, 2.0, 7.0])).tolist()
     [0.0, 2.0, 6.0]
     """
-    return hardtanh(input, 0.0, 6.0, inplace)
+    return hardtanh(input, 0, 6, inplace)  # of ints ints
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:

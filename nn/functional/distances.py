@@ -7,7 +7,7 @@ import numpy as np
 from autograd_lite import Tensor
 from autograd_lite.engine import rules
 
-__all__ = ["cosine_similarity", "pairwise_distance"]
+__all__ = ["cosine_similarity", "pairwise_distance", "pdist"]
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -27,3 +27,13 @@ def pairwise_distance(
 ) -> Tensor:
     """The p-norm of x1 - x2 + eps along the last axis."""
     return rules.norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norms of the differences of every two rows of a matrix, the first one's before.
+
+    >>> pdist(Tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]])).tolist()
+    [5.0, 3.0, 4.0]
+    """
+    first, second = np.triu_indices(input.shape[0], 1)
+    return rules.norm(input[first] - input[second], p, -1)

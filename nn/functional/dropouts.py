@@ -139,7 +139,7 @@ def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """`alpha_dropout` of whole channels of (N, C, ...). ValueError for fewer than two axes."""
-    if input.ndim < 2:
+    if input.ndim < 2 and training:
         raise MisfitError(f"feature_alpha_dropout: shape {input.shape} has no channels (axis 1)")
     shape = input.shape[:2] + (1,) * (input.ndim - 2)
     return _alpha_dropped("feature_alpha_dropout", input, shape, p, training, inplace)

@@ -531,12 +531,21 @@ def gaussian_nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """(log(var) + (input - target) ** 2 / var) / 2, of a variance held above eps without a record
-    of that; `full` adds log(2 * pi) / 2. ValueError for a negative variance.
+    of that; `full` adds log(2 * pi) / 2. `var` is a number, of the shape of `input` or with sizes
+    of 1 in it, or one for each row along the last axis. ValueError for another shape, and for a
+    negative variance.
 
     >>> gaussian_nll_loss(Tensor([1.0]), Tensor([3.0]), Tensor([1.0])).item()
     2.0
     """
     v = as_tensor(var)
+    if v.shape == input.shape[:-1] and v.ndim:
+        v = rules.unsqueeze(v, -1)
+    if v.ndim not in (0, input.ndim):
+        raise MisfitError(
+            f"gaussian_nll_loss: var has shape {v.shape}, and the input {input.shape}; give one of "
+            f"that shape, or of {input.shape[:-1]} for rows"
+        )
     if not asked(Within(0, math.inf), v):
         raise MisfitError(f"gaussian_nll_loss: var has {v.array.min()}; it must not be negative")
     held = v + (rules.clip(v, min=eps) - v).detach()

@@ -109,3 +109,12 @@ def test_the_words_before_0_4_1_are_followed_with_a_warning(
     for found in (given, module(x, t)):
         np.testing.assert_array_equal(found.array, wanted.array)
     assert module.reduction == new
+
+
+def test_a_variance_for_each_row_goes_with_the_rows() -> None:
+    x, var = Tensor([[1.0, 3.0], [2.0, 5.0]]), Tensor([1.0, 4.0])
+    loss = nn.functional.gaussian_nll_loss(x, x * 0, var, reduction="none")
+    expected = 0.5 * (np.log([[1.0], [4.0]]) + x.array**2 / [[1.0], [4.0]])
+    assert np.allclose(loss.array, expected)
+    with pytest.raises(ValueError, match=r"gaussian_nll_loss: var has shape \(3,\)"):
+        nn.functional.gaussian_nll_loss(x, x, Tensor([1.0, 1.0, 1.0]))

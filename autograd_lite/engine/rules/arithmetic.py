@@ -217,4 +217,4 @@ def masked_fill(x: Tensor, mask: Any, value: float) -> Tensor:
     >>> masked_fill(tensor([1.0, 2.0]), tensor([True, False]), 0.0).tolist()
     [0.0, 2.0]
     """
-    return _where(mask, value, x)
+    return _where(mask, bool(value) if x.dtype == bool else value, x)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import framed
+from ..arrays import framed, zero_of
 from ..axes import Axis, from_zero, is_basic, one_axis, part_of, some_axes
 from ..declare import function, row
 from ..errors import MisfitError, listed
@@ -216,7 +216,9 @@ def diag(x: Tensor, diagonal: int = 0) -> Tensor:
     if x.ndim != 1:
         raise MisfitError(f"diag: shape {x.shape} is neither a vector nor a matrix")
     width = (builtins.max(k, 0), builtins.max(-k, 0))
-    return ops.where(np.eye(x.shape[0] + builtins.abs(k), k=k, dtype=bool), pad(x, width), 0)
+    return ops.where(
+        np.eye(x.shape[0] + builtins.abs(k), k=k, dtype=bool), pad(x, width), zero_of(x)
+    )
 
 
 def require_sequence(name: str, tensors: Any) -> None:
@@ -384,7 +386,7 @@ def diff(
         x = ops.concatenate(*ends[: prepend is not None], x, *ends[prepend is not None :], axis=at)
     before = (slice(None),) * at
     for _ in range(n):
-        x = ops.getitem(x, index=(*before, slice(1, None))) - ops.getitem(
-            x, index=(*before, slice(None, -1))
-        )
+        later = ops.getitem(x, index=(*before, slice(1, None)))
+        sooner = ops.getitem(x, index=(*before, slice(None, -1)))
+        x = later != sooner if x.dtype == bool else later - sooner
     return x

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import zero_of
 from ..axes import Axis, require_elements, some_axes
 from ..declare import function
 from ..op import ops
@@ -134,7 +135,7 @@ def tril(x: Tensor, diagonal: int = 0) -> Tensor:
     >>> tril(tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[1.0, 0.0], [3.0, 4.0]]
     """
-    return ops.where(np.tri(x.shape[-2], x.shape[-1], diagonal, dtype=bool), x, 0)
+    return ops.where(np.tri(x.shape[-2], x.shape[-1], diagonal, dtype=bool), x, zero_of(x))
 
 
 @function(in_place=True)
@@ -144,4 +145,4 @@ def triu(x: Tensor, diagonal: int = 0) -> Tensor:
     >>> triu(tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[1.0, 2.0], [0.0, 4.0]]
     """
-    return ops.where(np.tri(x.shape[-2], x.shape[-1], diagonal - 1, dtype=bool), 0, x)
+    return ops.where(np.tri(x.shape[-2], x.shape[-1], diagonal - 1, dtype=bool), zero_of(x), x)
