@@ -135,7 +135,7 @@ def ranks(how: How) -> None:
     if mpiexec is None or not is_available():
         print('Ranks: left out, as the extra mpi is not installed (pip install ".[mpi]")\n')
         return
-    counts = [1, 2] if how.quick else sorted({1, 2, os.cpu_count() or 2})
+    counts = [1, 2] if how.quick else sorted({1, 2, 3, os.cpu_count() or 2})
     found = {}
     for n in counts:
         command = [mpiexec, "-n", str(n), sys.executable, "-m", "mpi4py", "-m", "tests.speed.ranks"]

@@ -16,7 +16,7 @@ import nn
 from autograd_lite import Tensor, distributed, manual_seed
 from nn.parallel import DistributedDataParallel
 
-BATCHES = [16, 128, 512, 2048]
+BATCHES = [16, 256, 2048]
 BYTES = {"400 kB": 100_000, "40 MB": 10_000_000}
 
 
