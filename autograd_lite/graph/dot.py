@@ -486,7 +486,8 @@ class Page:
         style, label = self.stroke(edge, flipped)
         if self.moment is None:
             return style, label
-        if not {edge.source, edge.target} <= self.moment.come:
+        waiting = edge.target not in self.moment.back and self.drawing.view == "backward"
+        if waiting or not {edge.source, edge.target} <= self.moment.come:
             style["style"] = "invis"
         elif edge.tracked and edge.target not in self.moment.back:
             data = {"class": "data", "color": self.palette["data"], "penwidth": 1.3}

@@ -121,6 +121,7 @@ def spectral_norm(
     adversarial networks", 2018.) ValueError if the module has no such parameter, or for fewer than
     one iteration.
 
+    >>> from autograd_lite import linalg
     >>> layer = spectral_norm(nn.Linear(20, 40), n_power_iterations=100)
     >>> f"{linalg.matrix_norm(layer.weight, 2):.3f}"
     '1.000'

@@ -86,6 +86,17 @@ def test_what_has_not_come_cannot_be_searched(theme, tmp_path):
     assert 'aria-label="Forward 1 of 1' in svg
 
 
+def test_one_way_alone(tmp_path):
+    x = tensor(3.0, requires_grad=True, name="x")
+    forth, back = (
+        [f.read_text("utf-8") for f in draw(x * x, view=way).slides(tmp_path / way, ["svg"])[::2]]
+        for way in ("forward", "backward")
+    )
+    assert len(forth) == 2 and not any("grad" in svg and "dx" in svg for svg in forth)
+    assert len(back) == 3  # the whole, then the seed, of which alone there is an arrow
+    assert [svg.count('class="edge') for svg in back] == [3, 1, 3]
+
+
 def test_unseen_colours_are_those_of_nothing_else():
     for palette in (LIGHT, DARK):
         grounds = {unseen(tone) for tone in palette.values()}
