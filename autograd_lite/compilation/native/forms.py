@@ -64,6 +64,7 @@ BOOLS = {
 # function with the name of the row of the table
 COLUMNS = {
     ops.sum: ("0", "{0} + {1}"),
+    ops.prod: ("1", "{0} * {1}"),
     ops.max: ("-INFINITY", "larger{f}({1}, {0})"),
     ops.min: ("INFINITY", "smaller{f}({1}, {0})"),
 }
@@ -109,6 +110,10 @@ static __attribute__((noinline)) T sum##f(const T *x, intptr_t n) { \
         x += m; n -= m; \
     } \
     return (T)all; } \
+static __attribute__((noinline)) T prod##f(const T *x, intptr_t n) { \
+    T y = 1; \
+    for (intptr_t i = 0; i < n; i++) y *= x[i]; \
+    return y; } \
 static __attribute__((noinline)) T max##f(const T *x, intptr_t n) { \
     T s[16], y = x[0]; \
     intptr_t i = 0; \

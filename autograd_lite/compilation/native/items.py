@@ -15,7 +15,7 @@ from ...engine.axes import axes_of, is_basic, part_of
 from ...engine.modes import Within
 from ...engine.op import Op
 from ...engine.rules import ops
-from ...program.expr import NUMPY, full
+from ...program.expr import NUMPY, full, numpy_op
 from ..laws import plus_at
 from ..lower import Step, ask, check, constant, is_draw
 from .forms import COLUMNS, form, literal, type_of
@@ -362,7 +362,8 @@ class Items:
         x, shape = self.of(s.inputs[0]), s.inputs[0].shape
         if s.dtype.kind != "f" or s.kw.keys() - {"axis", "keepdims"}:
             raise NoForm("of ints")
-        axes = sorted(a % len(shape) for a in axes_of(s.inputs[0].value, s.kw.get("axis")))
+        axis = -1 if s.op is ops.prod else s.kw.get("axis")  # which is of rows alone
+        axes = sorted(a % len(shape) for a in axes_of(s.inputs[0].value, axis))
         out = self.places[id(s)] = self.made(s.shape, s.dtype)
         flat = out.view(out.array.reshape([n for a, n in enumerate(shape) if a not in axes]))
         x = self.solid(x, shape, s.dtype)
@@ -401,6 +402,20 @@ class Items:
         if x.strides[-1] != 1 and x.shape[-1] > 1:
             x = self.dense(x)
         self.items.append(Item("rows", out, [x], op))
+
+    def so_far(self, s: Step) -> None:
+        """Sums or products of all elements up to each along an axis: in place, in their order."""
+        x = self.of(s.inputs[0])
+        axis = s.kw.get("axis")
+        if s.dtype.kind != "f" or s.kw.keys() != {"axis"} or axis is None:
+            raise NoForm("of ints, or of all")
+        self.write(s, [x])
+        out = self.places[id(s)]
+        a = np.moveaxis(out.array, axis, 0)
+        a = a if a.ndim > 1 else a[:, None]  # the last axis has no order
+        if len(a) > 1:
+            op = ops.sum if s.op is ops.cumsum else ops.prod
+            self.items.append(Item("overlap", out.view(a[1:]), [out.view(a[:-1])], op))
 
     # ---- products
 
@@ -586,5 +601,6 @@ FORMS: dict[Op, Callable[[Items, Step], None]] = {  # those that are no function
     ops.cast: Items.copied, ops.copy: Items.copied, ops.getitem: Items.getitem,
     plus_at: Items.plus_at, ops.scatter_add: Items.scatter_add, ops.put: Items.put,
     ops.concatenate: Items.concatenate, ops.stack: Items.stack, ops.pad: Items.pad,
+    ops.cumsum: Items.so_far, numpy_op(np.cumprod): Items.so_far,
     **dict.fromkeys(COLUMNS, Items.reduce),
 }  # fmt: skip
