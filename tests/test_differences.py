@@ -1,6 +1,7 @@
 """gradcheck passes right gradients and fails planted errors."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -55,6 +56,65 @@ def test_float32_results_are_refused():
     w = ag.randn(3)
     with pytest.raises(ValueError, match="returned float32"):
         gradcheck(lambda x: (x * 1).to("float32") + w, X)
+
+
+C = 10.0 ** -np.random.default_rng(1).uniform(0, 9, 300)  # of gradients of all sizes
+
+
+def sines(mistake=1.0, element=0):
+    """C * sin(x), with one element of the gradient that is wrong."""
+    factor = np.ones(300)
+    factor[element] = mistake
+    return Op("sines", lambda x: C * np.sin(x), lambda g, y, x: g * C * np.cos(x) * factor)
+
+
+def calls(function, x, **kw):
+    """How often a check calls a function."""
+    count = itertools.count()
+    assert gradcheck(lambda x: (next(count), function(x))[1], x, **kw)
+    return next(count)
+
+
+def test_many_elements_take_the_calls_of_a_few():
+    x = Tensor(np.random.default_rng(0).normal(size=300))
+    assert calls(sines(), x, fast_mode=True) == 5
+    assert calls(sines(), x) < 40
+    assert calls(lambda x: x.sin(), x[:8]) == 2 + 2 * 8
+
+
+def verdict(function, x):
+    """What a check says of a function."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            gradcheck(function, x)
+        except GradcheckError as error:
+            return str(error)
+        return str(caught[0].message) if caught else ""
+
+
+@pytest.mark.parametrize("mistake", [0.0, 1.01, 1.001])
+def test_one_wrong_element_is_found_as_if_each_were_asked(mistake, monkeypatch):
+    x = Tensor(np.random.default_rng(0).normal(size=300))
+    largest = int(np.argmax(np.abs(C * np.cos(x.array))))
+    by_directions = [verdict(sines(mistake, k), x) for k in (5, 150, largest)]
+    assert f"element ({largest},)" in by_directions[2]
+    monkeypatch.setattr(differences, "FEW", 300)
+    assert by_directions == [verdict(sines(mistake, k), x) for k in (5, 150, largest)]
+
+
+def test_a_fast_check_locates_what_its_direction_finds():
+    x = Tensor(np.random.default_rng(0).normal(size=300))
+    large = int(np.argmax(C))
+    with pytest.raises(GradcheckError, match=rf"worst at element \({large},\)"):
+        gradcheck(sines(2.0, large), x, fast_mode=True)
+    assert gradcheck(sines(2.0, int(np.argmin(C))), x, fast_mode=True)  # too small for it
+
+
+def test_one_kink_of_many_is_named():
+    x = Tensor(np.random.default_rng(0).normal(size=300))
+    x.array[200] = 0.0
+    assert kinked(lambda t: t.relu(), x).startswith("relu at 0 in element (200,) (slopes ")
 
 
 def test_a_kink_is_named():

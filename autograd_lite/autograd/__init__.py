@@ -72,15 +72,16 @@ def gradcheck(
     inputs: Any,
     *settings: Any,
     raise_exception: bool = True,
+    fast_mode: bool = False,
     **words: Any,
 ) -> bool:
     """`autograd_lite.gradcheck`, which chooses its steps and tolerances itself: PyTorch's `eps`,
-    `atol`, `rtol` and the like change nothing.
+    `atol`, `rtol` and the like change nothing, but for `fast_mode`.
 
     >>> gradcheck(lambda x: x * x, Tensor([1.0, 2.0]), eps=1e-6, atol=1e-4)
     True
     """
-    return differences.gradcheck(func, inputs, raise_exception=raise_exception)
+    return differences.gradcheck(func, inputs, raise_exception=raise_exception, fast_mode=fast_mode)
 
 
 def gradgradcheck(
@@ -89,6 +90,7 @@ def gradgradcheck(
     grad_outputs: Any = None,
     *,
     raise_exception: bool = True,
+    fast_mode: bool = False,
     **words: Any,
 ) -> bool:
     """`autograd_lite.gradgradcheck`, with PyTorch's arguments as in `gradcheck`.
@@ -96,7 +98,9 @@ def gradgradcheck(
     >>> gradgradcheck(lambda x: x * x, Tensor([1.0, 2.0]), eps=1e-6)
     True
     """
-    return differences.gradgradcheck(func, inputs, raise_exception=raise_exception)
+    return differences.gradgradcheck(
+        func, inputs, raise_exception=raise_exception, fast_mode=fast_mode
+    )
 
 
 class Anomaly(threading.local):
