@@ -72,7 +72,7 @@ def unbroadcast(g: Any, like: Array) -> Any:
     if given != shape:
         extra = g.ndim - len(shape)
         if extra > 0:
-            g = np.add.reduce(g, axis=tuple(range(extra)) if extra > 1 else 0)
+            g = np.add.reduce(g, tuple(range(extra)) if extra > 1 else 0)
         if g.shape != shape and extra >= 0:
             axes = tuple([i for i, n in enumerate(shape) if n == 1 != g.shape[i]])
             g = np.add.reduce(g, axis=axes, keepdims=True)

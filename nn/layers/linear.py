@@ -12,6 +12,7 @@ from autograd_lite.conversion import require_cpu
 from autograd_lite.engine.errors import MisfitError
 
 from .. import init
+from ..functional.affine import affine
 from ..module import Module, Parameter
 
 __all__ = ["Identity", "Linear"]
@@ -57,7 +58,8 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         try:
-            y = input @ self.weight.mT
+            b = self.bias
+            return (affine(input, self.weight) if b is None else affine(input, self.weight, b))[0]
         except ValueError:
             if np.shape(input)[-1:] == (self.in_features,):
                 raise
@@ -65,7 +67,6 @@ class Linear(Module):
                 f"{self._name()}: the input has shape {np.shape(input)}, and its last axis should "
                 f"have {self.in_features} elements; change in_features or reshape the input"
             ) from None
-        return y if self.bias is None else y + self.bias
 
     @property
     def textbook(self) -> str:
