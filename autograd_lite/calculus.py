@@ -18,6 +18,7 @@ from .engine.rules import ops, reshape, stack
 from .engine.tape import tape
 from .engine.tensor import Tensor, as_tensor, wrap
 from .program.chain import recorded_inputs
+from .program.rows import jacobian_rows
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -265,13 +266,17 @@ def require_option(name: str, create_graph: Any) -> None:
 
 
 def _rows(y: Tensor, xs: tuple[Tensor, ...], create_graph: bool) -> tuple[Tensor, ...]:
+    if not y.requires_grad or not y.array.size:
+        return tuple(Tensor(np.zeros(y.shape + x.shape, x.dtype)) for x in xs)
+    found = None if create_graph else jacobian_rows(y, xs, between((y,), xs))
+    if found is not None:
+        pairs = zip(found, xs, strict=True)
+        return tuple(wrap(rows.reshape((*y.shape, *x.shape))) for rows, x in pairs)
     rows = []
     for i in range(y.array.size):
         v = np.zeros(y.array.size, y.dtype)
         v[i] = 1
         rows.append(grad_or_zeros((y,), xs, (v.reshape(y.shape),), create_graph, True))
-    if not rows:
-        return tuple(Tensor(np.zeros(y.shape + x.shape, x.dtype)) for x in xs)
     return tuple(
         reshape(stack(column), *y.shape, *x.shape)
         for x, column in zip(xs, zip(*rows, strict=True), strict=True)

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import Tensor, tensor
+import nn
+from autograd_lite import Tensor, calculus, tensor
+from autograd_lite.program import rows
+from tests.cases import CASES_OF
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -238,3 +241,90 @@ def test_the_record_of_an_input_is_not_released() -> None:
     ag.grad((h * h).sum(), [h, x])
     with pytest.raises(RuntimeError, match="was released by an earlier backward"):
         h.sum().backward()
+
+
+# ---- Jacobians in one pass --------------------------------------------------------------------
+
+
+def both_ways(monkeypatch, derivative):
+    """What it gives in one pass, and with one backward pass for each row."""
+    at_once = derivative()
+    with monkeypatch.context() as patch:
+        patch.setattr(calculus, "jacobian_rows", lambda *args: None)
+        return at_once, derivative()
+
+
+def close(a, b):
+    if isinstance(a, tuple):
+        assert len(a) == len(b)
+        for one, other in zip(a, b, strict=True):
+            close(one, other)
+    else:
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a.array, b.array, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("row", sorted(CASES_OF))
+def test_the_jacobian_of_every_row_is_what_single_passes_give(row, monkeypatch):
+    for case in CASES_OF[row][:3]:
+        tensors = [Tensor(a) for a in case.arrays()]
+        at = [i for i, t in enumerate(tensors) if t.dtype.kind == "f"]
+
+        def function(*xs, case=case, tensors=tensors, at=at):
+            full = list(tensors)
+            for i, x in zip(at, xs, strict=True):
+                full[i] = x * 1
+            return case(*full)
+
+        xs = tuple(tensors[i] for i in at)
+        if not xs or function(*xs).numel() > 30:
+            continue
+        close(*both_ways(monkeypatch, lambda f=function, xs=xs: ag.jacobian(f, xs)))
+
+
+def test_a_network_has_its_jacobian_and_hessian_in_one_pass(monkeypatch):
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.LayerNorm(4), nn.Linear(4, 2)).double()
+    x = Tensor(np.random.default_rng(0).standard_normal((5, 3)))
+    passes = Counting(monkeypatch)
+    close(*both_ways(monkeypatch, lambda: ag.jacobian(model, x)))
+    assert passes.many == 10  # all of the second way
+    close(*both_ways(monkeypatch, lambda: ag.hessian(lambda x: (model(x) ** 2).mean(), x)))
+    monkeypatch.setattr(rows, "AT_ONCE", 40)  # two rows at a time
+    close(*both_ways(monkeypatch, lambda: ag.jacobian(model, x)))
+
+
+class Counting:
+    """How many backward passes there are."""
+
+    def __init__(self, monkeypatch):
+        self.many, pull = 0, calculus.pull_in_mode
+
+        def counted(*args, **kw):
+            self.many += 1
+            return pull(*args, **kw)
+
+        monkeypatch.setattr(calculus, "pull_in_mode", counted)
+
+
+def test_hooks_see_the_gradient_of_every_row():
+    seen = []
+
+    def function(x):
+        y = x * 2
+        y.register_hook(lambda g: seen.append(g.tolist()))
+        return y.sin()
+
+    ag.jacobian(function, Tensor([0.0, 0.0]))
+    assert seen == [[1.0, 0.0], [0.0, 1.0]]
+
+
+def test_a_value_that_was_changed_is_an_error_in_a_jacobian():
+    def function(x):
+        y = x * 2
+        z = y * y
+        with ag.no_grad():
+            y += 1
+        return z
+
+    with pytest.raises(RuntimeError, match=r"mul: input 0.* was changed in place"):
+        ag.jacobian(function, Tensor([1.0, 2.0]))
