@@ -245,7 +245,8 @@ def jacobian(function: Callable[..., Any], inputs: Any, create_graph: bool = Fal
     """The Jacobian of a function: shape (*output.shape, *input.shape).
 
     For several inputs, given as one tuple, or several outputs, tuples of those, outputs first. One
-    backward pass for each element of the output.
+    backward pass gives all rows, in memory for all of them, or for 2**22 numbers of the largest
+    array; with `create_graph`, or hooks, which see single rows, there is one for each.
 
     >>> jacobian(lambda x: x * x, tensor([1.0, 2.0])).tolist()
     [[2.0, 0.0], [0.0, 4.0]]

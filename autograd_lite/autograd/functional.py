@@ -2,8 +2,8 @@
 
 `func` takes the inputs, a tensor or a tuple, one by one. An input without influence has the
 gradient 0, or is a RuntimeError with `strict`. With `create_graph` the results can be
-differentiated again. `vectorize` and the strategies of PyTorch say how and not what: here every row
-of a Jacobian is one backward pass, and they change nothing.
+differentiated again. `vectorize` and the strategies of PyTorch say how and not what, and change
+nothing: all rows of a Jacobian come from one backward pass, unless `create_graph` is set.
 """
 
 from __future__ import annotations
