@@ -1,7 +1,12 @@
+import warnings
+
 import torch
 import torch.nn as nn
 from torch.nn.utils import prune, spectral_norm, weight_norm
 from torch.utils.data import DataLoader, TensorDataset
+
+
+warnings.simplefilter("ignore", FutureWarning)  # the names of today are in parametrizations
 
 
 class TemporalBlock(nn.Module):
