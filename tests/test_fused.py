@@ -162,3 +162,68 @@ def test_a_derivation_names_states_gates_and_the_sum_over_time() -> None:
     assert "d_z2 = concatenate([d_" in text
     assert "d_weight_hh_l0 = sum of d_z[t].T @ h[t-1] over t = 1, ..., 4" in text
     assert "d_bias_ih_l0 = d_bias_hh_l0" in text
+
+
+# ---- linear layers and the loss of classes ------------------------------------------------------
+
+CLASSES = np.array([0, 2, 1, 2])
+F = nn.functional
+SINGLE: dict[str, Any] = {
+    "linear": (lambda x, w, b: F.linear(x, w, b), [(4, 3), (2, 3), (2,)]),
+    "linear, no bias": (lambda x, w: F.linear(x, w), [(4, 3), (2, 3)]),
+    "linear, one row": (lambda x, w, b: F.linear(x, w, b), [(1, 3), (2, 3), (2,)]),
+    "linear, more axes": (lambda x, w, b: F.linear(x, w, b), [(2, 4, 3), (2, 3), (2,)]),
+    "linear, nothing": (lambda x, w, b: F.linear(x, w, b), [(0, 3), (2, 3), (2,)]),
+    "cross_entropy": (lambda x: F.cross_entropy(x, CLASSES), [(4, 3)]),
+    "cross_entropy, sum": (lambda x: F.cross_entropy(x, CLASSES, reduction="sum"), [(4, 3)]),
+}
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("name", SINGLE)
+def test_one_record_has_the_derivatives_of_its_operations(name: str, order: Any) -> None:
+    function, shapes = SINGLE[name]
+    arrays = [np.asarray(R.standard_normal(s), order=order) for s in shapes]
+    results = []
+    for open_first in (False, True):
+        xs = [tensor(a, requires_grad=True) for a in arrays]
+        for x, a in zip(xs, arrays, strict=True):
+            x.array = a.copy(order)
+        y = function(*xs)
+        assert y.op.name == name.partition(",")[0]
+        if open_first:
+            Tape(y)
+            assert y.op.name in ("add", "matmul", "nll")
+        loss = (y * y.detach()).sum()
+        plain = ag.grad(loss, xs, retain_graph=True)
+        first = ag.grad(loss, xs, create_graph=True)
+        total = sum(((k + 1) * g * g).sum() for k, g in enumerate(first))
+        second = ag.grad(total, xs, allow_unused=True, materialize_grads=True)
+        results.append([y.array, *(g.array for g in (*plain, *first, *second))])
+    close(*results)
+
+
+def test_what_one_record_does_not_do_is_left_to_its_operations() -> None:
+    w, b = tensor(R.standard_normal((2, 3))), tensor(R.standard_normal(2))
+    for x in (ag.ones(3), ag.ones(4, 3, dtype="int64")):  # a vector, integers
+        assert F.linear(x.to("float64") if x.ndim == 1 else x, w, b).op is None
+        np.testing.assert_allclose(F.linear(x, w, b).array[..., 0], w.array[0].sum() + b.array[0])
+    with pytest.raises(ValueError, match=r"matmul: inputs \(4, 5\) and \(3, 2\) do not agree"):
+        F.linear(ag.ones(4, 5, dtype="float64"), w, b)
+    with pytest.raises(IndexError, match="class 7 is out of range; there are 3 classes"):
+        F.cross_entropy(ag.ones(2, 3), np.array([0, 7]))
+    assert F.cross_entropy(ag.ones(2, 3), np.array([0, -100])).item() == pytest.approx(np.log(3))
+
+
+def test_a_bias_may_change_before_backward_and_a_weight_may_not() -> None:
+    layer = nn.Linear(3, 2)
+    x = tensor(R.standard_normal((4, 3)).astype("float32"), requires_grad=True)
+    y = layer(x)
+    with ag.no_grad():
+        layer.bias += 1
+    y.sum().backward()
+    y = layer(x)
+    with ag.no_grad():
+        layer.weight += 1
+    with pytest.raises(RuntimeError, match=r"linear: input 1, of shape \(2, 3\), was changed"):
+        y.sum().backward()
