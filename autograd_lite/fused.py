@@ -47,9 +47,9 @@ class Fused(Op):
     what backward needs or None; it runs on float arrays of one dtype, or None, and refuses others
     with a ValueError. What all gradients have in common is `shared(g, kept, *arrays,
     places=places, **kw)`, of which `rule(found, kept, *arrays)` makes one of them. Without `shared`
-    the rules are those of any operation, and get what was kept, if it was, as the last input.
-
-    The only output of an operation is its record itself.
+    nothing is kept, and the rules are those of any operation; they must take a gradient with a
+    first axis more too, as `program.rows` has them. Where the places are WHOLE, the only output is
+    the record itself.
     """
 
     __slots__ = ("keeps", "made_of")
