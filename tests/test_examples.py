@@ -1,5 +1,6 @@
 """Every small example runs as a reader runs it, and what it claims is true."""
 
+import base64
 import json
 import os
 import re
@@ -14,7 +15,8 @@ from tests.helpers import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = (
-    "01_scalar", "02_tensor", "03_iris", "04_graphs", "05_derive", "06_compile", "film", "quickstart",
+    "01_scalar", "02_tensor", "03_iris", "04_graphs", "05_derive", "06_compile", "film", "lecture",
+    "quickstart",
 )  # fmt: skip
 
 
@@ -182,3 +184,16 @@ def test_quickstart_repeats_itself(tmp_path):
         run("quickstart", "--epochs=3", f"--seed={seed}", folder=tmp_path) for seed in (5, 5, 6)
     )
     assert one == same != other
+
+
+def test_the_lecture_is_one_page_of_what_its_code_gives(tmp_path):
+    assert "11 slides, 90 minutes" in run("lecture", "out", folder=tmp_path)
+    assert files(tmp_path) == ["out/lecture.html"]
+    page = (tmp_path / "out/lecture.html").read_text("utf-8")
+    assert page.count("<section") == page.count("<aside") == 11
+    assert not re.search(r'(src|href)="?(https?:)?//', page)
+    for said in ("dy/dx = 7.0", "d_W = d_z.T @ X", "b is wrong", "most units are dead", "epoch 100"):
+        assert said in page
+    pictures = [base64.b64decode(text) for text in re.findall(r"base64,([^\"]+)", page)]
+    assert len(pictures) > 10 and all(b"<svg" in picture for picture in pictures)
+    assert len(re.findall('<img alt="[^"]{40,}"', page)) == len(pictures)

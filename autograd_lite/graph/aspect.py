@@ -39,7 +39,7 @@ class Fitted(NamedTuple):
     @property
     def remark(self) -> str:
         """What is to be said of letters that are too small; nothing if they are not."""
-        if self.letters >= LEGIBLE:
+        if round(self.letters, 1) >= LEGIBLE:
             return ""
         width, height = self.page
         return (
