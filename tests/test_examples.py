@@ -192,7 +192,13 @@ def test_the_lecture_is_one_page_of_what_its_code_gives(tmp_path):
     page = (tmp_path / "out/lecture.html").read_text("utf-8")
     assert page.count("<section") == page.count("<aside") == 11
     assert not re.search(r'(src|href)="?(https?:)?//', page)
-    for said in ("dy/dx = 7.0", "d_W = d_z.T @ X", "b is wrong", "most units are dead", "epoch 100"):
+    for said in (
+        "dy/dx = 7.0",
+        "d_W = d_z.T @ X",
+        "b is wrong",
+        "most units are dead",
+        "epoch 100",
+    ):
         assert said in page
     pictures = [base64.b64decode(text) for text in re.findall(r"base64,([^\"]+)", page)]
     assert len(pictures) > 10 and all(b"<svg" in picture for picture in pictures)
