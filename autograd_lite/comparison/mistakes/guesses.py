@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -38,12 +38,15 @@ class Guesses(Guessing):
 
     def tiers(self) -> Iterator[Iterator[Guess]]:
         """The most specific first; a later tier is for what no earlier one explains."""
+        zeros = not np.any(self.matcher.target[self.t])
+        if zeros:  # which many rules give where few elements count, and is never written mostly
+            yield self.factors_of_tensors([self.t], zero=True)
         yield itertools.chain(
             self.rules([*RULES, *MATMUL_RULES]),
             self.unsummed(),
             self.products(),
             self.statistics(),
-            self.factors_of_tensors(zero=False),
+            self.factors_of_tensors(self.tensors, zero=False),
             self.without_upstream(),
             penalties.penalised(self),
             edits.terms_of_loss(self),
@@ -65,15 +68,17 @@ class Guesses(Guessing):
             misplaced.exchanged_parts(self),
         )
         yield itertools.chain(
-            self.factors_of_tensors(zero=True),
+            self.factors_of_tensors(
+                [p for p in self.tensors if not (zeros and p is self.t)], zero=True
+            ),
             self.rules(VAGUE),
             self.factor_of([site for site in self.sites if site.edges]),
         )
         yield patterns.seen_alone(self)
 
-    def factors_of_tensors(self, zero: bool) -> Iterator[Guess]:
+    def factors_of_tensors(self, tensors: Iterable[Any], zero: bool) -> Iterator[Guess]:
         """A factor on the whole gradient of a tensor: 0, or another."""
-        for guess in self.factor_of([Site(p) for p in self.tensors]):
+        for guess in self.factor_of([Site(p) for p in tensors]):
             if (guess.names[0][0] == "placeholder") == zero:
                 yield guess
 
