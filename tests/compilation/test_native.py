@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import threading
 import warnings
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -496,6 +498,19 @@ def test_parameters_that_cannot_be_written_raise_as_they_did() -> None:
     w.array.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
         step()
+
+
+def test_the_arrays_of_a_trace_are_let_go() -> None:
+    layer = nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2))
+    step = compile(lambda x: (layer(x) ** 2).mean(), backend="c")
+    x = Tensor(np.ones((2, 1, 8, 8), "f"))
+    first = ref(x.array)
+    for _ in range(2):
+        step(x)
+        x = Tensor(np.ones((2, 1, 8, 8), "f"))
+    step(x)
+    gc.collect()
+    assert first() is None
 
 
 def test_threads_have_memory_of_their_own() -> None:

@@ -135,7 +135,8 @@ class Native:
         for root in (*self.items.roots, *self.arrays.values()):
             if root.kind != "kept":
                 root.like = None  # the arrays of the trace
-        self.items.places.clear()
+        for known in (self.items.places, self.items.known, self.items.items, self.final):
+            known.clear()
 
     def known(self, root: Root) -> None:
         """Take an argument in."""
