@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .engine.arrays import as_array
+from .engine.arrays import as_array, check_unmasked
 from .engine.methods import on_tensors
 from .engine.tape import Array
 from .engine.tensor import Tensor
@@ -82,5 +82,6 @@ def values_of(x: Any) -> Array:
     if hasattr(x, "detach"):  # PyTorch, which gives NumPy no record, no other device, no bfloat16
         x = x.detach().cpu()
         x = x.float() if "float8" in str(x.dtype) or "bfloat16" in str(x.dtype) else x
+    check_unmasked(x)
     a = np.asarray(x)
     return a.astype(np.float32) if a.dtype.kind == "V" and not a.dtype.names else a

@@ -328,23 +328,26 @@ def _from_npz(found: dict[str, Entry]) -> Any:
 
 
 def _from_npy(name: str, entry: Entry) -> Any:
-    content = entry.read()
     if not name.endswith(".npy"):
+        entry.read(1)  # that is its name, and no damage
         return LeftOut("not an array")
+    small = entry.read() if entry.size < HEAD else None  # to find it again takes longer
+    content = entry.read(HEAD) if small is None else small
     start = 10 + int.from_bytes(content[8:10], "little")
     if content[6] > 1:  # a longer header
         start = 12 + int.from_bytes(content[8:12], "little")
     shape, order, dtype = _npy_header(bytes(content[:start]))
-    if not dtype.hasobject and start + math.prod(shape) * dtype.itemsize != len(content):
+    if not dtype.hasobject and start + math.prod(shape) * dtype.itemsize != entry.size:
         raise ValueError(f"{name!r} has another size than its header says")
-
-    small = content if len(content) < 2**16 else None  # to find one again takes longer than to keep
 
     def read() -> Array:
         data = bytearray(entry.read() if small is None else small)
         return _plain(np.ndarray(shape, dtype, data, start, order=order))
 
     return Later(shape, dtype, read)
+
+
+HEAD = 2**16  # bytes that the header of an array has at most
 
 
 @lru_cache(1000)  # 65,000 arrays of a file have few different headers

@@ -282,16 +282,11 @@ OPCODES = {
 }
 
 
-@cache
-def _dtype(kind: str) -> np.dtype[Any]:
-    return decoded(kind, b"").dtype
-
-
 def _tensor(
     storage: Storage, offset: int, shape: Any, strides: Any, *rest: Any, dtype: str | None = None
 ) -> Later:
     kind = dtype or storage.dtype or ""
-    made = _dtype(kind)
+    made = decoded(kind, b"").dtype
     size = storage.entry.size // SIZES.get(kind, made.itemsize)
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if min(offset, *shape, *strides, 0) < 0 or (min(shape, default=1) > 0 and last >= size):

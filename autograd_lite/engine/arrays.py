@@ -55,11 +55,8 @@ def as_array(x: Any, dtype: Any = None) -> Array:
             )
     except ValueError as error:
         raise ValueError(f"tensor: these nested lists are not rectangular ({error})") from None
-    if a is not x and np.any(getattr(x, "mask", False)):  # a masked array
-        raise TypeError(
-            "tensor: a masked array has elements without a value; give x.filled(value), or x.data "
-            "and the mask as tensors of their own"
-        )
+    if a is not x:
+        check_unmasked(x)
     if a.dtype.kind not in "fiub":
         raise TypeError(
             f"tensor: cannot hold dtype {a.dtype} (from a {type(x).__name__}); "
@@ -68,6 +65,15 @@ def as_array(x: Any, dtype: Any = None) -> Array:
     if a.dtype.kind == "f" and not isinstance(x, np.ndarray | np.generic):
         a = a.astype(default_dtype if dtype is None else dtype, copy=False)
     return a
+
+
+def check_unmasked(x: Any) -> None:
+    """TypeError for a masked array of NumPy with masked elements."""
+    if isinstance(x, np.ma.MaskedArray) and np.any(x.mask):
+        raise TypeError(
+            "tensor: a masked array has elements without a value; give x.filled(value), or x.data "
+            "and the mask as tensors of their own"
+        )
 
 
 def as_floats(x: Any) -> Array:

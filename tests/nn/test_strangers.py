@@ -204,6 +204,21 @@ def test_complex_numbers_are_left_out_of_every_format(suffix: str, tmp_path: Pat
         assert list(load(path)) == ["x"]
 
 
+def test_masked_arrays_are_saved_by_nobody() -> None:
+    masked = np.ma.array([[1.0, 2.0]], mask=[[0, 1]])
+    for take in (ag.tensor, lambda a: save({"a": a}, io.BytesIO())):
+        with pytest.raises(TypeError, match=r"a masked array has elements without a value"):
+            take(masked)
+
+
+def test_headers_are_compared_before_anything_is_inflated(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", a=np.zeros(1 << 24))
+    start = time.process_time()
+    with pytest.raises(RuntimeError, match="this state does not fit Linear"):
+        load(tmp_path / "a.npz", Linear(2, 1))
+    assert time.process_time() - start < 0.1  # 128 MB inflated take ten times as long
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".pt"])
 def test_65_000_entries(suffix: str) -> None:
     if suffix == ".safetensors":
