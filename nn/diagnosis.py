@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ class Findings(list[Finding]):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self)) or "nothing was found"
+
+    def _repr_html_(self) -> str:
+        """A list, in notebooks."""
+        return (
+            f"<ul>{''.join(f'<li>{escape(str(f))}</li>' for f in self)}</ul>" if self else str(self)
+        )
 
 
 @dataclass

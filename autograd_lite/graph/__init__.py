@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+from base64 import b64encode
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -448,11 +449,13 @@ class Graph:
         return f"<Graph of {nodes} nodes and {edges} edges; print it, or save('net.svg')>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """An SVG for notebooks; without a renderer the text, and what to do about it."""
+        """An SVG for notebooks, and a PNG for viewers that drop it; without a renderer the text,
+        and what to do about it."""
         try:
-            return {"image/svg+xml": self.render("svg").decode(), "text/plain": repr(self)}
+            svg, png = self.render("svg").decode(), b64encode(self.render("png")).decode()
         except GraphRenderError as error:
             return {"text/plain": f"{self}\n\n{error}"}
+        return {"image/svg+xml": svg, "image/png": png, "text/plain": repr(self)}
 
 
 def written(path: Path, content: bytes) -> Path:

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import xml.etree.ElementTree as ET
 import zlib
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -224,15 +225,17 @@ def test_save_is_whole_or_not_at_all(nothing, monkeypatch):
     assert list(nothing.iterdir()) == [path]
 
 
-def test_notebooks_get_an_svg_or_the_text_and_a_hint(nothing, monkeypatch):
+def test_notebooks_get_the_text_and_a_hint_without_a_renderer(nothing):
     bundle = picture()._repr_mimebundle_()
     assert list(bundle) == ["text/plain"]
     assert "u = x_y_1 * x_y_1" in bundle["text/plain"]
     assert "python -m pip install graphviz-pure" in bundle["text/plain"]
-    monkeypatch.setattr(renderers, "with_program", lambda *a: b'<svg width="1">')
-    monkeypatch.setattr(renderers, "find_pure", lambda: "graphviz-pure")
+
+
+def test_notebooks_get_a_png_beside_the_svg():
     bundle = picture()._repr_mimebundle_()
-    assert bundle["image/svg+xml"].startswith("<svg ")
+    assert bundle["image/svg+xml"].lstrip().startswith("<") and "<svg " in bundle["image/svg+xml"]
+    assert b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert bundle["text/plain"] == repr(picture())
 
 

@@ -14,7 +14,7 @@ import autograd_lite as ag
 import nn
 from autograd_lite import draw
 from nn import datasets, optim
-from nn.diagnosis import FOLLOWS, Watch, diagnose, of_history
+from nn.diagnosis import FOLLOWS, Finding, Findings, Watch, diagnose, of_history
 from nn.train import fit
 from tests.helpers import open_chromium
 
@@ -223,6 +223,9 @@ def test_healthy_nets_have_no_findings(name: str) -> None:
     loader = nn.data.DataLoader(nn.data.TensorDataset(x, t), batch_size=32, shuffle=True)
     fit(model, LOSS, adam, loader, 8, callbacks=[watch], progress=False)
     assert watch.findings == [] and str(watch.findings) == "nothing was found"
+    assert watch.findings._repr_html_() == "nothing was found"
+    found = Findings([Finding("dead", "<fc1>", "is dead", "8 of 8", "start anew")])
+    assert found._repr_html_() == "<ul><li>&lt;fc1&gt;: is dead (8 of 8). start anew</li></ul>"
 
 
 # ---- the page ------------------------------------------------------------------------------------
