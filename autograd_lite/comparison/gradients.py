@@ -68,8 +68,9 @@ def compare(
 
     `grads` maps names to gradients: arrays, Tensors, nested lists or numbers. A name is the
     `name` of a tensor that `loss` was computed from, intermediate or input, or a parameter's dotted
-    path in `model`, or what its gradient is called, such as `dW1`; any subset will do. A function
-    of no arguments that gives the dictionary is looked at too: `fixes` of the report are edits of
+    path in `model`, what `draw` calls a tensor without a name, as `z1`, or what its gradient is
+    called, such as `dW1`; any subset will do. A function of no arguments that gives the dictionary
+    is looked at too: `fixes` of the report are edits of
     its lines that make them right.
 
     Shapes are never broadcast. Two gradients are the same if the norm of their difference is up to

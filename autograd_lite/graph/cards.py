@@ -194,7 +194,7 @@ class Cards:
                 card.saved, card.book = written.saved, written.book
                 card.window = self.window(t)
             card.lines += gone
-            self.judge(card, [t.name])
+            self.judge(card, [t.name or card.symbol])
             self.made[card.key] = card
 
     def window(self, t: Tensor) -> Window | None:
@@ -325,7 +325,7 @@ class Cards:
         grads = self.sizes(everyone)
         if t.requires_grad and grads:
             card.grad = f"{'grad' if size == 1 else 'grad norm'} {span(grads)}"
-        self.judge(card, labels)
+        self.judge(card, labels if any(labels) else [symbol])
         return card
 
     def made_by(self, t: Tensor) -> str:
@@ -570,7 +570,10 @@ class Cards:
             yield f"Not used by this result: {first_three(unused)}."
         for finding in self.unplaced:
             yield f"Found: {finding}"
-        known = {name for t in nodes for name in (modules.label(t), t.name)}.union(unused)
+        found = self.shared.names.found.values()
+        known = {name for t in nodes for name in (modules.label(t), t.name)}.union(found).union(
+            unused
+        )
         missing = [row for row in self.rows if row not in known]
         if missing:
             yield f"Compared, but not in this graph: {first_three(missing)}."

@@ -166,6 +166,10 @@ class Names:
         """The name of a tensor of the tape."""
         return self.found[key_of(t)]
 
+    def knows(self, t: Any) -> bool:
+        """Whether a tensor of the tape has a name; a leaf that is drawn transposed has one."""
+        return key_of(t) in self.found
+
     def read_all(self, read: Reading, modules: Modules) -> None:
         """Names that were given first, then letters, numbered in the order of the tape."""
         self.read, self.modules = read, modules

@@ -456,7 +456,7 @@ def test_errors_of_the_loss() -> None:
     with pytest.raises(RuntimeError, match="the loss does not require grad"):
         compare(w.detach().sum(), {"w": 1.0})
     with pytest.raises(ValueError, match=r"set t\.name, or pass model="):
-        compare(tensor([1.0], requires_grad=True).sum(), {"w": 1.0})
+        compare(tensor([1.0], requires_grad=True).sum(), {"nobody": 1.0})
 
 
 def test_what_may_be_handed_in() -> None:

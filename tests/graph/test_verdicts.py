@@ -172,3 +172,28 @@ def test_a_mistake_stands_at_its_operation_and_points_to_what_shows_it(dtype):
     assert told and not any("at" in d for d in told)
     hand["0.weight"], hand["0.bias"] = -dh.T @ x.array * (h > 0).sum(), dh.sum(0) * 7.3
     assert "the mistake is here" not in draw(loss, model, compare=hand).to_text()  # none is known
+
+
+def test_compare_takes_the_names_that_draw_and_derive_give():
+    manual_seed(0)
+    x, w1, w2 = (rand(*s, dtype="float64") for s in ((5, 4), (4, 3), (3, 1)))
+    w1.requires_grad_()
+    w2.requires_grad_()
+    z = x @ w1
+    h = z.tanh()
+    loss = (h @ w2).sum()
+    ones = np.ones((5, 1))
+    dh = ones @ w2.array.T
+    dz = dh * (1 - h.array**2)
+    hand = {"W2": h.array.T @ ones, "h": dh, "z1": dz, "dW1": 2 * x.array.T @ dz}
+    report = compare(loss, hand)
+    assert {row.name: row.verdict for row in report.rows} == {
+        "W2": "ok", "h": "ok", "z1": "ok", "W1": "wrong here",
+    }  # fmt: skip
+    g = draw(loss, compare=report)
+    assert {n.symbol: n.verdict for n in g.drawing.nodes if n.verdict} == {
+        row.name: row.verdict for row in report.rows
+    }
+    assert not g.drawing.notes
+    with pytest.raises(ValueError, match=r"no tensor is called 'z9'"):
+        compare(loss, {"z9": dz})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from ...engine.tape import Array, walk
 from ...engine.tensor import Tensor
 from ...exchange import values_of
 from ...program.chain import Tape
+from ...program.naming import Names
 from .judge import Hand
-from .names import renamed
+from .names import meant, renamed
 
 
 def check_options(model: Any, scale: Any, transposed: Any, effort: Any) -> None:
@@ -96,6 +97,10 @@ def read_gradients(
         if t.name and t not in earlier:  # a change in place takes the name along
             known.setdefault(t.name, {})[t] = None
     hands: dict[Tensor, Hand] = {}
+    if any(meant(name, known) is None for name in grads):
+        drawn = names_of_drawing(order, parameters)
+        asked = renamed(grads, [*known, *drawn])
+        known |= {name: {drawn[name]: None} for name in asked if name in drawn}
     grads = renamed(grads, known)
     for name in grads:
         if name not in known:
@@ -118,6 +123,22 @@ def read_gradients(
             )
         hands[t] = Hand(name, as_gradient(name, grads[name]))
     return hands
+
+
+class Held(NamedTuple):
+    """Parameters by name, as a module has them."""
+
+    parameters: Mapping[str, Tensor]
+
+    def named_parameters(self) -> Any:
+        return self.parameters.items()
+
+
+def names_of_drawing(order: list[Tensor], parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `draw` and `derive` call the tensors that have no name: z1, W1."""
+    names = Names(order[0], Held(parameters) if parameters else None)
+    nameless = (t for t in order if not t.name and t.requires_grad and names.knows(t))
+    return {names.of(t): t for t in nameless}
 
 
 def unknown(name: Any, known: list[str]) -> str:
