@@ -329,7 +329,7 @@ def test_readers_of_the_tape_read_a_function() -> None:
     x = tensor([1.0, 2.0], requires_grad=True, name="x")
     loss = Cube.apply(x).sum()
     text = str(draw(loss))
-    assert "Cube" in text and "u = x * x * x" in text and "dx = du * 3 * x * x" in text
+    assert "Cube" in text and "u = x * x * x" in text and "d_x = d_u * 3 * x * x" in text
     derivation = derive(loss)
     assert "d_x = 3 * x * x" in derivation.source()
     _, gradients = derivation.function()(**derivation.arguments)
@@ -358,7 +358,7 @@ def test_readers_fill_in_zeros_for_none() -> None:
 
     a, b = (tensor([1.0, 2.0], requires_grad=True, name=n) for n in "ab")
     loss = First.apply(a, b).sum()
-    assert "db = zeros_like(b)" in str(draw(loss))
+    assert "d_b = zeros_like(b)" in str(draw(loss))
     assert compare(loss, {"a": np.ones(2, "float32"), "b": np.zeros(2, "float32")})
     assert derive(loss).function()(**derive(loss).arguments)[1]["b"].tolist() == [0, 0]
 
@@ -497,7 +497,7 @@ def test_a_picture_shows_where_the_hooks_are_and_compile_says_so() -> None:
     model = Ours.nn.Sequential(Ours.nn.Linear(2, 3), Ours.nn.Tanh())
     model[1].register_full_backward_hook(lambda *_: None)
     x = tensor(np.ones((4, 2)), dtype="float32")
-    assert "U: BackwardHook" in str(draw(model, x)).replace("U1", "U")
+    assert "u: BackwardHook" in str(draw(model, x)).replace("U1", "U")
     step = compile(lambda: model(x).sum())
     with pytest.warns(UserWarning, match="it calls BackwardHook, an autograd.Function"):
         step()

@@ -53,12 +53,12 @@ def test_watchers_nest():
         assert origin_of(a) and origin_of(b) and origin_of(c) is None
 
 
-def test_only_draw_makes_modules_note_their_calls():
+def test_draw_and_derive_make_modules_note_their_calls():
     code = """
-import autograd_lite.comparison, autograd_lite.derivation, nn
-from autograd_lite import derive, origin
+import autograd_lite.comparison, autograd_lite.compilation, nn
+from autograd_lite import origin
 assert not origin.noting
-from autograd_lite import draw
+from autograd_lite import derive
 assert origin.noting
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
