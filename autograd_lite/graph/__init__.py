@@ -371,9 +371,9 @@ class Graph:
         ...     print(files[-1].name, len(files))
         ...     print(files[3].read_text("utf-8"), end="")
         step_03.txt 8
-        Forward 1 of 1: mul makes y = 9.
-        y: mul  ()  = 9
-            forward   y = x * x
+        Forward 1 of 1: mul makes loss = 9.
+        loss: mul  ()  = 9
+            forward   loss = x * x
         """
         for format in formats or ():
             if format not in IMAGES:
