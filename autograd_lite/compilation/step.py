@@ -35,16 +35,24 @@ class Options:
 
     def __init__(self, group: dict[str, Any], read: Callable[[dict[str, Any]], Any]) -> None:
         self.group, self.read = group, read
-        self.pick = itemgetter(*[k for k in group if k != "params"])
+        self.pick = options_of(group)
         self.values: Any = None
         self.given: Any = None
 
     def now(self) -> Any:
-        values = self.pick(self.group)
+        try:
+            values = self.pick(self.group)
+        except KeyError:  # one is gone; `read` knows whether it is needed
+            self.pick = options_of(self.group)
+            values = self.pick(self.group)
         if values != self.values:
             self.given = self.read(self.group)
             self.values = values if all(map(lasts, flat(values))) else None
         return self.given
+
+
+def options_of(group: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    return itemgetter(*[k for k in group if k != "params"])
 
 
 def flat(x: Any) -> list[Any]:

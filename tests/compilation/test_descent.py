@@ -351,6 +351,17 @@ def test_random_training(name: str, events: list[str]) -> None:
     pair.train(2, rtol=1e-9)
 
 
+def test_an_option_that_no_rule_reads_may_go_again() -> None:
+    pair = Pair(RULES["rprop"])
+    saved = [copy.deepcopy(o.state_dict()) for o in pair.optimizers]
+    pair.train(rtol=1e-9)
+    pair.change(weight_decay=0.1)
+    pair.train(rtol=1e-9)
+    for o, then in zip(pair.optimizers, saved, strict=True):
+        o.load_state_dict(then)
+    pair.train(2, rtol=1e-9)
+
+
 def test_a_rule_that_changes_with_its_steps_is_traced_again() -> None:
     pair = Pair(lambda p: RAdam(p, lr=0.01))
     pair.train(5)
