@@ -154,20 +154,9 @@ def gradcheck(
     >>> gradcheck(lambda x: (x * x).sum(), tensor([1.0, 2.0]))
     True
     """
-    xs = tuple(
-        Tensor(t.array.astype(np.float64), requires_grad=True) if t.dtype.kind == "f" else t
-        for t in map(as_tensor, as_tuple(inputs))
-    )
+    xs = _in_float64(inputs)
     checked = tuple(x for x in xs if x.requires_grad)
-    if not checked:
-        raise ValueError("gradcheck: no input is a floating tensor, so there is nothing to check")
-    ys = as_tuple(called("gradcheck", function, xs))
-    for y in ys:
-        if y.dtype != np.float64:
-            raise ValueError(
-                f"gradcheck: the function returned {y.dtype}; make what it uses float64, as the "
-                "rounding of smaller types hides mistakes"
-            )
+    ys = _outputs(function, xs)
     generator = np.random.default_rng(0)
     vs = tuple(generator.standard_normal(y.shape) for y in ys)
     found = grad_or_zeros(ys, checked, vs, False)
@@ -208,6 +197,30 @@ def gradcheck(
     if problems and raise_exception:
         raise GradcheckError("gradcheck: " + "\n".join(problems))
     return not problems
+
+
+def _in_float64(inputs: Any) -> tuple[Tensor, ...]:
+    """The inputs as float64 with gradients, and those of integers as they are; ValueError if there
+    are no others."""
+    xs = tuple(
+        Tensor(t.array.astype(np.float64), requires_grad=True) if t.dtype.kind == "f" else t
+        for t in map(as_tensor, as_tuple(inputs))
+    )
+    if not any(x.requires_grad for x in xs):
+        raise ValueError("gradcheck: no input is a floating tensor, so there is nothing to check")
+    return xs
+
+
+def _outputs(function: Callable[..., Any], xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What a function gives for these inputs; ValueError if that is not float64."""
+    ys = as_tuple(called("gradcheck", function, xs))
+    for y in ys:
+        if y.dtype != np.float64:
+            raise ValueError(
+                f"gradcheck: the function returned {y.dtype}; make what it uses float64, as the "
+                "rounding of smaller types hides mistakes"
+            )
+    return ys
 
 
 def _weighted(vs: Sequence[Array], ys: Sequence[Tensor]) -> Array:

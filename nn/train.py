@@ -228,25 +228,15 @@ def fit(
         step = _step(model, loss_fn, optimizer) if compile else None
         every_step = isinstance(scheduler, OneCycleLR)
 
-        def look(batch: int, loss: float) -> None:
-            if not math.isfinite(loss) and not means.warned:
-                means.warned = True
-                warnings.warn(
-                    f"fit: the loss is {loss} in epoch {epoch}, batch {batch}; a lower "
-                    "learning rate, clip_grad_norm_ or scaled inputs may help",
-                    RuntimeWarning,
-                    stacklevel=5,
-                )
-
         def train(batch: int, loss: Any) -> None:
-            look(batch, loss.item())
+            means.check(epoch, batch, loss.item())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             end(batch)
 
         def trained(batch: int, loss: float) -> None:
-            look(batch, loss)
+            means.check(epoch, batch, loss)
             end(batch)
 
         def end(batch: int) -> None:
@@ -261,6 +251,7 @@ def fit(
         epoch = 0
         try:
             for epoch in range(start + 1, 0 if ended else epochs + 1):
+                batches = 0
                 if drawn is not None:
                     drawn.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
                 _begin(loader, epoch)
@@ -272,15 +263,12 @@ def fit(
                 else:
                     row |= means.compiled(step, loader, pressed, trained, every_step)
                 if validation is not None and not pressed():
-                    with _mode(model, False), no_grad():
-                        results = val_means.over(model, loss_fn, validation, pressed)
-                    row |= {f"val_{name}": value for name, value in results.items()}
+                    row |= _validated(val_means, model, loss_fn, validation, pressed)
                 if pressed():
                     raise KeyboardInterrupt
                 history.rows.append(row)
                 _advance(scheduler, row)
-                answers = [_told(callback, history) for callback in callbacks]
-                ended = any(answer is True for answer in answers)
+                ended = _told_all(callbacks, history)
                 kept.save(epoch, ended, last=ended or epoch == epochs)
                 if ended:
                     break
@@ -336,6 +324,21 @@ def _check_saved(optimizer: Optimizer, *owners: Any) -> None:
                 f"fit: checkpoint= would lose a parameter of shape {p.shape} that the optimizer "
                 "trains; it has to be of model or loss_fn, as Modules"
             )
+
+
+def _validated(
+    means: _Means, model: Any, loss_fn: Metric, loader: Iterable[Any], pressed: Callable[[], bool]
+) -> dict[str, float]:
+    """The columns of a validation."""
+    with _mode(model, False), no_grad():
+        results = means.over(model, loss_fn, loader, pressed)
+    return {f"val_{name}": value for name, value in results.items()}
+
+
+def _told_all(callbacks: Iterable[Any], history: History) -> bool:
+    """Whether one of the callbacks, which all are told of a new epoch, ends the training."""
+    answers = [_told(callback, history) for callback in callbacks]
+    return any(answer is True for answer in answers)
 
 
 def _told(callback: Any, history: History) -> Any:
@@ -443,6 +446,17 @@ class _Means:
         if len(found) > 1:
             self.samples, *totals = (sum(values) for values in zip(*found, strict=True))
             self.sums = dict(zip(self.sums, totals, strict=True))
+
+    def check(self, epoch: int, batch: int, loss: float) -> None:
+        """Warn of the first loss that is infinite or NaN, at the line that called `fit`."""
+        if not math.isfinite(loss) and not self.warned:
+            self.warned = True
+            warnings.warn(
+                f"{self.where}: the loss is {loss} in epoch {epoch}, batch {batch}; a lower "
+                "learning rate, clip_grad_norm_ or scaled inputs may help",
+                RuntimeWarning,
+                stacklevel=5,
+            )
 
     def text(self) -> str:
         """The means so far, for the bar."""

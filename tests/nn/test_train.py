@@ -354,6 +354,22 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_an_epoch_that_is_interrupted_before_its_first_batch_has_none(capsys: Any) -> None:
+    class Loader:
+        epochs = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            self.epochs += 1
+            if self.epochs == 2:
+                raise KeyboardInterrupt  # as a second Ctrl-C is, while the first batch is read
+            return iter([(X, Y)] * 3)
+
+    model = network()
+    history = fit(model, CrossEntropyLoss(), SGD(model.parameters()), Loader(), 5)
+    assert (history.interrupted, len(history)) == (True, 1)
+    assert "interrupted in epoch 2 of 5, after 0 batches of it;" in capsys.readouterr().err
+
+
 def test_ctrl_c_in_validation_drops_the_unfinished_epoch() -> None:
     model = network()
     batches, given = batches_with(press, at=6)
