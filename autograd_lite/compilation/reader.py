@@ -114,7 +114,9 @@ class Reader:
             elif made is not None:
                 self.computed(t, *made[1:])
             elif t.serial <= self.recorder.start:
-                self.given(t, Source(t.array, tensor=t))
+                # of what the call has changed, what the operations have seen: see is_written
+                _, before = self.recorder.held.get(id(t), (t, t.array))
+                self.given(t, Source(before, tensor=t))
             else:
                 self.keep.append(t)
                 self.symbols[id(t)] = self.constant(t.array)

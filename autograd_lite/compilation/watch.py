@@ -525,7 +525,7 @@ class Recorder:
         if gradient or not mine or shared:
             self.note("it changes a tensor in place" + " that shares memory" * shared)
         elif t.serial <= self.start:
-            self.held.setdefault(id(t), (t, a.copy()))
+            self.held.setdefault(id(t), (t, a.copy("K")))
         elif id(t) not in self.made_by:
             old = a.copy()  # the constant that it is until then
             constant = wrap(old)

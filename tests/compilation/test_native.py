@@ -298,6 +298,36 @@ def test_layers_train_as_in_numpy_code() -> None:
     close(ends[1], ends[0], 1e-11)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_running_statistics_move_in_c(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOGRAD_LITE_BACKEND", "auto")  # which calls no NumPy from C
+    rng = np.random.default_rng(0)
+    xs = [Tensor(rng.standard_normal((5, 3, 2, 2)).astype(dtype) * 2 + 1) for _ in range(4)]
+    ends = []
+    for compiled in (False, True):
+        ag.manual_seed(0)
+        each = nn.InstanceNorm2d(3, affine=True, track_running_stats=True)
+        batch = nn.BatchNorm2d(3, momentum=0.3)
+        model = nn.Sequential(batch, nn.Conv2d(3, 3, 1), each, batch).to(dtype)  # one moves twice
+        optimizer = nn.optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
+        step = compile(
+            lambda x, m=model: (m(x) ** 3).mean(), optimizer=optimizer, disable=not compiled
+        )
+        losses = []
+        for x in xs:
+            loss = step(x)
+            if not compiled:
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            losses.append(loss.item())
+        ends.append([np.array(losses), *(t.array for t in model.state_dict().values())])
+    assert is_c(step)
+    assert code_of(step).unsuited == 0
+    assert [t.dtype.name for t in model.buffers()] == [dtype, dtype, "int64"] * 2
+    close(ends[1], ends[0], 1e-4 if dtype == "float32" else 1e-11)
+
+
 def test_long_chains_and_layers_through_time() -> None:
     """Chains that run side by side, with a rest; products of all steps that are one."""
 
