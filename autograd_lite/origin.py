@@ -16,8 +16,9 @@ from .engine.user import users_frame
 __all__ = ["Place", "place", "record_lines"]
 
 # The last calls of modules: the serial numbers given out before and after, the module and its type.
-# What an operation's number lies between is the module that it ran in. They are noted from when
-# autograd_lite.graph is imported, as that takes 3 % of a step of a 784-64-10 network at batch 16.
+# What an operation's number lies between is the module that it ran in. They are noted from when a
+# reader is imported that asks for it (graph, derivation), as that takes 3 % of a step of a
+# 784-64-10 network at batch 16.
 noting = False
 
 
