@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import MisfitError, Tensor, gradcheck, gradgradcheck, tensor
+from autograd_lite import MisfitError, Tensor, compile, gradcheck, gradgradcheck, tensor
 from nn import functional as F
 
 RNG = np.random.default_rng(0)
@@ -96,3 +96,27 @@ def test_the_module_keeps_its_settings():
 def test_errors_name_shapes_and_lengths(shape, rest, words):
     with pytest.raises(MisfitError, match=re.escape(words)):
         F.ctc_loss(Tensor(np.zeros(shape)), np.array(rest[0]), *rest[1:])
+
+
+@pytest.mark.parametrize("given", [Tensor, np.asarray, lambda a: a.tolist()])
+def test_compiled_it_keeps_no_targets_and_no_lengths(given):
+    """It depends on their values, which no code could follow, so compile runs it as it is."""
+    held = {}
+
+    def loss(x, *given):
+        return F.ctc_loss(x.log_softmax(-1), *(given or held.values()))
+
+    step, captured = compile(loss), compile(loss)
+    for i in range(3):
+        rng = np.random.default_rng(i)
+        x = tensor(rng.standard_normal((7, 2, 4)), requires_grad=True)
+        targets, size = rng.integers(1, 4, (2, 3)), rng.integers(1, 4, 2)
+        held = dict(enumerate(map(given, (targets, rng.integers(6, 8, 2), size))))
+        expected = loss(x)
+        for f, args in ((step, held.values()), (captured, ())):
+            if i:
+                found = f(x, *args)
+            else:
+                with pytest.warns(UserWarning, match="runs as it is: it reads the values"):
+                    found = f(x, *args)
+            assert found.item() == expected.item()
