@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,14 @@ def ctc_loss(
             f"ctc_loss: log_probs are {x.dtype} of shape {x.shape}; they are floats (time, n, "
             "classes), or (time, classes) of one sample, and none of these is 0"
         )
+    kind = x.dtype
+    if kind.itemsize < 4:
+        x = x.float()  # whose range holds NEVER
     time, n, classes = x.shape
     steps = lengths("input_lengths", input_lengths, n, time)
-    letters = padded(targets, n, target_lengths, alone)
-    size = lengths("target_lengths", target_lengths, n, letters.shape[1])
+    size = lengths("target_lengths", target_lengths, n)
+    letters = padded(targets, size, alone)
+    lengths("target_lengths", size, n, letters.shape[1])
     used = np.arange(letters.shape[1]) < size[:, None]
     if not 0 <= blank < classes or (used & ((letters < 0) | (letters >= classes))).any():
         raise MisfitError(
@@ -66,6 +71,7 @@ def ctc_loss(
     skips = np.zeros(spelled.shape, bool)
     skips[:, 2:] = (spelled[:, 2:] != blank) & (spelled[:, 2:] != spelled[:, :-2])
     ends = np.arange(spelled.shape[1]) - 2 * size[:, None]
+    x = ops.maximum(x, NEVER)  # -inf alone would have slopes of NaN
     each = x[:, np.arange(n)[:, None], spelled]  # (time, n, 2 * longest + 1)
     started = np.arange(spelled.shape[1]) < 2
     never = Tensor(np.full((n, 2), NEVER, x.dtype))
@@ -79,36 +85,36 @@ def ctc_loss(
     loss = -ops.logsumexp(done, axis=1, keepdims=False)
     loss = ops.where(steps == 0, np.where(size == 0, 0.0, np.inf).astype(x.dtype), loss)
     loss = ops.where(loss.array > -NEVER / 10, 0.0 if zero_infinity else np.inf, loss)
+    loss = loss.to(kind)
     if reduction == "mean":
-        return ops.mean(loss / np.maximum(size, 1).astype(x.dtype), axis=None, keepdims=False)
+        return ops.mean(loss / np.maximum(size, 1).astype(kind), axis=None, keepdims=False)
     if reduction == "sum":
         return ops.sum(loss, axis=None, keepdims=False)
     return ops.reshape(loss, shape=()) if alone else loss
 
 
-def lengths(name: str, given: Any, n: int, most: int) -> Any:
+def lengths(name: str, given: Any, n: int, most: float = math.inf) -> Any:
     """So many ints for each of n samples; MisfitError where one is above `most`."""
     found = np.atleast_1d(np.asarray(as_tensor(given).array))
     if found.shape != (n,) or found.dtype.kind not in "iu" or ((found < 0) | (found > most)).any():
         raise MisfitError(
             f"ctc_loss: {name} are {found.tolist()}; they are {n} ints, one for each sample, from "
-            f"0 to {most}"
+            f"0{'' if most == math.inf else f' to {most}'}"
         )
-    return found
+    return found.astype(np.int64)  # twice an int8 may be none
 
 
-def padded(targets: Any, n: int, target_lengths: Any, alone: bool) -> Any:
+def padded(targets: Any, size: Any, alone: bool) -> Any:
     """The targets as one row each."""
-    found = np.asarray(as_tensor(targets).array)
-    size = np.atleast_1d(np.asarray(as_tensor(target_lengths).array))
+    found, n = np.asarray(as_tensor(targets).array), len(size)
     if found.dtype.kind not in "iu":
         raise MisfitError(f"ctc_loss: targets are {found.dtype}; they are classes, ints")
     if found.ndim == 2 and len(found) == n:
         return found
     if found.ndim == 1 and alone:
         return found[None]
-    if found.ndim == 1 and size.shape == (n,) and size.sum() == len(found):
-        row = np.zeros((n, max(size.max(), 0)), found.dtype)
+    if found.ndim == 1 and size.sum() == len(found):
+        row = np.zeros((n, size.max()), found.dtype)
         row[np.arange(row.shape[1]) < size[:, None]] = found
         return row
     raise MisfitError(

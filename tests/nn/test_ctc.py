@@ -73,6 +73,33 @@ def test_gradients_to_second_order():
     assert gradcheck(lambda y: F.ctc_loss(y, np.array([[1, 2]]), [4], [2]), (y,))
 
 
+def test_lengths_of_few_bits_are_lengths():
+    x, t = Tensor(RNG.standard_normal((127, 1, 5))).log_softmax(-1), RNG.integers(1, 5, (1, 70))
+    small = F.ctc_loss(x, t, np.array([127], np.int8), np.array([70], np.int8))
+    assert small.item() == F.ctc_loss(x, t, [127], [70]).item() < np.inf
+
+
+def test_a_step_that_cannot_be_has_no_slopes():
+    x = np.log(np.full((4, 1, 3), 1 / 3))
+    x[1] = -np.inf
+    x = tensor(x, requires_grad=True)
+    loss = F.ctc_loss(x, np.array([[1, 2]]), [4], [2], zero_infinity=True)
+    loss.backward()
+    assert loss.item() == 0 and not x.grad.array.any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_float16_has_the_range_of_float32():
+    x = np.log(RNG.dirichlet(np.ones(3), (4, 1))).astype(np.float16)
+    half, whole = (Tensor(x.astype(kind), requires_grad=True) for kind in (np.float16, np.float32))
+    losses = [F.ctc_loss(x, np.array([[1, 2]]), [4], [2]) for x in (half, whole)]
+    for loss in losses:
+        loss.backward()
+    assert losses[0].dtype == half.grad.dtype == np.float16
+    np.testing.assert_allclose(losses[0].item(), losses[1].item(), rtol=1e-3)
+    np.testing.assert_allclose(half.grad.array, whole.grad.array, atol=1e-3)
+
+
 def test_the_module_keeps_its_settings():
     loss = nn.CTCLoss(blank=2, reduction="sum", zero_infinity=True)
     assert repr(loss) == "CTCLoss()" and not loss.state_dict()
@@ -89,6 +116,8 @@ def test_the_module_keeps_its_settings():
         ((2, 1, 3), ([[1]], [3], [1]), "input_lengths are [3]; they are 1 ints"),
         ((2, 1, 3), ([[1]], [2], [2]), "target_lengths are [2]"),
         ((2, 2, 3), ([1, 1, 1], [2, 2], [1, 1]), "targets have shape (3,)"),
+        ((2, 2, 3), ([1, 1], [2, 2], [3, -1]), "they are 2 ints, one for each sample, from 0"),
+        ((2, 2, 3), ([1, 1], [2, 2], [1.0, 1.0]), "they are 2 ints"),
         ((2, 0, 3), ([[1]], [2], [1]), "float64 of shape (2, 0, 3)"),
         ((2, 1, 3), ([[0.5]], [2], [1]), "targets are float"),
     ],
