@@ -7,6 +7,7 @@ from typing import Any
 
 from autograd_lite import Tensor, no_grad, norm
 from autograd_lite.absent import missing
+from autograd_lite.engine.axes import one_axis
 
 from ..functional.normalization import normalize
 from ..layers.convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -24,7 +25,8 @@ def norm_except(v: Tensor, dim: int | None) -> Tensor:
     """The norms of what one index of `dim` selects, or of all for None, for broadcasting."""
     if dim is None:
         return norm(v)
-    others = tuple(i for i in range(v.ndim) if i != dim % v.ndim)
+    dim = one_axis("weight_norm", v, dim)
+    others = tuple(i for i in range(v.ndim) if i != dim)
     return norm(v, axis=others, keepdims=True) if others else v.abs()
 
 

@@ -21,9 +21,8 @@ class ParametrizationList(ModuleList):
     """What a parameter is computed from: `original`, or `original0`, `original1`, ... where the
     first of the modules takes several; a call computes it."""
 
-    def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
+    def __init__(self, modules: Sequence[Module], original: Tensor) -> None:
         super().__init__(list(modules))
-        self.unsafe = unsafe
         kind = Parameter if isinstance(original, Parameter) else Tensor
         new = self._inverse(original)
         self.is_tensor = isinstance(new, Tensor)
@@ -92,37 +91,57 @@ def register_parametrization(
     ['bias', 'parametrizations.weight.original']
     """
     if is_parametrized(module, tensor_name):
-        parts = module.parametrizations[tensor_name]
-        before = module.__class__, getattr(module, tensor_name)
-        if hasattr(parametrization, "right_inverse"):
-            parts.right_inverse(parametrization.right_inverse(before[1]))
+        parts, value = module.parametrizations[tensor_name], getattr(module, tensor_name)
+        inverse = getattr(parametrization, "right_inverse", None)
+        start = value if inverse is None else inverse(value)
+        if not unsafe:
+            _check_like(value, parametrization(start), tensor_name, parametrization)
+        if inverse is not None:
+            parts.right_inverse(start)
         parts.append(parametrization)
     elif tensor_name in module._parameters or tensor_name in module._buffers:
         original = getattr(module, tensor_name)
-        before = module.__class__, original
-        shape, dtype = original.shape, original.dtype
-        parts = ParametrizationList([parametrization], original, unsafe)
-        if not unsafe and ((y := parts()).shape != shape or y.dtype != dtype):
-            raise MisfitError(
-                f"register_parametrization: {type(parametrization).__name__} makes {y.dtype} of "
-                f"shape {y.shape} of {tensor_name}, which is {dtype} of {shape}; say unsafe=True "
-                "where that is meant"
-            )
+        before = original.data
+        try:
+            parts = ParametrizationList([parametrization], original)
+            if not unsafe:
+                _check_like(before, parts(), tensor_name, parametrization)
+        except Exception:
+            original.data = before
+            raise
         delattr(module, tensor_name)
         if not is_parametrized(module):
-            kind = type(module)
-            members = {"__module__": __name__, "__qualname__": f"Parametrized{kind.__qualname__}"}
-            module.__class__ = type(f"Parametrized{kind.__name__}", (Parametrized, kind), members)
             module.parametrizations = ModuleDict()
-        compute = property(lambda self: self.parametrizations[tensor_name]())
-        setattr(type(module), tensor_name, compute)
         module.parametrizations[tensor_name] = parts
+        _compute(module, type_before_parametrizations(module))
     else:
         raise ValueError(
             f"register_parametrization: {type(module).__name__} has no parameter or buffer "
             f"{tensor_name!r}"
         )
     return module
+
+
+def _check_like(before: Tensor, now: Tensor, tensor_name: str, parametrization: Module) -> None:
+    """MisfitError for another shape or dtype."""
+    if now.shape != before.shape or now.dtype != before.dtype:
+        raise MisfitError(
+            f"register_parametrization: {type(parametrization).__name__} makes {now.dtype} of "
+            f"shape {now.shape} of {tensor_name}, which is {before.dtype} of {before.shape}; say "
+            "unsafe=True where that is meant"
+        )
+
+
+def _compute(module: Module, kind: type[Module]) -> None:
+    """Give a module a class of its own that computes its parametrized tensors: a copy of the module
+    shares the one that it had."""
+
+    def computed(name: str) -> property:
+        return property(lambda self: self.parametrizations[name]())
+
+    members: dict[str, Any] = {name: computed(name) for name in module.parametrizations}
+    members |= {"__module__": __name__, "__qualname__": f"Parametrized{kind.__qualname__}"}
+    module.__class__ = type(f"Parametrized{kind.__name__}", (Parametrized, kind), members)
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
@@ -166,6 +185,7 @@ def remove_parametrizations(
             "tensors, and none of them is it; leave_parametrized=True keeps the value"
         )
     value, old = getattr(module, tensor_name), parts.originals()[0]
+    kind = type_before_parametrizations(module)
     if parts.is_tensor:
         kept = old
         if leave_parametrized:
@@ -173,10 +193,11 @@ def remove_parametrizations(
     else:
         kept = (Parameter if isinstance(old, Parameter) else Tensor)(value.detach())
     del module.parametrizations[tensor_name]
-    delattr(type(module), tensor_name)
-    if not len(module.parametrizations):
+    if len(module.parametrizations):
+        _compute(module, kind)
+    else:
         del module.parametrizations
-        module.__class__ = type_before_parametrizations(module)
+        module.__class__ = kind
     if isinstance(kept, Parameter):
         module.register_parameter(tensor_name, kept)
     else:

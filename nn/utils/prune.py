@@ -7,12 +7,14 @@ The parameter becomes `weight_orig`, beside a buffer `weight_mask`; before every
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from autograd_lite import Tensor, as_tensor, default_generator
 from autograd_lite.absent import missing
+from autograd_lite.engine.axes import one_axis
 from autograd_lite.engine.errors import MisfitError
 
 from ..module import Module
@@ -61,10 +63,10 @@ def kept(module: Module, name: str) -> Any:
 
 def number(amount: float, n: int) -> int:
     """How many of n: an int, or a part between 0 and 1. ValueError for anything else."""
-    if isinstance(amount, int) and 0 <= amount <= n:
-        return amount
-    if isinstance(amount, float) and 0 <= amount <= 1:
-        return round(amount * n)
+    if isinstance(amount, Integral) and 0 <= amount <= n:
+        return int(amount)
+    if isinstance(amount, Real) and not isinstance(amount, Integral) and 0 <= amount <= 1:
+        return round(float(amount) * n)
     raise ValueError(f"prune: amount is an int up to {n} or a float from 0 to 1, got {amount!r}")
 
 
@@ -130,9 +132,13 @@ def random_unstructured(module: M, name: str, amount: float) -> M:
 
 
 def structured(module: M, name: str, amount: float, dim: int, scores: Any, method: type[Any]) -> M:
+    """Hold rows along `dim` at 0, whose `scores` are a function of what is kept and the other axes.
+    IndexError if there is no such axis."""
     keep = kept(module, name)
-    others = tuple(i for i in range(keep.ndim) if i != dim % keep.ndim)
-    rows = without_first(method, scores(others), keep.any(axis=others), amount)
+    dim = one_axis("prune", keep, dim)
+    others = tuple(i for i in range(keep.ndim) if i != dim)
+    some = keep.any(axis=others)
+    rows = without_first(method, scores(some, others), some, amount)
     return masked(module, name, keep & np.expand_dims(rows, others))
 
 
@@ -147,8 +153,10 @@ def ln_structured(
     >>> ln_structured(layer, "weight", amount=1, n=2, dim=0).weight_mask.tolist()
     [[0.0, 0.0], [1.0, 1.0]]
     """
-    values = Tensor(scores_of(module, name, importance_scores))
-    norms = lambda axes: values.norm(n, dim=axes).array
+
+    def norms(some: Any, axes: tuple[int, ...]) -> Any:
+        return Tensor(scores_of(module, name, importance_scores)).norm(n, dim=axes).array
+
     return structured(module, name, amount, dim, norms, L1Unstructured)
 
 
@@ -158,8 +166,7 @@ def random_structured(module: M, name: str, amount: float, dim: int) -> M:
     >>> random_structured(nn.Linear(2, 2), "weight", 1, dim=0).weight_mask.sum().item()
     2.0
     """
-    shape = getattr(module, name).shape
-    return structured(module, name, amount, dim, lambda _: np.ones(shape[dim]), RandomUnstructured)
+    return structured(module, name, amount, dim, lambda some, _: some, RandomUnstructured)
 
 
 def custom_from_mask(module: M, name: str, mask: Any) -> M:

@@ -131,6 +131,47 @@ def test_parametrizations_follow_one_another_and_take_values(torch: Any) -> None
     assert parametrize.type_before_parametrizations(here) is nn.Linear
 
 
+class Itself(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x
+
+
+def test_what_is_done_to_a_copy_is_done_to_it_alone() -> None:
+    layer = parametrize.register_parametrization(nn.Linear(2, 2), "weight", Itself())
+    plain, more = copy.deepcopy(layer), copy.deepcopy(layer)
+    parametrize.remove_parametrizations(plain, "weight")
+    parametrize.register_parametrization(more, "bias", Itself())
+    x = Tensor(np.ones((1, 2)))
+    assert layer(x).tolist() == plain(x).tolist() == more(x).tolist()
+    assert type(plain) is nn.Linear and not parametrize.is_parametrized(layer, "bias")
+    parametrize.remove_parametrizations(more, "weight")
+    assert parametrize.is_parametrized(more, "bias") and layer(x).tolist() == more(x).tolist()
+
+
+def test_a_parametrization_that_is_refused_changes_nothing() -> None:
+    class Cut(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x[:1]
+
+        def right_inverse(self, x: Any) -> Any:
+            return x * 2
+
+    layer = nn.Linear(2, 2)
+    before = layer.weight.tolist()
+    for _ in range(2):  # the second time it would follow another
+        with pytest.raises(ag.MisfitError, match=r"shape \(1, 2\) of weight"):
+            parametrize.register_parametrization(layer, "weight", Cut())
+        assert layer.weight.tolist() == before
+        parametrize.register_parametrization(layer, "weight", Itself())
+    parametrize.register_parametrization(layer, "weight", Cut(), unsafe=True)
+    assert layer.weight.shape == (1, 2)
+
+
+def test_amounts_of_numpy() -> None:
+    for amount in (np.int64(2), np.float32(0.5)):
+        assert int(prune.l1_unstructured(nn.Linear(2, 2), "weight", amount).weight_mask.sum()) == 2
+
+
 def test_pruning_several_as_one(torch: Any) -> None:
     net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
     mine = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
@@ -169,6 +210,12 @@ def test_spectral_norms_are_one() -> None:
         (lambda m: prune.l1_unstructured(m, "w", 1), ValueError, "no parameter 'w'"),
         (lambda m: prune.custom_from_mask(m, "weight", [1, 0]), ValueError, r"mask of \(2,\)"),
         (lambda m: prune.remove(m, "weight"), ValueError, "prune.remove: 'weight' of Linear has"),
+        (lambda m: prune.ln_structured(m, "weight", 1, 2, dim=2), IndexError, "prune: axis 2 is"),
+        (lambda m: prune.random_structured(m, "weight", 1, dim=2), IndexError, "axis 2 is out"),
+        (lambda m: prune.ln_structured(m, "w", 1, 2, dim=0), ValueError, "no parameter 'w'"),
+        (lambda m: prune.random_structured(m, "w", 1, dim=0), ValueError, "no parameter 'w'"),
+        (lambda m: nn.utils.weight_norm(m, dim=2), IndexError, "weight_norm: axis 2 is out"),
+        (lambda m: parametrizations.weight_norm(m, dim=2), IndexError, "axis 2 is out of range"),
         (lambda m: nn.utils.weight_norm(m, "w"), ValueError, "no parameter 'w'"),
         (
             lambda m: nn.utils.weight_norm(nn.utils.weight_norm(m)),
