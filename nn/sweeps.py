@@ -21,8 +21,9 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
@@ -130,16 +131,19 @@ class Sweep:
         return self
 
     def __next__(self) -> Trial:
+        if self.interrupted:
+            raise StopIteration
         try:
             with self._ctrl_c():
                 return next(self._found)
         except KeyboardInterrupt:
             self.interrupted = True
+            self._found.close()
         total = len(self._tasks)
         print(f"sweep: interrupted after {self._ended} of {total} trials", file=sys.stderr)
         raise StopIteration
 
-    def _run(self) -> Iterator[Trial]:
+    def _run(self) -> Generator[Trial]:
         done = {} if self._kept is None else self._kept.read()
         self._ended = len(done)
         yield from done.values()
@@ -232,7 +236,7 @@ class _Run:
             began = time.perf_counter()
             result, error = None, ""
             try:
-                result = self.train(**task.settings)
+                result = self.train(**deepcopy(task.settings))  # what it changes is its own
             except Exception:  # noqa: BLE001  (one must not end the others)
                 error = traceback.format_exc()
             seconds = time.perf_counter() - began

@@ -51,6 +51,15 @@ def test_a_start_draws_the_same_whatever_else_is_tried() -> None:
     assert told(sweep(train, GRID, starts=3, jobs=1, seed=1)) != found
 
 
+def test_a_trial_that_changes_its_settings_changes_no_other() -> None:
+    def grown(sizes: list[int]) -> int:
+        sizes.append(1)
+        return len(sizes)
+
+    trials = [*sweep(grown, {"sizes": [[8, 8]]}, starts=2, jobs=1)]
+    assert [(t.result, t.settings) for t in trials] == [(3, {"sizes": [8, 8]})] * 2
+
+
 def test_threads_take_turns() -> None:
     joblib = pytest.importorskip("joblib")
     with joblib.parallel_config(backend="threading"):
@@ -169,6 +178,7 @@ def test_ctrl_c_leaves_what_there_is(tmp_path: Path, capsys: Any) -> None:
     found = [*trials]
     assert [t.settings["lr"] for t in found] == [1, 2] and trials.interrupted
     assert "sweep: interrupted after 2 of 4 trials\n" in capsys.readouterr().err
+    assert [*trials] == [] and capsys.readouterr().err == ""  # it was said
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     again = sweep(fitted, {"lr": [1, 2, 3, 4], "at": [3]}, jobs=1, file=tmp_path / "a")
     assert [next(again), next(again)] == found and not again.interrupted
