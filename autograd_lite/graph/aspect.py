@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from itertools import accumulate, pairwise, product
+from itertools import pairwise, product
 from typing import NamedTuple
 
+from ..program.modules import parents
 from .dot import Layout
 from .model import Drawing
 
@@ -63,7 +64,7 @@ def pixels_of(aspect: str) -> tuple[int, int]:
     >>> pixels_of("16:9"), pixels_of("A4")
     ((1920, 1080), (1240, 1754))
     """
-    if aspect in PAGES:
+    if str(aspect) in PAGES:
         return PAGES[aspect]
     found = re.fullmatch(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", str(aspect))
     width, height = map(float, found.groups()) if found else (0.0, 0.0)
@@ -134,13 +135,7 @@ def in_columns(drawing: Drawing, spots: Mapping[str, Spot], n: int) -> dict[str,
         at = bisect_right(gaps, low + (high - low) * i / n)
         near.append(gaps[max(0, at - NEAR - 1) : at + NEAR])
     rank = {node.key: spots[node.beside or node.key].middle for node in drawing.nodes}
-
-    framed = [
-        (path, node.key)
-        for node in drawing.nodes
-        if node.path
-        for path in accumulate(node.path.split("."), "{}.{}".format)
-    ]
+    framed = [(path, node.key) for node in drawing.nodes for path in parents(node.path)]
 
     def columns(cuts: tuple[float, ...]) -> dict[str, int]:
         return {key: bisect_right(cuts, middle) for key, middle in rank.items()}

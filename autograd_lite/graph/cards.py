@@ -7,7 +7,6 @@ from ast import literal_eval
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tensor import Tensor
 from ..program.expr import UNWRITTEN, as_symbol, forward_of, gradients
-from ..program.modules import Modules, common_path, is_loop, spoken_path, together
+from ..program.modules import Modules, common_path, is_loop, parents, spoken_path, together
 from ..program.names import constant, counted, number, rounded, span, words
 from ..program.naming import Names, arrays_in, metadata, spot
 from ..program.notation import text
@@ -582,8 +581,7 @@ class Cards:
         """The boxes that cards stand in, outer ones first."""
         boxes: dict[str, Box] = {}
         for card in cards:
-            parts = card.path.split(".") if card.path else []
-            for path in accumulate(parts, "{}.{}".format):
+            for path in parents(card.path):
                 if path not in boxes:
                     boxes[path] = self.box(path)
         return boxes

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
+from ..program.modules import parents
 from ..program.names import span
 from .model import Card, Drawing
 
@@ -15,7 +14,7 @@ def source(drawing: Drawing) -> str:
         lines.insert(2, drawing.judgement)
     shown: list[str] = []  # the modules that the card before stands in
     for node in drawing.nodes:
-        paths = list(accumulate(node.path.split("."), "{}.{}".format)) if node.path else []
+        paths = parents(node.path)
         for i, path in enumerate(paths):
             if path not in shown:
                 title, what = drawing.modules[path]

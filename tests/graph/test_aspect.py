@@ -86,7 +86,7 @@ def test_a_direction_that_is_given_stays():
 
 def test_a_shape_that_does_not_exist():
     x = tensor(1.0, requires_grad=True)
-    for aspect in ("wide", "16/9", "1:9", "0:1", "-1:1", 1.5):
+    for aspect in ("wide", "16/9", "1:9", "0:1", "-1:1", 1.5, ["16:9"]):
         with pytest.raises(
             ValueError, match=r'aspect=.* give "16:9", "4:3" or .* \'A4 landscape\''
         ):
