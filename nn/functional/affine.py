@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
             f"bilinear: inputs {input1.shape} and {input2.shape} and a weight {weight.shape} do "
             "not fit; they are (..., in1), (..., in2) and (out, in1, in2), and a bias is (out,)"
         )
-    x1, x2 = input1.reshape(-1, weight.shape[1]), input2.reshape(-1, weight.shape[2])
+    n = math.prod(lead)
+    x1, x2 = input1.reshape(n, weight.shape[1]), input2.reshape(n, weight.shape[2])
     y = ((x1 @ weight) * x2).sum(-1).mT.reshape(*lead, len(weight))  # of (out, n, in2)
     return y if bias is None else y + bias

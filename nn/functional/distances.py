@@ -6,6 +6,7 @@ import numpy as np
 
 from autograd_lite import Tensor
 from autograd_lite.engine import rules
+from autograd_lite.engine.errors import MisfitError
 
 __all__ = ["cosine_similarity", "pairwise_distance", "pdist"]
 
@@ -30,10 +31,13 @@ def pairwise_distance(
 
 
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
-    """The p-norms of the differences of every two rows of a matrix, the first one's before.
+    """The p-norms of the differences of every two rows of a matrix, the first one's before;
+    MisfitError for what is no matrix.
 
     >>> pdist(Tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]])).tolist()
     [5.0, 3.0, 4.0]
     """
+    if input.ndim != 2:
+        raise MisfitError(f"pdist: the input has shape {input.shape}; give a matrix (rows, size)")
     first, second = np.triu_indices(input.shape[0], 1)
     return rules.norm(input[first] - input[second], p, -1)

@@ -58,7 +58,7 @@ class _Lazy(Module):
     def forward(self, input: Tensor, *rest: Any) -> Any:
         """Become the layer for this input, with the parameters that optimizers have, and call it;
         a call that fails changes nothing."""
-        size = input.shape[self._axis] if input.ndim >= abs(self._axis) else 0
+        size = input.shape[self._axis] if -input.ndim <= self._axis < input.ndim else 0
         args, kwargs = self._given
         whole = self._layer(size, *args, **kwargs)  # type: ignore[call-arg]
         lazy: type[Module] = type(self)

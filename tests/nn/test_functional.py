@@ -708,3 +708,9 @@ def test_gumbel_softmax_draws_as_softmax_says_and_has_its_gradient() -> None:
     np.testing.assert_allclose(first.numpy(), second.numpy())
     columns = F.gumbel_softmax(tensor(np.zeros((4, 5))), hard=True, dim=0)
     assert columns.sum(0).tolist() == [1.0] * 5
+
+
+def test_distances_are_those_of_the_rows_of_a_matrix() -> None:
+    assert F.pdist(ag.zeros(1, 3)).shape == (0,)
+    with pytest.raises(MisfitError, match=r"pdist: the input has shape \(3,\); give a matrix"):
+        F.pdist(ag.zeros(3))

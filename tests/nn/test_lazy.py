@@ -53,6 +53,11 @@ def test_a_call_that_fails_changes_nothing() -> None:
     assert layer(ag.zeros(2, 4, 5, 5)).shape == (2, 4, 3, 3)
 
 
+def test_an_input_without_the_axis_is_refused_as_by_the_layer() -> None:
+    with pytest.raises(ValueError, match=r"BatchNorm1d.* the input has shape \(5,\)"):
+        nn.LazyBatchNorm1d()(ag.zeros(5))
+
+
 def test_a_lazy_layer_keeps_its_dtype() -> None:
     model = nn.Sequential(nn.LazyLinear(3), nn.ReLU(), nn.LazyLinear(2)).double()
     assert model(ag.ones(4, 5, dtype=ag.float64)).dtype == ag.float64
@@ -78,3 +83,5 @@ def test_bilinear_is_pytorchs() -> None:
     assert gradcheck(layer, (x1, x2))
     with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 3\) and a weight \(2, 2, 3\)"):
         layer(x2, x2)
+    empty = nn.Bilinear(0, 3, 2)
+    assert empty(ag.zeros(4, 0), ag.zeros(4, 3)).tolist() == [empty.bias.tolist()] * 4
