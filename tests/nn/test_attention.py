@@ -324,8 +324,8 @@ def test_the_backward_is_derived_as_papers_have_it() -> None:
     for line in (
         "d_V = P.T @ d_z2", "d_P = d_z2 @ V.T",
         "d_S = P * (d_P - sum(d_P * P, axis=1, keepdims=True))",
-        "d_z1 = 0.5 * d_S",
-        "d_Q = d_z1 @ K", "d_K = d_z1.T @ Q",
+        "d_m = 0.5 * d_S",
+        "d_Q = d_m @ K", "d_K = d_m.T @ Q",
     ):  # fmt: skip
         assert line in text, text
     assert r"\mathrm{d}V &= P^{\top}\, \mathrm{d}z_{2}" in derivation.to_latex()
