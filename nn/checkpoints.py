@@ -148,7 +148,12 @@ class Checkpoints:
                 f"fit: {str(self.folder)!r} holds checkpoints of another training; give an "
                 "empty folder, or resume=True to go on with it"
             )
-        rest = load_checkpoint(files[-1][1], **self.parts)
+        try:
+            rest = load_checkpoint(files[-1][1], **self.parts)
+        except ValueError as error:
+            if len(files) > 1:
+                error.add_note(f"fit: remove it to go on from {str(files[-2][1])!r}")
+            raise
         return rest["epoch"], rest["ended"]
 
     def save(self, epoch: int, ended: bool, last: bool) -> None:

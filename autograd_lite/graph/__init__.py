@@ -132,6 +132,11 @@ def draw(
         )
     if aspect is not None:
         pixels_of(aspect)
+    if isinstance(findings, str) or not all(hasattr(f, "advice") for f in findings):
+        raise TypeError(
+            f"draw: findings={findings!r} are not what nn.diagnosis.diagnose(model, loss_fn, x, t) "
+            "or the findings of a Watch give"
+        )
     options = Options(view, depth, grads, formulas, constants, collapse, compare, findings)
     if isinstance(loss, Tensor):
         drawing = drawing_of(Reading(loss), model, options)

@@ -287,6 +287,8 @@ def test_errors_say_what_there_is():
         draw(y.array)
     with pytest.raises(ValueError, match=r"view='up' does not exist; there are 'both', 'forward'"):
         draw(y, view="up")
+    with pytest.raises(TypeError, match=r"findings='dead' are not what nn\.diagnosis\.diagnose"):
+        draw(y, findings="dead")
     with pytest.raises(ValueError, match=r"direction='UD' does not exist; there are 'TB', 'LR'"):
         draw(y, direction="UD")
     with pytest.raises(ValueError, match=r"theme='pink' does not exist"):

@@ -125,6 +125,18 @@ def test_keep_last_and_resume(tmp_path: Path) -> None:
             run("SGD", 6, tmp_path, **kw)
 
 
+def test_a_damaged_last_file_is_told_with_the_one_before(tmp_path: Path) -> None:
+    run("SGD", 3, tmp_path)
+    last = tmp_path / "epoch-0003.npz"
+    last.write_bytes(last.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="epoch-0003") as caught:
+        run("SGD", 4, tmp_path)
+    assert "remove it to go on from" in caught.value.__notes__[-1]
+    assert "epoch-0002.npz" in caught.value.__notes__[-1]
+    last.unlink()
+    assert run("SGD", 4, tmp_path) == run("SGD", 4)
+
+
 class Stopping:
     """A callback with a state: it ends the training at its third call."""
 
