@@ -49,10 +49,11 @@ class Fused(Op):
     places=places, **kw)`, of which `rule(found, kept, *arrays)` makes one of them. Without `shared`
     nothing is kept, and the rules are those of any operation; they must take a gradient with a
     first axis more too, as `program.rows` has them. Where the places are WHOLE, the only output is
-    the record itself.
+    the record itself. With `rereads=False` the rules run on `kept` alone, so that inputs may change
+    in place before backward.
     """
 
-    __slots__ = ("keeps", "made_of")
+    __slots__ = ("keeps", "made_of", "rereads")
 
     def __init__(
         self,
@@ -61,9 +62,11 @@ class Fused(Op):
         forward: Callable[..., Any],
         shared: Callable[..., Any] | None,
         *rules: Callable[..., Any],
+        rereads: bool = True,
     ) -> None:
         super().__init__(name, forward, *rules, kind="product")
         self.made_of = made_of
+        self.rereads = rereads
         self.keeps = shared is not None
         if shared is not None:
             self.rules = Rules(self, shared, rules)

@@ -165,7 +165,7 @@ def pull(
             if p is None:
                 continue
             if p.version is not None and p.version.last > p.serial:
-                check_version(node, p)
+                check_version(node, p, boxed)
             if p.serial > serial:
                 p = before(p, serial)
             if not p.requires_grad or rule is None or (wanted is not None and p not in wanted):

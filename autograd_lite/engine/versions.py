@@ -96,10 +96,11 @@ def is_needed(t: Any) -> bool:
     return t.op is None or reads(t.op, t.array, t.args, t.kw, tracked, -1)
 
 
-def check_version(node: Any, p: Any) -> None:
-    """Raise if input `p` of `node` was changed in place and the derivative needs its old value."""
+def check_version(node: Any, p: Any, whole: bool = True) -> None:
+    """Raise if input `p` of `node` was changed in place and the derivative needs its old value:
+    of a fused operation what it is made of, where that is read as a `whole`."""
     memory = p.version
-    if memory.changed > node.serial:
+    if memory.changed > node.serial and (whole or getattr(node.op, "rereads", True)):
         for i, q in enumerate(node.parents):
             if q is p:
                 check_unchanged(node, p, i)

@@ -200,8 +200,7 @@ class Cards:
         """What it moves over its input, on the first card of those that move the like."""
         uses = self.read.uses[t.serial]
         names = [
-            self.constant(a) if u is None else self.symbol(u.source)
-            for u, a in zip(uses, t.args, strict=True)
+            self.constant(a) if u is None else self.symbol(u.source) for u, a in self.read.given(t)
         ]
         made = uses[0].source if uses[0] is not None else None
         padded = made if made is not None and made.op is ops.pad else None
@@ -240,15 +239,15 @@ class Cards:
     def put_formulas(self, card: Card, t: Tensor) -> None:
         """The printed reading of the operation and of each rule that would be called."""
         uses = self.read.uses[t.serial]
+        given = self.read.given(t)
         names = [
-            self.constant(a) if u is None else self.symbol(u.source) + u.mark
-            for u, a in zip(uses, t.args, strict=True)
+            self.constant(a) if u is None else self.symbol(u.source) + u.mark for u, a in given
         ]
         out = card.symbol
         saved: set[str] = set()
         try:
             with np.errstate(all="ignore"):
-                symbols = [as_symbol(name, a) for name, a in zip(names, t.args, strict=True)]
+                symbols = [as_symbol(name, a) for name, (_, a) in zip(names, given, strict=True)]
                 kw = metadata(t.kw, lambda a: as_symbol(self.constant(a), a))
                 whole = forward_of(t.op, symbols, kw)
                 card.forward = brief(f"{out} = {text(whole)}")
@@ -509,8 +508,7 @@ class Cards:
     def constant_cards(self) -> None:
         """A card for every array or number that is no tensor, at its operation."""
         for t in self.folded.shown:
-            given = zip(self.read.uses[t.serial], t.args or (), strict=False)
-            found = [*given, *((None, a) for a in arrays_in(t.kw))]
+            found = [*self.read.given(t), *((None, a) for a in arrays_in(t.kw))]
             for i, (use, a) in enumerate(found):
                 if use is None:
                     key, name = f"c{self.read.place[t.serial]}_{i}", self.constant(a)

@@ -32,7 +32,7 @@ def panels_of(cards: Cards) -> dict[str, Panel]:
         card = cards.made[cards.key(t)]
         panel = Panel({}, totals.get(t.serial), parts[t.serial], times=card.times)
         rules = map(card.said, card.backward)
-        for i, (use, a) in enumerate(zip(read.uses[t.serial], t.args or (), strict=False)):
+        for i, (use, a) in enumerate(read.given(t)):
             if use is None:
                 if np.size(a) > 1:
                     panel.arrays[cards.constant(a)] = Facts.of(np.asarray(a))

@@ -212,7 +212,7 @@ class Names:
 
     def inputs(self, t: Any) -> None:
         """How an operation uses its inputs, and the arrays among them and in its metadata."""
-        for i, (use, a) in enumerate(zip(self.read.uses[t.serial], t.args or (), strict=False)):
+        for i, (use, a) in enumerate(self.read.given(t)):
             if use is not None:
                 self.use(key_of(use.source), t.op, i)
             elif isinstance(a, np.ndarray):

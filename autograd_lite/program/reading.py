@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..engine.rules import ops
 from ..engine.tape import walk
@@ -50,6 +50,13 @@ class Reading:
         self.consumers: dict[int, list[Tensor]] = {}
         for t, _, use in self.each_use(self.ops):
             self.consumers.setdefault(use.source.serial, []).append(t)
+
+    def given(self, t: Tensor) -> list[tuple[Use | None, Any]]:
+        """What is drawn for each input of an operation, and its array; what a fused one kept for
+        its backward is no input. Empty for a released record."""
+        args = t.args or ()
+        args = args[: len(args) - getattr(t.op, "keeps", False)]
+        return list(zip(self.uses[t.serial], args, strict=False))
 
     def each_use(self, ops: Iterable[Tensor]) -> Iterator[tuple[Tensor, int, Use]]:
         """Every input of operations that is a Tensor, with its number."""

@@ -195,10 +195,12 @@ class Tracer:
         )
 
     def check_leaves(self, node: Any) -> None:
-        """Raise if an input that no operation made was changed in place since `node` read it."""
+        """Raise if an input that no operation made was changed in place since `node` read it, or
+        one of a fused operation, which then is not unfolded."""
         for i, p in enumerate(self.tape.inputs[node]):
-            changed = p is not None and p.op is None and p.version is not None
-            if changed and p.version.changed > node.serial:
+            if p is None or p.version is None or not (p.op is None or hasattr(node.op, "made_of")):
+                continue
+            if p.version.changed > node.serial:
                 name = f" ({p.name})" if p.name else ""
                 raise RuntimeError(
                     f"derive: input {i} of {node.op.name}{name}, of shape {p.shape}, was changed "

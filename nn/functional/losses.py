@@ -316,6 +316,7 @@ _fused_of_classes = Fused(
     _forward_of_classes,
     _back_of_classes,
     lambda found, *others: found,
+    rereads=False,
 )
 
 
