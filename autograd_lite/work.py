@@ -56,6 +56,10 @@ def results(
     `joblib.parallel_config` says; without joblib, or with 1, it happens here. ImportError for more
     without joblib, which the package's `extra` brings.
     """
+    if jobs is not None and (not isinstance(jobs, int) or jobs == 0):
+        raise ValueError(
+            f"{where}: jobs is {jobs!r}; it is a number of processes, -1 for all cores"
+        )
     try:
         import joblib
     except ImportError:

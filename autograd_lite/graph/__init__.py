@@ -367,7 +367,8 @@ class Graph:
         one by one, and nothing moves. `formats` are some of "svg", "png" and "pdf", by default
         those that the renderer can write. The shape is that of the graph's `aspect`, or 16:9. The
         files are called step_00.svg, step_00.png, step_00.txt and so on; returns their paths in
-        this order. The `folder` is made, if there is none. GraphRenderError without a renderer.
+        this order. The `folder` is made, if there is none, and step files of a longer show that it
+        has are removed. GraphRenderError without a renderer.
 
         >>> from tempfile import TemporaryDirectory
         >>> x = tensor(3.0, requires_grad=True, name="x")
@@ -405,7 +406,11 @@ class Graph:
             return [*files, written(folder / f"step_{i:0{digits}}.txt", note.encode())]
 
         with ThreadPoolExecutor(2) as pool:  # which wait for the renderer
-            return [file for files in pool.map(write, range(len(shown))) for file in files]
+            made = [file for files in pool.map(write, range(len(shown))) for file in files]
+        for old in set(folder.glob("step_*.*")) - set(made):  # of a longer show
+            if old.stem[5:].isdigit() and old.suffix[1:] in (*IMAGES, "txt"):
+                old.unlink()
+        return made
 
     @property
     def alt(self) -> str:

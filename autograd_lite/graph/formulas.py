@@ -276,6 +276,7 @@ def element(out: str, op: Any, symbols: Any, kw: dict[str, Any]) -> str:
     window = f"{x}[{', '.join(f'{i} + {k}' for i, k in terms)}]"
     if op is ops.conv:
         what = f"Σ({window} · {book.text(symbols[1])}[{', '.join('kln'[:d])}])"
+        what += f" + {book.text(symbols[2])}" if symbols[2:] else ""
     else:
         what = f"max({window})"
     return f"{out}[{', '.join('ijm'[:d])}] = {what}"

@@ -114,6 +114,15 @@ def test_without_a_renderer_nothing_is_written(monkeypatch, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_shorter_show_leaves_none_of_a_longer_one(tmp_path):
+    x = tensor(3.0, requires_grad=True, name="x")
+    (tmp_path / "step_notes.txt").write_text("mine")
+    long = draw((x * x).tanh().exp()).slides(tmp_path, ["svg"])
+    short = draw(x * x).slides(tmp_path, ["svg"])
+    assert len(short) < len(long)
+    assert {*tmp_path.iterdir()} == {*short, tmp_path / "step_notes.txt"}
+
+
 def test_the_same_slides_every_time(tmp_path):
     first, again = (
         gallery.drawn("scalars").slides(tmp_path / folder, ["svg"]) for folder in ("a", "b")

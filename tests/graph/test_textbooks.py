@@ -96,7 +96,7 @@ def test_cards_of_windows_say_what_an_element_sums():
     model = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.MaxPool2d(2, 1), nn.Conv2d(2, 2, 1))
     drawing = draw(model, rand(2, 1, 9, 9)).drawing
     said = " ".join(n.said(code) for n in drawing.nodes for code in (n.forward, *n.backward))
-    assert "[i, j] = Σ(x[2i + k, 2j + l] · W1[k, l])" in said.replace("X", "x")
+    assert "[i, j] = Σ(x[2i + k, 2j + l] · W1[k, l]) + b1" in said.replace("X", "x")
     assert "= max(z[i + k, j + l])" in said and "over every 2×2 window" in said
     assert "to the max of its 2×2 window" in said and "= full(dy) ⋆ flip(W2)" in said
     folded = draw(model, rand(2, 1, 9, 9), depth=0).drawing

@@ -140,12 +140,13 @@ def test_what_raises_ends_none_of_the_others(tmp_path: Path) -> None:
         ({"lr": [], "width": [1]}, {}, ValueError, "the grid is empty"),
         ([], {}, ValueError, "the grid is empty"),
         (GRID, {"starts": 0}, ValueError, "starts is 0; it is a number from 1"),
+        (GRID, {"jobs": 0}, ValueError, "jobs is 0; it is a number of processes"),
         (GRID, {"progress": 3}, ValueError, "progress is 3; it is True, False or 'auto'"),
     ],
 )
 def test_nonsense(grid: Any, options: Any, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=re.escape(f"sweep: {said}")):
-        next(sweep(train, grid, jobs=1, **options))
+        next(sweep(train, grid, **({"jobs": 1} | options)))
 
 
 def test_more_processes_need_joblib(monkeypatch: pytest.MonkeyPatch) -> None:
