@@ -62,6 +62,14 @@ def two_outputs_and_a_cache(c: float) -> Any:
 
 
 @form
+def two_outputs_of_three(c: float) -> Any:
+    return check_backward(
+        lambda x, y: (x * y, np.sin(x), (x, y)),
+        lambda gp, gs, x, y: (c * gp * y + gs * np.cos(x), gp * x),
+    )
+
+
+@form
 def an_output_without_a_gradient(c: float) -> Any:
     def forward(x: Any) -> Any:
         return np.tanh(x), np.exp(x), np.tanh(x)
@@ -326,6 +334,27 @@ def test_each_form_right_and_wrong(name: str) -> None:
     report = FORMS[name](1.5)
     assert not report.ok
     assert report.first_wrong is not None and not report.first_wrong.name.endswith("()"), report
+
+
+@pytest.mark.parametrize(
+    "names", ["g1, g2", "gh, gc", "gout, gstate", "g, g2", "u, v", "hbar, cbar", "out_grad, c_grad"]
+)
+def test_upstreams_have_any_names(names: str) -> None:
+    first, second = names.split(", ")
+    right = eval(f"lambda {names}, x, w: ({first} + {second} * w, {first} + {second} * x)")
+    left_out = eval(f"lambda {names}, x, w: ({first}, {first})")
+    shapes = {"x": (3, 4), "w": (3, 4)}
+    assert check_backward(lambda x, w: (x + w, x * w), right, shapes).ok
+    assert not check_backward(lambda x, w: (x + w, x * w), left_out, shapes).ok
+
+
+@pytest.mark.parametrize("names", ["g, gates", "dout, drop", "error, z"])
+def test_what_the_forward_calls_so_was_kept(names: str) -> None:
+    g, kept = names.split(", ")
+    forward = eval(f"lambda x, w: (np.tanh({kept} := x * w), {kept})")
+    slope = f"{g} * (1 - np.tanh({kept}) ** 2)"
+    backward = eval(f"lambda {names}, x, w: ({slope} * w, {slope} * x)")
+    assert check_backward(forward, backward, {"x": (3, 4), "w": (3, 4)}).ok
 
 
 # ---- the 1/m of Coursera ---------------------------------------------------------------------

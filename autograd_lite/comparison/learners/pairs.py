@@ -17,7 +17,7 @@ from .calls import loss_first, positional
 
 KEPT = re.compile("cache|ctx|context|saved|memory|state")
 PREDICTED = re.compile("pred|hat|out|logit|score|prob")
-UPSTREAM = re.compile(r"d|g$|g_|grad|up")  # how the names of arriving gradients begin
+UPSTREAM = re.compile("^(d|g$|g_|up)|grad|bar$")  # in the names of arriving gradients
 
 
 @dataclass
@@ -66,15 +66,38 @@ class Pair:
         result = self.forward(*values)
         if not isinstance(result, tuple | list) or not result:
             return Run([result])
-        n = len(self.arriving)
         if self.is_loss:
             return Run([result[0]], result[-1:])
-        inputs = len(self.needs) == 1 + len(self.names) != 2 and not KEPT.search(self.needs[-1])
-        if n <= 1 or n > len(result) or inputs:
-            return Run([result[0]], result[1:])
-        if n == len(result) and UPSTREAM.match(self.arriving[-1]):
-            return Run(list(result))
-        return Run(list(result[: n - 1]), (result[-1],))
+        n = self.sent(result)
+        kept = result[n:] if n in (1, len(self.arriving)) else (result[-1],)
+        return Run(list(result[:n]), kept)
+
+    def sent(self, result: Sequence[Any]) -> int:
+        """How many of the outputs a gradient arrives for; the rest was kept for the backward."""
+        n = len(self.arriving)
+        if n <= 1 or n > len(result):
+            return 1
+        if self.ends_in_upstream(result[n - 1]):
+            return n
+        by_other_names = len(self.needs) == 1 + len(self.names) != 2
+        return 1 if by_other_names and not KEPT.search(self.needs[-1]) else n - 1
+
+    def ends_in_upstream(self, output: Any) -> bool:
+        """Whether the last parameter that is no input is the gradient of this output, not what
+        was kept: that is often no array, or has the name that it has in the forward."""
+        if "float" not in str(getattr(output, "dtype", type(output).__name__)):
+            return False
+        first, last = self.arriving[0], self.arriving[-1]
+        code = getattr(inspect.unwrap(self.forward), "__code__", None)
+        own = (*code.co_varnames, *code.co_cellvars) if code else ()
+        if last in own and first not in own:
+            return False
+        if UPSTREAM.search(last):
+            return True
+        if last[0] == first[0] and not KEPT.match(last):  # gh and gc, g and g2; not g and gates
+            return not last.startswith(first) or len(last) == len(first) + 1
+        placed = {*self.names} <= {*self.needs} and not re.match("d|g|up", first)
+        return placed and not KEPT.search(last)  # u and v, beside all inputs
 
     def gradients(self, upstreams: Sequence[Any], values: Sequence[Any], run: Run) -> Any:
         """What the backward returns for these gradients of the outputs."""
