@@ -257,7 +257,12 @@ def images(
                 rows.append(np.asarray(node.op.forward(*args, **node.kw)))
             sides.append(np.stack(rows))
         moved[node] = sides[0], sides[1]
-    return {u: (up - down).reshape(len(ways), -1) / (2 * step) for u, (up, down) in moved.items()}
+    return {u: between(*ends).reshape(len(ways), -1) / (2 * step) for u, ends in moved.items()}
+
+
+def between(up: Array, down: Array) -> Array:
+    """up - down; 0 between infinities, as in the margin of a max pooling."""
+    return np.subtract(up, down, out=np.zeros_like(up), where=up != down)
 
 
 def wide(a: Any) -> Any:

@@ -847,3 +847,51 @@ def test_the_value_of_the_loss_comes_first_and_shows_its_scale() -> None:
     assert hint in str(report) and report.to_dict()["remarks"] == [hint]
     with pytest.raises(TypeError, match="the gradient of 'the loss' is a str"):
         compare(loss, right, net, value="7")
+
+
+def windows_of(x: Any) -> Any:
+    """The windows of 2 by 2 on axes of their own."""
+    n, c, h, w = x.shape
+    return x.reshape(n, c, h // 2, 2, w // 2, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("pool", "name"),
+    [
+        (lambda x: nn.functional.max_pool2d(x, 2), "max_pool"),
+        (lambda x: nn.functional.max_pool2d(x, 3, 2, 1), "max_pool"),
+        (lambda x: windows_of(x).amax(dim=(3, 5)), "max"),
+    ],
+)
+def test_the_mask_of_another_pooling_is_named(pool: Any, name: str, dtype: str) -> None:
+    """As where two layers keep their mask in one place."""
+    rng = np.random.default_rng(0)
+    a, b, k = (tensor(rng.standard_normal((2, 3, 4, 6)).astype(dtype)) for _ in range(3))
+    a.requires_grad = b.requires_grad = True
+    a.name, b.name = "a", "b"
+    p, q = pool(a), pool(b)
+    loss = (p * q * k[:, :, ::2, ::2]).sum()
+    p.retain_grad()
+    loss.backward(retain_graph=True)
+    other = tensor(b.array, requires_grad=True)
+    pool(other).backward(p.grad)
+    assert compare(loss, {"a": a.grad.array, "b": b.grad.array}, None).ok
+    report = compare(loss, {"a": other.grad.array, "b": b.grad.array}, None)
+    (found,) = report.first_wrong.diagnoses
+    assert (report.first_wrong.name, found.slug) == ("a", "max-mask")
+    assert re.match(rf"the mask of {name} taken from .*\bb\b.* instead of", found.sentence)
+
+
+def test_a_mistake_in_a_pooling_with_a_margin_is_one_mistake() -> None:
+    """Its margin is -inf, which no direction moves."""
+    rng = np.random.default_rng(0)
+    x = tensor(rng.standard_normal((2, 3, 5, 5)), requires_grad=True, name="x")
+    y = nn.functional.max_pool2d(x, 3, 2, 1)
+    g = rng.standard_normal(y.shape)
+    loss = (y * tensor(g)).sum()
+    wrong = np.zeros((2, 3, 7, 7))
+    for i, j in np.ndindex(3, 3):
+        wrong[:, :, i : i + 5 : 2, j : j + 5 : 2] += g
+    (found,) = compare(loss, {"x": wrong[:, :, 1:-1, 1:-1]}, None).first_wrong.diagnoses
+    assert "every element of a window" in found.sentence

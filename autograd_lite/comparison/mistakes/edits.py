@@ -23,6 +23,7 @@ from .table import curve, said
 
 STEPS = ("curve", "along", "reduction")  # kinds that have a derivative to speak of
 MOST_TERMS = 200
+LARGEST = (ops.max, ops.max_pool)  # whose gradient goes where their input says, by a mask
 PLACES, ARRAYS = 80, 30  # that are tried, the nearest ones
 
 
@@ -104,18 +105,22 @@ def ingredients(s: Guessing) -> Iterator[Guess]:
             ones = with_array(e, k, np.ones_like(a))
             yield from s.exactly(site, ones, partial(ones_for, s, e, k))
         yield from other_gradients(s, site, e)
-        if curve(e.node):
+        if curve(e.node) or e.node.op in LARGEST:
             yield from other_values(s, site, e, arrays)
 
 
 def other_values(s: Guessing, site: Site, e: Contribution, arrays: Arrays) -> Iterator[Guess]:
-    """The derivative of a function evaluated at another array."""
+    """The derivative of a function, or the mask of a pooling, taken from another array."""
     (x,), op = e.node.args, e.node.op
     for t, b, turned in arrays.like(np.asarray(x)):
         if turned or t is e.node:
             continue
-        for y, at in ((op.forward(b, **e.node.kw), b), (b, b)):
-            wrong = np.asarray(e.edge.rule(e.g, y, at, **e.node.kw))
+        s.matcher.spend_on(e)
+        if s.matcher.late:
+            return
+        outputs = [op.forward(b, **e.node.kw), *([b] if b.shape == e.node.shape else ())]
+        for y in outputs:
+            wrong = np.asarray(e.edge.rule(e.g, y, b, **e.node.kw))
             names = partial(words_of_value, s, e, t)
             if wrong.shape == e.raw.shape and np.isfinite(wrong).all():
                 yield from s.exactly(site, Contribution(e.edge, e.g, wrong).part, names)
@@ -123,9 +128,9 @@ def other_values(s: Guessing, site: Site, e: Contribution, arrays: Arrays) -> It
 
 def words_of_value(s: Guessing, e: Contribution, t: Tensor | None) -> Any:
     op = e.node.op
-    what = "mask" if op.mask else "derivative"
+    what = "mask" if op.mask or op in LARGEST else "derivative"
     words = f"the {what} of {op.name} taken from {s.label(t)} instead of {s.label(e.p)}"
-    return (("activation-elsewhere", words),)
+    return (("max-mask" if op in LARGEST else "activation-elsewhere", words),)
 
 
 def with_array(e: Contribution, k: int, a: Array) -> Array:
