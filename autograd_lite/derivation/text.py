@@ -149,8 +149,9 @@ def short(s: Statement, visible: dict[int, Symbol]) -> str:
 
 def as_text(program: Program) -> str:
     """The derivation as lines of text."""
-    name = program.loss.name
-    out = [f"{name} = {plain.number(round(program.seed.array.item(), 6))}, {program.loss.dtype}"]
+    name, value = program.loss.name, program.seed.array.item()
+    value = round(value, 6) if abs(value) >= 1 else float(f"{value:.6g}")
+    out = [f"{name} = {plain.number(value)}, {program.loss.dtype}"]
     out.append(f"d_ stands for the derivative of {name} by what follows, so d_{name} = 1.")
     out += ["", "Given"]
     out += table(

@@ -52,6 +52,12 @@ def test_shapes_broadcasts_and_paths_are_told():
     assert "summed over axis 1, along which a was broadcast" in text
 
 
+@pytest.mark.parametrize("loss", ["6e-07", "4.5e-09", "0.0123457", "0.0", "370370.375"])
+def test_a_loss_has_six_digits_that_count(loss):
+    w = ag.tensor(float(loss), requires_grad=True, dtype="float64")
+    assert str(derive(w * 1.0)).startswith(f"loss = {loss}, float64")
+
+
 def test_a_shared_weight_adds_its_paths_in_one_line():
     lines = steps(derive(*PROGRAMS["recurrent"]()))
     assert "d_W_rec = sum of d_z[t].T @ h[t-1] over t = 1, ..., 4" in lines
