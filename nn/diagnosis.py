@@ -374,6 +374,8 @@ def diagnose(model: Any, loss_fn: Any, *batch: Any, optimizer: Any = None) -> Fi
     >>> diagnose(model, MSELoss(), x, x.sum(dim=1, keepdim=True)).kinds >= {"dead"}
     True
     """
+    if isinstance(model, Module):
+        model._settle(*map(as_tensor, batch[:-1]))
     with untouched(model):
         state = default_generator().bit_generator.state
         p = run(model, loss_fn, batch)

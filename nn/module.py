@@ -11,7 +11,7 @@ from weakref import ref
 import numpy as np
 
 import autograd_lite.origin as origin  # noqa: PLR0402  `from` would ask for a name of PyTorch
-from autograd_lite import Tensor
+from autograd_lite import Tensor, no_grad
 from autograd_lite.conversion import dtype_named, dtype_of
 from autograd_lite.engine.errors import kind_of
 from autograd_lite.engine.hooks import Handle
@@ -537,8 +537,9 @@ class Module:
             faults.append("unexpected: " + _listed(unexpected))
         if strict and missing and unexpected:
             faults += _explained(mine, state_dict)
+        lazy = {i: shape for m in self.modules() for i, shape in m._open().items()}
         copies = [
-            (mine[key], _fitting(key, mine[key], state_dict[key], faults))
+            (mine[key], _fitting(key, mine[key], state_dict[key], faults, lazy))
             for key in mine
             if key in state_dict
         ]
@@ -549,6 +550,26 @@ class Module:
                 + "\n  ".join(faults)
             )
         return copies, Keys(missing, unexpected)
+
+    # ---- lazy layers
+
+    _lazy: ClassVar[bool] = False  # whether the first call is to come that tells the sizes
+
+    def _open(self) -> dict[int, tuple[int, ...]]:
+        """The shapes of tensors that take a size, which is 0 here, from a state, by identity."""
+        return {}
+
+    def _settle(self, *inputs: Any) -> None:
+        """Call it for these inputs if layers in it are lazy, so that they have their sizes, and
+        nothing else has changed."""
+        modes = [(m, m.training) for m in self.modules()]
+        if any(m._lazy for m, _ in modes):
+            try:
+                with no_grad():
+                    self.eval()(*inputs)
+            finally:
+                for m, training in modes:
+                    m.training = training
 
     # ---- text
 
@@ -591,11 +612,16 @@ class FunctionModule(Module):
 
 def _copy(copies: list[tuple[Tensor, Any]]) -> None:
     for target, array in copies:
-        target.array[...] = array
+        if target.shape == array.shape:
+            target.array[...] = array
+        else:  # of a lazy layer
+            target.array = array
         changed(target)
 
 
-def _fitting(key: str, target: Tensor, value: Any, faults: list[str]) -> Any:
+def _fitting(
+    key: str, target: Tensor, value: Any, faults: list[str], lazy: dict[int, tuple[int, ...]]
+) -> Any:
     """The values of a state in the dtype of `target`; if they do not fit, a fault is noted."""
     if not (isinstance(value, np.generic | int | float) or hasattr(value, "__dlpack__")):
         faults.append(f"not a tensor: {key!r} is a {type(value).__name__}")
@@ -604,7 +630,9 @@ def _fitting(key: str, target: Tensor, value: Any, faults: list[str]) -> Any:
     if a.dtype.kind not in "fiub":
         faults.append(f"not numbers: {key!r} has dtype {a.dtype}")
         return None
-    if a.shape != target.shape:
+    shape = lazy.get(id(target), (-1,))
+    sized = len(shape) == a.ndim and all(n in (0, m) for n, m in zip(shape, a.shape, strict=True))
+    if a.shape != target.shape and not sized:
         faults.append(f"shape: {key!r} is {target.shape} here, {a.shape} in the state")
         return None
     with np.errstate(all="ignore"):  # a number too large for the dtype becomes infinite

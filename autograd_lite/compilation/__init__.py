@@ -295,13 +295,20 @@ def stepped(v: Variant, arrays: list[Any], rates: Any, states: list[dict[str, An
     return out
 
 
-def stand_ins(tensors: list[Tensor], captured: dict[int, Tensor]) -> list[Tensor]:
+def stand_ins(tensors: list[Tensor], captured: Captured) -> list[Tensor]:
     """What the trace has for the arguments: themselves, but a plain one without gradient may be
     given twice, or captured too, and then has another with its name."""
-    known, found = set(captured), []
+    for x in (*tensors, *captured.seen.values()):
+        if why := watch.why_not(x):
+            raise Untraceable(why)
+    known, found = set(captured.tensors), []
     for t in tensors:
         own = t
-        if id(t) in known and t.__class__ is Tensor and not t.requires_grad:
+        if id(t) in known:
+            if t.__class__ is not Tensor or t.requires_grad:
+                raise Untraceable(
+                    "a tensor that requires grad, or of a subclass, is given twice, or captured too"
+                )
             own = wrap(t.array)
             own.extra = t._more()
         known.add(id(own))
@@ -414,6 +421,7 @@ class Compiled:
         self.function, self.optimizer = function, optimizer
         self.variants: dict[Any, list[Variant]] = {}
         self.why = ""  # why it runs eagerly from now on
+        self.waited = False  # for lazy layers to have their sizes
 
     @property
     def sources(self) -> list[str]:
@@ -653,16 +661,11 @@ class Compiled:
                         "may differ between calls; pass them as arguments"
                     )
             captured = Captured(*roots)
-            for x in (*tensors, *captured.seen.values()):
-                if why := watch.why_not(x):
-                    raise Untraceable(why)
-            own = stand_ins(tensors, captured.tensors)
-            if len({id(t) for t in (*own, *captured.tensors.values())}) < len(own) + len(
-                captured.tensors
-            ):
-                raise Untraceable(
-                    "a tensor that requires grad, or of a subclass, is given twice, or captured too"
-                )
+            lazy = any(getattr(type(x), "_lazy", False) for x in captured.seen.values())
+            if lazy and not self.waited:  # this call gives the layers their sizes
+                self.waited = True
+                return self.eager(given, kw)
+            own = stand_ins(tensors, captured)
         except Untraceable as error:
             self.give_up(str(error))
             return self.eager(given, kw)

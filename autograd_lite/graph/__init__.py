@@ -198,14 +198,16 @@ def output_of(model: Any, inputs: Any) -> Tensor:
     name = getattr(model, "__name__", f"the {type(model).__name__}")
     if inputs is None:
         raise TypeError(f"draw: needs an input to call {name} with: draw(model, x)")
-    generator = default_generator()
-    state = generator.bit_generator.state
-    buffers = [(b, b.array.copy()) for _, b in getattr(model, "named_buffers", tuple)()]
     several = isinstance(inputs, tuple)
     given = [
         x if isinstance(x, Tensor) else tensor(x, name="x" if not several else f"x{i}")
         for i, x in enumerate(inputs if several else (inputs,), 1)
     ]
+    if settle := getattr(model, "_settle", None):
+        settle(*given)
+    generator = default_generator()
+    state = generator.bit_generator.state
+    buffers = [(b, b.array.copy()) for _, b in getattr(model, "named_buffers", tuple)()]
     try:
         with enable_grad():
             output = model(*given)

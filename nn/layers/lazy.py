@@ -39,6 +39,7 @@ class _Lazy(Module):
 
     _layer: ClassVar[type[Module]]
     _axis: ClassVar[int]
+    _lazy = True
 
     def __init_subclass__(cls, axis: int) -> None:
         super().__init_subclass__()
@@ -53,20 +54,31 @@ class _Lazy(Module):
         state = generator.state
         super().__init__(0, *args, **kwargs)  # type: ignore[call-arg]
         generator.state = state  # what is drawn is drawn when the size is known
-        self._given = args, kwargs
+        named = (*self.named_parameters(), *self.named_buffers())
+        self._given = args, kwargs, {name: t.shape for name, t in named}
+
+    def _open(self) -> dict[int, tuple[int, ...]]:
+        shapes = self._given[2]
+        named = (*self.named_parameters(), *self.named_buffers())
+        return {id(t): shapes[name] for name, t in named if name in shapes}
 
     def forward(self, input: Tensor, *rest: Any) -> Any:
-        """Become the layer for this input, with the parameters that optimizers have, and call it;
-        a call that fails changes nothing."""
+        """Become the layer for this input, with the parameters that optimizers have, and with their
+        values if a state was loaded, and call it; a call that fails changes nothing."""
         size = input.shape[self._axis] if -input.ndim <= self._axis < input.ndim else 0
-        args, kwargs = self._given
+        args, kwargs, _ = self._given
+        generator = default_generator().bit_generator
+        state = generator.state
         whole = self._layer(size, *args, **kwargs)  # type: ignore[call-arg]
         lazy: type[Module] = type(self)
         attributes = dict(vars(self))
         mine = [*self.parameters(), *self.buffers()]
         arrays = [t.array for t in mine]
-        for t, found in zip(mine, [*whole.parameters(), *whole.buffers()], strict=True):
-            t.array = found.array.astype(t.dtype, order="K", copy=False)
+        if all(a.size for a in arrays):  # a state was loaded
+            generator.state = state
+        else:
+            for t, found in zip(mine, [*whole.parameters(), *whole.buffers()], strict=True):
+                t.array = found.array.astype(t.dtype, order="K", copy=False)
         same = {k: v for k, v in vars(whole).items() if k not in attributes or is_plain(v)}
         vars(self).update(same, training=self.training)
         del self._given
@@ -108,7 +120,8 @@ def is_plain(x: Any) -> bool:
 class LazyLinear(_Lazy, Linear, axis=-1):
     """`Linear` that finds `in_features` when it is first called, and is a Linear from then on.
 
-    Until then its weight has no elements; an optimizer may have it already.
+    Until then its weight has no elements, or those of a state that was loaded; an optimizer may
+    have it already. `draw`, `diagnose` and the first call of what `compile` gives are such a call.
 
     >>> layer = LazyLinear(2)
     >>> layer(Tensor([[1.0, 2.0, 3.0]])).shape, type(layer).__name__, layer.weight.shape

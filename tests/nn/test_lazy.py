@@ -1,6 +1,7 @@
 """Lazy layers become what they are called for; Bilinear."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, gradcheck, manual_seed, no_grad
+from nn.diagnosis import diagnose
 
 LAZY = {
     "Linear": ((2,), (4, 3)), "Conv1d": ((2, 3), (4, 5, 6)), "Conv2d": ((2, 3), (4, 5, 6, 7)),
@@ -62,6 +64,71 @@ def test_a_lazy_layer_keeps_its_dtype() -> None:
     model = nn.Sequential(nn.LazyLinear(3), nn.ReLU(), nn.LazyLinear(2)).double()
     assert model(ag.ones(4, 5, dtype=ag.float64)).dtype == ag.float64
     assert [p.shape for p in model.parameters()] == [(3, 5), (3,), (2, 3), (2,)]
+
+
+def lazies() -> nn.Module:
+    manual_seed(0)
+    return nn.Sequential(
+        nn.LazyConv2d(2, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)
+    )
+
+
+def test_a_lazy_layer_takes_the_sizes_of_a_state() -> None:
+    x = ag.randn(4, 3, 5, 5)
+    done, model = lazies(), lazies()
+    done(x)
+    empty = model.state_dict()
+    wrong = {k: np.zeros((7, *v.shape[1:])) for k, v in done.state_dict().items() if v.ndim > 1}
+    with pytest.raises(RuntimeError, match=r"'0.weight' is \(2, 0, 3, 3\) here, \(7, 3, 3, 3\)"):
+        model.load_state_dict(wrong, strict=False)
+    with pytest.raises(RuntimeError, match=r"'weight' is \(2, 0\) here"):
+        nn.Linear(0, 2).load_state_dict(nn.Linear(3, 2).state_dict())
+    weight = model[0].weight
+    for state in (done.state_dict(), empty, done.state_dict()):
+        model.load_state_dict(state)
+        assert weight.shape == state["0.weight"].shape and model[0].weight is weight
+    assert weight.array is not done[0].weight.array
+    before = ag.default_generator().bit_generator.state
+    np.testing.assert_array_equal(model.eval()(x).array, done.eval()(x).array)
+    assert ag.default_generator().bit_generator.state == before
+    assert repr(model) == repr(done)
+    layer = nn.LazyLinear(2)
+    layer.load_state_dict(nn.Linear(3, 2).state_dict())
+    with pytest.raises(ValueError, match="inner size"):
+        layer(ag.ones(1, 5))
+
+
+def test_a_training_of_lazy_layers_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    data = [(ag.randn(4, 1, 4, 4), ag.tensor([0, 1, 1, 0]))]
+
+    def losses(epochs: int, path: Path | None) -> list[float]:
+        model = lazies()
+        optimizer = nn.optim.Adam(model.parameters())
+        fit = nn.train.fit(
+            model, nn.CrossEntropyLoss(), optimizer, data, epochs, checkpoint=path, progress=False
+        )
+        return fit["loss"]
+
+    losses(2, tmp_path / "kept")
+    assert losses(3, tmp_path / "kept") == losses(3, None)
+
+
+def test_what_reads_a_lazy_model_calls_it_first() -> None:
+    x, y = ag.randn(8, 1, 4, 4), ag.tensor([0, 1] * 4)
+    called = lazies().eval()
+    called(x)
+    readers = (ag.draw, lambda m, x: diagnose(m, nn.CrossEntropyLoss(), x, y))
+    for read in readers:
+        model = lazies()
+        read(model, x)
+        assert model.training and type(model[4]) is nn.Linear
+        for k, v in model.state_dict().items():
+            np.testing.assert_array_equal(v.array, called.state_dict()[k].array)
+    model = lazies()
+    step = ag.compile(lambda x, y: nn.functional.cross_entropy(model(x), y), backend="numpy")
+    losses = [step(x, y).item() for _ in range(3)]
+    assert len(step.sources) == 1
+    np.testing.assert_allclose(losses, [losses[0]] * 3, rtol=1e-6)
 
 
 def test_bilinear_is_pytorchs() -> None:
