@@ -21,8 +21,10 @@ __all__ = ["Line", "rolled"]
 FEWEST = 3  # steps that are worth a loop
 LONGEST = 80  # statements of a step
 WIDTH = 84  # of a line in a loop, before its indent
-# a name, of one place in an array or of all of it, or an int: what may differ between steps
-TOKEN = re.compile(r"(?<![\w.])([^\W\d]\w*(?:\[\d+\])?(?![\w(])|\d+(?![\w.]))")
+# a name, of one place in an array or of all of it, or an int, but no exponent: what may differ
+# between steps
+TOKEN = re.compile(r"(?<![\w.])(?<!\de[-+])([^\W\d]\w*(?:\[\d+\])?(?![\w(])|\d+(?![\w.]))")
+ENDS = {*"[](),:=", ""}  # beside which a sum needs no brackets
 NAME = re.compile(r"(?<![\w.\"'])[^\W\d]\w*(?![\w(\"'])")
 PLACE = re.compile(r"(\w+)\[(\d+)\]")
 LISTED = re.compile(r"\[((\w+)\[\d+\](?:, \2\[\d+\])+)\]")
@@ -309,7 +311,8 @@ class Roller:
             found = self.column([parts[column] for parts in split], steps, first)
             if found is None:
                 return None
-            out[column] = found
+            alone = out[column - 1][-1:] in ENDS and out[column + 1][:1] in ENDS
+            out[column] = found if alone or " " not in found.partition("[")[0] else f"({found})"
         return "".join(out)
 
     def column(

@@ -119,6 +119,27 @@ def test_check_runs_the_loop():
     assert not d.check()
 
 
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (lambda k: 2 * k + 3, "a[t - 1] * 0.1 * (2 * t + 1)"),
+        (lambda k: 9 - k, "a[t - 1] * 0.1 * (10 - t)"),
+        (lambda k: k + 1, "a[t - 1] * 0.1 * t"),
+        (lambda k: 10.0 ** -(k + 5), "a4 * 0.1 * 1e-09"),  # an exponent does not count steps
+    ],
+)
+def test_numbers_that_count_steps_are_numbers_in_the_loop(number, line):
+    manual_seed(0)
+    w = randn(2, 2, requires_grad=True)
+    h = randn(1, 2, requires_grad=True)
+    for k in range(5):
+        h = (h @ w).tanh() + h * 0.1 * number(k)
+    d = derive(h.sum())
+    text = d.source()
+    assert line in text, text
+    assert d.check()
+
+
 def test_what_shares_nothing_stays_as_it_is():
     model = nn.Sequential(*[layer for _ in range(5) for layer in (nn.Linear(3, 3), nn.Tanh())])
     assert "range(" not in derive(model(randn(2, 3)).sum(), model).source()
