@@ -20,6 +20,7 @@ from .targets import ACTIVATIONS, TARGETS, Array, best_line, moments, points, va
 STARTS = {"normal": "N(0, 1)", "kaiming": "Kaiming"}
 TASKS = {"function": "Fit a function", "classes": "Classify points"}
 CLOUDS = {"moons": "two moons", "rings": "rings", "iris": "iris, two petal measures"}
+CLASSES = {"moons": 2, "rings": 3, "iris": 3}  # though few points may be of fewer
 CHOICES = {
     "task": TASKS,
     "target": {name: target.text for name, target in TARGETS.items()},
@@ -176,7 +177,7 @@ class Run:
     def __init__(self, form: Form, number: int, ended: Callable[[], None] = lambda: None) -> None:
         self.form, self.number, self._ended = form, number, ended
         self.data = data(form)
-        outputs = int(self.data.y.max()) + 1 if form.task == "classes" else 1
+        outputs = CLASSES[form.cloud] if form.task == "classes" else 1
         self.sizes = [self.data.x.shape[1], *[form.units] * form.layers, outputs]
         self.model = network(form, self.sizes)
         self.losses: list[float] = []
@@ -272,7 +273,7 @@ class Run:
                 "range": value_range(d.y), "baseline": float(np.mean((line - d.y) ** 2)),
                 "title": self._title(TARGETS[self.form.target].text),
             }  # fmt: skip
-        loss, right, held = linear_classifier(d)
+        loss, right, held = linear_classifier(d, CLASSES[self.form.cloud])
         return {
             "x": numbers(d.x[:, 0]), "y": numbers(d.x[:, 1]), "classes": d.y.tolist(),
             "box": self.box, "grid": GRID, "baseline": loss, "right": right, "held": held,
@@ -309,9 +310,9 @@ class Run:
             return nn.diagnosis.diagnose(model, self.loss, Tensor(self.data.x), self.data.y)
 
 
-def linear_classifier(d: Data) -> tuple[float, float, float]:
+def linear_classifier(d: Data, classes: int) -> tuple[float, float, float]:
     """Of softmax regression: its loss, and the shares it gets right in training and held out."""
-    model = nn.Linear(2, int(d.y.max()) + 1, dtype="float64")
+    model = nn.Linear(2, classes, dtype="float64")
     optimizer = nn.optim.SGD(model.parameters(), lr=1.0)
     x = Tensor(d.x)
     for _ in range(300):

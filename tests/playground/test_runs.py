@@ -30,6 +30,12 @@ def test_a_run_learns_and_keeps_what_can_be_drawn_again():
         assert (error**2).mean() == pytest.approx(loss.item(), rel=1e-3)
 
 
+def test_few_points_may_be_of_fewer_classes():
+    run = trained(task="classes", cloud="moons", seed=31, samples=10, epochs=10)
+    assert set(run.data.y) == {0} and set(run.data.y_test) == {0, 1}
+    assert run.sizes[-1] == 2 and run.losses[-1] > 0 and run.picture["held"] < 1
+
+
 @pytest.mark.parametrize("cloud", ["moons", "rings", "iris"])
 def test_classes_are_learned_and_held_out_points_are_others(cloud):
     run = trained(task="classes", cloud=cloud, lr=0.5, init="kaiming", samples=120, epochs=300)
