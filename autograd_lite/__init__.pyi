@@ -78,6 +78,8 @@ from .torch_words.arithmetic import chain_matmul as chain_matmul
 from .comparison.learners.programs import check as check
 from .comparison.learners.functions import check_backward as check_backward
 from .linalg import cholesky as cholesky
+from .torch_words.arithmetic import cholesky_inverse as cholesky_inverse
+from .torch_words.arithmetic import cholesky_solve as cholesky_solve
 from .engine.rules.pick import chunk as chunk
 from .engine.rules.curves import clip as clip
 from .torch_words.arithmetic import clamp_max as clamp_max
@@ -521,6 +523,8 @@ __all__ = [
     "check",
     "check_backward",
     "cholesky",
+    "cholesky_inverse",
+    "cholesky_solve",
     "chunk",
     "clamp",
     "clamp_max",

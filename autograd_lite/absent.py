@@ -108,7 +108,7 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "further decompositions": (
         """
-        lu lu_* geqrf orgqr ormqr cholesky_inverse cholesky_solve matrix_exp
+        lu lu_* geqrf orgqr ormqr matrix_exp
         *_lowrank eig symeig solve lstsq triangular_solve nuclear_norm frobenius_norm
         """,
         "autograd_lite.linalg, or scipy.linalg on t.numpy()",
@@ -154,7 +154,7 @@ KINDS = {  # there are no ...: the names, and what to use
 METHODS = """
     angle as_strided as_strided_ as_strided_scatter as_subclass bfloat16 bitwise_left_shift
     bitwise_left_shift_ bitwise_right_shift bitwise_right_shift_ cauchy_ ccol_indices cdouble
-    cfloat chalf cholesky_inverse cholesky_solve coalesce col_indices conj conj_physical
+    cfloat chalf coalesce col_indices conj conj_physical
     conj_physical_ const_data_ptr crow_indices   dense_dim dequantize
     diagonal_scatter dim_order  eig float_power_ frexp gcd gcd_ geometric_ geqrf grad_dtype
     hardshrink hash_tensor i0 i0_ igamma igamma_ igammac igammac_ imag index index_reduce

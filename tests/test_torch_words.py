@@ -44,6 +44,7 @@ T.negative(x) | T.absolute(x) | T.float_power(v, 2) | T.addcmul(x, x, y, value=2
 T.addcdiv(x, x, y, value=0.5) | T.lerp(x, y, 0.3) | T.lerp(x, y, p) | T.addmm(v, x, m)
 T.addmm(v, x, m, beta=0.5, alpha=2) | T.addmv(v, m, w, alpha=3) | T.baddbmm(c, c, c, beta=2)
 T.addbmm(c[0], c, c) | T.addr(m, v, w) | T.mv(m, v) | T.ger(v, w) | T.bmm(c, c) | T.dot(v, w)
+T.cholesky_solve(m, m.tril()) | T.cholesky_solve(c, c.triu(), upper=True) | m.tril().cholesky_inverse()
 T.outer(v, w) | T.chain_matmul(x, m, m) | T.dist(x, y) | T.dist(x, y, 1) | T.cdist(x, m)
 T.cdist(x, m, p=1) | T.cross(x, y, dim=1) | T.cross(v, w, dim=0) | T.trunc(x).detach() | T.frac(x)
 T.fix(x).detach() | T.sgn(x).detach() | T.rad2deg(x) | T.deg2rad(x) | T.erfc(x) | T.logit(p)
@@ -204,6 +205,7 @@ def test_what_is_composed_is_differentiated_twice() -> None:
         lambda x, y: ag.lerp(x, y, 0.3) * ag.addcmul(x, x, y) + ag.addcdiv(x, y, p),
         lambda x, y: ag.cdist(x, y, 3),
         lambda x, y: ag.cross(x, y, 1),
+        lambda x, y: ag.cholesky_solve(x, y[:, :2]),
         lambda x, y: ag.scatter_add(x, 1, j, y) ** 2,
         lambda x, y: ag.scatter(x, 1, j, 0.5) * y,
         lambda x, y: ag.cov(x) + ag.corrcoef(y),

@@ -229,6 +229,28 @@ def chain_matmul(*matrices: Any) -> Tensor:
 
 
 @function()
+def cholesky_solve(B: Any, L: Any, upper: bool = False) -> Tensor:
+    """The X of A @ X = B for A = L @ L.mT, or L.mT @ L where L is an upper triangle, shape
+    (..., n, k); the other triangle counts nothing. Errors are those of `linalg.solve`.
+
+    >>> cholesky_solve(tensor([[8.0], [9.0]]), tensor([[2.0, 0.0], [1.0, 2.0]])).tolist()
+    [[1.375], [1.25]]
+    """
+    first = linalg.solve_triangular(L.mT if upper else L, B, upper=False)
+    return linalg.solve_triangular(L if upper else L.mT, first, upper=True)
+
+
+@function()
+def cholesky_inverse(L: Any, upper: bool = False) -> Tensor:
+    """The inverse of L @ L.mT, or of L.mT @ L where L is an upper triangle, shape (..., n, n).
+
+    >>> cholesky_inverse(tensor([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    [[0.25, 0.0], [0.0, 0.0625]]
+    """
+    return cholesky_solve(np.eye(L.shape[-1], dtype=L.dtype), L, upper)
+
+
+@function()
 def dist(a: Any, b: Any, p: float = 2) -> Tensor:
     """The p-norm of a - b.
 
