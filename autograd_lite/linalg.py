@@ -145,6 +145,8 @@ def solve_triangular(
     >>> solve_triangular(tensor([[2.0, 9.0], [0.0, 4.0]]), tensor([[1.0], [4.0]]), upper=False)
     tensor([[0.5], [1. ]])
     """
+    if A.ndim < 2 or A.shape[-2] != A.shape[-1]:
+        raise MisfitError(f"solve_triangular: square matrices are needed, got shape {A.shape}")
     n = A.shape[-1]
     on = np.tri(n, dtype=bool).T if upper else np.tri(n, dtype=bool)
     if unitriangular:

@@ -241,6 +241,10 @@ def test_errors_name_the_matrix_and_the_remedy() -> None:
     for call, text in [
         (lambda: linalg.solve(Tensor(ONE), Tensor(TALL[0])), r"shape \(3, 3\) and right sides of"),
         (lambda: linalg.multi_dot([Tensor(ONE)]), "multi_dot: two tensors or more"),
+        (
+            lambda: linalg.solve_triangular(Tensor(TALL), Tensor(ONE), upper=True),
+            r"solve_triangular: square .* \(2, 4, 3\)",
+        ),
         (lambda: linalg.matrix_power(Tensor(TALL), 2), r"matrix_power: square .* \(2, 4, 3\)"),
         (lambda: linalg.matrix_norm(Tensor(ONE), 3), "matrix_norm: ord is 'fro', 'nuc'"),
         (lambda: linalg.norm(Tensor(SQUARE), 1), "norm: with ord a vector or a matrix"),

@@ -247,7 +247,7 @@ def cholesky_inverse(L: Any, upper: bool = False) -> Tensor:
     >>> cholesky_inverse(tensor([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [[0.25, 0.0], [0.0, 0.0625]]
     """
-    return cholesky_solve(np.eye(L.shape[-1], dtype=L.dtype), L, upper)
+    return cholesky_solve(np.eye(*L.shape[-1:] or (0,), dtype=L.dtype), L, upper)
 
 
 @function()
