@@ -194,15 +194,23 @@ def not_connected(p: Pass) -> Iterator[Finding]:
 @rule
 def softmax_twice(p: Pass) -> Iterator[Finding]:
     """Probabilities given to a loss that takes scores."""
+    logits = "binary_cross_entropy_with_logits"
     for node in p.nodes:
         if node.op is ops.log_softmax:
-            below = node.parents[0]
-            if below is not None and below.op is ops.softmax:
-                yield Finding(
-                    "softmax-twice", where(below), "the loss takes the softmax of probabilities",
-                    "log_softmax of a softmax",
-                    "cross_entropy takes scores: leave the softmax out.", below,
-                )  # fmt: skip
+            twice, loss = ops.softmax, "cross_entropy"
+        elif node.op is not None and node.op.name == logits:
+            twice, loss = ops.sigmoid, logits
+        else:
+            continue
+        below = node.parents[0]
+        while below is not None and below.op is not None and below.op.kind == "view":
+            below = below.parents[0]  # scores.squeeze(1)
+        if below is not None and below.op is twice:
+            yield Finding(
+                "softmax-twice", where(below), f"the loss takes the {twice.name} of probabilities",
+                f"{node.op.name} of a {twice.name}",
+                f"{loss} takes scores: leave the {twice.name} out.", below,
+            )  # fmt: skip
 
 
 @rule
@@ -339,7 +347,8 @@ def learning_rate(
         *inputs, target = [as_tensor(part) for part in batch]
         after = loss_fn(p.model(*inputs), target).item()
     start = p.loss.item()
-    ratios = [rms(q.array - a) / rms(a) for q, a in before if q.ndim > 1 and rms(a)]
+    moved = [(q, a) for q, a in before if q.ndim > 1 and rms(a) and np.any(p.grads.get(q, 0))]
+    ratios = [rms(q.array - a) / rms(a) for q, a in moved]
     ratio = float(np.median(ratios)) if ratios else 0.0
     step = f"a step changes weights by {ratio:.1e} of their size" if ratios else ""
     if not math.isfinite(after) or after > 1.5 * start + 1e-6:

@@ -98,6 +98,26 @@ def test_learning_rates_are_judged_by_a_step(lr: float, kind: set[str]) -> None:
     assert diagnose(model, LOSS, X, T, optimizer=optim.SGD(model.parameters(), lr=lr)).kinds == kind
 
 
+def test_no_rate_is_called_low_where_no_gradient_comes() -> None:
+    model = changed(**{"2_bias": -50.0})
+    found = diagnose(model, LOSS, X, T, optimizer=optim.SGD(model.parameters(), lr=1.0))
+    assert found.kinds == {"dead"}
+    found = diagnose(model, LOSS, X, T, optimizer=optim.SGD(model.parameters(), lr=100.0))
+    assert found.kinds == {"dead", "rate-too-high"} and "changes weights" not in str(found)
+
+
+def test_a_sigmoid_before_its_loss_is_found() -> None:
+    model = nn.Sequential(nn.Linear(10, 1), nn.Sigmoid())
+    t = (T == 0).astype("float32")
+    for last, weight in ((nn.Flatten(0), None), (nn.Identity(), ag.tensor(2.0))):
+        loss = nn.BCEWithLogitsLoss(pos_weight=weight)
+        target = t if weight is None else t[:, None]
+        (found,) = diagnose(nn.Sequential(*model, last), loss, X, target)
+        assert found.kind == "softmax-twice" and found.where == "1"
+        assert found.advice.endswith("takes scores: leave the sigmoid out.")
+    assert not diagnose(model[:1], loss, X, t[:, None])
+
+
 def test_what_the_optimizer_does_not_have_is_named() -> None:
     model = net()
     (found,) = diagnose(model, LOSS, X, T, optimizer=optim.SGD(model[0].parameters(), lr=0.1))
