@@ -369,8 +369,8 @@ def diagnose(model: Any, loss_fn: Any, *batch: Any, optimizer: Any = None) -> Fi
 
     `batch` is the inputs of `model`, then the target, as `loss_fn(model(*inputs), target)` takes
     them. With `optimizer` a step is tried, too. Nothing is changed: parameters, gradients, buffers,
-    the optimizer and random numbers are afterwards what they were. TypeError if the loss is no
-    scalar tensor, ValueError if it needs no gradient.
+    the optimizer and random numbers are afterwards what they were; lazy layers have their sizes.
+    TypeError if the loss is no scalar tensor, ValueError if it needs no gradient.
 
     >>> from autograd_lite.nn import Linear, MSELoss, ReLU, Sequential
     >>> _ = manual_seed(0)

@@ -76,8 +76,8 @@ def draw(
     The modules that ran are framed, and their parameters have dotted names, if they are nn.Modules
     called after `draw` was imported, or `model` is given. `draw(model, x)`, with a model or any
     function, calls it first, with `x` or a tuple of inputs, arrays or Tensors, and leaves buffers
-    and random numbers as they were: then all that ran is drawn, in grey what needs no gradient.
-    Equal modules in a row are drawn once.
+    and random numbers as they were, but that lazy layers have their sizes: then all that ran is
+    drawn, in grey what needs no gradient. Equal modules in a row are drawn once.
 
     `view` is "both", "forward" or "backward"; `depth` is how many levels of modules are opened, the
     others being one card each. `grads` puts on every edge the norm of the gradient that a backward

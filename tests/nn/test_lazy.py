@@ -124,6 +124,7 @@ def test_what_reads_a_lazy_model_calls_it_first() -> None:
         assert model.training and type(model[4]) is nn.Linear
         for k, v in model.state_dict().items():
             np.testing.assert_array_equal(v.array, called.state_dict()[k].array)
+    assert str(ag.draw(lazies(), x)) == str(ag.draw(model.train(), x))
     model = lazies()
     step = ag.compile(lambda x, y: nn.functional.cross_entropy(model(x), y), backend="numpy")
     losses = [step(x, y).item() for _ in range(3)]
