@@ -131,7 +131,8 @@ class Derivation:
     def slides(self, folder: str | os.PathLike[str]) -> list[Path]:
         r"""Write the steps into files that can be copied from: step_00.tex has the formulas of the
         first as a displayed block, an `align*` of amsmath, step_00.txt the same in plain text, and
-        so on, then slides.tex, which is `to_beamer()`; returns their paths.
+        so on, then slides.tex, which is `to_beamer()`; returns their paths. Step files of a longer
+        derivation that the folder has are removed.
 
         >>> from tempfile import TemporaryDirectory
         >>> x = tensor(3.0, requires_grad=True, name="x")
@@ -146,11 +147,15 @@ class Derivation:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         shown = slides_of(self.program)
+        digits = max(2, len(str(len(shown) - 1)))
         files = []
         for i, slide in enumerate(shown):
             for suffix, content in (("tex", slide.formulas + "\n"), ("txt", slide.text)):
-                files.append(folder / f"step_{i:02}.{suffix}")
+                files.append(folder / f"step_{i:0{digits}}.{suffix}")
                 files[-1].write_text(content, "utf-8", errors="replace")
+        for old in set(folder.glob("step_*.t[ex][xt]")) - set(files):
+            if old.stem[5:].isdigit():
+                old.unlink()
         files.append(folder / "slides.tex")
         files[-1].write_text(beamer(shown), "utf-8", errors="replace")
         return files

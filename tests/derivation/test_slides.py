@@ -77,6 +77,18 @@ def test_the_steps_hold_together(made, tmp_path):
         check(frame)
 
 
+def test_more_than_a_hundred_steps_stay_in_order_and_old_ones_go(tmp_path):
+    h = x = tensor([[1.0, 2.0]], requires_grad=True, name="x")
+    for _ in range(30):
+        h = (h * x).tanh()
+    files = [f.name for f in derive(h.sum()).slides(tmp_path)]
+    assert files[0] == "step_000.tex" and len(files) > 201
+    assert sorted(files[:-1]) == files[:-1]
+    (tmp_path / "step_by.txt").write_text("mine")
+    few = {f.name for f in derive((x * x).sum()).slides(tmp_path)}
+    assert {f.name for f in tmp_path.iterdir()} == few | {"step_by.txt"}
+
+
 def test_every_statement_is_a_step_with_its_operations():
     d = classifier()
     document = d.to_beamer()
