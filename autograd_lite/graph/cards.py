@@ -266,7 +266,10 @@ class Cards:
                 self.put_cross_entropy(card, names[0], users[0])
         except UNWRITTEN as error:  # a rule of the user's own that only runs on arrays
             card.forward = card.forward or f"{out} = {t.op.name}({', '.join(names)})"
-            card.backward = [f"no text: its rule raises {type(error).__name__} on Symbols"]
+            why = f"its rule raises {type(error).__name__} on Symbols"
+            if hasattr(t.op, "made_of"):  # which is read in its place as long as that can be
+                why = "an input was changed since; draw before the step"
+            card.backward = [f"no text: {why}"]
         card.saved = [name for name in dict.fromkeys([*names, out]) if name in saved]
 
     def put_cross_entropy(self, card: Card, x: str, user: Tensor) -> None:
