@@ -263,14 +263,15 @@ def _judged(
     doubt = _doubt(numeric, products, x, suspects | alone, total, steepest)
     excused = far <= doubt
     whole = relative_error(np.where(excused, numeric, g), numeric)
-    small = PASS < whole <= SUSPICIOUS and not np.any(alone & ~excused)
+    wrong = alone & ~excused
+    small = PASS < whole <= SUSPICIOUS and not wrong.any()
     if small and np.all(far <= FINEST * total):
         return _Judged(0.0, suspects)
-    if whole > PASS:
+    if whole > SUSPICIOUS or small:
         return _Judged(whole, suspects & ~excused)
-    if np.any(alone & ~excused):
+    if wrong.any():  # also where it is too small a part of the norm to count there
         parts = far / np.maximum(np.abs(g), np.abs(numeric), where=alone, out=np.ones_like(far))
-        return _Judged(float(parts[alone & ~excused].max()), alone & ~excused, True)
+        return _Judged(float(parts[wrong].max()), wrong, True)
     known, rounding = np.linalg.norm(g), np.linalg.norm(doubt)
     if 1e-4 * rounding < known < 1e3 * rounding:
         return _Judged(relative_error(g, numeric), suspects & ~excused, too_small=True)

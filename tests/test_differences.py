@@ -237,6 +237,26 @@ STEPS = {
 ENDS = (lambda x: x, lambda x: x.sum(), lambda x: x.mean(0), lambda x: x.logsumexp(-1))
 
 
+def test_one_wrong_element_is_an_error_at_any_size():
+    """Also where it is between 1e-6 and 1e-3 of the norm, which alone would be suspicious."""
+
+    class Square(ag.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 2 * x * g * np.where(np.arange(50) == 3, 0.5, 1.0)
+
+    for size in (1e-1, 1e-3, 1e-6):
+        x = np.where(np.arange(50) == 3, size, 1.0)
+        with pytest.raises(GradcheckError, match=r"of an element; worst at element \(3,\)|e-02;"):
+            gradcheck(Square.apply, tensor(x))
+
+
 @pytest.mark.filterwarnings("ignore:gradcheck. suspicious")
 @pytest.mark.parametrize("seed", range(40))
 def test_programs_of_nasty_scales_are_judged_rightly(seed):
