@@ -384,6 +384,17 @@ def test_sums_over_one_column_and_one_class_hide_a_scale() -> None:
     assert report.remarks[0].startswith("Made for one output: with more, layers[2] output is wrong")
 
 
+def per_sample(p: Array, y: Array) -> Array:
+    return (p - y) / len(p)
+
+
+def test_what_is_right_for_two_outputs_has_no_fix_that_is_wrong_for_them() -> None:
+    net, x, y = s0([4, 2])
+    report = compare_layers(net, lambda p, y: ((p - y) ** 2).mean(), per_sample, x, y)
+    assert "(hidden by the data given; seen with x (5, 3), all random)" in report.headline
+    assert report.fixes == ()
+
+
 def test_layers_of_one_size_only_are_judged_on_it() -> None:
     class Fixed:
         def forward(self, x: Array) -> Array:

@@ -210,6 +210,34 @@ def test_a_mistake_that_the_inputs_hide_is_found_on_other_sizes(inputs: Any, wro
     assert check_backward(linear, linear_backward, inputs).ok
 
 
+def doubled_mean(g: Array, x: Array) -> Array:
+    return np.ones(x.shape) * g[..., None] / 2
+
+
+def test_what_is_right_on_the_inputs_given_has_no_fix_that_is_wrong_on_them() -> None:
+    report = check_backward(lambda x: x.mean(axis=-1), doubled_mean, [(3, 2)])
+    assert "hidden by the inputs given; seen with x (5, 3)" in report.headline
+    assert report.fixes == ()
+
+
+def share(q: Any, k: Any) -> Any:
+    e = np.exp(q @ k.T / 2)
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def attention_backward(g: Array, q: Array, k: Array, v: Array) -> Any:
+    p = share(q, k)
+    dp = g @ v.T
+    ds = p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+    return ds @ k, ds.T @ q, p.T @ g
+
+
+def test_scores_of_attention_are_no_hidden_layer() -> None:
+    shapes = [(4, 3), (5, 3), (5, 6)]
+    report = check_backward(lambda q, k, v: share(q, k) @ v, attention_backward, shapes)
+    assert "(at q @ k.T)" in report.headline
+
+
 def test_a_mistake_that_the_inputs_show_is_shown_on_them() -> None:
     report = check_backward(linear, lambda g, x, w, b: (-g @ w, g.T @ x, g.sum(0)), [(1, 2)])
     assert [row.shape for row in report.rows if row.name == "x"] == [(1, 2)]

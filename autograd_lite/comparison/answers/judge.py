@@ -50,7 +50,8 @@ class Row:
     """What became of one tensor; errors are NaN where there was nothing to subtract.
 
     `contrasted` says that the note tells how the gradient differs from autodiff's; `mistake_of` is
-    the name of the row whose mistake explains this one too.
+    the name of the row whose mistake explains this one too; `hidden` says with which other data it
+    is seen, where that handed in does not show it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Row:
     diagnoses: tuple[Diagnosis, ...] = ()
     contrasted: bool = False
     mistake_of: str = ""
+    hidden: str = ""
 
     def with_note(self, note: str) -> Row:
         """The row with something said before its note."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
+from ...engine.rules import ops
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
 
@@ -104,6 +105,7 @@ class Layers:
         self.weight: dict[Tensor, Tensor] = {}  # of the layer that a tensor belongs to
         self.step: dict[Tensor, int] = {}
         self.outputs: set[Tensor] = set()  # products, and sums of them with biases
+        self.shares: set[Tensor] = set()  # softmaxes of products, and what is made of them
         self.uses: dict[Tensor, int] = {}
         self.layers: dict[Tensor, int] = {}  # of weights
         for t in tape.nodes:
@@ -114,7 +116,9 @@ class Layers:
         """Find the layer of an operation whose inputs have theirs."""
         weights = [w for w in map(self.viewed, inputs) if is_parameter(w)]
         below = [p for p in inputs if p in self.weight]
-        if t.op.kind == "product" and weights:
+        if t.op.kind == "product" and weights and self.shares.intersection(inputs):
+            self.forget({self.weight[p] for p in below})
+        elif t.op.kind == "product" and weights:
             w = weights[-1]
             self.uses[w] = self.uses.get(w, 0) + 1
             self.layers.setdefault(w, len(self.layers))
@@ -122,8 +126,18 @@ class Layers:
             self.outputs.add(t)
         elif below:
             self.weight[t], self.step[t] = self.weight[below[-1]], self.step[below[-1]]
+            if t.op is ops.softmax or self.shares.intersection(inputs):
+                self.shares.add(t)
             if t.op.sign in ("+", "-"):
                 self.add_up(t, inputs)
+
+    def forget(self, keys: set[Tensor]) -> None:
+        """Products whose softmax weighs the rows of another array: scores, and no layer."""
+        for t in [t for t, w in self.weight.items() if w in keys]:
+            del self.weight[t]
+            self.outputs.discard(t)
+        for w in keys:
+            del self.layers[w], self.uses[w]
 
     def add_up(self, t: Tensor, inputs: list[Tensor]) -> None:
         """Products that are added, to biases or to each other, are the output of one layer."""

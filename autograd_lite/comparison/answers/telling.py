@@ -124,7 +124,7 @@ def counted(rows: Iterable[Row]) -> dict[str, int]:
 def told(row: Row) -> str:
     """The last column of a row: what explains it, all that does, or what is known without."""
     if row.diagnoses:
-        return either(row.explanations)
+        return either(row.explanations) + f" ({row.hidden})" * bool(row.hidden)
     return f"unexplained: {row.note}" if row.unexplained else row.note
 
 

@@ -162,6 +162,18 @@ def reported(
     return replace(report, rows=(*problems, *kept))
 
 
+def hidden(report: Report, by: str, seen: str) -> Report:
+    """The report on other data than those given, which do not show the mistake."""
+    first = report.first_wrong
+    if first is None:
+        return report
+    said = f"hidden by the {by} given; seen with {seen}"
+    rows = (
+        replace(row.with_note(said), hidden=said) if row is first else row for row in report.rows
+    )
+    return replace(report, rows=tuple(rows))
+
+
 def with_note(report: Report, name: str, note: str) -> Report:
     """The report with a remark on one row."""
     rows = (row.with_note(note) if row.name == name else row for row in report.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +22,12 @@ from .averaged import by_convention
 from .black_box import by_differences
 from .execution import (
     fault,
+    hidden,
     hides,
     raised,
     reported,
     same_numbers,
     told_apart,
-    with_note,
 )
 from .pairs import Run, Together
 from .probing import Function, array_of, check_outputs
@@ -91,12 +92,13 @@ def check_backward(
             other = function.fitting(fresh)
         except ValueError:
             return report
+        quick = copy(function)
+        quick.effort = 0
+        function.also = lambda: judged(quick, arrays).ok
         probed = judged(function, other)
-        first = probed.first_wrong
-        if first is not None and first.name in other:
+        if probed.first_wrong is not None and probed.first_wrong.name in other:
             sizes = ", ".join(f"{name} {a.shape}" for name, a in other.items())
-            note = f"hidden by the inputs given; seen with {sizes}"
-            return with_fixes(with_note(probed, first.name, note))
+            return with_fixes(hidden(probed, "inputs", sizes))
     return with_fixes(report)
 
 
@@ -348,7 +350,8 @@ def once_more(
 
     def same() -> bool:
         fresh = forward()
-        return fresh is not None and as_before([*map(array_of, fresh.outputs)], before)
+        as_was = fresh is not None and as_before([*map(array_of, fresh.outputs)], before)
+        return as_was and function.also()
 
     return Again([pair.backward, pair.forward] if keeps else [pair.backward], grads, same)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from itertools import islice
 from typing import Any
@@ -47,6 +47,7 @@ class Function:
         self.options: dict[str, Any] = {}  # inputs that are passed on as they are
         self.groups: dict[str, dict[str, str]] = {}  # of dictionaries: the names of their arrays
         self.generators = generators(self.pair.owners)
+        self.also: Callable[[], bool] = lambda: True  # what an edit that mends it has to leave so
 
     def given(self, inputs: Sequence[Any] | Mapping[str, Any] | None) -> dict[str, Any]:
         """For every name an array, a shape, or None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,9 @@ from .updates import LayerRecord, Pulled
 
 @dataclass
 class Trial(Setting):
-    """Layers, data and a rate: what one report is about."""
+    """Layers, data and a rate: what one report is about. An edit mends it if `also` holds then."""
+
+    also: Callable[[], bool] = lambda: True
 
     def arrays(self) -> dict[str, Array]:
         """What is looked at for sizes and values that hide mistakes."""
@@ -90,7 +92,8 @@ class Trial(Setting):
         def same() -> bool:
             with same_numbers(self.random):
                 now, _ = forward(self.names, copies(self.layers), self.x)
-            return as_before([*now, self.criterion.number(now[-1], self.y)], results)
+            results_now = [*now, self.criterion.number(now[-1], self.y)]
+            return as_before(results_now, results) and self.also()
 
         owners = [*(layer.own for layer in self.layers), self.criterion.slope, self.x, self.y]
         return Again(owners, again, same, len(steps))
