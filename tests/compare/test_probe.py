@@ -232,6 +232,24 @@ def attention_backward(g: Array, q: Array, k: Array, v: Array) -> Any:
     return ds @ k, ds.T @ q, p.T @ g
 
 
+def test_images_are_tried() -> None:
+    def forward(x: Any) -> Any:
+        n, c, h, w = x.shape
+        return x * (n + c + h + w)
+
+    assert check_backward(forward, lambda g, x: g * sum(x.shape)).rows[0].shape == (5, 3, 4, 6)
+
+
+def into_its_input(g: Array, x: Array, w: Array) -> Any:
+    dx = np.multiply(g, w, out=x)
+    return dx, g * x
+
+
+def test_a_result_written_into_an_input_is_given_an_array_of_its_own() -> None:
+    report = check_backward(lambda x, w: x * w, into_its_input, [(3, 4), (3, 4)])
+    assert [fix.new for fix in report.fixes][:1] == ["dx = np.multiply(g, w)"]
+
+
 def test_scores_of_attention_are_no_hidden_layer() -> None:
     shapes = [(4, 3), (5, 3), (5, 6)]
     report = check_backward(lambda q, k, v: share(q, k) @ v, attention_backward, shapes)
@@ -485,8 +503,8 @@ SAID: dict[str, tuple[Any, type[Exception], str]] = {
         lambda: check_backward(lambda a, b: (a @ b) * (1 / 0), np.exp),
         ValueError,
         ("the forward runs with no shapes that were tried. With a (5, 3), b (3, 5) it raised "
-        "ZeroDivisionError: division by zero. Mend that, or give shapes that fit, as in "
-        "inputs=((5, 3), (3, 5))"),
+        "ZeroDivisionError: division by zero. Mend that, or give other shapes, in "
+        "the form inputs=((5, 3), (3, 5))"),
     ),
     "no rule": (
         lambda: check_backward(lambda x: np.spacing(x.relu()), np.exp),
@@ -494,7 +512,7 @@ SAID: dict[str, tuple[Any, type[Exception], str]] = {
         ("the forward runs with no shapes that were tried. With x (5, 3) it raised TypeError: "
         "np.spacing: there is no derivative rule for it, so it does not take a Tensor; use "
         "t.detach().numpy() for plain values, or make it an Op (docs/how/add.md). Mend that, or "
-        "give shapes that fit, as in inputs=((5, 3),)"),
+        "give other shapes, in the form inputs=((5, 3),)"),
     ),
 }  # fmt: skip
 

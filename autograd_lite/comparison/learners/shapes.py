@@ -16,6 +16,7 @@ from .slopes import own_stream
 # What an input may be, the most typical first.
 DATA: list[Shape] = [
     (N, IN), (IN, N), (IN, HIDDEN), (HIDDEN, IN), (HIDDEN, N), (IN,), (N,), (), (N, IN, HIDDEN),
+    (N, IN, HIDDEN, OUT),
 ]  # fmt: skip
 WEIGHTS: list[Shape] = [
     (IN, HIDDEN), (HIDDEN, IN), (HIDDEN, OUT), (OUT, HIDDEN), (IN,), (HIDDEN,),
@@ -93,5 +94,5 @@ def unfit(choices: Sequence[Sequence[Any]], failure: Failure | None) -> str:
     return (
         "the forward runs with no shapes that were tried. With "
         f"{', '.join(f'{name} {a.shape}' for name, a in arrays.items())} it {raised(error)}. Mend "
-        f"that, or give shapes that fit, as in inputs=({example}{comma}){other}"
+        f"that, or give other shapes, in the form inputs=({example}{comma}){other}"
     )

@@ -207,6 +207,8 @@ class Grammar:
         if atom and not isinstance(node, ast.Subscript):
             return
         for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.keyword) and child.arg == "out":
+                continue  # with another value the result is written to nothing that is read
             if isinstance(child, ast.keyword | ast.comprehension):
                 for part in ast.iter_child_nodes(child):
                     if isinstance(part, ast.expr) and not is_stored(part):
