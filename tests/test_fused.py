@@ -132,7 +132,7 @@ def test_second_derivatives_and_formulas_need_logits_as_they_were() -> None:
 
 def test_a_drawing_after_the_step_says_to_draw_before_it() -> None:
     model = nn.Linear(3, 2)
-    loss = model(tensor(np.ones((4, 3)))).sum()
+    loss = model(ag.ones(4, 3)).sum()
     loss.backward(retain_graph=True)
     nn.optim.SGD(model.parameters(), lr=0.1).step()
     assert "no text: an input was changed since; draw before the step" in str(draw(loss))
