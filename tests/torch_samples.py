@@ -65,7 +65,6 @@ OF_INTEGERS = {  # of integers alone
     "addmv": "numbers that are no ints, as factors, make floats",
     "arange": "limits that are no ints are not cut before they are counted",
     "baddbmm": "as addmv",
-    "corrcoef": "float64",
     "kthvalue": "which of equal elements is found is not defined",
     "linspace": "rounded, not cut",
     "logspace": "rounded, not cut",

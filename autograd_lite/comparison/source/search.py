@@ -19,7 +19,7 @@ from .places import PROBE, Place, contents, counted, parsed, places, probed, rea
 from .probe import ELEMENTS, Exhausted, Probe, bends
 from .text import COMPOUND, Node, Unit
 
-MOST_EDITS = 5_000
+MOST_EDITS = 10_000
 MOST_WORK = 2_500_000  # lines of Python, about
 MOST_TICKS = 1_000_000  # of the first run
 BATCH = 32  # edits of a statement that are compiled together

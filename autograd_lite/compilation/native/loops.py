@@ -477,7 +477,7 @@ def laid(x: Place) -> tuple[int, int]:
 
 def is_long(items: list[Item]) -> bool:
     """Whether many operations follow one another, none a function of a library."""
-    return len(items) >= LONG and all("(" not in x.text for x in items)
+    return len(items) >= LONG and all(x.kind == "each" and "(" not in x.text for x in items)
 
 
 def flat(accesses: list[Any]) -> Iterator[Access]:
