@@ -79,8 +79,7 @@ def save(
         return
     write = FORMATS[format or _suffix(path)]
     tree = _tree(model_or_state, "")
-    with _new_file(Path(path)) as file:
-        write(file, tree)
+    _replace(Path(path), lambda file: write(file, tree))
 
 
 def load(
@@ -313,12 +312,17 @@ def _to_npz(file: IO[bytes], tree: Any) -> None:
     for name in arrays:
         if "\0" in name or "\\" in name:
             raise ValueError(f"save: the name {name!r} cannot stand in an .npz archive")
-    with zipfile.ZipFile(file, "w") as archive:  # np.savez has "file" as an argument of its own
-        for name, a in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, a, allow_pickle=False)
-        if structure is not None:
-            archive.writestr(STRUCTURE, structure)
+    try:
+        with zipfile.ZipFile(file, "w") as archive:  # np.savez has "file" as an argument of its own
+            for name, a in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, a, allow_pickle=False)
+            if structure is not None:
+                archive.writestr(STRUCTURE, structure)
+    except ValueError as error:  # which an archive raises that Ctrl-C has left amid an entry
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 def _from_npz(found: dict[str, Entry]) -> Any:
@@ -512,29 +516,14 @@ def _damage(name: str) -> Iterator[None]:
         raise _refused(name, f"damaged, or not arrays: {error}") from error
 
 
-@contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write, which takes the place of `path` once every byte is on the disk."""
+def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Write a file that takes the place of `path` once every byte is on the disk."""
     path = Path(os.path.realpath(path))  # through a link, not in its place
     _remove_leftovers(path)
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    while True:
-        try:  # of others nobody reads it before it has the rights of the old file
-            file = open(new, "xb", opener=_private if path.exists() else None)  # noqa: SIM115
-        except OSError as error:
-            raise type(error)(
-                error.errno,
-                f"save: cannot write into the folder: {error.strerror}",
-                str(path.parent),
-            ) from None
-        with suppress(OSError):  # a file system without locks
-            lock(file, wait=True)
-        if new.exists():
-            break
-        file.close()  # somebody took it for a leftover before it was locked
-    try:
-        with file:
-            yield file
+    try:  # from before there is a file: Ctrl-C may come as the function that opens it ends
+        with _opened(new, path) as file:
+            write(file)
             file.flush()
             os.fsync(file.fileno())
             if path.exists():
@@ -550,6 +539,24 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
                 error.errno, f"save: cannot write: {error.strerror}", str(path)
             ) from None
         raise
+
+
+def _opened(new: Path, path: Path) -> IO[bytes]:
+    """A new file beside `path`, locked."""
+    while True:
+        try:  # of others nobody reads it before it has the rights of the old file
+            file = open(new, "xb", opener=_private if path.exists() else None)  # noqa: SIM115
+        except OSError as error:
+            raise type(error)(
+                error.errno,
+                f"save: cannot write into the folder: {error.strerror}",
+                str(path.parent),
+            ) from None
+        with suppress(OSError):  # a file system without locks
+            lock(file, wait=True)
+        if new.exists():
+            return file
+        file.close()  # somebody took it for a leftover before it was locked
 
 
 def _private(name: str, flags: int) -> int:

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import autograd_lite as ag
 from autograd_lite import Tensor, draw, enable_grad, inference_mode, no_grad, set_grad_enabled
 from autograd_lite.interrupts import whole
 from nn import Linear, MSELoss, Sequential, Tanh
+from nn.data import DataLoader, TensorDataset
 from nn.optim import LBFGS, SGD, Adam, AdamW, RMSprop
 from nn.optim.lr_scheduler import (
     CosineAnnealingWarmRestarts,
@@ -23,6 +25,7 @@ from nn.optim.lr_scheduler import (
     SequentialLR,
     StepLR,
 )
+from nn.train import fit
 
 
 def interrupted(function: Callable[[], Any], at: int, begins: str | None = None) -> bool:
@@ -325,3 +328,72 @@ def test_other_threads_have_no_signals() -> None:
     assert found == [3]
     with suppress(KeyboardInterrupt):
         whole(lambda: None)
+
+
+def sampled(case: Callable[[], tuple[Callable[[], Any], Any]], count: int) -> Iterator[Any]:
+    """What `case` made, interrupted at `count` calls from the first to the last of its function."""
+    function, _ = case()
+    calls = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.settrace(trace)
+    function()
+    sys.settrace(None)
+    assert calls > count
+    for at in np.linspace(1, calls, count).astype(int):
+        function, made = case()
+        interrupted(function, int(at), "")
+        yield made
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a file left open
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_saved_file_is_the_old_or_the_new_one(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"state{suffix}"
+    found = set()
+
+    def case() -> tuple[Callable[[], Any], Any]:
+        ag.save({"x": ag.zeros(3), "step": 1}, path)
+        return lambda: ag.save({"x": ag.ones(3), "step": 2}, path), None
+
+    for _ in sampled(case, 40):
+        state = ag.load(path)
+        found.add((state["x"].tolist()[0], int(state["step"])))
+        assert [*tmp_path.iterdir()] == [path]
+    assert (0.0, 1) in found and found <= {(0.0, 1), (1.0, 2)}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_training_ends_between_two_steps(compiled: bool) -> None:
+    rng = np.random.default_rng(0)
+    data = TensorDataset(rng.standard_normal((8, 2)).astype("f"), np.zeros((8, 1), "f"))
+    ends: list[Any] = []
+
+    def case() -> tuple[Callable[[], Any], Any]:
+        model, _ = network()
+        optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+        loader = DataLoader(data, 2)
+        options: Any = {"progress": False, "compile": compiled}
+        return lambda: fit(model, MSELoss(), optimizer, loader, 2, **options), (model, optimizer)
+
+    model, optimizer = case()[1]
+    for batch in [*DataLoader(data, 2)] * 2:  # the weights after 0, 1, ... steps
+        ends.append(trained(optimizer, model))
+        optimizer.zero_grad()
+        MSELoss()(model(batch[0]), batch[1]).backward()
+        optimizer.step()
+    ends.append(trained(optimizer, model))
+    for model, optimizer in sampled(case, 30):
+        now = trained(optimizer, model)
+        assert any(close(now, end) for end in ends)
+        assert ag.is_grad_enabled()
+
+
+def close(a: list[Any], b: list[Any]) -> bool:
+    """Whether two states are the same but for rounding."""
+    return len(a) == len(b) and all(
+        np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=1e-5) for x, y in zip(a, b)
+    )
