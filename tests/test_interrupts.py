@@ -395,5 +395,6 @@ def test_a_training_ends_between_two_steps(compiled: bool) -> None:
 def close(a: list[Any], b: list[Any]) -> bool:
     """Whether two states are the same but for rounding."""
     return len(a) == len(b) and all(
-        np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=1e-5) for x, y in zip(a, b, strict=True)
+        np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=1e-5)
+        for x, y in zip(a, b, strict=True)
     )
