@@ -60,7 +60,8 @@ def pair(torch: Any, layer: str, form: str) -> tuple[Any, Any]:
 
 
 def same(a: Any, b: Any) -> None:
-    np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), 2e-5, 2e-6)
+    x, y = b.detach().numpy(), a.detach().numpy()  # as exact as the largest elements of a sum are
+    np.testing.assert_allclose(x, y, 2e-5, 2e-6 * max(1.0, np.abs(y).max(initial=0)))
 
 
 @pytest.mark.parametrize("form", FORMS)
