@@ -194,7 +194,7 @@ class Book(Writer):
         return f"{s.op.name}({', '.join(words)}{'' if last else f' along axis {axis}'})", ATOM
 
     def number(self, x: Any) -> str:
-        whole = isinstance(x, float) and x.is_integer()
+        whole = isinstance(x, float) and x.is_integer() and abs(x) < 1e15
         return str(int(x)) if whole else number(x, 6)
 
     def index_text(self, index: Any) -> str:

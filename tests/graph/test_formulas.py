@@ -199,6 +199,7 @@ FRESH = {  # a net, and lines that are on its cards
     ),
     "huber": (lambda: F.huber_loss(data(3, 4), randn(3, 4)), ["h = min(max(r1, −1), 1)"]),
     "gelu": (lambda: F.gelu(data(3, 4)).sum(), ["a = 1 + h"]),
+    "never": (lambda: (data(3, 4) - 1e30).sum(), ["r = w − 1e30"]),
     "pool": (lambda: F.avg_pool2d(data(1, 1, 4, 4), 2).sum(), ["u2 = u1 / 4"]),
     "picked": (lambda: F.embedding(T, data(4, 3)).mean(1).sum(), ["v = w[index]"]),
     "chosen": (lambda: leaky(data(3, 4)).mean(), ["u1 = w × 0.1"]),
