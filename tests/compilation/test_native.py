@@ -174,8 +174,12 @@ def test_random_programs_in_c(every: list[Any], seed: int) -> None:
     check_programs(every, seed)
 
 
+# a C file of 25 programs takes a second to compile: AUTOGRAD_LITE_PROGRAMS=10000 is for an evening
+PROGRAMS = int(os.environ.get("AUTOGRAD_LITE_PROGRAMS", "1000"))
+
+
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=PROGRAMS // 25, deadline=None)
 @given(every=st.lists(programs(), min_size=25, max_size=25), seed=st.integers(0, 10_000))
 def test_many_random_programs_in_c(every: list[Any], seed: int) -> None:
     check_programs(every, seed)
