@@ -22,6 +22,10 @@ SIZES = [(1, 8), (16, 64), (128, 256), (1024, 1024)]
 SECONDS = {(1024, 1024): 30.0}  # a step takes 0.05 s; 10 s for the others
 KINDS = ["hand, buffers", "eager", "compiled", "compiled with SGD"]
 KINDS += ["PyTorch eager", "torch.compile", "JAX jit", "HIPS autograd", "MyGrad"]
+CODE_KINDS = (
+    "products", "C", "NumPy code", "C, usual loop", "NumPy code, usual loop", "eager", "PyTorch eager",
+    "torch.compile", "JAX jit",
+)  # fmt: skip
 HEAD = ["batch, H, threads", "hand, us", *KINDS, "first call / eager"]
 
 PARTS = ["batch, H: step", "all", "update", "matrix products", "other NumPy", "rest"]
@@ -235,9 +239,7 @@ def blocks(how: How) -> None:
 
 
 def code(how: How) -> None:
-    kinds = ["products", "C", "NumPy code", "C, usual loop", "NumPy code, usual loop", "eager"]
-    kinds += ["PyTorch eager", "torch.compile", "JAX jit"]
-    rows = [["row, threads", "hand, us", *kinds, "aims"]]
+    kinds, rows = CODE_KINDS, [["row, threads", "hand, us", *CODE_KINDS, "aims"]]
     left_out: dict[str, str] = {}
     runs = [(name, 1) for name in (QUICK_CODE if how.quick else CODE)]
     for name, threads in [*runs, *([] if how.quick else [("1024, 1024", 2)])]:
