@@ -537,7 +537,7 @@ class Module:
             faults.append("unexpected: " + _listed(unexpected))
         if strict and missing and unexpected:
             faults += _explained(mine, state_dict)
-        lazy = {i: shape for m in self.modules() for i, shape in m._open().items()}
+        lazy = {i: shape for m in Module.modules(self) for i, shape in m._open().items()}
         copies = [
             (mine[key], _fitting(key, mine[key], state_dict[key], faults, lazy))
             for key in mine
@@ -562,7 +562,8 @@ class Module:
     def _settle(self, *inputs: Any) -> None:
         """Call it for these inputs if layers in it are lazy, so that they have their sizes, and
         nothing else has changed."""
-        modes = [(m, m.training) for m in self.modules()]
+        # an attribute of the user's may have the name of a method
+        modes = [(m, m.training) for m in Module.modules(self)]
         if any(m._lazy for m, _ in modes):
             try:
                 with no_grad():

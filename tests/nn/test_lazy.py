@@ -153,3 +153,16 @@ def test_bilinear_is_pytorchs() -> None:
         layer(x2, x2)
     empty = nn.Bilinear(0, 3, 2)
     assert empty(ag.zeros(4, 0), ag.zeros(4, 3)).tolist() == [empty.bias.tolist()] * 4
+
+
+def test_a_list_called_modules_hides_no_method_from_what_reads_a_model() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.modules = [nn.Linear(3, 3)]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.modules[0](x)
+
+    assert "matmul" in str(ag.draw(Net(), ag.ones(2, 3)))
+    Net().load_state_dict({})
