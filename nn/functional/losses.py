@@ -348,8 +348,8 @@ def nll_loss(
 
 def _is_plain(input: Any, target: Any, ignore_index: int, reduction: str) -> bool:
     """Whether one class for each row of a matrix is asked for, with nothing ignored: the case of
-    training loops, which two nodes do unless a class is negative. Classes above the range are left
-    to the row's indexing."""
+    training loops, which one record does unless a class is negative. Classes above the range are
+    left to the row's indexing."""
     if not isinstance(input, Tensor):
         return False
     x, t = input.array, target.array if isinstance(target, Tensor) else target
