@@ -22,6 +22,7 @@ from ..origin import Place, origin_of
 from ..program.naming import Names
 from ..program.passes import spell_out
 from ..program.trace import Argument, Program, trace
+from ..shows import noted
 from .check import Check, check_slopes
 from .names import name_program
 from .slides import beamer, slides_of
@@ -131,8 +132,9 @@ class Derivation:
     def slides(self, folder: str | os.PathLike[str]) -> list[Path]:
         r"""Write the steps into files that can be copied from: step_00.tex has the formulas of the
         first as a displayed block, an `align*` of amsmath, step_00.txt the same in plain text, and
-        so on, then slides.tex, which is `to_beamer()`; returns their paths. Step files of a longer
-        derivation that the folder has are removed.
+        so on, then slides.tex, which is `to_beamer()`; returns their paths. The folder's
+        `.slides-of-derive` lists the step files, by which the next call there removes those of a
+        longer derivation, and no other files.
 
         >>> from tempfile import TemporaryDirectory
         >>> x = tensor(3.0, requires_grad=True, name="x")
@@ -153,9 +155,7 @@ class Derivation:
             for suffix, content in (("tex", slide.formulas + "\n"), ("txt", slide.text)):
                 files.append(folder / f"step_{i:0{digits}}.{suffix}")
                 files[-1].write_text(content, "utf-8", errors="replace")
-        for old in set(folder.glob("step_*.t[ex][xt]")) - set(files):
-            if old.stem[5:].isdigit():
-                old.unlink()
+        noted(folder, files, "derive")
         files.append(folder / "slides.tex")
         files[-1].write_text(beamer(shown), "utf-8", errors="replace")
         return files

@@ -24,6 +24,7 @@ from ..program.modules import Modules
 from ..program.names import words
 from ..program.naming import Names
 from ..program.reading import Reading
+from ..shows import noted
 from . import dot, film, mermaid, render, text
 from .aspect import Fitted, fitted, pixels_of
 from .cards import Cards, Shared
@@ -369,8 +370,9 @@ class Graph:
         one by one, and nothing moves. `formats` are some of "svg", "png" and "pdf", by default
         those that the renderer can write. The shape is that of the graph's `aspect`, or 16:9. The
         files are called step_00.svg, step_00.png, step_00.txt and so on; returns their paths in
-        this order. The `folder` is made, if there is none, and step files of a longer show that it
-        has are removed. GraphRenderError without a renderer.
+        this order. The `folder` is made, if there is none; in it `.slides-of-draw` lists them, by
+        which the next call there removes those of a longer show, and no other files.
+        GraphRenderError without a renderer.
 
         >>> from tempfile import TemporaryDirectory
         >>> x = tensor(3.0, requires_grad=True, name="x")
@@ -409,9 +411,7 @@ class Graph:
 
         with ThreadPoolExecutor(2) as pool:  # which wait for the renderer
             made = [file for files in pool.map(write, range(len(shown))) for file in files]
-        for old in set(folder.glob("step_*.*")) - set(made):  # of a longer show
-            if old.stem[5:].isdigit() and old.suffix[1:] in (*IMAGES, "txt"):
-                old.unlink()
+        noted(folder, made, "draw")
         return made
 
     @property

@@ -241,7 +241,8 @@ class Page:
         if view != "forward" and any(e.tracked for e in edges):
             what = "gradient" if all(e.signed for e in edges if e.grads) else "‖gradient‖"
             numbers = f"; number and thickness = {what}" if sizes else ""
-            yield f"{back} gradient flows {way_back}{numbers}", "gradient"
+            double = " in double lines" * (view == "both")
+            yield f"{back} gradient flows {way_back}{double}{numbers}", "gradient"
         if view != "forward" and any(node.family == "untracked" for node in self.drawing.nodes):
             yield "dashed, grey: needs no gradient", "untracked"
         if not all(map(math.isfinite, sizes)):
@@ -490,7 +491,7 @@ class Page:
         if waiting or not {edge.source, edge.target} <= self.moment.come:
             style["style"] = "invis"
         elif edge.tracked and edge.target not in self.moment.back:
-            data = {"class": "data", "color": self.palette["data"], "penwidth": 1.3}
+            data = {"class": "data", "color": self.palette["pale data"], "penwidth": 1.3}
             style = {**data, "dir": "back" if flipped else "forward"}
             ends = (self.drawing.by_key[key] for key in (edge.source, edge.target))
             inside, other = (card.path.partition(".")[0] for card in ends)
@@ -510,7 +511,7 @@ class Page:
             }, ""  # fmt: skip
         if view == "forward":
             return {"class": "data", "color": colour["data"], "dir": forth, "penwidth": 1.3}, ""
-        data, gradient = "data", "gradient"
+        gradient = "gradient"
         style: dict[str, object] = {"class": "tracked", "penwidth": 1.3}
         label = ""
         if edge.grads:
@@ -521,15 +522,17 @@ class Page:
                 gradient = "alarm"
                 style |= {"class": "tracked alarm", "penwidth": 3.5}
             elif top < VANISHING:
-                data, gradient = "pale data", "pale gradient"
+                gradient = "pale gradient"
                 style |= {"class": "tracked vanishing", "penwidth": 1.0, "style": "dotted"}
             else:
                 style["penwidth"] = round(min(max(2.3 + 0.7 * math.log10(top), 0.8), 5.0), 2)
             style["label tone"] = colour["alarm" if gradient == "alarm" else "gradient"]
         if view == "backward":
             return style | {"color": colour[gradient], "dir": back}, label
-        pair = [colour[data], colour[gradient]]
-        return style | {"color": ":".join(pair[::-1] if flipped else pair), "dir": "both"}, label
+        # two lines of three are the gradient's, so that it is the heavier one in grey too; the head
+        # has the first colour, the tail the second
+        lines = (gradient, "pale data", gradient) if flipped else ("pale data", gradient, gradient)
+        return style | {"color": ":".join(colour[line] for line in lines), "dir": "both"}, label
 
 
 def unseen(ground: str) -> str:

@@ -84,9 +84,11 @@ def test_more_than_a_hundred_steps_stay_in_order_and_old_ones_go(tmp_path):
     files = [f.name for f in derive(h.sum()).slides(tmp_path)]
     assert files[0] == "step_000.tex" and len(files) > 201
     assert sorted(files[:-1]) == files[:-1]
-    (tmp_path / "step_by.txt").write_text("mine")
+    mine = {"step_99.tex", "step_150.txt"}  # one that derive never wrote, one that was changed
+    for name in mine:
+        (tmp_path / name).write_text("mine")
     few = {f.name for f in derive((x * x).sum()).slides(tmp_path)}
-    assert {f.name for f in tmp_path.iterdir()} == few | {"step_by.txt"}
+    assert {f.name for f in tmp_path.iterdir()} == few | mine | {".slides-of-derive"}
 
 
 def test_every_statement_is_a_step_with_its_operations():

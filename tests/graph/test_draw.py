@@ -230,7 +230,7 @@ def test_cards_on_both_sides_of_an_operation():
     (row,) = [line for line in g.to_dot().splitlines() if "rank=same" in line]
     left, right = card(g, "mask").key, card(g, "other").key
     assert f"{left} -> {target}" in row and f"{target} -> {right}" in row
-    turned = f'color="{LIGHT["gradient"]}:{LIGHT["data"]}"'
+    turned = f'color="{LIGHT["gradient"]}:{LIGHT["pale data"]}:{LIGHT["gradient"]}"'
     assert turned in row  # as its edge is
 
 

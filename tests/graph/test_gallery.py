@@ -234,3 +234,19 @@ def test_every_kind_of_line_has_its_own_stroke(drawn):
     assert kinds["untracked"] == {"dashed"} and kinds["tracked vanishing"] == {"dotted"}
     assert kinds["tracked"] == kinds["tracked alarm"] == {"solid"}
     assert 'penwidth="3.5"' in drawn("nan").to_dot()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_in_grey_the_gradient_is_the_heavier_and_stronger_line(theme, drawn):
+    svg = gallery.changed(drawn("mlp"), theme=theme).render("svg").decode()
+    gallery.changed(drawn("mlp"), theme="light")
+    palette = {name: tone.lower() for name, tone in (LIGHT, DARK)[theme == "dark"].items()}
+    edges = re.findall(r'class="edge tracked">(.*?)</g>', svg, re.DOTALL)
+    assert edges
+    for edge in edges:
+        strokes = re.findall(r'<path fill="none" stroke="(#\w+)"', edge)
+        assert sorted(strokes) == sorted([palette["pale data"], *[palette["gradient"]] * 2])
+    ground, data, gradient = (luminance(palette[k]) for k in ("paper", "pale data", "gradient"))
+    assert abs(gradient - ground) > abs(data - ground)
+    low, high = sorted((data, gradient))
+    assert (high + 0.05) / (low + 0.05) >= 1.5

@@ -3,6 +3,7 @@
 import re
 import struct
 import xml.etree.ElementTree as ET
+from hashlib import sha256
 from html import unescape
 
 import pytest
@@ -13,6 +14,7 @@ from autograd_lite.graph import render as renderers
 from autograd_lite.graph.dot import WARM, unseen
 from autograd_lite.graph.steps import steps
 from autograd_lite.graph.theme import COLOURS, DARK, LIGHT
+from autograd_lite.shows import noted
 from tests.graph import gallery
 from tests.graph.films import BACKENDS
 
@@ -72,7 +74,7 @@ def test_every_format_of_one_shape(tmp_path):
             assert struct.unpack(">II", content[16:24]) == (1440, 1080)
         if f.suffix == ".pdf":
             assert content.startswith(b"%PDF")
-    assert sorted(tmp_path.iterdir()) == sorted(files)
+    assert sorted(tmp_path.glob("[!.]*")) == sorted(files)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "auto"])
@@ -114,13 +116,30 @@ def test_without_a_renderer_nothing_is_written(monkeypatch, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_shorter_show_leaves_none_of_a_longer_one(tmp_path):
+def test_a_shorter_show_removes_what_a_longer_one_wrote_and_nothing_else(tmp_path):
     x = tensor(3.0, requires_grad=True, name="x")
-    (tmp_path / "step_notes.txt").write_text("mine")
+    foreign = [tmp_path / name for name in ("step_08.svg", "step_1.png", "step_notes.txt")]
+    for file in foreign:
+        file.write_text("mine")
     long = draw((x * x).tanh().exp()).slides(tmp_path, ["svg"])
+    long[-1].write_text("a note that was changed")
     short = draw(x * x).slides(tmp_path, ["svg"])
-    assert len(short) < len(long)
-    assert {*tmp_path.iterdir()} == {*short, tmp_path / "step_notes.txt"}
+    assert len(short) < len(long) - 1 and foreign[0] not in long
+    kept = {*short, *foreign, long[-1]}
+    assert {*tmp_path.iterdir()} == kept | {tmp_path / ".slides-of-draw"}
+
+
+def test_a_list_of_slides_names_files_of_their_folder_alone(tmp_path):
+    content = b"mine"
+    (show := tmp_path / "show").mkdir()
+    (show / "step_1.txt").mkdir()
+    names = ["../step_0.txt", "a.txt", "step_1.txt", "step_2.txt"]
+    for name in ("../step_0.txt", "a.txt", "step_2.txt"):
+        (show / name).write_bytes(content)
+    lines = "\n".join(["\xff", *(f"{sha256(content).hexdigest()}  {name}" for name in names)])
+    (show / ".slides-of-draw").write_text(lines, "latin-1")
+    noted(show, [], "draw")
+    assert [(show / name).exists() for name in names] == [True, True, True, False]
 
 
 def test_the_same_slides_every_time(tmp_path):
