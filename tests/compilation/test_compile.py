@@ -172,8 +172,16 @@ def programs(draw: st.DrawFn) -> list[tuple[Any, ...]]:
     return lines
 
 
-def run_program(lines: list[tuple[Any, ...]], values: list[Tensor], kept: list[Tensor]) -> Tensor:
-    """All values are (3, 3); each line takes earlier ones, or changes one that is kept."""
+def run_program(
+    lines: list[tuple[Any, ...]],
+    values: list[Tensor],
+    kept: list[Tensor],
+    rounding: Callable[[], Any] | None = None,
+) -> Tensor:
+    """All values are (3, 3); each line takes earlier ones, or changes one that is kept.
+
+    With `rounding`, a factor near 1, each number that is found is another in its last bit.
+    """
     found = list(values)
     for kind, name, i, j in lines:
         a, b = found[i % len(found)], found[j % len(found)]
@@ -212,7 +220,8 @@ def run_program(lines: list[tuple[Any, ...]], values: list[Tensor], kept: list[T
             y = b * place.clone()
         else:
             y = a.detach() * b
-        found.append(y.tanh())
+        y = y.tanh()
+        found.append(y if rounding is None else y * rounding())
     total = found[0].sum()
     for y in found[1:]:
         total = total + (y * y).mean()

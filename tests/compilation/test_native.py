@@ -16,7 +16,7 @@ from weakref import ref
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import autograd_lite as ag
@@ -168,7 +168,11 @@ def test_sums_and_products_so_far_are_c() -> None:
     assert not code_of(step).native.items.called
 
 
-@settings(max_examples=4, deadline=None)
+# the message names the program: to shrink 25 of them takes minutes
+UNSHRUNK = settings(deadline=None, phases=[Phase.reuse, Phase.generate])
+
+
+@settings(UNSHRUNK, max_examples=4)
 @given(every=st.lists(programs(), min_size=25, max_size=25), seed=st.integers(0, 100))
 def test_random_programs_in_c(every: list[Any], seed: int) -> None:
     check_programs(every, seed)
@@ -179,23 +183,31 @@ PROGRAMS = int(os.environ.get("AUTOGRAD_LITE_PROGRAMS", "1000"))
 
 
 @pytest.mark.slow
-@settings(max_examples=PROGRAMS // 25, deadline=None)
+@settings(UNSHRUNK, max_examples=PROGRAMS // 25)
 @given(every=st.lists(programs(), min_size=25, max_size=25), seed=st.integers(0, 10_000))
 def test_many_random_programs_in_c(every: list[Any], seed: int) -> None:
     check_programs(every, seed)
 
 
 def check_programs(every: list[Any], seed: int) -> None:
-    """Programs that share a compiled file, eagerly and through both printers."""
+    """Programs that share a compiled file, eagerly and through both printers.
+
+    Where two numbers of a program are equal, or nearly, the last bit decides which is the largest.
+    The vector library and the C library need not agree in it (docs/limits.md), so what changes when
+    the eager program itself is run with other last bits is not compared.
+    """
     rng = np.random.default_rng(seed)
     values = [
         [Tensor(rng.standard_normal((3, 3)), requires_grad=True) for _ in range(2)] for _ in every
     ]
     kept = [[Tensor(rng.standard_normal((3, 3))) for _ in range(2)] for _ in every]
     start = [[t.array.copy() for t in some] for some in kept]
-    leaves = [t for some in values for t in some]
-    results = []
-    for backend in (None, "numpy", "c"):
+
+    def rounding() -> Any:
+        return 1 + 2.0**-52 * rng.integers(-1, 2, (3, 3))
+
+    def results(backend: str | None, bits: Any = None) -> list[list[Any]]:
+        """Of each program three steps' gradients, then what it keeps; the losses at the end."""
         for some, before in zip(kept, start, strict=True):
             for t, a in zip(some, before, strict=True):
                 t.array[...] = a
@@ -204,18 +216,45 @@ def check_programs(every: list[Any], seed: int) -> None:
         def loss() -> Tensor:
             found: Any = 0.0
             for one in zip(every, values, kept, strict=True):
-                found = found + run_program(*one)
+                found = found + run_program(*one, bits)
             return found
 
         step = loss if backend is None else compile(loss, backend=backend)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = []
-            for _ in range(3):
-                found += gradients(step(), *leaves)
-        results.append([*found, *(t.array.copy() for some in kept for t in some)])
-    close(results[1], results[0], 1e-9)
-    close(results[2], results[0], 1e-9)
+            steps = [gradients(step(), *(t for some in values for t in some)) for _ in range(3)]
+        return [
+            *(
+                [g for found in steps for g in found[2 * i + 1 : 2 * i + 3]]
+                + [t.array.copy() for t in kept[i]]
+                for i in range(len(every))
+            ),
+            [found[0] for found in steps],
+        ]
+
+    expected = results(None)
+    wrong = {
+        i: (found, backend)
+        for backend in ("numpy", "c")
+        for i, found in enumerate(results(backend))
+        if not agree(found, expected[i])
+    }
+    for _ in range(8 if wrong else 0):
+        for i, other in enumerate(results(None, rounding)):
+            if not agree(other, expected[i]):
+                wrong.pop(i, None)
+    for i, (found, backend) in wrong.items():
+        print(backend, every[i : i + 1] or "losses")
+        close(found, expected[i], 1e-9)
+
+
+def agree(a: list[Any], b: list[Any]) -> bool:
+    """Whether `close` lets them pass."""
+    try:
+        close(a, b, 1e-9)
+    except AssertionError:
+        return False
+    return True
 
 
 # ---- training -------------------------------------------------------------------------------

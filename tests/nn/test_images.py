@@ -135,7 +135,8 @@ def test_layers_start_as_pytorchs_and_have_their_states() -> None:
             mine = ours.state_dict()[key].numpy()
             bound = 1 / math.sqrt(math.prod(theirs.weight.shape[1:]))
             assert np.abs(mine).max() <= bound and value.abs().max() <= bound
-            assert np.abs(mine).max() > 0.5 * bound
+            if key == "weight":  # of hundreds of numbers one lies near the bound
+                assert np.abs(mine).max() > 0.5 * bound
         assert repr(theirs) in repr(ours)
         ours.load_state_dict(theirs.state_dict())
 
