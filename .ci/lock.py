@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-EXTRAS = "dev,docs,mpi,onnx,wasm,graders"
+EXTRAS = "dev,docs,mpi,onnx,wasm,graders,notebooks"
 TOOLS = ["setuptools>=77", "wheel", "build", "onnxruntime>=1.20", "ipykernel"]
 OLDEST = "numpy==2.0.*"  # the wheel is tried with it, on the oldest Python
 

@@ -13,6 +13,7 @@ import pytest
 from autograd_lite import Graph
 from autograd_lite.comparison import Report
 from autograd_lite.derivation import Derivation
+from autograd_lite.derivation.check import Check
 from nn import Module
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -171,3 +172,19 @@ def test_derive_is_typeset_and_right(capsys):
     assert "def backprop(" in capsys.readouterr().out
     agree = shown[-2]
     assert len(agree) == 4 and all(agree.values())
+
+
+@pytest.mark.parametrize("name", ["see", "compare", "derive"])
+def test_marimo_shows_what_they_show(name):
+    """Pictures as SVG, with a PNG in a second tab; reports as tables; every formula typeset."""
+    marimo = pytest.importorskip("marimo", reason="needs marimo")
+    for value in run(ROOT / "examples" / "notebooks" / f"{name}.py")[1]:
+        shown = marimo.as_html(value).text
+        if isinstance(value, Graph):
+            assert "image/svg+xml" in shown and "data:image/png;base64," in shown
+        elif isinstance(value, Report):
+            assert "<table " in shown and "<script" not in shown
+        elif isinstance(value, Derivation):
+            assert shown.count("||[") == value.to_markdown().count("$$") // 2 and "$" not in shown
+        elif isinstance(value, Check):
+            assert "finite difference" in shown

@@ -37,7 +37,7 @@ class Row:
         return "differs" if math.isfinite(self.difference) else "undefined"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Check:
     """Every gradient of a derivation against a finite difference, in backward order.
 
@@ -77,6 +77,8 @@ class Check:
             out.append(f"undefined: {self.loss} is not finite{where}, so it has no slope.")
         out += [f"No influence on the loss: {name}" for name in self.unused]
         return "\n".join(out)
+
+    __repr__ = __str__  # what a notebook shows of it
 
 
 # NumPy without its smaller floats, to which the source of a float32 model casts

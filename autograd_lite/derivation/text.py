@@ -246,9 +246,9 @@ def as_markdown(program: Program) -> str:
         through = [f"${latex_formula(s)}$ ({operations(s)})" for s in step.through]
         title = "through " + ", then ".join(through) if through else "adding up"
         remarks = [(s.target.name, notes(s, visible, in_dollars)) for s in step.gives]
-        text = "".join(f"\n\n   {in_dollars(n)}: {note}." for n, note in remarks if note)
-        block = "\n".join("   " + line for line in aligned(step.gives).splitlines())
-        out.append(f"{i}. {title}\n\n   $$\n{block}\n   $$" + text)
+        # no list: what is indented is no formula to some notebooks, or code from the hundredth on
+        out += [f"**{i}.** {title}", f"$$\n{aligned(step.gives)}\n$$"]
+        out += [f"{in_dollars(n)}: {note}." for n, note in remarks if note]
     if program.unused:
         out.append(
             "The loss does not depend on "
