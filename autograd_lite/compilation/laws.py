@@ -154,6 +154,35 @@ def parts_side_by_side(r: Rewriter, e: Symbol) -> Any:
     return r.make(ops.concatenate, e.value, parts, {"axis": axis})
 
 
+@FAST.about(total)
+def parts_stacked(r: Rewriter, e: Symbol) -> Any:
+    """total(row(a, 1), row(b, 0), row(x, 2)) = stack((b, a, x), axis=0)
+    total(row(b @ x, 1), row(a @ x, 0), row(x @ x, 2)) = \
+        reshape(concatenate((a, b, x), axis=0) @ x, (3, 3, 3))
+    """
+    by_row = {row_of(x, e): x for x in e.inputs}
+    if {*by_row} != {*range(len(e.inputs))} or len(e.inputs) != e.shape[0]:
+        return None
+    parts = [by_row[k].inputs[0] for k in range(len(by_row))]
+    if all(is_op(x, ops.matmul) and is_matrix(x.inputs[0]) for x in parts):
+        (left, *lefts), (b, *others) = zip(*(x.inputs for x in parts), strict=True)
+        if others and is_matrix(b) and all(other is b for other in others):
+            rows = joined(r, [left, *lefts], 0)
+            product = r.make(ops.matmul, rows.value @ b.value, (rows, b))
+            return r.make(ops.reshape, e.value, (product,), {"shape": e.shape})
+    return r.make(ops.stack, e.value, tuple(parts), {"axis": 0})
+
+
+def row_of(x: Any, e: Symbol) -> int | None:
+    """The place along the first axis of what is not 0 in a term, if that is of this form."""
+    if not is_op(x, ops.scatter_add) or x.shape != e.shape:
+        return None
+    (part, *_), index = x.inputs, x.kw["index"]
+    k = index[0] if isinstance(index, tuple) and len(index) == 1 else index
+    fits = type(k) is int and part.shape == e.shape[1:] and part.dtype == x.dtype == e.dtype
+    return k % e.shape[0] if fits else None
+
+
 def span(x: Any, e: Symbol) -> Any:
     """The axis, the start and the end of the part of `e` that is not 0 in a term; None if that is
     of another form."""

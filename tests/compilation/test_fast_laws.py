@@ -43,14 +43,23 @@ def part(x: Any, low: int, high: int) -> Any:
     return ops.scatter_add(x, shape=(4, x.shape[1]), index=slice(low, high))
 
 
+def row(x: Any, k: int) -> Any:
+    """Three matrices, all but one of them zeros."""
+    return ops.scatter_add(x, shape=(3, *x.shape), index=k)
+
+
+def stacked(parts: Any, axis: int) -> Any:
+    return ops.stack(*parts, axis=axis)
+
+
 def joined(parts: Any, axis: int) -> Any:
     return ops.concatenate(*parts, axis=axis)
 
 
 ARRAYS = ON_ARRAYS | {"one_per_row": one_per_row, "plus_at": added_at, "put": put, "part": part}
-ARRAYS["concatenate"] = np.concatenate
+ARRAYS |= {"concatenate": np.concatenate, "stack": np.stack, "row": row}
 SYMBOLS = ON_SYMBOLS | {"one_per_row": one_per_row_of_symbols, "arange": np.arange, "put": put}
-SYMBOLS |= {"concatenate": joined, "part": part}
+SYMBOLS |= {"concatenate": joined, "part": part, "stack": stacked, "row": row}
 
 
 @pytest.mark.parametrize(

@@ -380,19 +380,20 @@ def test_long_chains_and_layers_through_time() -> None:
         return x.sum()
 
     ag.manual_seed(0)
-    layer, x = nn.LSTM(3, 4), Tensor(np.random.default_rng(0).standard_normal((5, 2, 3)))
-    layer.double()
+    layer = nn.LSTM(3, 4, num_layers=2).double()
+    x = Tensor(np.random.default_rng(0).standard_normal((5, 2, 3)), requires_grad=True)
     w = Tensor(np.linspace(-1, 1, 1003), requires_grad=True)
     results = []
     for backend in ("numpy", "c"):
         step = compile(lambda: chained(w) + (layer(x)[0] ** 2).mean(), backend=backend)
         step()
-        results.append(gradients(step(), w, *layer.parameters()))
+        results.append(gradients(step(), w, x, *layer.parameters()))
     assert is_c(step)
     assert "beside" in step.sources[0]
-    assert step.sources[0].count("gemm(101") == 5 + 5 + 4 + 2  # the last: gradients of weights
+    # of a layer: the inputs, the states forward and backward, the weights, the inputs backward
+    assert step.sources[0].count("gemm(101") == 2 * (1 + 5 + 4 + 2 + 1)
     close(results[1], results[0], 1e-12)
-    expected = gradients(chained(w) + (layer(x)[0] ** 2).mean(), w, *layer.parameters())
+    expected = gradients(chained(w) + (layer(x)[0] ** 2).mean(), w, x, *layer.parameters())
     close(results[1], expected, 1e-12)
 
 
