@@ -303,7 +303,7 @@ class Page:
                 rows.append(self.formula(head, node.said(rule), "gradient", "gradient"))
             if node.saved:
                 rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 10))
-        rows += [cell(font(line, 10, colour["quiet"]), colspan=2) for line in node.lines]
+        rows += [cell(font(aired(line), 10, colour["quiet"]), colspan=2) for line in node.lines]
         return self.judged(node, rows, tone, colour["card"], 58)
 
     def window(self, window: Window, family: str) -> list[str]:
@@ -340,7 +340,7 @@ class Page:
             caption = mono(typeset(grid.caption), 10, colour["quiet"])
             captions += cell(caption, align="center") + cell("")
         picture = html_table([parts, captions], border=0, padding=2)
-        told = font(textwrap.wrap(window.words, 58), 10, colour["quiet"])
+        told = font([*map(aired, textwrap.wrap(window.words, 58))], 10, colour["quiet"])
         return [cell(picture, colspan=2, align="center"), cell(told, colspan=2, balign="left")]
 
     def judged(self, node: Card, rows: list[str], tone: str, ground: str, wide: int) -> str:
@@ -348,7 +348,7 @@ class Page:
         its tensor: a sign, the verdict, what explains it."""
         colour = self.colour
         if node.alarm:
-            text = font(f"● {node.alarm}", 10, colour["wrong ink"], bold=True)
+            text = font(aired(f"● {node.alarm}"), 10, colour["wrong ink"], bold=True)
             rows = [*rows, cell(text, colspan=2)]
         if not node.verdict:
             return html_table(rows, color=tone, bgcolor=ground)
@@ -357,10 +357,10 @@ class Page:
         shade = colour[f"{kind} ink" if bad else kind]
         said, *why = [*node.mistakes, ""]
         says = [cell(font(f"{node.sign} {node.verdict}  ", 10, shade, bold=True))]
-        says += [cell(font(said, 10, colour["quiet"]))] if said else []
+        says += [cell(font(aired(said), 10, colour["quiet"]))] if said else []
         table = html_table(["".join(says)], border=0, padding=0)
         rows = [*rows, cell(table, colspan=2)]
-        lines = [line for text in why for line in textwrap.wrap(words(text, 240), wide)]
+        lines = [aired(line) for text in why for line in textwrap.wrap(words(text, 240), wide)]
         if lines:
             rows.append(cell(font(lines, 10, shade), colspan=2, balign="left"))
         if not bad:
@@ -370,7 +370,7 @@ class Page:
 
     def formula(self, head: str, text: str, head_tone: str, tone: str, points: float = 11) -> str:
         """A row with a word on the left and a formula, folded into at most four lines."""
-        lines = wrapped(typeset(text))
+        lines = [line + " " for line in wrapped(typeset(text))]  # room before the frame
         left = font(head, 10, self.colour[head_tone])
         right = mono(lines, points, self.colour[tone])
         top = {"valign": "top"} if len(lines) > 1 else {}
@@ -394,20 +394,21 @@ class Page:
         if self.formulas and node.symbol != node.title:
             facts = f"{node.symbol} in formulas · {facts}".removesuffix(" · ")
         if facts:
-            rows.append(cell(font(facts, 10, colour["quiet"]), colspan=2))
+            rows.append(cell(font(aired(facts), 10, colour["quiet"]), colspan=2))
         return self.judged(node, rows, colour[kind], colour[f"{kind} ground"], 46)
 
     def module_card(self, node: Card) -> str:
         colour = self.colour
         *shapes, holds = node.lines
         title = font(node.title, 13, colour["ink"], bold=True)
-        what = font(node.shape or " ", 10, colour["quiet"])
+        what = font(aired(node.shape), 10, colour["quiet"])
         rows = [cell(title, width=128) + cell(what, align="right", width=168)]
         if node.forward and self.drawing.view != "backward":
-            formula = mono(wrapped(typeset(node.forward)), 11, colour["ink"])
+            formula = mono(
+                [line + " " for line in wrapped(typeset(node.forward))], 11, colour["ink"]
+            )
             rows.append(cell(formula, colspan=2, cellpadding=3, balign="left"))
         left = "".join(shapes) if node.forward and shapes else holds
-        # the letters of a browser are up to 6 % wider than Graphviz takes them to be
         right = mono("   ", 10, colour["quiet"]) + self.number(node.grad, "gradient", "alarm")
         if shapes and not node.forward:
             rows.append(cell(mono(shapes, 10, colour["quiet"]), colspan=2, cellpadding=3))
@@ -428,7 +429,7 @@ class Page:
         return html_table(["".join(map(cell, parts))], border=0, bgcolor=ground, padding=7)
 
     def note_card(self, node: Card) -> str:
-        lines = font(textwrap.wrap(node.title, 58), 11, self.colour["note ink"])
+        lines = font([*map(aired, textwrap.wrap(node.title, 58))], 11, self.colour["note ink"])
         rows = [cell(lines, balign="left")]
         return html_table(
             rows, color=self.colour["note"], bgcolor=self.colour["note ground"], padding=8
@@ -557,6 +558,16 @@ def wrapped(formula: str) -> list[str]:
             lines[-1] += f" {word}" if lines[-1] else word
     lines = [line.replace("\t", " ") for line in lines]
     return lines if len(lines) <= 4 else [*lines[:3], lines[3][: WIDE - 2] + " …"]
+
+
+def aired(line: str) -> str:
+    """A line with room at its end: the letters of a browser are up to 6 % wider than Graphviz takes
+    them to be.
+
+    >>> aired("a line of more than thirty letters")
+    'a line of more than thirty letters  '
+    """
+    return line + " " * (1 + len(line) // 30)
 
 
 def font(

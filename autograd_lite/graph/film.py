@@ -181,7 +181,7 @@ def told(drawing: Drawing, numbers: Numbers, known: Collection[str]) -> dict[str
             for node in drawing.nodes
         },
         "edges": [[e.source, e.target, e.tracked] for e in drawing.edges],
-        "steps": found,
+        "steps": [step | {"say": typeset(step["say"])} for step in found],
     }
 
 

@@ -42,7 +42,8 @@ def panels_of(cards: Cards) -> dict[str, Panel]:
             if use.tracked:
                 end = cards.ends.get((t.serial, use.source.serial), cards.key(use.source))
                 grad = cards.gradients.along.get((t.serial, i))
-                panel.leaving.append(Gift(name + use.mark, end, grad, next(rules, "")))
+                grad = grad.turned() if grad is not None and use.mark else grad
+                panel.leaving.append(Gift(name, end, grad, next(rules, "")))
         for a in arrays_in(t.kw):
             panel.arrays[cards.constant(a)] = Facts.of(a)
         panel.arrays[card.symbol] = facts(t)

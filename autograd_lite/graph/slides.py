@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
+from ..program.names import typeset
 from .dot import Moment, unseen
 from .model import Drawing
 from .steps import steps, times
@@ -33,7 +34,8 @@ def slides_of(drawing: Drawing) -> list[Slide]:
         come = {key for key in keys if i == 0 or reached.get(key, 0) <= i}
         back = {key for key in keys if i == 0 or (i >= begun and returned.get(key, i + 1) <= i)}
         key = step.get("card", "")
-        moment = Moment(frozenset(come), frozenset(back), key, step["way"], step["say"])
+        said = typeset(step["say"])
+        moment = Moment(frozenset(come), frozenset(back), key, step["way"], said)
         card = drawing.by_key.get(key)
         lines = [step["say"]]
         if card is not None and step["way"] == "forward":  # nothing of what comes back later

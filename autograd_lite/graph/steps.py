@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ..program.names import number, typeset
+from ..program.names import number
 from .facts import Facts
 from .model import Card, Drawing
 
@@ -13,7 +13,8 @@ __all__ = ["Times", "steps", "times"]
 
 
 def steps(drawing: Drawing) -> list[dict[str, str]]:
-    """Nothing, then forward from card to card, then backward; each with its sentence."""
+    """Nothing, then forward from card to card, then backward; each with its sentence, which has the
+    names of texts: pictures write d_x as dx."""
     moving = [n for n in drawing.nodes if n.kind in ("op", "module", "hidden")]
     tracked = {e.source for e in drawing.edges if e.tracked}
     forth = moving if drawing.view != "backward" else []
@@ -51,11 +52,11 @@ def forward_sentence(node: Card) -> str:
 def backward_sentence(node: Card, drawing: Drawing) -> str:
     panel = drawing.panels.get(node.key)
     if panel is None:
-        return f"{node.title}, {typeset(node.grad) or 'folded'}."
-    arrives = f"d{node.symbol}{measured(panel.total)} arrives"
+        return f"{node.title}, {node.grad or 'folded'}."
+    arrives = f"d_{node.symbol}{measured(panel.total)} arrives"
     if len(panel.parts) > 1:
         arrives += f" in {len(panel.parts)} parts"
-    leaves = " and ".join(f"d{typeset(g.name)}{measured(g.facts)}" for g in panel.leaving)
+    leaves = " and ".join(f"d_{g.name}{measured(g.facts)}" for g in panel.leaving)
     leave = "leave" if len(panel.leaving) > 1 else "leaves"
     return f"{node.title}: {arrives}" + (f"; {leaves} {leave}." if leaves else ".")
 

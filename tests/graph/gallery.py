@@ -15,6 +15,7 @@ import nn
 from autograd_lite import Tensor, derive, grad, graph, manual_seed, no_grad, rand, randn, tensor
 from autograd_lite.graph import GraphRenderError
 from nn import functional as F
+from nn.diagnosis import diagnose
 
 NETS = {}
 FORMATS = ("svg", "png", "pdf", "html", "gv", "mmd", "txt", "wide", "paper", "slides", "tex")
@@ -439,6 +440,15 @@ def wrong_gradient():
             "2.weight": (d.mT @ h).array, "2.bias": d.sum(0).array,
         }  # fmt: skip
     return draw(loss, model, compare=hand)
+
+
+@net
+def diagnosed():
+    """What was found in a training, at its cards."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.Sigmoid(), nn.Linear(8, 2))
+    x, t = 300 * randn(5, 4), randn(5, 2)
+    found = diagnose(model, F.mse_loss, x, t)
+    return draw(F.mse_loss(model(x), t), model, findings=found)
 
 
 def drawn(name):

@@ -429,7 +429,7 @@ def test_values_that_are_no_numbers_show():
     ] * 2
     assert card(g, "x").alarm == card(g, "sum").alarm == ""  # the value of the sum says it
     red = f'color="{LIGHT["wrong ink"]}"'
-    assert f"{red}><b>● 1 NaN and 1 infinite of 3 values</b>" in g.to_dot()
+    assert f"{red}><b>● 1 NaN and 1 infinite of 3 values" in g.to_dot()
     assert f"{red}>= NaN<" in g.to_dot()
     for text in (g.to_text(), g.to_mermaid(), g.to_html()):
         assert "1 NaN and 1 infinite of 3 values" in text

@@ -344,3 +344,13 @@ def test_the_parts_of_a_weight_have_its_shape():
         [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]],
         [[1.0, 5.0, 2.0], [0.0, 0.0, 0.0]],
     ]
+
+
+def test_the_gradient_of_a_transposed_weight_leaves_as_that_of_the_weight():
+    w = tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True, name="w")
+    loss = (tensor([[1.0, 0.0, 2.0]], name="x") @ w.mT).sum()
+    story = story_of(draw(loss).to_html())
+    (gift,) = next(c["leaving"] for c in story["cards"].values() if c["title"] == "matmul")
+    loss.backward()
+    assert gift["name"] == "w" and numbers_of(story, gift["numbers"]).tolist() == w.grad.tolist()
+    assert "dw of norm" in story["steps"][-1]["say"]

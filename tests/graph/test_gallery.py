@@ -12,13 +12,19 @@ from autograd_lite.graph.theme import DARK, LIGHT
 from tests.graph import gallery
 from tests.helpers import open_chromium
 
-# Faults of a picture in a browser, which has the fonts: text that leaves its card or lies on other
+# Faults of a picture in a browser, which has the fonts: text at the border of its card or on other
 # text, cards on cards, arrows through cards, numbers of arrows on cards, and letters too small.
 FAULTS = r"""
 const faults = [];
 const box = (e) => { const b = e.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; };
 const inside = (a, b, by) => a[0] >= b[0] - by && a[1] >= b[1] - by && a[2] <= b[2] + by && a[3] <= b[3] + by;
 const overlap = (a, b, by) => a[0] < b[2] - by && b[0] < a[2] - by && a[1] < b[3] - by && b[1] < a[3] - by;
+const letters = (text) => { // without blanks at the end, and the room above and below
+  const [left, top, right, bottom] = box(text), n = text.textContent.trimEnd().length;
+  const end = text.getEndPositionOfChar(n - 1).matrixTransform(text.getScreenCTM()).x;
+  const room = (bottom - top) / 5;
+  return [left, top + room, Math.min(end, right), bottom - room];
+};
 const nodes = [...document.querySelectorAll(".node")];
 const scale = document.querySelector("svg").getBoundingClientRect().width
   / document.querySelector("svg").viewBox.baseVal.width;
@@ -29,7 +35,7 @@ const cards = nodes.map((node) => {
 for (const [node, frame] of cards) {
   const texts = [...node.querySelectorAll("text")].filter((text) => text.textContent.trim());
   for (const text of texts)
-    if (!inside(box(text), frame, 1.5)) faults.push(`out of its card: ${text.textContent}`);
+    if (!inside(letters(text), frame, -3.5 * scale)) faults.push(`at its card's border: ${text.textContent}`);
   texts.forEach((one, i) => texts.slice(i + 1).forEach((other) => {
     if (overlap(box(one), box(other), 2)) faults.push(`on one another: ${one.textContent} / ${other.textContent}`);
   }));
