@@ -24,7 +24,7 @@ from ..interrupts import whole
 from ..program.expr import leaf
 from . import watch
 from .backend import Code, backend_of
-from .guards import Captured, Untraceable, has_attributes, trusted
+from .guards import Captured, Untraceable, has_attributes, has_known_rule
 from .lower import Step, lowered
 from .reader import Reader, Source
 from .step import Descent, Differs, Options
@@ -333,10 +333,7 @@ def getter(source: Source) -> tuple[int, Any]:
 
 def is_inside(optimizer: Any, reader: Reader) -> bool:
     """Whether the optimizer is one of ours and has just the tensors that get gradients."""
-    module = type(optimizer).__module__
-    if not (module.endswith((".optim.rules", ".optim.others")) and trusted(module)):
-        return False
-    if optimizer.scalars or is_wrapped(optimizer):
+    if not has_known_rule(optimizer) or optimizer.scalars or is_wrapped(optimizer):
         return False
     if any(t.extra is not None and t.extra.after for t in reader.leaves):
         return False  # the mean over ranks comes between the gradients and the step

@@ -79,6 +79,12 @@ def is_trusted(name: str, file: str | None) -> bool:
     return file is None or (file.startswith(STANDARD) and "site-packages" not in file)
 
 
+def has_known_rule(optimizer: Any) -> bool:
+    """Whether an optimizer is one of ours, whose rule is arithmetic of arrays and options."""
+    module = type(optimizer).__module__
+    return module.endswith((".optim.rules", ".optim.others")) and trusted(module)
+
+
 class Untraceable(Exception):
     """Why a function cannot be compiled."""
 

@@ -70,12 +70,13 @@ class Descent:
     `lines` are about `p0, g0, ...`, the tensors `leaves` and their gradients; `given` are the names
     of the rest, of which `values` finds what they stand for, and `used` those of them, and of what
     the lines in `numbers` compute before, that occur in `lines`. `scalars` are arrays of one: how
-    they are made, what they hold, and their names.
+    they are made, what they hold, and their names. `groups` are the optimizer's, or parts of them.
     """
 
-    def __init__(self, optimizer: Any, leaves: list[Any]) -> None:
+    def __init__(self, optimizer: Any, leaves: list[Any], groups: Any = None) -> None:
         self.optimizer = optimizer
-        self.buffers = [optimizer._buffers(group) for group in optimizer.param_groups]
+        groups = optimizer.param_groups if groups is None else groups
+        self.buffers = [optimizer._buffers(group) for group in groups]
         self.given: list[str] = []
         self.numbers: list[str] = []
         self.lines: list[str] = []
@@ -85,16 +86,17 @@ class Descent:
         self.known: dict[str, str] = {}
         self.used: dict[str, None] = {}
         self.scalars: dict[tuple[str, str], str] = {}
-        self.options = [Options(group, self.read_options) for group in optimizer.param_groups]
+        self.options = [Options(group, self.read_options) for group in groups]
         self.picks = [itemgetter(*names) if names else None for names in self.buffers]
         place = {id(t): k for k, t in enumerate(leaves)}
-        for i, group in enumerate(optimizer.param_groups):
-            options = [
-                Number(self, f"option{i}_{j}", value)
-                for j, value in enumerate(optimizer._constants(group))
-            ]
+        for i, group in enumerate(groups):
             states = [optimizer.state[p] for p in group["params"] if p in optimizer.state]
             n = max([2, *(state["step"] + 1 for state in states)])  # the first has no state yet
+            constants = optimizer._constants(group)
+            if optimizer.scalars:
+                state = next(iter(states), None) or optimizer._first_numbers(group)
+                constants = optimizer._advance(state, constants, n)[1]
+            options = [Number(self, f"option{i}_{j}", x) for j, x in enumerate(constants)]
             count = Number(self, f"count{i}", n if self.buffers[i] else 0)
             for p in group["params"]:
                 self.read(place[id(p)], p, len(self.buffers[i]), tuple(options), count)

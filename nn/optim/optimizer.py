@@ -2,7 +2,8 @@
 
 A step first looks at every gradient and makes what state is missing, which may fail; then it
 updates, which may not. Updates run in place, and large arrays in blocks that stay in the cache:
-one block of scratch memory serves all parameters.
+one block of scratch memory serves all parameters. An optimizer that goes on for long has the same
+updates done in C (`compilation/native/descent.py`), bit for bit, where there is a compiler.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,8 @@ Group = dict[str, Any]
 # 0.55 of the time of the whole array at once
 BLOCK = 2**16
 
+
+PATIENCE = 100  # steps in NumPy, then the next in C: a rule is compiled once on a machine
 
 # options that PyTorch saves and that mean nothing here
 TORCH_ONLY = frozenset({"foreach", "fused", "capturable", "differentiable"})
@@ -96,6 +101,8 @@ class Optimizer:
     scratch = 1  # how many scratch arrays `_update` is given
     scalars: tuple[str, ...] = ()  # the names of the numbers in the state of a parameter
     counts = True  # whether PyTorch's state of this optimiser has "step"; ours always has it
+    _turns = 0  # steps so far, up to PATIENCE
+    _printed: Any = None  # the step in C
 
     def __init_subclass__(cls, **kw: Any) -> None:
         super().__init_subclass__(**kw)
@@ -165,9 +172,13 @@ class Optimizer:
         """The first value of one of the state's arrays or numbers."""
         return 0.0
 
-    def _advance(self, state: Group, k: tuple[Any, ...], n: int) -> tuple[Any, ...]:
-        """Move the numbers in the state on by a step; what `_update` takes in place of `k`."""
-        return k
+    def _advance(self, state: Group, k: tuple[Any, ...], n: int) -> tuple[Group, tuple[Any, ...]]:
+        """The numbers in the state after a step, and what `_update` takes in place of `k`."""
+        return {}, k
+
+    def _first_numbers(self, group: Group) -> Group:
+        """The numbers in a new state, which PyTorch rounds so."""
+        return {name: np.array(self._initial(group, name), np.float32) for name in self.scalars}
 
     def _update(
         self, p: Array, g: Array, t: list[Array], state: list[Array], k: tuple[Any, ...], n: int
@@ -260,19 +271,28 @@ class Optimizer:
                 loss = closure()
         work = self._work()
         self.stepped = True
-        whole(quiet.context.run, self._apply, work)
+        if self._printed is None:
+            whole(quiet.context.run, self._apply, work)
+            self._turns += 1
+            if self._turns == PATIENCE:
+                self._printed = in_c()
+        else:
+            self._printed.prepare(self)
+            whole(quiet.context.run, self._printed.apply, self, work)
         return loss
 
-    def _apply(self, work: list[tuple[Any, ...]]) -> None:
+    def _apply(self, work: list[list[tuple[Any, ...]]]) -> None:
         """Do it; nothing here may raise, or half a step would remain."""
         update = self._update
-        for p, g, plan, state, buffers, k in work:
+        for p, g, plan, state, buffers, k in chain.from_iterable(work):
             data = plan.array
             n = 0
             if buffers:
                 n = state["step"] = state["step"] + 1
                 if self.scalars:
-                    k = self._advance(state, k, n)
+                    numbers, k = self._advance(state, k, n)
+                    for name, x in numbers.items():
+                        state[name][...] = x
             for index, t in plan.parts:
                 if index is None:
                     update(data, g, t, buffers, k, n)
@@ -280,9 +300,9 @@ class Optimizer:
                     update(data[index], g[index], t, [b[index] for b in buffers], k, n)
             changed(p)
 
-    def _work(self) -> list[tuple[Any, ...]]:
-        """What a step has to do, with all checks made and all memory there."""
-        work: list[tuple[Any, ...]] = []
+    def _work(self) -> list[list[tuple[Any, ...]]]:
+        """What a step has to do to each group, with all checks made and all memory there."""
+        work: list[list[tuple[Any, ...]]] = []
         new_states: dict[Tensor, dict[str, Any]] = {}
         nothing: dict[str, Any] = {}
         plans = self._plans
@@ -290,6 +310,8 @@ class Optimizer:
         for group in self.param_groups:
             k = self._constants(group)
             names = self._buffers(group)
+            items: list[tuple[Any, ...]] = []
+            work.append(items)
             for p in group["params"]:
                 grad = p._grad
                 if grad is None:
@@ -305,7 +327,7 @@ class Optimizer:
                 if g.shape != plan.shape or (g.dtype is not plan.dtype and g.dtype != plan.dtype):
                     raise self._misfit(p)
                 if not names:
-                    work.append((p, g, plan, nothing, (), k))
+                    items.append((p, g, plan, nothing, (), k))
                     continue
                 state = self.state.get(p, nothing)
                 if not state.keys() >= set(names):
@@ -314,15 +336,17 @@ class Optimizer:
                         for name in names
                         if name not in state
                     }
-                    numbers = {  # which PyTorch rounds so
-                        name: np.array(self._initial(group, name), np.float32)
-                        for name in self.scalars
-                    }
+                    numbers = self._first_numbers(group)
                     state = new_states[p] = {"step": 0, **numbers, **state, **new}
-                work.append((p, g, plan, state, [state[name] for name in names], k))
+                items.append((p, g, plan, state, [state[name] for name in names], k))
         if new_states:
             self.state.update(new_states)
-        return [self._of_rows(*w) if w[1].__class__ is Rows else w for w in work] if few else work
+        if few:
+            return [
+                [self._of_rows(*w) if w[1].__class__ is Rows else w for w in items]
+                for items in work
+            ]
+        return work
 
     def _given(self, group: Group, p: Tensor, grad: Any) -> Any:
         """The gradient of `p`: its array, or the few rows that alone the step has to update."""
@@ -507,6 +531,16 @@ def with_switches(init: Callable[..., None]) -> Callable[..., None]:
         init(self, *args, **{k: v for k, v in kw.items() if k not in SWITCHES})
 
     return call
+
+
+def in_c() -> Any:
+    """What makes steps in C where it can; None where NumPy code is asked for."""
+    try:
+        from autograd_lite.compilation.backend import VARIABLE
+        from autograd_lite.compilation.native.descent import Printed
+    except ImportError:  # which a sandbox bars
+        return None
+    return None if os.environ.get(VARIABLE) == "numpy" else Printed()
 
 
 def given(arguments: Group) -> Group:

@@ -53,13 +53,13 @@ class NAdam(Means):
     def _initial(self, group: Group, name: str) -> float:
         return float(name == "mu_product")
 
-    def _advance(self, state: Group, k: tuple[Any, ...], n: int) -> tuple[Any, ...]:
-        b1, decay = k[1], k[-1]
+    def _advance(self, state: Group, k: tuple[Any, ...], n: int) -> tuple[Group, tuple[Any, ...]]:
+        lr, b1, *_, decay = k
         mu, following = (b1 * (1 - 0.5 * 0.96 ** (i * decay)) for i in (n, n + 1))
-        state["mu_product"] *= mu
-        product = float(state["mu_product"])
-        lr = k[0]
-        return *k[:-1], lr * (1 - mu) / (1 - product), lr * following / (1 - product * following)
+        rounded = state["mu_product"] * mu
+        product = float(rounded)
+        rates = lr * (1 - mu) / (1 - product), lr * following / (1 - product * following)
+        return {"mu_product": rounded}, (*k[:-1], *rates)
 
     def _update(self, p: Array, g: Array, t: list[Array], state: Any, k: Any, n: int) -> None:
         _, b1, b2, eps, decay, shrink, maximize, of_gradient, of_mean = k
@@ -349,12 +349,10 @@ class ASGD(Optimizer):
     def _initial(self, group: Group, name: str) -> float:
         return {"eta": float(group["lr"]), "mu": 1.0}.get(name, 0.0)
 
-    def _advance(self, state: Group, k: tuple[Any, ...], n: int) -> tuple[Any, ...]:
+    def _advance(self, state: Group, k: tuple[Any, ...], n: int) -> tuple[Group, tuple[Any, ...]]:
         lr, lambd, alpha, t0, decay, maximize = k
-        eta, mu = float(state["eta"]), float(state["mu"])
-        state["eta"][...] = lr / (1 + lambd * lr * n) ** alpha
-        state["mu"][...] = 1 / max(1, n - t0)
-        return eta, mu, lambd, decay, maximize
+        numbers = {"eta": lr / (1 + lambd * lr * n) ** alpha, "mu": 1 / max(1, n - t0)}
+        return numbers, (float(state["eta"]), float(state["mu"]), lambd, decay, maximize)
 
     def _update(self, p: Array, g: Array, t: list[Array], state: Any, k: Any, n: int) -> None:
         eta, mu, lambd, decay, maximize = k

@@ -40,7 +40,7 @@ class SparseAdam(Adam):
     def _passes_zeros(self, group: Group) -> bool:
         return True
 
-    def _work(self) -> list[tuple[Any, ...]]:
+    def _work(self) -> list[list[tuple[Any, ...]]]:
         for group in self.param_groups:
             for p in group["params"]:
                 if p._grad is not None and getattr(p._grad, "rows", None) is None:

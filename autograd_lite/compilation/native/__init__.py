@@ -20,7 +20,8 @@ from ...program.expr import NUMPY
 from ..lower import Step, ask, is_draw
 from ..step import Descent, Differs, Unsuited
 from . import images, library  # of which the first adds its forms
-from .forms import FLOATS, PRELUDE, literal, type_of
+from .descent import statements
+from .forms import PRELUDE, literal, type_of
 from .guard import repeating, watching
 from .items import COPY, Item, Items, NoForm, Place, Root
 from .library import NoCompiler, address, compiler
@@ -56,7 +57,6 @@ typedef void (*dgemv_t)(int, int, size, size, double, const double *, size, cons
 #define CLEAR feclearexcept(FE_ALL_EXCEPT)
 #define RAISED(generic, sse) fetestexcept(generic)
 #endif
-#define RARE(x) __builtin_expect(!!(x), 0)
 #define FENCE __asm__ volatile("" ::: "memory")
 typedef struct {{ array *a[{arrays}]; double h[{numbers}]; char *w;
     sgemm_t sgemm; dgemm_t dgemm; sgemv_t sgemv; dgemv_t dgemv;
@@ -251,29 +251,8 @@ class Native:
             )
             states = [self.arrays[f"state{k}_{name[1:]}"] for name in named]
             places = [p, g, *(Place(r, r.like) for r in states)]
-            self.final.append(
-                Item("update", p, places, self.statements(calls, p, ["p", "g", *named]))
-            )
-
-    def statements(
-        self, calls: list[Any], p: Place, names: list[str]
-    ) -> tuple[list[str], list[str]]:
-        kind, declared, found = type_of(p.dtype), set(names), []
-        for _, ufunc, words, out in calls:
-            form = COPY if ufunc is np.copyto else FLOATS[ufunc]
-            texts = [self.word(x, p.dtype) for x in words]
-            text = form.replace("{f}", "f" if kind == "float" else "").format(*texts)
-            new = "" if str(out) in declared else f"{kind} "
-            declared.add(str(out))
-            found.append(f"{new}{out} = {text};")
-        return found, names
-
-    def word(self, x: Any, dtype: Any) -> str:
-        """An operand of an update rule."""
-        if isinstance(x, int | float):
-            return literal(x, dtype)
-        text = str(x)
-        return text if re.fullmatch(r"[pgst]\d*", text) else f"({type_of(dtype)}){text}"
+            names = ["p", "g", *named]
+            self.final.append(Item("update", p, places, (statements(calls, p.dtype, names), names)))
 
     # ---- C
 

@@ -76,6 +76,7 @@ PRELUDE = (
 #include <stdint.h>
 #include <string.h>
 #include <fenv.h>
+#define RARE(x) __builtin_expect(!!(x), 0)
 #define LARGESTf 3.40282346638528859812e+38f
 #define LARGEST 1.79769313486231570815e+308
 /* exp; -104 in the place of all below it, of which vectors of expf say that -INFINITY is invalid
