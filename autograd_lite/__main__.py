@@ -12,6 +12,9 @@ COMMANDS = ("doctor", "grade", "playground")
 def main(arguments: list[str]) -> int:
     """Run a command; its exit code."""
     command, *rest = arguments or ["doctor"]
+    if command in ("-h", "--help", "help"):
+        print(__doc__)
+        return 0
     if command == "grade":
         from .grading.command import main as grade
 

@@ -37,6 +37,15 @@ def test_it_prints_versions_blas_renderer_and_parts() -> None:
     assert {*doctor.PARTS} <= {line.split()[0] for line in done.stdout.splitlines()}
 
 
+def test_help_names_the_commands() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert all(
+        f"`python -m autograd_lite {name}`" in done.stdout
+        for name in ("doctor", "grade", "playground")
+    )
+
+
 def test_another_command_is_an_error() -> None:
     done = run("docter")
     assert done.returncode == 1

@@ -97,7 +97,7 @@ def graded(path: Path, folder: Path, out: Path, jobs: int | None) -> int:
     handed = submissions(folder, work.file)
     if not handed:
         raise ValueError(f"{folder} is empty")
-    print(held(), file=sys.stderr)
+    print(f"Each submission runs in a process of its own. {held()}", file=sys.stderr)
     start = time.perf_counter()
     found: list[Marks] = []
     ended = False

@@ -210,7 +210,7 @@ def answer(work: Assignment, question: Question, report: Report) -> Answer:
     faults = [row for row in report.rows if row.name.endswith("()")]
     lines = [f"{row.name} {row.note}" for row in faults]
     if not all(row.verdict == ABSENT for row in rows):
-        lines += [f"{row.name}: {told(row) or row.verdict}" for row in rows if row.verdict != OK]
+        lines += [f"{row.name}: {said_of(row)}" for row in rows if row.verdict != OK]
     if lacking and not faults:
         lines.append(f"{', '.join(lacking)}: not handed in")
     first = report.first_wrong
@@ -219,6 +219,12 @@ def answer(work: Assignment, question: Question, report: Report) -> Answer:
     points = round(score(work, question, report), 2)
     said = visible("\n".join(lines)) or "right"
     return Answer(question.title, points, question.points, said, mistakes(rows, faults))
+
+
+def said_of(row: Row) -> str:
+    """What is known of a gradient, to somebody who sees no verdicts beside it."""
+    known = told(row)
+    return f"{row.verdict} {known}" if known.startswith("from ") else known or row.verdict
 
 
 def mistakes(rows: list[Row], faults: list[Row]) -> tuple[tuple[str, str], ...]:

@@ -13,6 +13,7 @@ from .marks import UNEXPLAINED, Marks
 
 STYLE = "<style>.gradients h2{font-size:1.1rem;margin:2rem 0 .3rem}</style>"
 DRAWN = 12  # mistakes whose example is drawn
+NAMED = 3  # students who made a mistake
 
 
 @dataclass
@@ -26,6 +27,11 @@ class Group:
     report: Report | None = None
 
     @property
+    def names(self) -> str:
+        """The first of the students, and whether there are more."""
+        return ", ".join(map(shown, self.students[:NAMED])) + ", ..." * (len(self.students) > NAMED)
+
+    @property
     def formula(self) -> str:
         """What to say in the lecture: the wrong formula and the right one, where there is one."""
         return self.report.formula.partition(": ")[2] if self.report is not None else ""
@@ -37,7 +43,9 @@ def groups(found: Sequence[Marks]) -> list[Group]:
     for marks in found:
         for answer in marks.answers:
             for slug, sentence in answer.mistakes:
-                group = made.setdefault(slug, Group(slug, sentence, [], answer.title))
+                # of what stopped a submission, one error is not another
+                key = sentence.partition(":")[0] if slug == "raised" else slug
+                group = made.setdefault(key, Group(slug, sentence, [], answer.title))
                 if marks.student not in group.students:
                     group.students.append(marks.student)
                 if group.report is None:
@@ -75,7 +83,7 @@ def text(found: Sequence[Marks]) -> str:
     ]
     for group in groups(found):
         number = len(group.students)
-        lines.append(f"{number:4d}  {shown(group.sentence, 90)}  ({shown(group.students[0])})")
+        lines.append(f"{number:4d}  {shown(group.sentence, 90)}  ({group.names})")
     for marks in found:
         if marks.error:
             last = marks.error.strip().splitlines()[-1]
@@ -111,7 +119,7 @@ def row(marks: Marks) -> str:
 def section(group: Group, again: Callable[[str], Marks] | None) -> str:
     """One mistake."""
     number = len(group.students)
-    made = f"{number} student{'s' * (number != 1)}, in “{group.question}”; {group.students[0]}'s:"
+    made = f"{group.names}, in “{group.question}”; {group.students[0]}'s:"
     lines = [f"<h2>{number} × {escape(group.sentence)}</h2>", f"<p>{escape(made)}</p>"]
     if group.formula:
         lines.append(f"<pre>{escape(group.formula)}</pre>")

@@ -46,7 +46,9 @@ def test_what_is_said_to_the_student():
     text = str(marks)
     assert text.startswith("A network by hand: 8 of 10 points\n\n3 of 3  softmax")
     assert "0 of 2  the tanh\n    z1: 1 - y used for the derivative of tanh\n" in text
-    assert "2 of 2  the hidden layer\n    W1: from z1\n    b1: from z1\n" in text
+    assert (
+        "2 of 2  the hidden layer\n    W1: inherited from z1\n    b1: inherited from z1\n" in text
+    )
     assert "z1: yours g * (1 - h), right g * (1 - h * h)." in text
 
 

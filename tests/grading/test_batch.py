@@ -11,6 +11,7 @@ import pytest
 from autograd_lite.grading import Assignment, Submission, grade, summary
 from autograd_lite.grading.batch import safely
 from autograd_lite.grading.command import main
+from autograd_lite.grading.marks import Answer, Marks
 from tests.grading.wrong import MLP, SHIPPED, edited
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,6 +101,25 @@ def test_a_class_is_graded_from_the_command_line(folder, capsys):
     assert "2 × the derivative of tanh left out" in page and "http" not in page.replace(
         "http://www.w3.org/", ""
     )
+
+
+def test_two_errors_are_not_one_mistake():
+    """The summary names who made each; another message of the same error is the same."""
+    said = [
+        "raised ValueError: a (line 3)",
+        "raised ValueError: b",
+        "raised KeyError: 'z1'",
+        "no f",
+    ]
+    found = [
+        Marks(f"s{i}", "Net", (Answer("all of it", 0, 1, text, (("raised", text),)),))
+        for i, text in enumerate([*said, *said[:1] * 3])
+    ]
+    assert summary.text(found).splitlines()[1:] == [
+        "   5  raised ValueError: a (line 3)  (s0, s1, s4, ...)",
+        "   1  raised KeyError: 'z1'  (s2)",
+        "   1  no f  (s3)",
+    ]
 
 
 def test_after_ctrl_c_what_there_is_by_then_is_written(folder, capsys, monkeypatch):
