@@ -6,6 +6,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import pages
+
 project = "autograd_lite"
 author = "autograd_lite contributors"
 copyright = "autograd_lite contributors"
@@ -27,6 +29,7 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 
 html_theme = "furo"
 html_title = "autograd_lite"
+html_theme_options = pages.ways(pages.ADDRESS)
 html_math_renderer = "mathml"
 html_static_path = ["static"]
 html_extra_path = ["out/extra"]

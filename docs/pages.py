@@ -13,6 +13,7 @@ import inspect
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -42,6 +43,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 OUT = HERE / "out"
 EXTRA = OUT / "extra"  # whole pages, which the site has as they are
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+ADDRESS = PROJECT["tool"]["autograd_lite"]["address"]
 
 # a part of the package: its title, its module, and where its names are defined ("": what is left)
 PARTS: list[tuple[str, str, str]] = [
@@ -285,6 +288,18 @@ def twins(name: Name) -> str:
     return f"**Elsewhere**: {', '.join(dict.fromkeys(found))}."
 
 
+def source(name: Name) -> str:
+    """Where it is defined: a link, where the repository has an address."""
+    try:
+        value = inspect.unwrap(name.value)
+        path = Path(inspect.getsourcefile(value) or "").relative_to(ROOT).as_posix()
+        line = inspect.getsourcelines(value)[1]
+    except (TypeError, OSError, ValueError):  # data, and what NumPy has
+        return ""
+    link = f"[`{path}`]({ADDRESS}/blob/main/{path}#L{line})" if ADDRESS else f"`{path}`"
+    return f"**Source**: {link}, line {line}."
+
+
 def page(name: Name) -> str:
     """The page of a name."""
     kind = (
@@ -301,7 +316,7 @@ def page(name: Name) -> str:
         parts.append(checked(name.row.name))
     if kind == "class":
         parts.append(methods(name.value))
-    parts.append(twins(name))
+    parts += [twins(name), source(name)]
     body = "\n\n".join(p for p in parts if p)
     # not in the tree of contents, which the theme writes out on every page
     return f"---\norphan: true\n---\n\n# {name.name}\n\n:::::{{py:{kind}}} {name.path}{signature}\n{body}\n:::::\n"
@@ -460,8 +475,30 @@ def write(app: Any = None) -> None:
             (OUT / folder / file).write_text(text, encoding="utf-8")
 
 
+def ways(address: str) -> dict[str, Any]:
+    """The theme's options that lead to a repository: to a page's source, and to who mends it."""
+    if not address:
+        return {}
+    told = {"name": "Issues", "url": f"{address}/issues", "html": "Report a mistake", "class": ""}
+    return {
+        "top_of_page_buttons": ["view", "edit"],
+        "source_view_link": f"{address}/blob/main/docs/{{filename}}",
+        "source_edit_link": f"{address}/edit/main/docs/{{filename}}",
+        "footer_icons": [told],
+    }
+
+
+def written_by_hand(
+    app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """No file of the repository is the source of a page that was made here."""
+    if pagename.startswith("out/"):
+        context["page_source_suffix"] = ""
+
+
 def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", write)
+    app.connect("html-page-context", written_by_hand)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

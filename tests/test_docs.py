@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -81,6 +82,27 @@ def test_a_page_names_its_twins(pages: ModuleType) -> None:
         ("autograd_lite", "cbrt", "no such name in PyTorch, `np.cbrt` in NumPy"),
     ):
         assert f"**Elsewhere**: {twin}" in pages.page(pages.Name(place, name)), name
+
+
+def test_links_lead_to_the_repository_where_it_has_an_address(
+    pages: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a page, of what is defined, and for who found a mistake; without an address there is none."""
+    here = "https://host/owner/name"
+    for address in ("", here):
+        monkeypatch.setattr(pages, "ADDRESS", address)
+        told = pages.page(pages.Name("autograd_lite", "tanh")).partition("**Source**: ")[2]
+        path, line = re.fullmatch(r"\[?`(.+)`.*, line (\d+)\.\n:::::\n", told).groups()
+        text = (DOCS.parent / path).read_text("utf-8").splitlines()[int(line) - 1 :]
+        assert any(row.startswith("def tanh(") for row in text[:3])
+        assert (f"]({here}/blob/main/{path}#L{line})" in told) == bool(address)
+        assert (here in str(pages.ways(address))) == bool(address)
+    assert pages.ways("") == {} and pages.ways(here)["footer_icons"][0]["url"] == f"{here}/issues"
+    context = {"page_source_suffix": ".md"}
+    pages.written_by_hand(None, "guide/see", "", context, None)
+    assert context["page_source_suffix"] == ".md"
+    pages.written_by_hand(None, "out/reference/index", "", context, None)
+    assert not context["page_source_suffix"]
 
 
 def test_a_wrong_example_or_gradient_stops_the_build(
