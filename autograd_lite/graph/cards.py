@@ -450,11 +450,13 @@ class Cards:
             keys = {*self.keys_at(finding.where, finding.tensor)}
             for card in (self.made[key] for key in sorted(keys, key=order)):
                 what = finding.kind.replace("-", " ")
-                if card.verdict:
-                    card.mistakes.append(f"{what}: {finding.sentence}")
+                found = [finding.sentence, finding.evidence, finding.advice]
+                if card.verdict and card.verdict != "not handed in":
+                    found[0] = f"{what}: {found[0]}"
+                    card.mistakes = [*(card.mistakes or [""]), *found]
                     continue
+                card.mistakes = ["", *found, *[f"({card.verdict})"] * bool(card.verdict)]
                 card.judge, card.verdict, card.sign, card.tone = "found", what, "▲", "doubt"
-                card.mistakes = ["", finding.sentence, finding.evidence, finding.advice]
             if not keys:
                 self.unplaced.append(finding)
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, rand, tensor
+from autograd_lite import manual_seed, no_grad, rand, randn, tensor
 from autograd_lite.comparison import Diagnosis, compare
 from autograd_lite.comparison.answers.judge import VERDICTS
 from autograd_lite.comparison.answers.report import COLOURS
 from autograd_lite.graph import draw
 from autograd_lite.graph.theme import DARK, LIGHT
+from nn import functional as F
+from nn.diagnosis import diagnose
 
 EXACT = Diagnosis("mean-for-sum", "yours × 4 is autodiff's: mean for sum", True)
 GUESS = Diagnosis("sign", "the sign & <b>more</b>", False, 1)
@@ -197,3 +199,21 @@ def test_compare_takes_the_names_that_draw_and_derive_give():
     assert not g.drawing.notes
     with pytest.raises(ValueError, match=r"no tensor is called 'z9'"):
         compare(loss, {"z9": dz})
+
+
+def test_a_finding_is_told_in_full_beside_what_compare_says():
+    manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    with no_grad():
+        model[0].bias[:] = -100
+    x, t = randn(5, 4), randn(5, 2)
+    found = diagnose(model, F.mse_loss, x, t)
+    by_hand = {"0.weight": np.ones((8, 4), "float32")}
+    g = draw(F.mse_loss(model(x), t), model, compare=by_hand, findings=found)
+    absent, judged = card(g, "0.bias"), card(g, "0.weight")
+    assert (absent.judge, absent.verdict, absent.tone) == ("found", "zero gradient", "doubt")
+    assert "Look at what comes after it" in absent.mistakes[-2]
+    assert absent.mistakes[-1] == "(not handed in)"
+    assert judged.judge == "compared" and judged.tone == "wrong"
+    assert "zero gradient: its gradient is 0" in judged.mistakes
+    assert "Look at what comes after it" in judged.mistakes[-1]
