@@ -353,12 +353,16 @@ def of_log_p(node: Any) -> bool:
 
 
 def letters_of_data(found: list[Data]) -> list[str]:
-    """The letters of inputs; only the first data is x, if they differ."""
-    floats = (d for d in found if not d.parameter)
-    first = next((d for d in floats if letter_of_data(d) == "x"), None)
+    """The letters of inputs; only the first data is x, if they differ, and nothing of zeros beside
+    it, such as the first state of a recurrence."""
+    known = [(letter_of_data(d), d) for d in found if not d.parameter]
+    full = [(letter, d) for letter, d in known if letter in ("x", "index") and np.any(d.value)]
+    first = next((d for letter, d in full or known if letter == "x"), None)
     letters = []
     for d in found:
         letter = letter_of_data(d)
+        if letter == "x" and full and np.size(d.value) > 1 and not np.any(d.value):
+            letter = "zeros"
         if letter == "x" and d is not first and d.use in (ops.sub, ops.mul):
             letter = "t" if d.use is ops.sub else "k"
         letters.append(letter)
@@ -396,8 +400,8 @@ def by_use(d: Data) -> str:
     """What made it and what takes it tell: x is data, t a target, k a factor."""
     use, made = d.use, d.made
     takes_product = use is not None and use.kind == "product" and not d.place
-    if made is not None and not is_view(made) and not takes_product:
-        return result_letter(made)
+    if made is ops.pad or made is not None and not is_view(made) and not takes_product:
+        return result_letter(made)  # what was padded has another shape than the x that was given
     if use is None:
         return "x"
     if d.place == 1 and use is ops.sub:

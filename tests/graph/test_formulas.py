@@ -191,7 +191,7 @@ FRESH = {  # a net, and lines that are on its cards
     "stacked": (lambda: (stack([data(2), data(2)]) ** 3).sum(), ["dw1 = dv[0]"]),
     "conv": (
         lambda: F.conv1d(randn(1, 2, 8), data(3, 2, 3), data(3), padding=1).relu().mean(),
-        ["z = x ⋆ W + b; z[i] = Σ(x[i + k] · W[k]) + b"],
+        ["z = v ⋆ W + b; z[i] = Σ(v[i + k] · W[k]) + b"],
     ),
     "running": (lambda: data(3, 4).cumsum(1).tanh().sum(), ["s = cumsum(w)"]),
     "angle": (lambda: F.cosine_similarity(data(3, 4), data(3, 4)).mean(), ["u1 = max(s1, 1e-8)"]),

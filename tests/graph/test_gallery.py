@@ -155,7 +155,7 @@ def test_every_format_and_theme_is_whole(name, drawn, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:At 1,920")
 @pytest.mark.parametrize(
-    ("name", "theme"), [*((name, "light") for name in gallery.NETS), *((n, "dark") for n in FEW)]
+    ("name", "theme"), [(name, theme) for name in gallery.NETS for theme in ("light", "dark")]
 )
 def test_slides_are_of_one_size_in_every_theme(name, theme, drawn, chromium, tmp_path):
     g = gallery.changed(drawn(name), theme=theme)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import manual_seed, no_grad, rand, tensor, zeros
+from autograd_lite import Tensor, derive, manual_seed, no_grad, rand, randn, tensor, zeros
 from autograd_lite.graph import draw
 
 
@@ -134,3 +134,24 @@ def test_a_change_in_place_of_what_needs_no_gradient_is_told():
 
     (card,) = [n for n in draw(f, rand(2, 3)).drawing.nodes if n.kind == "input"]
     assert card.lines[0].startswith("filled in place, which is not drawn")
+
+
+def test_what_is_padded_has_one_name_and_is_not_x():
+    layer, x = nn.Conv2d(1, 2, 3, padding=1), randn(2, 1, 4, 4)
+    before, whole = draw(layer(x), layer).drawing, draw(layer, x).drawing
+    for drawing in (before, whole):
+        assert next(n for n in drawing.nodes if n.shape == "(2, 1, 6, 6)").symbol == "v"
+    assert [n.shape for d in (before, whole) for n in d.nodes if n.symbol == "x"] == [
+        "(2, 1, 4, 4)"
+    ]
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_a_first_state_of_zeros_is_not_called_x(embedded):
+    cell, words = nn.RNNCell(3, 2), nn.Embedding(4, 3)
+    h = Tensor(np.zeros((5, 2), "float32"))
+    for i in range(2):
+        h = cell(words(tensor([0, 1, 2, 3, i])) if embedded else randn(5, 3), h)
+    symbols = {n.symbol for n in draw(h, cell, collapse=False).drawing.nodes if n.kind == "input"}
+    assert symbols >= {"zeros", *(set() if embedded else {"x1", "x2"})} and "x" not in symbols
+    assert "zeros (5, 2)" in " ".join(str(derive(h.sum(), cell)).split())
