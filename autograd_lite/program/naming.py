@@ -400,7 +400,7 @@ def by_use(d: Data) -> str:
     """What made it and what takes it tell: x is data, t a target, k a factor."""
     use, made = d.use, d.made
     takes_product = use is not None and use.kind == "product" and not d.place
-    if made is ops.pad or made is not None and not is_view(made) and not takes_product:
+    if made is ops.pad or (made is not None and not is_view(made) and not takes_product):
         return result_letter(made)  # what was padded has another shape than the x that was given
     if use is None:
         return "x"
