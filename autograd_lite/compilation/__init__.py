@@ -214,7 +214,13 @@ class Variant:
             return None
         if not mode.grad or self.code.native is None:
             return None
-        return again(*[tensors[place].array for _, place in self.from_arguments])
+        if self.changes and self.is_shown(tensors):
+            return None
+        out = again(*[tensors[place].array for _, place in self.from_arguments])
+        if out is not None:
+            for t in self.changes:
+                changed(t)
+        return out
 
     def repeated(self, arrays: list[Any], batches: list[Any], order: Any) -> Any:
         """The losses of calls with batches of rows, of as many as are like the last call."""
@@ -227,7 +233,7 @@ class Variant:
             return ()
         found = native.repeat(run, rows, [batches[place] for place in places], order)
         now = tick()
-        for _, p in self.leaves:
+        for p in self.targets:
             memory: Any = shared_version(p)
             memory.changed = memory.last = now
         return found
@@ -287,11 +293,14 @@ class Variant:
         return self.code.run(given, rates)
 
 
-def stepped(v: Variant, arrays: list[Any], rates: Any, states: list[dict[str, Any]]) -> Any:
+def stepped(v: Variant, arrays: list[Any], rates: Any, counted: list[Any]) -> Any:
     """What the code gives where the step of the optimizer is in it, with the steps counted."""
     out = v.run(arrays, rates)
-    for state in states:
-        state["step"] += 1
+    for states, numbers in counted:
+        for state in states:
+            state["step"] += 1
+            for name, x in numbers.items():
+                state[name][...] = x
     return out
 
 
@@ -333,7 +342,7 @@ def getter(source: Source) -> tuple[int, Any]:
 
 def is_inside(optimizer: Any, reader: Reader) -> bool:
     """Whether the optimizer is one of ours and has just the tensors that get gradients."""
-    if not has_known_rule(optimizer) or optimizer.scalars or is_wrapped(optimizer):
+    if not has_known_rule(optimizer) or is_wrapped(optimizer):
         return False
     if any(t.extra is not None and t.extra.after for t in reader.leaves):
         return False  # the mean over ranks comes between the gradients and the step
@@ -596,7 +605,7 @@ class Compiled:
         for t in v.changes:
             changed(t)
         loss = self.result(v, out, tensors)
-        if mode.grad and not v.changes:
+        if mode.grad:
             v.code.watch(partial(v.watch, self.optimizer))
         return loss
 

@@ -210,8 +210,7 @@ class Captured:
         """What an operation is made of: a row stays as it is, that of a user may read anything."""
         if is_own(x):
             self.globals.append((attrgetter("forward", "rules"), x))
-            rules = (x.rules.rule,) if isinstance(x.rules, Each) else x.rules
-            self.todo += (x.forward, *rules)
+            self.todo += functions(x)
 
     def array(self, x: Any) -> None:
         if x.nbytes > ARRAY_LIMIT or x.dtype == object:
@@ -352,8 +351,19 @@ VISITS: list[tuple[Any, Callable[[Captured, Any], None]]] = [  # the first that 
 
 
 def is_own(op: Op) -> bool:
-    """Whether an operation is no row of the package."""
-    return table.get(op.name) is not op
+    """Whether an operation is neither a row nor otherwise made of functions of the packages, which
+    reach nothing that changes."""
+    return table.get(op.name) is not op and not all(map(is_constant, functions(op)))
+
+
+def functions(op: Op) -> tuple[Any, ...]:
+    """What an operation is made of."""
+    return op.forward, *((op.rules.rule,) if isinstance(op.rules, Each) else op.rules)
+
+
+def is_constant(f: Any) -> bool:
+    """Whether it is a function of the packages without a closure."""
+    return isinstance(f, FunctionType) and f.__closure__ is None and trusted(f.__module__)
 
 
 def is_of_user(cls: type) -> bool:

@@ -181,14 +181,16 @@ class Descent:
             self.in_c.append(f"if (RARE({'!' * answer}({text}))) return 1;")
         return answer
 
-    def values(self) -> tuple[list[Any], list[dict[str, Any]]] | None:
-        """What the names stand for now, and the states whose steps are counted.
+    def values(self) -> tuple[list[Any], list[Any]] | None:
+        """What the names stand for now; and for each group the states whose steps are counted, with
+        the numbers that they then have.
 
         None where a tensor has no state yet, or has taken another number of steps than the rest of
-        its group.
+        its group, or has other numbers.
         """
         found: list[Any] = []
-        counted: list[dict[str, Any]] = []
+        counted: list[Any] = []
+        scalars = self.optimizer.scalars
         groups = zip(self.options, self.buffers, self.picks, strict=True)
         for options, names, pick in groups:
             now, constants = options.now()
@@ -205,8 +207,13 @@ class Descent:
                 found += arrays if len(names) == 1 else chain.from_iterable(arrays)
                 if steps and steps.count(steps[0]) != len(steps):
                     return None
-                counted += states
                 n = steps[0] + 1 if steps else 0
+                numbers: Any = {}
+                if scalars and states:
+                    if any(s[name] != states[0][name] for s in states for name in scalars):
+                        return None
+                    numbers, constants = self.optimizer._advance(states[0], constants, n)
+                counted.append((states, numbers))
             found += constants
             found.append(n)
         return found, counted

@@ -805,6 +805,41 @@ def test_an_epoch_is_the_steps_of_a_loader(name: str, backend: str) -> None:
     assert len(ends[0][0]) == 21
 
 
+def test_an_epoch_moves_running_statistics_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((48, 6)).astype("f") * 2 + 1, rng.integers(0, 3, 48)
+    ends = []
+    for whole in (True, False):
+        model = network(0, nn.BatchNorm1d(12), nn.Tanh())
+        optimizer = nn.optim.Adam(model.parameters())
+        step = compile(
+            lambda x, y, m=model: nn.functional.cross_entropy(m(x), y),
+            optimizer=optimizer,
+            backend="c",
+        )
+        losses = [step(Tensor(x[:8]), Tensor(y[:8])).item() for _ in range(3)]
+        mean = model[1].running_mean
+        seen = (mean * tensor([1.0] * 12, requires_grad=True)).sum()
+        if whole:
+            with monkeypatch.context() as patch:
+                patch.setattr(type(step), "fast", lambda *args: pytest.fail("Python ran a step"))
+                losses += [*step.epoch(x, y, batch_size=8)]
+        else:
+            losses += [
+                step(Tensor(x[i : i + 8]), Tensor(y[i : i + 8])).item() for i in range(0, 48, 8)
+            ]
+        ends.append([np.array(losses), *(t.array.copy() for t in model.state_dict().values())])
+        assert model[1].num_batches_tracked.item() == 9
+        with pytest.raises(RuntimeError, match="changed in place"):
+            seen.backward()
+    for a, b in zip(*ends, strict=True):
+        assert np.array_equal(a, b)
+    # what shows the statistics is not for the code
+    before = mean.array.copy()
+    loss = step(Tensor(np.broadcast_to(mean.array[:6], (8, 6))), Tensor(y[:8]))
+    assert np.isfinite(loss.item()) and not np.array_equal(before, mean.array)
+
+
 def test_an_epoch_stops_at_a_class_that_is_not_there() -> None:
     model = network(0, nn.ReLU())
     optimizer = nn.optim.Adam(model.parameters())

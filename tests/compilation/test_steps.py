@@ -21,11 +21,7 @@ try:
 except NoCompiler as error:
     pytest.skip(f"no C compiler: {error}", allow_module_level=True)
 
-EVERY = {
-    **RULES,
-    "nadam": lambda p: nn.optim.NAdam(p, 0.01, weight_decay=0.1, decoupled_weight_decay=True),
-    "asgd": lambda p: nn.optim.ASGD(p, 0.1, lambd=0.1, t0=6),
-}
+EVERY = {**RULES, "asgd": lambda p: nn.optim.ASGD(p, 0.1, lambd=0.1, t0=6)}
 
 
 @pytest.fixture(autouse=True)

@@ -224,6 +224,8 @@ class Watch:
     def optimizer(self, optimizer: Any, descent: Any, number: Any) -> None:
         """An optimizer, its groups, and the states of its tensors, whose steps are counted where
         `number(group)` says that the count lies."""
+        if optimizer.scalars:  # which Python moves on
+            raise Unwatched
         self.held("values", vars(optimizer))
         self.held("items", optimizer.param_groups)
         for i, group in enumerate(optimizer.param_groups):
