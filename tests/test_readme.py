@@ -45,12 +45,54 @@ def test_every_file_named_exists(path):
     assert all((ROOT / path).exists() for path in paths)
 
 
+# ---- figures: each is what a command prints -----------------------------------------------------
+
+
+def tables(text):
+    """The tables of a page as rows of cells, each with the text since the table before."""
+    for told, block in re.findall(r"((?:^(?!\|).*\n)+)((?:^\|.*\n)+)", text, re.MULTILINE):
+        head, _, *rows = [[c.strip() for c in line.split("|")[1:-1]] for line in block.splitlines()]
+        yield told, head, rows
+
+
+SPEED = (ROOT / "docs" / "speed.md").read_text()
+(CODE,) = (
+    {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+    for _, head, rows in tables(SPEED)
+    if head[2:] == [*speed.CODE_KINDS]
+)
+
+
 def test_the_page_on_speed_holds_the_tables_that_the_benchmark_prints():
-    section = (ROOT / "docs" / "speed.md").read_text()
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines()]
-    (head,) = [i for i, row in enumerate(lines) if row[2:] == [*speed.CODE_KINDS]]
-    rows = [row[0] for row in lines[head + 2 : head + 2 + len(speed.CODE) + 1]]
-    assert rows == [*(f"{name}, 1" for name in speed.CODE), "1024, 1024, 2"]
-    commands = re.findall(r"`python -m tests\.speed([^`]*)`", section)
+    """Each after the word that chooses it, with the columns that it has."""
+    assert [*CODE] == [*(f"{name}, 1" for name in speed.CODE), "1024, 1024, 2"]
+    heads = {"issue": speed.HEADS["code"][:-1]} | speed.HEADS  # without what is aimed at
+    found = [*tables(SPEED)]
+    assert len(found) == 7
+    for told, head, _ in found:
+        words = re.findall(r"`(?:python -m tests\.speed )?(\w+)`", told) or ["blocks"]
+        assert head in [heads.get(w) for w in [*words, "embedding"]], f"{head} of {words}"
+    commands = re.findall(r"`python -m tests\.speed([^`]*)`", SPEED)
     words = {w for command in commands for w in command.split()}
     assert words - {"--quick", "--kernels"} <= set(speed.TABLES)
+
+
+def test_what_is_said_of_a_table_is_in_it():
+    steps = {n: row for n, row in CODE.items() if "chain" not in n and "attention" not in n}
+    times = sorted(float(row["C"]) for row in steps.values())
+    told = f"takes {times[0]:.2f} to {times[-1]:.2f} of the time of one written by hand"
+    assert told in " ".join(TEXT.split())
+    for name, row in steps.items():
+        c, products, jax = (float(row[kind] or 0) for kind in ("C", "products", "JAX jit"))
+        if name[0].isdigit():  # 784-H-10, and 10 layers
+            assert c - products < 0.0301, name
+        if name.startswith(("128", "1024")):
+            assert jax < products
+    parts = next(rows for _, head, rows in tables(SPEED) if head == speed.HEADS["parts"])
+    (usual,) = (row for row in parts if row[0] == "16, 64: compiled")
+    assert 0.2 < float(usual[2]) / float(usual[1]) < 0.3  # "a quarter"
+
+
+def test_numbers_of_files_are_those_of_today():
+    (told,) = re.findall(r"`tests/scripts` has (\d+)", (ROOT / "docs/guide/build.md").read_text())
+    assert int(told) == len([*(ROOT / "tests" / "scripts").glob("*.py")])

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,9 +27,6 @@ CODE_KINDS = (
     "products", "C", "NumPy code", "C, usual loop", "NumPy code, usual loop", "eager", "PyTorch eager",
     "torch.compile", "JAX jit",
 )  # fmt: skip
-HEAD = ["batch, H, threads", "hand, us", *KINDS, "first call / eager"]
-
-PARTS = ["batch, H: step", "all", "update", "matrix products", "other NumPy", "rest"]
 
 CODE = ["1, 8", "16, 64", "128, 256", "1024, 1024", "10 layers", "Iris, Adam", "Iris, momentum"]
 CODE += ["chain on 8", "chain on 100,000", "attention block", "LeNet, 32 digits"]
@@ -36,6 +34,24 @@ QUICK_CODE = ["16, 64", "Iris, Adam", "attention block"]
 
 LENET = ["eager", "compiled", "compiled with SGD", "compiled with SGD, NumPy code"]
 LENET += ["PyTorch eager", "torch.compile", "JAX jit"]
+RECURRENT = ["eager", "compiled", "PyTorch eager", "JAX jit"]
+EMBEDDING = ["hand-written NumPy", "hand, all rows", "eager", "eager, sparse"]
+EMBEDDING += ["PyTorch eager", "PyTorch, sparse"]
+
+HEADS = {  # what stands above the columns of each table; `docs/speed.md` has the same
+    "steps": ["batch, H, threads", "hand, us", *KINDS, "first call / eager"],
+    "recipe": ["run", "seconds", "times as fast", "steps alone", "loss", "test accuracy"],
+    "code": ["row, threads", "hand, us", *CODE_KINDS, "aims"],
+    "growth": ["operations", "eager", "first call of a compiled one", "compiled"],
+    "lenet": ["images, threads", "hand, ms", "matrix products", *LENET, "memory of eager"],
+    "recurrent": ["batch", "hand, us", "matrix products alone", *RECURRENT],
+    "memory": ["hand, MB", "eager / hand", "recorded operation", "of that its array"],
+    "imports": ["NumPy, ms", "autograd_lite and nn, ms"],
+    "parts": ["batch, H: step", "all", "update", "matrix products", "other NumPy", "rest"],
+    "ranks": ["batch", "1 rank, ms", "2 ranks, times as fast", "3 ranks, times as fast"],
+    "blocks": ["batch", "hand, us", *RECURRENT, "memory, eager / hand"],
+    "embedding": EMBEDDING,
+}
 
 
 class How(NamedTuple):
@@ -80,7 +96,7 @@ def steps(how: How) -> None:
         seconds = 1.0 if how.quick else 10.0
         runs.append((f"10 layers, {threads}", ("deep", seconds), threads))
         runs.append((f"chain of 300, {threads}", ("chain", seconds), threads))
-    rows, left_out = [HEAD], {}
+    rows, left_out = [HEADS["steps"]], {}
     for name, arguments, threads in runs:
         print(f"measuring {name}", file=sys.stderr)  # a row takes half a minute
         found = measured(*arguments, threads=threads, kernel=how.kernel)
@@ -94,13 +110,12 @@ def steps(how: How) -> None:
 
 
 def recurrent(how: How) -> None:
-    kinds = ["eager", "compiled", "PyTorch eager", "JAX jit"]
-    rows, left_out = [["batch", "hand, us", "matrix products alone", *kinds]], {}
+    rows, left_out = [HEADS["recurrent"]], {}
     for batch in (8,) if how.quick else (1, 8, 32, 128):
         found = measured("recurrent", batch, 1.0 if how.quick else 10.0, kernel=how.kernel)
         times, left_out = found["times"], found["left_out"]
         hand = times["hand-written NumPy"]
-        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in kinds]
+        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in RECURRENT]
         rows.append([str(batch), f"{hand * 1e6:.0f}", f"{found['products'] / hand:.2f}", *ratios])
     title = (
         "A step of an LSTM, 50 steps of 128 units, times the hand-written NumPy step, one thread"
@@ -111,7 +126,7 @@ def recurrent(how: How) -> None:
 def recipe(how: How) -> None:
     arguments = (1, 6_000) if how.quick else (10, 60_000)
     found = measured("recipe", *arguments, kernel=how.kernel)
-    rows = [["run", "seconds", "times as fast", "steps alone", "loss", "test accuracy"]]
+    rows = [HEADS["recipe"]]
     for name, run in found["runs"].items():
         hand = next(iter(found["runs"].values()))
         faster = [f"{hand[part] / run[part]:.2f}" for part in ("seconds", "steps")]
@@ -125,10 +140,10 @@ def recipe(how: How) -> None:
 def growth(how: How) -> None:
     sizes = [10**k for k in range(1, 5 if how.quick else 7)]
     found = {n: measured("growth", n) for n in sizes}
-    kinds = list(found[sizes[0]])
-    rows = [["operations", *kinds]]
+    rows = [HEADS["growth"]]
     for n, us in found.items():
-        rows.append([f"{n:,}", *(f"{us[kind]:.2f}" if kind in us else "" for kind in kinds)])
+        times = [f"{us[kind]:.2f}" if kind in us else "" for kind in HEADS["growth"][1:]]
+        rows.append([f"{n:,}", *times])
     table("Chained operations on 8 float32, us per operation", rows)
 
 
@@ -148,7 +163,7 @@ def ranks(how: How) -> None:
             [*command, "0.5" if how.quick else "3"], env=env, cwd=ROOT, stdout=-1, check=True
         )
         found[n] = json.loads(done.stdout)
-    rows = [["batch", "1 rank, ms", *(f"{n} ranks, times as fast" for n in counts[1:])]]
+    rows = [[*HEADS["ranks"][:2], *(f"{n} ranks, times as fast" for n in counts[1:])]]
     for name, one in found[1].items():
         reduced = name.endswith("B")
         times = [
@@ -168,7 +183,7 @@ def derivations(how: How) -> None:
 
 
 def lenet(how: How) -> None:
-    rows = [["images, threads", "hand, ms", "matrix products", *LENET, "memory of eager"]]
+    rows = [HEADS["lenet"]]
     left_out: dict[str, str] = {}
     for threads in [1] if how.quick else [1, 2]:
         for name, size in (("32 of 8 x 8", "digits"), ("64 of 28 x 28", "large")):
@@ -188,14 +203,13 @@ def memory(how: How) -> None:
     found = measured("memory")
     title = "Peak memory of a step (batch 1024, 784-1024-10) over hand-written NumPy; bytes per operation"
     record, arrays = found["recorded"], found["arrays"]
-    head = ["hand, MB", "eager / hand", "recorded operation", "of that its array"]
     row = [f"{found['hand'] / 1e6:.1f}", f"{found['ratio']:.2f}", f"{record:.0f}", f"{arrays:.0f}"]
-    table(title, [head, row])
+    table(title, [HEADS["memory"], row])
 
 
 def imports(how: How) -> None:
     found = measured("imports")
-    rows = [["NumPy, ms", "autograd_lite and nn, ms"]]
+    rows = [HEADS["imports"]]
     rows.append([f"{found['numpy']:.0f}", f"{found['ours']:.1f}"])
     table("Import of both packages beyond NumPy's", rows)
 
@@ -210,7 +224,7 @@ def parts(how: How) -> None:
             us = [step["us"], *step["kinds"].values()]
             texts = [f"{t:.1f}" for t in (*us, us[0] - sum(us[1:]))]
             rows.append([f"{batch}, {hidden}: {name}", *texts])
-    table("us of a step on one thread, by its statements", [PARTS, *rows])
+    table("us of a step on one thread, by its statements", [HEADS["parts"], *rows])
     for (batch, hidden), steps in found.items():
         for name, step in steps.items():
             print(f"{batch}, {hidden}: {name}, its largest statements\n")
@@ -221,25 +235,25 @@ def parts(how: How) -> None:
 
 
 def blocks(how: How) -> None:
-    kinds = ["eager", "compiled", "PyTorch eager", "JAX jit"]
-    rows = [["batch", "hand, us", *kinds, "memory, eager / hand"]]
+    rows = [HEADS["blocks"]]
     for n in (1, 16):
         found = measured("block", n, 1.0 if how.quick else 10.0, kernel=how.kernel)
         times, peaks = found["times"], found["peaks"]
         hand = times["hand-written NumPy"]
-        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in kinds]
+        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in RECURRENT]
         memory = f"{peaks['eager'] / peaks['hand-written NumPy']:.2f}"
         rows.append([str(n), f"{hand * 1e6:.0f}", *ratios, memory])
     title = "A block of a GPT, forward and backward (64 letters, width 128, 4 heads, one thread)"
     table(f"{title}; BLAS kernels {found['kernel']}", rows, found["left_out"])
     found = measured("block", "embedding", 1.0 if how.quick else 10.0, kernel=how.kernel)
-    times = {name: f"{seconds * 1e6:.0f}" for name, seconds in found["times"].items()}
+    times = found["times"]
+    row = [f"{times[kind] * 1e6:.0f}" if kind in times else "" for kind in EMBEDDING]
     title = "A step of SGD on an embedding of 50,000 rows of 128, of which 64 are read, us"
-    table(title, [list(times), list(times.values())], found["left_out"])
+    table(title, [EMBEDDING, row], found["left_out"])
 
 
 def code(how: How) -> None:
-    kinds, rows = CODE_KINDS, [["row, threads", "hand, us", *CODE_KINDS, "aims"]]
+    rows = [HEADS["code"]]
     left_out: dict[str, str] = {}
     runs = [(name, 1) for name in (QUICK_CODE if how.quick else CODE)]
     for name, threads in [*runs, *([] if how.quick else [("1024, 1024", 2)])]:
@@ -249,7 +263,7 @@ def code(how: How) -> None:
         times = found["times"]
         left_out |= {f"{kind} in {name}": why for kind, why in found["left_out"].items()}
         hand = times["hand"]
-        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in kinds]
+        ratios = [f"{times[kind] / hand:.2f}" if kind in times else "" for kind in CODE_KINDS]
         aims = ", ".join(f"{kind} {aim:.2f}" for kind, aim in found["aims"].items())
         rows.append([f"{name}, {threads}", f"{hand * 1e6:.0f}", *ratios, aims])
     title = (
@@ -296,6 +310,7 @@ def main() -> None:
     names = args.tables or [name for name in TABLES if name != "issue"]
     if unknown := set(names) - set(TABLES):
         parser.error(f"there is no table {', '.join(unknown)}; choose from {every}")
+    start = time.perf_counter()
     for name in names:
         TABLES[name](How(args.quick, ""))
     if args.kernels:
@@ -303,6 +318,7 @@ def main() -> None:
         for name in names:
             if name in OF_KERNELS:
                 TABLES[name](How(args.quick, other))
+    print(f"{', '.join(names)}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
