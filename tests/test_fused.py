@@ -131,11 +131,22 @@ def test_second_derivatives_and_formulas_need_logits_as_they_were() -> None:
 
 
 def test_a_drawing_after_the_step_says_to_draw_before_it() -> None:
-    model = nn.Linear(3, 2)
-    loss = model(ag.ones(4, 3)).sum()
+    model = nn.LSTM(3, 2)
+    loss = model(ag.ones(4, 1, 3))[0].sum()
     loss.backward(retain_graph=True)
     nn.optim.SGD(model.parameters(), lr=0.1).step()
     assert "no text: an input was changed since; draw before the step" in str(draw(loss))
+
+
+def test_a_linear_layer_has_its_formulas_after_the_step_too() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2, bias=False))
+    loss = model(ag.ones(4, 3)).sum()
+    loss.backward(retain_graph=True)
+    nn.optim.SGD(model.parameters(), lr=0.1).step()
+    drawn = str(draw(loss))
+    assert "m = x @ W1.T + b" in drawn and "d_b = sum(d_m over rows)" in drawn
+    assert "z = m @ W2.T" in drawn and "d_m = d_z @ W2" in drawn
+    assert drawn.count("changed in place since: the values are gone") == 3
 
 
 def test_what_forward_kept_goes_with_the_record() -> None:

@@ -291,6 +291,9 @@ def as_symbol(name: str, a: Any) -> Any:
 
 def forward_of(op: Op, symbols: Sequence[Any], kw: dict[str, Any]) -> Any:
     """What an operation does as an expression; of one that is `named` a call."""
+    if hasattr(op, "made_of"):  # whose forward is for arrays alone
+        (made,) = op.made_of(*symbols, **kw)
+        return made
     return Symbol(op, 0.0, tuple(symbols), kw) if op.named else op.forward(*symbols, **kw)
 
 
