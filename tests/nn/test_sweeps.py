@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_files_that_are_none_of_a_sweep(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a database, but more than a hundred bytes of text" * 10)
     with pytest.raises(ValueError, match=r"text' is no file of a sweep: file is not a database"):
         sweep(train, GRID, file=tmp_path / "text")
-    with sqlite3.connect(tmp_path / "other") as base:
+    with closing(sqlite3.connect(tmp_path / "other")) as base:
         base.execute("CREATE TABLE bookmarks (place TEXT)")
     before = (tmp_path / "other").read_bytes()
     with pytest.raises(ValueError, match=r"other' is another program's database"):
@@ -244,7 +245,7 @@ def test_processes_that_are_ended_and_start_again(tmp_path: Path, sent: str) -> 
     if sent == "SIGINT":
         assert process.returncode == 0 and output.read_text().endswith("ended True\n")
         assert re.fullmatch(r"sweep: interrupted after \d+ of 40 trials\n", errors.read_text())
-    with sqlite3.connect(file) as base:
+    with closing(sqlite3.connect(file)) as base:
         (kept,) = base.execute("SELECT count(*) FROM trials").fetchone()
     assert 6 <= kept < 40
     errors = tmp_path / "errors again"  # what is left of the first one may write to its own
@@ -252,5 +253,5 @@ def test_processes_that_are_ended_and_start_again(tmp_path: Path, sent: str) -> 
     assert errors.read_text() == "" and output.read_text().endswith("ended False\n")
     numbers = [int(line) for line in output.read_text().splitlines()[:40]]
     assert sorted(numbers) == list(range(40)) and set(before) <= set(numbers[:kept])
-    with sqlite3.connect(file) as base:
+    with closing(sqlite3.connect(file)) as base:
         assert base.execute("SELECT count(*) FROM trials").fetchone() == (40,)
