@@ -59,8 +59,10 @@ from .torch_words.arithmetic import baddbmm as baddbmm
 from .creation import bernoulli as bernoulli
 from .torch_words.order import bincount as bincount
 from .torch_words.questions import bitwise_and as bitwise_and
+from .torch_words.questions import bitwise_left_shift as bitwise_left_shift
 from .torch_words.questions import bitwise_not as bitwise_not
 from .torch_words.questions import bitwise_or as bitwise_or
+from .torch_words.questions import bitwise_right_shift as bitwise_right_shift
 from .torch_words.questions import bitwise_xor as bitwise_xor
 from .torch_words.shape import block_diag as block_diag
 from .torch_words.arithmetic import bmm as bmm
@@ -392,6 +394,7 @@ IntTensor: TensorType
 LongTensor: TensorType
 ShortTensor: TensorType
 Size = Shape
+accelerator: Any
 acos = arccos
 acosh = arccosh
 asarray = as_tensor
@@ -402,6 +405,7 @@ atan2 = arctan2
 atanh = arctanh
 bool: np.dtype[np.bool]
 cat = concatenate
+channels_last: Any
 clamp = clip
 concat = concatenate
 contiguous_format: Any
@@ -449,6 +453,8 @@ uint16: np.dtype[np.uint16]
 uint32: np.dtype[np.uint32]
 uint64: np.dtype[np.uint64]
 uint8: np.dtype[np.uint8]
+version: Any
+xpu: Any
 
 __version__: str
 __all__ = [
@@ -504,8 +510,10 @@ __all__ = [
     "bernoulli",
     "bincount",
     "bitwise_and",
+    "bitwise_left_shift",
     "bitwise_not",
     "bitwise_or",
+    "bitwise_right_shift",
     "bitwise_xor",
     "block_diag",
     "bmm",

@@ -34,7 +34,7 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "GPUs, threads of its own or mixed precision": (
         """
-        autocast_* *_autocast* cudnn* miopen* mkldnn* mps mtia xpu cpu accelerator
+        autocast_* *_autocast* cudnn* miopen* mkldnn* mps mtia xpu cpu
         Stream Event *_num_threads *_num_interop_threads *_device get_device_module
         get_device *deterministic* ipu is_ipu is_maia is_meta is_m* is_vulkan is_x* is_pinned
         is_shared
@@ -58,7 +58,7 @@ KINDS = {  # there are no ...: the names, and what to use
         """,
         "nn.LSTM, nn.GRU, nn.LocalResponseNorm, ... or their functions in nn.functional",
     ),
-    "TorchScript, tracing or symbolic sizes": (
+    "files of TorchScript, traces or symbolic sizes": (
         """
         *Script* jit export fx compiler library *sym_* Sym* parse_* import_ir_module*
         wait fork cond while_loop merge_type_from_type_comment unify_type_list classes
@@ -66,10 +66,10 @@ KINDS = {  # there are no ...: the names, and what to use
         """,
         "autograd_lite.compile, which takes a Python function as it is",
     ),
-    "parallel or distributed training": (
+    "workers or processes of its own": (
         """
-        multiprocessing Distributed* is_distributed data_parallel
-        get_worker_info thread_safe_generator SyncBatchNorm
+        multiprocessing Distributed* is_distributed data_parallel rpc fsdp tensor
+        thread_safe_generator SyncBatchNorm
         """,
         "autograd_lite.distributed over MPI, with nn.parallel.DistributedDataParallel",
     ),
@@ -77,7 +77,7 @@ KINDS = {  # there are no ...: the names, and what to use
         """
         as_strided* *Storage* *storage* *_ptr dim_order is_set_to new_empty_strided output_nr
         grad_dtype is_storage storage empty_strided empty_permuted layout
-        strided memory_format *_format channels_last* from_file frombuffer resize_as_*
+        memory_format *_format from_file frombuffer resize_as_*
         jagged nested masked
         """,
         "t.array, which is the ndarray, and np.lib.stride_tricks",
@@ -102,7 +102,7 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "special functions beyond erf and gamma": (
         """
-        *mvlgamma* i0* i1* igamma* frexp ldexp* nextafter* gcd* lcm* bitwise_*_shift*
+        *mvlgamma* i0* i1* igamma* frexp ldexp* nextafter* gcd* lcm*
         """,
         "scipy.special or NumPy on t.numpy(), or an Op of your own where a gradient is wanted",
     ),
@@ -113,6 +113,12 @@ KINDS = {  # there are no ...: the names, and what to use
         """,
         "autograd_lite.linalg, or scipy.linalg on t.numpy()",
     ),
+    "ONNX files under this name": (
+        """
+        onnx
+        """,
+        "autograd_lite.interop.onnx.export",
+    ),
     "parameters without a size": (
         """
         Uninitialized*
@@ -121,7 +127,8 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "tools for measuring and sharing": (
         """
-        profiler hub monitor overrides utils torch.utils cpp functional
+        profiler hub monitor overrides utils torch.utils cpp functional cpp_extension
+        benchmark bottleneck model_zoo mobile_optimizer
         quasirandom storage serialization return_types types version factory_kwargs
         modules parameter common_types qat intrinsic assert_int_or_pair boolean_dispatch
         handle_torch_function ScalingType SwizzleType *TensorType torch
@@ -142,7 +149,7 @@ KINDS = {  # there are no ...: the names, and what to use
         hash_tensor multi_head_attention_forward attention
         embedding_renorm_ AdaptiveLogSoftmaxWithLoss LinearCrossEntropy*
         linear_cross_entropy NLLLoss2d Adafactor
-        Muon swap_* ChainDataset StackDataset Dirac* dirac* default_convert
+        Muon swap_* StackDataset Dirac* dirac* default_convert
         norm_except_dim fill Buffer constant_pad_nd
         is_same_size is_signed native_* AVG SUM Container grad
         """,
@@ -152,14 +159,14 @@ KINDS = {  # there are no ...: the names, and what to use
 
 # PyTorch's methods of tensors that are absent
 METHODS = """
-    angle as_strided as_strided_ as_strided_scatter as_subclass bfloat16 bitwise_left_shift
-    bitwise_left_shift_ bitwise_right_shift bitwise_right_shift_ cauchy_ ccol_indices cdouble
+    angle as_strided as_strided_ as_strided_scatter as_subclass bfloat16 cauchy_ ccol_indices
+    cdouble
     cfloat chalf coalesce col_indices conj conj_physical
     conj_physical_ const_data_ptr crow_indices   dense_dim dequantize
     diagonal_scatter dim_order  eig float_power_ frexp gcd gcd_ geometric_ geqrf grad_dtype
     hardshrink hash_tensor i0 i0_ igamma igamma_ igammac igammac_ imag index index_reduce
     index_reduce_ indices int_repr ipu is_coalesced is_conj is_distributed is_inference is_ipu
-    is_maia is_meta is_mkldnn is_mps is_mtia is_neg is_nested is_pinned is_quantized is_set_to
+    is_maia is_meta is_mkldnn is_mps is_mtia is_neg is_nested is_pinned is_set_to
     is_shared is_signed is_sparse_csr is_vulkan is_xla is_xpu istft layout lcm lcm_ ldexp ldexp_
     log_normal_ lstsq lu lu_solve map2_ matrix_exp module_load mtia  mvlgamma mvlgamma_
     nanmedian nanquantile narrow_copy new_empty_strided nextafter nextafter_ nonzero_static orgqr

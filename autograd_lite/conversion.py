@@ -57,6 +57,7 @@ def dtype_of(
     device: Any = None,
     other: Any = None,
     non_blocking: bool = False,
+    memory_format: Any = None,
 ) -> np.dtype[Any] | None:
     """The dtype that the arguments of PyTorch's `to` ask for, None if they only name the CPU."""
     require_cpu(name, device)
@@ -109,7 +110,10 @@ class Conversions:
             return self.clone() if copy else self
         if dtype.kind != "f":  # ints and bools have no gradient
             return Tensor(self.array.astype(dtype))
-        return record(ops.cast, (self,), {"dtype": dtype})
+        made = record(ops.cast, (self,), {"dtype": dtype})
+        if self.op is None and made.op is not None:
+            made._more().kept = made.sources, made.args
+        return made
 
     def astype(
         self: Any,
@@ -197,6 +201,7 @@ class Conversions:
     device = property(lambda self: device(), doc="Where it is: the CPU.")
     is_cpu = property(lambda self: True, doc="Whether it is on the CPU: always.")
     is_sparse = property(lambda self: False, doc="Whether it keeps few elements alone: never.")
+    is_quantized = property(lambda self: False, doc="Whether its numbers are codes: never.")
     is_cuda = property(lambda self: False, doc="Whether it is on a GPU: never.")
     itemsize = property(element_size, doc="How many bytes an element has.")
     nbytes = property(lambda self: self.array.nbytes, doc="How many bytes the elements have.")

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from .absent import missing
 from .engine.arrays import unboxed
 from .engine.axes import Axis, Named, one_axis
-from .engine.declare import forms, function
+from .engine.declare import forms, function, public
 from .engine.errors import LinAlgError, MisfitError
 from .engine.rules import concatenate, matmul, movedim, ops, tril
 from .engine.rules import norm as p_norm
@@ -25,10 +26,23 @@ from .engine.tensor import Tensor, as_tensor
 
 # what torch.linalg has too
 __all__ = [
-    "LinAlgError", "cholesky", "cond", "det", "diagonal", "eigh", "eigvalsh", "inv", "lstsq",
-    "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
-    "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm",
+    "LinAlgError", "cholesky", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv",
+    "lstsq", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr",
+    "slogdet", "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise missing(__name__, name)
+
+
+def cross(input: Any, other: Any, *, dim: int = -1) -> Tensor:
+    """The cross products of vectors of 3 along an axis.
+
+    >>> cross(tensor([1.0, 0.0, 0.0]), tensor([0.0, 1.0, 0.0])).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    return public["cross"](input, other, dim)
 
 
 class Eigh(Named):

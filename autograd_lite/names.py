@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import math
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from . import creation, dtypes, random, settings
+from . import creation, cuda, dtypes, random, settings
 from .absent import missing
 from .engine.axes import Shape
 from .engine.tensor import Tensor, as_tensor
 
+NO_GPU = {"is_available": cuda.is_available, "device_count": cuda.device_count}
 NAMES: dict[str, Any] = {
     **dtypes.DTYPES,
     **dtypes.TYPES,
@@ -33,6 +35,10 @@ NAMES: dict[str, Any] = {
     "newaxis": None,
     "preserve_format": None,  # whatever the order in memory is, NumPy follows it
     "contiguous_format": None,
+    "channels_last": None,
+    "accelerator": SimpleNamespace(current_accelerator=cuda.nothing, **NO_GPU),
+    "xpu": SimpleNamespace(**NO_GPU),
+    "version": SimpleNamespace(cuda=None, hip=None, xpu=None),
     "pi": math.pi,
 }
 

@@ -238,7 +238,7 @@ forms.update(
         np.trace: rules.trace,
         np.pad: _pad,
         np.sort: _sort,
-        np.median: lambda a, axis=None, *, keepdims=False: rules.median(a, axis, keepdims),
+        np.median: lambda a, axis=None, *, keepdims=False: rules.quantile(a, 0.5, axis, keepdims),
         np.average: lambda a, axis=None, weights=None, *, keepdims=False: rules.average(
             a, axis, weights, keepdims
         ),

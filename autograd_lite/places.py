@@ -19,22 +19,29 @@ from .engine.user import NN
 
 ROOT = __name__.rpartition(".")[0]
 MOVED = {
-    "optim.sgd": "nn.optim.rules",
-    "optim.adam": "nn.optim.rules",
-    "optim.adamw": "nn.optim.rules",
     "optim": "nn.optim",
     "utils.data.sampler": "nn.samplers",
     "utils.data.dataset": "nn.data",
     "utils.data.dataloader": "nn.data",
+    "utils.data.distributed": "nn.data",
     "utils.data": "nn.data",
     "nn.modules.module": "nn.module",
     "nn.modules.loss": "nn.losses",
-    "nn.modules.linear": "nn.layers",
-    "nn.modules.activation": "nn.layers",
-    "nn.modules.batchnorm": "nn.layers",
-    "nn.modules": "nn.layers",
+    "nn.modules.utils": "nn.layers.utils",
+    "nn.modules": "nn",
     "nn.parameter": "nn.module",
+    "nn.utils.clip_grad": "nn.utils",
+    "nn.utils.convert_parameters": "nn.utils",
 }  # PyTorch's place and ours
+LAYERS = {  # PyTorch's files of `nn.modules`
+    "activation", "adaptive", "batchnorm", "channelshuffle", "container", "conv", "distance",
+    "dropout", "flatten", "fold", "instancenorm", "lazy", "linear", "normalization", "padding",
+    "pixelshuffle", "pooling", "rnn", "sparse", "transformer", "upsampling",
+}  # fmt: skip
+OPTIMIZERS = {  # and of `optim`
+    "adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop",
+    "sgd", "sparse_adam",
+}  # fmt: skip
 DISTRIBUTIONS = {  # PyTorch's files of `distributions`
     "bernoulli", "beta", "binomial", "categorical", "cauchy", "chi2", "dirichlet", "distribution",
     "exponential", "gamma", "geometric", "gumbel", "half_cauchy", "half_normal", "independent",
@@ -66,6 +73,9 @@ def top() -> str:
 def meant(name: str) -> str | None:
     """The module that a name below this package means, where that is a part of `nn`."""
     inner = name.removeprefix(f"{ROOT}.")
+    place, _, last = inner.rpartition(".")
+    if (place == "nn.modules" and last in LAYERS) or (place == "optim" and last in OPTIMIZERS):
+        inner = place  # which has what PyTorch has in files of its own
     for place, ours in MOVED.items():
         if inner == place or inner.startswith(f"{place}."):
             inner = ours + inner.removeprefix(place)
@@ -111,4 +121,17 @@ class Places:
         return ModuleSpec(name, loader)
 
 
+class Reasons:
+    """Says of a name that PyTorch has, and that was not found here, why."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        place, _, last = name.rpartition(".")
+        ours = f"{place}.".startswith(f"{ROOT}.") or (place == "nn" and top() == "nn")
+        if ours:
+            reason = import_module(".absent", ROOT).absent(place, last)
+            if reason is not None:  # without `name`, or Python says it in words of its own
+                raise ModuleNotFoundError(reason)
+
+
 sys.meta_path.insert(0, Places())
+sys.meta_path.append(Reasons())

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autograd_lite import Tensor, as_tensor, default_generator, stack
+from autograd_lite.absent import missing
 
 from .samplers import (
     BatchSampler,
@@ -31,13 +32,19 @@ from .samplers import (
 )
 
 __all__ = [
-    "BatchSampler", "ConcatDataset", "DataLoader", "Dataset", "DistributedSampler",
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "DistributedSampler",
     "IterableDataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset",
     "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
-    "random_split",
+    "get_worker_info", "random_split",
 ]  # fmt: skip
 
 __path__: list[str] = []  # below it are PyTorch's files, see `autograd_lite.places`
+
+
+def __getattr__(name: str) -> Any:
+    raise missing(__name__, name)
+
+
 Index = Any  # a slice, or an array of ints
 
 
@@ -70,6 +77,36 @@ class IterableDataset:
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} defines no __iter__()")
+
+    def __add__(self, other: Any) -> ChainDataset:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset):
+    """The samples of several IterableDatasets, one after another.
+
+    >>> len(list(ChainDataset([["a", "b"], ["c"]])))
+    3
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        super().__init__()
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[Any]:
+        for data in self.datasets:
+            yield from data
+
+    def __len__(self) -> int:
+        return sum(len(data) for data in self.datasets)
+
+
+def get_worker_info() -> None:
+    """Which worker asks: None, as there are no workers beside the process that loads.
+
+    >>> get_worker_info() is None
+    True
+    """
 
 
 class ConcatDataset(Dataset):

@@ -528,7 +528,12 @@ class Module:
                 f"load_state_dict: a state is a dict of tensors, not a {type(state_dict).__name__}"
             )
         mine = self.state_dict(keep_vars=True)
-        missing = [key for key in mine if key not in state_dict]
+        old = not hasattr(state_dict, "_metadata")  # as before PyTorch counted the batches
+        missing = [
+            key
+            for key in mine
+            if key not in state_dict and not (old and key.endswith("num_batches_tracked"))
+        ]
         unexpected = [key for key in state_dict if key not in mine]
         faults = []
         if strict and missing:
@@ -581,14 +586,14 @@ class Module:
     def __repr__(self) -> str:
         count = sum(p.array.size for p in self.parameters())
         note = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
-        head = f"{type(self).__name__}({self.extra_repr()}"
-        lines = []
+        more = self.extra_repr()
+        lines = [f"  {line}" for line in more.split("\n")] if more else []
         for name in self._modules:
             inner = repr(self.__dict__[name]).replace("\n", "\n  ")
             lines.append(f"  ({name}): {inner}")
-        if not lines:
-            return head + ")" + note
-        return "\n".join([head + note, *lines, ")"])
+        if not self._modules and len(lines) < 2:
+            return f"{type(self).__name__}({more}){note}"
+        return "\n".join([f"{type(self).__name__}({note}", *lines, ")"])
 
 
 class FunctionModule(Module):

@@ -677,3 +677,20 @@ def test_inputs_come_from_a_generator_too() -> None:
     x = tensor([1.0, 2.0], requires_grad=True)
     (g,) = autograd.grad((x * x).sum(), (t for t in [x]))
     assert g.tolist() == [2.0, 4.0]
+
+
+def test_a_saved_view_that_did_not_change_is_there(t: Any) -> None:
+    class Kept(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(t.tensor([3.0, 4.0]).view(2))
+            return x * 1
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            (kept,) = ctx.saved_tensors
+            return g * kept
+
+    x = t.tensor([1.0, 2.0], requires_grad=True)
+    Kept.apply(x).sum().backward()
+    assert x.grad.tolist() == [3.0, 4.0]

@@ -384,3 +384,56 @@ def test_absent_methods_of_tensors_say_why(pytorchs: dict[str, list[str]]) -> No
             getattr(x, name)
     with pytest.raises(AttributeError, match="'Tensor' object has no attribute 'nonsense'"):
         _ = x.nonsense
+
+
+@pytest.mark.parametrize(
+    ("statement", "use"),
+    {
+        "import autograd_lite.fft": "np.fft on t.numpy()",
+        "from autograd_lite.profiler import profile": "cProfile",
+        "from autograd_lite import jit": "autograd_lite.compile",
+        "from autograd_lite import complex64": "two tensors for both parts",
+        "import autograd_lite.sparse": "scipy.sparse",
+        "import autograd_lite.onnx": "autograd_lite.interop.onnx.export",
+        "import autograd_lite.multiprocessing": "autograd_lite.distributed",
+        "import autograd_lite.quantization": "float16, or float32",
+        "from autograd_lite.utils import benchmark": "cProfile",
+        "from autograd_lite.nn.quantized import Linear": "float16, or float32",
+    }.items(),
+)
+def test_an_import_of_what_is_absent_says_what_to_use(statement: str, use: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=rf"out of scope here .* use .*{use}"):
+        exec(statement)  # noqa: S102  one of these
+
+
+def test_modules_that_nobody_has_are_not_found_in_pythons_words() -> None:
+    for statement in ("import autograd_lite.nonsense", "from autograd_lite import nonsense"):
+        with pytest.raises(
+            ImportError, match=r"(No module named|cannot import name) 'auto|'nonsen"
+        ):
+            exec(statement)  # noqa: S102  one of these
+
+
+def test_files_of_pytorch_are_places() -> None:
+    from autograd_lite.nn.modules.batchnorm import BatchNorm2d
+    from autograd_lite.nn.modules.conv import Conv2d
+    from autograd_lite.nn.modules.utils import _pair, _triple
+    from autograd_lite.nn.utils.clip_grad import clip_grad_norm_
+    from autograd_lite.optim.lr_scheduler import _LRScheduler
+    from autograd_lite.optim.radam import RAdam
+    from autograd_lite.utils.data.distributed import DistributedSampler
+
+    assert (BatchNorm2d, Conv2d) == (nn.BatchNorm2d, nn.Conv2d) and RAdam is nn.optim.RAdam
+    assert _pair(3) == (3, 3) and _triple((1, 2, 3)) == (1, 2, 3)
+    assert clip_grad_norm_ is nn.utils.clip_grad_norm_
+    assert _LRScheduler is nn.optim.lr_scheduler.LRScheduler
+    assert DistributedSampler is nn.data.DistributedSampler
+
+
+def test_a_gpu_of_any_kind_is_asked_for_in_vain() -> None:
+    torch = ag
+    for kind in (torch.cuda, torch.xpu, torch.accelerator, torch.backends.mps):
+        assert kind.is_available() is False
+    assert torch.accelerator.current_accelerator() is None is torch.version.cuda
+    assert torch.ones(1, 2, 3, 4).to(memory_format=torch.channels_last).shape == (1, 2, 3, 4)
+    assert torch.utils.data.get_worker_info() is None

@@ -172,8 +172,10 @@ def test_the_engine_can_be_read() -> None:
     # attribute of the user 20, out= of more functions 20, what a fused operation is made of 10, an end of backward for ranks 10,
     # several results under names, without what a NamedTuple takes to define, and shapes of shapes 15,
     # bools that stay bools 10,
-    # exits of modes in C code, which Ctrl-C does not skip, 15
-    assert whole <= 3900, f"{whole} lines of code in engine"
+    # exits of modes in C code, which Ctrl-C does not skip, 15,
+    # casts and views of a leaf that serve every step of a loop 20, PyTorch's words for tensors as
+    # keywords and its median 30
+    assert whole <= 3950, f"{whole} lines of code in engine"
     assert core <= 800, f"op, tape, tensor and a file of rules: {core} lines of code"
 
 

@@ -125,6 +125,10 @@ T.nn.functional.hardsigmoid(x) | T.nn.functional.tanhshrink(x) | T.nn.functional
 T.nn.functional.kl_div(x.log_softmax(1), p) | T.nn.functional.kl_div(x.log_softmax(1), y.log_softmax(1), reduction="batchmean", log_target=True) | T.nn.functional.embedding(j, m) | T.nn.functional.rms_norm(x, (3,))
 T.nn.functional.margin_ranking_loss(v, w, T.ones(3).double()) | T.nn.functional.triplet_margin_loss(x, y, p) | T.nn.functional.cosine_embedding_loss(x, y, T.tensor([1, -1])) | T.nn.functional.hinge_embedding_loss(v, T.tensor([1, -1, 1]))
 T.nn.functional.poisson_nll_loss(x, p) | T.nn.functional.gaussian_nll_loss(x, y, p) | T.nn.functional.soft_margin_loss(x, T.ones(2, 3)) | T.nn.functional.scaled_dot_product_attention(c, c, c) | T.nn.functional.logsigmoid(x)
+T.matmul(input=x, other=m) | T.sum(input=x, dim=1) | T.tanh(input=x) | T.mul(input=x, other=y) | T.max(input=x, dim=1) | T.clamp(input=x, min=0.1) | T.pow(input=x, exponent=2)
+T.where(condition=b, input=x, other=y) | x.reshape(shape=(3, 2)) | T.permute(input=c, dims=(2, 0, 1)) | x.transpose(dim0=0, dim1=1) | v.expand(size=(2, 3)) | v.tile(dims=(2, 2))
+T.median(x, 1) | x.median(dim=0, keepdim=True) | T.median(x) | T.median(nan.detach()) | T.median(T.stack([nan, v]).detach(), dim=1) | T.median(s, 0) | T.median(n, -1)
+k << 2 | 2 << i | n >> 1 | T.bitwise_left_shift(k, i) | T.bitwise_right_shift(n, 1) | n.byte().sum() | n.byte().cumsum(0) | T.linalg.cross(m, m.t())
 """
 SAME = [word.strip() for line in WORDS.strip().splitlines() for word in line.split(" | ")]
 

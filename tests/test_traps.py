@@ -237,6 +237,29 @@ def test_backward_through_a_released_trunk_is_an_error_and_adds_nothing() -> Non
     assert grad(x) == 12.0 and w.grad is None
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: x.float(),
+        lambda x: x.view(2),
+        lambda x: x[:, :2],
+        lambda x: x.T,
+        lambda x: x.unsqueeze(1),
+    ],
+    ids=["cast", "view", "slice", "transpose", "unsqueeze"],
+)
+def test_a_view_or_cast_of_a_leaf_serves_every_step(made: Callable[[Tensor], Tensor]) -> None:
+    x = Tensor(np.array([[1.0, 2.0]]), requires_grad=True)
+    h = made(x)
+    for _ in range(3):
+        (slope,) = ag.autograd.grad((h * h).sum(), h, create_graph=True)
+        (slope * slope).sum().backward()
+    assert grad(x) == [[24.0, 48.0]]
+    h = made(Tensor(np.array([[1.0, 2.0]]), requires_grad=True))  # which nobody has any more
+    for _ in range(2):
+        (h * h).sum().backward()
+
+
 # ---- 6: gradients are memory of their own ----------------------------------------------------
 
 SHARING: dict[str, Callable[..., Tensor]] = {

@@ -48,7 +48,6 @@ DIFFERENT = {
     "cov": "weights are taken in the dtype of x; in PyTorch float32 is added up first",
     "linalg.svd": "singular vectors have any sign",
     "svd": "as linalg.svd",
-    "median": "NumPy's: the mean of the middle two, and values alone along an axis",
     "nn.functional.batch_norm": "an input needs its axis of channels, also where it is empty",
     "nn.functional.ctc_loss": "the gradient is that of log_probs; PyTorch adds a log_softmax's",
     "nn.functional.max_unpool1d": "an index that repeats: what is overwritten has the slope 0",

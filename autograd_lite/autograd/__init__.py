@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from .. import differences
+from ..absent import missing
 from ..anomaly import detect_anomaly
 from ..calculus import as_tuple, grad
 from ..engine.arrays import unboxed
@@ -21,6 +22,10 @@ __all__ = [
     "grad", "gradcheck", "gradgradcheck", "inference_mode", "no_grad", "set_detect_anomaly",
     "set_grad_enabled",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise missing(__name__, name)
 
 
 def Variable(data: Any, requires_grad: bool = False) -> Tensor:

@@ -135,7 +135,7 @@ def is_tensor(x: Any) -> bool:
 
 def unchanged(t: Any, age: int) -> Any:
     """A saved tensor, if it still holds what it held."""
-    if t is not None and t.version is not None and t.version[0] > age:
+    if t is not None and t.version is not None and t.version.changed > age:
         raise RuntimeError(
             f"saved_tensors: a tensor of shape {t.shape} was changed in place after "
             "save_for_backward; save a clone()"

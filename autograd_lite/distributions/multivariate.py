@@ -191,6 +191,11 @@ class MixtureSameFamily(Distribution):
         parts = self.component_distribution.log_prob(value)
         return logsumexp(parts + self.mixture_distribution.logits, -1)
 
+    def cdf(self, value: Any) -> Tensor:
+        component: Any = self.component_distribution
+        parts = component.cdf(as_tensor(value).unsqueeze(-1))
+        return (parts * self.mixture_distribution.probs).sum(-1)
+
     @property
     def mean(self) -> Tensor:
         return self.weighted(self.component_distribution.mean)

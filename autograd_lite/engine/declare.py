@@ -44,6 +44,7 @@ def function(
 
     def declare(f: F) -> F:
         names = [f.__name__, *also.split()]
+        in_words(f)
         f = with_out(f) if out else f
         public.update(dict.fromkeys(names, f))
         for name in [*names, *methods_only.split()] if method else ():
@@ -55,6 +56,20 @@ def function(
         return f
 
     return declare
+
+
+def in_words(f: Callable[..., Any]) -> None:
+    """Let `input=` and `other=`, PyTorch's words, name the tensors that `f` calls x, or a and b."""
+    code = f.__code__
+    words = {"x": "input", "a": "input", "b": "other"}
+    first = code.co_varnames[: min(2, code.co_argcount)]
+    new = {old: words[old] for old in first if old in words}
+    if len(set(new.values()) | set(code.co_varnames)) == len(new) + len(code.co_varnames):
+        f.__code__ = code.replace(
+            co_varnames=tuple(new.get(name, name) for name in code.co_varnames),
+            co_cellvars=tuple(new.get(name, name) for name in code.co_cellvars),
+        )
+        f.__annotations__ = {new.get(k, k): v for k, v in f.__annotations__.items()}
 
 
 def changing(f: Callable[..., Any], name: str) -> Callable[..., Any]:

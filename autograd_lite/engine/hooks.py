@@ -17,9 +17,10 @@ next_key = count(1).__next__
 
 class Extra:
     """What few tensors have: a name, hooks, a wish to keep the gradient, where it was made, the
-    record before an in-place change, and what the user has kept as `g`."""
+    record before an in-place change, what the user has kept as `g`, and the record that no
+    backward pass releases."""
 
-    __slots__ = ("name", "hooks", "after", "retain", "origin", "previous", "g")
+    __slots__ = ("name", "hooks", "after", "retain", "origin", "previous", "g", "kept")
 
     def __init__(self, name: str = "", retain: bool = False, previous: Any = None) -> None:
         self.name = name
@@ -29,6 +30,7 @@ class Extra:
         self.origin: Any = None
         self.previous = previous
         self.g: Any = None
+        self.kept: Any = None
 
     def arrive(self, node: Any, g: Any) -> Any:
         """Run the hooks on the total gradient of `node`, and keep it if it was asked for."""

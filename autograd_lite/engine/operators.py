@@ -29,6 +29,7 @@ WORDS = {"+": "add", "-": "sub", "*": "mul", "/": "truediv", "%": "mod"}  # Pyth
 COMPARED = {
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
     "ge": np.greater_equal, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+    "lshift": np.left_shift, "rshift": np.right_shift,
 }  # fmt: skip
 
 
@@ -90,6 +91,12 @@ class Operators:
 
     def __rpow__(self: Any, base: Any) -> Tensor:
         return record(ops.pow, (base, self))
+
+    def __rlshift__(self: Any, other: Any) -> Tensor:
+        return as_tensor(other) << self
+
+    def __rrshift__(self: Any, other: Any) -> Tensor:
+        return as_tensor(other) >> self
 
     def __floordiv__(self: Any, other: Any) -> Tensor:
         return self.__plain__(np.floor_divide, (self, other), {})

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .versions import check_output, check_version
+from .versions import check_output, check_version, released_is_error
 
 Array = np.ndarray[Any, Any]
 
@@ -55,14 +55,6 @@ def walk(*roots: Any, released: Any = None, unfold: bool = False) -> Iterator[An
 def tape(*roots: Any, unfold: bool = False) -> list[Any]:
     """What the roots were computed from, inputs included, in the order it was recorded."""
     return list(walk(*roots, unfold=unfold))[::-1]
-
-
-def released_is_error(node: Any) -> Any:
-    """Raise for a node whose record a backward pass has released."""
-    raise RuntimeError(
-        f"{node.op.name}: the record of this operation was released by an earlier backward(); "
-        "call that one with retain_graph=True to go through it again"
-    )
 
 
 def unbroadcast(g: Any, like: Array) -> Any:
@@ -155,7 +147,7 @@ def pull(
             found[node] = g
         sources = node.sources
         if sources.__class__ is not tuple:
-            sources = (released_is_error(node) if sources is None else sources,)
+            sources = released_is_error(node) if sources is None else (sources,)
         y, args, kw, serial = node.array, node.args, node.kw, node.serial
         if node.version is not None:
             check_output(node)

@@ -92,6 +92,8 @@ def result(op: Op, y: Any, tracked: bool, sources: Any, args: Any, kw: dict[str,
         narrow = narrowed(op, padded(sources, args), args, y) if y.dtype.kind == "f" else None
         if narrow is not None:
             return record(op, narrow, kw)
+        if y.dtype == np.uint64 and not mode.numpy:  # a sum of bytes is signed, as in PyTorch
+            y = y.astype(np.int64)
     t = new(Tensor)
     t.array = y
     t._grad = t.extra = t.version = None

@@ -11,16 +11,17 @@ tick = count(1).__next__  # serial numbers; next() on a count is atomic
 
 class Memory:
     """What tensors that share memory share: when it was last changed in place, when that was last
-    recorded, the later of the two, and the views among them that a recorded change gives new
-    records."""
+    recorded, the later of the two, the views among them that a recorded change gives new
+    records, and the leaf that requires grad, if one has it."""
 
-    __slots__ = ("changed", "recorded", "last", "views", "limit")
+    __slots__ = ("changed", "recorded", "last", "views", "limit", "leaf")
 
     def __init__(self, changed: int = 0) -> None:
         self.changed = self.last = changed
         self.recorded = 0
         self.views: list[ref[Any]] = []  # those made before come first
         self.limit = 8
+        self.leaf: ref[Any] | None = None
 
     def tidy(self) -> None:
         """Forget the views that are gone."""
@@ -32,6 +33,8 @@ def shared_version(t: Any) -> Memory:
     """The memory of a tensor."""
     if t.version is None:
         t.version = Memory()
+        if t.op is None and t.requires_grad:
+            t.version.leaf = ref(t)
     return t.version
 
 
@@ -63,6 +66,31 @@ def viewed(t: Any) -> tuple[Any, Any, Any] | None:
         made = (sources[0] if sources.__class__ is tuple else sources), t.op, t.kw
     shared = made[0] is not None and made[0].version is t.version is not None
     return made if shared else None
+
+
+def of_leaf(t: Any) -> bool:
+    """Whether `t`, whose record was released, is a view or a cast of a leaf, which made before a
+    loop serves each of its steps, as in PyTorch: its derivative needs no values. It is recorded
+    again then; as one of nothing, where nobody has that leaf any more."""
+    if t.extra is not None and t.extra.kept is not None:
+        t.sources, t.args = t.extra.kept
+    elif t.op.view and t.version is not None and t.version.leaf is not None:
+        leaf = t.version.leaf()
+        if leaf is None:
+            t.sources = t.args = ()
+        elif t.array.__array_interface__ == t.op(leaf.array, **t.kw).__array_interface__:
+            t.sources, t.args = leaf, (leaf.array,)
+    return t.sources is not None
+
+
+def released_is_error(node: Any) -> Any:
+    """Raise for a node whose record a backward pass has released, unless it shows a leaf."""
+    if of_leaf(node):
+        return node.parents
+    raise RuntimeError(
+        f"{node.op.name}: the record of this operation was released by an earlier backward(); "
+        "call that one with retain_graph=True to go through it again"
+    )
 
 
 def route(t: Any) -> list[Any]:

@@ -68,6 +68,22 @@ def bitwise_xor(a: Any, other: Any) -> Tensor:
 
 
 @function(in_place=True)
+def bitwise_left_shift(a: Any, other: Any) -> Tensor:
+    """a << other, element by element.
+
+    >>> bitwise_left_shift(tensor([1, 3]), 2).tolist()
+    [4, 12]
+    """
+    return as_tensor(a) << other
+
+
+@function(in_place=True)
+def bitwise_right_shift(a: Any, other: Any) -> Tensor:
+    """a >> other, element by element."""
+    return as_tensor(a) >> other
+
+
+@function(in_place=True)
 def bitwise_not(x: Any) -> Tensor:
     """Every bit the other way; not x of bools."""
     return ~as_tensor(x)

@@ -3,8 +3,10 @@
 from importlib import import_module
 from typing import Any
 
+from ..absent import missing
+
 
 def __getattr__(name: str) -> Any:
     if name in ("data", "checkpoint", "tensorboard"):
         return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise missing(__name__, name)

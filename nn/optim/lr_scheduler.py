@@ -29,6 +29,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "_LRScheduler":  # which people derived from before it had a public name
+        return LRScheduler
     raise missing(__name__, name)
 
 

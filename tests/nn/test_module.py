@@ -731,3 +731,21 @@ def test_what_load_state_dict_gives_says_that_all_was_found() -> None:
     assert repr(layer.load_state_dict(layer.state_dict())) == "<All keys matched successfully>"
     found = layer.load_state_dict({"weight": zeros(1, 2)}, strict=False)
     assert repr(found) == "Keys(missing_keys=['bias'], unexpected_keys=[])"
+
+
+def test_a_repr_has_settings_above_the_inner_modules() -> None:
+    class Gate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.ReLU()
+
+        def extra_repr(self) -> str:
+            return "a=1, b=2"
+
+    assert repr(Gate()) == "Gate(\n  a=1, b=2\n  (inner): ReLU()\n)"
+
+
+def test_states_from_before_batches_were_counted_are_whole() -> None:
+    norm = nn.BatchNorm1d(2)
+    state = {k: v for k, v in norm.state_dict().items() if k != "num_batches_tracked"}
+    assert norm.load_state_dict(state).missing_keys == []

@@ -63,13 +63,14 @@ _power = row(
 
 
 @function(numpy=np.float_power, in_place=True)
-def pow(x: Any, p: Any) -> Tensor:
-    """x to the power p; p is a number or a tensor that broadcasts with x.
+def pow(x: Any, exponent: Any) -> Tensor:
+    """x to the power exponent, a number or a tensor that broadcasts with x.
 
     >>> pow(tensor(3.0), 2).item()
     9.0
     """
-    return _power(x, p=p) if isinstance(p, int | float) else _pow(x, p)
+    number = isinstance(exponent, int | float)
+    return _power(x, p=exponent) if number else _pow(x, exponent)
 
 
 @function(numpy=np.square, in_place=True)
@@ -193,8 +194,9 @@ def minimum(a: Any, b: Any) -> Tensor:
 
 
 @function(numpy=np.where, method=False)
-def where(condition: Any, a: Any = None, b: Any = None) -> Any:
-    """a where condition is true, else b; of a condition alone the places where it is, as an index.
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """input where condition is true, else other; of a condition alone the places where it is, as
+    an index.
 
     It does not shield from NaN: a derivative that is infinite on the branch that was not taken
     is multiplied by 0 and gives NaN. Make the argument safe before, as in
@@ -203,11 +205,11 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     >>> where(tensor([True, False]), tensor(1.0), tensor(2.0)).tolist()
     [1.0, 2.0]
     """
-    if a is None and b is None:
+    if input is None and other is None:
         return tuple(map(Tensor, np.nonzero(as_array(condition))))
-    if isinstance(a, float) and isinstance(b, float):  # which NumPy would make float64
-        a = np.asarray(a, get_default_dtype())
-    return _where(condition, a, b)
+    if isinstance(input, float) and isinstance(other, float):  # which NumPy would make float64
+        input = np.asarray(input, get_default_dtype())
+    return _where(condition, input, other)
 
 
 @function(in_place=True)

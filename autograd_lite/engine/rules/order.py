@@ -14,6 +14,7 @@ from ..declare import function
 from ..errors import MisfitError
 from ..op import ops
 from ..tensor import Tensor
+from .arithmetic import where
 from .pick import stack, take_along_axis
 from .questions import plain
 from .reductions import MaxResult, picked
@@ -102,20 +103,28 @@ def topk(
 @function()
 def median(
     x: Tensor,
-    axis: int | None = None,
-    keepdims: bool = False,
-    *,
     dim: int | None = None,
     keepdim: bool = False,
-) -> Tensor:
-    """The middle element, or the mean of the middle two, of all or along an axis, as NumPy's.
-
-    PyTorch's `median` gives the lower of the two instead.
+    *,
+    axis: int | None = None,
+    keepdims: bool = False,
+) -> Any:
+    """The middle element, the lower of two, of all or along `dim`, there with its index. Along an
+    `axis`, as in NumPy, it is the value alone, and the mean of the middle two.
 
     >>> median(tensor([3.0, 1.0, 2.0, 10.0])).item()
-    2.5
+    2.0
     """
-    return quantile(x, 0.5, axis, keepdims, dim=dim, keepdim=keepdim)
+    if axis is not None:
+        return quantile(x, 0.5, axis, keepdims or keepdim)
+    if dim is None or not x.ndim:
+        y = quantile(x, 0.5, keepdims=keepdims, interpolation="lower")
+        return y if dim is None else MaxResult(y, argsort(x))
+    at = one_axis("median", x, dim)
+    require_elements("median", x, at)
+    places, numbers = argsort(x, at), (x == x).sum(at, keepdims=True)  # noqa: PLR0124  not NaN
+    rank = where(numbers < x.shape[at], numbers, (x.shape[at] - 1) // 2)
+    return picked(x, take_along_axis(places, rank, at), at, keepdim)
 
 
 # between two elements, what of the way to the second

@@ -92,7 +92,7 @@ row(
 
 
 @function(numpy=np.reshape, methods_only="view")
-def reshape(x: Tensor, *shape: Any, order: str = "C") -> Tensor:
+def reshape(x: Tensor, *wanted: Any, shape: Any = None, order: str = "C") -> Tensor:
     """The same elements in another shape; one size may be -1. A view where NumPy can make one.
 
     With order "F" the first axis runs fastest, as in Fortran and MATLAB.
@@ -100,9 +100,10 @@ def reshape(x: Tensor, *shape: Any, order: str = "C") -> Tensor:
     >>> reshape(tensor([[1.0, 2.0], [3.0, 4.0]]), 4).tolist()
     [1.0, 2.0, 3.0, 4.0]
     """
+    shape = sizes(wanted if shape is None else shape)
     if order == "F":
-        return transpose(ops.reshape(transpose(x), shape=sizes(shape)[::-1]))
-    return ops.reshape(x, shape=sizes(shape))
+        return transpose(ops.reshape(transpose(x), shape=shape[::-1]))
+    return ops.reshape(x, shape=shape)
 
 
 @function(numpy=np.ravel, also="ravel")
@@ -127,25 +128,27 @@ def flatten(x: Tensor, start_dim: int | str = 0, end_dim: int = -1, *, order: st
 
 
 @function()
-def permute(x: Tensor, *dims: Any) -> Tensor:
+def permute(x: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """The axes in another order; ValueError unless each is named once.
 
     >>> permute(tensor([[1.0, 2.0, 3.0]]), 1, 0).shape
     (3, 1)
     """
-    axes = some_axes("permute", x, sizes(dims))
+    order = sizes(order if dims is None else dims)
+    axes = some_axes("permute", x, order)
     if not isinstance(axes, tuple) or len(axes) != x.ndim:
-        raise MisfitError(f"permute: {dims} does not name each axis of shape {x.shape} once")
+        raise MisfitError(f"permute: {order} does not name each axis of shape {x.shape} once")
     return ops.permute(x, axes=axes)
 
 
 @function(numpy=np.swapaxes, also="swapaxes")
-def transpose(x: Tensor, *dims: Any) -> Tensor:
+def transpose(x: Tensor, *dims: Any, dim0: Any = None, dim1: Any = None) -> Tensor:
     """Two axes swapped, as in PyTorch; with none or with all named, their order as in NumPy.
 
     >>> transpose(tensor([[1.0, 2.0, 3.0]]), 0, 1).shape
     (3, 1)
     """
+    dims += () if dim1 is None else (dim1,) if dim0 is None else (dim0, dim1)
     if not dims or dims == (None,):
         return ops.permute(x, axes=tuple(range(x.ndim))[::-1])
     if len(dims) != 2:
@@ -205,13 +208,13 @@ def unsqueeze(x: Tensor, axis: Axis = None, *, dim: Axis = None) -> Tensor:
 
 
 @function(numpy=np.broadcast_to)
-def expand(x: Tensor, *shape: Any) -> Tensor:
+def expand(x: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """x broadcast to a shape, in which -1 keeps a size; a copy, where PyTorch gives a view.
 
     >>> expand(tensor([[1.0], [2.0]]), 2, 3).tolist()
     [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
     """
-    wanted = sizes(shape)
+    wanted = sizes(shape if size is None else size)
     new = len(wanted) - x.ndim
     if new < 0:
         raise MisfitError(f"expand: {wanted} has fewer axes than shape {x.shape}")
@@ -232,13 +235,13 @@ def flip(x: Tensor, *axes: Any, dims: Any = None) -> Tensor:
 
 
 @function()
-def tile(x: Tensor, *reps: Any) -> Tensor:
+def tile(x: Tensor, *reps: Any, dims: Any = None) -> Tensor:
     """x so many times along each axis, the last ones if they are fewer than the numbers.
 
     >>> tile(tensor([1.0, 2.0]), 2, 2).tolist()
     [[1.0, 2.0, 1.0, 2.0], [1.0, 2.0, 1.0, 2.0]]
     """
-    counts, shape = sizes(reps), x.shape
+    counts, shape = sizes(reps if dims is None else dims), x.shape
     n = builtins.max(len(counts), len(shape))
     counts = (1,) * (n - len(counts)) + counts
     shape = (1,) * (n - len(shape)) + shape
