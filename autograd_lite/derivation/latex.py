@@ -28,7 +28,7 @@ from ..program.notation import (
 )
 from ..program.trace import Statement
 from .names import ERF_SLOPE, root
-from .series import series
+from .series import IN_LATEX, series
 from .source import part_text, reads_each_once, shape_text
 from .textbook import is_one_hot, keeps_all
 from .windows import windowed
@@ -410,9 +410,6 @@ Latex.forms = {
 latex = Latex()
 
 
-INDEX = r"(?<=_\{)(\d+)(?=\})"  # what numbers a name
-
-
 def latex_formula(s: Statement) -> str:
     """A statement in a line of text."""
     name, e = latex_name(s.target.name), s.expr
@@ -423,8 +420,9 @@ def latex_formula(s: Statement) -> str:
         right = rf"0,\ \text{{{'but' if unique else 'plus'} }} {value}"
     elif is_op(e, ops.put):
         right = rf"{latex.text(e.inputs[0])},\ \text{{but }} {latex.text(e.inputs[1])}"
-    elif is_op(e, total) and (found := series([latex.text(x) for x in e.inputs], INDEX, "{}")):
-        return rf"{name} = \sum_{{t={found.first}}}^{{{found.last}}} {found.term}"
+    elif is_op(e, total) and (found := series([latex.text(x) for x in e.inputs], IN_LATEX)):
+        first, last = found.ends
+        return rf"{name} = \sum_{{t={first}}}^{{{last}}} {found.term}"
     else:
         return f"{name} = {latex.text(e)}"
     return rf"{name} = {right} \text{{ at }} [{latex.index_text(e.kw['index'])}]"

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from ..program.names import words
 from ..program.trace import Program, Statement
 from .latex import latex_code, latex_line, latex_name
+from .series import IN_LATEX, IN_TEXT, series
 from .text import argument_rows, in_dollars, in_text, notes, operations, rows, short, steps
 
 __all__ = ["Slide", "beamer", "slides_of"]
@@ -23,6 +24,8 @@ SIZES = {
 }  # fmt: skip
 FEW = 4  # lines that may be larger than text
 SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+STEP = re.compile(r"\b\d+ of \d+\b")  # in a title
+PERIOD = 40  # slides of one step of a recurrence, at most
 BREAKS = re.compile(r" (?=[+-] |\\odot |\\cdot )|(?<=,) ")
 
 HEAD = r"""\documentclass[aspectratio=169]{beamer}
@@ -60,7 +63,8 @@ def beamer(slides: list[Slide]) -> str:
 
 
 def slides_of(program: Program) -> list[Slide]:
-    """What is given, a slide for every forward statement, then one for every step backward."""
+    """What is given, a slide for every forward statement, then one for every step backward; but one
+    for all steps of a recurrence."""
     visible, loss = program.visible(), program.loss.name
     made = list(given(program))
     n = len(program.forward)
@@ -88,7 +92,65 @@ def slides_of(program: Program) -> list[Slide]:
             if (note := notes(s, visible, in_dollars))
         ]
         made.append(Slide(in_letters(title), formulas, "\n".join([title, *lines]) + "\n", remarks))
+    return numbered(list(folded(made)))
+
+
+def folded(slides: list[Slide]) -> Iterator[Slide]:
+    """The slides, of those that repeat but for the number of a step the first ones alone, with t
+    for that number."""
+    shapes = [(STEP.sub("", s.title), IN_LATEX.number.sub("", s.formulas)) for s in slides]
+
+    def longest(i: int) -> tuple[int, list[Slide]]:
+        """How many slides from i on are told by which."""
+        best = 1, slides[i : i + 1]
+        for period in range(1, PERIOD + 1):
+            times = 1
+            while shapes[i : i + period] == shapes[i + period * times :][:period]:
+                times += 1
+            rounds = [slides[i + period * k :][:period] for k in range(times)]
+            if period * times > best[0] and (found := for_every_t(rounds)):
+                best = period * times, found
+        return best
+
+    i = 0
+    while i < len(slides):
+        used, found = longest(i)
+        if len(found) > 1 and i + 1 < len(slides) and longest(i + 1)[0] == used:
+            used, found = 1, slides[i : i + 1]  # the first step is another
+        yield from found
+        i += used
+
+
+def for_every_t(rounds: list[list[Slide]]) -> list[Slide] | None:
+    """One round of slides with t for the number of a step; None if rounds differ by more."""
+    every = series(["".join(s.formulas for s in slides) for slides in rounds], IN_LATEX)
+    if every is None or not all(STEP.search(s.title) for s in rounds[0]):
+        return None
+    first, last = every.steps[0], every.steps[-1]
+    made = []
+    for same in zip(*rounds, strict=True):
+        parts = [(s.formulas, *s.remarks) for s in same]
+        told = [series(texts, IN_LATEX, every.steps) for texts in zip(*parts, strict=True)]
+        body = [s.text.partition("\n")[2] for s in same]
+        text = series(body, IN_TEXT, every.steps)
+        if text is None or None in told:
+            return None
+        formulas, *remarks = [found.term for found in told if found is not None]
+        head = STEP.sub(rf"\g<0>, t = {first}, ..., {last}", same[0].text.partition("\n")[0])
+        title = STEP.sub(rf"\g<0>, $t = {first}, \\dots, {last}$", same[0].title)
+        made.append(Slide(title, formulas, f"{head}\n{text.term}", remarks))
     return made
+
+
+def numbered(slides: list[Slide]) -> list[Slide]:
+    """The slides with their numbers in the titles."""
+    heads = [s.title.partition(" ")[0] if STEP.search(s.title) else "" for s in slides]
+    for i, slide in enumerate(slides):
+        if heads[i]:
+            step = f"{heads[: i + 1].count(heads[i])} of {heads.count(heads[i])}"
+            slide.title = STEP.sub(step, slide.title, count=1)
+            slide.text = STEP.sub(step, slide.text, count=1)
+    return slides
 
 
 def given(program: Program) -> Iterator[Slide]:

@@ -16,7 +16,7 @@ from ..program.passes import BLOCKS
 from ..program.trace import Program, Statement
 from .latex import latex_code, latex_formula, latex_line, latex_name
 from .names import ERF_SLOPE, root
-from .series import series
+from .series import IN_TEXT, series
 from .source import NumPy, block, shape_text
 from .windows import sentence
 
@@ -131,9 +131,9 @@ def lines_of(s: Statement, visible: dict[int, Symbol]) -> list[str]:
     if is_op(s.expr, *BLOCKS):
         return block(s, visible, plain)
     if is_op(s.expr, total):
-        found = series([plain.text(x) for x in s.expr.inputs], r"(?<=[A-Za-z])(\d+)\b", "[{}]")
+        found = series([plain.text(x) for x in s.expr.inputs], IN_TEXT)
         if found is not None:
-            over = f"over t = {found.first}, ..., {found.last}"
+            over = "over t = {}, ..., {}".format(*found.ends)
             return [f"{s.target.name} = sum of {found.term} {over}"]
     return [f"{s.target.name} = {plain.text(s.expr)}"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autograd_lite import Tensor, derive, tensor
-from autograd_lite.derivation.series import series
+from autograd_lite.derivation.series import IN_LATEX, IN_TEXT, series
 
 WHOLE: dict[str, tuple[Callable[[Tensor], list[Any]], str]] = {
     "gates": (lambda x: list(x.chunk(3, -1)), "d_X = concatenate([d_"),
@@ -79,5 +79,13 @@ SERIES = {
 @pytest.mark.parametrize("name", SERIES)
 def test_series(name: str) -> None:
     terms, expected = SERIES[name]
-    found = series(terms, r"(?<=[A-Za-z])(\d+)\b", "[{}]")
-    assert found == expected
+    found = series(terms, IN_TEXT)
+    assert (found and (found.term, *found.ends)) == expected
+
+
+def test_series_of_multiples_and_of_names_with_two_numbers() -> None:
+    found = series(["v_{1} = z_{1,2}[4]", "v_{5} = z_{2,2}[5]", "v_{9} = z_{3,2}[6]"], IN_LATEX)
+    assert found is not None and found.term == "v_{4t-3} = z_{t,2}[t+3]"
+    assert series(["a1 = b2", "a2 = b4", "a3 = b7"], IN_TEXT) is None
+    assert series(["v2 = z", "v4 = z", "v6 = z"], IN_TEXT) is None  # by which steps?
+    assert series(["v2 = z", "v4 = z", "v6 = z"], IN_TEXT, [3, 4, 5]).term == "v[2*t-4] = z"

@@ -9,8 +9,10 @@ import pytest
 import nn
 from autograd_lite import derive, manual_seed, randn, tensor
 from autograd_lite.derivation.latex import latex_line
-from autograd_lite.derivation.slides import letters
+from autograd_lite.derivation.slides import letters, slides_of
 from autograd_lite.derivation.text import operations
+
+INDEX = re.compile(r"(?<![A-Za-z\\])(\d*)t([+-]\d+)?(?=[,}\]])")  # of a step
 
 
 def classifier():
@@ -79,8 +81,8 @@ def test_the_steps_hold_together(made, tmp_path):
 
 def test_more_than_a_hundred_steps_stay_in_order_and_old_ones_go(tmp_path):
     h = x = tensor([[1.0, 2.0]], requires_grad=True, name="x")
-    for _ in range(30):
-        h = (h * x).tanh()
+    for i in range(30):
+        h = (h * x * (i + 2)).tanh()
     files = [f.name for f in derive(h.sum()).slides(tmp_path)]
     assert files[0] == "step_000.tex" and len(files) > 201
     assert sorted(files[:-1]) == files[:-1]
@@ -107,6 +109,31 @@ def test_every_statement_is_a_step_with_its_operations():
     ]
     assert "Backward 1 of 4: through nll, then log\\_softmax" in document
     assert re.search(r"summed over axis 0, along which \$b_\{.*\}\$ was broadcast\.", document)
+
+
+def test_the_steps_of_a_recurrence_are_told_once_for_every_t():
+    manual_seed(0)
+    one, two = nn.RNN(3, 2), nn.LSTM(2, 2)
+    d = derive((two(one(randn(6, 2, 3))[0])[0] ** 2).sum())
+    slides = slides_of(d.program)
+    told = set()
+    for slide in slides:
+        over = re.search(r"t = (\d+), \.\.\., (\d+)", slide.text.partition("\n")[0])
+        low, high = sorted(map(int, over.groups())) if over else (0, 0)
+        for t in range(low, high + 1):
+            index = lambda m, t=t: str(int(m[1] or 1) * t + int(m[2] or 0))
+            formulas = INDEX.sub(index, slide.formulas) if over else slide.formulas
+            told |= {*formulas.splitlines()}
+    told = {re.sub(r" \\tag.*| \\\\$", "", line) for line in told}
+    lines = [latex_line(s) for s in (*d.program.forward, *d.program.backward)]
+    assert told >= {line for line in lines if letters(line) <= 110} and len(slides) < len(lines) / 3
+    heads = [s.text.partition("\n")[0] for s in slides]
+    ways = [h for h in heads if re.match(r"Forward \d", h)]
+    assert [h.split(" ")[1] for h in ways] == [str(i) for i in range(1, len(ways) + 1)]
+    assert f"Forward 1 of {len(ways)}, t = 1, ..., 6: matmul, add, matmul, add, add" in heads
+    notes = "".join(s.text for s in slides)
+    assert "d_h[t] = d_RNN[t-1] + d_z[t+1] @ weight_hh_l0_1" in notes
+    assert "h_2[t] = o[t] * a[t]" in notes and "d_c[t] = d_c[t+1] * f[t+1] + d_a" in notes
 
 
 def test_long_sums_go_on_below_and_small_ones_are_large():
