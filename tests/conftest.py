@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is loaded: a core is a worker's alone, and
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # more threads would only wait for each other
+
 import pytest
 from hypothesis import HealthCheck, settings
 
