@@ -1,4 +1,25 @@
-"""autograd_lite: reverse-mode automatic differentiation on NumPy, to build, see and compare."""
+"""autograd_lite: reverse-mode automatic differentiation on NumPy, to build, see and compare.
+
+>>> import autograd_lite as torch  # names, defaults and behaviour are PyTorch's
+>>> from autograd_lite import check_backward, compare, compile, derive, draw, formula, nn, ops
+>>> x, model = torch.ones(2, 3), nn.Linear(3, 1)
+>>> loss = (model(x) ** 2).mean()
+>>> loss.backward()
+
+Then `help` of any of these says how it is called, and has an example:
+
+    draw(loss, model)                  the graph, with formulas and gradients; a film, slides
+    derive(loss, model)                the backward pass as on paper, as LaTeX, as NumPy code
+    compile(step)                      the same as fast code
+    compare(loss, {"weight": dW})      gradients by hand: which is wrong, and which mistake it is
+    check_backward(forward, backward)  a backward by hand: the line with the mistake, and the fix
+    grad, jacobian, hessian, gradcheck derivatives of functions, to any order
+    formula(ops.tanh)                  the derivative of an operation; `dir(ops)` lists them all
+    nn, nn.functional, nn.optim, nn.data, nn.train, nn.diagnosis
+                                       layers, losses, optimisers, data, a training loop, its faults
+
+On the command line: `python -m autograd_lite doctor`, `grade` (homework) and `playground`.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.structure import FILES, ROOT, imports, is_module, module_of, tree
 LAYERS = {
     "autograd_lite": [
         {"engine"},
-        {"absent", "places", "amp", "conversion", "interrupts", "distributed"},
+        {"absent", "places", "shows", "amp", "conversion", "interrupts", "distributed"},
         {"cuda", "creation", "exchange", "origin", "numpy_words", "linalg", "dtypes", "testing"},
         {"backends", "settings", "random", "special", "lazy", "work"},
         {"names", "torch_words"},
