@@ -110,6 +110,25 @@ def test_after_a_fix_others_are_looked_for_half_as_long_again(
     assert len(runs) < 1300  # 1906 to the end
 
 
+def test_a_size_is_not_multiplied_by_how_many_elements_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """np.pad by x.size elements would take seconds, and all of the memory."""
+    tried: list[str] = []
+    monkeypatch.setattr(
+        searching.Search, "try_all", lambda _, line, edits: tried.extend(e.new for e in edits)
+    )
+
+    def backward(g: Array, x: Array) -> Array:
+        n, by = len(x), x.ndim - 1
+        return np.pad(g, by)[by:-by, by:-by] * (1 - np.tanh(x)) + 0 * n
+
+    check_backward(np.tanh, backward, (np.arange(1.0, 13.0).reshape(3, 4),))
+    assert {"len(x) * by", "x.ndim - 1 + 1"} < {*tried}
+    assert not {"len(x) * x.size", "(x.ndim - 1) * x.size", "len(x) * g.shape[1]"} & {*tried}
+    assert any("g.size" in new for new in tried)  # of what is no size
+
+
 # ---- where code is -------------------------------------------------------------------------------
 
 RIGHT = "return g * (1 - y ** 2)"

@@ -47,6 +47,11 @@ SAID = [
     ("for t in range(T):\n pass", "for t in reversed(range(T)):\n pass", "the loop runs the wrong way"),
     ("d *= 2", "pass", "d *= 2 should not be there"),
     ("a = 1\nb = a", "b = a\na = 1", "this statement and the next are in the wrong order"),
+    ("d = g.transpose(1, 0, 2)", "d = g.transpose(1, 2, 0)", "the axes of g are in the wrong order: g.transpose(1, 2, 0) is due"),
+    ("d = np.transpose(g, (1, 0, 2))", "d = np.transpose(g, (1, 2, 0))", "the axes of g are in the wrong order: np.transpose(g, (1, 2, 0)) is due"),
+    ("d = g.reshape(f, -1)", "d = g.transpose(1, 2, 0).reshape(f, -1)", "the axes of g are in the wrong order: g.transpose(1, 2, 0) is due"),
+    ("d = g.transpose(1, 2, 0)", "d = g", "g is transposed, and should not be"),
+    ("d = g.reshape(n, c, -1)", "d = g.reshape(c, -1, n).transpose(2, 0, 1)", "the axes are in the wrong order: g.reshape(c, -1, n).transpose(2, 0, 1) is due for g.reshape(n, c, -1)"),
     ("d = (", "d = g", ""),
 ]  # fmt: skip
 

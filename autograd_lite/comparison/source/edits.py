@@ -133,6 +133,7 @@ class Grammar:
     def __init__(self, text: Text, unit: Unit, words: Words, value: Any) -> None:
         self.text, self.unit, self.words, self.value = text, unit, words, value
         self.parents: dict[int, Node] = {}
+        self.ordered: set[int] = set()  # the axes that a transposition has in an order
         self.inner: dict[type, Callable[[Any], Iterator[Edit]]] = {
             ast.BinOp: self.operation,
             ast.UnaryOp: self.signed,
@@ -353,6 +354,8 @@ class Grammar:
     def number(self, node: ast.Constant, value: Any) -> Iterator[Edit]:
         """Another number, but for one that does nothing there."""
         parent = self.parents[id(node)]
+        if id(node) in self.ordered:
+            return  # of axes in an order, one alone is none
         news: list[Any] = [0, 1, 2, -1, 0.5, value + 1, value - 1, -value]
         if value not in (0, 1, -1):
             news += [value / 2, value * 2, 1 / value]
@@ -415,6 +418,7 @@ class Grammar:
             given = self.of(node.args[0], TIGHT)
             yield from (self.put(node, given + end) for end in (".size", ".shape[1]"))
         yield from self.exchanged(node.args)
+        yield from self.axes(node, name)
         yield from self.keywords(node, name)
         held = self.words.value_of(function if base is None else base)
         if isinstance(held, FunctionType if base is None else SimpleNamespace):  # the learner's own
@@ -448,6 +452,27 @@ class Grammar:
                         yield Edit(stop, stop, f"{comma}axis={new}, keepdims=True", 2)
             elif "keepdims" not in given:
                 yield Edit(stop, stop, f"{comma}keepdims=True")
+
+    def axes(self, node: ast.Call, name: str) -> Iterator[Edit]:
+        """Axes in another order; and before or after a reshape, where none is given."""
+        if items := order_of(node):
+            self.ordered |= set(map(id, items))
+            start, end = self.text.start(items[0]), self.text.end(items[-1])
+            for order in orders(len(items)):
+                yield Edit(start, end, ", ".join(self.of(items[k]) for k in order))
+        if name != "reshape" or not isinstance(node.func, ast.Attribute):
+            return
+        base = node.func.value
+        shape = self.words.shape_of(base) or ()
+        for order in orders(len(shape)) if len(shape) > 2 else ():
+            self.parents[id(base)] = node.func
+            yield self.put(base, f"{self.of(base, TIGHT)}.transpose{order}", TIGHT, 2)
+        if len(node.args) > 2:
+            start, end = self.text.start(node.args[0]), self.text.end(node)
+            for order in orders(len(node.args)):
+                sizes = ", ".join(self.of(node.args[k]) for k in order)
+                back = tuple(map(order.index, range(len(order))))
+                yield Edit(start, end, f"{sizes}).transpose{back}", 2)
 
     def exchanged(self, items: list[Node]) -> Iterator[Edit]:
         """Two of several that change places."""
@@ -558,15 +583,14 @@ class Grammar:
         inner = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
         if isinstance(value, ast.Dict):
             inner = value.values
-        shapes = [getattr(v, "shape", None) for v in (
-            self.value if isinstance(self.value, tuple | list) else [self.value])]  # fmt: skip
-        if isinstance(self.value, dict):
-            shapes = [getattr(v, "shape", None) for v in self.value.values()]
+        held: Any = self.value
+        if isinstance(held, dict):
+            held = [*held.values()]
+        values = held if isinstance(held, tuple | list) else [held]
         for i, part in enumerate(inner):
             self.parents.setdefault(id(part), value)
-            shape = shapes[i] if i < len(shapes) else None
             if not isinstance(part, ast.Constant | ast.Starred):
-                yield from self.whole(part, shape)
+                yield from self.whole(part, values[i] if i < len(values) else None)
 
     def assigned(self, node: Node) -> Iterator[Edit]:
         """= for += and so on."""
@@ -583,13 +607,21 @@ class Grammar:
             if new != old and at >= 0:
                 yield Edit(at, at + len(old), new, 1 if new in ("=", "+=", "-=") else 2)
 
-    def whole(self, node: Node, shape: Any) -> Iterator[Edit]:
+    def whole(self, node: Node, value: Any) -> Iterator[Edit]:
         """A value with another sign, a factor, one more term, or summed."""
+        shape = shape_of(value)
         yield self.put(node, f"-{self.of(node, 4)}", 5)
         for one in ("+ 1", "- 1"):
             yield self.put(node, f"{self.of(node, 1)} {one}", 3, 3)
         yield self.put(node, f"1 - {self.of(node, 4)}", 3, 3)
-        if not isinstance(self.value, int):  # in a loop its square would grow for ever
+        if kind_of(value) in (
+            "int",
+            "bool",
+        ):  # times how many elements arrays have, it makes huge ones
+            for name, held in self.words.atoms.items() if self.value is not value else ():
+                if kind_of(held) == "int":  # a square would grow for ever in a loop
+                    yield self.put(node, f"{self.of(node, 4)} * {name}", 4, 2)
+        else:
             yield from self.times(node, shape, 2)
             yield from self.over(node, shape)
         yield from self.plus(node, shape)
@@ -647,6 +679,31 @@ class Grammar:
                 yield f"len({name})", True
                 yield from ((f"{name}.shape[{i}]", True) for i in range(1, held.ndim))
                 yield f"{name}.size", True
+
+
+def order_of(node: ast.Call) -> list[Node]:
+    """The axes that x.transpose(2, 0, 1), x.transpose((2, 0, 1)) or np.transpose(x, (2, 0, 1)) has
+    in an order; none for another call."""
+    if not isinstance(node.func, ast.Attribute) or node.func.attr != "transpose" or not node.args:
+        return []
+    last = node.args[-1]
+    items = last.elts if isinstance(last, ast.Tuple | ast.List) else node.args
+    places = {i.value for i in items if isinstance(i, ast.Constant) and type(i.value) is int}
+    return [*items] if len(places) == len(items) > 2 else []
+
+
+def orders(n: int) -> Iterator[tuple[int, ...]]:
+    """All other orders of a few axes; of more, those with two exchanged, or some next to each other
+    moved."""
+    plain = tuple(range(n))
+    if n < 5:
+        yield from itertools.islice(itertools.permutations(plain), 1, None)
+        return
+    for i, j, k in itertools.combinations(range(n + 1), 3):
+        yield plain[:i] + plain[j:k] + plain[i:j] + plain[k:]
+    for i, j in itertools.combinations(plain, 2):
+        if j > i + 1:
+            yield tuple([{i: j, j: i}.get(k, k) for k in plain])
 
 
 def spreads(shape: tuple[int, ...], other: Any) -> bool:

@@ -24,6 +24,8 @@ def mistake(old: str, new: str) -> str:
     'W is not transposed'
     >>> mistake("d = g", "d = g * (1 - y ** 2)")
     'the factor 1 - y ** 2, the derivative of tanh, is left out'
+    >>> mistake("d = g.transpose(1, 0, 2)", "d = g.transpose(1, 2, 0)")
+    'the axes of g are in the wrong order: g.transpose(1, 2, 0) is due'
     >>> mistake("db = d", "db += d")
     '= for +=: what was there is overwritten, and only the last contribution counts'
     """
@@ -108,6 +110,8 @@ def wrapped(a: Node, b: Node) -> str:
         return "the sign is flipped"
     if (of := transposed(b)) is not None and same(a, of):
         return f"{text(a)} is not transposed"
+    if (of := reordered(b)) is not None and same(a, of):
+        return f"the axes of {text(a)} are in the wrong order: {text(b)} is due"
     if isinstance(b, ast.Call):
         return wrapped_in_call(a, b)
     if isinstance(b, ast.Subscript) and same(a, b.value):
@@ -141,7 +145,7 @@ def unwrapped(a: Node, b: Node) -> str:
         return exceeds(a.op, a.left) if isinstance(a.op, ast.Mult | ast.Add | ast.MatMult) else ""
     if isinstance(a, ast.UnaryOp) and isinstance(a.op, ast.USub) and same(a.operand, b):
         return "the sign is flipped"
-    if (of := transposed(a)) is not None and same(of, b):
+    if same(transposed(a) or reordered(a), b):
         return f"{text(b)} is transposed, and should not be"
     if isinstance(a, ast.Subscript) and same(a.value, b) and "::-1" in text(a.slice):
         return f"{text(b)} is flipped, and should not be"
@@ -236,6 +240,12 @@ def changed_condition(a: ast.Compare, b: ast.Compare) -> str:
 
 
 def changed_call(a: ast.Call, b: ast.Call) -> str:
+    axes = [reordered(x) for x in (a, b)]
+    whole = [a, reordered(b)]  # reshaped to sizes in another order, which is undone after it
+    if None not in axes and same(*axes):
+        return f"the axes of {text(axes[0])} are in the wrong order: {text(b)} is due"
+    if isinstance(whole[1], ast.Call) and same(a.func, whole[1].func):
+        return f"the axes are in the wrong order: {text(b)} is due for {text(a)}"
     if same(a.func, b.func) and in_another_order(a.args, b.args):
         return exchanged(a, b)
     if len(a.keywords) != len(b.keywords) and all(map(same, a.args, b.args)):
@@ -332,6 +342,14 @@ def transposed(node: Node) -> Node | None:
     if not node.args:
         return function.value
     return node.args[0] if len(node.args) == 1 and text(function.value) == "np" else None
+
+
+def reordered(node: Node) -> Node | None:
+    """The x of x.transpose(2, 0, 1), or of np.transpose(x, (2, 0, 1))."""
+    function = node.func if isinstance(node, ast.Call) else None
+    if not isinstance(function, ast.Attribute) or function.attr != "transpose":
+        return None
+    return (function.value, *node.args)[text(function.value) == "np"] if node.args else None
 
 
 def dumped(node: Any) -> str:
