@@ -23,6 +23,7 @@ TYPES = {
 ANY = {  # of floats and of ints, which wrap around as NumPy's do
     np.add: "{0} + {1}", np.subtract: "{0} - {1}", np.multiply: "{0} * {1}",
     np.negative: "-{0}", np.positive: "{0}", np.square: "{0} * {0}",
+    np.maximum: "{0} > {1} ? {0} : {1}", np.minimum: "{0} < {1} ? {0} : {1}",
 }  # fmt: skip
 FLOATS: dict[Any, str] = ANY | {
     np.divide: "{0} / {1}", np.reciprocal: "1 / {0}",
@@ -79,14 +80,17 @@ PRELUDE = (
 #define RARE(x) __builtin_expect(!!(x), 0)
 #define LARGESTf 3.40282346638528859812e+38f
 #define LARGEST 1.79769313486231570815e+308
-/* exp; -104 in the place of all below it, of which vectors of expf say that -INFINITY is invalid
-   and -1e30 overflows. By bits: of a choice, the compiler would take all powers and then choose */
+/* exp; 0 for all below -104, of which vectors of expf say that -INFINITY is invalid and -1e30
+   overflows, and which they leave to the C library, one by one: masks of scores have many. By bits:
+   of a choice, the compiler would take all powers and then choose */
 #define POWER(T, U, f, lowest, infinite) \
 static inline T power##f(T a) { \
     union { T x; U bits; } u = {a}; \
     U below = -(U)(u.bits - (lowest + 1) <= infinite - (lowest + 1)); \
-    u.bits = (u.bits & ~below) | (lowest & below); \
-    return exp##f(u.x); }
+    u.bits &= ~below; \
+    u.x = exp##f(u.x); \
+    u.bits &= ~below; \
+    return u.x; }
 #define EACH(T, f) \
 static inline T larger##f(T a, T b) { return a > b || a != a ? a : b; } \
 static inline T smaller##f(T a, T b) { return a < b || a != a ? a : b; } \
@@ -97,7 +101,7 @@ static inline T modulo##f(T a, T b) { \
 static inline T logaddexp##f(T a, T b) { \
     T d = a - b; \
     return a == b ? a + (T)0.693147180559945309417232121458176568 \
-        : d > 0 ? a + log1p##f(power##f(-d)) : d <= 0 ? b + log1p##f(power##f(d)) : d; } \
+        : larger##f(a, b) + log1p##f(power##f(-__builtin_fabs##f(d))); } \
 /* 16 sums side by side: one result on every machine; of blocks, as small errors add up */ \
 static __attribute__((noinline)) T sum##f(const T *x, intptr_t n) { \
     double all = 0; \
@@ -136,7 +140,18 @@ static __attribute__((noinline)) T min##f(const T *x, intptr_t n) { \
         for (int k = 0; k < 16; k++) y = smaller##f(s[k], y); \
     } \
     for (; i < n; i++) y = smaller##f(x[i], y); \
-    return y; }
+    return y; } \
+/* the first largest element, or the first NaN */ \
+static __attribute__((noinline)) int64_t top##f(const T *x, intptr_t by, intptr_t n) { \
+    intptr_t k = 0; \
+    for (intptr_t i = 1; i < n && x[k * by] == x[k * by]; i++) \
+        if (x[i * by] > x[k * by] || x[i * by] != x[i * by]) k = i; \
+    return k; } \
+static __attribute__((noinline)) int64_t bottom##f(const T *x, intptr_t by, intptr_t n) { \
+    intptr_t k = 0; \
+    for (intptr_t i = 1; i < n && x[k * by] == x[k * by]; i++) \
+        if (x[i * by] < x[k * by] || x[i * by] != x[i * by]) k = i; \
+    return k; }
 #ifdef SIMD
 #define ONE(name) extern double name(double) __attribute__((simd("notinbranch"))); \
                   extern float name##f(float) __attribute__((simd("notinbranch")));

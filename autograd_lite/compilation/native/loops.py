@@ -366,6 +366,17 @@ class Text:
         self.line(f"{self.pointer(base.root)}[{at}] += {text};")
         self.close(sum(n != "0" for n in names))
 
+    def place(self, k: Kernel) -> None:
+        """Row by row."""
+        (x,) = k.items
+        (value,) = x.operands
+        names = [*self.loops(value.shape[:-1]), "0"]
+        at = self.element(Access(value, value.over(value.shape)), names)
+        out = self.element(Access(x.out, x.out.over(value.shape[:-1])), names[:-1])
+        by, n = value.strides[-1], value.shape[-1]
+        self.line(f"{out} = {x.text}{ending(value.dtype)}(&{at}, {by}, {n});")
+        self.close(sum(n != "0" for n in names))
+
     def through(self, accesses: list[Access], shape: tuple[int, ...], apart: bool) -> list[str]:
         """Open loops over a shape in its order; `apart` says that no element is met twice along the
         last axis. The names of the indices."""
@@ -384,8 +395,8 @@ class Text:
         accesses = [Access(p, p.over(shape)) for p in (x.out, x.operands[0])]
         names = self.through(accesses, shape, True)
         out, value = (self.element(a, names) for a in accesses)
-        text = COLUMNS[x.text][1].replace("{f}", ending(x.dtype)).format(out, value)
-        self.line(f"{out} = {text};")
+        form = x.text if isinstance(x.text, str) else COLUMNS[x.text][1]
+        self.line(f"{out} = {form.replace('{f}', ending(x.dtype)).format(out, value)};")
         self.close(sum(n != "0" for n in names))
 
     def pool(self, k: Kernel) -> None:

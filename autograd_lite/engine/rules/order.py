@@ -193,7 +193,8 @@ def _ranked(x: Any, rank: int, axis: int) -> Any:
 def place_of_rank(x: Any, rank: int, axis: int) -> Any:
     """The index of the element of this rank along an axis; of a NaN where there is one."""
     order = np.argsort(x, axis=axis, kind="stable")
-    found, last = (np.take(order, [k], axis) for k in (rank, -1))
+    before, n = (slice(None),) * axis, x.shape[axis]
+    found, last = (order[(*before, slice(k, k + 1))] for k in (rank, n - 1))
     return np.where(np.isnan(np.take_along_axis(x, last, axis)), last, found)
 
 
