@@ -460,7 +460,8 @@ class Grammar:
             start, end = self.text.start(items[0]), self.text.end(items[-1])
             for order in orders(len(items)):
                 yield Edit(start, end, ", ".join(self.of(items[k]) for k in order))
-        if name != "reshape" or not isinstance(node.func, ast.Attribute):
+        method = getattr(np.ndarray, name, None)
+        if method is not np.ndarray.reshape or not isinstance(node.func, ast.Attribute):
             return
         base = node.func.value
         shape = self.words.shape_of(base) or ()
