@@ -353,8 +353,8 @@ def of_log_p(node: Any) -> bool:
 
 
 def letters_of_data(found: list[Data]) -> list[str]:
-    """The letters of inputs; only the first data is x, if they differ, and nothing of zeros beside
-    it, such as the first state of a recurrence."""
+    """The letters of inputs; only the first data is x, if they differ, and no zeros beside it: they
+    are h0, the first state of a recurrence, where a product takes them."""
     known = [(letter_of_data(d), d) for d in found if not d.parameter]
     full = [(letter, d) for letter, d in known if letter in ("x", "index") and np.any(d.value)]
     first = next((d for letter, d in full or known if letter == "x"), None)
@@ -362,7 +362,7 @@ def letters_of_data(found: list[Data]) -> list[str]:
     for d in found:
         letter = letter_of_data(d)
         if letter == "x" and full and np.size(d.value) > 1 and not np.any(d.value):
-            letter = "zeros"
+            letter = "h0" if d.use is not None and d.use.kind == "product" else "zeros"
         if letter == "x" and d is not first and d.use in (ops.sub, ops.mul):
             letter = "t" if d.use is ops.sub else "k"
         letters.append(letter)

@@ -153,5 +153,5 @@ def test_a_first_state_of_zeros_is_not_called_x(embedded):
     for i in range(2):
         h = cell(words(tensor([0, 1, 2, 3, i])) if embedded else randn(5, 3), h)
     symbols = {n.symbol for n in draw(h, cell, collapse=False).drawing.nodes if n.kind == "input"}
-    assert symbols >= {"zeros", *(set() if embedded else {"x1", "x2"})} and "x" not in symbols
-    assert "zeros (5, 2)" in " ".join(str(derive(h.sum(), cell)).split())
+    assert symbols >= {"h0", *(set() if embedded else {"x1", "x2"})} and "x" not in symbols
+    assert "h0 (5, 2)" in " ".join(str(derive(h.sum(), cell)).split())
