@@ -403,6 +403,7 @@ asinh = arcsinh
 atan = arctan
 atan2 = arctan2
 atanh = arctanh
+bfloat16: Any
 bool: np.dtype[np.bool]
 cat = concatenate
 channels_last: Any

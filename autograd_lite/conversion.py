@@ -68,6 +68,7 @@ def dtype_of(
             try:
                 dtype = np.dtype(x)
             except TypeError:
+                getattr(x, "dtype", None)  # bfloat16's says what it is
                 if isinstance(x, str) and re.fullmatch(r"[a-z]+(:\d+)?", x) is None:
                     raise TypeError(
                         f"{name}: {x!r} is neither a dtype of NumPy nor 'cpu'"

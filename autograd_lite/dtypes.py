@@ -12,7 +12,7 @@ from .engine.axes import sizes
 from .engine.tensor import Tensor
 
 BITS = (8, 16, 32, 64)
-DTYPES = {
+DTYPES: dict[str, Any] = {
     **{f"{kind}{bits}": np.dtype(f"{kind}{bits}") for kind in ("int", "uint") for bits in BITS},
     **{f"float{bits}": np.dtype(f"float{bits}") for bits in BITS[1:]},
     "bool": np.dtype("bool"),
@@ -23,6 +23,27 @@ DTYPES = {
     "int": np.dtype("int32"),
     "long": np.dtype("int64"),
 }
+
+
+class Unheld:
+    """A dtype that scripts name beside those they use, as `autocast(dtype=torch.bfloat16)` does:
+    TypeError where a tensor is to have it.
+
+    >>> table = {"bfloat16": bfloat16, "float32": float32}
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def dtype(self) -> Any:
+        raise TypeError(f"{self.name}: NumPy has no numbers as short as that; use float32")
+
+
+DTYPES["bfloat16"] = Unheld("bfloat16")
 
 
 class TensorType:

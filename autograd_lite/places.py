@@ -28,7 +28,6 @@ MOVED = {
     "nn.modules.module": "nn.module",
     "nn.modules.loss": "nn.losses",
     "nn.modules.utils": "nn.layers.utils",
-    "nn.modules": "nn",
     "nn.parameter": "nn.module",
     "nn.utils.clip_grad": "nn.utils",
     "nn.utils.convert_parameters": "nn.utils",
@@ -74,8 +73,10 @@ def meant(name: str) -> str | None:
     """The module that a name below this package means, where that is a part of `nn`."""
     inner = name.removeprefix(f"{ROOT}.")
     place, _, last = inner.rpartition(".")
-    if (place == "nn.modules" and last in LAYERS) or (place == "optim" and last in OPTIMIZERS):
-        inner = place  # which has what PyTorch has in files of its own
+    if place == "nn.modules" and last in LAYERS:
+        inner = "nn"  # which has what PyTorch has in files of its own
+    if place == "optim" and last in OPTIMIZERS:
+        inner = place
     for place, ours in MOVED.items():
         if inner == place or inner.startswith(f"{place}."):
             inner = ours + inner.removeprefix(place)

@@ -33,6 +33,7 @@ _find, _listed = lazily(
         "data",
         "datasets",
         "diagnosis",
+        "modules",
         "optim",
         "parallel",
         "serialize",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,8 @@ __path__: list[str] = []  # below it are PyTorch's files, see `autograd_lite.pla
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("sampler", "dataset", "dataloader", "distributed"):
+        return import_module(f"autograd_lite.utils.data.{name}")
     raise missing(__name__, name)
 
 

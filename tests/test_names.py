@@ -421,8 +421,11 @@ def test_files_of_pytorch_are_places() -> None:
     from autograd_lite.nn.utils.clip_grad import clip_grad_norm_
     from autograd_lite.optim.lr_scheduler import _LRScheduler
     from autograd_lite.optim.radam import RAdam
+    from autograd_lite.utils.data import sampler
     from autograd_lite.utils.data.distributed import DistributedSampler
 
+    assert nn.modules.loss._Loss is nn.losses._Loss and nn.modules.Module is nn.Module
+    assert sampler.SubsetRandomSampler is nn.data.SubsetRandomSampler
     assert (BatchNorm2d, Conv2d) == (nn.BatchNorm2d, nn.Conv2d) and RAdam is nn.optim.RAdam
     assert _pair(3) == (3, 3) and _triple((1, 2, 3)) == (1, 2, 3)
     assert clip_grad_norm_ is nn.utils.clip_grad_norm_
@@ -437,3 +440,17 @@ def test_a_gpu_of_any_kind_is_asked_for_in_vain() -> None:
     assert torch.accelerator.current_accelerator() is None is torch.version.cuda
     assert torch.ones(1, 2, 3, 4).to(memory_format=torch.channels_last).shape == (1, 2, 3, 4)
     assert torch.utils.data.get_worker_info() is None
+
+
+def test_bfloat16_is_a_name_until_a_tensor_is_to_have_it() -> None:
+    torch, x = ag, ag.ones(2)
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    with torch.autocast(device_type="cpu", dtype=dtype["bfloat16"]):
+        assert x.dtype != torch.bfloat16 and not isinstance(dtype["bfloat16"], np.dtype)
+    for make in (
+        lambda: x.to(torch.bfloat16),
+        lambda: torch.zeros(2, dtype=torch.bfloat16),
+        lambda: nn.Linear(1, 1).to(torch.bfloat16),
+    ):
+        with pytest.raises(TypeError, match=r"bfloat16: .* use float32"):
+            make()
