@@ -60,11 +60,7 @@ def grad(
     if is_grads_batched:
         words = {"allow_unused": allow_unused, "materialize_grads": materialize_grads}
         return _for_each(outputs, inputs, as_tuple(grad_outputs), keep, create_graph, words)
-    seeds = grad_outputs if isinstance(grad_outputs, tuple | list) else (grad_outputs,)
-    if len(seeds) == 1 and len(outputs) > 1 and grad_outputs is None:
-        seeds = (None,) * len(outputs)
-    if len(seeds) != len(outputs):
-        raise ValueError(f"grad: {len(outputs)} outputs, but {len(seeds)} grad_outputs")
+    seeds = _seeds(outputs, grad_outputs)
     for i, x in enumerate(inputs):
         if not isinstance(x, Tensor) or not x.requires_grad:
             raise RuntimeError(f"grad: input {i} does not require grad")
@@ -83,6 +79,16 @@ def grad(
     if materialize_grads:
         found |= {x: wrap(np.zeros_like(x.array)) for x in inputs if x not in found}
     return tuple(_gradient(i, x, found.get(x), allow_unused, handed) for i, x in enumerate(inputs))
+
+
+def _seeds(outputs: Any, grad_outputs: Any) -> Sequence[Any]:
+    """The gradient that is given for each of the outputs, or None."""
+    if grad_outputs is None:
+        return (None,) * len(outputs)
+    seeds = grad_outputs if isinstance(grad_outputs, tuple | list) else (grad_outputs,)
+    if len(seeds) != len(outputs):
+        raise ValueError(f"grad: {len(outputs)} outputs, but {len(seeds)} grad_outputs")
+    return seeds
 
 
 def _for_each(

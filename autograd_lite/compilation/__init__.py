@@ -653,23 +653,9 @@ class Compiled:
         self, key: tuple[Any, ...], given: list[Any], kw: dict[str, Any], tensors: list[Tensor]
     ) -> Tensor:
         """Run the function and keep what it did as code."""
-        roots = [self.function, *(type(x) if isinstance(x, Tensor) else x for x in given)]
         try:
-            if self.traces >= LIMIT:
-                raise Untraceable(
-                    f"{LIMIT} combinations of shapes, numbers and objects were traced; pass "
-                    "numbers that change as arrays or Tensors"
-                )
-            for t in tensors:
-                if has_attributes(t):
-                    raise Untraceable(
-                        f"an argument is a {type(t).__name__} with attributes of its own, which "
-                        "may differ between calls; pass them as arguments"
-                    )
-            captured = Captured(*roots)
-            lazy = any(getattr(type(x), "_lazy", False) for x in captured.seen.values())
-            if lazy and not self.waited:  # this call gives the layers their sizes
-                self.waited = True
+            captured = self.captured(given, tensors)
+            if captured is None:
                 return self.eager(given, kw)
             own = stand_ins(tensors, captured)
         except Untraceable as error:
@@ -684,26 +670,52 @@ class Compiled:
             if self.optimizer is None:
                 self.give_up(str(missing).removeprefix("compile: "))
             return self.finished(loss)
-        reason = recorder.reason
-        if not reason:
-            try:
-                captured.follow(recorder.operations())
-                reader = Reader(loss, recorder, own)
-                recorder.check_draws()  # of the rules
-                variant = Variant(reader, captured, self.optimizer, self.backend)
-            except Untraceable as error:
-                reason = str(error)
-            except (AttributeError, TypeError, ValueError, RecursionError) as error:
-                reason = f"an operation has no form in NumPy ({error})"
-        reason = recorder.reason or reason
-        if reason:
-            self.give_up(reason)
-        elif not recorder.disturbed and all(t.array.flags.writeable for t in variant.targets):
+        try:
+            variant = self.read(loss, recorder, captured, own)
+        except Untraceable as error:
+            self.give_up(recorder.reason or str(error))
+            return self.finished(loss)
+        if not recorder.disturbed and all(t.array.flags.writeable for t in variant.targets):
             # else the next call traces
             self.variants.setdefault(key, []).insert(0, variant)
             if (found := self.again(recorder, variant, tensors)) is not None:
                 return found
         return self.finished(loss)
+
+    def captured(self, given: list[Any], tensors: list[Tensor]) -> Captured | None:
+        """What the function reaches; None where this call gives lazy layers their sizes."""
+        if self.traces >= LIMIT:
+            raise Untraceable(
+                f"{LIMIT} combinations of shapes, numbers and objects were traced; pass numbers "
+                "that change as arrays or Tensors"
+            )
+        for t in tensors:
+            if has_attributes(t):
+                raise Untraceable(
+                    f"an argument is a {type(t).__name__} with attributes of its own, which may "
+                    "differ between calls; pass them as arguments"
+                )
+        found = Captured(self.function, *(type(x) if isinstance(x, Tensor) else x for x in given))
+        lazy = any(getattr(type(x), "_lazy", False) for x in found.seen.values())
+        if lazy and not self.waited:
+            self.waited = True
+            return None
+        return found
+
+    def read(self, loss: Tensor, recorder: Any, captured: Captured, own: list[Tensor]) -> Variant:
+        """The code of what was watched."""
+        if recorder.reason:
+            raise Untraceable(recorder.reason)
+        try:
+            captured.follow(recorder.operations())
+            reader = Reader(loss, recorder, own)
+            recorder.check_draws()  # of the rules
+            variant = Variant(reader, captured, self.optimizer, self.backend)
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            raise Untraceable(f"an operation has no form in NumPy ({error})") from None
+        if recorder.reason:
+            raise Untraceable(recorder.reason)
+        return variant
 
     def again(self, recorder: Any, v: Variant, tensors: list[Tensor]) -> Tensor | None:
         """What the code gives in the place of the call that was traced, as its last bits may be
