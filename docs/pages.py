@@ -29,6 +29,7 @@ from autograd_lite.derivation.latex import latex
 from autograd_lite.differences import gradcheck
 from autograd_lite.engine.declare import forms
 from autograd_lite.engine.op import Op, table
+from autograd_lite.names import NAMES
 from autograd_lite.program.expr import (
     UNWRITTEN,
     Symbol,
@@ -249,7 +250,8 @@ def checked(row: str) -> str:
 def ran(name: Name) -> None:
     """Run the example of a docstring; an error if it gives something else."""
     own = vars(import_module(name.home)) if name.home.startswith(("autograd_lite", "nn")) else {}
-    names = {n: v for n, v in vars(ag).items() if not hasattr(builtins, n)}  # as the tests have it
+    every = NAMES | vars(ag)
+    names = {n: v for n, v in every.items() if not hasattr(builtins, n)}  # as the tests have it
     names |= {n: getattr(ag, n) for n in ag.__all__} | {"np": np, "nn": nn}
     names |= own if name.place == "autograd_lite" else vars(import_module(name.place)) | own
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
@@ -284,7 +286,8 @@ def twins(name: Name) -> str:
     found = [f"`{place}.{name.name}` in PyTorch" if place else "no such name in PyTorch"]
     if place and (aside := difference(name.value)):
         found[0] += f" ({escaped(aside)})"
-    found += [f"`{n}` in NumPy" for n in numpys().get(name.value, numpys().get(name.row, ()))]
+    value = name.value if callable(name.value) else name.row
+    found += [f"`{n}` in NumPy" for n in numpys().get(value, numpys().get(name.row, ()))]
     return f"**Elsewhere**: {', '.join(dict.fromkeys(found))}."
 
 
