@@ -669,3 +669,10 @@ def test_older_words_of_tensors() -> None:
     with pytest.raises(RuntimeError, match="resize_: a tensor that requires grad keeps its shape"):
         Tensor([1.0], requires_grad=True).resize_(2)
     assert Tensor(np.array([1, 2])).copy_(Tensor([1.5, -2.5])).tolist() == [1, -2]
+
+
+def test_numbers_of_numpy_are_as_pythons_in_arithmetic() -> None:
+    x, two = ag.ones(3), np.float64(2)
+    for y in (x * two, two * x, x / two, two - x, x**two, ag.arange(3) * two, x * np.sqrt(2.0)):
+        assert y.dtype == np.float32
+    assert (x.double() * two).dtype == np.float64 == (x * np.array(2.0)).dtype

@@ -141,6 +141,8 @@ def operand(op: Op, x: Any) -> Any:
     """An input that is neither a Tensor nor a number: an array, or a list that becomes one."""
     if x.__class__ is Size:
         return int(x)
+    if x.__class__ is np.float64 and not mode.numpy:  # as np.sqrt(2), which keeps float32
+        return float(x)
     a = x if isinstance(x, np.ndarray | np.generic) else as_array(made_right(op, x))
     if a.dtype.kind not in "fiub":
         raise TypeError(

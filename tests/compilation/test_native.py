@@ -705,7 +705,9 @@ def test_a_sort_is_numpys_between_functions_of_c(monkeypatch: pytest.MonkeyPatch
 
     def loss() -> Tensor:
         found = (w.sort(1)[0] ** 2).mean() + ag.sort(w, 0, descending=True)[0].prod()
-        found = found + ag.topk(w, 3, 1).values.sum() + ag.median(w, 1).exp().sum() + w.median()
+        found = (
+            found + ag.topk(w, 3, 1).values.sum() + ag.median(w, axis=1).exp().sum() + w.median()
+        )
         return found + (ag.quantile(w, 0.3, 0) * ag.argsort(w, 1)[0]).sum()
 
     step = compile(loss)

@@ -69,8 +69,9 @@ def pow(x: Any, exponent: Any) -> Tensor:
     >>> pow(tensor(3.0), 2).item()
     9.0
     """
-    number = isinstance(exponent, int | float)
-    return _power(x, p=exponent) if number else _pow(x, exponent)
+    if isinstance(exponent, int | float):
+        return _power(x, p=exponent.item() if hasattr(exponent, "item") else exponent)
+    return _pow(x, exponent)
 
 
 @function(numpy=np.square, in_place=True)
