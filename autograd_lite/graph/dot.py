@@ -216,7 +216,10 @@ class Page:
         if self.moment is None:
             told = cell(font(typeset(" · ".join(drawing.facts)), 11, colour["quiet"]))
         else:  # as large for every sentence
-            lines = textwrap.wrap(words(self.moment.say, 2 * SAID), SAID)
+            said = words(self.moment.say, 2 * SAID)
+            most = len(textwrap.wrap(said, SAID))
+            wraps = (textwrap.wrap(said, n) for n in range(len(said) // most, SAID + 1))
+            lines = next(wrap for wrap in wraps if len(wrap) <= most)  # no word alone on the last
             size = {"fixedsize": "true", "width": 8 * SAID, "height": 44, "balign": "left"}
             told = cell(font(lines, 15, colour["ink"], bold=True), **size)
         rows = [

@@ -159,3 +159,12 @@ def test_a_gradient_has_one_name_on_a_card_and_one_in_a_text(tmp_path):
     note = files[-1].read_text("utf-8")
     assert "dW of norm" in svg and "dW = dmᵀ · x" in svg and "dWᵀ" not in svg
     assert "d_W of norm" in note and "d_W = d_m.T @ x" in note and "dW" not in note
+
+
+def test_a_long_sentence_stands_on_two_lines_of_about_one_length(tmp_path):
+    a, b = (tensor(2.0, requires_grad=True, name=f"a_name_of_twenty_{i}") for i in "pq")
+    files = draw(a * b, view="backward").slides(tmp_path, ["svg"])
+    svg = files[-2].read_text("utf-8")
+    said = re.findall(r'font-weight="bold" font-size="15.00"[^>]*>([^<]*)<', svg)
+    assert len(said) == 2 and abs(len(said[0]) - len(said[1])) < 30
+    assert said[0].startswith("Backward 1 of 1: mul: d") and said[1].endswith(" leave.")
