@@ -167,17 +167,10 @@ def rounded(grads: dict[str, Array]) -> bytes:
     return b"".join(np.round(g, 9).tobytes() for _, g in sorted(grads.items()))
 
 
-def told(work: Assignment, solution: Marks | None, found: list[Planted]) -> str:
+def told(found: list[Planted]) -> str:
     """What was found, for who writes the assignment."""
-    lines = []
-    if solution is not None:
-        lines.append(f"The solution gets {solution.points:g} of {solution.most:g} points.")
-        if solution.points < solution.most:
-            lines.append(str(solution))
     hidden = [p for p in found if not p.seen]
-    lines.append(
-        f"{len(found)} mistakes were made on purpose; {len(found) - len(hidden)} lose points."
-    )
+    lines = [f"{len(found)} mistakes were made on purpose; {len(found) - len(hidden)} lose points."]
     lines += [f"  hidden: {p.question}: {p.sentence}" for p in hidden]
     groups: dict[tuple[str, bytes], dict[str, None]] = {}
     for p in found:

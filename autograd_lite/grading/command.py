@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from ..sandbox.process import held
+from ..work import bar
 from . import check, summary, writers
 from .assignment import Assignment
 from .batch import grade, safely
@@ -82,13 +83,22 @@ def new(folder: Path, source: Path) -> int:
 
 
 def checked(path: Path) -> int:
-    """Try an assignment: its solution must get all points."""
+    """Try an assignment: its solution must get all points, before mistakes are made on purpose."""
     work = Assignment.load(path)
-    solution = None
     if (path.parent / "solution.py").exists():
         solution = safely(work, read(path.parent / "solution.py", work.file))
-    print(check.told(work, solution, [*check.planted(work)]))
-    return int(solution is not None and solution.points < solution.most)
+        print(f"The solution gets {solution.points:g} of {solution.most:g} points.")
+        if solution.points < solution.most:
+            print(solution)
+            return 1
+    found = []
+    with bar("grade check", unit="mistake") as drawn:
+        for one in check.planted(work):
+            found.append(one)
+            if drawn is not None:
+                drawn.update()
+    print(check.told(found))
+    return 0
 
 
 def graded(path: Path, folder: Path, out: Path, jobs: int | None) -> int:

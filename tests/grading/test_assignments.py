@@ -206,12 +206,11 @@ def test_a_name_that_the_forward_does_not_give_is_told():
 def test_mistakes_are_planted_and_what_hides_is_told():
     assignment = small()
     found = [*planted(assignment)]
-    text = told(assignment, mark(assignment, gradients), found)
+    text = told(found)
     assert len(found) > 10 and all(p.seen for p in found)
-    assert text.startswith("The solution gets 3 of 3 points.\n")
-    assert f"{len(found)} mistakes were made on purpose; {len(found)} lose points." in text
+    assert text.startswith(f"{len(found)} mistakes were made on purpose; {len(found)} lose points.")
     lenient = small(named={p.slug: 1.0 for p in found})
-    assert "hidden: " in told(lenient, None, [*planted(lenient)])
+    assert "hidden: " in told([*planted(lenient)])
 
 
 def test_mistakes_of_a_backward_are_planted_too():

@@ -142,6 +142,34 @@ def test_the_solution_must_get_all_points(tmp_path, capsys):
     assert "The solution gets 8.33 of 10 points." in capsys.readouterr().out
 
 
+ONE_LAYER = """
+from autograd_lite.grading import Assignment, Question
+
+def forward(x, t, w):
+    y = x @ w
+    y.name = "y"
+    return ((y - t) ** 2).mean()
+
+assignment = Assignment(
+    "One layer", "net.py", [Question("layer", 2, ("y", "w"))], "f", forward,
+    {"x": (5, 3), "t": (5, 4), "w": (3, 4)},
+)
+"""
+
+
+def test_mistakes_are_planted_in_what_is_solved(tmp_path, capsys):
+    (tmp_path / "assignment.py").write_text(ONE_LAYER)
+    (tmp_path / "solution.py").write_text(
+        "def f(x, t, w):\n    y = 2 * (x @ w - t) / t.size\n    return {'y': y, 'w': x.T @ y}\n"
+    )
+    assert main(["check", str(tmp_path / "assignment.py")]) == 0
+    first, second, third, *_ = capsys.readouterr().out.splitlines()
+    assert first == "The solution gets 2 of 2 points."
+    count = second.split()[0]
+    assert second == f"{count} mistakes were made on purpose; {count} lose points."
+    assert third == f"{count} are called by their names." and int(count) > 10
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
