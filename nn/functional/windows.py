@@ -18,6 +18,8 @@ def each(name: str, what: str, value: Any, d: int, least: int = 1) -> Sizes:
     >>> each("conv2d", "stride", 2, 2)
     (2, 2)
     """
+    if type(value) is int and value >= least:
+        return (value,) * d
     given = tuple(value) if isinstance(value, Sequence) else (value,) * d
     given = given * d if len(given) == 1 else given
     if len(given) != d or not all(isinstance(n, int) and n >= least for n in given):

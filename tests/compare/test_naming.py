@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import compare
+from autograd_lite import check_backward, compare
 from autograd_lite.comparison.mistakes.search import Search
 from autograd_lite.comparison.mistakes.table import CONSTANTS
+from autograd_lite.comparison.source import search as of_lines
 from tests.compare.nets import NETS
 from tests.compare.planted import by_hand, only, pairs, problem
 
@@ -90,3 +91,74 @@ def test_a_search_that_fails_costs_no_verdict(monkeypatch: Any) -> None:
     report = compare(net.loss, grads | {name: -grads[name]}, net.model)
     assert not report.ok and report.first_wrong is not None
     assert "The search for the mistake failed: ZeroDivisionError: planted." in str(report)
+
+
+# ---- one word for a mistake that looks like several -------------------------------------------
+
+
+@pytest.fixture
+def no_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_lines, "MOST_EDITS", 0)
+
+
+def attention(x: Any, wq: Any, wk: Any, wv: Any) -> Any:
+    q, k, v = x @ wq, x @ wk, x @ wv
+    s = np.exp(q @ k.T / np.sqrt(q.shape[1]))
+    return s / s.sum(axis=1, keepdims=True) @ v
+
+
+ATTENTION = {
+    "root": "not divided by sqrt(3)",
+    "k": "one of 3 contributions is forgotten, the one through k",
+    "v": "one of 3 contributions is forgotten, the one through v",
+    "order": "the factors in the wrong order (in q @ k.T)",
+}
+
+
+@pytest.mark.usefixtures("no_lines")
+@pytest.mark.parametrize("slip", ATTENTION)
+def test_attention_whose_queries_keys_and_values_are_computed(slip: str) -> None:
+    def backward(g: Any, x: Any, wq: Any, wk: Any, wv: Any) -> Any:
+        q, k, v = x @ wq, x @ wk, x @ wv
+        s = np.exp(q @ k.T / np.sqrt(3))
+        p = s / s.sum(axis=1, keepdims=True)
+        dp, dv = g @ v.T, p.T @ g
+        ds = p * (dp - (dp * p).sum(axis=1, keepdims=True)) / (1 if slip == "root" else np.sqrt(3))
+        dq, dk = ds @ k, (ds @ q if slip == "order" else ds.T @ q)
+        dx = dq @ wq.T + (slip != "k") * dk @ wk.T + (slip != "v") * dv @ wv.T
+        return dx, x.T @ dq, x.T @ dk, x.T @ dv
+
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((5, 4)), *(rng.standard_normal((4, 3)) for _ in range(3))
+    report = check_backward(attention, backward, inputs)
+    assert ATTENTION[slip] in report.headline and "either" not in report.headline
+
+
+def normalised(x: Any, gain: Any, bias: Any) -> Any:
+    return gain * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5) + bias
+
+
+NORM = {
+    "mean": "x is wrong: the mean of the batch held constant.",
+    "variance": "x is wrong: the variance of the batch held constant.",
+    "both": "x is wrong: the statistics of the batch held constant.",
+    "gain": "gain is wrong: mean over the batch for the sum.",
+}
+
+
+@pytest.mark.usefixtures("no_lines")
+@pytest.mark.parametrize("slip", NORM)
+def test_one_mistake_of_batch_norm_has_one_name(slip: str) -> None:
+    def backward(g: Any, x: Any, gain: Any, bias: Any) -> Any:
+        inv = 1 / np.sqrt(x.var(axis=0) + 1e-5)
+        h = (x - x.mean(axis=0)) * inv
+        d = g * gain
+        mean = 0 if slip in ("mean", "both") else d.mean(axis=0)
+        variance = 0 if slip in ("variance", "both") else h * (d * h).mean(axis=0)
+        dgain = (g * h).mean(axis=0) if slip == "gain" else (g * h).sum(axis=0)
+        return inv * (d - mean - variance), dgain, g.sum(axis=0)
+
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((6, 4)), rng.standard_normal(4), rng.standard_normal(4)
+    report = check_backward(normalised, backward, inputs)
+    assert report.headline.startswith(NORM[slip])

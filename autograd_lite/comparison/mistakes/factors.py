@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -58,16 +59,28 @@ def written(tape: Tape) -> Iterator[NamedFactor]:
     for c, divides in numbers.items():
         if abs(c) in (0, 0.5, 1, 2) or not np.isfinite(c):
             continue
-        left, twice = (
-            f"the factor {c:.4g} is left out",
-            f"the factor {c:.4g} is used once too often",
-        )
-        if divides:
-            left, twice = f"not divided by {c:.4g}", f"divided by {c:.4g} once too often"
         for k, square in ((1, ""), (2, " ** 2")):
+            said = f"{rooted(c)}{square}"
+            left, twice = (
+                f"the factor {said} is left out",
+                f"the factor {said} is used once too often",
+            )
+            if divides:
+                left, twice = f"not divided by {said}", f"divided by {said} once too often"
             value = (1 / c if divides else c) ** k
-            yield 1 / value, ("factor-missing", left.replace(f"{c:.4g}", f"{c:.4g}{square}"))
-            yield value, ("factor-twice", twice.replace(f"{c:.4g}", f"{c:.4g}{square}"))
+            yield 1 / value, ("factor-missing", left)
+            yield value, ("factor-twice", twice)
+
+
+def rooted(c: float) -> str:
+    """A number as people write it: that of a size in attention is its root.
+
+    >>> rooted(1.7320508), rooted(4.0), rooted(0.125)
+    ('sqrt(3)', '4', '0.125')
+    """
+    square = round(c * c)
+    root = square > 1 and math.isclose(math.sqrt(square), c, rel_tol=1e-7) and c != round(c)
+    return f"sqrt({square})" if root else f"{c:.4g}"
 
 
 def is_averaged(tape: Tape, n: int, outputs: tuple[int, ...]) -> bool:

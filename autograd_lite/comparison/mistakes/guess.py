@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..answers.judge import largest, spreads
@@ -38,6 +39,14 @@ class Guess:
     edge: Contribution | None = None
     wrong: Mistake | None = None
     exact: bool = True
+
+
+def in_all(n: int, what: str) -> str:
+    """
+    >>> in_all(2, "steps"), in_all(3, "steps")
+    ('in both steps', 'in all 3 steps')
+    """
+    return f"in both {what}" if n == 2 else f"in all {n} {what}"
 
 
 class Guessing:
@@ -89,8 +98,12 @@ class Guessing:
         """
         part = site.part(self.back)
         if wrong.shape == part.shape:
-            if not largest(wrong - part) > 1e-9 * largest(part):
+            least = 1e-9 * largest(part)
+            if not largest(wrong - part) > least:
                 return
+            product = row is not None and site.first and site.first.node.op is ops.matmul
+            if product and largest(wrong) <= least:
+                return  # zero by chance, as a sum over the keys of attention is: it is left out
             found = self.match(site.p, -part, wrong)
         else:
             found = self.matcher.replaced(self.t, site.p, wrong)

@@ -15,7 +15,7 @@ from ...program.chain import stretched
 from ..answers.judge import distance
 from ..propagation import Change, Contribution, times
 from . import attention, edits, layers, misplaced, patterns, penalties, roles
-from .guess import Guess, Guessing, made_by
+from .guess import Guess, Guessing, in_all, made_by
 from .places import (
     Site,
     activation_above,
@@ -209,8 +209,11 @@ class Guesses(Guessing):
             choices = [("batchnorm-constant", 0.0)]
             choices += [("bessel", c) for c in (r, 1 / r, math.sqrt(r), math.sqrt(1 / r)) if r != 1]
             site = Site(e.p, group)
+            which = "mean" if e.node.op is ops.mean and e.p.op is not ops.power else "variance"
+            which = which if len(group) == 1 else "statistics"
             for slug, c in choices:
-                yield from self.whole(site, dict.fromkeys(site.keys, times(c)), said(slug))
+                names = said(slug, which=which)
+                yield from self.whole(site, dict.fromkeys(site.keys, times(c)), names)
 
     def is_statistic(self, e: Contribution) -> bool:
         """Whether a mean is subtracted from what it is the mean of; a variance always is one."""
@@ -248,14 +251,14 @@ class Guesses(Guessing):
                 if len(found) > 1:
                     ((slug, words),) = row.said_of(op)
                     with_ = f" with {self.label(w)}" if w is not None else ""
-                    names = ((slug, f"{words}, in all {len(found)} places{with_}"),)
+                    names = ((slug, f"{words}, {in_all(len(found), 'places')}{with_}"),)
                     yield from self.group(found, made_by(row), names)
 
     def sums_everywhere(self) -> Iterator[Guess]:
         """The same wrong sum wherever one undoes a broadcast."""
         arcs = [e for parts in self.back.into.values() for e in parts if e.raw.shape != e.p.shape]
         for slug, sentence, sum_wrongly in SUMS if len(arcs) > 1 else ():
-            names = ((slug, f"{sentence}, in all {len(arcs)} places"),)
+            names = ((slug, f"{sentence}, {in_all(len(arcs), 'places')}"),)
             change = summed_by(sum_wrongly)
             yield from self.group(arcs, change, names)
             rows = [row for row in MATMUL_RULES if row.slug == slug]

@@ -18,7 +18,7 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..propagation import Backprop, Contribution, times
 from .edits import skip_change
-from .guess import Guess, Guessing
+from .guess import Guess, Guessing, in_all
 from .places import activation_above, is_weight, of_product, viewed
 
 # ---- layers ----------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ def on_every_way_back(s: Guessing, edges: Edges) -> Iterator[Guess]:
     above = {e: a for e in edges.below if (a := activation_above(e.above)) is not None}
     if above:
         arcs, op = [*above], {a.node.op.name for a in above.values()}
-        where = "" if len(arcs) == 1 else f", in all {len(arcs)} places"
+        where = "" if len(arcs) == 1 else f", {in_all(len(arcs), 'places')}"
         words = f"{' and '.join(sorted(op))} left out on the way to the layer below{where}"
         names = (("activation-missing", f"the derivative of {words}"),)
         yield from s.group(arcs, skip_change, names)
@@ -75,7 +75,7 @@ def through_time(s: Guessing, edges: Edges) -> Iterator[Guess]:
     for w, arcs in by_weight((e.p, e) for e in edges.weights).items():
         if len(arcs) < 2:
             continue
-        name, many, back = s.label(w), f"in all {len(arcs)} steps", carried[w]
+        name, many, back = s.label(w), in_all(len(arcs), "steps"), carried[w]
         if back:
             words = f"the contribution of the step after, through {name}, is forgotten, {many}"
             yield from s.group(back, times(0), (("carried-missing", words),))

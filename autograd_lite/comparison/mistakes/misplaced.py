@@ -15,7 +15,7 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..propagation import Change, Contribution
 from .edits import ARRAYS, PLACES, Arrays
-from .guess import Guess, Guessing
+from .guess import Guess, Guessing, in_all
 from .places import Site
 from .table import curve
 
@@ -93,7 +93,7 @@ def exchanged_parts(s: Guessing) -> Iterator[Guess]:
             if one.node.shape != other.node.shape:
                 continue
             change = exchanging(one.node.kw["index"], other.node.kw["index"])
-            many = f", in all {len(tensors)} steps" if len(tensors) > 1 else ""
+            many = f", {in_all(len(tensors), 'steps')}" if len(tensors) > 1 else ""
             labels = f"{s.label(one.node)} and {s.label(other.node)}"
             words = f"the gradients of two parts are exchanged, in another order: {labels}"
             changes = dict.fromkeys(tensors, change)

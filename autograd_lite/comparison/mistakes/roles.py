@@ -18,7 +18,7 @@ from ...engine.tensor import Tensor
 from ..propagation import Backprop, Contribution, times
 from .edits import formula_change, skip_change, with_array
 from .formulas import edits
-from .guess import Guess, Guessing, made_by
+from .guess import Guess, Guessing, in_all, made_by
 from .places import Site, applies
 from .table import CERTAIN, VAGUE, Wording
 
@@ -174,7 +174,7 @@ def totals(s: Guessing, roles: Roles) -> Iterator[Guess]:
 
 
 def turns(found: Sequence[Any]) -> str:
-    return f"in all {len(found)} steps"
+    return in_all(len(found), "steps")
 
 
 def paths(s: Guessing, roles: Roles, found: list[Contribution]) -> Iterator[Guess]:

@@ -50,6 +50,13 @@ class Link(NamedTuple):
     also: tuple[Tensor, ...]
 
 
+# what says a mistake clearer than others that come to the same, if by chance
+CLEARER = {
+    "batchnorm-constant": {"upstream-missing", "overwritten", "detached"},
+    "bias-averaged": {"mean-twice"},
+}
+
+
 class Search(Matcher):
     """The search for what explains the gradients of a comparison."""
 
@@ -305,6 +312,9 @@ class Search(Matcher):
         shown: dict[tuple[str, ...], Guess] = {}
         for guess in step.guesses:
             shown.setdefault(tuple(slug for slug, _ in guess.names), guess)
+        for clear, others in CLEARER.items():
+            if (clear,) in shown and not step.also:
+                shown = {slugs: g for slugs, g in shown.items() if not others & {*slugs}}
         fewest = min(map(len, shown))
         simple = [guess for slugs, guess in shown.items() if len(slugs) == fewest]
         return Finding(tuple(self.diagnoses(step.t, simple)), step.also, self.formula(simple[0]))

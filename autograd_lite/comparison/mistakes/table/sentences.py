@@ -58,7 +58,7 @@ SENTENCES = {
     "penalty": "{alpha:.4g} times the weight too many: a penalty missing, doubled or misplaced",
     "penalty-1": "{alpha:.4g} times the weight's sign too many: a penalty missing, doubled or "
     "misplaced",
-    "batchnorm-constant": "the statistics of the batch held constant",
+    "batchnorm-constant": "the {which} of the batch held constant",
     "bessel": "n - 1 and n confused in the statistics of the batch",
     "dropout-mask": "the mask drawn anew for the backward pass",
     "value-clipped": "0 where the value is outside of {low:.4g} to {high:.4g}: the value clipped, "
