@@ -271,14 +271,15 @@ class Optimizer:
                 loss = closure()
         work = self._work()
         self.stepped = True
-        if self._printed is None:
+        printed = self._printed
+        if printed is None:
             whole(quiet.context.run, self._apply, work)
             self._turns += 1
             if self._turns == PATIENCE:
                 self._printed = in_c()
         else:
-            self._printed.prepare(self)
-            whole(quiet.context.run, self._printed.apply, self, work)
+            printed.prepare(self)
+            whole(quiet.context.run, printed.apply, self, work)
         return loss
 
     def _apply(self, work: list[list[tuple[Any, ...]]]) -> None:

@@ -149,9 +149,11 @@ class Printed:
         return Printed, ()  # of a copy they are found again
 
     def prepare(self, optimizer: Any) -> None:
-        """Compile what has to be, before a step."""
+        """Compile what has to be, before a step; the last one where nothing can be."""
         if len(self.functions) != len(optimizer.param_groups):
             self.functions = [self.made(optimizer, group) for group in optimizer.param_groups]
+            if not any(self.functions):
+                optimizer._printed = None
 
     def made(self, optimizer: Any, group: dict[str, Any]) -> Any:
         if self.left < 0 or not has_known_rule(optimizer) or not group["params"]:
