@@ -43,7 +43,7 @@ class Unheld:
         raise TypeError(f"{self.name}: NumPy has no numbers as short as that; use float32")
 
 
-DTYPES["bfloat16"] = Unheld("bfloat16")
+bfloat16 = DTYPES["bfloat16"] = Unheld("bfloat16")
 
 
 class TensorType:

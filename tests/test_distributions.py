@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite import Tensor, compile, distributions, manual_seed, tensor, where
+from autograd_lite import Tensor, allclose, compile, distributions, manual_seed, tensor, where
 from autograd_lite.autograd import grad as grad_of
 
 RNG = np.random.default_rng(0)
@@ -469,3 +469,22 @@ def test_icdf_undoes_cdf() -> None:
 def test_gammas_are_drawn_of_numbers_too() -> None:
     assert distributions.Gamma(2.0, 1.0).sample().shape == ()
     assert 0 <= distributions.Beta(0.4, 0.4).rsample().item() <= 1
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        distributions.Normal(0.5, 2.0), distributions.LogNormal(0.5, 0.7), distributions.Laplace(0.5, 2.0), distributions.Exponential(2.0),
+        distributions.Uniform(-1.0, 2.0), distributions.Cauchy(0.5, 2.0), distributions.Gumbel(0.5, 2.0), distributions.HalfNormal(2.0),
+        distributions.HalfCauchy(2.0),
+        distributions.MixtureSameFamily(distributions.Categorical(tensor([1.0, 3.0])), distributions.Normal(tensor([0.0, 1.0]), 1.0)),
+    ],
+    ids=lambda law: type(law).__name__,
+)  # fmt: skip
+def test_the_density_is_the_slope_of_the_probability(law: Any) -> None:
+    x = tensor([0.2, 0.9, 1.6], requires_grad=True)
+    p = law.cdf(x)
+    p.sum().backward()
+    assert x.grad is not None and allclose(x.grad, law.log_prob(x).exp(), rtol=1e-4)
+    if hasattr(law, "icdf"):
+        assert allclose(law.icdf(p), x, rtol=1e-4)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..creation import rand, randn
-from ..engine.rules import arctan, clip, erf, log1p, tan, where
+from ..engine.rules import arctan, clip, erf, expm1, log1p, tan, where
 from ..engine.tensor import Tensor
 from ..special import erfinv
 from .base import HALF_LOG_2_PI, Distribution, broadcast, edge, parameter
@@ -74,6 +74,16 @@ class Laplace(LocationScale):
         z = (parameter(value, self.loc) - self.loc).abs() / self.scale
         return -z - (2 * self.scale).log()
 
+    def cdf(self, value: Any) -> Tensor:
+        """The probability of values up to this one."""
+        z = (parameter(value, self.loc) - self.loc) / self.scale
+        return 0.5 - 0.5 * z.sign() * expm1(-z.abs())
+
+    def icdf(self, value: Any) -> Tensor:
+        """The value up to which there is this probability."""
+        term = parameter(value, self.loc) - 0.5
+        return self.loc - self.scale * term.sign() * log1p(-2 * term.abs())
+
     def entropy(self) -> Tensor:
         return 1 + (2 * self.scale).log()
 
@@ -104,10 +114,19 @@ class Exponential(Distribution):
         self.check("its value", value, "numbers from 0", lambda a: a >= 0)
         return self.rate.log() - self.rate * value
 
+    def cdf(self, value: Any) -> Tensor:
+        """The probability of values up to this one."""
+        return -expm1(-self.rate * parameter(value, self.rate))
+
+    def icdf(self, value: Any) -> Tensor:
+        """The value up to which there is this probability."""
+        return -log1p(-parameter(value, self.rate)) / self.rate
+
     def entropy(self) -> Tensor:
         return 1 - self.rate.log()
 
     mean = property(lambda self: 1 / self.rate)
+    mode = property(lambda self: 0 * self.rate.detach())
     variance = property(lambda self: 1 / self.rate**2)
 
 
@@ -128,6 +147,9 @@ class LogNormal(Normal):
 
     def cdf(self, value: Any) -> Tensor:
         return super().cdf(parameter(value, self.loc).log())
+
+    def icdf(self, value: Any) -> Tensor:
+        return super().icdf(value).exp()
 
     def entropy(self) -> Tensor:
         return super().entropy() + self.loc
@@ -171,6 +193,10 @@ class Uniform(Distribution):
         share = (parameter(value, self.low) - self.low) / (self.high - self.low)
         return clip(share, 0, 1)
 
+    def icdf(self, value: Any) -> Tensor:
+        """The value up to which there is this probability."""
+        return self.low + (self.high - self.low) * parameter(value, self.low)
+
     def entropy(self) -> Tensor:
         return (self.high - self.low).log()
 
@@ -196,6 +222,10 @@ class Cauchy(LocationScale):
     def cdf(self, value: Any) -> Tensor:
         """The probability of values up to this one."""
         return arctan((parameter(value, self.loc) - self.loc) / self.scale) / math.pi + 0.5
+
+    def icdf(self, value: Any) -> Tensor:
+        """The value up to which there is this probability."""
+        return self.loc + self.scale * tan(math.pi * (parameter(value, self.loc) - 0.5))
 
     def entropy(self) -> Tensor:
         return math.log(4 * math.pi) + self.scale.log()
@@ -241,6 +271,10 @@ class HalfNormal(Distribution):
         """The probability of values up to this one."""
         return 2 * self.base_dist.cdf(value) - 1
 
+    def icdf(self, value: Any) -> Tensor:
+        """The value up to which there is this probability."""
+        return self.base_dist.icdf((parameter(value, self.scale) + 1) / 2)
+
     def entropy(self) -> Tensor:
         return self.base_dist.entropy() - math.log(2)
 
@@ -280,6 +314,15 @@ class Gumbel(LocationScale):
     def log_prob(self, value: Any) -> Tensor:
         z = (parameter(value, self.loc) - self.loc) / self.scale
         return -z - (-z).exp() - self.scale.log()
+
+    def cdf(self, value: Any) -> Tensor:
+        """The probability of values up to this one."""
+        z = (parameter(value, self.loc) - self.loc) / self.scale
+        return (-(-z).exp()).exp()
+
+    def icdf(self, value: Any) -> Tensor:
+        """The value up to which there is this probability."""
+        return self.loc - self.scale * (-parameter(value, self.loc).log()).log()
 
     def entropy(self) -> Tensor:
         return self.scale.log() + (1 + np.euler_gamma)
