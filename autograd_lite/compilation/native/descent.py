@@ -19,10 +19,10 @@ from ..guards import has_known_rule
 from ..step import Descent
 from . import library
 from .forms import FLOATS, PRELUDE, literal, type_of
+from .items import COPY
 
 __all__ = ["Printed", "statements"]
 
-COPY = "{0}"
 PATIENCE = 8  # steps that are not for the code, then it is left
 # of jobs (options, count, p, g, states ...): first looks at all of them, then changes them
 SOURCE = """
