@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +62,7 @@ class Planted:
 def planted(work: Assignment) -> Iterator[Planted]:
     """The mistakes of the tables, at every place of the forwards that they are about: wrong rules,
     wrong sums, and of the tensors that are asked for a sign, a factor and nothing."""
+    work = replace(work, fixes=False)
     seen = set()
     for question in work.questions:
         function = question.function or work.function

@@ -44,7 +44,7 @@ def mark(work: Assignment, handed: Submission | Callable[..., Any] | Mapping[str
             raise Missing(f"There is no function {name}.")
         return functions[name](*arrays)
 
-    return marked(work, "", Asked(ask, None))
+    return marked(work, "", Asked(ask, None, work.fixes))
 
 
 def mark_apart(work: Assignment, handed: Submission) -> Marks:
@@ -61,7 +61,7 @@ def mark_apart(work: Assignment, handed: Submission) -> Marks:
 
         try:
             process.run()
-            marks = marked(work, handed.student, Asked(ask, process if work.fixes else None))
+            marks = marked(work, handed.student, Asked(ask, process if work.fixes else None, False))
         except Ended as why:
             marks = nothing(work, handed.student, str(why))
     seconds = time.perf_counter() - start
@@ -69,10 +69,11 @@ def mark_apart(work: Assignment, handed: Submission) -> Marks:
 
 
 class Asked:
-    """What can be asked: functions by name, and for edits of them the process that they run in."""
+    """What can be asked: functions by name, and for edits of them the process that they run in, if
+    it is not `here`."""
 
-    def __init__(self, ask: Ask, process: Pasted | None) -> None:
-        self.ask, self.process = ask, process
+    def __init__(self, ask: Ask, process: Pasted | None, here: bool) -> None:
+        self.ask, self.process, self.here = ask, process, here
 
 
 def nothing(work: Assignment, student: str, why: str) -> Marks:
@@ -120,6 +121,8 @@ def of_backward(
 
         if asked.process is not None:
             __fixes__ = staticmethod(asked.process.__fixes__)
+        elif not asked.here:  # or the functions that ask would be edited
+            __fixes__ = staticmethod(lambda goal, wanted: ())
 
     return check_backward(forward, Function().backward, inputs)
 

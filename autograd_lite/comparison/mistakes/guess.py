@@ -102,7 +102,8 @@ class Guessing:
             if not largest(wrong - part) > least:
                 return
             product = row is not None and site.first and site.first.node.op is ops.matmul
-            if product and largest(wrong) <= least:
+            is_zero = largest(self.matcher.target[self.t]) <= self.matcher.floor[self.t]
+            if product and largest(wrong) <= least and not is_zero:
                 return  # zero by chance, as a sum over the keys of attention is: it is left out
             found = self.match(site.p, -part, wrong)
         else:
