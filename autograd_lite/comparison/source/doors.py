@@ -97,7 +97,7 @@ def named_by(fixes: Sequence[Fix], report: Report) -> Report:
 
 def is_chain(row: Row) -> bool:
     """Whether only mistakes that are made together explain a row."""
-    said = {(d.explanation, d.slug) for d in row.diagnoses}
+    said = {(d.explanation, d.slug) for d in row.diagnoses if d.exact}
     ways = Counter(explanation for explanation, _ in said)
     return bool(ways) and min(ways.values()) > 1 and not any(d.alternative for d in row.diagnoses)
 
