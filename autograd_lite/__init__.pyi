@@ -57,6 +57,7 @@ from .engine.rules.reductions import average as average
 from . import backends as backends
 from .torch_words.arithmetic import baddbmm as baddbmm
 from .creation import bernoulli as bernoulli
+from .dtypes import bfloat16 as bfloat16
 from .torch_words.order import bincount as bincount
 from .torch_words.questions import bitwise_and as bitwise_and
 from .torch_words.questions import bitwise_left_shift as bitwise_left_shift
@@ -403,7 +404,6 @@ asinh = arcsinh
 atan = arctan
 atan2 = arctan2
 atanh = arctanh
-bfloat16: Any
 bool: np.dtype[np.bool]
 cat = concatenate
 channels_last: Any
