@@ -52,7 +52,7 @@ def test_cards_say_what_compare_says(setting):
     }
     assert card(g, "2.bias").verdict == "wrong here"
     one, other = (d.sentence for row in report.rows if row.name == "2.bias" for d in row.diagnoses)
-    assert card(g, "2.bias").mistakes == ["rel err 5.0e-01", one, f"or {other}"]
+    assert card(g, "2.bias").mistakes == ["rel err 5.0e-01", f"{one}, or {other}"]
     assert card(g, "0.weight").mistakes == ["rel err 0.0e+00"]
     assert card(g, "0.bias").verdict == "not handed in" and card(g, "0.bias").mistakes == []
     assert g.drawing.judgement == report.summary
