@@ -138,6 +138,22 @@ def test_what_is_not_for_the_code_is_done_in_numpy() -> None:
     assert found[0]._printed is None  # given up
 
 
+@pytest.mark.parametrize("when", ["from the start", "later"])
+def test_other_dtypes_in_a_group_are_left_to_numpy(when: str) -> None:
+    def rule(p: list[Tensor]) -> Any:
+        if when == "from the start":
+            p[3] = Tensor(p[3].array.astype("float16"), requires_grad=True)
+        return nn.optim.SGD(p, lr=0.1)
+
+    o, other = pair(rule)
+    for a in (o, other):
+        if when == "later":
+            a.param_groups[0]["params"][3].array = np.ones(7)
+    for i in range(2):
+        both((o, other), i)
+    check(o, other)
+
+
 def test_errors_are_those_of_numpy_and_change_nothing() -> None:
     o, other = pair(EVERY["adam"])
     messages = []
