@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.op import Op
 from ..engine.rules import ops
 from ..engine.tensor import Tensor
-from ..program.expr import UNWRITTEN, as_symbol, forward_of, gradients
+from ..program.expr import UNWRITTEN, as_symbol, forward_of, gradients, is_view
 from ..program.modules import Modules, common_path, is_loop, parents, spoken_path, together
 from ..program.names import constant, counted, number, rounded, span, words
 from ..program.naming import Names, arrays_in, metadata, spot
@@ -145,6 +145,21 @@ class Cards:
     def symbol(self, t: Tensor) -> str:
         return self.shared.names.of(self.folded.drawn(t))
 
+    def called(self, t: Tensor) -> list[str]:
+        """What the inputs of an operation are called, steps of one loop each by a name of its
+        own."""
+        given = self.read.given(t)
+        sources = {u.source.serial: u.source for u, _ in given if u is not None}
+        drawn = Counter(self.folded.drawn(s).serial for s in sources.values())
+        return [
+            self.constant(a)
+            if u is None
+            else self.shared.names.of(u.source)
+            if drawn[self.folded.drawn(u.source).serial] > 1
+            else self.symbol(u.source)
+            for u, a in given
+        ]
+
     def constant(self, a: Any) -> str:
         """What formulas call an input that is no tensor."""
         return constant(a) if np.size(a) == 1 else self.shared.names.found[spot(a)]
@@ -199,9 +214,7 @@ class Cards:
     def window(self, t: Tensor) -> Window | None:
         """What it moves over its input, on the first card of those that move the like."""
         uses = self.read.uses[t.serial]
-        names = [
-            self.constant(a) if u is None else self.symbol(u.source) for u, a in self.read.given(t)
-        ]
+        names = self.called(t)
         made = uses[0].source if uses[0] is not None else None
         padded = made if made is not None and made.op is ops.pad else None
         there = not any(map(self.read.overwritten, [t, *[u.source for u in uses if u is not None]]))
@@ -241,7 +254,8 @@ class Cards:
         uses = self.read.uses[t.serial]
         given = self.read.given(t)
         names = [
-            self.constant(a) if u is None else self.symbol(u.source) + u.mark for u, a in given
+            name + u.mark if u is not None else name
+            for name, (u, _) in zip(self.called(t), given, strict=True)
         ]
         out = card.symbol
         saved: set[str] = set()
@@ -364,7 +378,8 @@ class Cards:
             box = self.box(path)
             card = Card(key, "module", box.title, box.what, path=path.rpartition(".")[0])
             card.opens = path
-            card.forward = self.modules.textbook(path) if formulas else ""
+            computed = not all(is_view(t.op) for t in inside)
+            card.forward = self.modules.textbook(path) if formulas and computed else ""
             total = sum(p.array.size for p in leaves.values())
             holds = f"{operations} · {counted(total, 'parameter')}"
             card.lines += [*filter(None, [self.through(inside)]), holds]

@@ -301,8 +301,8 @@ class Page:
             rows += self.window(node.window, node.family)
         if node.backward and view != "forward":
             when = f"× {node.times}" if node.times > 1 else f"· {node.step}"
-            heads = [f"backward {when}", *" " * len(node.backward)]
-            for head, rule in zip(heads, node.backward, strict=False):
+            heads = [f"backward {when}", *" " * len(node.rules())]
+            for head, rule in zip(heads, node.rules(), strict=False):
                 rows.append(self.formula(head, node.said(rule), "gradient", "gradient"))
             if node.saved:
                 rows.append(self.formula("saved", ", ".join(node.saved), "quiet", "quiet", 10))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.rules import ops
 from ..program.expr import Symbol, is_op
-from ..program.names import number
+from ..program.names import ends, number
 from ..program.naming import without_ones
 from ..program.notation import ATOM, PLUS, SIGNS, TIMES, Writer, Written, counts_up
 
@@ -116,7 +116,8 @@ def chosen(w: Any, s: Symbol) -> Written:
 
 def joined(w: Any, s: Symbol) -> Written:
     """Arrays beside one another."""
-    return f"{s.op.name}({', '.join(map(w.text, s.inputs))} along axis {s.kw['axis']})", ATOM
+    told = ", ".join(ends([*map(w.text, s.inputs)]))
+    return f"{s.op.name}({told} along axis {s.kw['axis']})", ATOM
 
 
 def flipped(w: Any, s: Symbol) -> Written:

@@ -78,7 +78,7 @@ def card(node: Card, drawing: Drawing) -> str:
     if drawing.view != "backward" and node.forward:
         facts.append(node.said(node.forward))
     if drawing.view != "forward":
-        facts += [node.said(rule) for rule in node.backward]
+        facts += [node.said(rule) for rule in node.rules()]
     if node.kind != "op":
         facts += [part for part in (*node.lines, typeset(node.grad)) if part]
     if node.alarm:

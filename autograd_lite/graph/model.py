@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..origin import Place
-from ..program.names import typeset, words
+from ..program.names import ends, typeset, words
 from .facts import Facts
 
 __all__ = ["Arrow", "Box", "Card", "Drawing", "Gift", "Grid", "Panel", "Tile", "Window", "order"]
@@ -73,6 +73,10 @@ class Card:
     def said(self, formula: str) -> str:
         """One of its formulas, which are code, as pictures have it."""
         return typeset(self.book.get(formula, formula))
+
+    def rules(self) -> list[str]:
+        """Its gradients, of many those at either end."""
+        return ends(self.backward)
 
 
 @dataclass

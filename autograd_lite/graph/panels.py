@@ -32,12 +32,11 @@ def panels_of(cards: Cards) -> dict[str, Panel]:
         card = cards.made[cards.key(t)]
         panel = Panel({}, totals.get(t.serial), parts[t.serial], times=card.times)
         rules = map(card.said, card.backward)
-        for i, (use, a) in enumerate(read.given(t)):
+        for i, ((use, a), name) in enumerate(zip(read.given(t), cards.called(t), strict=True)):
             if use is None:
                 if np.size(a) > 1:
-                    panel.arrays[cards.constant(a)] = Facts.of(np.asarray(a))
+                    panel.arrays[name] = Facts.of(np.asarray(a))
                 continue
-            name = cards.symbol(use.source)
             panel.arrays[name] = facts(use.source)
             if use.tracked:
                 end = cards.ends.get((t.serial, use.source.serial), cards.key(use.source))

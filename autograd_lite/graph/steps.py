@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ..program.names import number
+from ..program.names import ends, number
 from .facts import Facts
 from .model import Card, Drawing
 
@@ -56,7 +56,8 @@ def backward_sentence(node: Card, drawing: Drawing) -> str:
     arrives = f"d_{node.symbol}{measured(panel.total)} arrives"
     if len(panel.parts) > 1:
         arrives += f" in {len(panel.parts)} parts"
-    leaves = " and ".join(f"d_{g.name}{measured(g.facts)}" for g in panel.leaving)
+    *told, last = ends([f"d_{g.name}{measured(g.facts)}" for g in panel.leaving]) or [""]
+    leaves = f"{', '.join(told)} and {last}" if told else last
     leave = "leave" if len(panel.leaving) > 1 else "leaves"
     return f"{node.title}: {arrives}" + (f"; {leaves} {leave}." if leaves else ".")
 

@@ -39,7 +39,7 @@ def entry(node: Card, drawing: Drawing) -> list[str]:
         lines.append(f"    window    {node.window.words}")
     if node.backward and drawing.view != "forward":
         heads = ["backward", *[" " * 8] * len(node.backward)]
-        rules = [written(node, rule) for rule in node.backward]
+        rules = [written(node, rule) for rule in node.rules()]
         lines += [f"    {head}  {rule}" for head, rule in zip(heads, rules, strict=False)]
     if node.verdict:
         said = "; ".join(filter(None, node.mistakes))

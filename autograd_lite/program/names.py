@@ -99,6 +99,15 @@ def span(numbers: list[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def ends(told: list[str]) -> list[str]:
+    """Of more than six, the first two and the last.
+
+    >>> ends([f"h{t}" for t in range(1, 31)])
+    ['h1', 'h2', '…', 'h30']
+    """
+    return told if len(told) <= 6 else [*told[:2], "…", told[-1]]
+
+
 def counted(n: int, what: str) -> str:
     """A number of things, with its thousands apart.
 

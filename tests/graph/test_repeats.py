@@ -1,11 +1,14 @@
 """Loops and equal modules are drawn once, what differs is not; names stay where modules open."""
 
+import re
+
 import numpy as np
 import pytest
 
 import nn
 from autograd_lite import manual_seed, randn, zeros
 from autograd_lite.graph import draw
+from autograd_lite.graph.steps import steps
 from tests.graph import gallery
 
 
@@ -108,3 +111,21 @@ def test_the_work_for_closed_modules_has_an_end():
     model = nn.Sequential(*(m for i, m in enumerate(mixed) if i % 5 != 3))
     g = draw(model, randn(2, 4, 8))
     assert sum(len(scene.nodes) for scene in g.drawing.scenes.values()) < 1000
+
+
+def test_what_joins_the_steps_of_a_loop_names_each():
+    net = nn.RNN(3, 4, 2)
+    hidden, _ = net(randn(30, 2, 3))
+    g = draw(hidden.sum(), net)
+    told = str(g)
+    assert "v1 = stack(h1, h2, …, h30 along axis 0)" in told
+    assert re.search(r"d_h1 = d_v1\[0\]\n *d_h2 = d_v1\[1\]\n *…\n *d_h30 = d_v1\[29\]\n", told)
+    (said,) = [step["say"] for step in steps(g.drawing) if "; d_h1 of" in step["say"]]
+    assert re.search(r"; d_h1 of norm [\d.e−]+, d_h2 of norm [\d.e−]+, … and d_h30 of", said)
+
+
+def test_a_loop_that_only_picks_has_no_formula_of_the_module():
+    net = nn.RNN(3, 4, 2)
+    hidden, _ = net(randn(30, 2, 3))
+    cards = [n for n in draw(hidden.sum(), net).drawing.nodes if n.kind == "module"]
+    assert [bool(n.forward) for n in cards] == [True, False, True]
