@@ -676,3 +676,7 @@ def test_numbers_of_numpy_are_as_pythons_in_arithmetic() -> None:
     for y in (x * two, two * x, x / two, two - x, x**two, ag.arange(3) * two, x * np.sqrt(2.0)):
         assert y.dtype == np.float32
     assert (x.double() * two).dtype == np.float64 == (x * np.array(2.0)).dtype
+    for y in (x // two, two // x, x.clip(two), x.clip(two, two), ag.where(x > 0, 1, 2.5)):
+        assert y.dtype == np.float32
+    assert (x.half() * np.float32(2)).dtype == x.half().clip(np.float32(2)).dtype == np.float16
+    assert (ag.arange(3) * np.float16(2)).dtype == np.float32

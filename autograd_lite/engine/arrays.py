@@ -142,6 +142,11 @@ def unboxed(x: Any) -> Any:
     return {k: unboxed(v) for k, v in x.items()} if isinstance(x, dict) else x
 
 
+def number(x: Any) -> Any:
+    """A float of NumPy, as np.sqrt(2), as Python's, which keeps float32; all else as it is."""
+    return float(x) if isinstance(x, np.floating) and not mode.numpy else x
+
+
 def narrowed(op: Any, sources: Any, args: Any, y: Any) -> Any:
     """Inputs that give PyTorch's float type where NumPy made float64 of integers, or float16 of
     short ones: that of the floats, or the default one. None where it is right, or NumPy's is

@@ -99,10 +99,10 @@ class Operators:
         return as_tensor(other) >> self
 
     def __floordiv__(self: Any, other: Any) -> Tensor:
-        return self.__plain__(np.floor_divide, (self, other), {})
+        return np.floor_divide(self, other)
 
     def __rfloordiv__(self: Any, other: Any) -> Tensor:
-        return self.__plain__(np.floor_divide, (other, self), {})
+        return np.floor_divide(other, self)
 
     def __matmul__(self: Any, other: Any) -> Tensor:
         if isinstance(other, Tensor) and self.array.ndim > 1 < other.array.ndim:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from . import hooks
-from .arrays import as_array, as_floats, narrowed, shaped, unboxed
+from .arrays import as_array, as_floats, narrowed, number, shaped, unboxed
 from .axes import Shape, Size
 from .errors import MisfitError, explained, lost, picture
 from .hooks import Extra, GradFn
@@ -141,8 +141,9 @@ def operand(op: Op, x: Any) -> Any:
     """An input that is neither a Tensor nor a number: an array, or a list that becomes one."""
     if x.__class__ is Size:
         return int(x)
-    if x.__class__ is np.float64 and not mode.numpy:  # as np.sqrt(2), which keeps float32
-        return float(x)
+    x = number(x)
+    if x.__class__ is float:
+        return x
     a = x if isinstance(x, np.ndarray | np.generic) else as_array(made_right(op, x))
     if a.dtype.kind not in "fiub":
         raise TypeError(

@@ -208,8 +208,9 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """
     if input is None and other is None:
         return tuple(map(Tensor, np.nonzero(as_array(condition))))
-    if isinstance(input, float) and isinstance(other, float):  # which NumPy would make float64
-        input = np.asarray(input, get_default_dtype())
+    if isinstance(input, int | float) and isinstance(other, int | float):
+        dtype = get_default_dtype()  # where NumPy would make float64
+        input, other = (np.asarray(x, dtype) if isinstance(x, float) else x for x in (input, other))
     return _where(condition, input, other)
 
 

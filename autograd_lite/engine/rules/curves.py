@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import number
 from ..declare import differentiable, function, row
 from ..errors import MisfitError
 from ..op import ops
@@ -328,8 +329,8 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
             for b in (min, max)
         )
     whole = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None  # ints stay ints
-    low: Any = (whole.min if whole else -math.inf) if min is None else min
-    high: Any = (whole.max if whole else math.inf) if max is None else max
+    low: Any = (whole.min if whole else -math.inf) if min is None else number(min)
+    high: Any = (whole.max if whole else math.inf) if max is None else number(max)
     if isinstance(low, int | float) and isinstance(high, int | float):
         return _held(x, low=low, high=high)
     y = x if min is None else where(x < low, low, x)
