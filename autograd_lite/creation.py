@@ -249,68 +249,68 @@ def logspace(
 
 
 def zeros_like(
-    x: Any,
+    input: Any,
     *,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """Zeros in the shape and dtype of x.
+    """Zeros in the shape and dtype of input.
 
     >>> zeros_like(ones(2)).tolist()
     [0.0, 0.0]
     """
-    return full_like(x, 0, dtype=dtype, device=device, requires_grad=requires_grad)
+    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def ones_like(
-    x: Any,
+    input: Any,
     *,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """Ones in the shape and dtype of x.
+    """Ones in the shape and dtype of input.
 
     >>> ones_like(zeros(2)).tolist()
     [1.0, 1.0]
     """
-    return full_like(x, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def empty_like(
-    x: Any,
+    input: Any,
     *,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """A tensor in the shape and dtype of x that is to be filled: zeros here.
+    """A tensor in the shape and dtype of input that is to be filled: zeros here.
 
     >>> empty_like(ones(2)).shape
     (2,)
     """
-    return full_like(x, 0, dtype=dtype, device=device, requires_grad=requires_grad)
+    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def full_like(
-    x: Any,
+    input: Any,
     fill_value: float,
     *,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """One value everywhere in the shape and dtype of x.
+    """One value everywhere in the shape and dtype of input.
 
     >>> full_like(ones(2), 7).tolist()
     [7.0, 7.0]
     """
     require_cpu("a new tensor", device)
-    a = _empty_like(x, dtype)
+    a = _empty_like(input, dtype)
     a[...] = fill_value
     return Tensor(a, requires_grad)
 
@@ -356,22 +356,22 @@ def randn(
     return _random(lambda g: g.standard_normal(n), generator, dtype, device, requires_grad)
 
 
-def rand_like(x: Any, *, dtype: Any = None, **options: Any) -> Tensor:
-    """`rand` in the shape and dtype of x.
+def rand_like(input: Any, *, dtype: Any = None, **options: Any) -> Tensor:
+    """`rand` in the shape and dtype of input.
 
     >>> rand_like(zeros(2)).shape
     (2,)
     """
-    return rand(x.shape, dtype=x.dtype if dtype is None else dtype, **options)
+    return rand(input.shape, dtype=input.dtype if dtype is None else dtype, **options)
 
 
-def randn_like(x: Any, *, dtype: Any = None, **options: Any) -> Tensor:
-    """`randn` in the shape and dtype of x.
+def randn_like(input: Any, *, dtype: Any = None, **options: Any) -> Tensor:
+    """`randn` in the shape and dtype of input.
 
     >>> randn_like(zeros(2)).shape
     (2,)
     """
-    return randn(x.shape, dtype=x.dtype if dtype is None else dtype, **options)
+    return randn(input.shape, dtype=input.dtype if dtype is None else dtype, **options)
 
 
 def randint(
@@ -398,15 +398,15 @@ def randint(
 
 
 def randint_like(
-    x: Any, *limits: Any, dtype: Any = None, generator: Generator | None = None, **options: Any
+    input: Any, *limits: Any, dtype: Any = None, generator: Generator | None = None, **options: Any
 ) -> Tensor:
-    """`randint` in the shape and dtype of x.
+    """`randint` in the shape and dtype of input.
 
     >>> randint_like(zeros(2), 5).dtype
     dtype('float32')
     """
-    kind = x.dtype if dtype is None else dtype
-    return randint(*limits, size=x.shape, dtype=kind, generator=generator, **options)
+    kind = input.dtype if dtype is None else dtype
+    return randint(*limits, size=input.shape, dtype=kind, generator=generator, **options)
 
 
 def randperm(
@@ -446,24 +446,24 @@ def normal(
     return _random(lambda g: m + s * g.standard_normal(n), generator, kind, device, requires_grad)
 
 
-def bernoulli(x: Any, p: Any = None, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that each element of x is, or `p`, else 0, in the dtype of x.
+def bernoulli(input: Any, p: Any = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that each element of input is, or `p`, else 0, in the dtype of input.
 
     ValueError for what is no probability.
 
     >>> bernoulli(tensor([0.0, 1.0])).tolist()
     [0.0, 1.0]
     """
-    chance = as_array(x if p is None else p)
+    chance = as_array(input if p is None else p)
     if chance.size and not (chance.min() >= 0 and chance.max() <= 1):
         raise MisfitError(
             f"bernoulli: probabilities are from 0 to 1, got {chance.min()} to {chance.max()}"
         )
-    return _random(lambda g: g.random(x.shape) < chance, generator, x.dtype)
+    return _random(lambda g: g.random(input.shape) < chance, generator, input.dtype)
 
 
 def multinomial(
-    weights: Any,
+    input: Any,
     num_samples: int,
     replacement: bool = False,
     *,
@@ -476,7 +476,7 @@ def multinomial(
     >>> multinomial(tensor([0.0, 3.0]), 2, replacement=True).tolist()
     [1, 1]
     """
-    a = as_array(weights).astype(np.float64)
+    a = as_array(input).astype(np.float64)
     if a.ndim not in (1, 2) or not np.all(a >= 0) or not np.all(a.sum(-1) > 0):
         raise MisfitError(
             "multinomial: weights are a vector or rows of numbers from 0 that are not all 0, "

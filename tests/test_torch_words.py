@@ -7,6 +7,7 @@ compared live where PyTorch is installed.
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import warnings
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.engine.declare import public
 
 GOLDEN = Path(__file__).with_name("torch_words.json")
 ARRAYS: dict[str, Any] = {
@@ -267,3 +269,13 @@ def test_tensors_are_filled_with_random_numbers_in_place() -> None:
 def test_what_is_asked_wrongly_is_explained(call: Any, error: Any, text: str) -> None:
     with pytest.raises(error, match=text):
         call(ag.tensor([1.0, 2.0, 3.0], requires_grad=True))
+
+
+def test_help_has_the_words_that_calls_take() -> None:
+    x = ag.ones(2)
+    for f in (*public.values(), ag.zeros_like, ag.full_like, ag.rand_like, ag.bernoulli):
+        shown, code = inspect.signature(f).parameters.values(), f.__code__
+        taken = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        words = {p.name for p in shown if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        assert words <= {*taken} or code.co_flags & inspect.CO_VARKEYWORDS, f.__name__
+    assert ag.zeros_like(input=x).tolist() == [0, 0] and ag.multinomial(input=x, num_samples=1) < 2

@@ -100,6 +100,7 @@ def differentiable(
     """
 
     def declare(f: F) -> F:
+        in_words(f)  # which help() shows
         op = row(f.__name__, f if facts.get("kind") else ufunc_of(f), *rules, **facts)
         call = CALLS.get(op.kind, as_it_is)(op)
         words: Any = {"also": also, "methods_only": methods_only, "method": method}

@@ -123,13 +123,13 @@ def addcdiv(x: Any, a: Any, b: Any, *, value: float = 1) -> Tensor:
 
 
 @function(in_place=True)
-def lerp(start: Any, end: Any, weight: Any) -> Tensor:
-    """start + weight * (end - start).
+def lerp(input: Any, end: Any, weight: Any) -> Tensor:
+    """input + weight * (end - input).
 
     >>> lerp(tensor([0.0]), tensor([10.0]), 0.25).tolist()
     [2.5]
     """
-    return start + weight * (end - start)
+    return input + weight * (end - input)
 
 
 @function(in_place=True)
