@@ -39,6 +39,9 @@ class Unheld:
     def __repr__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> str:
+        return self.name  # copies and pickles are the one that there is
+
     @property
     def dtype(self) -> Any:
         raise TypeError(f"{self.name}: NumPy has no numbers as short as that; use float32")

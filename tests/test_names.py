@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -454,3 +456,4 @@ def test_bfloat16_is_a_name_until_a_tensor_is_to_have_it() -> None:
     ):
         with pytest.raises(TypeError, match=r"bfloat16: .* use float32"):
             make()
+    assert copy.deepcopy(dtype) == pickle.loads(pickle.dumps(dtype)) == dtype
