@@ -226,6 +226,7 @@ class Pasted:
             "accepted": {name: packed(tuple(some)) for name, some in goal.accepted.items()},
             "first": goal.first,
             "fine": sorted(goal.fine),
+            "apart": sorted(goal.apart),
         }
 
     def close(self) -> None:

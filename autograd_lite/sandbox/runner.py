@@ -92,7 +92,8 @@ def looking_for_fixes() -> Finder:
             return matched(result[1] if pair else result, shapes)
 
         accepted = {name: unpacked(some) for name, some in task["accepted"].items()}
-        shown = fixes([function], run, Goal(accepted, task["first"], frozenset(task["fine"])))
+        fine, apart = frozenset(task["fine"]), frozenset(task["apart"])
+        shown = fixes([function], run, Goal(accepted, task["first"], fine, apart))
         return {"fixes": [asdict(fix) for fix in shown]}
 
     return found

@@ -766,6 +766,31 @@ def test_of_two_mistakes_the_first_wrong_gradient_has_its_line() -> None:
     assert "dv = h.T @ g" in [fix.new for fix in report.fixes]
 
 
+def test_a_second_mistake_that_is_known_does_not_hide_the_line_of_the_first() -> None:
+    """No gradient is right, so that any line of the forward could be the cause of both."""
+    text = (
+        TWO.format(first="", second="").replace("h ** 2", "h").replace("h.T @ g", "h.T @ (g * 2)")
+    )
+    report = check_backward(lambda x, w, v: np.tanh(x @ w) @ v, loaded(text)["backward"], SHAPES)
+    assert [row.verdict for row in report.rows].count("ok") == 0
+    assert report.first_wrong is not None and report.first_wrong.name == "v"
+    assert "dv = h.T @ (g)" in [fix.new for fix in report.fixes]
+
+
+def test_an_edit_that_changes_nothing_is_no_fix() -> None:
+    """In the run that is searched g is 1, so that v is right there, whatever is edited."""
+
+    def backward(g: Array, w: Array, v: Array) -> tuple[Array, Array]:
+        h = np.tanh(X @ w)
+        d = np.ones((len(X), v.shape[1]))
+        dz = d @ v.T * (1 - h)
+        return X.T @ dz * 2, h.T @ d
+
+    report = check_backward(lambda w, v: (np.tanh(X @ w) @ v).sum(), backward, ((3, 4), (4, 2)))
+    assert report.first_wrong is not None and report.first_wrong.name == "v"
+    assert report.fixes == ()
+
+
 def test_where_one_cause_is_possible_a_line_of_two_wrong_gradients_is_not_blamed() -> None:
     """No single edit gives d here, and a factor on one of the lines below mends half of it."""
     text = TWO.format(first="", second="").replace("(1 - h ** 2)", "3")

@@ -141,12 +141,21 @@ def goal_of(report: Report, right: Mapping[str, Array]) -> Callable[[Grads | Non
         for name, a in right_of.items():
             own = [as_array(given[name])] if name in fine and name in given else []
             accepted[name] = [a, *own, *(way(a) for way in ways)]
-        return Goal(accepted, first.name, fine)
+        return Goal(accepted, first.name, fine, apart(report.rows, first))
 
     def base(name: str) -> str:
         return name.removesuffix(" update")
 
     return goal
+
+
+def apart(rows: Sequence[Row], first: Row) -> frozenset[str]:
+    """What a mistake explains that is not the first one's, where both are known exactly."""
+    known = {row.name for row in rows if any(d.exact for d in row.diagnoses)}
+    mistakes = known - {first.name} if first.name in known else set()
+    return frozenset(
+        row.name for row in rows if row is not first and (row.mistake_of or row.name) in mistakes
+    )
 
 
 def as_array(value: Any) -> Array:

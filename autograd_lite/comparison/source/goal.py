@@ -16,12 +16,17 @@ Grads = Mapping[str, Any]
 class Goal:
     """The gradients that are wanted, by name: `first` is wrong and to be mended first, those of
     `fine` are right and stay so, and the others are wrong too. `accepted` has what each may be.
-    Without a `first` all must come out right."""
+    Those `apart` are known to be wrong by other mistakes. Without a `first` all must come out
+    right."""
 
     def __init__(
-        self, accepted: Mapping[str, Sequence[Array]], first: str, fine: frozenset[str]
+        self,
+        accepted: Mapping[str, Sequence[Array]],
+        first: str,
+        fine: frozenset[str],
+        apart: frozenset[str] = frozenset(),
     ) -> None:
-        self.accepted, self.first, self.fine = accepted, first, fine
+        self.accepted, self.first, self.fine, self.apart = accepted, first, fine, apart
         sizes = [largest(a) for some in accepted.values() for a in some[:1]]
         self.rounding = SMALLEST * max(
             sizes, default=0.0

@@ -92,11 +92,12 @@ class Search:
 
     def elsewhere(self, found: Found) -> bool:
         """Whether some other line may be the cause of what an edit mends and of what it leaves."""
-        return bool(found.still) and any(
+        still = found.still - self.goal.apart
+        return bool(still) and any(
             line is not found.line
             and line.touched is not None
             and self.goal.first in line.touched
-            and line.touched & found.still
+            and line.touched & still
             and not line.touched & self.goal.fine
             for line in self.lines
         )
@@ -146,6 +147,8 @@ class Search:
             self.goal = self.goal(plain)
         if plain is not None and self.goal.right(plain):
             return []  # what is wrong is nothing that a run shows
+        if plain is not None and self.goal.first_right(plain):  # as any edit would leave it
+            self.goal = Goal(self.goal.accepted, "", frozenset())
         probe = self.probe
         ran = [line for line in lines if line.number in probe.counts]
         for line in ran:
