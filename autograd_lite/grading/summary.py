@@ -9,6 +9,7 @@ from html import escape
 from ..comparison.answers import page as pages
 from ..comparison.answers.report import Report
 from ..comparison.answers.telling import shown
+from ..program.names import counted
 from .marks import UNEXPLAINED, Marks
 
 STYLE = "<style>.gradients h2{font-size:1.1rem;margin:2rem 0 .3rem}</style>"
@@ -75,12 +76,9 @@ def text(found: Sequence[Marks]) -> str:
     if not found:
         return "There are no submissions."
     whole = sum(marks.points >= marks.most for marks in found)
-    lines = [
-        (
-            f"{len(found)} submissions of {found[0].title}: {mean(found):.1f} of {found[0].most:g} "
-            f"points on average, {whole} without a mistake"
-        )
-    ]
+    handed_in, title = counted(len(found), "submission"), found[0].title
+    points = f"{mean(found):.1f} of {found[0].most:g} points on average"
+    lines = [f"{handed_in} of {title}: {points}, {whole} without a mistake"]
     for group in groups(found):
         number = len(group.students)
         lines.append(f"{number:4d}  {shown(group.sentence, 90)}  ({group.names})")
@@ -118,9 +116,9 @@ def row(marks: Marks) -> str:
 
 def section(group: Group, again: Callable[[str], Marks] | None) -> str:
     """One mistake."""
-    number = len(group.students)
+    number = counted(len(group.students), "submission")
     made = f"{group.names}, in “{group.question}”; {group.students[0]}'s:"
-    lines = [f"<h2>{number} × {escape(group.sentence)}</h2>", f"<p>{escape(made)}</p>"]
+    lines = [f"<h2>{number}: {escape(group.sentence)}</h2>", f"<p>{escape(made)}</p>"]
     if group.formula:
         lines.append(f"<pre>{escape(group.formula)}</pre>")
     report = first_of(again(group.students[0]), group.slug) if again else None
