@@ -164,4 +164,5 @@ def from_zero(t: Any) -> bool:
 def require_elements(name: str, x: Any, axis: Any) -> None:
     """ValueError if there is nothing along an axis to choose from."""
     if count(x, axis) == 0:
-        raise MisfitError(f"{name}: shape {x.shape} has no element along axis {axis} to choose")
+        along = "" if axis is None else f" along axis {axis}"
+        raise MisfitError(f"{name}: shape {x.shape} has no element{along} to choose")

@@ -118,6 +118,7 @@ def median(
     if axis is not None:
         return quantile(x, 0.5, axis, keepdims or keepdim)
     if dim is None or not x.ndim:
+        require_elements("median", x, None)
         y = quantile(x, 0.5, keepdims=keepdims, interpolation="lower")
         return y if dim is None else MaxResult(y, argsort(x))
     at = one_axis("median", x, dim)
