@@ -57,13 +57,18 @@ def check(a: Any, b: Any) -> None:
         assert x.dtype == y.dtype and np.array_equal(x, y, equal_nan=True)
 
 
+def in_c(o: Any) -> bool:
+    """Whether the last step was, of all groups."""
+    return bool(o._printed.functions) and all(o._printed.functions)
+
+
 def pair(rule: Any, dtype: str = "float32") -> tuple[Any, Any]:
     """An optimizer whose steps are in C from now on, and one that stays with NumPy."""
     found = [rule(made(dtype)), rule(made(dtype))]
     found[1]._turns = PATIENCE
     for i in range(3):
         both(found, i)
-    assert all(found[0]._printed.functions) and found[1]._printed is None
+    assert in_c(found[0]) and found[1]._printed is None
     return found[0], found[1]
 
 
@@ -89,7 +94,7 @@ def test_every_rule_has_the_bits_of_numpy(name: str, dtype: str) -> None:
         both((o, other), i)
     check(o, other)
     # another answer to a question of the rule is another function: that of ASGD, for one
-    assert o._printed.left >= PATIENCE - 1 and all(o._printed.functions)
+    assert o._printed.left >= PATIENCE - 1 and in_c(o)
 
 
 def test_extremes_have_the_bits_of_numpy() -> None:
@@ -116,7 +121,7 @@ def test_groups_have_functions_of_their_own() -> None:
         a.add_param_group({"params": [Tensor(np.ones(3, "f"), requires_grad=True)]})
     both((o, other), 9)
     check(o, other)
-    assert all(o._printed.functions)
+    assert in_c(o)
 
 
 def test_what_is_not_for_the_code_is_done_in_numpy() -> None:
@@ -138,20 +143,14 @@ def test_what_is_not_for_the_code_is_done_in_numpy() -> None:
     assert found[0]._printed is None  # given up
 
 
-@pytest.mark.parametrize("when", ["from the start", "later"])
-def test_other_dtypes_in_a_group_are_left_to_numpy(when: str) -> None:
-    def rule(p: list[Tensor]) -> Any:
-        if when == "from the start":
-            p[3] = Tensor(p[3].array.astype("float16"), requires_grad=True)
-        return nn.optim.SGD(p, lr=0.1)
-
-    o, other = pair(rule)
-    for a in (o, other):
-        if when == "later":
-            a.param_groups[0]["params"][3].array = np.ones(7)
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_other_dtypes_in_a_group_are_left_to_numpy(dtype: str) -> None:
+    found = pair(EVERY["sgd"])
+    for o in found:
+        o.param_groups[0]["params"][3].array = np.ones(7, dtype)
     for i in range(2):
-        both((o, other), i)
-    check(o, other)
+        both(found, i)
+    check(*found)
 
 
 def test_errors_are_those_of_numpy_and_change_nothing() -> None:
@@ -183,6 +182,7 @@ def test_copies_and_pickles_step_on() -> None:
         check(a, other)
         give(a.param_groups[0]["params"], 1)
         a.step()
+        assert in_c(a)  # though dtypes from pickles are objects of their own
     both((other,), 1)
     check(a, other)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,9 @@ __all__ = ["Printed", "statements"]
 PATIENCE = 8  # steps that are not for the code, then it is left
 # of jobs (options, count, p, g, states ...): first looks at all of them, then changes them
 SOURCE = """
+typedef struct {{ char head[{head}]; void *type; char kind, letter, order; }} dtype;
 typedef struct {{ char head[{head}]; char *data; int nd; intptr_t *shape, *strides;
-    void *base, *descr; int flags; }} array;
+    void *base; dtype *descr; int flags; }} array;
 extern intptr_t PyList_Size(void *), PyTuple_Size(void *);
 extern void *PyList_GetItem(void *, intptr_t), *PyTuple_GetItem(void *, intptr_t);
 extern int PyObject_IsInstance(void *, void *);
@@ -36,13 +37,14 @@ extern void *PyEval_SaveThread(void);
 extern void PyEval_RestoreThread(void *);
 enum {{ N = {arrays}, ROWS = 1, COLUMNS = 2, ALIGNED = 0x100, WRITEABLE = 0x400 }};
 
-/* the elements of arrays of this dtype that lie in one order, none in another's memory; else -1 */
-static intptr_t elements(array **a, void *type, void *dtype) {{
+/* the elements of arrays of {kind} that lie in one order, none in another's memory; else -1 */
+static intptr_t elements(array **a, void *type) {{
     int flags = -1;
     intptr_t n = 1;
     for (int i = 0; i < N; i++) {{
         if (PyObject_IsInstance(a[i], type) != 1) return -1;
-        if (a[i]->descr != dtype || a[i]->nd != a[0]->nd) return -1;
+        if (a[i]->descr->letter != '{letter}' || a[i]->descr->order != '=') return -1;
+        if (a[i]->nd != a[0]->nd) return -1;
         if (memcmp(a[i]->shape, a[0]->shape, a[0]->nd * sizeof(intptr_t))) return -1;
         flags &= a[i]->flags | (i == 1 ? WRITEABLE : 0);
     }}
@@ -55,7 +57,7 @@ static intptr_t elements(array **a, void *type, void *dtype) {{
     return n;
 }}
 
-int step(void *type, void *dtype, void *jobs) {{
+int step(void *jobs, void *type) {{
     const intptr_t count = PyList_Size(jobs);
     intptr_t all = 0;
     for (int go = 0; go < 2; go++)
@@ -66,7 +68,7 @@ int step(void *type, void *dtype, void *jobs) {{
             for (int j = 0; j < N; j++) a[j] = PyTuple_GetItem(job, j + 2);
             const double count0 = PyFloat_AsDouble(PyTuple_GetItem(job, 1));
             {numbers}
-            const intptr_t n = elements(a, type, dtype);
+            const intptr_t n = elements(a, type);
             if (n < 0) return 1;
             if (!go) {{ all += n; continue; }}
             {pointers}
@@ -124,6 +126,7 @@ def source(optimizer: Any, group: dict[str, Any]) -> str:
         head=library.HEAD,
         arrays=len(names),
         kind=kind,
+        letter=p.array.dtype.char,
         numbers="\n            ".join([*numbers, *d.in_c]),
         pointers="\n            ".join(pointers),
         body="\n                ".join(body),
@@ -131,11 +134,11 @@ def source(optimizer: Any, group: dict[str, Any]) -> str:
 
 
 @cache
-def function(text: str, kind: str) -> Any:
-    """The function that a source becomes, for arrays of one kind of floats."""
+def function(text: str) -> Any:
+    """The function that a source becomes."""
     f = library.loaded(text).step
-    f.argtypes, f.restype = [ctypes.py_object] * 3, ctypes.c_int
-    return partial(f, np.ndarray, np.dtype(kind))
+    f.argtypes, f.restype = [ctypes.py_object] * 2, ctypes.c_int
+    return f
 
 
 class Printed:
@@ -159,7 +162,7 @@ class Printed:
         if self.left < 0 or not has_known_rule(optimizer) or not group["params"]:
             return None
         try:
-            return function(source(optimizer, group), group["params"][0].array.dtype.char)
+            return function(source(optimizer, group))
         except Exception:  # noqa: BLE001  no reason not to train
             return None
 
@@ -188,7 +191,7 @@ def updated(optimizer: Any, run: Any, items: list[Any]) -> bool:
                 fresh, k = optimizer._advance(state, k, n)
                 numbers.append((state, fresh))
         jobs.append((k, n, plan.array, g, *buffers))
-    if run(jobs):
+    if run(jobs, np.ndarray):
         return False
     for state, fresh in numbers:
         for name, x in fresh.items():

@@ -140,6 +140,7 @@ def lies_as_expected() -> bool:
         and tuple(two.from_address(shape)) == a.shape
         and tuple(two.from_address(strides)) == a.strides
         and flags & 0xFFFFFFFF == a.flags.num
+        and ctypes.string_at(id(a.dtype) + HEAD + word, 3) == b"fd="
     )
 
 
