@@ -66,11 +66,11 @@ def gru(
 ) -> State:
     """The step of a GRU."""
     (h,) = state
-    xr, xz, xn = chunk(linear(x, w, b), 3, -1)
-    hr, hz, hn = chunk(linear(h, u, bh), 3, -1)
+    xr, xz, xn = chunk(name(linear(x, w, b), "p"), 3, -1)
+    hr, hz, hn = chunk(name(linear(h, u, bh), "q"), 3, -1)
     reset, z = name(sigmoid(xr + hr), "r"), name(sigmoid(xz + hz), "z")
     n = name(tanh(xn + reset * hn), "n")
-    return (name((1 - z) * n + z * h, "h"),)
+    return (name(name(1 - z, "g") * n + z * h, "h"),)
 
 
 STEPS: dict[str, Step] = {"RNN_TANH": rnn(tanh), "RNN_RELU": rnn(relu), "LSTM": lstm, "GRU": gru}

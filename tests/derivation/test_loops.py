@@ -109,6 +109,18 @@ def test_a_loop_is_as_long_for_any_number_of_steps():
     assert lines[12] - lines[6] <= 4 and lines[12] < 90
 
 
+def test_a_gru_has_one_letter_for_each_part_of_a_step():
+    """The gates are r and z, and not also 1 - z and the products."""
+    manual_seed(0)
+    text = derive(*last("GRU", 5)()).source()
+    for line in (
+        "p = x[k] @ weight_ih_l0.T + bias_ih_l0",
+        "g[k] = 1 - z[k]",
+        "h[k] = g[k] * n[k] + z[k] * h[k - 1]",
+    ):
+        assert f"        {line}  #" in text
+
+
 def test_check_runs_the_loop():
     manual_seed(0)
     d = derive(*last("RNN", 4)())
