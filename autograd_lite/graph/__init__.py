@@ -334,9 +334,13 @@ class Graph:
         """The picture as "svg", "png" or "pdf"; GraphRenderError if there is no way to make it."""
         if format not in IMAGES:
             raise ValueError(f"render: {format!r} is no picture; there are {', '.join(IMAGES)}")
+        return self._rendered(format, backend, timeout)
+
+    def _rendered(self, format: str, backend: str | None, timeout: float | None) -> bytes:
+        """The picture; a warning is of the line that called what calls this."""
         fitted = self._fitted
         if fitted and fitted.remark:
-            warnings.warn(fitted.remark, stacklevel=2)
+            warnings.warn(fitted.remark, stacklevel=3)
         renderer = self._renderer(backend, timeout)
         return self._picture(self.to_dot(), format, renderer, self.drawing.told, fitted)
 
@@ -443,7 +447,7 @@ class Graph:
         path = Path(path)
         suffix = path.suffix.lower()[1:]
         if suffix in IMAGES:
-            content = self.render(suffix, backend=backend, timeout=timeout)
+            content = self._rendered(suffix, backend, timeout)
         elif suffix == "html":
             content = self.to_html(backend=backend, timeout=timeout).encode()
         elif suffix in TEXTS:
