@@ -766,6 +766,19 @@ def test_of_two_mistakes_the_first_wrong_gradient_has_its_line() -> None:
     assert "dv = h.T @ g" in [fix.new for fix in report.fixes]
 
 
+def test_a_transpose_that_undoes_the_next_is_not_written() -> None:
+    def backward(g: Array, x: Array, w: Array) -> tuple[Array, Array]:
+        flat = g.reshape(len(g), -1)
+        dw = (x.T @ flat).reshape(4, 3, 2).transpose(1, 0, 2)
+        return flat @ w.reshape(3, -1).T, dw
+
+    def forward(x: Array, w: Array) -> Array:
+        return (x @ w.reshape(3, -1)).reshape(5, 4, 2)
+
+    report = check_backward(forward, backward, ((5, 3), (3, 4, 2)))
+    assert "dw = (x.T @ flat).reshape(3, 4, 2)" in [fix.new for fix in report.fixes]
+
+
 def test_a_second_mistake_that_is_known_does_not_hide_the_line_of_the_first() -> None:
     """No gradient is right, so that any line of the forward could be the cause of both."""
     text = (

@@ -469,11 +469,18 @@ class Grammar:
             self.parents[id(base)] = node.func
             yield self.put(base, f"{self.of(base, TIGHT)}.transpose{order}", TIGHT, 2)
         if len(node.args) > 2:
-            start, end = self.text.start(node.args[0]), self.text.end(node)
-            for order in orders(len(node.args)):
+            n = len(node.args)
+            above = self.parents.get(id(self.parents.get(id(node))))
+            after = order_of(above) if isinstance(above, ast.Call) else []
+            then, whole = [ast.literal_eval(item) for item in after], above
+            if sorted(then) != [*range(n)]:  # else a transpose follows, and becomes one with this
+                then, whole = [*range(n)], node
+            start, end = self.text.start(node.args[0]), self.text.end(whole)
+            for order in orders(n):
                 sizes = ", ".join(self.of(node.args[k]) for k in order)
-                back = tuple(map(order.index, range(len(order))))
-                yield Edit(start, end, f"{sizes}).transpose{back}", 2)
+                back = tuple(order.index(k) for k in then)
+                moved = "" if back == tuple(range(n)) else f".transpose{back}"
+                yield Edit(start, end, f"{sizes}){moved}", 2)
 
     def exchanged(self, items: list[Node]) -> Iterator[Edit]:
         """Two of several that change places."""
