@@ -16,6 +16,7 @@ from .engine import rules
 from .engine.arrays import unboxed
 from .engine.axes import one_axis
 from .engine.declare import forms
+from .engine.op import ops
 
 
 def flat(x: Any) -> Any:
@@ -209,7 +210,8 @@ def _sort(
 
 
 def _where(condition: Any, *ab: Any) -> Any:
-    return rules.where(condition, *ab) if ab else condition.__plain__(np.nonzero, (condition,), {})
+    """A number keeps its digits, as NumPy means it and rules do."""
+    return ops.where(condition, *ab) if ab else condition.__plain__(np.nonzero, (condition,), {})
 
 
 forms.update(

@@ -362,3 +362,9 @@ def test_what_rounding_leaves_of_large_gradients_is_no_mistake():
     assert gradcheck(lambda x: F.binary_cross_entropy_with_logits(x, t), logits)
     x = np.random.default_rng(0).standard_normal((3, 5))
     assert gradcheck(lambda x: F.layer_norm(x, (5,)), Tensor(x))  # without a warning
+
+
+def test_a_number_in_a_rule_keeps_its_digits_where_tensors_are_recorded() -> None:
+    a = tensor(np.array([1.0, 2.0]), requires_grad=True)
+    (slope,) = ag.grad((0.1**a).sum(), a, create_graph=True)
+    np.testing.assert_allclose(slope.array, np.log(0.1) * 0.1**a.array, rtol=1e-14)
