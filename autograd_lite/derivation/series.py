@@ -73,6 +73,7 @@ def series(
 
 
 def climb(first: int, by: int, n: int) -> list[int]:
+    """`n` numbers, each `by` more than the one before."""
     return [first + by * i for i in range(n)]
 
 

@@ -42,7 +42,8 @@ class Guess:
 
 
 def in_all(n: int, what: str) -> str:
-    """
+    """How many of a kind there are, in words.
+
     >>> in_all(2, "steps"), in_all(3, "steps")
     ('in both steps', 'in all 3 steps')
     """

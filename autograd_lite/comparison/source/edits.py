@@ -622,10 +622,8 @@ class Grammar:
         for one in ("+ 1", "- 1"):
             yield self.put(node, f"{self.of(node, 1)} {one}", 3, 3)
         yield self.put(node, f"1 - {self.of(node, 4)}", 3, 3)
-        if kind_of(value) in (
-            "int",
-            "bool",
-        ):  # times how many elements arrays have, it makes huge ones
+        # times how many elements arrays have, it makes huge ones
+        if kind_of(value) in ("int", "bool"):
             for name, held in self.words.atoms.items() if self.value is not value else ():
                 if kind_of(held) == "int":  # a square would grow for ever in a loop
                     yield self.put(node, f"{self.of(node, 4)} * {name}", 4, 2)
