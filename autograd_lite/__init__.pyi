@@ -47,6 +47,7 @@ from .engine.rules.questions import argmin as argmin
 from .engine.rules.order import argsort as argsort
 from .torch_words.pick import argwhere as argwhere
 from .engine.tensor import as_tensor as as_tensor
+from .creation import asarray as asarray
 from .comparison.gradients import assert_same as assert_same
 from .torch_words.shape import atleast_1d as atleast_1d
 from .torch_words.shape import atleast_2d as atleast_2d
@@ -122,7 +123,7 @@ from .torch_words.arithmetic import dist as dist
 from . import distributed as distributed
 from . import distributions as distributions
 from .torch_words.arithmetic import div as div
-from .engine.rules.products import matmul as matmul
+from .torch_words.arithmetic import dot as dot
 from .graph import draw as draw
 from .torch_words.shape import dsplit as dsplit
 from .torch_words.shape import dstack as dstack
@@ -235,6 +236,7 @@ from .creation import manual_seed as manual_seed
 from .engine.rules.arithmetic import masked_fill as masked_fill
 from .torch_words.pick import masked_scatter as masked_scatter
 from .torch_words.pick import masked_select as masked_select
+from .engine.rules.products import matmul as matmul
 from .linalg import matrix_power as matrix_power
 from .engine.rules.reductions import max as max
 from .engine.rules.arithmetic import maximum as maximum
@@ -278,7 +280,7 @@ from .torch_words.arithmetic import positive as positive
 from .engine.rules.arithmetic import pow as pow
 from .engine.rules.reductions import prod as prod
 from .torch_words.questions import promote_types as promote_types
-from .linalg import qr as qr
+from .torch_words.arithmetic import qr as qr
 from .engine.rules.order import quantile as quantile
 from .torch_words.arithmetic import rad2deg as rad2deg
 from .creation import rand as rand
@@ -331,7 +333,7 @@ from .linalg import slogdet as slogdet
 from .engine.rules.along import softmax as softmax
 from .engine.rules.curves import softplus as softplus
 from .engine.rules.order import sort as sort
-from .engine.rules.pick import split as split
+from .torch_words.shape import split as split
 from .torch_words.shape import split_with_sizes as split_with_sizes
 from .engine.rules.curves import sqrt as sqrt
 from .engine.rules.arithmetic import square as square
@@ -342,7 +344,7 @@ from .torch_words.arithmetic import std_mean as std_mean
 from .torch_words.arithmetic import sub as sub
 from .engine.rules.reductions import sum as sum
 from .torch_words.arithmetic import svd as svd
-from .engine.rules.shape import transpose as transpose
+from .torch_words.shape import swapaxes as swapaxes
 from .torch_words.shape import swapdims as swapdims
 from .torch_words.shape import t as t
 from .torch_words.pick import take as take
@@ -357,6 +359,7 @@ from . import testing as testing
 from .engine.rules.shape import tile as tile
 from .engine.rules.order import topk as topk
 from .engine.rules.products import trace as trace
+from .engine.rules.shape import transpose as transpose
 from .torch_words.arithmetic import trapezoid as trapezoid
 from .engine.rules.questions import tril as tril
 from .torch_words.shape import tril_indices as tril_indices
@@ -398,7 +401,6 @@ Size = Shape
 accelerator: Any
 acos = arccos
 acosh = arccosh
-asarray = as_tensor
 asin = arcsin
 asinh = arcsinh
 atan = arctan
@@ -411,7 +413,6 @@ clamp = clip
 concat = concatenate
 contiguous_format: Any
 divide = div
-dot = matmul
 double: np.dtype[np.float64]
 dtype: Any
 e: Any
@@ -447,7 +448,6 @@ row_stack = vstack
 scalar_tensor = tensor
 short: np.dtype[np.int16]
 subtract = sub
-swapaxes = transpose
 trapz = trapezoid
 true_divide = div
 uint16: np.dtype[np.uint16]

@@ -53,7 +53,7 @@ KINDS = {  # there are no ...: the names, and what to use
     ),
     "layers under this name": (
         """
-        *lstm* *gru* rnn_* *_norm_* batch_norm group_norm instance_norm native_*_norm
+        *lstm* *gru* rnn_* *_norm_* group_norm instance_norm native_*_norm
         CrossMapLRN2d *eature*ropout* *alpha_dropout* *rrelu*
         """,
         "nn.LSTM, nn.GRU, nn.LocalResponseNorm, ... or their functions in nn.functional",

@@ -17,7 +17,7 @@ from .engine.arrays import as_array, get_default_dtype
 from .engine.axes import sizes
 from .engine.errors import MisfitError
 from .engine.modes import mode
-from .engine.tensor import Tensor
+from .engine.tensor import Tensor, as_tensor
 
 Generator = Any  # np.random.Generator; named so, as the import of it takes 8 ms
 
@@ -108,6 +108,23 @@ def tensor(
     require_cpu("tensor", device)
     a = as_array(data, dtype)
     return Tensor(a.astype(a.dtype if dtype is None else dtype), requires_grad, name)
+
+
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`as_tensor`, with memory of its own for copy=True, as a leaf that may require grad.
+
+    >>> asarray([1.5], requires_grad=True).requires_grad
+    True
+    """
+    t = tensor(obj, dtype, device=device) if copy else as_tensor(obj, dtype, device)
+    return t.requires_grad_() if requires_grad else t
 
 
 def zeros(

@@ -42,7 +42,7 @@ def from_numpy(a: Any) -> Tensor:
     return Tensor(as_array(a))
 
 
-def from_dlpack(x: Any) -> Tensor:
+def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor that shares the memory of an array of any library on the CPU, by DLPack's protocol.
 
     `torch.from_dlpack(t)`, `np.from_dlpack(t)` and JAX's take ours in the same way. An array that
@@ -53,17 +53,19 @@ def from_dlpack(x: Any) -> Tensor:
     >>> from_dlpack(np.arange(3)).tolist()
     [0, 1, 2]
     """
-    if not hasattr(x, "__dlpack__"):
-        raise TypeError(f"from_dlpack: a {type(x).__name__} has no __dlpack__; tensor(x) copies")
+    if not hasattr(ext_tensor, "__dlpack__"):
+        raise TypeError(
+            f"from_dlpack: a {type(ext_tensor).__name__} has no __dlpack__; tensor(x) copies"
+        )
     try:
-        a = np.from_dlpack(x)
-        if not a.flags.writeable and hasattr(x, "numpy"):  # NumPy 2.0 marks all arrays so
-            a = x.numpy()
+        a = np.from_dlpack(ext_tensor)
+        if not a.flags.writeable and hasattr(ext_tensor, "numpy"):  # NumPy 2.0 marks all arrays so
+            a = ext_tensor.numpy()
         return Tensor(a)
     except RuntimeError as error:  # a dtype or a device that NumPy has not
         raise TypeError(
-            f"from_dlpack: NumPy does not take this {type(x).__module__.split('.')[0]} array "
-            f"({error}); convert it to a float32 on the CPU"
+            f"from_dlpack: NumPy does not take this {type(ext_tensor).__module__.split('.')[0]} "
+            f"array ({error}); convert it to a float32 on the CPU"
         ) from error
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -523,3 +524,15 @@ forms.update(
         np.linalg.multi_dot: multi_dot,
     }
 )
+
+
+def older(f: FunctionType) -> FunctionType:
+    """`torch.det(input)` of `torch.linalg.det(A)`: PyTorch has some twice, by two names."""
+    code = f.__code__.replace(co_varnames=("input", *f.__code__.co_varnames[1:]))
+    found = FunctionType(code, f.__globals__, f.__name__, f.__defaults__)
+    found.__kwdefaults__, found.__doc__ = f.__kwdefaults__, f.__doc__
+    found.__annotations__ = {"input" if k == "A" else k: v for k, v in f.__annotations__.items()}
+    return found
+
+
+public.update({k: older(f) for k, f in public.items() if f.__code__.co_varnames[:1] == ("A",)})  # type: ignore[arg-type]

@@ -4,6 +4,8 @@ Python's `int` and `bool` alone; and why there is no such name."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,7 @@ import numpy as np
 from . import creation, cuda, dtypes, random, settings
 from .absent import missing
 from .engine.axes import Shape
-from .engine.tensor import Tensor, as_tensor
+from .engine.tensor import Tensor
 
 NO_GPU = {"is_available": cuda.is_available, "device_count": cuda.device_count}
 NAMES: dict[str, Any] = {
@@ -23,7 +25,7 @@ NAMES: dict[str, Any] = {
     **{name: getattr(settings, name) for name in settings.__all__},
     "set_default_tensor_type": dtypes.set_default_tensor_type,
     "Size": Shape,
-    "asarray": as_tensor,
+    "asarray": creation.asarray,
     "initial_seed": creation.initial_seed,
     "scalar_tensor": creation.tensor,
     "dtype": np.dtype,
@@ -43,14 +45,41 @@ NAMES: dict[str, Any] = {
 }
 
 
+# PyTorch has these twice, with their arguments in another order, or by other names, than F's
+ORDERS = {
+    **dict.fromkeys(
+        ("dropout", "alpha_dropout", "feature_alpha_dropout"), "input p train=training"
+    ),
+    "embedding": "weight indices=input padding_idx scale_grad_by_freq sparse",
+    "batch_norm": "input weight bias running_mean running_var training momentum eps cudnn_enabled=",
+}
+
+
+def in_order(f: Callable[..., Any], order: str) -> Callable[..., Any]:
+    """`f` with its arguments in this order; `name=other` is what `f` calls other, `name=` nothing.
+
+    >>> in_order(lambda a, b: a - b, "b first=a unused=")(1, first=3)
+    2
+    """
+    names = dict(
+        word.partition("=")[::2] if "=" in word else (word, word) for word in order.split()
+    )
+
+    @wraps(f)
+    def call(*args: Any, **words: Any) -> Any:
+        given = {**dict(zip(names, args, strict=False)), **words}
+        return f(**{names.get(k, k): v for k, v in given.items() if names.get(k, k)})
+
+    return call
+
+
 def find(name: str) -> Any:
     """What PyTorch has under this name; an AttributeError that says what to use instead."""
     if name in NAMES:
         return NAMES[name]
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
         return getattr(Tensor, name)  # what PyTorch also has as a function
-    if name != "batch_norm":  # whose arguments come in another order
-        functional = import_module(f"{__package__}.nn.functional")
-        if callable(found := getattr(functional, name, None)):  # no file of it
-            return found
+    functional = import_module(f"{__package__}.nn.functional")
+    if callable(found := getattr(functional, name, None)):  # no file of it
+        return in_order(found, ORDERS[name]) if name in ORDERS else found
     raise missing(str(__package__), name)

@@ -79,9 +79,9 @@ def get_rng_state() -> Any:
     return default_generator().bit_generator.state
 
 
-def set_rng_state(state: Any) -> None:
+def set_rng_state(new_state: Any) -> None:
     """Let the generator of all random functions go on from where `get_rng_state` was called."""
-    default_generator().bit_generator.state = state
+    default_generator().bit_generator.state = new_state
 
 
 @contextmanager

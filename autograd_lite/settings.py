@@ -13,9 +13,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def set_default_device(where: Any) -> None:
+def set_default_device(device: Any) -> None:
     """RuntimeError for anything but the CPU, which it is."""
-    require_cpu("set_default_device", where)
+    require_cpu("set_default_device", device)
 
 
 def get_default_device() -> device:
@@ -65,10 +65,11 @@ def set_printoptions(
     SHOWN.update({word: value for word, value in words.items() if value is not None})
 
 
-def typename(x: Any) -> str:
-    """The name of the type of x, of tensors with their dtype.
+def typename(obj: Any) -> str:
+    """The name of the type of an object, of tensors with their dtype.
 
     >>> typename(tensor([1.0]))
     'torch.FloatTensor'
     """
-    return x.type() if hasattr(x, "__op__") else f"{type(x).__module__}.{type(x).__qualname__}"
+    of = type(obj)
+    return obj.type() if hasattr(obj, "__op__") else f"{of.__module__}.{of.__qualname__}"

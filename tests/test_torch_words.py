@@ -130,6 +130,18 @@ T.nn.functional.poisson_nll_loss(x, p) | T.nn.functional.gaussian_nll_loss(x, y,
 T.matmul(input=x, other=m) | T.sum(input=x, dim=1) | T.tanh(input=x) | T.mul(input=x, other=y) | T.max(input=x, dim=1) | T.clamp(input=x, min=0.1) | T.pow(input=x, exponent=2)
 T.where(condition=b, input=x, other=y) | x.reshape(shape=(3, 2)) | T.permute(input=c, dims=(2, 0, 1)) | x.transpose(dim0=0, dim1=1) | v.expand(size=(2, 3)) | v.tile(dims=(2, 2))
 T.median(x, 1) | x.median(dim=0, keepdim=True) | T.median(x) | T.median(nan.detach()) | T.median(T.stack([nan, v]).detach(), dim=1) | T.median(s, 0) | T.median(n, -1)
+T.addmm(input=v, mat1=x, mat2=m, beta=2) | T.addmv(input=v, mat=m, vec=w) | T.addr(input=m, vec1=v, vec2=w) | m.addmm(mat1=m, mat2=m) | m.clone().addr_(vec1=v, vec2=w)
+T.baddbmm(input=c, batch1=c, batch2=c) | c[0].addbmm(batch1=c, batch2=c) | T.addcmul(input=x, tensor1=x, tensor2=y, value=2) | x.addcdiv(tensor1=x, tensor2=p)
+T.dot(input=v, tensor=w) | v.dot(tensor=w) | T.mv(input=m, vec=v) | T.outer(input=v, vec2=w) | v.ger(vec2=w) | T.mm(input=x, mat2=m) | T.bmm(input=c, mat2=c)
+T.det(input=m) | T.linalg.det(A=m) | T.inverse(input=m) | T.slogdet(input=m) | T.matrix_power(input=m, n=2) | T.pinverse(input=x, rcond=1e-9) | T.logdet(input=m @ m)
+T.cholesky(input=m @ m.T) | T.cholesky_solve(input=m, input2=m.tril()) | T.cholesky_inverse(input=m.tril()) | m.qr(some=True)[1].abs() | T.cdist(x1=x, x2=m)
+T.float_power(input=v, exponent=2) | T.allclose(nan, nan, equal_nan=True) | T.isin(elements=n, test_elements=i, assume_unique=False)
+T.as_tensor(data=[1.5]) | T.asarray(obj=[1.5], copy=True, dtype=T.float64) | T.result_type(tensor=x, other=n) == T.float64 | T.norm(x.float(), dim=1, dtype=T.float64) | T.trapezoid(y=x, x=y)
+T.split(tensor=x, split_size_or_sections=2, dim=1) | x.split(split_size=2, dim=1) | T.swapaxes(input=x, axis0=0, axis1=1) | x.swapdims(dim0=0, dim1=1)
+T.tensor_split(v, sections=2) | x.tensor_split(indices=(1, 2), dim=1) | T.tensor_split(input=v, sections=2) | x.clone().copy_(other=y)
+T.index_add(input=x, dim=1, index=i, source=y) | T.index_copy(input=m, dim=0, index=i[:2], source=x) | T.index_fill(input=x, dim=1, index=i[:2], value=7.0)
+T.nn.functional.mse_loss(x, y, weight=p) | T.nn.functional.l1_loss(x, y, weight=p, reduction="sum") | T.nn.functional.huber_loss(x, y, weight=p) | T.nn.functional.l1_loss(x, y, weight=p)
+T.embedding(m, j) | T.embedding(weight=m, indices=j) | T.dropout(input=x, p=0.5, train=False) | T.batch_norm(x, v, w, v.detach() * 0, v.detach() ** 2, False, 0.1, 1e-5, False)
 k << 2 | 2 << i | n >> 1 | T.bitwise_left_shift(k, i) | T.bitwise_right_shift(n, 1) | n.byte().sum() | n.byte().cumsum(0) | T.linalg.cross(m, m.t())
 """
 SAME = [word.strip() for line in WORDS.strip().splitlines() for word in line.split(" | ")]

@@ -58,12 +58,15 @@ def function(
     return declare
 
 
+WORDS: Any = {"x": "input", "a": "input"}, {"b": "other"}  # of the first, of the second tensor
+
+
 def in_words(f: Callable[..., Any]) -> None:
     """Let `input=` and `other=`, PyTorch's words, name the tensors that `f` calls x, or a and b."""
+    in_words(f.__wrapped__) if hasattr(f, "__wrapped__") else None  # which help() shows
     code = f.__code__
-    words = {"x": "input", "a": "input", "b": "other"}
     first = code.co_varnames[: min(2, code.co_argcount)]
-    new = {old: words[old] for old in first if old in words}
+    new = {old: WORDS[i][old] for i, old in enumerate(first) if old in WORDS[i]}
     if len(set(new.values()) | set(code.co_varnames)) == len(new) + len(code.co_varnames):
         f.__code__ = code.replace(
             co_varnames=tuple(new.get(name, name) for name in code.co_varnames),

@@ -174,10 +174,10 @@ def made_right(op: Op, x: Any) -> Any:
 # ---- making tensors ---------------------------------------------------------------------------
 
 
-def as_tensor(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """`x` itself if it is a tensor, else a tensor that shares its memory where it can; in `dtype`,
-    where one is given."""
-    t = x if isinstance(x, Tensor) else Tensor(as_array(x, dtype))
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` itself if it is a tensor, else a tensor that shares its memory where it can; in
+    `dtype`, where one is given."""
+    t = data if isinstance(data, Tensor) else Tensor(as_array(data, dtype))
     return t if dtype is device is None else t.to(dtype, device=device)
 
 

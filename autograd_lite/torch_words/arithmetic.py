@@ -83,9 +83,9 @@ def floor_divide(a: Any, other: Any) -> Tensor:
 
 
 @function()
-def float_power(a: Any, p: Any) -> Tensor:
-    """a to the power p in float64."""
-    return rules.pow(as_tensor(a).to(np.float64), p)
+def float_power(a: Any, exponent: Any) -> Tensor:
+    """a to a power in float64."""
+    return rules.pow(as_tensor(a).to(np.float64), exponent)
 
 
 @function(in_place=True)
@@ -107,19 +107,19 @@ def absolute(x: Any) -> Tensor:
 
 
 @function(in_place=True)
-def addcmul(x: Any, a: Any, b: Any, *, value: float = 1) -> Tensor:
-    """x + value * a * b.
+def addcmul(x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    """x + value * tensor1 * tensor2.
 
     >>> addcmul(tensor(1.0), tensor(2.0), tensor(3.0), value=10).item()
     61.0
     """
-    return x + scaled(a * b, value)
+    return x + scaled(tensor1 * tensor2, value)
 
 
 @function(in_place=True)
-def addcdiv(x: Any, a: Any, b: Any, *, value: float = 1) -> Tensor:
-    """x + value * a / b."""
-    return x + scaled(a / b, value)
+def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    """x + value * tensor1 / tensor2."""
+    return x + scaled(tensor1 / tensor2, value)
 
 
 @function(in_place=True)
@@ -133,37 +133,37 @@ def lerp(input: Any, end: Any, weight: Any) -> Tensor:
 
 
 @function(in_place=True)
-def addmm(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * x + alpha * (a @ b), of matrices.
+def addmm(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta * x + alpha * (mat1 @ mat2), of matrices.
 
     >>> addmm(tensor([1.0]), tensor([[2.0]]), tensor([[3.0]])).tolist()
     [[7.0]]
     """
-    return added("addmm", x, a, b, 2, 2, beta, alpha)
+    return added("addmm", x, mat1, mat2, 2, 2, beta, alpha)
 
 
 @function(in_place=True)
-def addmv(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * x + alpha * (a @ b), of a matrix and a vector."""
-    return added("addmv", x, a, b, 2, 1, beta, alpha)
+def addmv(x: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta * x + alpha * (mat @ vec), of a matrix and a vector."""
+    return added("addmv", x, mat, vec, 2, 1, beta, alpha)
 
 
 @function(in_place=True)
-def baddbmm(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * x + alpha * (a @ b), of batches of matrices."""
-    return added("baddbmm", x, a, b, 3, 3, beta, alpha)
+def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta * x + alpha * (batch1 @ batch2), of batches of matrices."""
+    return added("baddbmm", x, batch1, batch2, 3, 3, beta, alpha)
 
 
 @function(in_place=True)
-def addbmm(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * x + alpha * the sum of the products of two batches of matrices."""
-    return scaled(x, beta) + scaled(rules.sum(product("addbmm", a, b, 3, 3), 0), alpha)
+    return scaled(x, beta) + scaled(rules.sum(product("addbmm", batch1, batch2, 3, 3), 0), alpha)
 
 
 @function(in_place=True)
-def addr(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * x + alpha * outer(a, b)."""
-    return scaled(x, beta) + scaled(rules.outer(a, b), alpha)
+def addr(x: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta * x + alpha * outer(vec1, vec2)."""
+    return scaled(x, beta) + scaled(rules.outer(vec1, vec2), alpha)
 
 
 def added(
@@ -214,9 +214,19 @@ def mv(a: Any, vec: Any) -> Tensor:
 
 
 @function()
-def ger(a: Any, b: Any) -> Tensor:
+def ger(a: Any, vec2: Any) -> Tensor:
     """`outer` under PyTorch's older name."""
-    return rules.outer(a, b)
+    return rules.outer(a, vec2)
+
+
+@function(out=True)
+def dot(a: Any, tensor: Any) -> Tensor:
+    """The sum of the products of two vectors; of more axes, as in NumPy, `matmul`.
+
+    >>> dot(tensor([2.0, 3.0]), tensor([2.0, 1.0])).item()
+    7.0
+    """
+    return rules.matmul(a, tensor)
 
 
 @function(method=False)
@@ -229,25 +239,26 @@ def chain_matmul(*matrices: Any) -> Tensor:
 
 
 @function()
-def cholesky_solve(B: Any, L: Any, upper: bool = False) -> Tensor:
-    """The X of A @ X = B for A = L @ L.mT, or L.mT @ L where L is an upper triangle, shape
-    (..., n, k); the other triangle counts nothing. Errors are those of `linalg.solve`.
+def cholesky_solve(x: Any, input2: Any, upper: bool = False) -> Tensor:
+    """The X of A @ X = x for A = L @ L.mT, or L.mT @ L where L, `input2`, is an
+    upper triangle; x has the shape (..., n, k), and the other triangle of L counts nothing. Errors
+    are those of `linalg.solve`.
 
     >>> cholesky_solve(tensor([[8.0], [9.0]]), tensor([[2.0, 0.0], [1.0, 2.0]])).tolist()
     [[1.375], [1.25]]
     """
-    first = linalg.solve_triangular(L.mT if upper else L, B, upper=False)
-    return linalg.solve_triangular(L if upper else L.mT, first, upper=True)
+    first = linalg.solve_triangular(input2.mT if upper else input2, x, upper=False)
+    return linalg.solve_triangular(input2 if upper else input2.mT, first, upper=True)
 
 
 @function()
-def cholesky_inverse(L: Any, upper: bool = False) -> Tensor:
-    """The inverse of L @ L.mT, or of L.mT @ L where L is an upper triangle, shape (..., n, n).
+def cholesky_inverse(x: Any, upper: bool = False) -> Tensor:
+    """The inverse of x @ x.mT, or of x.mT @ x where x is an upper triangle, shape (..., n, n).
 
     >>> cholesky_inverse(tensor([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [[0.25, 0.0], [0.0, 0.0625]]
     """
-    return cholesky_solve(np.eye(*L.shape[-1:] or (0,), dtype=L.dtype), L, upper)
+    return cholesky_solve(np.eye(*x.shape[-1:] or (0,), dtype=x.dtype), x, upper)
 
 
 @function()
@@ -261,15 +272,15 @@ def dist(a: Any, b: Any, p: float = 2) -> Tensor:
 
 
 @function(method=False)
-def cdist(a: Any, b: Any, p: float = 2.0, compute_mode: str = "") -> Tensor:
-    """The p-norms of the differences of every row of a and every row of b, (..., n, m).
+def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "") -> Tensor:
+    """The p-norms of the differences of every row of x1 and every row of x2, (..., n, m).
 
     `compute_mode` is PyTorch's choice of how, and changes nothing here.
 
     >>> cdist(tensor([[0.0, 0.0]]), tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[5.0, 0.0]]
     """
-    return rules.norm(rules.unsqueeze(a, -2) - rules.unsqueeze(b, -3), p, -1)
+    return rules.norm(rules.unsqueeze(x1, -2) - rules.unsqueeze(x2, -3), p, -1)
 
 
 @function()
@@ -469,6 +480,16 @@ def corrcoef(x: Any) -> Tensor:
     found = cov(x).reshape((x.shape[0],) * 2)
     size = rules.sqrt(rules.diag(found))
     return rules.clip(found / rules.outer(size, size), -1, 1)
+
+
+@function()
+def qr(x: Any, some: bool = True) -> tuple[Tensor, Tensor]:
+    """`linalg.qr` as PyTorch had it first: with a square Q for some=False.
+
+    >>> qr(tensor([[3.0], [4.0]]), some=False)[0].shape
+    (2, 2)
+    """
+    return linalg.qr(x, "reduced" if some else "complete")
 
 
 class SVD(Named):

@@ -59,13 +59,13 @@ class New:
         changed(self)
         return self
 
-    def apply_(self: Any, function: Any) -> Any:
-        """Put `function` of each element, a Python number, into its place; returns self."""
-        return self.copy_(np.vectorize(function, otypes=[self.dtype])(self.array))
+    def apply_(self: Any, callable: Any) -> Any:
+        """Put `callable` of each element, a Python number, into its place; returns self."""
+        return self.copy_(np.vectorize(callable, otypes=[self.dtype])(self.array))
 
-    def map_(self: Any, other: Any, function: Any) -> Any:
-        """Put `function` of each element and that of `other` into its place; returns self."""
-        return self.copy_(np.vectorize(function, otypes=[self.dtype])(self.array, other.array))
+    def map_(self: Any, tensor: Any, callable: Any) -> Any:
+        """Put `callable` of each element and that of `tensor` into its place; returns self."""
+        return self.copy_(np.vectorize(callable, otypes=[self.dtype])(self.array, tensor.array))
 
     def polygamma(self: Any, n: int) -> Tensor:
         """`polygamma` of order n of each element."""
@@ -75,18 +75,21 @@ class New:
         """Fill with random numbers of a normal distribution; returns self."""
         return self._fill(lambda g: mean + std * g.standard_normal(self.shape), generator)
 
-    def uniform_(self: Any, low: float = 0, high: float = 1, *, generator: Any = None) -> Any:
-        """Fill with random numbers that are uniform on [low, high); returns self."""
-        return self._fill(lambda g: g.uniform(low, high, self.shape), generator)
+    def uniform_(self: Any, from_: float = 0, to: float = 1, *, generator: Any = None) -> Any:
+        """Fill with random numbers that are uniform on [from_, to); returns self."""
+        return self._fill(lambda g: g.uniform(from_, to, self.shape), generator)
 
     def exponential_(self: Any, lambd: float = 1, *, generator: Any = None) -> Any:
         """Fill with random numbers of an exponential distribution; returns self."""
         return self._fill(lambda g: g.standard_exponential(self.shape) / lambd, generator)
 
-    def random_(self: Any, low: int = 0, high: int | None = None, *, generator: Any = None) -> Any:
-        """Fill with random ints from low to below high; returns self."""
-        top = 2 ** (24 if self.dtype.kind == "f" else 31) if high is None else high
-        return self._fill(lambda g: g.integers(low, top, self.shape), generator)
+    def random_(self: Any, from_: int = 0, to: int | None = None, *, generator: Any = None) -> Any:
+        """Fill with random ints from `from_` to below `to`, or, as in PyTorch, from 0 to below the
+        only one of them; returns self."""
+        if to is None and from_:
+            from_, to = 0, from_
+        top = 2 ** (24 if self.dtype.kind == "f" else 31) if to is None else to
+        return self._fill(lambda g: g.integers(from_, top, self.shape), generator)
 
     def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
         """Fill with 1 with the probability p, else 0; returns self."""

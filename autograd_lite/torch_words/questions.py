@@ -159,13 +159,16 @@ def signbit(x: Any) -> Tensor:
 
 
 @function(method=False)
-def isin(elements: Any, test_elements: Any, *, invert: bool = False) -> Tensor:
-    """Whether each element is among others.
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
+    """Whether each element is among others, or is not, with `invert`; `assume_unique` is a promise
+    that no element comes twice.
 
     >>> isin(tensor([1, 2]), tensor([2, 3])).tolist()
     [False, True]
     """
-    found = np.isin(as_array(elements), as_array(test_elements), invert=invert)
+    found = np.isin(as_array(elements), as_array(test_elements), assume_unique, invert)
     return Tensor(np.asarray(found))
 
 
@@ -176,13 +179,13 @@ def is_nonzero(x: Any) -> bool:
 
 
 @function(method=False)
-def is_tensor(x: object) -> bool:
-    """Whether x is a Tensor.
+def is_tensor(obj: object) -> bool:
+    """Whether an object is a Tensor.
 
     >>> is_tensor(tensor(1.0)), is_tensor(1.0)
     (True, False)
     """
-    return isinstance(x, Tensor)
+    return isinstance(obj, Tensor)
 
 
 @function(method=False)
@@ -218,9 +221,9 @@ def promote_types(type1: Any, type2: Any) -> Any:
 
 
 @function(method=False)
-def result_type(a: Any, b: Any) -> Any:
+def result_type(tensor: Any, other: Any) -> Any:
     """The dtype that two operands give together, by NumPy's rules."""
-    return np.result_type(*(x.array if isinstance(x, Tensor) else x for x in (a, b)))
+    return np.result_type(*(x.array if isinstance(x, Tensor) else x for x in (tensor, other)))
 
 
 def _where_(x: Any, condition: Any, other: Any) -> Tensor:

@@ -98,6 +98,12 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
 
 
 @function()
+def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
+    """`transpose` of two axes, under NumPy's name."""
+    return rules.transpose(x, axis0, axis1)
+
+
+@function()
 def swapdims(x: Any, dim0: int, dim1: int) -> Tensor:
     """`transpose` of two axes."""
     return rules.transpose(x, dim0, dim1)
@@ -208,14 +214,22 @@ def rot90(x: Any, k: int = 1, dims: Any = (0, 1)) -> Tensor:
 
 
 @function()
-def tensor_split(x: Any, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def tensor_split(
+    x: Any,
+    indices_or_sections: Any = None,
+    dim: int = 0,
+    *,
+    indices: Any = None,
+    sections: Any = None,
+) -> tuple[Tensor, ...]:
     """So many pieces along an axis, the first ones larger by one where it must be, or pieces that
     begin at the places listed.
 
     >>> [p.tolist() for p in tensor_split(tensor([1.0, 2.0, 3.0]), 2)]
     [[1.0, 2.0], [3.0]]
     """
-    cut = indices_or_sections
+    given = (indices_or_sections, sections, indices)
+    cut = next((c for c in given if c is not None), 1)
     cut = cut.tolist() if hasattr(cut, "tolist") else cut
     return tuple(forms[np.array_split](x, cut, dim))
 
@@ -236,6 +250,18 @@ def vsplit(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
 def dsplit(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """Pieces along axis 2."""
     return tuple(forms[np.dsplit](x, indices_or_sections))
+
+
+@function(method=False)
+def split(
+    tensor: Any, split_size_or_sections: Any, axis: int = 0, *, dim: int | None = None
+) -> tuple[Tensor, ...]:
+    """`Tensor.split` as a function, under the names that PyTorch gives its arguments there.
+
+    >>> [p.tolist() for p in split(tensor=tensor([1.0, 2.0, 3.0]), split_size_or_sections=2)]
+    [[1.0, 2.0], [3.0]]
+    """
+    return rules.split(tensor, split_size_or_sections, axis, dim=dim)
 
 
 @function()

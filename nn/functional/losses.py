@@ -53,28 +53,48 @@ def _pair(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
     return x, t
 
 
-def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """(input - target) squared. ValueError if the shapes differ, also where they would broadcast.
+def _weighted(name: str, loss: Tensor, weight: Any, reduction: str) -> Tensor:
+    """The loss times a weight of its shape, which divides the mean, where there is one."""
+    if weight is None:
+        return _reduce(name, loss, reduction)
+    w = as_tensor(weight)
+    if w.shape != loss.shape:
+        raise MisfitError(f"{name}: the weight has shape {w.shape}, the input {loss.shape}")
+    loss = _reduce(name, loss * w, "sum" if reduction == "mean" else reduction)
+    return loss / w.sum() if reduction == "mean" else loss
+
+
+def mse_loss(input: Tensor, target: Any, reduction: str = "mean", weight: Any = None) -> Tensor:
+    """(input - target) squared; the mean is that with `weight`, of the shape of input, where it is
+    given. ValueError if the shapes differ, also where they would broadcast.
 
     >>> mse_loss(Tensor([1.0, 2.0]), Tensor([1.0, 4.0])).item()
     2.0
     """
     x, t = _pair("mse_loss", input, target)
-    return _reduce("mse_loss", ops.power(x - t, p=2), reduction)
+    return _weighted("mse_loss", ops.power(x - t, p=2), weight, reduction)
 
 
-def l1_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """|input - target|. ValueError if the shapes differ, also where they would broadcast.
+def l1_loss(input: Tensor, target: Any, reduction: str = "mean", weight: Any = None) -> Tensor:
+    """|input - target|, with a `weight` as in `mse_loss`. ValueError if the shapes differ, also
+    where they would broadcast.
 
     >>> l1_loss(Tensor([1.0, 2.0]), Tensor([1.0, 4.0])).item()
     1.0
     """
     x, t = _pair("l1_loss", input, target)
-    return _reduce("l1_loss", ops.abs(x - t), reduction)
+    return _weighted("l1_loss", ops.abs(x - t), weight, reduction)
 
 
-def huber_loss(input: Tensor, target: Any, reduction: str = "mean", delta: float = 1.0) -> Tensor:
-    """Half the squared difference up to `delta`, beyond it delta * (|difference| - delta / 2).
+def huber_loss(
+    input: Tensor,
+    target: Any,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Any = None,
+) -> Tensor:
+    """Half the squared difference up to `delta`, beyond it delta * (|difference| - delta / 2);
+    times `weight`, of the shape of input, where it is given.
 
     ValueError if the shapes differ or delta is not positive. Huber 1964, "Robust estimation of a
     location parameter".
@@ -85,7 +105,8 @@ def huber_loss(input: Tensor, target: Any, reduction: str = "mean", delta: float
     if not delta > 0:
         raise MisfitError(f"huber_loss: delta is positive, got {delta}")
     x, t = _pair("huber_loss", input, target)
-    return _reduce("huber_loss", _huber(x - t, delta), reduction)
+    loss = _weighted("huber_loss", _huber(x - t, delta), weight, "none")
+    return _reduce("huber_loss", loss, reduction)
 
 
 def _huber(d: Tensor, delta: float) -> Tensor:

@@ -98,7 +98,7 @@ row(
 )
 
 
-@function(numpy=np.matmul, also="dot")
+@function(numpy=np.matmul)
 def matmul(a: Any, b: Any, *, out: Any = None) -> Tensor:
     """The matrix product: (..., n, k) by (..., k, m) gives (..., n, m); 1-d inputs are vectors.
 
@@ -158,13 +158,13 @@ def explicit(spec: str, operands: Sequence[Any]) -> str:
 
 
 @function()
-def outer(a: Tensor, b: Tensor) -> Tensor:
+def outer(a: Tensor, vec2: Tensor) -> Tensor:
     """The products of every element of one vector with every element of another.
 
     >>> outer(tensor([1.0, 2.0]), tensor([3.0, 4.0])).tolist()
     [[3.0, 4.0], [6.0, 8.0]]
     """
-    return einsum("i,j->ij", a, b)
+    return einsum("i,j->ij", a, vec2)
 
 
 @function(numpy=np.vdot)

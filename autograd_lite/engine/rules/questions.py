@@ -119,13 +119,15 @@ def equal(a: Any, b: Any) -> bool:
 
 
 @function()
-def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
-    """Whether |a - b| <= atol + rtol * |b| everywhere.
+def allclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether |a - b| <= atol + rtol * |b| everywhere; with `equal_nan` NaN is equal to NaN.
 
     >>> allclose(tensor([1.0]), tensor([1.0 + 1e-7]))
     True
     """
-    return bool(np.allclose(array_of(a), array_of(b), rtol, atol))
+    return bool(np.allclose(array_of(a), array_of(b), rtol, atol, equal_nan))
 
 
 @function(in_place=True)

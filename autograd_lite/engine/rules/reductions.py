@@ -141,15 +141,17 @@ def norm(
     *,
     dim: Axis = None,
     keepdim: bool = False,
+    dtype: Any = None,
 ) -> Tensor:
     """The p-norm of the elements, also for p of 0, which counts them, below, and for both
     infinities; "fro" is 2, "nuc" of a matrix the sum of its singular values. The gradient at 0 is
-    0.
+    0. Computed in `dtype`, where one is given.
 
     >>> norm(tensor([3.0, 4.0])).item()
     5.0
     """
     axis, keepdims = some_axes("norm", x, axis, dim), keepdims or keepdim
+    x = x if dtype is None else x.to(dtype)
     if p in (2, "fro"):
         return ops.norm(x, axis=axis, keepdims=keepdims)
     if p == "nuc" and x.ndim == 2 and axis in (None, (0, 1)):
@@ -163,10 +165,8 @@ def norm(
         return (ops.max if p > 0 else ops.min)(size, axis=axis, keepdims=keepdims)
     # |0| ** p has an infinite slope for p < 1, and a zero sum an infinite root: 1 stands in
     powers = ops.where(size == 0, 0 if p >= 0 else math.inf, pow(ops.where(size == 0, 1, size), p))
-    if p == 0:
-        return ops.sum(powers, axis=axis, keepdims=keepdims)
     total = ops.sum(powers, axis=axis, keepdims=keepdims)
-    return ops.where(total == 0, 0, pow(ops.where(total == 0, 1, total), 1 / p))
+    return ops.where(total == 0, 0, pow(ops.where(total == 0, 1, total), 1 / p)) if p else total
 
 
 class MaxResult(Named):

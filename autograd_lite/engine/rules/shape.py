@@ -141,7 +141,7 @@ def permute(x: Tensor, *order: Any, dims: Any = None) -> Tensor:
     return ops.permute(x, axes=axes)
 
 
-@function(numpy=np.swapaxes, also="swapaxes")
+@function(numpy=np.swapaxes)
 def transpose(x: Tensor, *dims: Any, dim0: Any = None, dim1: Any = None) -> Tensor:
     """Two axes swapped, as in PyTorch; with none or with all named, their order as in NumPy.
 
