@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .forms import PRELUDE
+from .products import SOURCE as PRODUCTS
 
 __all__ = ["HEAD", "BLAS", "NoCompiler", "blas", "compiler", "loaded", "state"]
 
@@ -38,6 +39,8 @@ CHOICES = (  # the first that the compiler can do: (flags, libraries)
     (("-march=native",), ("-lm",)),
     ((), ("-lm",)),
 )
+FUSED = "-ffp-contract=fast"  # a product and a sum are one operation, as in BLAS
+AVX2 = ("Haswell", "Zen", "Excavator")  # what OpenBLAS calls its functions that use no AVX-512
 PATIENCE = 120  # seconds for a compilation
 HEAD = object.__basicsize__  # bytes before the fields of an array
 # one lane of vector code, and more, so that a library without its functions is found out
@@ -71,7 +74,7 @@ class BLAS(NamedTuple):
     gemm: dict[str, int]
     gemv: dict[str, int]
     size: str
-    prefix: str
+    name: str
 
 
 # ---- the compiler ---------------------------------------------------------------------------
@@ -266,8 +269,31 @@ def blas() -> BLAS | None:
                 f: {k: address(getattr(library, n.format(f))) for k, n in names.items()}
                 for f in ("gemm", "gemv")
             }
-            return BLAS(at["gemm"], at["gemv"], size, names["s"].format("gemm"))
+            b = BLAS(at["gemm"], at["gemv"], size, f"NumPy's {names['s'].format('gemm')}")
+            return faster(library, prefix.replace("cblas", "openblas"), ending, b)
     return None
+
+
+def faster(library: Any, prefix: str, ending: str, b: BLAS) -> BLAS:
+    """With products of our own, where the processor has AVX-512 and OpenBLAS does not use it."""
+    names = [f"{prefix}get_{what}{ending}" for what in ("corename", "num_threads")]
+    if b.size != "int64_t" or not all(hasattr(library, name) for name in names):
+        return b
+    kernel, threads = (getattr(library, name) for name in names)
+    kernel.restype = ctypes.c_char_p
+    if kernel().decode() not in AVX2:
+        return b
+    try:
+        c = compiler()
+        ours = open_library(PRODUCTS, c._replace(flags=(*c.flags, FUSED)))
+    except NoCompiler:  # no AVX-512
+        return b
+    known = {"threads": threads, "gemm_float": b.gemm["s"], "gemm_double": b.gemm["d"]}
+    for name, value in known.items():
+        at = value if isinstance(value, int) else address(value)
+        ctypes.c_void_p.in_dll(ours, name).value = at
+    gemm = {kind[0]: address(getattr(ours, f"product_{kind}")) for kind in ("float", "double")}
+    return b._replace(gemm={"s": gemm["f"], "d": gemm["d"]}, name="functions for AVX-512 of its own")
 
 
 def address(function: Any) -> int:
@@ -282,5 +308,5 @@ def state() -> str:
         return f"none ({error}); compile runs NumPy code"
     vector = "vector functions of libmvec" if "-DSIMD" in c.flags else "no vector functions"
     b = blas()
-    products = f"products by NumPy's {b.prefix}" if b is not None else "products by np.matmul"
+    products = f"products by {b.name if b is not None else 'np.matmul'}"
     return f"{c.path}, {vector}, {products}; compiled files in {folder()}"
