@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__
+from .compilation.native.products import NARROW
 
 __all__ = ["report"]
 
@@ -27,8 +28,6 @@ PARTS = {  # package: what it is for
     "scikit-learn": "networks as its estimators",
     "threadpoolctl": "this report's knowledge of BLAS",
 }
-# the kernel types of OpenBLAS that do not use AVX-512
-NARROW = {"Haswell", "Zen", "Sandybridge", "Nehalem", "Prescott"}
 KERNEL = "OPENBLAS_CORETYPE"
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from autograd_lite.compilation.native.products import NARROW
 from autograd_lite.distributed import is_available
-from autograd_lite.doctor import NARROW
 
 from .timing import blas_kernel
 

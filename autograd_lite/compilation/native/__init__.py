@@ -126,6 +126,7 @@ class Native:
         for k in [*main, *last]:
             if k.kind == "product" and self.blas is None:
                 k.kind = "python"
+        self.multiplies = any(k.kind == "product" for k in [*main, *last])
         kept = {id(x.root) for x in self.results if isinstance(x, Place)}
         self.stored, self.size = assign([*main, *last], self.items.roots, kept)
         self.bytes = 0  # behind the workspace
@@ -583,7 +584,8 @@ class Native:
             if self.arrays[name].kind == "kept":
                 words[i] = id(self.arrays[name].like)
         if self.blas is not None:
-            at = [f[k] for f in (self.blas.gemm, self.blas.gemv) for k in "sd"]
+            b = (self.multiplies and library.products()) or self.blas
+            at = [f[k] for f in (b.gemm, b.gemv) for k in "sd"]
             words[n + m + 1 : n + m + 5] = at
         functions_of_guards = watching()
         if functions_of_guards is not None:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .forms import PRELUDE
+from .products import NARROW
 from .products import SOURCE as PRODUCTS
 
 __all__ = ["HEAD", "BLAS", "NoCompiler", "blas", "compiler", "loaded", "state"]
@@ -39,8 +40,6 @@ CHOICES = (  # the first that the compiler can do: (flags, libraries)
     (("-march=native",), ("-lm",)),
     ((), ("-lm",)),
 )
-FUSED = "-ffp-contract=fast"  # a product and a sum are one operation, as in BLAS
-AVX2 = ("Haswell", "Zen", "Excavator")  # what OpenBLAS calls its functions that use no AVX-512
 PATIENCE = 120  # seconds for a compilation
 HEAD = object.__basicsize__  # bytes before the fields of an array
 # one lane of vector code, and more, so that a library without its functions is found out
@@ -75,6 +74,8 @@ class BLAS(NamedTuple):
     gemv: dict[str, int]
     size: str
     name: str
+    kernel: str  # which of its functions OpenBLAS chose; "" of another BLAS
+    threads: int  # where the function is that tells how many threads OpenBLAS may use
 
 
 # ---- the compiler ---------------------------------------------------------------------------
@@ -269,31 +270,34 @@ def blas() -> BLAS | None:
                 f: {k: address(getattr(library, n.format(f))) for k, n in names.items()}
                 for f in ("gemm", "gemv")
             }
-            b = BLAS(at["gemm"], at["gemv"], size, f"NumPy's {names['s'].format('gemm')}")
-            return faster(library, prefix.replace("cblas", "openblas"), ending, b)
+            where = (prefix.replace("cblas", "openblas") + "get_", ending)
+            tells: list[Any] = [
+                getattr(library, s.join(where), None) for s in ("corename", "num_threads")
+            ]
+            kernel = ""
+            if None not in tells:
+                tells[0].restype = ctypes.c_char_p
+                kernel = tells[0]().decode()
+            name = f"NumPy's {names['s'].format('gemm')}"
+            return BLAS(at["gemm"], at["gemv"], size, name, kernel, address(tells[1]))
     return None
 
 
-def faster(library: Any, prefix: str, ending: str, b: BLAS) -> BLAS:
-    """With products of our own, where the processor has AVX-512 and OpenBLAS does not use it."""
-    names = [f"{prefix}get_{what}{ending}" for what in ("corename", "num_threads")]
-    if b.size != "int64_t" or not all(hasattr(library, name) for name in names):
+@functools.cache
+def products() -> BLAS | None:
+    """The same, with products of our own where OpenBLAS leaves the processor's AVX-512 unused."""
+    b = blas()
+    if b is None or b.kernel not in NARROW or b.size != "int64_t":
         return b
-    kernel, threads = (getattr(library, name) for name in names)
-    kernel.restype = ctypes.c_char_p
-    if kernel().decode() not in AVX2:
-        return b
+    c = compiler()
     try:
-        c = compiler()
-        ours = open_library(PRODUCTS, c._replace(flags=(*c.flags, FUSED)))
-    except NoCompiler:  # no AVX-512
+        ours = open_library(PRODUCTS, c._replace(flags=(*c.flags, "-ffp-contract=fast")))
+    except NoCompiler:  # there is no AVX-512
         return b
-    known = {"threads": threads, "gemm_float": b.gemm["s"], "gemm_double": b.gemm["d"]}
-    for name, value in known.items():
-        at = value if isinstance(value, int) else address(value)
+    for name, at in {"threads": b.threads, "sgemm": b.gemm["s"], "dgemm": b.gemm["d"]}.items():
         ctypes.c_void_p.in_dll(ours, name).value = at
-    gemm = {kind[0]: address(getattr(ours, f"product_{kind}")) for kind in ("float", "double")}
-    return b._replace(gemm={"s": gemm["f"], "d": gemm["d"]}, name="functions for AVX-512 of its own")
+    gemm = {"s": address(ours.product_float), "d": address(ours.product_double)}
+    return b._replace(gemm=gemm, name="functions of our own with AVX-512")
 
 
 def address(function: Any) -> int:
@@ -307,6 +311,6 @@ def state() -> str:
     except NoCompiler as error:
         return f"none ({error}); compile runs NumPy code"
     vector = "vector functions of libmvec" if "-DSIMD" in c.flags else "no vector functions"
-    b = blas()
-    products = f"products by {b.name if b is not None else 'np.matmul'}"
-    return f"{c.path}, {vector}, {products}; compiled files in {folder()}"
+    b = products()
+    by = b.name if b is not None else "np.matmul"
+    return f"{c.path}, {vector}, products by {by}; compiled files in {folder()}"

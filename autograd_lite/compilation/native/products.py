@@ -11,8 +11,9 @@ Anatomy of High-Performance Matrix Multiplication, 2008).
 
 from __future__ import annotations
 
-__all__ = ["SOURCE"]
+__all__ = ["NARROW", "SOURCE"]
 
+NARROW = {"Haswell", "Zen", "Sandybridge", "Nehalem", "Prescott"}  # kernels without AVX-512
 ROWS = 12  # of a block: 24 vectors of sums, two of the second matrix, and one left of 32 registers
 HEAD = f"""
 #ifndef __AVX512F__
@@ -40,7 +41,7 @@ typedef void (*blas_float)(int, int, int, size, size, size, float, const float *
 typedef void (*block_float)(size, const float *, size, size, const float *, size, float, float,
     float *, size);
 enum { WIDE_float = 64 / sizeof(float), COLUMNS_float = 2 * WIDE_float };
-blas_float gemm_float;
+blas_float sgemm;
 
 static inline void end_float(float *c, vector_float x, vector_float y, float alpha, float beta) {
     vector_float *u = (vector_float *)c, *v = (vector_float *)(c + WIDE_float);
@@ -102,7 +103,7 @@ void product_float(int order, int ta, int tb, size m, size n, size k, float alph
     static __thread float room[BYTES / sizeof(float)] __attribute__((aligned(64)));
     enum { MOST = BYTES / sizeof(float) / DEPTH };
     if (n < COLUMNS_float || k < 4 || (m * n * k > LARGE && threads() > 1)) {
-        gemm_float(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        sgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
         return;
     }
     const size down = ta == 111 ? lda : 1, along = ta == 111 ? 1 : lda;
@@ -152,7 +153,9 @@ def block(rows: int) -> str:
         rows=rows,
         sums=", ".join(f"x{i} = {{0}}, y{i} = {{0}}" for i in each),
         starts=", ".join(f"*a{i} = a + {i} * down" for i in each),
-        steps="\n".join(f"        x{i} += *a{i} * u, y{i} += *a{i} * v, a{i} += along;" for i in each),
+        steps="\n".join(
+            f"        x{i} += *a{i} * u, y{i} += *a{i} * v, a{i} += along;" for i in each
+        ),
         ends="\n".join(f"    end_float(c + {i} * ldc, x{i}, y{i}, alpha, beta);" for i in each),
     )
 
@@ -161,7 +164,11 @@ def source() -> str:
     every = range(1, ROWS + 1)
     names = ", ".join(f"block{rows}_float" for rows in every)
     text = TYPES + "".join(map(block, every)) + PRODUCT.replace("{blocks}", names)
-    return HEAD + text + text.replace("float", "double").replace("int32_t", "int64_t")
+    return (
+        HEAD
+        + text
+        + text.replace("float", "double").replace("int32", "int64").replace("sgemm", "dgemm")
+    )
 
 
 SOURCE = source()
