@@ -142,6 +142,7 @@ from .engine.rules.curves import exp2 as exp2
 from .engine.rules.shape import expand as expand
 from .engine.rules.curves import expm1 as expm1
 from .creation import eye as eye
+from .dtypes import finfo as finfo
 from .engine.rules.steps import trunc as trunc
 from .engine.rules.shape import flatten as flatten
 from .engine.rules.shape import flip as flip
@@ -208,6 +209,7 @@ from .calculus import jacobian as jacobian
 from .calculus import jvp as jvp
 from .engine.rules.products import kron as kron
 from .torch_words.order import kthvalue as kthvalue
+from .conversion import Layout as Layout
 from .torch_words.questions import le as le
 from .engine.rules.curves import leaky_relu as leaky_relu
 from .torch_words.arithmetic import lerp as lerp
@@ -341,6 +343,7 @@ from .engine.rules.shape import squeeze as squeeze
 from .engine.rules.pick import stack as stack
 from .engine.rules.spread import std as std
 from .torch_words.arithmetic import std_mean as std_mean
+from .conversion import strided as strided
 from .torch_words.arithmetic import sub as sub
 from .engine.rules.reductions import sum as sum
 from .torch_words.arithmetic import svd as svd
@@ -416,7 +419,6 @@ divide = div
 double: np.dtype[np.float64]
 dtype: Any
 e: Any
-finfo: Any
 fix = trunc
 float: np.dtype[np.float32]
 float16: np.dtype[np.float16]
@@ -433,6 +435,7 @@ int32: np.dtype[np.int32]
 int64: np.dtype[np.int64]
 int8: np.dtype[np.int8]
 inverse = inv
+layout = Layout
 less = lt
 less_equal = le
 long: np.dtype[np.int64]

@@ -76,7 +76,7 @@ KINDS = {  # there are no ...: the names, and what to use
     "strides or storages of its own": (
         """
         as_strided* *Storage* *storage* *_ptr dim_order is_set_to new_empty_strided output_nr
-        grad_dtype is_storage storage empty_strided empty_permuted layout
+        grad_dtype is_storage storage empty_strided empty_permuted
         memory_format *_format from_file frombuffer resize_as_*
         jagged nested masked
         """,
@@ -167,7 +167,7 @@ METHODS = """
     hardshrink hash_tensor i0 i0_ igamma igamma_ igammac igammac_ imag index index_reduce
     index_reduce_ indices int_repr ipu is_coalesced is_conj is_distributed is_inference is_ipu
     is_maia is_meta is_mkldnn is_mps is_mtia is_neg is_nested is_pinned is_set_to
-    is_shared is_signed is_sparse_csr is_vulkan is_xla is_xpu istft layout lcm lcm_ ldexp ldexp_
+    is_shared is_signed is_sparse_csr is_vulkan is_xla is_xpu istft lcm lcm_ ldexp ldexp_
     log_normal_ lstsq lu lu_solve map2_ matrix_exp module_load mtia  mvlgamma mvlgamma_
     nanmedian nanquantile narrow_copy new_empty_strided nextafter nextafter_ nonzero_static orgqr
     ormqr output_nr polygamma_ prelu put put_ q_per_channel_axis q_per_channel_scales

@@ -77,6 +77,21 @@ def dtype_of(
     return None if dtype is None else np.dtype(dtype)
 
 
+class Layout:
+    """What PyTorch's `Tensor.layout` is: the elements lie in strides, as all do here.
+
+    >>> zeros(2).layout
+    strided
+    """
+
+    def __repr__(self) -> str:
+        return "strided"
+
+    __reduce__ = __repr__  # copies and pickles are the one that there is
+
+
+strided = Layout()
+
 WORDS = {  # of PyTorch's kinds of tensors, which NumPy has other words for
     "Float": "float32", "Double": "float64", "Half": "float16", "Byte": "uint8", "Char": "int8",
     "Short": "int16", "Int": "int32", "Long": "int64", "Bool": "bool",
@@ -200,6 +215,7 @@ class Conversions:
         return self.dtype.itemsize
 
     device = property(lambda self: device(), doc="Where it is: the CPU.")
+    layout = property(lambda self: strided, doc="How the elements lie in memory: in strides.")
     is_cpu = property(lambda self: True, doc="Whether it is on the CPU: always.")
     is_sparse = property(lambda self: False, doc="Whether it keeps few elements alone: never.")
     is_quantized = property(lambda self: False, doc="Whether its numbers are codes: never.")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .conversion import require_cpu
-from .engine.arrays import as_array, get_default_dtype
+from .engine.arrays import as_array, get_default_dtype, number
 from .engine.axes import sizes
 from .engine.errors import MisfitError
 from .engine.modes import mode
@@ -185,7 +185,11 @@ def full(
     >>> full((2,), 7.0).tolist(), full((2,), 7).dtype
     ([7.0, 7.0], dtype('int64'))
     """
-    value = as_array(fill_value)
+    if isinstance(fill_value, type):
+        raise TypeError(
+            f"full: fill_value is a number, got {fill_value.__name__}; the dtype is named: dtype="
+        )
+    value = as_array(number(fill_value))
     kind = value.dtype if dtype is None else dtype
     return _new(np.full(sizes((size,)), value, kind), kind, device, requires_grad)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from .conversion import WORDS, dtype_named
-from .engine.arrays import as_array, set_default_dtype
+from .engine.arrays import as_array, get_default_dtype, set_default_dtype
 from .engine.axes import sizes
 from .engine.tensor import Tensor
 
@@ -48,6 +49,21 @@ class Unheld:
 
 
 bfloat16 = DTYPES["bfloat16"] = Unheld("bfloat16")
+
+
+def finfo(dtype: Any = None) -> Any:
+    """The limits of a float type, NumPy's `finfo`: of the default one unless given.
+
+    >>> finfo().bits, finfo(bfloat16).eps
+    (32, 0.0078125)
+    """
+    if dtype is bfloat16:  # 8 bits of an exponent, as float32, and 7 of a fraction
+        whole, most = np.finfo(np.float32), (2 - 2**-7) * 2.0**127
+        return SimpleNamespace(
+            bits=16, eps=2**-7, max=most, min=-most, tiny=float(whole.tiny),
+            smallest_normal=float(whole.tiny), resolution=0.01, dtype="bfloat16",
+        )  # fmt: skip
+    return np.finfo(get_default_dtype() if dtype is None else dtype)
 
 
 class TensorType:

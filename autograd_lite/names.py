@@ -14,6 +14,7 @@ import numpy as np
 
 from . import creation, cuda, dtypes, random, settings
 from .absent import missing
+from .conversion import Layout, strided
 from .engine.axes import Shape
 from .engine.tensor import Tensor
 
@@ -29,7 +30,9 @@ NAMES: dict[str, Any] = {
     "initial_seed": creation.initial_seed,
     "scalar_tensor": creation.tensor,
     "dtype": np.dtype,
-    "finfo": np.finfo,
+    "finfo": dtypes.finfo,
+    "layout": Layout,
+    "strided": strided,
     "iinfo": np.iinfo,
     "e": math.e,
     "inf": math.inf,

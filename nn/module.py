@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from types import FunctionType
 from typing import Any, ClassVar, NamedTuple, Self, overload
 from weakref import ref
@@ -588,12 +590,15 @@ class Module:
         note = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
         more = self.extra_repr()
         lines = [f"  {line}" for line in more.split("\n")] if more else []
-        for name in self._modules:
-            inner = repr(self.__dict__[name]).replace("\n", "\n  ")
-            lines.append(f"  ({name}): {inner}")
+        for name, inner in self._told():
+            lines.append(f"  ({name}): {inner}".replace("\n", "\n  "))
         if not self._modules and len(lines) < 2:
             return f"{type(self).__name__}({more}){note}"
         return "\n".join([f"{type(self).__name__}({note}", *lines, ")"])
+
+    def _told(self) -> Iterable[tuple[str, str]]:
+        """The names of the modules inside, each with what its repr says of it."""
+        return [(name, repr(self.__dict__[name])) for name in self._modules]
 
 
 class FunctionModule(Module):
@@ -802,11 +807,21 @@ class ModuleList(_Row):
     >>> layers = ModuleList(nn.Linear(4, 4) for _ in range(3))
     >>> len(layers), len(layers[1:]), len(list(layers.parameters()))
     (3, 2, 6)
+    >>> layers
+    ModuleList(  # 60 parameters
+      (0-2): 3 x Linear(in_features=4, out_features=4, bias=True)  # 20 parameters
+    )
     """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()
         self._renumber(modules)
+
+    def _told(self) -> Iterable[tuple[str, str]]:
+        for told, run in groupby(super()._told(), itemgetter(1)):
+            names = [name for name, _ in run]
+            n = len(names)
+            yield (names[0], told) if n == 1 else (f"{names[0]}-{names[-1]}", f"{n} x {told}")
 
 
 class ModuleDict(Module):

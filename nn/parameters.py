@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
 from autograd_lite import Tensor
@@ -52,7 +52,11 @@ class ParameterList(Module):
 
     def __repr__(self) -> str:
         lines = [f"  ({i}): {shown(x)}" for i, x in enumerate(self)]
-        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+        return (
+            "\n".join([f"{type(self).__name__}(", *lines, ")"])
+            if lines
+            else f"{type(self).__name__}()"
+        )
 
     def append(self, value: Any) -> Self:
         """Put a parameter at the end; returns self."""
@@ -114,7 +118,24 @@ class ParameterDict(Module):
 
     def __repr__(self) -> str:
         lines = [f"  ({key}): {shown(x)}" for key, x in self.items()]
-        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+        return (
+            "\n".join([f"{type(self).__name__}(", *lines, ")"])
+            if lines
+            else f"{type(self).__name__}()"
+        )
+
+    get: Any = Mapping.get
+    pop: Any = MutableMapping.pop
+    setdefault: Any = MutableMapping.setdefault
+
+    def clear(self) -> None:
+        """Take all parameters out."""
+        for key in list(self):
+            del self[key]
+
+    def copy(self) -> Self:
+        """Another dict of the same parameters."""
+        return type(self)(self)
 
     def keys(self) -> Iterable[str]:
         """The names."""

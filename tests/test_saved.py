@@ -50,7 +50,10 @@ def test_a_model_computes_what_it_computed(saved: dict[str, Any]) -> None:
 
 
 def test_layers_and_losses_keep_their_settings(saved: dict[str, Any]) -> None:
-    assert [repr(t) for t in (*saved["losses"], saved["layers"], saved["model"])] == saved["repr"]
+    found = [repr(t) for t in (*saved["losses"], saved["layers"], saved["model"])]
+    assert [text.replace(", inplace=False", "") for text in found] == saved[
+        "repr"
+    ]  # as it was then
     x = Tensor(np.linspace(-2, 2, 6).reshape(3, 2))
     for layer in saved["layers"].eval():
         assert layer(x).shape[0] in (2, 3)

@@ -7,6 +7,7 @@ compared live where PyTorch is installed.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import math
@@ -137,7 +138,7 @@ T.det(input=m) | T.linalg.det(A=m) | T.inverse(input=m) | T.slogdet(input=m) | T
 T.cholesky(input=m @ m.T) | T.cholesky_solve(input=m, input2=m.tril()) | T.cholesky_inverse(input=m.tril()) | m.qr(some=True)[1].abs() | T.cdist(x1=x, x2=m)
 T.float_power(input=v, exponent=2) | T.allclose(nan, nan, equal_nan=True) | T.isin(elements=n, test_elements=i, assume_unique=False)
 T.as_tensor(data=[1.5]) | T.asarray(obj=[1.5], copy=True, dtype=T.float64) | T.result_type(tensor=x, other=n) == T.float64 | T.norm(x.float(), dim=1, dtype=T.float64) | T.trapezoid(y=x, x=y)
-T.split(tensor=x, split_size_or_sections=2, dim=1) | x.split(split_size=2, dim=1) | T.swapaxes(input=x, axis0=0, axis1=1) | x.swapdims(dim0=0, dim1=1)
+T.median(n * s) | T.median(T.stack([nan, nan])) | T.median((x > 0).double() * s) | T.split(tensor=x, split_size_or_sections=2, dim=1) | x.split(split_size=2, dim=1) | T.swapaxes(input=x, axis0=0, axis1=1) | x.swapdims(dim0=0, dim1=1)
 T.tensor_split(v, sections=2) | x.tensor_split(indices=(1, 2), dim=1) | T.tensor_split(input=v, sections=2) | x.clone().copy_(other=y)
 T.index_add(input=x, dim=1, index=i, source=y) | T.index_copy(input=m, dim=0, index=i[:2], source=x) | T.index_fill(input=x, dim=1, index=i[:2], value=7.0)
 T.nn.functional.mse_loss(x, y, weight=p) | T.nn.functional.l1_loss(x, y, weight=p, reduction="sum") | T.nn.functional.huber_loss(x, y, weight=p) | T.nn.functional.l1_loss(x, y, weight=p)
@@ -281,6 +282,26 @@ def test_tensors_are_filled_with_random_numbers_in_place() -> None:
 def test_what_is_asked_wrongly_is_explained(call: Any, error: Any, text: str) -> None:
     with pytest.raises(error, match=text):
         call(ag.tensor([1.0, 2.0, 3.0], requires_grad=True))
+
+
+def test_numbers_of_numpy_are_as_pythons() -> None:
+    x, y = ag.ones(2, dtype="int32"), ag.ones(2)
+    assert (x * np.int64(2)).dtype == (np.int64(2) * x).dtype == "int32"
+    assert (
+        (x + np.float64(2)).dtype == (x // 2.0).dtype == (y // ag.tensor([2, 2])).dtype == "float32"
+    )
+    assert ag.full((2,), np.float64(3)).dtype == "float32"
+    assert ag.full((2,), np.int64(3)).dtype == "int64"
+    with pytest.raises(TypeError, match="full: fill_value is a number, got float64; the dtype is"):
+        ag.full(2, np.float64)
+
+
+def test_the_layout_and_the_limits_of_dtypes_are_told() -> None:
+    assert ag.ones(2).layout is ag.strided and isinstance(ag.strided, ag.layout)
+    assert copy.deepcopy(ag.strided) is ag.strided
+    assert ag.finfo().max == ag.finfo(ag.float32).max == np.finfo("float32").max
+    short = ag.finfo(ag.bfloat16)
+    assert (short.bits, short.eps, short.max) == (16, 0.0078125, 3.3895313892515355e38)
 
 
 def test_help_has_the_words_that_calls_take() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from copy import copy
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class Distribution:
     """The base: a subclass sets `batch_shape` and `event_shape` and defines what it can."""
 
     has_rsample: ClassVar[bool] = False
+    has_enumerate_support: ClassVar[bool] = False
 
     def __init__(self, batch: Shape, event: Shape = (), validate_args: bool | None = None) -> None:
         self.batch_shape, self.event_shape = tuple(batch), tuple(event)
@@ -98,5 +100,55 @@ class Distribution:
         """exp(entropy)"""
         return self.entropy().exp()
 
+    def cdf(self, value: Any) -> Tensor:
+        """The probability of values up to this one."""
+        raise NotImplementedError(f"{type(self).__name__}.cdf")
+
+    def icdf(self, value: Any) -> Tensor:
+        """The value up to which there is this probability."""
+        raise NotImplementedError(f"{type(self).__name__}.icdf")
+
+    def _values(self) -> Any:
+        """All values as an array, along its first axis."""
+        raise NotImplementedError(
+            f"{type(self).__name__}.enumerate_support: its values are not so few that they can be "
+            "listed; draw some with sample()"
+        )
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All values that there are, along a new first axis, for each of the batch, or, with
+        expand=False, once for all of it. NotImplementedError where they are endless.
+
+        >>> from autograd_lite.distributions import Bernoulli
+        >>> Bernoulli(tensor([0.2, 0.5])).enumerate_support().tolist()
+        [[0.0, 0.0], [1.0, 1.0]]
+        """
+        a = self._values()
+        a = a.reshape(a.shape[:1] + (1,) * len(self.batch_shape) + a.shape[1:])
+        shape = a.shape[:1] + self.batch_shape + self.event_shape
+        return Tensor(np.broadcast_to(a, shape).copy() if expand else a)
+
+    def expand(self, batch_shape: Any) -> Self:
+        """The same distribution with its parameters in a larger batch shape, which they have the
+        gradients of.
+
+        >>> from autograd_lite.distributions import Normal
+        >>> Normal(tensor(0.0), 1.0).expand((3,)).sample().shape
+        (3,)
+        """
+        found, n = copy(self), len(self.batch_shape)
+        found.batch_shape = tuple(batch_shape)
+        for name, x in vars(self).items():
+            if isinstance(x, Tensor):
+                setattr(found, name, expand(x, *found.batch_shape, *x.shape[n:]))
+            elif isinstance(x, Distribution):
+                setattr(found, name, x.expand(found.batch_shape + x.batch_shape[n:]))
+        return found
+
+    def _parameters(self) -> dict[str, Any]:
+        """What it was made of."""
+        return {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(batch {self.batch_shape}, event {self.event_shape})"
+        parts = [f"{k}: {v if v.size == 1 else v.shape}" for k, v in self._parameters().items()]
+        return f"{type(self).__name__}({', '.join(parts)})"

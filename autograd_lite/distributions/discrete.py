@@ -9,7 +9,7 @@ import numpy as np
 
 from ..creation import default_generator, multinomial, rand
 from ..engine.rules import clip, expand, gather, log1p, logsumexp, ops, softmax, softplus, where
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, as_tensor
 from ..special import gammaln
 from ..torch_words.arithmetic import xlogy
 from .base import Distribution, broadcast, edge, parameter
@@ -23,6 +23,13 @@ class Chosen(Distribution):
             raise ValueError(f"{type(self).__name__}: give probs or logits, one of them")
         self.given_probs = probs is not None
         self.given = parameter(probs if self.given_probs else logits)
+
+    def _parameters(self) -> dict[str, Any]:
+        count = vars(self).get("total_count")
+        return {
+            **({} if count is None else {"total_count": as_tensor(count)}),
+            "probs" if self.given_probs else "logits": self.given,
+        }
 
 
 class Bernoulli(Chosen):
@@ -65,6 +72,11 @@ class Bernoulli(Chosen):
 
     def entropy(self) -> Tensor:
         return softplus(self.logits) - self.probs * self.logits
+
+    has_enumerate_support = True
+
+    def _values(self) -> Any:
+        return np.arange(2, dtype=self.given.dtype)
 
     mean = property(lambda self: self.probs)
     variance = property(lambda self: self.probs * (1 - self.probs))
@@ -117,6 +129,11 @@ class Categorical(Chosen):
         least = float(np.finfo(self.logits.dtype).min)
         return -(self.probs * clip(self.logits, least, None)).sum(-1)
 
+    has_enumerate_support = True
+
+    def _values(self) -> Any:
+        return np.arange(self.probs.shape[-1])
+
     @property
     def mean(self) -> Tensor:
         """NaN: the mean of classes means nothing."""
@@ -143,6 +160,9 @@ class OneHotCategorical(Categorical):
         super().__init__(probs, logits, validate_args)
         self.event_shape = self.probs.shape[-1:]
 
+    def _values(self) -> Any:
+        return np.eye(self.probs.shape[-1], dtype=self.probs.dtype)
+
     def classes(self, i: Any) -> Tensor:
         """Rows of 0 and a 1 for classes."""
         return Tensor(np.eye(self.probs.shape[-1], dtype=self.probs.dtype)[i.array])
@@ -167,6 +187,8 @@ class Geometric(Bernoulli):
     >>> Geometric(0.25).mean.item()
     3.0
     """
+
+    has_enumerate_support, _values = False, Distribution._values
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         p = expand(self.probs.detach(), *self.extended(sample_shape)).array
@@ -221,13 +243,14 @@ class Binomial(Bernoulli):
 
     def entropy(self) -> Tensor:
         """Summed over all values; NotImplementedError where total_count is not one number."""
+        log_p = self.log_prob(self.enumerate_support())
+        return -(log_p.exp() * log_p).sum(0)
+
+    def _values(self) -> Any:
         n = np.unique(self.total_count.array)
         if len(n) != 1:
-            raise NotImplementedError("Binomial.entropy: total_count differs between elements")
-        values = np.arange(n[0] + 1, dtype=self.given.dtype)
-        values = values.reshape(-1, *[1] * len(self.batch_shape))
-        log_p = self.log_prob(expand(Tensor(values), -1, *self.batch_shape))
-        return -(log_p.exp() * log_p).sum(0)
+            raise NotImplementedError("Binomial: total_count differs, and with it the values")
+        return np.arange(n[0] + 1, dtype=self.given.dtype)
 
     mean = property(lambda self: self.total_count * self.probs)
     variance = property(lambda self: self.total_count * self.probs * (1 - self.probs))
@@ -239,6 +262,8 @@ class Multinomial(Categorical):
     >>> Multinomial(2, tensor([1.0, 1.0])).log_prob(tensor([1.0, 1.0])).exp().item()
     0.5
     """
+
+    has_enumerate_support, _values = False, Distribution._values
 
     def __init__(
         self,

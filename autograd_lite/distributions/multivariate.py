@@ -62,6 +62,11 @@ class MultivariateNormal(Distribution):
         found = plain(lambda a: np.diagonal(a, axis1=-2, axis2=-1), self.scale_tril)
         self.check("the diagonal of scale_tril", found, "numbers above 0", lambda a: a > 0)
 
+    def _parameters(self) -> dict[str, Any]:
+        names = ("covariance_matrix", "precision_matrix", "scale_tril")
+        given = [name for name, x in zip(names, self.given, strict=True) if x is not None]
+        return {"loc": self.loc, given[0]: getattr(self, given[0])}
+
     @property
     def covariance_matrix(self) -> Tensor:
         """The covariances of the components."""
@@ -127,6 +132,9 @@ class Independent(Distribution):
     mean = property(lambda self: self.base_dist.mean)
     variance = property(lambda self: self.base_dist.variance)
 
+    def __repr__(self) -> str:
+        return f"Independent({self.base_dist!r}, {self.n})"
+
     def summed(self, x: Tensor) -> Tensor:
         """The sum over the axes of an event."""
         return x.sum(tuple(range(-self.n, 0))) if self.n else x
@@ -170,6 +178,10 @@ class MixtureSameFamily(Distribution):
             )
         super().__init__(parts.batch_shape[:-1], parts.event_shape, validate_args)
         self.mixture_distribution, self.component_distribution = mixture, parts
+
+    def __repr__(self) -> str:
+        parts = f"  {self.mixture_distribution!r},\n  {self.component_distribution!r}"
+        return f"MixtureSameFamily(\n{parts})"
 
     def weighted(self, x: Tensor) -> Tensor:
         """The mean of the parts' values."""
@@ -259,5 +271,5 @@ class TransformedDistribution(Distribution):
         y, sign = as_tensor(value), 1
         for transform in reversed(self.transforms):
             y, sign = transform.inverse(y), sign * transform.sign
-        below = self.base_dist.cdf(y)  # type: ignore[attr-defined]
+        below = self.base_dist.cdf(y)
         return sign * (below - 0.5) + 0.5

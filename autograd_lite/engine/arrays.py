@@ -143,8 +143,8 @@ def unboxed(x: Any) -> Any:
 
 
 def number(x: Any) -> Any:
-    """A float of NumPy, as np.sqrt(2), as Python's, which keeps float32; all else as it is."""
-    return float(x) if isinstance(x, np.floating) and not mode.numpy else x
+    """A number of NumPy, as np.sqrt(2), as Python's, which keeps float32; all else as it is."""
+    return x.item() if isinstance(x, np.number) and not mode.numpy else x
 
 
 def narrowed(op: Any, sources: Any, args: Any, y: Any) -> Any:

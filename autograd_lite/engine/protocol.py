@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import rules
-from .arrays import number, unboxed
+from .arrays import narrowed, number, unboxed
 from .declare import forms
 from .methods import on_tensors
 from .modes import mode
@@ -53,7 +53,12 @@ def apply_ufunc(cls: Any, ufunc: Any, way: str, inputs: Any, kw: dict[str, Any])
         if form is not None and not kw:
             return form(*inputs)
         if form is None and ufunc in PLAIN:
-            return cls.__plain__(ufunc, tuple(map(number, inputs)), kw)
+            inputs = tuple(map(number, inputs))
+            y = cls.__plain__(ufunc, inputs, kw)
+            if cls is Tensor and y.dtype.kind == "f":  # of ints and floats, which // makes
+                narrow = narrowed(rules.ops.div, (None, None), unboxed(inputs), y)
+                y = y if narrow is None else cls.__plain__(ufunc, narrow, kw)
+            return y
     elif way == "outer" and ufunc in forms:
         return _outer(forms[ufunc], *inputs)
     elif (ufunc, way) in forms:

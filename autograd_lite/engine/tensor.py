@@ -141,7 +141,7 @@ def operand(op: Op, x: Any) -> Any:
     """An input that is neither a Tensor nor a number: an array, or a list that becomes one."""
     if x.__class__ is Size:
         return int(x)
-    if (x := number(x)).__class__ is float:
+    if (x := number(x)).__class__ in NUMBERS:
         return x
     a = x if isinstance(x, np.ndarray | np.generic) else as_array(made_right(op, x))
     if a.dtype.kind not in "fiub":

@@ -163,6 +163,9 @@ class Hardshrink(Unary, of=functional.hardshrink):
         super().__init__()
         self.lambd = lambd
 
+    def extra_repr(self) -> str:
+        return str(self.lambd)
+
 
 class Softshrink(Hardshrink, of=functional.softshrink):
     """x moved towards 0 by lambd, and 0 where it is nearer; see `softshrink`."""

@@ -44,7 +44,7 @@ class Dropout(Module):
         return "Y = X · mask / (1 − p)" if self.training and self.p else "Y = X"
 
     def extra_repr(self) -> str:
-        return f"p={self.p}"
+        return f"p={self.p}, inplace={self.inplace}"
 
 
 class _Dropped(FunctionModule):

@@ -54,7 +54,10 @@ class _Table(Module):
 
     def extra_repr(self) -> str:
         values = [(name, getattr(self, name)) for name in self._shown]
-        shown = [f", {name}={value!r}" for name, value in values if value not in (None, False)]
+        values = [
+            (k, v) for k, v in values if v not in (None, False) and (k, v) != ("norm_type", 2)
+        ]
+        shown = [f", {name}={value!r}" for name, value in values]
         return f"{self.num_embeddings}, {self.embedding_dim}{''.join(shown)}"
 
 
@@ -74,7 +77,7 @@ class Embedding(_Table):
     max_norm: float | None = None
     norm_type = 2.0
     scale_grad_by_freq = sparse = False
-    _shown = ("padding_idx", "max_norm", "scale_grad_by_freq", "sparse")
+    _shown = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
 
     def __init__(
         self,
@@ -131,7 +134,7 @@ class EmbeddingBag(_Table):
     ((2, 3), (2, 3))
     """
 
-    _shown = ("max_norm", "scale_grad_by_freq", "sparse", "mode", "padding_idx")
+    _shown = ("max_norm", "norm_type", "scale_grad_by_freq", "mode", "padding_idx")
 
     @property
     def textbook(self) -> str:

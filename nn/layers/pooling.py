@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from autograd_lite import Tensor
 
 from .. import functional
+from ..functional.windows import each
 from ..module import FunctionModule
 from .unary import Unary
 
@@ -69,7 +70,15 @@ class MaxPool3d(_MaxPool, of=functional.max_pool3d):
     """The largest element of every window along three axes; see `max_pool2d`."""
 
 
+def of_axes(pool: Any, d: int) -> str:
+    """The settings with one number for each axis, as PyTorch shows those of some classes."""
+    names = ("kernel_size", "stride", "padding")
+    return ", ".join(f"{k}={each('', k, getattr(pool, k), d, 0)}" for k in names)
+
+
 class _MaxUnpool(FunctionModule):
+    _axes: ClassVar[int]
+
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         super().__init__()
         self.kernel_size = kernel_size
@@ -80,19 +89,25 @@ class _MaxUnpool(FunctionModule):
         return self._of(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
     def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        return of_axes(self, self._axes)
 
 
 class MaxUnpool1d(_MaxUnpool, of=functional.max_unpool1d):
     """Zeros with the elements at the places that MaxPool1d gave; see `max_unpool2d`."""
 
+    _axes = 1
+
 
 class MaxUnpool2d(_MaxUnpool, of=functional.max_unpool2d):
     """Zeros with the elements at the places that MaxPool2d gave; see `max_unpool2d`."""
 
+    _axes = 2
+
 
 class MaxUnpool3d(_MaxUnpool, of=functional.max_unpool3d):
     """Zeros with the elements at the places that MaxPool3d gave; see `max_unpool2d`."""
+
+    _axes = 3
 
 
 class _AvgPool(Unary):
@@ -121,6 +136,9 @@ class _AvgPool(Unary):
 
 class AvgPool1d(_AvgPool, of=functional.avg_pool1d):
     """The mean of every window along one axis; see `avg_pool2d`."""
+
+    def extra_repr(self) -> str:
+        return of_axes(self, 1)
 
 
 class AvgPool2d(_AvgPool, of=functional.avg_pool2d):

@@ -145,6 +145,22 @@ def test_reprs_name_the_settings(case: Any, torch: Any) -> None:
     assert ours.lower() == theirs.lower()
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AvgPool1d(3)", "MaxUnpool2d(2, padding=1)", "Hardshrink(0.25)", "Softshrink()",
+        "Dropout(0.25, inplace=True)", "Embedding(5, 4, padding_idx=1, norm_type=1.0)",
+        "EmbeddingBag(5, 4, norm_type=1.0, sparse=True)", "ParameterDict()", "ParameterList()",
+        "ModuleList([N.ReLU(), N.ReLU(), N.Tanh(), N.ReLU()])", "ModuleList()",
+        "TransformerEncoder(N.TransformerEncoderLayer(4, 2, 3), 2, enable_nested_tensor=False)",
+    ],
+)  # fmt: skip
+def test_reprs_are_pytorchs(code: str, torch: Any) -> None:
+    ours, theirs = (repr(eval(f"N.{code}", {"N": lib})) for lib in (nn, torch.nn))
+    found = re.sub(r"  # [\d,]+ parameters?", "", ours)
+    assert found == theirs.replace("NonDynamicallyQuantizableLinear", "Linear")
+
+
 @pytest.mark.parametrize("name", ["Linear", "BatchNorm1d", "LayerNorm"])
 def test_dtypes_are_the_default_or_the_one_given(name: str) -> None:
     sizes = (3, 2) if name == "Linear" else (3,)

@@ -694,7 +694,7 @@ def test_repr_is_a_tree_with_counts() -> None:
         "  (0): Linear(in_features=784, out_features=64, bias=True)  # 50,240 parameters\n"
         "  (1): ReLU()\n"
         "  (2): ModuleDict(  # 64 parameters\n"
-        "    (drop): Dropout(p=0.1)\n"
+        "    (drop): Dropout(p=0.1, inplace=False)\n"
         "    (out): Linear(in_features=64, out_features=1, bias=False)  # 64 parameters\n"
         "  )\n"
         ")"

@@ -120,6 +120,9 @@ def median(
     if dim is None or not x.ndim:
         require_elements("median", x, None)
         y = quantile(x, 0.5, keepdims=keepdims, interpolation="lower")
+        if y.requires_grad:  # which elements share that are alike; of NaN all NaN
+            alike = (x == y) | (x != x)  # noqa: PLR0124
+            y = ops.max(where(alike, x, -np.inf), axis=None, keepdims=keepdims)
         return y if dim is None else MaxResult(y, argsort(x))
     at = one_axis("median", x, dim)
     require_elements("median", x, at)
