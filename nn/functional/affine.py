@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,22 @@ def _of_weight(g: Any, y: Any, x: Any, w: Any, b: Any = None) -> Any:
     return product(g.mT, x, like=w)
 
 
+def of_rows(g: Any) -> Any:
+    """The sum of all rows, the gradient of what was added to each: a product with ones takes a
+    third of the time of np.add.reduce (1,024 rows of 128: 5 us of 17)."""
+    return ones(g.size // g.shape[-1], g.dtype).dot(g.reshape(-1, g.shape[-1]))
+
+
+@lru_cache(maxsize=16)
+def ones(n: int, dtype: Any) -> Any:
+    return np.ones(n, dtype)
+
+
+def _of_bias(g: Any, y: Any, x: Any, w: Any, b: Any) -> Any:
+    flat = g.__class__ is np.ndarray and g.size and g.flags.c_contiguous and g.ndim == y.ndim
+    return of_rows(g) if flat else g
+
+
 # One record where the operations are three, of which one is a view: a step of 784-64-10 with
 # batches of 16 takes 0.9 of the time.
 affine = Fused(
@@ -53,7 +70,7 @@ affine = Fused(
     None,
     lambda g, y, x, w, b=None: times(g, w),
     _of_weight,
-    lambda g, y, x, w, b=None: g,
+    _of_bias,
 )
 
 

@@ -70,8 +70,10 @@ def attention(
     `looks` says that no query is kept from all keys, which is found out where it is not known.
     """
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    check_mask(query, key, mask)
-    if query.size and key.size and (mask is None or looks or asked(_all_look, mask)):
+    if not looks:
+        check_mask(query, key, mask)
+    some = 0 not in query.shape and 0 not in key.shape
+    if some and (mask is None or looks or asked(_all_look, mask)):
         mask = None if mask is None else as_tensor(mask)
         drop = None
         check_probability("dropout", dropout_p)
@@ -113,14 +115,26 @@ def _composed(
 def _forward(q: Any, k: Any, v: Any, mask: Any, drop: Any, scale: float) -> Any:
     """In one array what the operations need five for: at batches of 16 with 4 heads of 64 letters
     half of the memory of a GPT block."""
+    p = _softmax(q, k, mask, scale)
+    return (p if drop is None else p * drop) @ v, WHOLE, p
+
+
+def _softmax(q: Any, k: Any, mask: Any, scale: float, far: bool = False) -> Any:
+    """The softmax of the scores. The largest of each row is taken away only where exp would be too
+    large without it, or all of a row too small (`far`): it takes as long as all the rest."""
     p = q @ k.mT
     p *= scale
     if mask is not None:
         p += mask
-    p -= np.maximum.reduce(p, axis=-1, keepdims=True)
+    far = far or p.itemsize < 4 or not np.maximum.reduce(p, axis=None) < 64
+    if far:
+        p -= np.maximum.reduce(p, axis=-1, keepdims=True)
     np.exp(p, out=p)
-    p /= np.add.reduce(p, axis=-1, keepdims=True)
-    return (p if drop is None else p * drop) @ v, WHOLE, p
+    total = np.einsum("...i->...", p)
+    if not far and total.min() < 1e-20:
+        return _softmax(q, k, mask, scale, far=True)
+    p /= total[..., None]
+    return p
 
 
 def _shared(
@@ -130,7 +144,7 @@ def _shared(
     d = g @ v.mT
     if drop is not None:
         d *= drop
-    d -= np.einsum("...i,...i->...", d, p)[..., None]
+    d -= np.vecdot(d, p)[..., None]
     d *= p
     return g, d, scale
 
@@ -205,10 +219,9 @@ def _repeated(query: Tensor, t: Tensor) -> Tensor:
 
 
 def _check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:
-    if min(query.ndim, key.ndim, value.ndim) < 2 or (
-        query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]
-    ):
+    q, k, v = query.shape, key.shape, value.shape
+    if min(len(q), len(k), len(v)) < 2 or q[-1] != k[-1] or k[-2] != v[-2]:
         raise MisfitError(
-            f"scaled_dot_product_attention: query {query.shape}, key {key.shape} and value "
-            f"{value.shape} are (..., L, E), (..., S, E) and (..., S, Ev): E and S must agree"
+            f"scaled_dot_product_attention: query {q}, key {k} and value {v} are (..., L, E), "
+            "(..., S, E) and (..., S, Ev): E and S must agree"
         )

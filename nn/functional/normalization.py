@@ -15,6 +15,8 @@ from autograd_lite.engine.rules import ops
 from autograd_lite.engine.tensor import as_tensor
 from autograd_lite.fused import WHOLE, Fused
 
+from .affine import of_rows
+
 __all__ = [
     "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
     "rms_norm",
@@ -222,8 +224,6 @@ def layer_norm(
             "normalized_shape asks for"
         )
     axes = tuple(range(input.ndim - len(shape), input.ndim))
-    if not input.size:
-        return _layer_norm(input, weight, bias, axes, eps)[0]
     return _fused_layer_norm(input, weight, bias, axes=axes, eps=eps)[0]
 
 
@@ -240,29 +240,34 @@ def _layer_norm(
 
 
 def _normalised(x: Any, weight: Any, bias: Any, axes: Any, eps: float) -> Any:
-    """In two arrays what the operations need seven for; kept are what is normal, and its scale."""
-    d = x - np.mean(x, axis=axes, keepdims=True)
-    scale = 1 / np.sqrt(np.mean(d * d, axis=axes, keepdims=True) + eps)
+    """In two arrays what the operations need seven for; kept are what is normal, as rows, and its
+    scale."""
+    if not x.size or x.itemsize < 4:
+        raise ValueError("no rows, or sums that are beyond float16, are left to the operations")
+    n = math.prod(x.shape[axes[0] :])
+    d = x.reshape(-1, n)
+    d = d - np.add.reduce(d, axis=1, keepdims=True) / n
+    scale = 1 / np.sqrt(np.vecdot(d, d)[:, None] / n + eps)
     d *= scale
-    y = d if weight is None else d * weight
+    y = d.copy() if weight is None else d * weight.reshape(n)
     if bias is not None:
-        y = np.add(y, bias, out=None if y is d else y)
-    return y.copy() if y is d else y, WHOLE, (d, scale)
+        y += bias.reshape(n)
+    return y.reshape(x.shape), WHOLE, (d, scale)
 
 
-def _of_normalised(
-    g: Any, kept: Any, x: Any, weight: Any, bias: Any, places: Any, axes: Any, eps: float
-) -> Any:
-    return g, axes
+def _of_normalised(g: Any, kept: Any, *inputs: Any, places: Any, axes: Any, eps: float) -> Any:
+    return g.reshape(kept[0].shape)
 
 
-def _of_input(told: Any, kept: Any, x: Any, weight: Any, bias: Any) -> Any:
-    (g, axes), (d, scale) = told, kept
-    h = g if weight is None else g * weight
-    found = h - np.mean(h, axis=axes, keepdims=True)
-    found -= d * np.mean(h * d, axis=axes, keepdims=True)
+def _of_input(g: Any, kept: Any, x: Any, weight: Any, bias: Any) -> Any:
+    d, scale = kept
+    n = d.shape[1]
+    found = g.copy() if weight is None else g * weight.reshape(n)
+    along = np.vecdot(found, d)[:, None] / n
+    found -= np.add.reduce(found, axis=1, keepdims=True) / n
+    found -= d * along
     found *= scale
-    return found
+    return found.reshape(x.shape)
 
 
 _fused_layer_norm = Fused(
@@ -271,8 +276,8 @@ _fused_layer_norm = Fused(
     _normalised,
     _of_normalised,
     _of_input,
-    lambda found, kept, *inputs: found[0] * kept[0],
-    lambda found, *inputs: found[0],
+    lambda g, kept, x, w, b: of_rows(g * kept[0]).reshape(w.shape),
+    lambda g, kept, x, w, b: of_rows(g).reshape(b.shape),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -275,6 +276,20 @@ def test_one_record_gives_what_it_is_made_of(dropout: float, batch: tuple[int, .
         np.testing.assert_allclose(a.array, b.array, 1e-9, 1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("far", [0.0, 80.0, -120.0, 1e4, -1e4, math.inf, math.nan])
+def test_scores_of_any_size_have_their_softmax(far: float, dtype: str) -> None:
+    """As exp of those far out is 0 or infinite, the largest of each row is taken away there."""
+    q, k, v, mask = (
+        ag.tensor(rand(*s).astype(dtype)) for s in [(2, 3, 4), (2, 5, 4), (2, 5, 2), (3, 5)]
+    )
+    mask.array[1] += far  # all keys of one query
+    with np.errstate(invalid="ignore"):  # inf - inf
+        found, plain = attend(q, k, v, mask), attention_weights(q, k, mask, 0.0) @ v
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.array, plain.array, 0, 8 * float(np.finfo(dtype).eps))
+
+
 @pytest.mark.parametrize("approximate", ["none", "tanh"])
 def test_a_gelu_is_one_record_with_its_gradients(approximate: str) -> None:
     gelu = lambda x: F.gelu(x, approximate)
@@ -309,6 +324,20 @@ def test_a_layer_norm_is_one_record_with_its_gradients() -> None:
         )
         assert gradcheck(layer_norm, args)
         assert gradgradcheck(layer_norm, args)
+    wide = ag.tensor(rand(4, 3, 2), requires_grad=True)
+    layer = nn.LayerNorm((3, 4), dtype="float64")
+    (layer(wide.permute(2, 1, 0)) ** 3).sum().backward()  # rows that are no view
+    t = ag.tensor(rand(4, 3, 2), requires_grad=True)
+    rows = t.permute(2, 1, 0).flatten(1)
+    z = (rows - rows.mean(1, keepdim=True)) / (rows.var(1, 0, keepdim=True) + 1e-5).sqrt()
+    (z**3).sum().backward()
+    np.testing.assert_allclose(wide.grad.array, t.grad.array, 1e-9, 1e-12)
+    np.testing.assert_allclose(
+        layer.bias.grad.array.ravel(), 3 * (z.detach().array ** 2).sum(0), 1e-9, 1e-12
+    )
+    large = F.layer_norm(ag.tensor(np.linspace(-30, 30, 2000, dtype="float16")), 2000)
+    assert large.dtype == "float16" and abs(large.array[-1] - 1.73) < 0.01  # of a sum of 6e5
+    assert F.layer_norm(ag.ones(0, 4), 4).shape == (0, 4)
     x = ag.tensor(rand(2, 4), requires_grad=True)
     F.layer_norm(x, 4).mul_(2).sum().backward()  # a change of the result harms nothing
     assert np.allclose(x.grad.array, 0, atol=1e-9)
