@@ -18,6 +18,7 @@ from autograd_lite import Tensor, check, check_backward, compare, compare_layers
 from autograd_lite.comparison.answers.fix import Fix
 from autograd_lite.comparison.source import Goal, doors, fixes
 from autograd_lite.comparison.source import search as searching
+from autograd_lite.comparison.source.probe import Probe
 from tests.compare.lines import BEYOND, CODES
 
 Array = Any
@@ -824,3 +825,34 @@ def test_what_other_threads_print_meanwhile_is_seen(capsys: pytest.CaptureFixtur
         other.start()
         other.join()
     assert capsys.readouterr().out == "theirs\n"
+
+
+def test_strides_of_an_edit_stay_inside_of_the_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    inner = Probe.strided
+
+    def strided(self: Any, x: Array, shape: Any, strides: Any) -> Array:
+        try:
+            made = inner(self, x, shape, strides)
+        except IndexError:
+            seen.append(False)
+            raise
+        seen.append(True)
+        return made
+
+    monkeypatch.setattr(Probe, "strided", strided)
+    names = loaded(
+        "import numpy as np\n"
+        "from numpy.lib.stride_tricks import as_strided\n"
+        "def forward(x, w):\n"
+        "    return as_strided(x, (4, 3), (8, 8)) @ w\n"
+        "def backward(g, x, w):\n"
+        "    n, k, step = 4, 3, 8\n"
+        "    dx = np.zeros(6)\n"
+        "    for i in range(n):\n"
+        "        dx[i : i + k] += g[i] * w\n"
+        "    return dx, as_strided(x, (n, k), (step, step)).T @ g / n\n"
+    )
+    report = check_backward(names["forward"], names["backward"], ((6,), (3,)))
+    assert report.fixes[0].new == "return dx, as_strided(x, (n, k), (step, step)).T @ g"
+    assert set(seen) == {True, False}  # where it was False, memory of others would have been read

@@ -308,7 +308,7 @@ class Grammar:
             text = f"{self.of(right, own)} {SIGNS[op]} {self.of(left, own + 1)}"
             yield self.put(node, text, own)
         for other, sign in SIGNS.items():
-            if other is op or other is ast.Pow:
+            if other is op or other is ast.Pow or (LEVELS[other] == 4 and self.of(right) == "1"):
                 continue
             if LEVELS[other] == own:
                 edit = self.between(left, right, SIGNS[op], sign)

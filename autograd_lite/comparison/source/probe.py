@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 ELEMENTS = 200  # of an array are computed while a line of Python runs, about
 MOST_BITS = 10_000
@@ -61,8 +62,22 @@ class Probe(threading.local):
         self.values[unit] = value
         return bent(value, self.counts[unit], self.fill) if unit == self.bend else value
 
+    def strided(self, x: Any, shape: Any = None, strides: Any = None, **kw: Any) -> Any:
+        """NumPy's `as_strided`, within what `x` has in memory."""
+        made = as_strided(x, shape, strides, **kw)
+        (low, high), (first, last) = reach(made), reach(np.asarray(x))
+        if low < first or high > last:
+            raise IndexError(f"as_strided: outside of an array of shape {np.shape(x)}")
+        return made
+
     def leave(self, place: int, names: dict[str, Any]) -> None:
         self.names.setdefault(place, {}).update(names)
+
+
+def reach(a: Any) -> tuple[int, int]:
+    """The first byte of an array and the one after its last, counted from its first element."""
+    steps = [(n - 1) * s for n, s in zip(a.shape, a.strides, strict=True)] if a.size else []
+    return sum(s for s in steps if s < 0), a.itemsize + sum(s for s in steps if s > 0)
 
 
 def bent(value: Any, n: int, fill: bool = False) -> Any:

@@ -371,7 +371,7 @@ def edited(place: Place, unit: Unit, edit: Edit) -> list[Node] | None:
     except (SyntaxError, ValueError):
         return None
     for made in body:
-        if "for" in new or "while" in new:
+        if any(word in new for word in ("for", "while", "strided")):
             counted(made)
         _, node = place.homes[id(unit)]
         if isinstance(unit.node, COMPOUND):  # its head was edited, and its body stays as it is
