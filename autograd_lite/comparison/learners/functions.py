@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...calculus import grad_or_zeros
 from ...engine.tape import Array, tape
 from ...engine.tensor import Tensor
 from ..answers.arguments import check_effort
@@ -29,6 +30,7 @@ from .execution import (
     same_numbers,
     told_apart,
 )
+from .opaque import recorded_right
 from .pairs import Run, Together
 from .probing import Function, array_of, check_outputs
 from .slopes import Measured, Slopes, own_stream
@@ -57,7 +59,8 @@ def check_backward(
 
     The upstream is random from a stream of its own. A forward that runs on arrays is NumPy code: on
     Tensors too it means what NumPy means, as in `x.var(axis=0)`. Where the two differ all the same,
-    that is the one row of the report; where it does not run on Tensors, finite differences judge.
+    that is the one row of the report. It may fill arrays that it makes, as `h[t] = np.tanh(...)`
+    does; where it does not run on Tensors all the same, finite differences judge.
 
     The inputs are random float64, their shapes found by trying. `inputs` sets some or all of them,
     in order or by name: an array, or a shape (a tuple of ints); integers are indices, which have no
@@ -122,7 +125,10 @@ def judged(function: Function, arrays: Mapping[str, Array]) -> Report:
         return replace(read, remarks=(*read.remarks, f"The forward was {found.words}."))
     if not run.outputs:
         assert plain is not None
-        return without_tape(function, arrays, plain)
+        filled = into_buffers(function, arrays, plain)
+        if filled is None:
+            return without_tape(function, arrays, plain)
+        run, tensors = filled
     said = apart(plain, run) if plain is not None else ""
     if said:
         return Report(math.nan, (fault("forward()", said, run.outputs[0].shape),), None)
@@ -146,6 +152,35 @@ def as_windows(function: Function, arrays: Mapping[str, Array], plain: Run | Non
     if plain is None or not one or function.pair.is_loss or function.parameters:
         return None
     return meant(arrays, np.asarray(plain.outputs[0]))
+
+
+def into_buffers(
+    function: Function, arrays: Mapping[str, Array], plain: Run
+) -> tuple[Run, dict[str, Tensor]] | None:
+    """The run of a forward that fills arrays place by place; None where its record has not all."""
+    try:
+        run, tensors = function.on_tensors(arrays, True, written=True)
+        check_outputs(run.outputs)
+        gs = upstreams(function, [y.array for y in run.outputs])
+        wanted = {name: t for name, t in tensors.items() if t.requires_grad}
+        grads = grad_or_zeros(tuple(run.outputs), tuple(wanted.values()), tuple(gs), False, True)
+    except Exception:  # noqa: BLE001  (whatever a Tensor is not made for)
+        return None
+    finally:
+        function.on_arrays(arrays)  # last: what it keeps for its backward are arrays
+
+    def forward(*moved: Array) -> Array:
+        values = {**arrays, **dict(zip(wanted, moved, strict=True))}
+        fresh = function.on_arrays(values)
+        return flat(fresh.outputs) if fresh else np.full(sum(g.size for g in gs), np.nan)
+
+    mine = [t.array for t in grads]
+    whole = recorded_right(forward, [arrays[name] for name in wanted], mine, flat(gs))
+    return (run, tensors) if whole and not apart(plain, run) else None
+
+
+def flat(arrays: Sequence[Any]) -> Array:
+    return np.concatenate([np.ravel(a) for a in arrays])
 
 
 def ignoring(report: Report, at_one: Report) -> Report:

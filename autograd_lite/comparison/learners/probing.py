@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from itertools import islice
 from typing import Any
@@ -16,6 +17,7 @@ from ...engine.tensor import Tensor
 from ...engine.user import quiet
 from ..answers.naming import own_words
 from ..source.places import is_own
+from .buffers import buffers, named_throughout
 from .execution import N, Shape, generators, same_numbers
 from .pairs import Run, pair_of
 from .shapes import Failure, choices_for, drawn, in_order, unfit
@@ -139,9 +141,10 @@ class Function:
         return found
 
     def on_tensors(
-        self, arrays: Mapping[str, Array], numpy_code: bool
+        self, arrays: Mapping[str, Array], numpy_code: bool, written: bool = False
     ) -> tuple[Run, dict[str, Tensor]]:
-        """The run on Tensors with copies, and these by name."""
+        """The run on Tensors with copies, and these by name; `written` says that arrays which the
+        forward makes to write into are Tensors too."""
         tensors = {
             name: Tensor(a.copy(), requires_grad=a.dtype.kind == "f", name=name)
             for name, a in arrays.items()
@@ -151,8 +154,12 @@ class Function:
             p.array = arrays[name].copy()
         words = like_numpy() if numpy_code else quiet()
         still = np.errstate(all="ignore")
-        with words, enable_grad(), still, same_numbers(self.generators), own_words(is_own) as own:
+        filled = buffers(self.pair.owners) if written else nullcontext()
+        random = same_numbers(self.generators)
+        with words, enable_grad(), still, random, filled, own_words(is_own) as own:
             run = self.pair.run(self.values(tensors))
+        if written:
+            named_throughout(own)
         self.words = own
         return run, tensors | self.parameters
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -24,6 +24,7 @@ from ..answers.report import Report
 from ..source.doors import Again, as_before, autodiff, searchable, with_fixes
 from ..source.places import is_own
 from .black_box import by_differences
+from .buffers import buffers
 from .calls import loss_first, positional
 from .execution import fault, generators, raised, reported, same_numbers, seen_by
 from .seats import containers_of, seated
@@ -279,12 +280,17 @@ class Program:
         return total
 
     def recorded(self) -> Report | None:
-        """The report by the tape; None if there is none, or if it does not have all of f."""
+        """The report by the tape; None if there is none, or if it does not have all of f. Where
+        arrays of f take no Tensors, those that it makes are Tensors too."""
+        return self.recorded_with(nullcontext()) or self.recorded_with(buffers([self.f]))
+
+    def recorded_with(self, filled: AbstractContextManager[None]) -> Report | None:
+        """The report by the tape of f as it runs meanwhile."""
         tensors = {
             name: Tensor(a.copy(), requires_grad=True, name=name) for name, a in self.arrays.items()
         }
         try:
-            with like_numpy(), enable_grad(), own_words(is_own) as words:
+            with like_numpy(), enable_grad(), filled, own_words(is_own) as words:
                 results = self.run_on(tensors)
             losses = [r[0] if isinstance(r, tuple | list) else r for r in results]
             loss: Any = sum(losses[1:], losses[0])

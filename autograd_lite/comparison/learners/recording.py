@@ -15,6 +15,7 @@ from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ...program.chain import Tape
 from ..answers.judge import Row
+from .buffers import buffers
 from .calls import Layer, as_floats, copies
 from .criterion import Criterion
 from .engines import NETS
@@ -139,8 +140,9 @@ class Recording:
         used = {p: t for p, t in params.items() if self.matters(i, x.array, params, p)}
         for p in set(params) - set(used):
             params.pop(p)
-        if (found := self.as_windows(i, x, used)) is not None:
-            return found
+        for recorded in (self.as_windows, self.into_buffers):
+            if (found := recorded(i, x, used)) is not None:
+                return found
         whole = Opaque(name, partial(self.run_layer, i, [*used]), partial(self.by_hand, i, [*used]))
         with enable_grad():
             y = whole.op(x, *used.values())
@@ -158,6 +160,21 @@ class Recording:
             return None
         found = meant(arrays, y)
         return None if found is None else found.build({"": x, **used})
+
+    def into_buffers(self, i: int, x: Tensor, used: dict[str, Tensor]) -> Tensor | None:
+        """What a layer gives that fills arrays place by place, recorded; None if not as a whole."""
+        if not x.requires_grad:
+            return None
+        (layer,) = copies([self.trial.layers[i]])
+        put_all(layer, used)
+        random = self.trial.random
+        try:
+            set_numbers(random, self.states[i])
+            with buffers([layer.own]):
+                y = on_tensors(layer.forward, x)
+        except Exception:  # noqa: BLE001  (whatever a Tensor is not made for)
+            return None
+        return y if self.whole(i, x, used, y) else None
 
     def whole(self, i: int, x: Tensor, params: Mapping[str, Tensor], y: Tensor) -> bool:
         """Whether all that a layer computes from its input and arrays was recorded."""

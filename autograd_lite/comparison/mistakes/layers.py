@@ -17,9 +17,9 @@ from ...engine.rules import ops
 from ...engine.tape import Array
 from ...engine.tensor import Tensor
 from ..propagation import Backprop, Contribution, times
-from .edits import skip_change
+from .edits import skip_change, with_array
 from .guess import Guess, Guessing, in_all
-from .places import activation_above, is_weight, of_product, viewed
+from .places import activation_above, is_weight, viewed
 
 # ---- layers ----------------------------------------------------------------------------------
 
@@ -103,7 +103,10 @@ def shifted_steps(s: Guessing, w: Tensor, weights: list[Contribution]) -> Iterat
     """The gradient of a weight made with the input of another step."""
     inputs = [np.asarray(e.node.args[1 - e.i]) for e in weights]
     after = [activation_above(e.above) for e in weights]
-    results = [inputs[0] if a is None else a.node.array for a in after]
+    results = [
+        inputs[0] if a is None else a.node.array.reshape(x.shape if a.node.size == x.size else -1)
+        for a, x in zip(after, inputs, strict=True)
+    ]  # of a vector that was multiplied as a matrix of one row
     zero = np.zeros_like(inputs[0])
     for words, other in (
         ("the state after the step for the one before it", results),
@@ -118,6 +121,6 @@ def shifted_steps(s: Guessing, w: Tensor, weights: list[Contribution]) -> Iterat
         by = {(e.node, e.i): a for e, a in zip(weights, other, strict=True)}
 
         def change(part: Array, e: Contribution, by: Any = by) -> Array:
-            return of_product(e, e.g, by[e.node, e.i]) if e.g.ndim == 2 else part
+            return with_array(e, 1 - e.i, by[e.node, e.i])
 
         yield from s.group(weights, change, (("wrong-step", f"{s.label(w)} is made with {words}"),))

@@ -119,8 +119,21 @@ def made_alike(back: Backprop, depth: int) -> Callable[[Tensor], Any]:
 
 
 def what(t: Tensor) -> tuple[Any, ...]:
-    """What an operation does, apart from the arrays that it takes."""
-    return t.op.name, t.shape, tuple((k, repr(v)) for k, v in t.kw.items() if not has_array(v))
+    """What an operation does, apart from the arrays that it takes, and from the places that it
+    reads or writes: h[t] is the same in each turn."""
+    settings = ((k, turned(v) if k == "index" else v) for k, v in t.kw.items() if not has_array(v))
+    return t.op.name, t.shape, tuple((k, repr(v)) for k, v in settings)
+
+
+def turned(index: Any) -> Any:
+    """An index with 0 for the numbers in it.
+
+    >>> turned((3, slice(2, 4))), turned(5)
+    ((0, slice(2, 4, None)), 0)
+    """
+    if isinstance(index, tuple):
+        return tuple(map(turned, index))
+    return 0 if isinstance(index, int | np.integer) else index
 
 
 def in_turn(back: Backprop) -> Callable[[Tensor], Any]:

@@ -63,7 +63,8 @@ def written(t: Tensor, inner: list[str]) -> str:
     if op.kind == "view":
         return f"{first}.T" if op in (ops.mT, ops.permute) else first
     if op is ops.getitem:
-        return f"({first})[{of_index(t.kw['index'])}]"
+        base = first if first.isidentifier() else f"({first})"
+        return f"{base}[{of_index(t.kw['index'])}]"
     if op.sign and len(inner) == 2:
         a, b = (f"({x})" if " " in x and op is not ops.add else x for x in inner)
         return f"{a} {op.sign} {b}"
@@ -101,4 +102,4 @@ def is_normalised(t: Tensor) -> bool:
 
 def named_inside(t: Tensor, inner: list[str]) -> str:
     """What is normalised."""
-    return inner[0] if t.op is normalise else inner[0].strip("()").split(" - ")[0]
+    return inner[0] if t.op is normalise else inner[0].split(" - ")[0]
