@@ -82,12 +82,21 @@ def test_products_are_numpys(kind: str) -> None:
     assert (done, len(asked)) == (400, narrow)
 
 
-def test_large_ones_are_for_several_threads() -> None:
-    for threads, left in ((1, 0), (2, 1)):
+@pytest.mark.parametrize("sizes", [(300, 300, 300), (100, 1500, 150), (13, 9000, 200)])
+def test_threads_share_large_ones_to_the_same_bits(sizes: tuple[int, int, int]) -> None:
+    m, n, k = sizes
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((m, k), (n, k)))
+    results = []
+    for threads in (1, 3, 200):
         functions, asked = made(ANYWHERE, threads)
-        check(functions, asked, "float", (300, 300, 300), 0, 1, 1.0, 0.0)
-        check(functions, asked, "float", (100, 300, 300), 0, 1, 1.0, 0.0)
-        assert len(asked) == left
+        for how in HOW[::9]:
+            check(functions, asked, "float", sizes, *how)
+        c = np.empty((m, n), np.float32)
+        at = (a.ctypes.data, k, b.ctypes.data, k, 0, c.ctypes.data, n)
+        functions["float"](101, 111, 112, m, n, k, 1, *at)
+        results.append(c.tobytes())
+    assert len({*results}) == 1 and not asked
 
 
 MISTAKES = [

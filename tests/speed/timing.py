@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 TURN = 2e-3  # seconds: short enough to fall between the time slices of other processes
+REST = 5e-2  # seconds: threads of OpenBLAS wait by computing, for half of it, before they sleep
 
 
 def best(candidates: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
@@ -22,6 +23,8 @@ def best(candidates: dict[str, Callable[[], object]], seconds: float) -> dict[st
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for name, function in candidates.items():
+            if os.environ.get("OMP_NUM_THREADS") != "1":
+                time.sleep(REST)
             if warm:
                 function()  # what the others left in the caches does not count
             start = time.perf_counter()

@@ -1,8 +1,8 @@
 """Matrix products in C, for processors with AVX-512 where NumPy's OpenBLAS uses half of it.
 
 OpenBLAS chooses its functions by the model of the processor, and takes those for AVX2 where it does
-not know the model. These here are about twice as fast there. They take what those of BLAS take, and
-leave to BLAS narrow products, and large ones where it may use several threads.
+not know the model. These here are about twice as fast there. They take what those of BLAS take,
+leave narrow products to it, and use as many threads as it may. The bits do not depend on how many.
 
 The result is computed in blocks of at most 12 rows and two vectors, which stay in registers; the
 second matrix is packed before, so that the columns of a block lie together (Goto and van de Geijn,
@@ -19,6 +19,7 @@ HEAD = f"""
 #ifndef __AVX512F__
 #error "no AVX-512"
 #endif
+#include <pthread.h>
 #include <stdint.h>
 #ifdef __clang__
 #define PICKED(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
@@ -26,7 +27,7 @@ HEAD = f"""
 #define PICKED(x, y, ...) __builtin_shuffle(x, y, (picks){{__VA_ARGS__}})
 #endif
 typedef int64_t size;
-enum {{ ROWS = {ROWS}, DEPTH = 256, BYTES = 512 * 1024, LARGE = 1 << 24 }};
+enum {{ ROWS = {ROWS}, DEPTH = 256, BYTES = 512 * 1024, LARGE = 1 << 24, MOST = 64 }};
 int (*threads)(void);
 """
 # all of it, once for each kind of floats
@@ -97,21 +98,30 @@ static void turned_float(size k, size n, const float *b, size ldb, float *to) {
         for (size p = 0; p < k; p++) to[p * COLUMNS_float + j] = j < n ? b[p] : 0;
 }
 
-void product_float(int order, int ta, int tb, size m, size n, size k, float alpha, const float *a,
-    size lda, const float *b, size ldb, float beta, float *c, size ldc) {
+typedef struct {
+    int ta, tb;
+    size m, n, k;
+    const float *a, *b;
+    size lda, ldb;
+    float alpha, beta, *c;
+    size ldc;
+} work_float;
+
+static void *worked_float(void *given) {
     static const block_float blocks[] = {0, {blocks}};
     static __thread float room[BYTES / sizeof(float)] __attribute__((aligned(64)));
-    enum { MOST = BYTES / sizeof(float) / DEPTH };
-    if (n < COLUMNS_float || k < 4 || (m * n * k > LARGE && threads() > 1)) {
-        sgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-        return;
-    }
+    enum { WIDEST = BYTES / sizeof(float) / DEPTH };
+    const work_float *w = given;
+    const int ta = w->ta, tb = w->tb;
+    const size m = w->m, n = w->n, k = w->k, lda = w->lda, ldb = w->ldb, ldc = w->ldc;
+    const float *a = w->a, *b = w->b, alpha = w->alpha;
+    float *c = w->c, beta = w->beta;
     const size down = ta == 111 ? lda : 1, along = ta == 111 ? 1 : lda;
     const int once = m <= ROWS && tb == 111; /* used once, where it lies */
     for (size k0 = 0; k0 < k; k0 += DEPTH, beta = 1) {
         const size deep = k - k0 < DEPTH ? k - k0 : DEPTH;
-        for (size j0 = 0; j0 < n; j0 += MOST) {
-            const size wide = n - j0 < MOST ? n - j0 : MOST;
+        for (size j0 = 0; j0 < n; j0 += WIDEST) {
+            const size wide = n - j0 < WIDEST ? n - j0 : WIDEST;
             const float *from = tb == 111 ? b + k0 * ldb + j0 : b + j0 * ldb + k0;
             for (size j = 0; j < wide; j += COLUMNS_float) {
                 const size some = wide - j < COLUMNS_float ? wide - j : COLUMNS_float;
@@ -141,6 +151,34 @@ void product_float(int order, int ta, int tb, size m, size n, size k, float alph
             }
         }
     }
+    return 0;
+}
+
+void product_float(int order, int ta, int tb, size m, size n, size k, float alpha, const float *a,
+    size lda, const float *b, size ldb, float beta, float *c, size ldc) {
+    if (n < COLUMNS_float || k < 4) {
+        sgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        return;
+    }
+    const int tall = m > n / 4; /* else each thread has some of the columns */
+    const size unit = tall ? ROWS : COLUMNS_float, units = ((tall ? m : n) + unit - 1) / unit;
+    size parts = m * n * k > LARGE ? threads() : 1;
+    parts = parts < units ? parts : units;
+    parts = parts < MOST ? parts : MOST;
+    work_float work[MOST];
+    pthread_t thread[MOST];
+    int runs[MOST];
+    for (size i = 0, start = 0, end; i < parts; i++, start = end) {
+        end = i + 1 < parts ? units * (i + 1) / parts * unit : (tall ? m : n);
+        const float *x = a + (tall ? start * (ta == 111 ? lda : 1) : 0),
+            *y = b + (tall ? 0 : start * (tb == 111 ? 1 : ldb));
+        work[i] = (work_float){ta, tb, tall ? end - start : m, tall ? n : end - start, k, x, y,
+            lda, ldb, alpha, beta, c + start * (tall ? ldc : 1), ldc};
+        runs[i] = i + 1 < parts && !pthread_create(&thread[i], 0, worked_float, &work[i]);
+        if (!runs[i]) worked_float(&work[i]);
+    }
+    for (size i = 0; i < parts; i++)
+        if (runs[i]) pthread_join(thread[i], 0);
 }
 #undef picks
 """
