@@ -26,8 +26,9 @@ HEAD = f"""
 #else
 #define PICKED(x, y, ...) __builtin_shuffle(x, y, (picks){{__VA_ARGS__}})
 #endif
+#define LESS(x, y) ((x) < (y) ? (x) : (y))
 typedef int64_t size;
-enum {{ ROWS = {ROWS}, DEPTH = 256, BYTES = 512 * 1024, LARGE = 1 << 24, MOST = 64 }};
+enum {{ ROWS = {ROWS}, DEPTH = 256, BYTES = 512 * 1024, SHARE = 1 << 23, MOST = 64 }};
 int (*threads)(void);
 """
 # all of it, once for each kind of floats
@@ -119,12 +120,12 @@ static void *worked_float(void *given) {
     const size down = ta == 111 ? lda : 1, along = ta == 111 ? 1 : lda;
     const int once = m <= ROWS && tb == 111; /* used once, where it lies */
     for (size k0 = 0; k0 < k; k0 += DEPTH, beta = 1) {
-        const size deep = k - k0 < DEPTH ? k - k0 : DEPTH;
+        const size deep = LESS(k - k0, DEPTH);
         for (size j0 = 0; j0 < n; j0 += WIDEST) {
-            const size wide = n - j0 < WIDEST ? n - j0 : WIDEST;
+            const size wide = LESS(n - j0, WIDEST);
             const float *from = tb == 111 ? b + k0 * ldb + j0 : b + j0 * ldb + k0;
             for (size j = 0; j < wide; j += COLUMNS_float) {
-                const size some = wide - j < COLUMNS_float ? wide - j : COLUMNS_float;
+                const size some = LESS(wide - j, COLUMNS_float);
                 if (tb != 111) turned_float(deep, some, from + j * ldb, ldb, room + j * deep);
                 else if (!once || some < COLUMNS_float)
                     packed_float(deep, some, from + j, ldb, room + j * deep);
@@ -162,9 +163,9 @@ void product_float(int order, int ta, int tb, size m, size n, size k, float alph
     }
     const int tall = m > n / 4; /* else each thread has some of the columns */
     const size unit = tall ? ROWS : COLUMNS_float, units = ((tall ? m : n) + unit - 1) / unit;
-    size parts = m * n * k > LARGE ? threads() : 1;
-    parts = parts < units ? parts : units;
-    parts = parts < MOST ? parts : MOST;
+    const size most = LESS(units, MOST), shares = m * n * k / SHARE;
+    const size may = shares > 1 ? threads() : 1; /* a share takes longer than to start a thread */
+    const size parts = shares > 1 ? LESS(LESS(may, most), shares) : 1;
     work_float work[MOST];
     pthread_t thread[MOST];
     int runs[MOST];
