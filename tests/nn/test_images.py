@@ -13,6 +13,8 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, compile, derive, gradcheck, gradgradcheck, no_grad
+from autograd_lite.engine.rules import ops
+from autograd_lite.engine.rules.windows import long_rows, view
 from nn import functional as F
 
 
@@ -341,3 +343,34 @@ def test_a_convolution_takes_less_memory_than_its_columns() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < columns / 3
+
+
+@pytest.mark.parametrize("dilation", [(), (1, 2)])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_convolutions_in_long_rows_are_those_of_their_windows(
+    dilation: Any, groups: int, contiguous: bool
+) -> None:
+    """Of 2 outputs for 24 and more elements of a window; a bias is added after the ends are cut."""
+    shape, size = (7, 12), (2, 3)
+    x = normal(2, 4 * groups, *(shape if contiguous else shape[::-1]))
+    x = x if contiguous else x.mT
+    w, b = normal(2, 4, *size), normal(2)
+    seen = view(x, size, (), dilation)
+    places = seen.shape[4:]
+    assert long_rows(places, shape, (), 1.5) == (places[0], shape[1]) != places
+    parts = seen.reshape(2, groups, 4, *seen.shape[2:])
+    y = np.einsum("ngcklij,gockl->ngoij", parts, w.reshape(groups, 2 // groups, 4, *size))
+    kw = {"dilation": dilation, "groups": groups}
+    found = ops.conv(x, w, b, **kw)
+    np.testing.assert_allclose(found, y.reshape(found.shape) + b[:, None, None], 1e-12, 1e-12)
+    g = normal(*found.shape)
+    back = ops.conv_input(g, w, shape=shape, **kw)
+    assert np.vdot(back, x) == pytest.approx(np.vdot(g, ops.conv(x, w, **kw)), rel=1e-12)
+    far = 0 * g  # one element's gradient is the kernel, and nothing beside it
+    far[0, 0, -1, -1] = 1
+    back = ops.conv_input(far, w, shape=shape, **kw)
+    step = dilation or (1, 1)
+    at = tuple(slice(n - s * (k - 1) - 1, n, s) for n, k, s in zip(shape, size, step, strict=True))
+    np.testing.assert_array_equal(back[(0, slice(0, 4), *at)], w[0])
+    assert np.count_nonzero(back) == w[0].size

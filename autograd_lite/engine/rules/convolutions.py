@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import framed
 from ..declare import row
 from ..op import Op, ops, table
-from .windows import Sizes, add_overlaps, blocks, sample, view
+from .windows import Sizes, add_overlaps, blocks, joined, long_rows, sample, view
 
 
 def _conv(
@@ -31,9 +32,21 @@ def _conv(
         out = np.empty((n, o, *places), np.result_type(x, w))
     y = out.reshape(n, groups, o // groups, math.prod(places))
     filters = w.reshape(groups, o // groups, math.prod(w.shape[1:]))
+    # the ends are cut off again, which takes more than it saves where windows have few elements
+    long = x.flags.c_contiguous and math.prod(windows.shape[1 : w.ndim]) >= 4 * o
+    wide = long_rows(places, x.shape[2:], stride, 1.5 * long)
+    if wide != places:
+        windows = joined(windows, x)
+    run = math.prod(windows.shape[w.ndim :])
     for part in blocks(n, windows[:1].nbytes):
-        columns = windows[part].reshape(len(y[part]), groups, filters.shape[2], y.shape[3])
-        np.matmul(filters, columns, out=y[part])
+        columns = windows[part].reshape(len(y[part]), groups, filters.shape[2], run)
+        if wide == places:
+            np.matmul(filters, columns, out=y[part])
+        else:
+            whole = np.empty((*y[part].shape[:3], math.prod(wide)), y.dtype)
+            np.matmul(filters, columns, out=whole[..., :run])
+            inside = tuple([slice(k) for k in places])
+            out[part] = whole.reshape(-1, o, *wide)[:, :, *inside]
         if b is not None:
             y[part] += b.reshape(groups, -1, 1)
     return out
@@ -54,11 +67,13 @@ def _conv_input(
     out[...] = 0
     places = g.shape[2:]
     filters = w.reshape(groups, o // groups, c * math.prod(size)).mT
-    above = g.reshape(n, groups, o // groups, math.prod(places))
-    for part in blocks(n, c * groups * math.prod((*size, *places)) * g.itemsize):
-        columns = filters @ above[part]
+    wide = long_rows(places, shape, stride, 3)
+    ends = [(0, 0), (0, 0), *[(0, m - k) for m, k in zip(wide, places, strict=True)]]
+    for part in blocks(n, c * groups * math.prod((*size, *wide)) * g.itemsize):
+        above = g[part] if wide == places else framed(g[part], ends, 0)
         y = out[part]
-        add_overlaps(columns.reshape(len(y), c * groups, *size, *places), y, stride, dilation)
+        columns = filters @ above.reshape(len(y), groups, o // groups, math.prod(wide))
+        add_overlaps(columns.reshape(len(y), c * groups, *size, *wide), y, stride, dilation)
     return out
 
 
@@ -87,6 +102,12 @@ def _conv_weight(
     return out
 
 
+def _conv_bias(g: Any, y: Any, x: Any, w: Any, b: Any, **kw: Any) -> Any:
+    if g.__class__ is np.ndarray:  # all samples first, in long rows: 0.3 of the time of LeNet's
+        return np.add.reduce(np.add.reduce(g, axis=0), axis=tuple(range(1, g.ndim - 1)))
+    return np.add.reduce(g, axis=(0, *range(2, g.ndim)))
+
+
 X, W, Y = (1, 2, 4, 4), (3, 2, 3, 3), (1, 3, 2, 2)  # shapes of a small convolution
 
 # The correlation of x (n, c, *shape) with w (o, c / groups, *size), which networks call a
@@ -96,7 +117,7 @@ row(
     _conv,
     lambda g, y, x, w, b=None, **kw: ops.conv_input(g, w, shape=x.shape[2:], **kw),
     lambda g, y, x, w, b=None, **kw: ops.conv_weight(x, g, size=w.shape[2:], **kw),
-    lambda g, y, x, w, b, **kw: np.add.reduce(g, axis=(0, *range(2, g.ndim))),
+    _conv_bias,
     kind="product",
     named=True,
     example=sample(X, W),

