@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -118,14 +118,18 @@ class Places:
 
             file = os.path.join(NN, "__init__.py")
             return spec_from_file_location(name, file, submodule_search_locations=[NN])
+        if f"{ROOT}.{ours}" == name != f"{ROOT}.nn" and PathFinder.find_spec(ours, path) is None:
+            return None
         loader: Any = Alias(ours)
         return ModuleSpec(name, loader)
 
 
 class Reasons:
-    """Says of a name that PyTorch has, and that was not found here, why."""
+    """Says of a name that PyTorch has, and that an import did not find here, why."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if sys._getframe(2).f_code.co_name != "_find_and_load_unlocked":
+            return  # it is only asked whether there is one, as by importlib.util
         place, _, last = name.rpartition(".")
         ours = f"{place}.".startswith(f"{ROOT}.") or (place == "nn" and top() == "nn")
         if ours:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import importlib.util
 import json
 import pickle
 import subprocess
@@ -406,6 +407,13 @@ def test_absent_methods_of_tensors_say_why(pytorchs: dict[str, list[str]]) -> No
 def test_an_import_of_what_is_absent_says_what_to_use(statement: str, use: str) -> None:
     with pytest.raises(ModuleNotFoundError, match=rf"out of scope here .* use .*{use}"):
         exec(statement)  # noqa: S102  one of these
+
+
+def test_whether_there_is_a_module_can_be_asked() -> None:
+    for name in ("fft", "jit", "nn.quantized", "nonsense"):
+        assert importlib.util.find_spec(f"autograd_lite.{name}") is None
+    for name in ("func", "nn.functional", "nn.modules.conv", "optim.adam", "utils.data"):
+        assert importlib.util.find_spec(f"autograd_lite.{name}") is not None
 
 
 def test_modules_that_nobody_has_are_not_found_in_pythons_words() -> None:
