@@ -422,6 +422,11 @@ class Compiled:
                 f"compile: optimizer is a {type(optimizer).__name__}; give one of nn.optim, as in "
                 "compile(loss_of, optimizer=nn.optim.SGD(model.parameters(), lr=0.1))"
             )
+        if getattr(optimizer, "asks_again", False):
+            raise TypeError(
+                f"compile: a step of {type(optimizer).__name__} needs the loss several times; "
+                "compile the loss alone, and call it in the closure of optimizer.step(closure)"
+            )
         self.backend = backend_of(backend)
         functools.update_wrapper(self, function, updated=())
         self.function, self.optimizer = function, optimizer

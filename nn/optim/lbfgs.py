@@ -55,6 +55,8 @@ class LBFGS(Optimizer):
 
     numbers = ("lr", "tolerance_grad", "tolerance_change")
 
+    asks_again = True
+
     def __init__(
         self,
         params: Iterable[Any],

@@ -100,6 +100,7 @@ class Optimizer:
     constants: tuple[str, ...] = ()  # the options that `_update` takes, in its order
     scratch = 1  # how many scratch arrays `_update` is given
     scalars: tuple[str, ...] = ()  # the names of the numbers in the state of a parameter
+    asks_again = False  # whether a step needs the loss at several places, and so a closure
     counts = True  # whether PyTorch's state of this optimiser has "step"; ours always has it
     _turns = 0  # steps so far, up to PATIENCE
     _printed: Any = None  # the step in C

@@ -115,6 +115,16 @@ ATTENTION = {
 }
 
 
+def test_where_nothing_is_of_samples_no_batch_size_is_named() -> None:
+    inputs = ((3, 4), (3, 4))
+    report = check_backward(lambda x, w: x * w, lambda g, x, w: (g * w / 3, g * x), inputs)
+    assert "a factor 0.3333" in report.headline and "batch" not in str(report)
+    report = check_backward(
+        lambda x, w: x @ w, lambda g, x, w: (g @ w.T, x.T @ g / 3), ((3, 4), (4, 2))
+    )
+    assert "divided by the batch size 3 once too often" in report.headline
+
+
 @pytest.mark.usefixtures("no_lines")
 @pytest.mark.parametrize("slip", ATTENTION)
 def test_attention_whose_queries_keys_and_values_are_computed(slip: str) -> None:

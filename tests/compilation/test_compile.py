@@ -929,6 +929,10 @@ def test_a_compiled_step_is_copied_and_an_optimizer_is_checked() -> None:
     for wrong in ("adam", [trainer.w]):
         with pytest.raises(TypeError, match=r"optimizer is a (str|list); give one of nn\.optim"):
             compile(trainer.loss, optimizer=wrong)
+    with pytest.raises(
+        TypeError, match="a step of LBFGS needs the loss several times; compile the"
+    ):
+        compile(trainer.loss, optimizer=nn.optim.LBFGS([trainer.w]))
 
 
 def test_a_value_changed_after_it_was_recorded_stays_an_error() -> None:

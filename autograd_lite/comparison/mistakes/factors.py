@@ -23,7 +23,9 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
     """
     groups: dict[str, list[NamedFactor]] = {"": [], "2": [], "n": []}
     n, outputs = batch_and_outputs(tape)
-    for kind, value, name in constants(n, outputs if is_averaged(tape, n, outputs) else ()):
+    if not is_averaged(tape, n, outputs):  # of one sample, as far as can be seen
+        n, outputs = 1, ()
+    for kind, value, name in constants(n, outputs):
         groups[kind].append((value, name))
     known = {value for value, _ in groups["n"]}
     more = [*mean_counts(tape), *steps(tape), *sizes(tape)] if means else []
