@@ -348,7 +348,7 @@ class Cards:
         filled = t.version is not None and t.version.changed > t.serial
         if filled and self.read.whole and not self.modules.path(t):  # which a training step fills
             return "filled in place, which is not drawn"
-        if not isinstance(t.kw, Op):
+        if not isinstance(t.kw, Op) or (is_view(t.kw) and not self.read.whole):
             return "input"
         return f"computed by {t.kw.name}" + " before the record" * (not self.read.whole)
 

@@ -450,7 +450,7 @@ class Page:
             style["weight"] = 60
         if label:
             # a card beside its operation may be laid out on either side of it: no sign fits both
-            arrow = "" if beside else "▲ " if self.layout.direction == "TB" else "◄ "
+            arrow = "" if beside else " ▲ " if self.layout.direction == "TB" else "◄ "
             run = cell(mono(f" {arrow}{label} ", 10, str(style.pop("label tone"))))
             rows = [run]
             if self.layout.direction == "LR":  # else the number sits on its arrow
@@ -549,7 +549,15 @@ def unseen(ground: str) -> str:
 
 
 def wrapped(formula: str) -> list[str]:
-    """A formula as lines of at most WIDE characters, broken at blanks outside of shapes."""
+    """A formula as lines of at most WIDE characters, broken at blanks outside of shapes, and first
+    where another equation begins.
+
+    >>> wrapped("C = f · C + i · g, Y[t] = o · tanh(C)")
+    ['C\\xa0=\\xa0f · C + i · g,', 'Y[t]\\xa0=\\xa0o · tanh(C)']
+    """
+    equations = re.split(r"(?<=,) (?=\S+ = )", formula) if len(formula) > WIDE else []
+    if len(equations) > 1:
+        return [line for equation in equations for line in wrapped(equation)]
     tight = re.sub(r"(?<=\d), (?=\d)", ",\N{NO-BREAK SPACE}", formula)
     tight = re.sub(r" ([-+−×·]) ", r" \1\t", tight).replace(" / ", "\t/\t")  # a sign comes first
     tight = re.sub(r" (\+?=) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", tight, count=1)

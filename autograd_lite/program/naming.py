@@ -139,6 +139,7 @@ class Data:
     made: Op | None = None  # the operation that computed it, where that is not on the record
     use: Op | None = None  # the first operation that takes it
     place: int = 0  # as which input
+    beyond: Op | None = None  # the first that takes it or a view of it, and is no view
 
 
 class Names:
@@ -174,6 +175,7 @@ class Names:
         """Names that were given first, then letters, numbered in the order of the tape."""
         self.read, self.modules = read, modules
         self.data: dict[Any, Data] = {}
+        self.viewed: dict[Any, Any] = {}  # what a view shows
         self.found: dict[Any, str] = {}
         for t in read.tape.nodes:
             if t.op is None:
@@ -214,7 +216,10 @@ class Names:
         """How an operation uses its inputs, and the arrays among them and in its metadata."""
         for i, (use, a) in enumerate(self.read.given(t)):
             if use is not None:
-                self.use(key_of(use.source), t.op, i)
+                key = key_of(use.source)
+                self.use(key, t.op, i)
+                if is_view(t.op):
+                    self.viewed[key_of(t)] = self.viewed.get(key, key)
             elif isinstance(a, np.ndarray):
                 self.use(self.constant_key(a), t.op, i)
         picks_class = t.op is ops.getitem and of_log_p(t)
@@ -225,6 +230,9 @@ class Names:
         data = self.data.get(key)
         if data is not None and data.use is None:
             data.use, data.place = op, place
+        data = self.data.get(self.viewed.get(key, key))
+        if data is not None and data.beyond is None and op is not None and not is_view(op):
+            data.beyond = op
 
     def constant_key(self, a: Any) -> Any:
         key = spot(a)
@@ -354,15 +362,18 @@ def of_log_p(node: Any) -> bool:
 
 def letters_of_data(found: list[Data]) -> list[str]:
     """The letters of inputs; only the first data is x, if they differ, and no zeros beside it: they
-    are h0, the first state of a recurrence, where a product takes them."""
+    are h0, the first state of a recurrence, where a product takes them, and then c0, the first one
+    of a cell, where they are multiplied."""
     known = [(letter_of_data(d), d) for d in found if not d.parameter]
     full = [(letter, d) for letter, d in known if letter in ("x", "index") and np.any(d.value)]
     first = next((d for letter, d in full or known if letter == "x"), None)
-    letters = []
+    letters: list[str] = []
     for d in found:
         letter = letter_of_data(d)
         if letter == "x" and full and np.size(d.value) > 1 and not np.any(d.value):
-            letter = "h0" if d.use is not None and d.use.kind == "product" else "zeros"
+            beyond = d.beyond
+            letter = "h0" if beyond is not None and beyond.kind == "product" else "zeros"
+            letter = "c0" if beyond is ops.mul and "h0" in letters else letter
         if letter == "x" and d is not first and d.use in (ops.sub, ops.mul):
             letter = "t" if d.use is ops.sub else "k"
         letters.append(letter)
@@ -389,7 +400,7 @@ def by_values(d: Data) -> str:
         return "t" if d.use is ops.nll else "index"
     if d.constant or d.made:
         found = set(v.ravel()[:99]) if v.ndim else set()
-        if d.made and found in ({0}, {1}):
+        if d.made and found in ({0}, {1}) and not is_view(d.made):
             return "ones" if 1 in found else "zeros"
         if len(found) == 2 and 0 in found and (d.made or 1 not in found):  # 0 and 1 can be targets
             return "mask"

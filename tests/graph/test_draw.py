@@ -415,7 +415,7 @@ def test_nan_infinite_and_vanishing_gradients_show():
     assert f'color="{LIGHT["alarm"]}">grad norm NaN<' in source
     source = draw((x * 1e-9).sum()).to_dot()
     assert '"tracked vanishing"' in source and "below 1e-7" in source
-    assert f'color="{LIGHT["gradient"]}">&#160;▲ 1.4e-9' in source  # pale, but for the number
+    assert f'color="{LIGHT["gradient"]}">&#160; ▲ 1.4e-9' in source  # pale, but for the number
     assert '"tracked alarm"' not in source
 
 

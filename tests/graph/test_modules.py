@@ -527,3 +527,15 @@ STATED = {
 def test_layers_state_their_formula(name: str) -> None:
     make, formula = STATED[name]
     assert Modules(Reading(tensor(1.0)), make()).textbook("") == formula
+
+
+def test_first_states_of_a_recurrence_have_the_names_of_textbooks():
+    layer, x = nn.LSTM(3, 2), rand(4, 1, 3)
+    told = str(draw(lambda x: layer(x)[0][-1], x))
+    for name in ("h0  (1, 1, 2)", "c0  (1, 1, 2)"):
+        assert f"{name}  input, float32, needs no gradient" in told
+    told = str(draw(layer(x)[0][-1].sum()))  # where they were taken apart before the record
+    assert "h0  (1, 2)  " in told and "c0  (1, 2)  " in told
+    assert "before the record" not in told and "zeros" not in told
+    layer = nn.GRU(3, 2)
+    assert "h0  (1, 1, 2)  input" in str(draw(lambda x: layer(x)[0], x))
