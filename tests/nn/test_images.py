@@ -14,7 +14,7 @@ import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, compile, derive, gradcheck, gradgradcheck, no_grad
 from autograd_lite.engine.rules import ops
-from autograd_lite.engine.rules.windows import long_rows, view
+from autograd_lite.engine.rules.windows import joined, view
 from nn import functional as F
 
 
@@ -358,7 +358,7 @@ def test_convolutions_in_long_rows_are_those_of_their_windows(
     w, b = normal(2, 4, *size), normal(2)
     seen = view(x, size, (), dilation)
     places = seen.shape[4:]
-    assert long_rows(places, shape, (), 1.5) == (places[0], shape[1]) != places
+    assert (joined(seen, x, (), 2)[1] == (places[0], shape[1]) != places) == contiguous
     parts = seen.reshape(2, groups, 4, *seen.shape[2:])
     y = np.einsum("ngcklij,gockl->ngoij", parts, w.reshape(groups, 2 // groups, 4, *size))
     kw = {"dilation": dilation, "groups": groups}
@@ -367,6 +367,8 @@ def test_convolutions_in_long_rows_are_those_of_their_windows(
     g = normal(*found.shape)
     back = ops.conv_input(g, w, shape=shape, **kw)
     assert np.vdot(back, x) == pytest.approx(np.vdot(g, ops.conv(x, w, **kw)), rel=1e-12)
+    gw = ops.conv_weight(x, g, size=size, **kw)
+    assert np.vdot(gw, w) == pytest.approx(np.vdot(back, x), rel=1e-12)
     far = 0 * g  # one element's gradient is the kernel, and nothing beside it
     far[0, 0, -1, -1] = 1
     back = ops.conv_input(far, w, shape=shape, **kw)

@@ -28,15 +28,11 @@ def _conv(
 ) -> Any:
     windows = view(x, w.shape[2:], stride, dilation)  # (n, c, *size, *grid)
     n, o, places = len(x), len(w), windows.shape[w.ndim :]
+    windows, wide = joined(windows, x, stride, o)
     if out is None:
         out = np.empty((n, o, *places), np.result_type(x, w))
     y = out.reshape(n, groups, o // groups, math.prod(places))
     filters = w.reshape(groups, o // groups, math.prod(w.shape[1:]))
-    # the ends are cut off again, which takes more than it saves where windows have few elements
-    long = x.flags.c_contiguous and math.prod(windows.shape[1 : w.ndim]) >= 4 * o
-    wide = long_rows(places, x.shape[2:], stride, 1.5 * long)
-    if wide != places:
-        windows = joined(windows, x)
     run = math.prod(windows.shape[w.ndim :])
     for part in blocks(n, windows[:1].nbytes):
         columns = windows[part].reshape(len(y[part]), groups, filters.shape[2], run)
@@ -67,12 +63,12 @@ def _conv_input(
     out[...] = 0
     places = g.shape[2:]
     filters = w.reshape(groups, o // groups, c * math.prod(size)).mT
-    wide = long_rows(places, shape, stride, 3)
-    ends = [(0, 0), (0, 0), *[(0, m - k) for m, k in zip(wide, places, strict=True)]]
+    wide = long_rows(places, shape, stride, (60 * groups + o) / (17 * groups + o))
     for part in blocks(n, c * groups * math.prod((*size, *wide)) * g.itemsize):
-        above = g[part] if wide == places else framed(g[part], ends, 0)
         y = out[part]
-        columns = filters @ above.reshape(len(y), groups, o // groups, math.prod(wide))
+        columns = filters @ ended(g[part], wide).reshape(
+            len(y), groups, o // groups, math.prod(wide)
+        )
         add_overlaps(columns.reshape(len(y), c * groups, *size, *wide), y, stride, dilation)
     return out
 
@@ -86,20 +82,27 @@ def _conv_weight(
     groups: int = 1,
     out: Any = None,
 ) -> Any:
-    windows = view(x, size, stride, dilation)
     n, o, c, d = len(x), g.shape[1], x.shape[1] // groups, len(size)
+    windows, wide = joined(view(x, size, stride, dilation), x, stride, o)
     if out is None:
         out = np.empty((o, c, *size), np.result_type(x, g))
     out[...] = 0
     y = out.reshape(groups, o // groups, c * math.prod(size))
-    length = math.prod(g.shape[2:])
-    above = g.reshape(n, groups, o // groups, length).transpose(1, 2, 0, 3)
+    length = math.prod(windows.shape[d + 2 :])
+    above = ended(g, wide).reshape(n, groups, o // groups, math.prod(wide))[..., :length]
+    above = above.transpose(1, 2, 0, 3)
     for part in blocks(n, windows[:1].nbytes):
-        axes = (*range(1, d + 2), 0, *range(d + 2, 2 * d + 2))
+        axes = (*range(1, d + 2), 0, *range(d + 2, windows.ndim))
         some = windows[part].transpose(axes)
         columns = some.reshape(groups, y.shape[2], len(windows[part]) * length)
         y += above[:, :, part].reshape(groups, o // groups, columns.shape[2]) @ columns.mT
     return out
+
+
+def ended(g: Any, wide: Sizes) -> Any:
+    """`g` with zeros at the ends of its rows."""
+    ends = [(0, m - k) for m, k in zip(wide, g.shape[2:], strict=True)]
+    return framed(g, [(0, 0), (0, 0), *ends], 0) if wide != g.shape[2:] else g
 
 
 def _conv_bias(g: Any, y: Any, x: Any, w: Any, b: Any, **kw: Any) -> Any:
