@@ -55,6 +55,51 @@ def gradients():
     ("db[f] += dout[n, f, i, j]", "db[f] += dout[n, f, i, i]"),
 )
 code(
+    "windows that step over a margin",
+    """
+x, w, g = rng.normal(size=(2, 3, 7)), rng.normal(size=(4, 3, 3)), rng.normal(size=(2, 4, 5))
+table, ids = rng.normal(size=(6, 8)), np.array([[0, 2, 2], [1, 2, 0]])
+
+
+def conv_backward(dout, x, w, stride=2, pad=2):
+    n, c, length = x.shape
+    size = w.shape[2]
+    xp = np.pad(x, ((0, 0), (0, 0), (pad, pad)))
+    dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+    for i in range(dout.shape[2]):
+        part = xp[:, :, i * stride:i * stride + size]
+        d = dout[:, :, i]
+        dw += np.einsum("nf,nck->fck", d, part)
+        dxp[:, :, i * stride:i * stride + size] += np.einsum("nf,fck->nck", d, w)
+    return dxp[:, :, pad:pad + length], dw
+
+
+def read_backward(ga, gb, table, d=4):
+    rows = table[ids]
+    a, b = rows[..., :d], rows[..., d:2 * d]
+    drows = np.zeros((*ids.shape, 2 * d))
+    drows[..., :d] = ga * b
+    drows[..., d:2 * d] = gb + ga * a
+    dtable = np.zeros_like(table)
+    np.add.at(dtable, ids, drows)
+    columns = np.zeros_like(table)
+    np.add.at(columns, np.s_[:, ids[0]], 1.0)
+    return dtable, columns
+
+
+def gradients():
+    dx, dw = conv_backward(g, x, w)
+    dtable, columns = read_backward(g[:, :3, :4], g[:, 1:, 1:], table)
+    return {"x": dx, "w": dw, "table": dtable, "columns": columns}
+""",
+    ("part = xp[:, :, i * stride:i * stride + size]", "part = xp[:, :, i:i + size]"),
+    ("dxp[:, :, i * stride:i * stride + size]", "dxp[:, :, i:i + size]"),
+    ("dxp[:, :, pad:pad + length]", "dxp[:, :, :length]"),
+    ("np.add.at(dtable, ids, drows)", "dtable[ids] += drows"),
+    ("np.add.at(columns, np.s_[:, ids[0]], 1.0)", "columns[:, ids[0]] += 1.0"),
+    ("drows[..., d:2 * d] = gb", "drows[..., :d] = gb"),
+)
+code(
     "max pooling by loops",
     """
 x, g = rng.normal(size=(2, 3, 4, 6)), rng.normal(size=(2, 3, 2, 3))

@@ -101,6 +101,8 @@ def case(row: Mistake, name: str, which: int) -> SimpleNamespace:
         arrays = arrays[::-1]
     if row.slug == "wrong-axis":
         arrays = [np.random.default_rng(3).standard_normal((K, K))]
+    if row.slug == "mean-count" and name == "normalise":
+        arrays, kw = [np.random.default_rng(6).standard_normal((3, 5, 2))], kw | {"axis": (0, 1, 2)}
     if name == "matmul" and row.which == 0:
         arrays[0] = np.random.default_rng(4).standard_normal((K, K))
     if row.slug in ("operand-order", "summed-over-inputs") and name == "matmul":

@@ -34,6 +34,7 @@ SAID = [
     ("d = x", "d = x ** 2", "not squared"),
     ("db = d", "db = d.sum(axis=0)", "d is not summed over axis 0"),
     ("db = d.sum(axis=1)", "db = d.sum(axis=0)", "taken along axis 1, not along axis 0"),
+    ("p = x[i:i + k]", "p = x[i * s:i * s + k]", "x[i:i + k] used instead of x[i * s:i * s + k]: the stride, or dilation, is left out"),
     ("db = np.mean(d)", "db = np.sum(d)", "np.mean used instead of np.sum: averaged, where it should be summed"),
     ("d = sig(z)", "d = prime(z)", "sig used instead of prime"),
     ("d = z", "d = prime(z)", "z used instead of prime(z): prime is left out"),

@@ -32,7 +32,7 @@ def by_convention(
         late = [name for name, t in wanted.items() if m not in t.shape and name in arrays]
         if 2 <= len(late) < len(grads) and suggested(report, m, late, arrays, y, g, wanted):
             other = judge({**grads, **{n: m * arrays[n] for n in late}})
-            if wrong(other) < wrong(report):
+            if wrong(other) < wrong(report) and wrong_ones(other) <= wrong_ones(report):
                 return divided(other, m, late)
     return report
 
@@ -64,6 +64,10 @@ def wrong(report: Report) -> tuple[int, int]:
     first = report.first_wrong
     names = [d for d in first.diagnoses if not d.explanation] if first is not None else []
     return sum(row.verdict == WRONG for row in report.rows), len(names)
+
+
+def wrong_ones(report: Report) -> set[str]:
+    return {row.name for row in report.rows if row.verdict == WRONG}
 
 
 def divided(report: Report, m: int, late: Sequence[str]) -> Report:

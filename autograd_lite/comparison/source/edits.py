@@ -36,6 +36,7 @@ ALIKE = (
     ("argmax", "argmin"),
 )
 REDUCES = ALIKE[0]
+IMAGES = 4  # axes of images
 LOOSE = 0
 TIGHT = 7
 
@@ -55,13 +56,15 @@ class Edit:
 class Words:
     """What a function has to write with: `atoms` are the names, attributes and items that hold
     something, `functions` what it calls, `own` those of the learner's that take one argument,
-    `names` all that it sees, `numbers` what it computes of a number, as np.sqrt(d)."""
+    `names` all that it sees, `numbers` what it computes of a number, as np.sqrt(d), `cuts` its
+    slices."""
 
     atoms: Mapping[str, Any]
     functions: tuple[str, ...]
     own: tuple[str, ...]
     names: Mapping[str, Any]
     numbers: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
 
     def value_of(self, node: Node) -> Any:
         """What an expression was when the function ended; None for one that calls something."""
@@ -464,10 +467,12 @@ class Grammar:
         if method is not np.ndarray.reshape or not isinstance(node.func, ast.Attribute):
             return
         base = node.func.value
-        shape = self.words.shape_of(base) or ()
-        for order in orders(len(shape)) if len(shape) > 2 else ():
+        ndim, tier = len(self.words.shape_of(base) or ()), 2
+        if self.of(base) in map(self.of, getattr(self.unit.node, "targets", ())):
+            ndim, tier = IMAGES, 1  # x = x.reshape(...), which tells no more what it was
+        for order in orders(ndim) if ndim > 2 else ():
             self.parents[id(base)] = node.func
-            yield self.put(base, f"{self.of(base, TIGHT)}.transpose{order}", TIGHT, 2)
+            yield self.put(base, f"{self.of(base, TIGHT)}.transpose{order}", TIGHT, tier)
         if len(node.args) > 2:
             n = len(node.args)
             above = self.parents.get(id(self.parents.get(id(node))))
@@ -501,6 +506,7 @@ class Grammar:
                 yield from self.times(item, shape, 3)
 
     def subscript(self, node: ast.Subscript) -> Iterator[Edit]:
+        yield from self.windows(node)
         held = self.words.value_of(node.value)
         if held is None or isinstance(held, np.ndarray | Sequence | Mapping):
             yield self.put(node, self.of(node.value), level(node.value))
@@ -526,8 +532,30 @@ class Grammar:
                 else Edit(self.text.start(node.slice), self.text.end(node.slice), ":", 2)
             )
 
+    def windows(self, node: ast.Subscript) -> Iterator[Edit]:
+        """All slices of an index a stride further apart, or behind a margin."""
+        index = node.slice
+        cuts = [x for x in getattr(index, "elts", [index]) if isinstance(x, ast.Slice)]
+        near = [x for x in cuts if x.lower and x.upper and self.of(x.upper) != self.of(x.lower)]
+        first = [x for x in cuts if x.upper and not x.lower]
+        for name, held in self.words.atoms.items():
+            if kind_of(held) != "int" or "[" in name:
+                continue
+            for some, write in ((near, strided), (first, framed)):
+                news = [write(self.of(x.lower) if x.lower else "", self.of(x.upper), name)
+                        for x in some]  # fmt: skip
+                if news and all(news):
+                    text, at = "", self.text.start(some[0])
+                    for x, new in zip(some, news, strict=True):
+                        text += self.text.text[at : self.text.start(x)] + new
+                        at = self.text.end(x)
+                    yield Edit(self.text.start(some[0]), at, text, 2)
+
     def cut(self, node: ast.Slice) -> Iterator[Edit]:
-        """The bounds and the step of a slice."""
+        """The bounds and the step of a slice, or those of another one."""
+        for other in self.words.cuts:
+            if other != self.of(node):
+                yield self.put(node, other, tier=2)
         lower, upper, step = (
             self.of(part) if part else "" for part in (node.lower, node.upper, node.step)
         )
@@ -605,10 +633,14 @@ class Grammar:
         target = node.targets[-1] if isinstance(node, ast.Assign) else node.target
         old = "=" if isinstance(node, ast.Assign) else f"{SIGNS.get(type(node.op), '')}="
         start, end = self.text.end(target), self.text.start(node.value)
-        if isinstance(node, ast.AugAssign) and isinstance(target, ast.Subscript):
+        if isinstance(target, ast.Subscript):
+            index = self.of(target.slice)
             for module in sorted({f.partition(".")[0] for f in self.words.functions if "." in f}):
-                items = (self.of(part) for part in (target.value, target.slice, node.value))
-                new = f"{module}.add.at({', '.join(items)})"
+                if any(isinstance(part, ast.Slice) for part in ast.walk(target.slice)):
+                    places = f"{module}.s_[{index}]"
+                else:
+                    places = f"({index})" if isinstance(target.slice, ast.Tuple) else index
+                new = f"{module}.add.at({self.of(target.value)}, {places}, {self.of(node.value)})"
                 yield Edit(*self.unit.span, new, 2)
         at = self.text.text.find(old, start, end)
         for new in ("=", "+=", "-=", "*=", "/="):
@@ -685,6 +717,26 @@ class Grammar:
                 yield f"len({name})", True
                 yield from ((f"{name}.shape[{i}]", True) for i in range(1, held.ndim))
                 yield f"{name}.size", True
+
+
+def strided(lower: str, upper: str, stride: str) -> str:
+    """A slice whose start is multiplied; "" if its end is not counted from that.
+
+    >>> strided("i", "i + k", "s"), strided("a", "b", "s")
+    ('i * s:i * s + k', '')
+    """
+    rest = upper.removeprefix(lower)
+    there = lower.isidentifier() and rest.lstrip().startswith("+")
+    return f"{lower} * {stride}:{lower} * {stride}{rest}" if there else ""
+
+
+def framed(lower: str, upper: str, margin: str) -> str:
+    """A slice from the start, behind a margin.
+
+    >>> framed("", "h", "pad")
+    'pad:pad + h'
+    """
+    return f"{margin}:{margin} + {upper}"
 
 
 def order_of(node: ast.Call) -> list[Node]:

@@ -233,7 +233,14 @@ class Search:
         items = {place.text.of(n): words.value_of(n) for n in nodes if is_item(n)}
         known = {text: value for text, value in items.items() if is_data(value)}
         numbers = [place.text.of(n) for n in nodes if is_number(n, words)]
-        return replace(words, atoms={**atoms, **known}, numbers=(*dict.fromkeys(numbers),))
+        slices = [n for n in nodes if isinstance(n, ast.Slice) and (n.lower or n.upper)]
+        cuts = map(place.text.of, slices)
+        return replace(
+            words,
+            atoms={**atoms, **known},
+            numbers=(*dict.fromkeys(numbers),),
+            cuts=(*dict.fromkeys(cuts),),
+        )
 
     def try_all(self, line: Line, edits: Sequence[Edit]) -> None:
         """Run the edits of a statement."""

@@ -221,7 +221,7 @@ def changed_item(a: ast.Subscript, b: ast.Subscript) -> str:
         return ""
     one, other = chosen(a.slice, b.slice)
     texts = [text(ast.Subscript(a.value, at, a.ctx)) for at in (one, other)]
-    return f"{texts[0]} used instead of {texts[1]}" + another_step(one, other)
+    return f"{texts[0]} used instead of {texts[1]}" + (another_step(one, other) or closer(a, b))
 
 
 def changed_attribute(a: ast.Attribute, b: ast.Attribute) -> str:
@@ -323,6 +323,12 @@ def instead(a: Node, b: Node) -> str:
     done = [DONE.get(text(part).rpartition(".")[2], "") for part in (a, b)]
     due = f": {done[0]}, where it should be {done[1]}" if all(done) else ""
     return f"{text(a)} used instead of {text(b)}" + due
+
+
+def closer(a: Node, b: Node) -> str:
+    """Whether a window starts at i instead of i * s."""
+    bare = re.sub(r"\b(\w+) \* \w+(?=:\1| \+)", r"\1", text(b))
+    return ": the stride, or dilation, is left out" if bare == text(a) != text(b) else ""
 
 
 def another_step(a: Node, b: Node) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,20 @@ from .row import ALONG, EXTREME, NORMALISE, SOFTMAX, Table, has, other, sum_alon
 
 def mean_along(x: Any, axis: Any) -> Any:
     return sum_along(x, axis) / count(x, axis)
+
+
+def counts(x: Any, axis: Any, which: str, k: int) -> int:
+    """The length of one of several axes, or that of all others together."""
+    if not isinstance(axis, tuple) or len(axis) < 2 or k >= len(axis):
+        raise ValueError("mean-count: one axis")
+    lengths = [x.shape[i] for i in axis]
+    return int(lengths[k] if which == "one" else math.prod(lengths) // lengths[k])
+
+
+def divided_by(n: int, g: Any, y: Any, x: Any, axis: Any, **kw: Any) -> Any:
+    """The derivative of a normalisation, whose two sums are divided by a count."""
+    sums = sum_along(g, axis) + y * sum_along(g * y, axis)
+    return deviation(x, axis, **kw) * (g - sums / n)
 
 
 def own(g: Any, y: Any, x: Any, axis: Any, eps: float, correction: int) -> Any:
@@ -114,6 +129,26 @@ NORMALISATIONS: Table = {
                 deviation(x, axis, **kw) * (g - sum_along(g, axis) - y * sum_along(g * y, axis))
             ),
         ),
+    ],
+    "mean-count: both sums divided by the length of one axis, not by the number of all elements "
+    "that they are over, as N for N * H * W": [
+        (
+            NORMALISE,
+            lambda g, y, x, axis, k=k, **kw: divided_by(
+                counts(x, axis, "one", k), g, y, x, axis, **kw
+            ),
+        )
+        for k in range(3)
+    ],
+    "mean-count: both sums divided without the length of one axis, not by the number of all "
+    "elements that they are over, as H * W for N * H * W": [
+        (
+            NORMALISE,
+            lambda g, y, x, axis, k=k, **kw: divided_by(
+                counts(x, axis, "others", k), g, y, x, axis, **kw
+            ),
+        )
+        for k in range(3)
     ],
     "sign: a sign of the path through the variance": [
         (

@@ -271,6 +271,12 @@ OF_KERNEL: Table = {
             ),
         ),
     ],
+    "mean-count: the mean over the samples for their sum": [
+        (
+            CONV,
+            lambda g, y, x, w, b=None, **kw: ops.conv_weight(x, g, size=w.shape[2:], **kw) / len(g),
+        ),
+    ],
     "mean-count: the mean over samples and windows for their sum": [
         (
             CONV,
