@@ -34,6 +34,14 @@ def one_of_batch(i: int, k: int = 0) -> Callable[[Any, tuple[int, ...]], Any]:
     return change
 
 
+def counted_once(g: Any, axes: tuple[int, ...]) -> Any:
+    """One of the terms, which are equal or 0, as behind a mask: what differs is not counted."""
+    terms = g[g != 0]
+    if not terms.size or np.ptp(terms):
+        raise ValueError("counted-once: terms that differ")
+    return 0 * sum_along(g, axes) + terms[0]
+
+
 SUMS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = [
     ("bias-not-summed", "left per sample: sum over the axis of the batch", lambda g, axes: g),
     (
@@ -50,7 +58,7 @@ SUMS: list[tuple[str, str, Callable[[Any, tuple[int, ...]], Any]]] = [
     (
         "counted-once",
         "counted once for each sample, not as often as it is used: the count is left out",
-        lambda g, axes: 0 * sum_along(g, axes) + g.flat[np.abs(g).argmax()],
+        counted_once,
     ),
     (
         "summed-over-inputs",
