@@ -325,32 +325,24 @@ def inputs_of_size(p: Pass) -> Iterator[Finding]:
 # ---- learning rates ------------------------------------------------------------------------------
 
 
-def learning_rate(
-    p: Pass, loss_fn: Any, batch: tuple[Any, ...], optimizer: Any
-) -> Iterator[Finding]:
-    """One step of the optimizer, tried: what it does to the loss of the same batch."""
-    trained = {id(q) for group in optimizer.param_groups for q in group["params"]}
+def untrained(p: Pass, optimizer: Any) -> Iterator[Finding]:
+    """Parameters that the optimizer does not have."""
+    trained = {q for group in optimizer.param_groups for q in group["params"]}
     for name, parameter in p.parameters:
-        if parameter.requires_grad and id(parameter) not in trained:
+        if parameter.requires_grad and parameter not in trained:
             yield Finding(
                 "not-trained", name, "the optimizer does not have it", "it is in no group of it",
                 "Give the optimizer model.parameters().", parameter,
             )  # fmt: skip
-    before = [(q, q.array.copy()) for _, q in p.parameters if id(q) in trained]
-    state = default_generator().bit_generator.state
-    for parameter, _ in before:
-        g = p.grads.get(parameter)
-        parameter.grad = None if g is None else Tensor(np.array(g, parameter.dtype))
-    optimizer.step()
-    default_generator().bit_generator.state = state  # the same mask of a dropout
-    with no_grad(), np.errstate(all="ignore"):
-        *inputs, target = [as_tensor(part) for part in batch]
-        after = loss_fn(p.model(*inputs), target).item()
+
+
+def learning_rate(
+    p: Pass, loss_fn: Any, batch: tuple[Any, ...], optimizer: Any
+) -> Iterator[Finding]:
+    """One step of the optimizer, tried: what it does to the loss of the same batch."""
+    after, ratios = tried(p, loss_fn, batch, optimizer)
     start = p.loss.item()
-    moved = [(q, a) for q, a in before if q.ndim > 1 and rms(a) and np.any(p.grads.get(q, 0))]
-    ratios = [rms(q.array - a) / rms(a) for q, a in moved]
-    ratio = float(np.median(ratios)) if ratios else 0.0
-    step = f"a step changes weights by {ratio:.1e} of their size" if ratios else ""
+    step = f"a step changes weights by {np.median(ratios):.1e} of their size" if ratios else ""
     if not math.isfinite(after) or after > 1.5 * start + 1e-6:
         yield Finding(
             "rate-too-high", "the optimizer", "the learning rate is too high",
@@ -362,6 +354,25 @@ def learning_rate(
             "rate-too-low", "the optimizer", "the learning rate is too low", step,
             "Multiply it by 10 until a step changes weights by about 1e-3 of their size.",
         )  # fmt: skip
+
+
+def tried(
+    p: Pass, loss_fn: Any, batch: tuple[Any, ...], optimizer: Any
+) -> tuple[float, list[float]]:
+    """The loss after a step, and by how much of its size it changed each weight with a gradient."""
+    trained = {q for group in optimizer.param_groups for q in group["params"]}
+    before = [(q, q.array.copy()) for _, q in p.parameters if q in trained]
+    state = default_generator().bit_generator.state
+    for parameter, _ in before:
+        g = p.grads.get(parameter)
+        parameter.grad = None if g is None else Tensor(np.array(g, parameter.dtype))
+    optimizer.step()
+    default_generator().bit_generator.state = state  # the same mask of a dropout
+    with no_grad(), np.errstate(all="ignore"):
+        *inputs, target = [as_tensor(part) for part in batch]
+        after = loss_fn(p.model(*inputs), target).item()
+    moved = [(q, a) for q, a in before if q.ndim > 1 and rms(a) and np.any(p.grads.get(q, 0))]
+    return after, [rms(q.array - a) / rms(a) for q, a in moved]
 
 
 def diagnose(model: Any, loss_fn: Any, *batch: Any, optimizer: Any = None) -> Findings:
@@ -395,6 +406,7 @@ def diagnose(model: Any, loss_fn: Any, *batch: Any, optimizer: Any = None) -> Fi
     if optimizer is not None:
         with untouched(model, optimizer):
             default_generator().bit_generator.state = state
+            found += merged(untrained(p, optimizer))
             found += merged(learning_rate(p, loss_fn, batch, optimizer))
     return found
 

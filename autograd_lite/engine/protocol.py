@@ -53,12 +53,7 @@ def apply_ufunc(cls: Any, ufunc: Any, way: str, inputs: Any, kw: dict[str, Any])
         if form is not None and not kw:
             return form(*inputs)
         if form is None and ufunc in PLAIN:
-            inputs = tuple(map(number, inputs))
-            y = cls.__plain__(ufunc, inputs, kw)
-            if cls is Tensor and y.dtype.kind == "f":  # of ints and floats, which // makes
-                narrow = narrowed(rules.ops.div, (None, None), unboxed(inputs), y)
-                y = y if narrow is None else cls.__plain__(ufunc, narrow, kw)
-            return y
+            return _plainly(cls, ufunc, tuple(map(number, inputs)), kw)
     elif way == "outer" and ufunc in forms:
         return _outer(forms[ufunc], *inputs)
     elif (ufunc, way) in forms:
@@ -67,6 +62,15 @@ def apply_ufunc(cls: Any, ufunc: Any, way: str, inputs: Any, kw: dict[str, Any])
     if plain(inputs):
         return Tensor.__plain__(getattr(ufunc, way), inputs, kw)
     return _no_rule(cls, f"np.{ufunc.__name__}" + f".{way}" * (way != "__call__"))
+
+
+def _plainly(cls: Any, ufunc: Any, inputs: Any, kw: dict[str, Any]) -> Any:
+    """Plain data of a ufunc; of ints and floats, as // makes, in PyTorch's float type."""
+    y = cls.__plain__(ufunc, inputs, kw)
+    if cls is not Tensor or y.dtype.kind != "f":
+        return y
+    narrow = narrowed(rules.ops.div, (None,) * len(inputs), unboxed(inputs), y)
+    return y if narrow is None else cls.__plain__(ufunc, narrow, kw)
 
 
 def _outer(form: Any, a: Any, b: Any) -> Any:

@@ -361,9 +361,7 @@ def of_log_p(node: Any) -> bool:
 
 
 def letters_of_data(found: list[Data]) -> list[str]:
-    """The letters of inputs; only the first data is x, if they differ, and no zeros beside it: they
-    are h0, the first state of a recurrence, where a product takes them, and then c0, the first one
-    of a cell, where they are multiplied."""
+    """The letters of inputs; only the first data is x, if they differ, and no zeros beside it."""
     known = [(letter_of_data(d), d) for d in found if not d.parameter]
     full = [(letter, d) for letter, d in known if letter in ("x", "index") and np.any(d.value)]
     first = next((d for letter, d in full or known if letter == "x"), None)
@@ -371,13 +369,19 @@ def letters_of_data(found: list[Data]) -> list[str]:
     for d in found:
         letter = letter_of_data(d)
         if letter == "x" and full and np.size(d.value) > 1 and not np.any(d.value):
-            beyond = d.beyond
-            letter = "h0" if beyond is not None and beyond.kind == "product" else "zeros"
-            letter = "c0" if beyond is ops.mul and "h0" in letters else letter
+            letter = letter_of_zeros(d, letters)
         if letter == "x" and d is not first and d.use in (ops.sub, ops.mul):
             letter = "t" if d.use is ops.sub else "k"
         letters.append(letter)
     return letters
+
+
+def letter_of_zeros(d: Data, before: list[str]) -> str:
+    """h0, the first state of a recurrence, where a product takes them, and then c0, the first one
+    of a cell, where they are multiplied."""
+    if d.beyond is not None and d.beyond.kind == "product":
+        return "h0"
+    return "c0" if d.beyond is ops.mul and "h0" in before else "zeros"
 
 
 def letter_of_data(d: Data) -> str:
