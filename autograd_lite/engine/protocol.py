@@ -67,9 +67,8 @@ def apply_ufunc(cls: Any, ufunc: Any, way: str, inputs: Any, kw: dict[str, Any])
 def _plainly(cls: Any, ufunc: Any, inputs: Any, kw: dict[str, Any]) -> Any:
     """Plain data of a ufunc; of ints and floats, as // makes, in PyTorch's float type."""
     y = cls.__plain__(ufunc, inputs, kw)
-    if cls is not Tensor or y.dtype.kind != "f":
-        return y
-    narrow = narrowed(rules.ops.div, (None,) * len(inputs), unboxed(inputs), y)
+    floats, given = cls is Tensor and y.dtype.kind == "f", unboxed(inputs)
+    narrow = narrowed(rules.ops.div, (None,) * len(given), given, y) if floats else None
     return y if narrow is None else cls.__plain__(ufunc, narrow, kw)
 
 
