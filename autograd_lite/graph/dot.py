@@ -554,11 +554,14 @@ def wrapped(formula: str) -> list[str]:
 
     >>> wrapped("C = f · C + i · g, Y[t] = o · tanh(C)")
     ['C\\xa0=\\xa0f · C + i · g,', 'Y[t]\\xa0=\\xa0o · tanh(C)']
+    >>> wrapped("z = v ⋆ W + b; z[i, j] = Σ(v[i + k, j + l] · W[k, l]) + b")[1]
+    'z[i,\\xa0j]\\xa0=\\xa0Σ(v[i + k, j + l]'
     """
-    equations = re.split(r"(?<=,) (?=\S+ = )", formula) if len(formula) > WIDE else []
+    between = r"(?<=;) |(?<=,) (?=\w+(?:\[\w+\])? = )"
+    equations = re.split(between, formula) if len(formula) > WIDE else []
     if len(equations) > 1:
         return [line for equation in equations for line in wrapped(equation)]
-    tight = re.sub(r"(?<=\d), (?=\d)", ",\N{NO-BREAK SPACE}", formula)
+    tight = re.sub(r"(?<=\d), (?=\d)|(?<=[\[ ]\w), (?=\w[\],])", ",\N{NO-BREAK SPACE}", formula)
     tight = re.sub(r" ([-+−×·]) ", r" \1\t", tight).replace(" / ", "\t/\t")  # a sign comes first
     tight = re.sub(r" (\+?=) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", tight, count=1)
     lines = [""]
