@@ -12,6 +12,7 @@ from autograd_lite.comparison.learners.buffers import buffers
 from autograd_lite.comparison.learners.functions import into_buffers
 from autograd_lite.comparison.learners.probing import Function
 from autograd_lite.comparison.source import doors
+from autograd_lite.comparison.source.places import is_own
 from autograd_lite.engine.modes import like_numpy
 
 Array = Any
@@ -143,3 +144,8 @@ def test_layers_and_programs_that_fill_arrays_are_recorded_too() -> None:
     W = RNG.standard_normal((4, 3))
     report = check(loss, {"W": W}, {"W": program(W)[1]["W"]})
     assert "1 - y used for the derivative of tanh" in str(report)
+
+
+def test_pythons_own_frames_name_nothing() -> None:
+    own = compile("", "<frozen abc>", "exec"), compile("", "<ipython-input-1>", "exec")
+    assert [is_own(code) for code in own] == [False, True]

@@ -21,7 +21,7 @@ from .text import Node, Text, Unit, as_function, candidates, text_of, units
 PROBE = " probe"  # the global name of the probe during a search: no text can have it
 MOST_VALUES = 5_000  # that are looked through for functions
 INSTALLED = (sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib"))
-LIBRARIES = (*HOMES, *(os.path.join(path, "") for path in (*INSTALLED, "<frozen ")))
+LIBRARIES = (*HOMES, *(os.path.join(path, "") for path in INSTALLED), "<frozen ")
 
 
 # ---- one function ----------------------------------------------------------------------------
