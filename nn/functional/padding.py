@@ -57,7 +57,12 @@ def _framed(input: Tensor, axis: int, low: int, high: int, mode: str) -> Any:
     places = np.arange(n)
     if mode == "circular":  # only what is left goes round
         places, cut = places[cut[0] : n - cut[1]], [0, 0]
-    if max(low, high) > {"reflect": n - 1, "circular": len(places)}.get(mode, max(low, high)):
-        raise MisfitError(f"pad: {mode} by ({low}, {high}) is too wide for axis {axis} of {n}")
+    most = {"reflect": n - 1, "circular": len(places)}.get(mode, max(low, high))
+    if max(low, high) > most:
+        raise MisfitError(
+            f"pad: {mode} by ({low}, {high}) is too wide for axis {axis} of {n}, in an input of "
+            f"shape {input.shape}: there are {max(most, 0)} elements for each side; take a "
+            "narrower padding, or the mode 'replicate' or 'constant'"
+        )
     framed = np.pad(places, (max(low, 0), max(high, 0)), PADDINGS[mode])
     return framed[cut[0] : len(framed) - cut[1]]

@@ -184,8 +184,8 @@ WRONG = {
     "ConvTranspose2d": (
         lambda: nn.ConvTranspose2d(2, 3, 2, padding=4), IMAGE, r"\(n - 1\) \* stride - 2",
     ),
-    "ReflectionPad2d": (lambda: nn.ReflectionPad2d(4), IMAGE, r"4"),
-    "CircularPad2d": (lambda: nn.CircularPad2d(5), IMAGE, r"5"),
+    "ReflectionPad2d": (lambda: nn.ReflectionPad2d(4), IMAGE, r"\(2, 2, 4, 4\): there are 3"),
+    "CircularPad2d": (lambda: nn.CircularPad2d(5), IMAGE, r"\(2, 2, 4, 4\): there are 4"),
     "Unfold": (lambda: nn.Unfold(6), IMAGE, r"stride \+ 1"),
     "Fold": (lambda: nn.Fold((3, 3), 2), (1, 4, 5), r"stride \+ 1 = \(2, 2\) windows"),
     "PixelShuffle": (lambda: nn.PixelShuffle(3), IMAGE, r"\(2, 2, 4, 4\)"),

@@ -20,6 +20,13 @@ def turned(w: Any) -> Any:
     return ops.flip(w, axis=tuple(range(2, w.ndim)))
 
 
+def turned_along(w: Any, k: int) -> Any:
+    """A kernel turned along its `k`th axis alone; ValueError where it has no other."""
+    if k >= w.ndim - 2 or w.ndim < 4:
+        raise ValueError("kernel-flipped: one axis")
+    return ops.flip(w, axis=(2 + k,))
+
+
 def strided(kw: dict[str, Any]) -> dict[str, Any]:
     """The settings without the stride; ValueError where there is none."""
     if "stride" not in kw:
@@ -109,6 +116,15 @@ OF_INPUT: Table = {
             CONV,
             lambda g, y, x, w, b=None, **kw: ops.conv_input(g, turned(w), shape=x.shape[2:], **kw),
         ),
+    ],
+    "kernel-flipped: the kernel turned the wrong way along one axis": [
+        (
+            CONV,
+            lambda g, y, x, w, b=None, k=k, **kw: ops.conv_input(
+                g, turned_along(w, k), shape=x.shape[2:], **kw
+            ),
+        )
+        for k in range(2)
     ],
     "stride-forgotten: the stride left out on the way back to the input": [
         (
@@ -223,6 +239,15 @@ OF_KERNEL: Table = {
             CONV,
             lambda g, y, x, w, b=None, **kw: turned(ops.conv_weight(x, g, size=w.shape[2:], **kw)),
         ),
+    ],
+    "kernel-flipped: the gradient of the kernel flipped along one axis": [
+        (
+            CONV,
+            lambda g, y, x, w, b=None, k=k, **kw: turned_along(
+                ops.conv_weight(x, g, size=w.shape[2:], **kw), k
+            ),
+        )
+        for k in range(2)
     ],
     "stride-forgotten: the stride left out in the gradient of the kernel": [
         (
