@@ -55,7 +55,9 @@ class _Table(Module):
     def extra_repr(self) -> str:
         values = [(name, getattr(self, name)) for name in self._shown]
         values = [
-            (k, v) for k, v in values if v not in (None, False) and (k, v) != ("norm_type", 2)
+            (k, v)
+            for k, v in values
+            if not (v is None or v is False) and (k, v) != ("norm_type", 2)
         ]
         shown = [f", {name}={value!r}" for name, value in values]
         return f"{self.num_embeddings}, {self.embedding_dim}{''.join(shown)}"

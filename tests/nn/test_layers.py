@@ -149,7 +149,7 @@ def test_reprs_name_the_settings(case: Any, torch: Any) -> None:
     "code",
     [
         "AvgPool1d(3)", "MaxUnpool2d(2, padding=1)", "Hardshrink(0.25)", "Softshrink()",
-        "Dropout(0.25, inplace=True)", "Embedding(5, 4, padding_idx=1, norm_type=1.0)",
+        "Dropout(0.25, inplace=True)", "Embedding(5, 4, padding_idx=0, norm_type=1.0)",
         "EmbeddingBag(5, 4, norm_type=1.0, sparse=True)", "ParameterDict()", "ParameterList()",
         "ModuleList([N.ReLU(), N.ReLU(), N.Tanh(), N.ReLU()])", "ModuleList()",
         "TransformerEncoder(N.TransformerEncoderLayer(4, 2, 3), 2, enable_nested_tensor=False)",
