@@ -118,12 +118,13 @@ def asarray(
     copy: bool | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """`as_tensor`, with memory of its own for copy=True, as a leaf that may require grad.
+    """`as_tensor`, with memory of its own for copy=True, which may require grad.
 
     >>> asarray([1.5], requires_grad=True).requires_grad
     True
     """
-    t = tensor(obj, dtype, device=device) if copy else as_tensor(obj, dtype, device)
+    t = as_tensor(obj, dtype, device)
+    t = t.clone() if copy else t
     return t.requires_grad_() if requires_grad else t
 
 

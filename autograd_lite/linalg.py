@@ -526,13 +526,14 @@ forms.update(
 )
 
 
-def older(f: FunctionType) -> FunctionType:
+def older(name: str, f: FunctionType) -> FunctionType:
     """`torch.det(input)` of `torch.linalg.det(A)`: PyTorch has some twice, by two names."""
     code = f.__code__.replace(co_varnames=("input", *f.__code__.co_varnames[1:]))
-    found = FunctionType(code, f.__globals__, f.__name__, f.__defaults__)
+    found = FunctionType(code, f.__globals__, name, f.__defaults__)
+    found.__module__, found.__qualname__ = str(__package__), name  # where a pickle looks for it
     found.__kwdefaults__, found.__doc__ = f.__kwdefaults__, f.__doc__
     found.__annotations__ = {"input" if k == "A" else k: v for k, v in f.__annotations__.items()}
     return found
 
 
-public.update({k: older(f) for k, f in public.items() if f.__code__.co_varnames[:1] == ("A",)})  # type: ignore[arg-type]
+public.update({k: older(k, f) for k, f in public.items() if f.__code__.co_varnames[:1] == ("A",)})  # type: ignore[arg-type]

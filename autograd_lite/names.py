@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
+from inspect import Parameter, Signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,6 +59,7 @@ ORDERS = {
 }
 
 
+@cache
 def in_order(f: Callable[..., Any], order: str) -> Callable[..., Any]:
     """`f` with its arguments in this order; `name=other` is what `f` calls other, `name=` nothing.
 
@@ -70,9 +72,13 @@ def in_order(f: Callable[..., Any], order: str) -> Callable[..., Any]:
 
     @wraps(f)
     def call(*args: Any, **words: Any) -> Any:
+        if len(args) > len(names) or words.keys() & [*names][: len(args)]:
+            raise TypeError(f"{f.__name__}: the arguments are {', '.join(names)}, each once")
         given = {**dict(zip(names, args, strict=False)), **words}
         return f(**{names.get(k, k): v for k, v in given.items() if names.get(k, k)})
 
+    call.__module__ = str(__package__)  # where a pickle looks for it
+    call.__signature__ = Signature([Parameter(k, Parameter.POSITIONAL_OR_KEYWORD) for k in names])  # type: ignore[attr-defined]
     return call
 
 

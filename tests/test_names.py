@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import copy
 import importlib.util
+import inspect
 import json
 import pickle
 import subprocess
@@ -441,6 +442,21 @@ def test_files_of_pytorch_are_places() -> None:
     assert clip_grad_norm_ is nn.utils.clip_grad_norm_
     assert _LRScheduler is nn.optim.lr_scheduler.LRScheduler
     assert DistributedSampler is nn.data.DistributedSampler
+
+
+@pytest.mark.parametrize("name", ["tanh", "split", "det", "inverse", "dropout", "batch_norm"])
+def test_functions_can_be_pickled(name: str) -> None:
+    f = getattr(ag, name)
+    assert pickle.loads(pickle.dumps(f)) is f
+
+
+def test_arguments_in_an_older_order_are_given_once() -> None:
+    assert str(inspect.signature(ag.dropout)) == "(input, p, train)"
+    for words in ({"p": 0.1}, {"input": 1}):
+        with pytest.raises(TypeError, match="dropout: the arguments are input, p, train, each"):
+            ag.dropout(ag.ones(2), 0.5, **words)
+    with pytest.raises(TypeError, match="dropout: the arguments are input, p, train, each once"):
+        ag.dropout(ag.ones(2), 0.5, False, False)
 
 
 def test_a_gpu_of_any_kind_is_asked_for_in_vain() -> None:

@@ -144,7 +144,9 @@ def unboxed(x: Any) -> Any:
 
 def number(x: Any) -> Any:
     """A number of NumPy, as np.sqrt(2), as Python's, which keeps float32; all else as it is."""
-    return x.item() if isinstance(x, np.number) and not mode.numpy else x
+    if mode.numpy or not isinstance(x, np.number):
+        return x
+    return float(x) if isinstance(x, np.floating) else x.item()  # that of a longdouble is itself
 
 
 def narrowed(op: Any, sources: Any, args: Any, y: Any) -> Any:

@@ -57,8 +57,8 @@ def ones(n: int, dtype: Any) -> Any:
 
 
 def _of_bias(g: Any, y: Any, x: Any, w: Any, b: Any) -> Any:
-    flat = g.__class__ is np.ndarray and g.size and g.flags.c_contiguous and g.ndim == y.ndim
-    return of_rows(g) if flat else g
+    rows = g.__class__ is np.ndarray and b.ndim == 1 and g.ndim == y.ndim
+    return of_rows(g) if rows and g.size and g.flags.c_contiguous else g
 
 
 # One record where the operations are three, of which one is a view: a step of 784-64-10 with

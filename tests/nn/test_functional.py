@@ -96,6 +96,9 @@ LAYERS: dict[str, Case] = {
     "linear": Case(F.linear, TF.linear, [normal(5, 3), normal(4, 3), normal(4)]),
     "linear, no bias": Case(F.linear, TF.linear, [normal(5, 3), normal(4, 3)]),
     "linear, vector": Case(F.linear, TF.linear, [normal(3), normal(4, 3), normal(4)]),
+    "linear, a bias for each row": Case(
+        F.linear, TF.linear, [normal(5, 3), normal(4, 3), normal(5, 1)]
+    ),
     "linear, 3-d": Case(F.linear, TF.linear, [normal(2, 5, 3), normal(4, 3), normal(4)]),
     "relu": Case(F.relu, TF.relu, [normal(4, 3)]),
     "relu at 0": Case(F.relu, TF.relu, [np.array([0.0, -1.0, 1.0])]),

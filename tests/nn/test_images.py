@@ -184,6 +184,14 @@ def test_empty_batches_and_axes_of_size_one(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(w.grad.numpy()[0, :, 0, 0], 2 * x.detach().numpy().sum((0, 2, 3)))
 
 
+def test_no_channels() -> None:
+    x = Tensor(normal(2, 0, 5, 7), requires_grad=True)
+    b = Tensor(normal(2), requires_grad=True)
+    F.conv2d(x, Tensor(normal(2, 0, 3, 3)), b).sum().backward()
+    assert x.grad is not None and x.grad.shape == (2, 0, 5, 7)
+    assert b.grad is not None and b.grad.tolist() == [30, 30]
+
+
 def test_what_is_not_contiguous_and_padding_that_is_larger_than_the_image() -> None:
     x = normal(5, 4, 3, 2).transpose(3, 2, 1, 0)[:, :, ::2]
     w = normal(2, 2, 3, 3).transpose(1, 0, 3, 2)

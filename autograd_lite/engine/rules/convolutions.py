@@ -66,10 +66,9 @@ def _conv_input(
     wide = long_rows(places, shape, stride, (60 * groups + o) / (17 * groups + o))
     for part in blocks(n, c * groups * math.prod((*size, *wide)) * g.itemsize):
         y = out[part]
-        columns = filters @ ended(g[part], wide).reshape(
-            len(y), groups, o // groups, math.prod(wide)
-        )
-        add_overlaps(columns.reshape(len(y), c * groups, *size, *wide), y, stride, dilation)
+        above = ended(g[part], wide).reshape(len(y), groups, o // groups, math.prod(wide))
+        columns = (filters @ above).reshape(len(y), c * groups, *size, *wide)
+        add_overlaps(columns, y, stride, dilation)
     return out
 
 

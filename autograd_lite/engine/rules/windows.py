@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import product
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -91,13 +92,11 @@ def add_overlaps(x: Any, y: Any, stride: Sizes = (), dilation: Sizes = ()) -> No
     are from in `y`."""
     d = x.ndim - y.ndim
     size, out, shape = x.shape[-2 * d : -d], x.shape[-d:], y.shape[-d:]
-    if x.size and not stride and out[1:] == shape[1:]:
-        y, x = y.reshape(*y.shape[:-d], -1), x.reshape(*x.shape[:-d], -1)
+    if not stride and out[1:] == shape[1:]:
+        y, x = (a.reshape(*a.shape[:-d], math.prod(a.shape[-d:])) for a in (y, x))
+        far = [n * math.prod(shape[i + 1 :]) for i, n in enumerate(dilation or (1,) * d)]
         for place in product(*map(range, size)):
-            at = 0
-            for k, step, n in zip(place, dilation or (1,) * d, shape, strict=True):
-                at = at * n + k * step
-            to = y[..., at : at + x.shape[-1]]
+            to = y[..., sum(map(mul, place, far)) :][..., : x.shape[-1]]
             to += x[(..., *place, slice(to.shape[-1]))]
         return
     for place, at in steps(out, size, stride, dilation):
