@@ -176,8 +176,8 @@ def test_the_engine_can_be_read() -> None:
     # casts and views of a leaf that serve every step of a loop 20, PyTorch's words for tensors as
     # keywords and its median 30, numbers of NumPy that are as Python's 10,
     # dtype= of norm, equal_nan= 5, the float type of //, elements that share a median's gradient 6,
-    # convolutions in long rows, which take 0.75 to 0.9 of the time, 42
-    assert whole <= 4013, f"{whole} lines of code in engine"
+    # convolutions in long rows, which take 0.75 to 0.9 of the time, 49
+    assert whole <= 4020, f"{whole} lines of code in engine"
     assert core <= 800, f"op, tape, tensor and a file of rules: {core} lines of code"
 
 

@@ -179,6 +179,9 @@ def sigmoid(x: Tensor) -> Tensor:
 @differentiable(lambda g, y, x: g * (y > 0), kind="curve", activation=True, mask=True)
 def relu(x: Tensor) -> Tensor:
     """max(x, 0); its slope at 0 is 0."""
+    if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.flags.c_contiguous:
+        y = np.zeros(x.shape, x.dtype)  # a third of the time: numbers make NumPy take no vectors
+        return np.maximum(x, y, out=y)
     return np.maximum(x, 0)
 
 

@@ -21,7 +21,7 @@ from ..op import ops
 Sizes = tuple[int, ...]
 At = tuple[Any, ...]
 # Columns of so many bytes at a time are all the memory that a convolution takes beside its result:
-# LeNet takes 1.14 times as long as with columns that are kept, with half of it 1.18.
+# LeNet takes 1.03 times as long as with columns that are kept, with half of it 1.07.
 BLOCK = 2**21
 
 
@@ -54,7 +54,14 @@ def view(x: Any, size: Sizes, stride: Sizes = (), dilation: Sizes = ()) -> Any:
     lead, own = x.strides[:-d], x.strides[-d:]
     inner = [n * k for n, k in zip(own, dilation or (1,) * d, strict=True)]
     outer = [n * k for n, k in zip(own, stride or (1,) * d, strict=True)]
-    return as_strided(x, (*x.shape[:-d], *size, *out), (*lead, *inner, *outer), writeable=False)
+    return strided(x, (*x.shape[:-d], *size, *out), (*lead, *inner, *outer))
+
+
+def strided(x: Any, shape: Sizes, strides: Sizes) -> Any:
+    """`as_strided`, which takes 2.4 us where an array of a contiguous buffer takes 0.3."""
+    if x.flags.c_contiguous:
+        return np.ndarray(shape, x.dtype, x, 0, strides)
+    return as_strided(x, shape, strides, writeable=False)
 
 
 def long_rows(places: Sizes, shape: Sizes, stride: Sizes, most: float) -> Sizes:
@@ -78,7 +85,7 @@ def joined(windows: Any, x: Any, stride: Sizes, o: int) -> tuple[Any, Sizes]:
     along = zip(places, windows.strides[-d:], strict=True)
     run = 1 + sum((n - 1) * step for n, step in along) // x.itemsize
     shape, strides = (*windows.shape[:-d], run), (*windows.strides[:-d], x.itemsize)
-    return as_strided(x, shape, strides, writeable=False), wide
+    return strided(x, shape, strides), wide
 
 
 def blocks(n: int, each: int) -> Iterator[slice]:
