@@ -321,10 +321,11 @@ class Module:
         return (module for _, module in self.named_children())
 
     def named_modules(
-        self, prefix: str = "", remove_duplicate: bool = True
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """This module and all inside it with their dotted names; a shared module comes once."""
-        seen: set[Module] = set()
+        """This module and all inside it with their dotted names; a shared module comes once, and
+        none that is in `memo`, into which they are put."""
+        seen = set() if memo is None else memo
         todo = [(prefix, self)]
         while todo:
             path, module = todo.pop()
@@ -338,15 +339,16 @@ class Module:
                 if values[name] is not None:
                     todo.append((f"{path}.{name}" if path else name, values[name]))
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all inside it, each once."""
-        return (module for _, module in self.named_modules())
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all inside it, each once, or as often as it is there."""
+        found = self.named_modules(remove_duplicate=remove_duplicate)
+        return (module for _, module in found)
 
     def _named(
         self, registry: str, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Any]]:
         seen = set()
-        tree = self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]
+        tree = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
         for path, module in tree:
             values = module.__dict__
             for name in getattr(module, registry):
@@ -387,6 +389,19 @@ class Module:
                 )
             module = module.__dict__[name]
         return module
+
+    def set_submodule(self, target: str, module: Module) -> None:
+        """Put a module into the place of the one with this dotted name. AttributeError if there is
+        none.
+
+        >>> model = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+        >>> model.set_submodule("1", nn.ReLU())
+        >>> model[1]
+        ReLU()
+        """
+        self.get_submodule(target)
+        path, _, name = target.rpartition(".")
+        setattr(self.get_submodule(path), name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter with this dotted name. AttributeError if there is none."""
@@ -473,6 +488,12 @@ class Module:
     def double(self) -> Self:
         """Cast to float64."""
         return self.to(np.float64)
+
+    def bfloat16(self) -> Self:
+        """TypeError, which says why: NumPy has no numbers as short as that."""
+        from autograd_lite.dtypes import bfloat16
+
+        return self.to(bfloat16)
 
     def half(self) -> Self:
         """Cast to float16."""

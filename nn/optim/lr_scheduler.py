@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsFloat
 
 from autograd_lite.absent import missing
+from autograd_lite.engine.user import warned
 from autograd_lite.interrupts import wholly
 
 from .optimizer import Optimizer
@@ -120,8 +121,20 @@ class LRScheduler(Schedule):
         return [self._next(group["lr"], i) for i, group in enumerate(self.optimizer.param_groups)]
 
     @wholly
-    def step(self) -> None:
-        """Go on by one epoch, or batch, and set the learning rates; after `optimizer.step()`."""
+    def step(self, epoch: int | None = None) -> None:
+        """Go on by one epoch, or batch, and set the learning rates; after `optimizer.step()`. With
+        an `epoch`, as in older scripts, from the initial rates to that one, with a warning."""
+        if epoch is not None:
+            if epoch < 0 or epoch != int(epoch):
+                raise ValueError(
+                    f"{type(self).__name__}.step: epoch is {epoch}; it is an int from 0"
+                )
+            warned(f"{type(self).__name__}: step(epoch) is PyTorch's older word; write step()")
+            self._restart()
+            self._step_count = max(self._step_count, 2)  # the rates that it finds are not the first
+            for self.last_epoch in range(1, int(epoch) + 1):
+                self._set()
+            return
         if self._step_count == 1 and not self.optimizer.stepped:
             warnings.warn(
                 f"{type(self).__name__}.step() is called before optimizer.step(), which skips the "
@@ -724,7 +737,7 @@ class SequentialLR(LRScheduler):
         self._last_lr = first.get_last_lr()
 
     @wholly
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # which takes no epoch, as in PyTorch
         """Go on by one epoch with the schedule whose turn it is."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
@@ -812,10 +825,11 @@ class ReduceLROnPlateau(Schedule):
         return sign * metric > sign * (self.best + sign * self.threshold)
 
     @wholly
-    def step(self, metrics: SupportsFloat) -> None:
-        """Take note of the quantity after an epoch, and lower the rates if it is time."""
+    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:
+        """Take note of the quantity after an epoch, the next one unless it is given, and lower the
+        rates if it is time."""
         metric = float(metrics)
-        self.last_epoch += 1
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._improves(metric):
             self.best, self.num_bad_epochs = metric, 0
         else:

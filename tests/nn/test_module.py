@@ -749,3 +749,16 @@ def test_states_from_before_batches_were_counted_are_whole() -> None:
     norm = nn.BatchNorm1d(2)
     state = {k: v for k, v in norm.state_dict().items() if k != "num_batches_tracked"}
     assert norm.load_state_dict(state).missing_keys == []
+
+
+def test_modules_are_put_into_places_and_walked_as_in_pytorch() -> None:
+    shared = Linear(2, 2)
+    model = Sequential(shared, Sequential(shared, Linear(2, 2)))
+    assert len([*model.modules()]) == 4 and len([*model.modules(remove_duplicate=False)]) == 5
+    assert [name for name, _ in model.named_modules({shared}, "net")] == ["net", "net.1", "net.1.1"]
+    model.set_submodule("1.1", Sequential())
+    assert isinstance(model.get_submodule("1.1"), Sequential)
+    with pytest.raises(AttributeError, match=r"'1\.7' is not a module"):
+        model.set_submodule("1.7", shared)
+    with pytest.raises(TypeError, match="bfloat16: NumPy has no numbers as short as that"):
+        model.bfloat16()

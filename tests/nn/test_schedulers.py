@@ -361,3 +361,20 @@ def test_a_cycle_of_ones_own_height() -> None:
         lr_scheduler.CyclicLR(mine, **kw, mode="square")
     with pytest.raises(ValueError, match=r"^CyclicLR: Adagrad has no momentum to change"):
         lr_scheduler.CyclicLR(Adagrad([Tensor(np.ones(1))]), 0.1, 0.5)
+
+
+@pytest.mark.parametrize("name", ["StepLR", "CosineAnnealingLR", "LinearLR", "LambdaLR"])
+def test_older_scripts_name_the_epoch(name: str) -> None:
+    settings: Any = {"StepLR": 2, "CosineAnnealingLR": 5, "LambdaLR": lambda e: 0.9**e}
+    kw = [settings[name]] if name in settings else []
+    mine, judge = both()
+    pair = getattr(lr_scheduler, name)(mine, *kw), theirs_of(name)(judge, *kw)
+    for epoch in (0, 1, 4, 2):
+        for s in pair:
+            with pytest.warns(UserWarning):
+                s.step(epoch)
+        assert pair[0].last_epoch == epoch
+        agree(*pair)
+    go([pair], 3)
+    with pytest.raises(ValueError, match="step: epoch is -1; it is an int from 0"):
+        pair[0].step(-1)
