@@ -242,9 +242,11 @@ def _layer_norm(
 def _normalised(x: Any, weight: Any, bias: Any, axes: Any, eps: float) -> Any:
     """In two arrays what the operations need seven for; kept are what is normal, as rows, and its
     scale."""
-    if not x.size or x.itemsize < 4:
-        raise ValueError("no rows, or sums that are beyond float16, are left to the operations")
-    n = math.prod(x.shape[axes[0] :])
+    shape = x.shape[axes[0] :]
+    fits = {w.shape for w in (weight, bias) if w is not None} <= {shape}
+    if not (fits and x.size and x.itemsize >= 4):
+        raise ValueError("no rows, float16, and what broadcasts are left to the operations")
+    n = math.prod(shape)
     d = x.reshape(-1, n)
     d = d - np.add.reduce(d, axis=1, keepdims=True) / n
     scale = 1 / np.sqrt(np.vecdot(d, d)[:, None] / n + eps)

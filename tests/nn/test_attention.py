@@ -338,6 +338,8 @@ def test_a_layer_norm_is_one_record_with_its_gradients() -> None:
     large = F.layer_norm(ag.tensor(np.linspace(-30, 30, 2000, dtype="float16")), 2000)
     assert large.dtype == "float16" and abs(large.array[-1] - 1.73) < 0.01  # of a sum of 6e5
     assert F.layer_norm(ag.ones(0, 4), 4).shape == (0, 4)
+    assert F.layer_norm(ag.ones(3, 4), 4, ag.ones(3, 1), ag.ones(1)).tolist() == [[1.0] * 4] * 3
+    assert F.layer_norm(ag.ones(4), 4, ag.ones(4, 1)).shape == (4, 4)
     x = ag.tensor(rand(2, 4), requires_grad=True)
     F.layer_norm(x, 4).mul_(2).sum().backward()  # a change of the result harms nothing
     assert np.allclose(x.grad.array, 0, atol=1e-9)

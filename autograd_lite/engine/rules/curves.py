@@ -180,7 +180,7 @@ def sigmoid(x: Tensor) -> Tensor:
 def relu(x: Tensor) -> Tensor:
     """max(x, 0); its slope at 0 is 0."""
     if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.flags.c_contiguous:
-        y = np.zeros(x.shape, x.dtype)  # a third of the time: numbers make NumPy take no vectors
+        y = np.zeros(x.shape, x.dtype)  # with a number NumPy takes three times as long
         return np.maximum(x, y, out=y)
     return np.maximum(x, 0)
 

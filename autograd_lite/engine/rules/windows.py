@@ -74,8 +74,9 @@ def long_rows(places: Sizes, shape: Sizes, stride: Sizes, most: float) -> Sizes:
 
 
 def joined(windows: Any, x: Any, stride: Sizes, o: int) -> tuple[Any, Sizes]:
-    """A view for `o` outputs and its places: in long rows without their last end, (..., *size,
-    elements), where a window has so many elements that they pay for it to be cut off again."""
+    """The view and its places as a product for `o` outputs takes them: in long rows, (..., *size,
+    elements), where windows have so many elements that it pays to cut their ends off again. That of
+    the last row is left out, as there may be no memory beyond."""
     d = windows.ndim - x.ndim
     many = x.flags.c_contiguous and math.prod(windows.shape[1:-d]) >= 4 * o
     places = windows.shape[-d:]
