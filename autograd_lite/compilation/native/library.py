@@ -289,10 +289,12 @@ def products() -> BLAS | None:
     b = blas()
     if b is None or b.kernel not in NARROW or b.size != "int64_t":
         return b
-    c = compiler()
     try:
+        c = compiler()
         ours = open_library(PRODUCTS, c._replace(flags=(*c.flags, "-ffp-contract=fast")))
-    except NoCompiler:  # there is no AVX-512
+    except NoCompiler:  # one of those that know no vectors
+        return b
+    if not hasattr(ours, "threads"):
         return b
     for name, at in {"threads": b.threads, "sgemm": b.gemm["s"], "dgemm": b.gemm["d"]}.items():
         ctypes.c_void_p.in_dll(ours, name).value = at

@@ -14,11 +14,9 @@ from __future__ import annotations
 __all__ = ["NARROW", "SOURCE"]
 
 NARROW = {"Haswell", "Zen", "Sandybridge", "Nehalem", "Prescott"}  # kernels without AVX-512
-ROWS = 12  # of a block: 24 vectors of sums, two of the second matrix, and one left of 32 registers
+ROWS = 12  # of a block: 24 vectors of sums, two of one matrix, one of the other, of 32 registers
 HEAD = f"""
-#ifndef __AVX512F__
-#error "no AVX-512"
-#endif
+#ifdef __AVX512F__ /* else the library is empty */
 #include <pthread.h>
 #include <stdint.h>
 #ifdef __clang__
@@ -207,6 +205,7 @@ def source() -> str:
         HEAD
         + text
         + text.replace("float", "double").replace("int32", "int64").replace("sgemm", "dgemm")
+        + "#endif\n"
     )
 
 
