@@ -827,7 +827,23 @@ def test_what_other_threads_print_meanwhile_is_seen(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == "theirs\n"
 
 
-def test_strides_of_an_edit_stay_inside_of_the_array(monkeypatch: pytest.MonkeyPatch) -> None:
+WINDOWS = """import numpy as np
+{0}
+def forward(x, w):
+    return {1}(x, (4, 3), (8, 8)) @ w
+def backward(g, x, w):
+    n, k, step = 4, 3, 8
+    dx = np.zeros(6)
+    for i in range(n):
+        dx[i : i + k] += g[i] * w
+    return dx, {1}(x, (n, k), (step, step)).T @ g / n
+"""
+
+
+@pytest.mark.parametrize("imported", ["as_strided", "as_strided as of"])
+def test_strides_of_an_edit_stay_inside_of_the_array(
+    imported: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[bool] = []
     inner = Probe.strided
 
@@ -841,18 +857,15 @@ def test_strides_of_an_edit_stay_inside_of_the_array(monkeypatch: pytest.MonkeyP
         return made
 
     monkeypatch.setattr(Probe, "strided", strided)
-    names = loaded(
-        "import numpy as np\n"
-        "from numpy.lib.stride_tricks import as_strided\n"
-        "def forward(x, w):\n"
-        "    return as_strided(x, (4, 3), (8, 8)) @ w\n"
-        "def backward(g, x, w):\n"
-        "    n, k, step = 4, 3, 8\n"
-        "    dx = np.zeros(6)\n"
-        "    for i in range(n):\n"
-        "        dx[i : i + k] += g[i] * w\n"
-        "    return dx, as_strided(x, (n, k), (step, step)).T @ g / n\n"
-    )
+    name = imported.split()[-1]
+    names = loaded(WINDOWS.format(f"from numpy.lib.stride_tricks import {imported}", name))
+    report = check_backward(names["forward"], names["backward"], ((6,), (3,)))
+    assert report.fixes[0].new == f"return dx, {name}(x, (n, k), (step, step)).T @ g"
+    assert set(seen) == {True, False}  # where it was False, memory of others would have been read
+
+
+def test_a_function_of_the_learners_may_have_that_name() -> None:
+    own = "def as_strided(x, shape, steps):\n    return np.stack([x[i : i + 3] for i in range(4)])"
+    names = loaded(WINDOWS.format(own, "as_strided"))
     report = check_backward(names["forward"], names["backward"], ((6,), (3,)))
     assert report.fixes[0].new == "return dx, as_strided(x, (n, k), (step, step)).T @ g"
-    assert set(seen) == {True, False}  # where it was False, memory of others would have been read

@@ -14,6 +14,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ...engine.user import HOMES
 from .text import Node, Text, Unit, as_function, candidates, text_of, units
@@ -37,7 +38,9 @@ class Place:
         self.units = [alone] if alone else units(text, self.node)
         self.tree = bare(self.node)
         self.homes = homes(self.node, self.tree, self.units)
-        counted(self.tree)
+        known = function.__globals__.items()
+        self.strided = {"as_strided", *[name for name, value in known if value is as_strided]}
+        counted(self.tree, self.strided)
 
     def code(self, tree: Node = None) -> CodeType:
         """The function as its tree stands now."""
@@ -84,7 +87,7 @@ class Place:
                     call.args[0] = inner
                     setattr(node, part, call)
                     break
-        counted(tree)
+        counted(tree, self.strided)
         for node in [*ast.walk(tree)]:
             if isinstance(node, ast.FunctionDef):
                 end: Node = parsed("try: pass\nfinally: pass")
@@ -133,17 +136,19 @@ def homes(
     return {id(unit): found[id(unit)] for unit in units}
 
 
-def counted(tree: Node) -> None:
-    """Let the probe count at the head of every loop, those in brackets too, and look at strides,
-    which an edit may lead out of memory: the process would end there."""
+def counted(tree: Node, strided: Iterable[str]) -> None:
+    """Let the probe count at the head of every loop, those in brackets too, and look at strides
+    that functions of these names get, which an edit may lead out of memory: the process would end
+    there."""
     for node in [*ast.walk(tree)]:
         if isinstance(node, ast.For | ast.While):
             call = "tick()" if isinstance(node, ast.For) else "tick(locals())"
             node.body.insert(0, ast.copy_location(ast.Expr(probed(call)), node.body[0]))
         elif isinstance(node, ast.comprehension):
             node.ifs.insert(0, probed("tick()"))
-        elif isinstance(node, ast.Call) and last_name(node.func).endswith("strided"):
-            node.func = ast.copy_location(probed("strided()").func, node.func)
+        elif isinstance(node, ast.Call) and last_name(node.func) in strided:
+            inside = ast.copy_location(probed("inside(None)"), node.func)
+            inside.args[0], node.func = node.func, inside
 
 
 def last_name(node: Node) -> str:

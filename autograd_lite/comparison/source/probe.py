@@ -62,6 +62,10 @@ class Probe(threading.local):
         self.values[unit] = value
         return bent(value, self.counts[unit], self.fill) if unit == self.bend else value
 
+    def inside(self, function: Any) -> Any:
+        """A function that stays within memory: `strided` for NumPy's `as_strided`."""
+        return self.strided if function is as_strided else function
+
     def strided(self, x: Any, shape: Any = None, strides: Any = None, **kw: Any) -> Any:
         """NumPy's `as_strided`, within what `x` has in memory."""
         made = as_strided(x, shape, strides, **kw)

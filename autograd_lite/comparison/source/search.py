@@ -378,8 +378,8 @@ def edited(place: Place, unit: Unit, edit: Edit) -> list[Node] | None:
     except (SyntaxError, ValueError):
         return None
     for made in body:
-        if any(word in new for word in ("for", "while", "strided")):
-            counted(made)
+        if any(word in new for word in ("for", "while", *place.strided)):
+            counted(made, place.strided)
         _, node = place.homes[id(unit)]
         if isinstance(unit.node, COMPOUND):  # its head was edited, and its body stays as it is
             made.body, made.orelse = node.body, getattr(node, "orelse", [])
