@@ -137,7 +137,7 @@ T.dot(input=v, tensor=w) | v.dot(tensor=w) | T.mv(input=m, vec=v) | T.outer(inpu
 T.det(input=m) | T.linalg.det(A=m) | T.inverse(input=m) | T.slogdet(input=m) | T.matrix_power(input=m, n=2) | T.pinverse(input=x, rcond=1e-9) | T.logdet(input=m @ m)
 T.cholesky(input=m @ m.T) | T.cholesky_solve(input=m, input2=m.tril()) | T.cholesky_inverse(input=m.tril()) | m.qr(some=True)[1].abs() | T.cdist(x1=x, x2=m)
 T.float_power(input=v, exponent=2) | T.allclose(nan, nan, equal_nan=True) | T.isin(elements=n, test_elements=i, assume_unique=False)
-T.as_tensor(data=[1.5]) | T.asarray(obj=[1.5], copy=True, dtype=T.float64) | T.asarray(x, copy=True) * x | T.result_type(tensor=x, other=n) == T.float64 | T.norm(x.float(), dim=1, dtype=T.float64) | T.trapezoid(y=x, x=y)
+T.as_tensor(data=[1.5]) | T.asarray(obj=[1.5], copy=True, dtype=T.float64) | T.asarray(x, copy=True) * x | T.result_type(tensor=x, other=n) == T.float64 | T.result_type(x.float(), i) == T.float32 | T.result_type(i, 2.0) == T.float32 | T.promote_types(T.int64, T.float32) == T.float32 | T.histogram(x.detach(), bins=3).hist | T.norm(x.float(), dim=1, dtype=T.float64) | T.trapezoid(y=x, x=y)
 T.median(n * s) | T.median(T.stack([nan, nan])) | T.median((x > 0).double() * s) | T.split(tensor=x, split_size_or_sections=2, dim=1) | x.split(split_size=2, dim=1) | T.swapaxes(input=x, axis0=0, axis1=1) | x.swapdims(dim0=0, dim1=1)
 T.tensor_split(v, sections=2) | x.tensor_split(indices=(1, 2), dim=1) | T.tensor_split(input=v, sections=2) | x.clone().copy_(other=y)
 T.index_add(input=x, dim=1, index=i, source=y) | T.index_copy(input=m, dim=0, index=i[:2], source=x) | T.index_fill(input=x, dim=1, index=i[:2], value=7.0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine import rules
 from ..engine.arrays import as_array
-from ..engine.axes import one_axis
+from ..engine.axes import Named, one_axis
 from ..engine.declare import function
 from ..engine.errors import MisfitError
 from ..engine.rules.reductions import MaxResult, picked
@@ -131,6 +131,13 @@ def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     return Tensor(np.histogram(a, bins, limits)[0].astype(a.dtype))
 
 
+class Histogram(Named):
+    """What `histogram` gives."""
+
+    hist: Tensor
+    bin_edges: Tensor
+
+
 @function()
 def histogram(
     x: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False
@@ -146,7 +153,7 @@ def histogram(
     given = None if weight is None else as_array(weight).reshape(-1)
     places = bins if isinstance(bins, int) else as_array(bins)
     counts, edges = np.histogram(a.reshape(-1), places, range, density, given)
-    return Tensor(counts.astype(a.dtype)), Tensor(edges.astype(a.dtype))
+    return Histogram(Tensor(counts.astype(a.dtype)), Tensor(edges.astype(a.dtype)))
 
 
 @function()

@@ -212,18 +212,28 @@ def can_cast(from_: Any, to: Any) -> bool:
 
 @function(method=False)
 def promote_types(type1: Any, type2: Any) -> Any:
-    """The dtype that two dtypes give together, by NumPy's rules.
+    """The dtype that two dtypes give together: of floats and ints that of the floats, else NumPy's.
 
-    >>> promote_types("float32", "float64")
-    dtype('float64')
+    >>> promote_types("float32", "float64"), promote_types("int64", "float32")
+    (dtype('float64'), dtype('float32'))
     """
-    return np.promote_types(type1, type2)
+    both = np.dtype(type1), np.dtype(type2)
+    floats = [dtype for dtype in both if dtype.kind == "f"]
+    return floats[0] if len(floats) == 1 else np.promote_types(*both)
 
 
 @function(method=False)
 def result_type(tensor: Any, other: Any) -> Any:
-    """The dtype that two operands give together, by NumPy's rules."""
-    return np.result_type(*(x.array if isinstance(x, Tensor) else x for x in (tensor, other)))
+    """The dtype of the sum of two operands.
+
+    >>> result_type(tensor([1.0]), 2), result_type(tensor([1]), 2.0)
+    (dtype('float32'), dtype('float32'))
+    """
+    a, b = (
+        x.detach().reshape(-1)[:0] if isinstance(x, Tensor) and x.ndim else x  # of any shape
+        for x in (tensor, other)
+    )
+    return (as_tensor(a) + b).dtype
 
 
 def _where_(x: Any, condition: Any, other: Any) -> Tensor:
