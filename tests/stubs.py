@@ -72,6 +72,8 @@ def package_text() -> str:
     for name in [name for name in dir(autograd_lite) if not name.startswith("__")]:
         value = getattr(autograd_lite, name)
         home, own = getattr(value, "__module__", ""), getattr(value, "__name__", name)
+        if home == "autograd_lite" and inspect.isfunction(value):  # another one under older words
+            home, own = value.__globals__["__name__"], value.__code__.co_name
         if name in autograd_lite.MODULES:
             home, _, own = own.rpartition(".")
             home = "." if home == "autograd_lite" else home
