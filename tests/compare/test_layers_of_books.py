@@ -553,3 +553,44 @@ def test_bad_calls(change: dict[str, Any], error: type[Exception], text: str) ->
     call: dict[str, Any] = {"layers": net, "loss": mse, "loss_grad": mse_prime, "x": x, "y": y}
     with pytest.raises(error, match=text):
         compare_layers(**{**call, **change})
+
+
+def test_a_list_of_parameters_has_the_names_that_it_is_unpacked_to() -> None:
+    rng = np.random.default_rng(8)
+
+    class Step:
+        def __init__(self) -> None:
+            self.params = [rng.standard_normal(s) for s in ((3, 4), (4, 4), (4,))]
+            self.grads = [np.zeros_like(p) for p in self.params]
+
+        def forward(self, x: Any) -> Any:
+            Wx, Wh, b = self.params
+            h = 0
+            self.xs, self.hs = x, [np.zeros((len(x), 4))]
+            for t in range(x.shape[1]):
+                h = np.tanh(x[:, t] @ Wx + self.hs[-1] @ Wh + b)
+                self.hs.append(h)
+            return h
+
+        def backward(self, g: Array) -> Array:
+            Wx, Wh, _ = self.params
+            dx, grads = np.zeros_like(self.xs), [0, 0, 0]
+            for t in reversed(range(self.xs.shape[1])):
+                dz = g * (1 - self.hs[t + 1] ** 2)
+                dx[:, t] = dz @ Wx.T
+                for i, d in enumerate((self.xs[:, t].T @ dz, self.hs[t].T @ dz, dz.sum(axis=0))):
+                    grads[i] = grads[i] + d
+                g = dz @ Wh.T
+            for mine, found, n in zip(self.grads, grads, (1, 5, 1), strict=True):
+                mine[...] = found / n
+            return dx
+
+    report = compare_layers(
+        [Step()], lambda p, t: ((p - t) ** 2).sum() / 2, lambda p, t: p - t,
+        rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 4)),
+    )  # fmt: skip
+    assert [row.name for row in report.rows if row.shape != (2, 4)] == [
+        "layers[0].b", "layers[0].Wh", "layers[0].Wx", "x",
+    ]  # fmt: skip
+    assert "divided by 5, the number of its uses" in report.headline, report
+    assert report.fixes  # the edits that are tried leave the names as they are

@@ -29,7 +29,7 @@ BATCHNORM = [
     ("dbeta = g.sum(axis=0)", "dbeta = g.sum()", "summed-over-inputs", (3.33, 5)),
     ("g.sum(axis=(0, 2))", "g.mean(axis=(0, 2))", "bias-averaged", (5, 3.33)),
     ("dx[:, :, k : k + steps] +=", "dx[:, :, k : k + steps] =", "overlap-overwritten", (5, 3.33)),
-    ('"nfi,nci->fc", g, seen)', '"nfi,nci->fc", g, seen) / len(x)', "unexplained", (5, 3.33)),
+    ('"nfi,nci->fc", g, seen)', '"nfi,nci->fc", g, seen) / len(x)', "mean-count", (5, 3.33)),
     (
         'np.einsum("nfi,fc->nci", g, w[:, :, k])',
         'np.einsum("nfi,fc->nci", g, w[:, :, -1 - k])',

@@ -3,6 +3,7 @@ gradient of each."""
 
 from __future__ import annotations
 
+import dis
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,13 +164,17 @@ def parts_of(owner: Any, names: Sequence[str], skip: Iterable[int]) -> dict[str,
     One array in several places is one part; an attribute gives it its name before a list does.
     """
     found = [*walk(owner, "", None, frozenset(skip))]
-    boxes = {id(v) for name, v in attributes(owner).items() if name in PARAMS}
+    boxes = {
+        id(v): names if len(v) <= len(names) else unpacked(owner, name)
+        for name, v in attributes(owner).items()
+        if name in PARAMS and isinstance(v, list | tuple | dict)
+    }
     found.sort(key=lambda item: id(item[1].owner) in boxes)
     seen: dict[int, Part] = {}
     parts: dict[str, Part] = {}
     for name, place, value in found:
         if id(value) not in seen or isinstance(value, float):
-            name = called(name, place, names, parts, id(place.owner) in boxes)
+            name = called(name, place, boxes.get(id(place.owner), ()), parts)
             seen[id(value)] = parts[name] = Part(name, listed=isinstance(value, list))
         seen[id(value)].places.append(place)
     for name in names:  # of a class, or a property
@@ -182,11 +187,26 @@ def parts_of(owner: Any, names: Sequence[str], skip: Iterable[int]) -> dict[str,
     return {name: parts[name] for name in [*first, *(p for p in parts if p not in first)]}
 
 
-def called(
-    name: str, place: Place, names: Sequence[str], taken: Mapping[str, Part], boxed: bool
-) -> str:
+def unpacked(owner: Any, name: str) -> list[str]:
+    """What the methods of an object call the items of a list, as in `Wx, Wh, b = self.params`."""
+    for method in vars(type(owner)).values():
+        steps = list(dis.get_instructions(method)) if isinstance(method, FunctionType) else []
+        for i, step in enumerate(steps):
+            # a call may come between, of the probe that looks for a fix
+            near = [before.argval for before in steps[max(i - 4, 0) : i]]
+            if step.opname == "UNPACK_SEQUENCE" and name in near:
+                words: list[str] = []
+                for store in steps[i + 1 :]:
+                    if len(words) >= step.argval or not store.opname.startswith("STORE_FAST"):
+                        break
+                    words += [store.argval] if isinstance(store.argval, str) else store.argval
+                return words
+    return []
+
+
+def called(name: str, place: Place, names: Sequence[str], taken: Mapping[str, Part]) -> str:
     """The name of a part: for an item of the list of parameters, that which was given for it."""
-    if boxed and isinstance(place.owner, list) and place.key < len(names):
+    if isinstance(place.owner, list) and place.key < len(names):
         name = names[place.key] if names[place.key] not in taken else name
     while name in taken:
         name += "'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,7 +29,7 @@ def named_factors(tape: Tape, means: bool = True) -> dict[float, list[Wording]]:
     for kind, value, name in constants(n, outputs):
         groups[kind].append((value, name))
     known = {value for value, _ in groups["n"]}
-    more = [*mean_counts(tape), *steps(tape), *sizes(tape)] if means else []
+    more = [*mean_counts(tape), *steps(tape), *sizes(tape), *uses(tape)] if means else []
     groups["n"] += [pair for pair in more if pair[0] not in known]
     taken = {value for kind in groups.values() for value, _ in kind}
     groups["tape"] = [pair for pair in written(tape) if pair[0] not in taken]
@@ -144,6 +145,13 @@ def steps(tape: Tape) -> Iterator[NamedFactor]:
     if n > 2:
         yield n, ("mean-missing", f"{n} times too large: the loss has {n} terms")
         yield 1 / n, ("mean-twice", f"divided by {n}, the terms of the loss, which is their sum")
+
+
+def uses(tape: Tape) -> Iterator[NamedFactor]:
+    """The factors of how often a parameter is used, as in each step of time."""
+    inputs = Counter(p for t in tape.nodes for p in tape.inputs[t] if p is not None)
+    for n in sorted({n for p, n in inputs.items() if p.op is None and n > 2}):
+        yield 1 / n, ("mean-twice", f"divided by {n}, the number of its uses, as of steps in time")
 
 
 def made_from_data(tape: Tape) -> dict[Tensor, None]:

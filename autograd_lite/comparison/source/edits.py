@@ -333,6 +333,10 @@ class Grammar:
 
     def signed(self, node: ast.UnaryOp) -> Iterator[Edit]:
         yield self.put(node, self.of(node.operand), level(node.operand))
+        if isinstance(node.operand, ast.Constant):  # i for -1
+            for name, held in self.words.atoms.items():
+                if kind_of(held) == "int":
+                    yield self.put(node, name)
 
     def comparison(self, node: ast.Compare) -> Iterator[Edit]:
         if len(node.ops) != 1 or type(node.ops[0]) not in COMPARISONS:
