@@ -51,12 +51,7 @@ class ParameterList(Module):
         setattr(self, self._place(index), trained(value))
 
     def __repr__(self) -> str:
-        lines = [f"  ({i}): {shown(x)}" for i, x in enumerate(self)]
-        return (
-            "\n".join([f"{type(self).__name__}(", *lines, ")"])
-            if lines
-            else f"{type(self).__name__}()"
-        )
+        return listed(self, enumerate(self))
 
     def append(self, value: Any) -> Self:
         """Put a parameter at the end; returns self."""
@@ -77,6 +72,12 @@ def shown(x: Any) -> str:
         return f"Object of type: {type(x).__name__}"
     kind = "Parameter" if isinstance(x, Parameter) else "Tensor"
     return f"{kind} containing: [{x.dtype} of size {'x'.join(map(str, x.shape))}]"
+
+
+def listed(parameters: Any, pairs: Iterable[tuple[Any, Any]]) -> str:
+    """The repr of a list or a dict of parameters: a line for each."""
+    lines = "".join(f"\n  ({key}): {shown(x)}" for key, x in pairs)
+    return f"{type(parameters).__name__}({lines}" + "\n" * bool(lines) + ")"
 
 
 class ParameterDict(Module):
@@ -117,16 +118,16 @@ class ParameterDict(Module):
         del self._keys[key]
 
     def __repr__(self) -> str:
-        lines = [f"  ({key}): {shown(x)}" for key, x in self.items()]
-        return (
-            "\n".join([f"{type(self).__name__}(", *lines, ")"])
-            if lines
-            else f"{type(self).__name__}()"
-        )
+        return listed(self, self.items())
 
     get: Any = Mapping.get
-    pop: Any = MutableMapping.pop
     setdefault: Any = MutableMapping.setdefault
+
+    def pop(self, key: str) -> Any:
+        """Take a parameter out and return it. KeyError if there is none."""
+        found = self[key]
+        del self[key]
+        return found
 
     def clear(self) -> None:
         """Take all parameters out."""

@@ -654,6 +654,20 @@ def test_module_list_is_a_list_of_modules() -> None:
         layers(1)
 
 
+def test_parameter_dict_is_a_dict_of_parameters() -> None:
+    a, b = Parameter(np.ones(2)), Parameter(np.zeros(1))
+    d = nn.ParameterDict({"a": a})
+    assert d.setdefault("b", b) is b is d.setdefault("b", a) is d.get("b", a)
+    assert d.get("c") is None and d.get("c", a) is a
+    twin = d.copy()
+    assert d.pop("a") is a and list(d) == ["b"]
+    with pytest.raises(KeyError, match="ParameterDict: no parameter 'a'; it has b"):
+        d.pop("a")
+    d.clear()
+    assert not list(d.parameters()) and dict(twin.items()) == {"a": a, "b": b}
+    assert repr(twin).splitlines()[1] == "  (a): Parameter containing: [float64 of size 2]"
+
+
 def test_module_dict_is_a_dict_of_modules() -> None:
     a, b = Linear(2, 2), ReLU()
     d = ModuleDict({"a": a})
