@@ -42,14 +42,6 @@ def inputs(x: Array, w: Array, *biases: Array) -> Array:
     return a
 
 
-def halves(u: Array, size: int) -> Array:
-    """What the rows of a step are multiplied with before their tanh, as a sigmoid is one too:
-    sigmoid(z) = tanh(z / 2) / 2 + 1 / 2, in fewer passes. The third part is a tanh anyway."""
-    half = np.full(len(u), 0.5, u.dtype)
-    half[2 * size : 3 * size] = 1
-    return half
-
-
 class Found(NamedTuple):
     """The gradients that all others are made of: of what the inputs and what the state before gave
     to every step, as rows, and of the first states."""
@@ -152,8 +144,10 @@ class LSTM(Steps):
     def run(
         self, x: Array, w: Array, u: Array, b: Array, bh: Array, state: Any, order: Any, out: Array
     ) -> tuple[Array, ...]:
+        # sigmoid(z) = tanh(z / 2) / 2 + 1 / 2: so all gates are one tanh, in fewer passes
         size = len(u) // 4
-        half = halves(u, size)
+        half = np.full(4 * size, 0.5, u.dtype)
+        half[2 * size : 3 * size] = 1
         rest = 1 - half
         a = inputs(x, w, b, bh)
         a *= half
@@ -204,51 +198,56 @@ class GRU(Steps):
     def run(
         self, x: Array, w: Array, u: Array, b: Array, bh: Array, state: Any, order: Any, out: Array
     ) -> tuple[Array, ...]:
-        size, a = len(u) // 3, inputs(x, w, b)
-        half = halves(u, size)
-        a *= half
-        ut, bias = u.T * half, None if bh is None else bh * half
-        before, hidden = np.empty((2, len(a), size), a.dtype)
+        # gates and new values in arrays of their own: parts of rows take twice the time
+        size = len(u) // 3
+        (b, bn), (bh, bias) = [
+            (None, None) if c is None else (c[: 2 * size], c[2 * size :]) for c in (b, bh)
+        ]
+        gates, news = inputs(x, w[: 2 * size], b, bh), inputs(x, w[2 * size :], bn)
+        gates *= 0.5  # sigmoid(z) = tanh(z / 2) / 2 + 1 / 2
+        ut, un = u[: 2 * size].T * 0.5, u[2 * size :].T
+        before, hidden = np.empty((2, *news.shape), news.dtype)
         (h,) = state
         for at, n in order:
             before[at] = h[:n]
-            q = before[at] @ ut
+            g, q, new = gates[at], hidden[at], news[at]
+            g += before[at] @ ut
+            np.tanh(g, out=g)
+            g *= 0.5
+            g += 0.5
+            r, z = parts(g, 2)
+            np.matmul(before[at], un, out=q)
             if bias is not None:
                 q += bias
-            gates, new = a[at][:, : 2 * size], a[at][:, 2 * size :]
-            gates += q[:, : 2 * size]
-            np.tanh(gates, out=gates)
-            gates *= 0.5
-            gates += 0.5
-            r, z = parts(gates, 2)
-            hidden[at] = q[:, 2 * size :]
-            new += r * hidden[at]
+            new += r * q
             np.tanh(new, out=new)
             h[:n] -= new
             h[:n] *= z
             h[:n] += new
             out[at] = h[:n]
-        return before, a, hidden
+        return before, gates, news, hidden
 
     def back(
-        self, grad: Array, first: Any, u: Array, order: Any, before: Array, a: Array, hidden: Array
-    ) -> tuple[Array, Array]:
-        d, (dh,), gates = np.empty_like(a), first, 2 * len(u) // 3
-        carried = np.empty_like(a)
+        self, grad: Array, first: Any, u: Array, order: Any, before: Array, gates: Array,
+        news: Array, hidden: Array,
+    ) -> tuple[Array, Array]:  # fmt: skip
+        d, carried = np.empty((2, len(news), len(u)), news.dtype)
+        (dh,) = first
         for at, n in order:
-            r, z, new = parts(a[at], 3)
+            (r, z), new = parts(gates[at], 2), news[at]
             dr, dz, dn = parts(d[at], 3)
-            slope = 1 - a[at][:, :gates]
+            slope = 1 - gates[at]
             h = dh[:n] + grad[at]
-            np.multiply(h, parts(slope, 2)[1], out=dn)
-            slope *= a[at][:, :gates]
-            dn -= dn * new * new
+            found = h * parts(slope, 2)[1]
+            slope *= gates[at]  # of the sigmoids
+            found -= found * new * new
+            dn[...] = found
             np.multiply(h, before[at] - new, out=dz)
-            np.multiply(dn, hidden[at], out=dr)
-            d[at][:, :gates] *= slope
+            np.multiply(found, hidden[at], out=dr)
+            d[at][:, : gates.shape[1]] *= slope
             q = carried[at]
             q[...] = d[at]
-            q[:, gates:] *= r
+            q[:, gates.shape[1] :] *= r
             np.matmul(q, u, out=dh[:n])
             h *= z
             dh[:n] += h
