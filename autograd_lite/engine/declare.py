@@ -44,7 +44,8 @@ def function(
 
     def declare(f: F) -> F:
         names = [f.__name__, *also.split()]
-        in_words(f)
+        for shown in {f, getattr(f, "__wrapped__", f)}:  # the second one by help()
+            in_words(shown)
         f = with_out(f) if out else f
         public.update(dict.fromkeys(names, f))
         for name in [*names, *methods_only.split()] if method else ():
@@ -63,7 +64,6 @@ WORDS: Any = {"x": "input", "a": "input"}, {"b": "other"}  # of the first, of th
 
 def in_words(f: Callable[..., Any]) -> None:
     """Let `input=` and `other=`, PyTorch's words, name the tensors that `f` calls x, or a and b."""
-    in_words(f.__wrapped__) if hasattr(f, "__wrapped__") else None  # which help() shows
     code = f.__code__
     first = code.co_varnames[: min(2, code.co_argcount)]
     new = {old: WORDS[i][old] for i, old in enumerate(first) if old in WORDS[i]}

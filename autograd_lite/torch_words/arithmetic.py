@@ -84,7 +84,7 @@ def floor_divide(a: Any, other: Any) -> Tensor:
 
 @function()
 def float_power(a: Any, exponent: Any) -> Tensor:
-    """a to a power in float64."""
+    """input to a power in float64."""
     return rules.pow(as_tensor(a).to(np.float64), exponent)
 
 
@@ -108,7 +108,7 @@ def absolute(x: Any) -> Tensor:
 
 @function(in_place=True)
 def addcmul(x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
-    """x + value * tensor1 * tensor2.
+    """input + value * tensor1 * tensor2.
 
     >>> addcmul(tensor(1.0), tensor(2.0), tensor(3.0), value=10).item()
     61.0
@@ -118,7 +118,7 @@ def addcmul(x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
 
 @function(in_place=True)
 def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
-    """x + value * tensor1 / tensor2."""
+    """input + value * tensor1 / tensor2."""
     return x + scaled(tensor1 / tensor2, value)
 
 
@@ -134,7 +134,7 @@ def lerp(input: Any, end: Any, weight: Any) -> Tensor:
 
 @function(in_place=True)
 def addmm(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * x + alpha * (mat1 @ mat2), of matrices.
+    """beta * input + alpha * (mat1 @ mat2), of matrices.
 
     >>> addmm(tensor([1.0]), tensor([[2.0]]), tensor([[3.0]])).tolist()
     [[7.0]]
@@ -144,25 +144,25 @@ def addmm(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) ->
 
 @function(in_place=True)
 def addmv(x: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * x + alpha * (mat @ vec), of a matrix and a vector."""
+    """beta * input + alpha * (mat @ vec), of a matrix and a vector."""
     return added("addmv", x, mat, vec, 2, 1, beta, alpha)
 
 
 @function(in_place=True)
 def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * x + alpha * (batch1 @ batch2), of batches of matrices."""
+    """beta * input + alpha * (batch1 @ batch2), of batches of matrices."""
     return added("baddbmm", x, batch1, batch2, 3, 3, beta, alpha)
 
 
 @function(in_place=True)
 def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * x + alpha * the sum of the products of two batches of matrices."""
+    """beta * input + alpha * the sum of the products of two batches of matrices."""
     return scaled(x, beta) + scaled(rules.sum(product("addbmm", batch1, batch2, 3, 3), 0), alpha)
 
 
 @function(in_place=True)
 def addr(x: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * x + alpha * outer(vec1, vec2)."""
+    """beta * input + alpha * outer(vec1, vec2)."""
     return scaled(x, beta) + scaled(rules.outer(vec1, vec2), alpha)
 
 
@@ -240,9 +240,9 @@ def chain_matmul(*matrices: Any) -> Tensor:
 
 @function()
 def cholesky_solve(x: Any, input2: Any, upper: bool = False) -> Tensor:
-    """The X of A @ X = x for A = L @ L.mT, or L.mT @ L where L, `input2`, is an
-    upper triangle; x has the shape (..., n, k), and the other triangle of L counts nothing. Errors
-    are those of `linalg.solve`.
+    """The X of A @ X = input for A = L @ L.mT, or L.mT @ L where L, `input2`, is an upper triangle;
+    input has the shape (..., n, k), and the other triangle of L counts nothing. Errors are those of
+    `linalg.solve`.
 
     >>> cholesky_solve(tensor([[8.0], [9.0]]), tensor([[2.0, 0.0], [1.0, 2.0]])).tolist()
     [[1.375], [1.25]]
@@ -253,7 +253,7 @@ def cholesky_solve(x: Any, input2: Any, upper: bool = False) -> Tensor:
 
 @function()
 def cholesky_inverse(x: Any, upper: bool = False) -> Tensor:
-    """The inverse of x @ x.mT, or of x.mT @ x where x is an upper triangle, shape (..., n, n).
+    """The inverse of L @ L.mT, or of L.mT @ L for an upper triangle; L is the input, (..., n, n).
 
     >>> cholesky_inverse(tensor([[2.0, 0.0], [0.0, 4.0]])).tolist()
     [[0.25, 0.0], [0.0, 0.0625]]
