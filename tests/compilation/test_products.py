@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autograd_lite import compile, ones
 from autograd_lite.compilation.native import NoCompiler, compiler, library
 from autograd_lite.compilation.native.products import NARROW, SOURCE
 
@@ -145,3 +146,15 @@ def test_ours_are_chosen_by_the_processor(monkeypatch: pytest.MonkeyPatch) -> No
     found = products()
     assert "AVX-512" in found.name and found.gemm != library.blas().gemm
     assert found.gemv == library.blas().gemv
+
+
+def test_compiled_code_calls_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = rule(monkeypatch, "")()
+    functions, asked = made(ANYWHERE)
+    at = {kind[0].replace("f", "s"): library.address(functions[kind]) for kind in KINDS}
+    monkeypatch.setattr(library, "products", lambda: found._replace(gemm=at))
+    x, w = ones(2, 8), ones(8, 3, requires_grad=True)  # so narrow that BLAS would be asked
+    step = compile(lambda x, w: (x @ w).sum(), backend="c")
+    for _ in range(3):
+        step(x, w)
+    assert asked and asked[0][3:6] == (2, 3, 8)

@@ -285,7 +285,7 @@ def blas() -> BLAS | None:
 
 @functools.cache
 def products() -> BLAS | None:
-    """The same, with products of our own where OpenBLAS leaves the processor's AVX-512 unused."""
+    """`blas()`, with products of our own where OpenBLAS leaves the processor's AVX-512 unused."""
     b = blas()
     if b is None or b.kernel not in NARROW or b.size != "int64_t":
         return b
