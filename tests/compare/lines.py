@@ -87,11 +87,22 @@ def read_backward(ga, gb, table, d=4):
     return dtable, columns
 
 
+def pool_backward(dout, place, stride=2):
+    dx = np.zeros((2, 6, 6))
+    for i in range(2):
+        for j in range(2):
+            row, column = np.divmod(place[:, i, j], 3)
+            dx[np.arange(2), i * stride + row, j * stride + column] += dout[:, i, j]
+    return dx
+
+
 def gradients():
     dx, dw = conv_backward(g, x, w)
     dtable, columns = read_backward(g[:, :3, :4], g[:, 1:, 1:], table)
-    return {"x": dx, "w": dw, "table": dtable, "columns": columns}
+    pooled = pool_backward(g[:, :2, :2], np.array([[[4, 1], [0, 8]], [[2, 3], [7, 5]]]))
+    return {"x": dx, "w": dw, "table": dtable, "columns": columns, "pooled": pooled}
 """,
+    ("i * stride + row, j * stride + column]", "i + row, j + column]"),
     ("part = xp[:, :, i * stride:i * stride + size]", "part = xp[:, :, i:i + size]"),
     ("dxp[:, :, i * stride:i * stride + size]", "dxp[:, :, i:i + size]"),
     ("dxp[:, :, pad:pad + length]", "dxp[:, :, :length]"),

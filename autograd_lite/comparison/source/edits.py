@@ -537,23 +537,25 @@ class Grammar:
             )
 
     def windows(self, node: ast.Subscript) -> Iterator[Edit]:
-        """All slices of an index a stride further apart, or behind a margin."""
-        index = node.slice
-        cuts = [x for x in getattr(index, "elts", [index]) if isinstance(x, ast.Slice)]
-        near = [x for x in cuts if x.lower and x.upper and self.of(x.upper) != self.of(x.lower)]
-        first = [x for x in cuts if x.upper and not x.lower]
+        """All places of an index a stride further apart, all slices behind a margin."""
+        parts = getattr(node.slice, "elts", [node.slice])
+        cuts = [x for x in parts if isinstance(x, ast.Slice) and x.upper]
+        near = {x: (self.of(x.lower), self.of(x.upper)) for x in cuts if x.lower}
+        first = {x: ("", self.of(x.upper)) for x in cuts if not x.lower}
+        single = {x: (self.of(x.left), self.of(x)) for x in parts if isinstance(x, ast.BinOp)}
         for name, held in self.words.atoms.items():
             if kind_of(held) != "int" or "[" in name:
                 continue
-            for some, write in ((near, strided), (first, framed)):
-                news = [write(self.of(x.lower) if x.lower else "", self.of(x.upper), name)
-                        for x in some]  # fmt: skip
-                if news and all(news):
-                    text, at = "", self.text.start(some[0])
-                    for x, new in zip(some, news, strict=True):
+            for some, write in ((near, strided), (first, framed), (single, strided)):
+                news = {x: write(*bounds, name) for x, bounds in some.items()}
+                if news and all(news.values()):
+                    text, start = "", self.text.start(next(iter(news)))
+                    at = start
+                    for x, new in news.items():
+                        new = new.partition(":")[2] if some is single else new
                         text += self.text.text[at : self.text.start(x)] + new
                         at = self.text.end(x)
-                    yield Edit(self.text.start(some[0]), at, text, 2)
+                    yield Edit(start, at, text, 2)
 
     def cut(self, node: ast.Slice) -> Iterator[Edit]:
         """The bounds and the step of a slice, or those of another one."""
@@ -594,6 +596,7 @@ class Grammar:
                 if other != written and kind_of(held) == kind_of(self.words.atoms[written]):
                     yield self.put(node, other, TIGHT, 2)
         elif isinstance(node, ast.Subscript):
+            yield from self.windows(node)
             yield from self.expression(node.slice, node)
             base = self.of(node.value)
             if base in self.words.atoms:

@@ -80,6 +80,13 @@ def largest(x: Any, y: Any, size: Sizes, **kw: Any) -> Any:
     return (ops.windows(x, size=size, **kw) == wide(y, size)) * 1.0
 
 
+def side_by_side(g: Any, x: Any, size: Sizes, **kw: Any) -> Any:
+    """Of the windows that lie one beside the other, the largest elements with their gradients."""
+    parts = ops.windows(x, size=size, **strided(kw))[(..., *map(slice, g.shape[-len(size) :]))]
+    axes = tuple(range(x.ndim - len(size), x.ndim))
+    return wide(g, size) * (parts == ops.max(parts, axis=axes, keepdims=True))
+
+
 def some(g: Any, samples: slice, places: slice) -> Any:
     """A gradient of these samples and places alone, 0 elsewhere."""
     mask = np.zeros(g.shape)
@@ -130,6 +137,26 @@ OF_INPUT: Table = {
         (
             CONV,
             lambda g, y, x, w, b=None, **kw: ops.conv_input(g, w, shape=x.shape[2:], **strided(kw)),
+        ),
+        (
+            MAX_POOL,  # the places that were kept
+            lambda g, y, x, size, **kw: ops.overlap_add(
+                wide(g, size) * largest(x, y, size, **kw),
+                shape=x.shape[-len(size) :],
+                **strided(kw),
+            ),
+        ),
+        (
+            MAX_POOL,
+            lambda g, y, x, size, **kw: ops.overlap_add(
+                side_by_side(g, x, size, **kw), shape=x.shape[-len(size) :], **strided(kw)
+            ),
+        ),
+        (
+            SUM_POOL,
+            lambda g, y, x, size, **kw: ops.window_spread(
+                g, shape=x.shape[-len(size) :], size=size, **strided(kw)
+            ),
         ),
     ],
     "overlap-overwritten: windows that overlap overwrite each other: = for +=": [
