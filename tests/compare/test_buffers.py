@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from autograd_lite import check, check_backward, compare_layers, tensor
+from autograd_lite.comparison.learners import programs
 from autograd_lite.comparison.learners.buffers import buffers
 from autograd_lite.comparison.learners.functions import into_buffers
 from autograd_lite.comparison.learners.probing import Function
@@ -149,3 +150,12 @@ def test_layers_and_programs_that_fill_arrays_are_recorded_too() -> None:
 def test_pythons_own_frames_name_nothing() -> None:
     own = compile("", "<frozen abc>", "exec"), compile("", "<ipython-input-1>", "exec")
     assert [is_own(code) for code in own] == [False, True]
+
+
+def test_a_wrong_gradient_of_what_is_recorded_anyway_needs_no_buffers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(programs, "buffers", lambda owners: pytest.fail("a report is there"))
+    W = RNG.standard_normal((4, 3))
+    report = check(lambda W: np.tanh(W).sum(), {"W": W}, {"W": 1 - np.tanh(W)})
+    assert "1 - y used for the derivative of tanh" in str(report)

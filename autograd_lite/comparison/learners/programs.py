@@ -282,7 +282,8 @@ class Program:
     def recorded(self) -> Report | None:
         """The report by the tape; None if there is none, or if it does not have all of f. Where
         arrays of f take no Tensors, those that it makes are Tensors too."""
-        return self.recorded_with(nullcontext()) or self.recorded_with(buffers([self.f]))
+        report = self.recorded_with(nullcontext())
+        return self.recorded_with(buffers([self.f])) if report is None else report
 
     def recorded_with(self, filled: AbstractContextManager[None]) -> Report | None:
         """The report by the tape of f as it runs meanwhile."""
