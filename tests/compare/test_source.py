@@ -869,3 +869,17 @@ def test_a_function_of_the_learners_may_have_that_name() -> None:
     names = loaded(WINDOWS.format(own, "as_strided"))
     report = check_backward(names["forward"], names["backward"], ((6,), (3,)))
     assert report.fixes[0].new == "return dx, as_strided(x, (n, k), (step, step)).T @ g"
+
+
+def test_a_slice_from_the_other_end_is_one_edit() -> None:
+    names = loaded(
+        "import numpy as np\n"
+        "def forward(x):\n"
+        "    return x[:2] * x[:2]\n"
+        "def backward(g, x):\n"
+        "    d = np.zeros_like(x)\n"
+        "    d[-2:] += 2 * g * x[0:2]\n"
+        "    return d\n"
+    )
+    report = check_backward(names["forward"], names["backward"], ((5,),))
+    assert report.fixes[0].new == "d[:2] += 2 * g * x[0:2]"

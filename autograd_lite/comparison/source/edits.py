@@ -566,6 +566,10 @@ class Grammar:
             self.of(part) if part else "" for part in (node.lower, node.upper, node.step)
         )
         news = [f"{lower}:", f":{upper}", "::-1", "1:", ":-1"]
+        if lower.startswith("-") and not upper:
+            news.insert(0, f":{lower[1:]}")  # the other end
+        if upper.isalnum() and not lower:
+            news.insert(0, f"-{upper}:")
         if step:
             news.append(f"{lower}:{upper}")
         if lower and upper:
