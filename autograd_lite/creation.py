@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .conversion import require_cpu
-from .engine.arrays import as_array, get_default_dtype, number
+from .engine.arrays import as_array, get_default_dtype, number, unboxed
 from .engine.axes import sizes
 from .engine.errors import MisfitError
 from .engine.modes import mode
@@ -118,12 +118,18 @@ def asarray(
     copy: bool | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """`as_tensor`, with memory of its own for copy=True, which may require grad.
+    """`as_tensor`, with memory of its own for copy=True, which may require grad. ValueError for
+    copy=False where the memory cannot be shared.
 
     >>> asarray([1.5], requires_grad=True).requires_grad
     True
     """
     t = as_tensor(obj, dtype, device)
+    if copy is False and t.size and not np.may_share_memory(t.array, unboxed(obj)):
+        raise ValueError(
+            f"asarray: a {type(obj).__name__} is copied to make a tensor of {t.dtype}; copy=False "
+            "takes an array or a tensor of that dtype"
+        )
     t = t.clone() if copy else t
     return t.requires_grad_() if requires_grad else t
 

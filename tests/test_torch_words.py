@@ -296,6 +296,16 @@ def test_numbers_of_numpy_are_as_pythons() -> None:
         ag.full(2, np.float64)
 
 
+def test_asarray_without_a_copy_shares_or_says_why_not() -> None:
+    a = np.ones(2, "float32")
+    for obj in (a, ag.tensor(a), np.ones(0)):
+        t = ag.asarray(obj, copy=False)
+        assert t.size == 0 or np.shares_memory(t.array, getattr(obj, "array", obj))
+    for obj, dtype in (([1.0], None), (a, "float64"), (ag.tensor(a), "float64")):
+        with pytest.raises(ValueError, match=r"asarray: a (list|ndarray|Tensor) is copied to make"):
+            ag.asarray(obj, dtype=dtype, copy=False)
+
+
 def test_the_layout_and_the_limits_of_dtypes_are_told() -> None:
     assert ag.ones(2).layout is ag.strided and isinstance(ag.strided, ag.layout)
     assert copy.deepcopy(ag.strided) is ag.strided
