@@ -129,6 +129,7 @@ from .torch_words.shape import dsplit as dsplit
 from .torch_words.shape import dstack as dstack
 from .engine.rules.products import einsum as einsum
 from .engine.rules.curves import elu as elu
+from .names import embedding as embedding
 from .creation import empty as empty
 from .creation import empty_like as empty_like
 from .engine.modes import enable_grad as enable_grad

@@ -19,6 +19,25 @@ from .conversion import Layout, strided
 from .engine.axes import Shape
 from .engine.tensor import Tensor
 
+
+def embedding(
+    weight: Tensor,
+    indices: Any,
+    padding_idx: int = -1,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
+    """`nn.functional.embedding` with the arguments of `torch.embedding`, whose `padding_idx` of -1
+    is none.
+
+    >>> embedding(zeros(3, 2), tensor([0, 2])).shape
+    (2, 2)
+    """
+    rows = import_module(f"{__package__}.nn.functional").embedding
+    row, rest = padding_idx if padding_idx >= 0 else None, (scale_grad_by_freq, sparse)
+    return rows(indices, weight, row, None, 2.0, *rest)
+
+
 NO_GPU = {"is_available": cuda.is_available, "device_count": cuda.device_count}
 NAMES: dict[str, Any] = {
     **dtypes.DTYPES,
@@ -28,6 +47,7 @@ NAMES: dict[str, Any] = {
     "set_default_tensor_type": dtypes.set_default_tensor_type,
     "Size": Shape,
     "asarray": creation.asarray,
+    "embedding": embedding,
     "initial_seed": creation.initial_seed,
     "scalar_tensor": creation.tensor,
     "dtype": np.dtype,
@@ -54,7 +74,6 @@ ORDERS = {
     **dict.fromkeys(
         ("dropout", "alpha_dropout", "feature_alpha_dropout"), "input p train=training"
     ),
-    "embedding": "weight indices=input padding_idx scale_grad_by_freq sparse",
     "batch_norm": "input weight bias running_mean running_var training momentum eps cudnn_enabled=",
 }
 

@@ -142,7 +142,7 @@ T.median(n * s) | T.median(T.stack([nan, nan])) | T.median((x > 0).double() * s)
 T.tensor_split(v, sections=2) | x.tensor_split(indices=(1, 2), dim=1) | T.tensor_split(input=v, sections=2) | x.clone().copy_(other=y)
 T.index_add(input=x, dim=1, index=i, source=y) | T.index_copy(input=m, dim=0, index=i[:2], source=x) | T.index_fill(input=x, dim=1, index=i[:2], value=7.0)
 T.nn.functional.mse_loss(x, y, weight=p) | T.nn.functional.l1_loss(x, y, weight=p, reduction="sum") | T.nn.functional.huber_loss(x, y, weight=p) | T.nn.functional.l1_loss(x, y, weight=p)
-T.embedding(m, j) | T.embedding(weight=m, indices=j) | T.dropout(input=x, p=0.5, train=False) | T.batch_norm(x, v, w, v.detach() * 0, v.detach() ** 2, False, 0.1, 1e-5, False)
+T.embedding(m, j) | T.embedding(weight=m, indices=j) | T.embedding(m, j, -1) | T.embedding(m, j, 2) | T.dropout(input=x, p=0.5, train=False) | T.batch_norm(x, v, w, v.detach() * 0, v.detach() ** 2, False, 0.1, 1e-5, False)
 k << 2 | 2 << i | n >> 1 | T.bitwise_left_shift(k, i) | T.bitwise_right_shift(n, 1) | n.byte().sum() | n.byte().cumsum(0) | T.linalg.cross(m, m.t())
 """
 SAME = [word.strip() for line in WORDS.strip().splitlines() for word in line.split(" | ")]
