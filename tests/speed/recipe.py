@@ -188,7 +188,8 @@ def side_by_side(data: Data, epochs: int) -> dict[str, dict[str, float]]:
     for name, run_of in found.items():  # the same training, or the ratio means nothing
         off = abs(run_of["accuracy"] - found[HAND]["accuracy"])
         assert off < (0.001 if "64" in name else 0.005), (name, found)
-        assert np.isclose(run_of["loss"], found[HAND]["loss"], rtol=1e-3), (name, found)
+        rtol = 1e-3 if "64" in name else 3e-3
+        assert np.isclose(run_of["loss"], found[HAND]["loss"], rtol=rtol), (name, found)
     return found
 
 

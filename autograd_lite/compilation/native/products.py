@@ -2,7 +2,8 @@
 
 OpenBLAS chooses its functions by the model of the processor, and takes those for AVX2 where it does
 not know the model. These here are about twice as fast there. They take what those of BLAS take,
-leave narrow products to it, and use as many threads as it may. The bits do not depend on how many.
+leave small narrow products to it, and use as many threads as it may. The bits do not depend on how
+many.
 
 The result is computed in blocks of at most 12 rows and two vectors, which stay in registers; the
 second matrix is packed before, so that the columns of a block lie together (Goto and van de Geijn,
@@ -26,7 +27,8 @@ HEAD = f"""
 #endif
 #define LESS(x, y) ((x) < (y) ? (x) : (y))
 typedef int64_t size;
-enum {{ ROWS = {ROWS}, DEPTH = 256, BYTES = 512 * 1024, SHARE = 1 << 23, MOST = 64 }};
+enum {{ ROWS = {ROWS}, DEPTH = 256, BYTES = 512 * 1024, SMALL = 1 << 18, SHARE = 1 << 23,
+    MOST = 64 }};
 int (*threads)(void);
 """
 # all of it, once for each kind of floats
@@ -155,7 +157,8 @@ static void *worked_float(void *given) {
 
 void product_float(int order, int ta, int tb, size m, size n, size k, float alpha, const float *a,
     size lda, const float *b, size ldb, float beta, float *c, size ldc) {
-    if (n < COLUMNS_float || k < 4) {
+    /* OpenBLAS starts no thread for these; its threads wait by computing, beside ours */
+    if ((n < COLUMNS_float || k < 4) && m * n * k <= SMALL) {
         sgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
         return;
     }
