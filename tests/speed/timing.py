@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 TURN = 2e-3  # seconds: short enough to fall between the time slices of other processes
-REST = 5e-2  # seconds: threads of OpenBLAS wait by computing, for half of it, before they sleep
+REST = 0.15  # seconds: threads of OpenBLAS wait by computing, for 0.1 s, before they sleep
 
 
 def best(candidates: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
