@@ -40,13 +40,16 @@ NOT_METHODS = {  # what Python itself puts into a class
     "__module__", "__slots__", "__hash__", "__firstlineno__", "__static_attributes__",
 }  # fmt: skip
 OVERRIDES = {"__eq__", "__ne__"}  # object has them with another type
+SAMPLE = autograd_lite.ones(1, 1)  # tells what properties give
+KINDS = {autograd_lite.Tensor: "Tensor", bool: "builtins.bool", int: "builtins.int"}
 
 
 def line(name: str, value: Any) -> str:
     """The declaration of one method or property."""
     if isinstance(value, property):
         setter = f"    @{name}.setter\n    def {name}(self, value: Any) -> None: ...\n"
-        kind = "Tensor" if value.fset is None else "Any"
+        found = value.fget(SAMPLE) if value.fget is not None and value.fset is None else None
+        kind = KINDS.get(type(found), "Any")
         getter = f"    @property\n    def {name}(self) -> {kind}: ...\n"
         return getter if value.fset is None else getter + setter
     signature = inspect.signature(value)
