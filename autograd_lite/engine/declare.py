@@ -65,14 +65,18 @@ WORDS: Any = {"x": "input", "a": "input"}, {"b": "other"}  # of the first, of th
 def in_words(f: Callable[..., Any]) -> None:
     """Let `input=` and `other=`, PyTorch's words, name the tensors that `f` calls x, or a and b."""
     code = f.__code__
-    first = code.co_varnames[: min(2, code.co_argcount)]
-    new = {old: WORDS[i][old] for i, old in enumerate(first) if old in WORDS[i]}
+    first = code.co_varnames[: code.co_argcount]
+    new = {old: words[old] for old, words in zip(first, WORDS, strict=False) if old in words}
     if len(set(new.values()) | set(code.co_varnames)) == len(new) + len(code.co_varnames):
-        f.__code__ = code.replace(
-            co_varnames=tuple(new.get(name, name) for name in code.co_varnames),
-            co_cellvars=tuple(new.get(name, name) for name in code.co_cellvars),
-        )
-        f.__annotations__ = {new.get(k, k): v for k, v in f.__annotations__.items()}
+        renamed(f, new)
+
+
+def renamed(f: Callable[..., Any], new: dict[str, str]) -> None:
+    """Let arguments of `f` have other names."""
+    code = f.__code__
+    own, cells = (tuple(new.get(k, k) for k in x) for x in (code.co_varnames, code.co_cellvars))
+    f.__code__ = code.replace(co_varnames=own, co_cellvars=cells)
+    f.__annotations__ = {new.get(k, k): v for k, v in f.__annotations__.items()}
 
 
 def changing(f: Callable[..., Any], name: str) -> Callable[..., Any]:

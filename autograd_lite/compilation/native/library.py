@@ -28,7 +28,7 @@ from .forms import PRELUDE
 from .products import NARROW
 from .products import SOURCE as PRODUCTS
 
-__all__ = ["HEAD", "BLAS", "NoCompiler", "blas", "compiler", "loaded", "state"]
+__all__ = ["HEAD", "BLAS", "NoCompiler", "blas", "compiler", "loaded", "products", "state"]
 
 COMMON = (
     "-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic", "-fno-math-errno",

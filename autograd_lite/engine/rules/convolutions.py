@@ -41,8 +41,7 @@ def _conv(
         else:
             whole = np.empty((*y[part].shape[:3], math.prod(wide)), y.dtype)
             np.matmul(filters, columns, out=whole[..., :run])
-            inside = tuple([slice(k) for k in places])
-            out[part] = whole.reshape(-1, o, *wide)[:, :, *inside]
+            out[part] = whole.reshape(-1, o, *wide)[:, :, *map(slice, places)]
         if b is not None:
             y[part] += b.reshape(groups, -1, 1)
     return out

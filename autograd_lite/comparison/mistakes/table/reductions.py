@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....engine.axes import axes_of, count
+from ....engine.op import Rule
 from ...idioms import deviation
 from .row import ALONG, EXTREME, NORMALISE, SOFTMAX, Table, has, other, sum_along
 
@@ -24,10 +25,14 @@ def counts(x: Any, axis: Any, which: str, k: int) -> int:
     return int(lengths[k] if which == "one" else math.prod(lengths) // lengths[k])
 
 
-def divided_by(n: int, g: Any, y: Any, x: Any, axis: Any, **kw: Any) -> Any:
-    """The derivative of a normalisation, whose two sums are divided by a count."""
-    sums = sum_along(g, axis) + y * sum_along(g * y, axis)
-    return deviation(x, axis, **kw) * (g - sums / n)
+def divided_by(which: str, k: int) -> Rule:
+    """The derivative of a normalisation, whose two sums are divided by such a count."""
+
+    def rule(g: Any, y: Any, x: Any, axis: Any, **kw: Any) -> Any:
+        sums = sum_along(g, axis) + y * sum_along(g * y, axis)
+        return deviation(x, axis, **kw) * (g - sums / counts(x, axis, which, k))
+
+    return rule
 
 
 def own(g: Any, y: Any, x: Any, axis: Any, eps: float, correction: int) -> Any:
@@ -131,24 +136,10 @@ NORMALISATIONS: Table = {
         ),
     ],
     "mean-count: both sums divided by the length of one axis, not by the number of all elements "
-    "that they are over, as N for N * H * W": [
-        (
-            NORMALISE,
-            lambda g, y, x, axis, k=k, **kw: divided_by(
-                counts(x, axis, "one", k), g, y, x, axis, **kw
-            ),
-        )
-        for k in range(3)
-    ],
+    "that they are over, as N for N * H * W": [(NORMALISE, divided_by("one", k)) for k in range(3)],
     "mean-count: both sums divided without the length of one axis, not by the number of all "
     "elements that they are over, as H * W for N * H * W": [
-        (
-            NORMALISE,
-            lambda g, y, x, axis, k=k, **kw: divided_by(
-                counts(x, axis, "others", k), g, y, x, axis, **kw
-            ),
-        )
-        for k in range(3)
+        (NORMALISE, divided_by("others", k)) for k in range(3)
     ],
     "sign: a sign of the path through the variance": [
         (
